@@ -1,0 +1,271 @@
+/**
+ * The fifteen Control Packets as values (MQTT 5.0 chapter 3). Field names are the specification's. What a version
+ * does not have is empty: on 3.1 and 3.1.1 `properties` is `{}`, on both sides.
+ */
+
+/** 3 = MQTT 3.1, 4 = MQTT 3.1.1, 5 = MQTT 5.0: the byte that goes into CONNECT (3.1.2.2). */
+export type ProtocolVersion = 3 | 4 | 5;
+
+/** Quality of Service (4.3): 0 at most once, 1 at least once, 2 exactly once. */
+export type QoS = 0 | 1 | 2;
+
+/** User Properties in wire order; a name may come more than once (3.1.2.11.8). */
+export type UserProperties = readonly (readonly [name: string, value: string])[];
+
+/** Properties of CONNECT (3.1.2.11). */
+export interface ConnectProperties {
+  /** Seconds; absent = 0, 0xFFFFFFFF = never. */
+  readonly sessionExpiryInterval?: number;
+  readonly receiveMaximum?: number;
+  readonly maximumPacketSize?: number;
+  readonly topicAliasMaximum?: number;
+  readonly requestResponseInformation?: boolean;
+  readonly requestProblemInformation?: boolean;
+  readonly userProperties?: UserProperties;
+  readonly authenticationMethod?: string;
+  readonly authenticationData?: Uint8Array;
+}
+
+/** Properties of CONNACK (3.2.2.3). */
+export interface ConnackProperties {
+  readonly sessionExpiryInterval?: number;
+  readonly receiveMaximum?: number;
+  readonly maximumQoS?: 0 | 1;
+  readonly retainAvailable?: boolean;
+  readonly maximumPacketSize?: number;
+  readonly assignedClientIdentifier?: string;
+  readonly topicAliasMaximum?: number;
+  readonly reasonString?: string;
+  readonly userProperties?: UserProperties;
+  readonly wildcardSubscriptionAvailable?: boolean;
+  readonly subscriptionIdentifierAvailable?: boolean;
+  readonly sharedSubscriptionAvailable?: boolean;
+  /** Seconds. */
+  readonly serverKeepAlive?: number;
+  readonly responseInformation?: string;
+  readonly serverReference?: string;
+  readonly authenticationMethod?: string;
+  readonly authenticationData?: Uint8Array;
+}
+
+/** Properties of PUBLISH (3.3.2.3). */
+export interface PublishProperties {
+  /** 0 = unspecified bytes, 1 = UTF-8. */
+  readonly payloadFormatIndicator?: 0 | 1;
+  /** Seconds. */
+  readonly messageExpiryInterval?: number;
+  readonly topicAlias?: number;
+  readonly responseTopic?: string;
+  readonly correlationData?: Uint8Array;
+  readonly userProperties?: UserProperties;
+  /** Only from server to client; in wire order. */
+  readonly subscriptionIdentifiers?: readonly number[];
+  readonly contentType?: string;
+}
+
+/** Will Properties (3.1.3.2). */
+export interface WillProperties {
+  /** Seconds. */
+  readonly willDelayInterval?: number;
+  readonly payloadFormatIndicator?: 0 | 1;
+  /** Seconds. */
+  readonly messageExpiryInterval?: number;
+  readonly contentType?: string;
+  readonly responseTopic?: string;
+  readonly correlationData?: Uint8Array;
+  readonly userProperties?: UserProperties;
+}
+
+/** Properties of PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK and UNSUBACK. */
+export interface AckProperties {
+  readonly reasonString?: string;
+  readonly userProperties?: UserProperties;
+}
+
+/** Properties of SUBSCRIBE (3.8.2.1). */
+export interface SubscribeProperties {
+  /** 1 to 268,435,455. */
+  readonly subscriptionIdentifier?: number;
+  readonly userProperties?: UserProperties;
+}
+
+/** Properties of UNSUBSCRIBE (3.10.2.1). */
+export interface UnsubscribeProperties {
+  readonly userProperties?: UserProperties;
+}
+
+/** Properties of DISCONNECT (3.14.2.2). */
+export interface DisconnectProperties {
+  /** Seconds; only from client to server. */
+  readonly sessionExpiryInterval?: number;
+  readonly reasonString?: string;
+  readonly userProperties?: UserProperties;
+  /** Only from server to client. */
+  readonly serverReference?: string;
+}
+
+/** Properties of AUTH (3.15.2.2). */
+export interface AuthProperties {
+  readonly authenticationMethod?: string;
+  readonly authenticationData?: Uint8Array;
+  readonly reasonString?: string;
+  readonly userProperties?: UserProperties;
+}
+
+/** The Will Message of a CONNECT. */
+export interface WillMessage {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  readonly qos: QoS;
+  readonly retain: boolean;
+  readonly properties: WillProperties;
+}
+
+export interface ConnectPacket {
+  readonly type: 'connect';
+  readonly clientId: string;
+  /** Clean Session on 3.1 and 3.1.1. */
+  readonly cleanStart: boolean;
+  /** Seconds. */
+  readonly keepAlive: number;
+  readonly username?: string;
+  readonly password?: Uint8Array;
+  readonly will?: WillMessage;
+  readonly properties: ConnectProperties;
+}
+
+export interface ConnackPacket {
+  readonly type: 'connack';
+  /** False on 3.1, which does not have it. */
+  readonly sessionPresent: boolean;
+  /** Reason Code on 5.0; return code 0 to 5 on 3.1 and 3.1.1. */
+  readonly reasonCode: number;
+  readonly properties: ConnackProperties;
+}
+
+export interface PublishPacket {
+  readonly type: 'publish';
+  /** Topic Name; empty only where a Topic Alias stands for it. */
+  readonly topic: string;
+  /** Decoded: a view into the bytes that were pushed, not a copy. */
+  readonly payload: Uint8Array;
+  readonly qos: QoS;
+  readonly retain: boolean;
+  readonly duplicate: boolean;
+  /** Present exactly when `qos` is above 0. */
+  readonly packetId?: number;
+  readonly properties: PublishProperties;
+}
+
+interface Ack<Type extends string> {
+  readonly type: Type;
+  readonly packetId: number;
+  readonly reasonCode: number;
+  readonly properties: AckProperties;
+}
+
+export type PubackPacket = Ack<'puback'>;
+export type PubrecPacket = Ack<'pubrec'>;
+export type PubrelPacket = Ack<'pubrel'>;
+export type PubcompPacket = Ack<'pubcomp'>;
+export type AckPacket = PubackPacket | PubrecPacket | PubrelPacket | PubcompPacket;
+
+/** One Topic Filter of a SUBSCRIBE with its Subscription Options (3.8.3.1). */
+export interface SubscriptionRequest {
+  readonly topicFilter: string;
+  readonly qos: QoS;
+  /** The next three: only on 5.0, where a decoded packet always has them. */
+  readonly noLocal?: boolean;
+  readonly retainAsPublished?: boolean;
+  readonly retainHandling?: 0 | 1 | 2;
+}
+
+export interface SubscribePacket {
+  readonly type: 'subscribe';
+  readonly packetId: number;
+  readonly subscriptions: readonly SubscriptionRequest[];
+  readonly properties: SubscribeProperties;
+}
+
+export interface SubackPacket {
+  readonly type: 'suback';
+  readonly packetId: number;
+  /** One per Topic Filter, in the order of the SUBSCRIBE. */
+  readonly reasonCodes: readonly number[];
+  readonly properties: AckProperties;
+}
+
+export interface UnsubscribePacket {
+  readonly type: 'unsubscribe';
+  readonly packetId: number;
+  readonly topicFilters: readonly string[];
+  readonly properties: UnsubscribeProperties;
+}
+
+export interface UnsubackPacket {
+  readonly type: 'unsuback';
+  readonly packetId: number;
+  /** Empty on 3.1 and 3.1.1, whose UNSUBACK has none. */
+  readonly reasonCodes: readonly number[];
+  readonly properties: AckProperties;
+}
+
+export interface PingreqPacket {
+  readonly type: 'pingreq';
+}
+
+export interface PingrespPacket {
+  readonly type: 'pingresp';
+}
+
+export interface DisconnectPacket {
+  readonly type: 'disconnect';
+  /** Always 0 on 3.1 and 3.1.1. */
+  readonly reasonCode: number;
+  readonly properties: DisconnectProperties;
+}
+
+/** 5.0 only. */
+export interface AuthPacket {
+  readonly type: 'auth';
+  readonly reasonCode: number;
+  readonly properties: AuthProperties;
+}
+
+/** Any Control Packet. */
+export type Packet =
+  | ConnectPacket
+  | ConnackPacket
+  | PublishPacket
+  | AckPacket
+  | SubscribePacket
+  | SubackPacket
+  | UnsubscribePacket
+  | UnsubackPacket
+  | PingreqPacket
+  | PingrespPacket
+  | DisconnectPacket
+  | AuthPacket;
+
+type Loose<P, Optional extends keyof P> = Omit<P, Optional> & Partial<Pick<P, Optional>>;
+
+/** A Control Packet to encode: what has an obvious default (no properties, Reason Code 0, flags off) may be left out. */
+export type EncodablePacket =
+  | Loose<Omit<ConnectPacket, 'will'>, 'properties'> & { readonly will?: Loose<WillMessage, 'qos' | 'retain' | 'properties'> }
+  | Loose<ConnackPacket, 'sessionPresent' | 'reasonCode' | 'properties'>
+  | Loose<PublishPacket, 'qos' | 'retain' | 'duplicate' | 'properties'>
+  | Loose<PubackPacket, 'reasonCode' | 'properties'>
+  | Loose<PubrecPacket, 'reasonCode' | 'properties'>
+  | Loose<PubrelPacket, 'reasonCode' | 'properties'>
+  | Loose<PubcompPacket, 'reasonCode' | 'properties'>
+  | Loose<SubscribePacket, 'properties'>
+  | Loose<SubackPacket, 'properties'>
+  | Loose<UnsubscribePacket, 'properties'>
+  | Loose<UnsubackPacket, 'reasonCodes' | 'properties'>
+  | PingreqPacket
+  | PingrespPacket
+  | Loose<DisconnectPacket, 'reasonCode' | 'properties'>
+  | Loose<AuthPacket, 'reasonCode' | 'properties'>;
+
+/** No properties: shared, frozen. */
+export const NO_PROPERTIES: Readonly<Record<string, never>> = Object.freeze({});

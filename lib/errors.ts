@@ -1,0 +1,213 @@
+/**
+ * Everything this client throws or rejects with. Each kind has a stable `code`; wrong arguments are plain
+ * `TypeError` and `RangeError`; an aborted call rejects with the reason of its signal.
+ */
+
+/** The `code` of a {@link MqttError}: stable, for programs to branch on. */
+export type MqttErrorCode =
+  | 'ERR_MQTT_CONNECT'
+  | 'ERR_MQTT_CONNECTION_LOST'
+  | 'ERR_MQTT_PROTOCOL'
+  | 'ERR_MQTT_PUBLISH'
+  | 'ERR_MQTT_SUBSCRIBE'
+  | 'ERR_MQTT_QUEUE_FULL'
+  | 'ERR_MQTT_TIMEOUT'
+  | 'ERR_MQTT_CLOSED'
+  | 'ERR_MQTT_POISONED_MESSAGE';
+
+/** The parent of every error of this client. */
+export class MqttError extends Error {
+  /** Which kind of error this is. */
+  readonly code: MqttErrorCode;
+
+  constructor(code: MqttErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+
+  static {
+    this.prototype.name = 'MqttError';
+  }
+}
+
+/** Where an attempt to connect failed. */
+export type ConnectPhase = 'credentials' | 'dial' | 'tls' | 'websocket' | 'connack' | 'timeout';
+
+/** An attempt to connect failed. */
+export class ConnectError extends MqttError {
+  /** How far the attempt had come. `timeout`: it took longer than `connectTimeout`. */
+  readonly phase: ConnectPhase;
+  /** The Reason Code (5.0) or return code (3.x) of a CONNACK that refused. */
+  readonly reasonCode: number | undefined;
+
+  constructor(phase: ConnectPhase, message: string, options: ErrorOptions & { reasonCode?: number | undefined } = {}) {
+    super('ERR_MQTT_CONNECT', message, options);
+    this.phase = phase;
+    this.reasonCode = options.reasonCode;
+  }
+
+  static {
+    this.prototype.name = 'ConnectError';
+  }
+}
+
+/** A Network Connection that was up has ended. */
+export class ConnectionLostError extends MqttError {
+  /** The Reason Code of the DISCONNECT the server sent, if it sent one (5.0). */
+  readonly reasonCode: number | undefined;
+
+  constructor(message: string, options: ErrorOptions & { reasonCode?: number | undefined } = {}) {
+    super('ERR_MQTT_CONNECTION_LOST', message, options);
+    this.reasonCode = options.reasonCode;
+  }
+
+  static {
+    this.prototype.name = 'ConnectionLostError';
+  }
+}
+
+/** The other side broke the protocol, or would have been broken by what was to be encoded. */
+export class ProtocolError extends MqttError {
+  /** The normative statement that was broken, such as `MQTT-2.1.3-1`, or a section of the specification. */
+  readonly statement: string;
+  /** The Reason Code to close with (5.0): 0x81 Malformed Packet, 0x82 Protocol Error, or a more specific one. */
+  readonly reasonCode: number;
+
+  constructor(message: string, statement: string, reasonCode: number, options?: ErrorOptions) {
+    super('ERR_MQTT_PROTOCOL', `${message} [${statement}]`, options);
+    this.statement = statement;
+    this.reasonCode = reasonCode;
+  }
+
+  static {
+    this.prototype.name = 'ProtocolError';
+  }
+}
+
+/**
+ * What is known of a message whose `publish()` rejected: `not-sent`, it was never written; `unknown`, it was
+ * written and not answered; `rejected`, the server refused it.
+ */
+export type Delivery = 'not-sent' | 'unknown' | 'rejected';
+
+/** What every rejection of `publish()` says about the message. */
+export interface MessageFate {
+  /** What is known of its delivery. */
+  readonly delivery: Delivery;
+  /** Whether the message is still with the client and will go out. */
+  readonly kept: boolean;
+}
+
+/** The message was refused, by the server (Reason Code) or by a guard before anything was written. */
+export class PublishError extends MqttError implements MessageFate {
+  readonly delivery: Delivery;
+  readonly kept: boolean;
+  /** The Reason Code of the PUBACK, PUBREC or PUBCOMP, or the one that a server would have answered with. */
+  readonly reasonCode: number;
+  /** The properties of the refusing acknowledgement (5.0). */
+  readonly properties: Readonly<Record<string, unknown>>;
+
+  constructor(
+    message: string,
+    reasonCode: number,
+    fate: MessageFate,
+    properties: Readonly<Record<string, unknown>> = {},
+    options?: ErrorOptions,
+  ) {
+    super('ERR_MQTT_PUBLISH', message, options);
+    this.reasonCode = reasonCode;
+    this.delivery = fate.delivery;
+    this.kept = fate.kept;
+    this.properties = properties;
+  }
+
+  static {
+    this.prototype.name = 'PublishError';
+  }
+}
+
+/** What the server answered for one Topic Filter. */
+export interface FilterResult {
+  readonly topicFilter: string;
+  /** Granted QoS (0, 1, 2) or, from 0x80 on, why it was refused. */
+  readonly reasonCode: number;
+}
+
+/** The server refused one or more Topic Filters. */
+export class SubscribeError extends MqttError {
+  /** One entry per Topic Filter of the call, in its order. */
+  readonly results: readonly FilterResult[];
+
+  constructor(message: string, results: readonly FilterResult[], options?: ErrorOptions) {
+    super('ERR_MQTT_SUBSCRIBE', message, options);
+    this.results = results;
+  }
+
+  static {
+    this.prototype.name = 'SubscribeError';
+  }
+}
+
+/** The outgoing queue is full (`maxQueued`, `maxQueuedBytes`), or its policy let this message go. */
+export class QueueFullError extends MqttError implements MessageFate {
+  readonly delivery = 'not-sent';
+  readonly kept = false;
+
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_MQTT_QUEUE_FULL', message, options);
+  }
+
+  static {
+    this.prototype.name = 'QueueFullError';
+  }
+}
+
+/** A call took longer than its `timeout`, or than the option that bounds it. */
+export class TimeoutError extends MqttError {
+  /** For `publish()`: what is known of the message. */
+  readonly delivery: Delivery | undefined;
+  /** For `publish()`: whether the message is still with the client and will go out. */
+  readonly kept: boolean | undefined;
+
+  constructor(message: string, fate?: MessageFate, options?: ErrorOptions) {
+    super('ERR_MQTT_TIMEOUT', message, options);
+    this.delivery = fate?.delivery;
+    this.kept = fate?.kept;
+  }
+
+  static {
+    this.prototype.name = 'TimeoutError';
+  }
+}
+
+/** The client was ended, by `disconnect()` or by an error that is final (`cause`), before the call was done. */
+export class ClosedError extends MqttError {
+  /** For `publish()`: what is known of the message. */
+  readonly delivery: Delivery | undefined;
+  /** For `publish()`: whether the message is still with the client and goes out after the next `connect()`. */
+  readonly kept: boolean | undefined;
+
+  constructor(message: string, fate?: MessageFate, options?: ErrorOptions) {
+    super('ERR_MQTT_CLOSED', message, options);
+    this.delivery = fate?.delivery;
+    this.kept = fate?.kept;
+  }
+
+  static {
+    this.prototype.name = 'ClosedError';
+  }
+}
+
+/** The message took the connection down whenever it was sent; it is not sent again. */
+export class PoisonedMessageError extends MqttError implements MessageFate {
+  readonly delivery = 'unknown';
+  readonly kept = false;
+
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_MQTT_POISONED_MESSAGE', message, options);
+  }
+
+  static {
+    this.prototype.name = 'PoisonedMessageError';
+  }
+}

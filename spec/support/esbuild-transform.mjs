@@ -1,0 +1,31 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { transformSync } from 'esbuild';
+
+const self = readFileSync(new URL(import.meta.url));
+
+/** Jest transformer: TypeScript to ES modules by esbuild, types stripped and not checked (tsc does that). */
+export default {
+  canInstrument: false,
+  getCacheKey: (source, file, options) =>
+    createHash('sha1')
+      .update(self)
+      .update(source)
+      .update('\0')
+      .update(file)
+      .update(options.configString ?? '')
+      .digest('hex'),
+  process(source, file) {
+    return {
+      code: transformSync(source, {
+        loader: 'ts',
+        format: 'esm',
+        target: 'node20',
+        sourcemap: 'inline',
+        sourcesContent: true,
+        sourcefile: file,
+        tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true, useDefineForClassFields: true } },
+      }).code,
+    };
+  },
+};
