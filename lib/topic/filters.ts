@@ -1,0 +1,76 @@
+/**
+ * Topic Filters (§4.7, §4.8.2): what is subscribed to. `+` stands for exactly one level, `#` for any number of
+ * levels and the one above them; `$share/{ShareName}/{filter}` shares the messages of `{filter}` among a group.
+ */
+
+import { quoted, topicTextError } from './names.ts';
+
+/** How the Topic Filter of a Shared Subscription begins [v5 MQTT-4.8.2-1]. */
+const SHARE = '$share/';
+
+/** The two parts of the Topic Filter of a Shared Subscription. */
+export interface SharedFilter {
+  /** The group that shares the messages. */
+  readonly shareName: string;
+  /** The part that Topic Names are matched with. */
+  readonly topicFilter: string;
+}
+
+/**
+ * What is wrong with a Topic Filter, worded as the message of a `TypeError`; undefined when it is legal: 1 to 65,535
+ * bytes of well-formed UTF-8 without U+0000, `#` alone in the last level [v5 MQTT-4.7.1-1], `+` alone in its level
+ * [v5 MQTT-4.7.1-2], and what begins with `$share/` is the filter of a Shared Subscription [v5 MQTT-4.8.2-1, -2].
+ */
+export function topicFilterError(filter: string): string | undefined {
+  const textError = topicTextError(filter, 'Topic Filter');
+  if (textError !== undefined) return textError;
+  if (!isShared(filter)) return wildcardError(filter, filter);
+  const slash = filter.indexOf('/', SHARE.length);
+  if (slash === -1 || slash === filter.length - 1) {
+    return `expected a Topic Filter after $share/{ShareName}/, got ${quoted(filter)}`;
+  }
+  const shareName = filter.slice(SHARE.length, slash);
+  if (shareName === '' || hasWildcard(shareName)) {
+    return `expected a ShareName of at least one character and without + and #, got ${quoted(filter)}`;
+  }
+  return wildcardError(filter.slice(slash + 1), filter);
+}
+
+/** Checks each wildcard against its neighbours; `whole` is what the caller of the client wrote. */
+function wildcardError(filter: string, whole: string): string | undefined {
+  for (let i = 0; i < filter.length; i++) {
+    const character = filter[i];
+    if (character !== '+' && character !== '#') continue;
+    const beginsLevel = i === 0 || filter[i - 1] === '/';
+    const isLast = i === filter.length - 1;
+    if (character === '#' && !(beginsLevel && isLast)) {
+      return `expected a Topic Filter with # alone in its last level, got ${quoted(whole)}`;
+    }
+    if (character === '+' && !(beginsLevel && (isLast || filter[i + 1] === '/'))) {
+      return `expected a Topic Filter with + alone in its level, got ${quoted(whole)}`;
+    }
+  }
+  return undefined;
+}
+
+/** Whether a legal Topic Filter is that of a Shared Subscription. */
+export function isShared(filter: string): boolean {
+  return filter.startsWith(SHARE);
+}
+
+/** Takes the legal Topic Filter of a Shared Subscription apart; undefined when `filter` is not shared. */
+export function parseSharedFilter(filter: string): SharedFilter | undefined {
+  if (!isShared(filter)) return undefined;
+  const slash = filter.indexOf('/', SHARE.length);
+  return { shareName: filter.slice(SHARE.length, slash), topicFilter: filter.slice(slash + 1) };
+}
+
+/** The part of a legal Topic Filter that Topic Names are matched with: all of it, unless it is shared. */
+export function matchedFilter(filter: string): string {
+  return isShared(filter) ? filter.slice(filter.indexOf('/', SHARE.length) + 1) : filter;
+}
+
+/** Whether a Topic Filter has wildcards, so that it can match more than one Topic Name. */
+export function hasWildcard(filter: string): boolean {
+  return filter.includes('+') || filter.includes('#');
+}

@@ -1,0 +1,65 @@
+/**
+ * Topic Names (§4.7): what an Application Message is published to. A Topic Name is text without wildcards; every
+ * code point counts, nothing is normalised, and an empty level is a level.
+ */
+
+/** The longest Topic Name or Topic Filter, in bytes of UTF-8 [MQTT-4.7.3-3]. */
+export const MAX_TOPIC_BYTES = 65_535;
+
+/** No UTF-16 unit needs more bytes than this: a pair of surrogates is two units and four bytes. */
+const MOST_BYTES_PER_UNIT = 3;
+
+const NUL = 0x00;
+const HASH = 0x23;
+const PLUS = 0x2b;
+
+/**
+ * What is wrong with a Topic Name, worded as the message of a `TypeError`; undefined when it is legal: 1 to 65,535
+ * bytes of well-formed UTF-8 [MQTT-4.7.3-1, -3] without U+0000 [MQTT-4.7.3-2], `+` and `#` [v5 MQTT-4.7.0-1].
+ *
+ * (The empty Topic Name of a PUBLISH that has a Topic Alias is the business of PUBLISH, not of this function.)
+ */
+export function topicNameError(name: string): string | undefined {
+  for (let i = 0; i < name.length; i++) {
+    const unit = name.charCodeAt(i);
+    if (unit === PLUS || unit === HASH) {
+      return `expected a Topic Name without the wildcards + and #, got ${quoted(name)}`;
+    }
+  }
+  return topicTextError(name, 'Topic Name');
+}
+
+/** The rules that Topic Names and Topic Filters have in common, see {@link topicNameError}. */
+export function topicTextError(text: string, what: 'Topic Name' | 'Topic Filter'): string | undefined {
+  if (text.length === 0) return `expected a ${what} of at least one character, got an empty string`;
+  for (let i = 0; i < text.length; i++) {
+    if (text.charCodeAt(i) === NUL) return `expected a ${what} without U+0000, got ${quoted(text)}`;
+  }
+  if (!text.isWellFormed()) return `expected a ${what} of well-formed Unicode, got ${quoted(text)}`;
+  // Almost every text is far too short to be too long: then its bytes need not be counted.
+  if (text.length * MOST_BYTES_PER_UNIT > MAX_TOPIC_BYTES) {
+    const bytes = utf8Length(text);
+    if (bytes > MAX_TOPIC_BYTES) return `expected a ${what} of at most 65,535 bytes, got ${bytes} bytes`;
+  }
+  return undefined;
+}
+
+/** How many bytes well-formed `text` takes in UTF-8. */
+export function utf8Length(text: string): number {
+  let bytes = text.length;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit < 0x80) continue;
+    if (unit < 0x800) bytes += 1;
+    else if (unit < 0xd800 || unit > 0xdfff) bytes += 2;
+    else bytes += 1; // half of a pair: two units, four bytes
+  }
+  return bytes;
+}
+
+/** `text` as it appears in a message: on one line, and not longer than a line. */
+export function quoted(text: string): string {
+  return text.length <= 80
+    ? JSON.stringify(text)
+    : `${JSON.stringify(text.slice(0, 80))}… (${text.length} characters)`;
+}

@@ -1,0 +1,211 @@
+/**
+ * Topic Filters in a tree, one node per level, so that the filters that match a Topic Name are found by walking down
+ * its levels once. With `sport/+`, `sport/#` and `sport/tennis`:
+ *
+ *     (root) ── sport ─┬─ +          filters ending here: sport/+
+ *                      ├─ tennis     filters ending here: sport/tennis
+ *                      └ #           kept in the node `sport` itself, which it matches too
+ *
+ * `match` allocates nothing: a level of the Topic Name is never cut out as a string. It is found by a hash of its
+ * UTF-16 units, and then compared unit by unit.
+ */
+
+import { matchedFilter } from './filters.ts';
+
+const SLASH = 0x2f;
+const DOLLAR = 0x24;
+
+/** Hashes are kept to 30 bits, so that the engine never has to put one on the heap. */
+const HASH_MASK = 0x3fff_ffff;
+const HASH_START = 0x11c9_dc5;
+const HASH_FACTOR = 0x0100_0193;
+// A local name, because looking up a global is slow where tests run in a context of their own.
+const imul: typeof Math.imul = Math.imul;
+
+/** One level. Invariant: except for the root, a node has values or children. */
+class Node<T> {
+  readonly parent: Node<T> | undefined;
+  readonly level: string;
+  readonly hash: number;
+  /** Literal levels below this one, by hash; levels of equal hash are chained by `next`. */
+  children: Map<number, Node<T>> | undefined = undefined;
+  next: Node<T> | undefined = undefined;
+  /** The level `+` below this one. */
+  plus: Node<T> | undefined = undefined;
+  /** The values of the filter that ends in this level. */
+  exact: T[] | undefined = undefined;
+  /** The values of the filter that goes on with `#` from here. */
+  rest: T[] | undefined = undefined;
+
+  constructor(parent: Node<T> | undefined, level: string, hash: number) {
+    this.parent = parent;
+    this.level = level;
+    this.hash = hash;
+  }
+
+  get isEmpty(): boolean {
+    return !(this.exact ?? this.rest ?? this.plus ?? this.children);
+  }
+}
+
+/**
+ * Values under Topic Filters. Filters have to be legal (`topicFilterError`); of the filter of a Shared Subscription
+ * only the part that is matched counts. A value may be added several times, under one filter too: it is then visited,
+ * and has to be removed, as many times.
+ */
+export class Trie<T> {
+  readonly #root = new Node<T>(undefined, '', 0);
+  #size = 0;
+
+  /** How many values there are, over all filters. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Adds a value under a Topic Filter. */
+  add(filter: string, value: T): void {
+    const levels = matchedFilter(filter).split('/');
+    const isRest = levels.at(-1) === '#';
+    if (isRest) levels.pop();
+    let node = this.#root;
+    for (const level of levels)
+      node = level === '+' ? (node.plus ??= new Node(node, level, 0)) : enter(node, level);
+    if (isRest) (node.rest ??= []).push(value);
+    else (node.exact ??= []).push(value);
+    this.#size++;
+  }
+
+  /** Removes a value from under a Topic Filter, once; false when it was not there. */
+  remove(filter: string, value: T): boolean {
+    const levels = matchedFilter(filter).split('/');
+    const isRest = levels.at(-1) === '#';
+    if (isRest) levels.pop();
+    let node: Node<T> | undefined = this.#root;
+    for (const level of levels) {
+      node = level === '+' ? node.plus : find(node, level, hashOf(level, 0, level.length), 0, level.length);
+      if (node === undefined) return false;
+    }
+    const values = isRest ? node.rest : node.exact;
+    const index = values?.indexOf(value) ?? -1;
+    if (values === undefined || index === -1) return false;
+    values.splice(index, 1);
+    if (values.length === 0) {
+      if (isRest) node.rest = undefined;
+      else node.exact = undefined;
+      prune(node);
+    }
+    this.#size--;
+    return true;
+  }
+
+  /**
+   * Visits every value whose filter matches a legal Topic Name, those of one filter in the order in which they were
+   * added. `visit` must not add or remove.
+   */
+  match(topicName: string, visit: (value: T) => void): void {
+    const root = this.#root;
+    if (topicName.charCodeAt(0) !== DOLLAR) {
+      walk(root, topicName, 0, visit);
+      return;
+    }
+    // [MQTT-4.7.2-1]: what begins with a wildcard does not match what begins with $.
+    const end = endOfLevel(topicName, 0);
+    const child = find(root, topicName, hashOf(topicName, 0, end), 0, end);
+    if (child !== undefined) walk(child, topicName, end + 1, visit);
+  }
+}
+
+/**
+ * Visits what matches from `node` on, the level at `start` being the next one; past the end of the name there is none.
+ * Goes on in a loop where one way leads on, so that the depth of the stack is that of the forks and not of the levels.
+ */
+function walk<T>(node: Node<T>, name: string, start: number, visit: (value: T) => void): void {
+  for (;;) {
+    // `sport/#` matches `sport` too, so that `rest` is visited before it is known whether the name goes on.
+    if (node.rest !== undefined) visitAll(node.rest, visit);
+    if (start > name.length) {
+      if (node.exact !== undefined) visitAll(node.exact, visit);
+      return;
+    }
+    const end = endOfLevel(name, start);
+    const child = find(node, name, hashOf(name, start, end), start, end);
+    const plus = node.plus;
+    if (child !== undefined && plus !== undefined) walk(plus, name, end + 1, visit);
+    const only = child ?? plus;
+    if (only === undefined) return;
+    node = only;
+    start = end + 1;
+  }
+}
+
+function visitAll<T>(values: readonly T[], visit: (value: T) => void): void {
+  for (let i = 0; i < values.length; i++) visit(values[i] as T);
+}
+
+/** Where the level that begins at `start` ends: at its slash, or at the end of the name. */
+function endOfLevel(name: string, start: number): number {
+  let end = start;
+  while (end < name.length && name.charCodeAt(end) !== SLASH) end++;
+  return end;
+}
+
+/** FNV-1a over the UTF-16 units of one level. Exported for the specs, which need levels of equal hash. */
+export function hashOf(text: string, start: number, end: number): number {
+  let hash = HASH_START;
+  for (let i = start; i < end; i++) hash = imul(hash ^ text.charCodeAt(i), HASH_FACTOR) & HASH_MASK;
+  return hash;
+}
+
+/** The literal level of `node` that equals `text` from `start` to `end`. */
+function find<T>(node: Node<T>, text: string, hash: number, start: number, end: number): Node<T> | undefined {
+  let child = node.children?.get(hash);
+  while (child !== undefined && !isLevel(child.level, text, start, end)) child = child.next;
+  return child;
+}
+
+function isLevel(level: string, text: string, start: number, end: number): boolean {
+  if (level.length !== end - start) return false;
+  for (let i = 0; i < level.length; i++) {
+    if (level.charCodeAt(i) !== text.charCodeAt(start + i)) return false;
+  }
+  return true;
+}
+
+/** The literal level below `node`, made if it is new. */
+function enter<T>(node: Node<T>, level: string): Node<T> {
+  const hash = hashOf(level, 0, level.length);
+  const known = find(node, level, hash, 0, level.length);
+  if (known !== undefined) return known;
+  const child = new Node(node, level, hash);
+  const children = (node.children ??= new Map<number, Node<T>>());
+  child.next = children.get(hash);
+  children.set(hash, child);
+  return child;
+}
+
+/** Takes out `node` and what is above it, as far as nothing is left there. */
+function prune<T>(node: Node<T>): void {
+  let empty = node;
+  while (empty.parent !== undefined && empty.isEmpty) {
+    const parent = empty.parent;
+    if (parent.plus === empty) parent.plus = undefined;
+    else unchain(parent, empty);
+    empty = parent;
+  }
+}
+
+/** Takes a literal level out of the chain of its hash. */
+function unchain<T>(parent: Node<T>, child: Node<T>): void {
+  const children = parent.children as Map<number, Node<T>>;
+  const first = children.get(child.hash) as Node<T>;
+  if (first !== child) {
+    let before = first;
+    while (before.next !== child) before = before.next as Node<T>;
+    before.next = child.next;
+  } else if (child.next !== undefined) {
+    children.set(child.hash, child.next);
+  } else {
+    children.delete(child.hash);
+    if (children.size === 0) parent.children = undefined;
+  }
+}
