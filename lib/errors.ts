@@ -51,14 +51,23 @@ export class ConnectError extends MqttError {
   }
 }
 
-/** A Network Connection that was up has ended. */
+/** A Network Connection that was up has ended, or there is none where one is needed at once. */
 export class ConnectionLostError extends MqttError {
   /** The Reason Code of the DISCONNECT the server sent, if it sent one (5.0). */
   readonly reasonCode: number | undefined;
+  /** For `publish()` with QoS 0: what is known of the message. */
+  readonly delivery: Delivery | undefined;
+  /** For `publish()` with QoS 0: whether the message is still with the client. */
+  readonly kept: boolean | undefined;
 
-  constructor(message: string, options: ErrorOptions & { reasonCode?: number | undefined } = {}) {
+  constructor(
+    message: string,
+    options: ErrorOptions & { reasonCode?: number | undefined; fate?: MessageFate } = {},
+  ) {
     super('ERR_MQTT_CONNECTION_LOST', message, options);
     this.reasonCode = options.reasonCode;
+    this.delivery = options.fate?.delivery;
+    this.kept = options.fate?.kept;
   }
 
   static {

@@ -1,0 +1,58 @@
+import { Framer } from '../codec/framer.ts';
+import type { ProtocolVersion } from '../codec/packets.ts';
+import { KeepAlive } from './keep-alive.ts';
+import type { ConnectIdentity, Negotiated } from './handshake.ts';
+import { Outbox, type SlabPool } from './outbox.ts';
+import { SendQuota } from './send-quota.ts';
+import { TopicAliases } from './topic-aliases.ts';
+
+/** What one Network Connection needs from outside. */
+export interface ConnectionOptions {
+  /** The how-manieth Network Connection of this client, from 1. */
+  readonly epoch: number;
+  readonly protocolVersion: ProtocolVersion;
+  readonly identity: ConnectIdentity;
+  readonly maximumPacketSize: number | undefined;
+  readonly slabs: SlabPool;
+  readonly allocate: (size: number) => Uint8Array;
+}
+
+/** Everything that dies with a Network Connection. Before CONNACK nothing may be published on it: quota 0. */
+export class Connection {
+  readonly epoch: number;
+  readonly protocolVersion: ProtocolVersion;
+  readonly identity: ConnectIdentity;
+  readonly framer: Framer;
+  readonly outbox: Outbox;
+  keepAlive: KeepAlive;
+  quota: SendQuota = new SendQuota(0);
+  aliases: TopicAliases = new TopicAliases(0, 0);
+  negotiated: Negotiated | undefined = undefined;
+  /** When the unanswered PINGREQ was written; 0 = none is unanswered. */
+  pingedAt = 0;
+
+  constructor(options: ConnectionOptions, now: number) {
+    this.epoch = options.epoch;
+    this.protocolVersion = options.protocolVersion;
+    this.identity = options.identity;
+    this.framer = new Framer({
+      protocolVersion: options.protocolVersion,
+      ...(options.maximumPacketSize !== undefined && { maximumPacketSize: options.maximumPacketSize }),
+      allocate: options.allocate,
+    });
+    this.outbox = new Outbox(options.slabs);
+    this.keepAlive = new KeepAlive(0, 0, now);
+  }
+
+  /** CONNACK accepted: what it granted holds from now on. */
+  accepted(
+    negotiated: Negotiated,
+    limits: { window: number; topicAliasMaximum: number; pingTimeout: number | undefined },
+    now: number,
+  ): void {
+    this.negotiated = negotiated;
+    this.quota = new SendQuota(limits.window);
+    this.aliases = new TopicAliases(limits.topicAliasMaximum, negotiated.topicAliasMaximum);
+    this.keepAlive = new KeepAlive(negotiated.keepAlive, limits.pingTimeout, now);
+  }
+}

@@ -1,0 +1,86 @@
+/** The size of a slab, in bytes: what one write hands to the network at the most. */
+export const SLAB_SIZE = 65_536;
+
+/** Where slabs come from. They come back, once the network has taken them, without the outbox. */
+export interface SlabPool {
+  /** A slab of `SLAB_SIZE` bytes that nobody else uses. */
+  take(): Uint8Array;
+}
+
+const NONE = new Uint8Array(0);
+
+/**
+ * Bytes to be written. Packets are put into a slab one after the other, and a slab is handed over once, as one
+ * piece: from then on it belongs to the transport, and the outbox never writes into the rest of it. Large payloads
+ * are handed over by reference, behind a header of their own.
+ */
+export class Outbox {
+  readonly #pool: SlabPool;
+  /** Pieces complete, oldest first. */
+  readonly #sealed: Uint8Array[] = [];
+  #sealedBytes = 0;
+  /** The slab in hand: `reserve()` makes room in it. */
+  bytes: Uint8Array = NONE;
+  /** How far it is filled. */
+  at = 0;
+
+  constructor(pool: SlabPool) {
+    this.#pool = pool;
+  }
+
+  /** Bytes waiting to be taken. */
+  get size(): number {
+    return this.#sealedBytes + this.at;
+  }
+
+  /** Makes room for `length` bytes from `at` on. Whoever writes them into `bytes` sets `at` behind them. */
+  reserve(length: number): void {
+    if (this.at + length <= this.bytes.length) return;
+    this.#seal();
+    this.bytes = length <= SLAB_SIZE ? this.#pool.take() : new Uint8Array(length);
+  }
+
+  /** Copies a packet in. */
+  append(packet: Uint8Array): void {
+    this.reserve(packet.length);
+    this.bytes.set(packet, this.at);
+    this.at += packet.length;
+  }
+
+  /** Puts pieces behind what is there, as they are: they must not change until the transport gives them back. */
+  appendPieces(...pieces: readonly Uint8Array[]): void {
+    this.#seal();
+    for (const piece of pieces) {
+      this.#sealed.push(piece);
+      this.#sealedBytes += piece.length;
+    }
+  }
+
+  /** The newest piece complete and not yet taken. */
+  get lastPiece(): Uint8Array | undefined {
+    return this.#sealed.at(-1);
+  }
+
+  /** The next piece to write, or undefined where all is taken. */
+  take(): Uint8Array | undefined {
+    const sealed = this.#sealed.shift();
+    if (sealed !== undefined) {
+      this.#sealedBytes -= sealed.length;
+      return sealed;
+    }
+    if (this.at === 0) return undefined;
+    const piece = this.bytes.subarray(0, this.at);
+    this.bytes = NONE;
+    this.at = 0;
+    return piece;
+  }
+
+  #seal(): void {
+    if (this.at > 0) {
+      this.#sealed.push(this.bytes.subarray(0, this.at));
+      this.#sealedBytes += this.at;
+    }
+    this.bytes = NONE;
+    this.at = 0;
+  }
+}

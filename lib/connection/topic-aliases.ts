@@ -1,0 +1,42 @@
+import { ProtocolError } from '../errors.ts';
+
+/**
+ * Topic Aliases (3.3.2.3.4), both directions. They exist within one Network Connection only [MQTT-3.3.2-7], and the
+ * two maps know nothing of each other.
+ */
+export class TopicAliases {
+  readonly #incoming = new Map<number, string>();
+  readonly #outgoing = new Map<number, string>();
+  readonly #incomingMaximum: number;
+  /** The highest alias the server takes; 0 = none [MQTT-3.3.2-9]. */
+  readonly outgoingMaximum: number;
+
+  constructor(incomingMaximum: number, outgoingMaximum: number) {
+    this.#incomingMaximum = incomingMaximum;
+    this.outgoingMaximum = outgoingMaximum;
+  }
+
+  /** The Topic Name of a received PUBLISH with a Topic Alias. */
+  receive(alias: number, topicName: string): string {
+    if (alias > this.#incomingMaximum)
+      throw new ProtocolError(
+        `Topic Alias ${alias} is above the maximum of ${this.#incomingMaximum}`,
+        this.#incomingMaximum === 0 ? 'MQTT-3.1.2-27' : 'MQTT-3.1.2-26',
+        0x94,
+      );
+    if (topicName !== '') {
+      this.#incoming.set(alias, topicName);
+      return topicName;
+    }
+    const known = this.#incoming.get(alias);
+    if (known === undefined) throw new ProtocolError(`Topic Alias ${alias} stands for no topic yet`, '3.3.4', 0x82);
+    return known;
+  }
+
+  /** The Topic Name to write with `alias`: empty where the server knows it by now. */
+  send(alias: number, topicName: string): string {
+    if (this.#outgoing.get(alias) === topicName) return '';
+    this.#outgoing.set(alias, topicName);
+    return topicName;
+  }
+}

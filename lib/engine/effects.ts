@@ -1,0 +1,37 @@
+import type { ConnackPacket } from '../codec/packets.ts';
+import type { PublishReader } from '../codec/publish.ts';
+import type { Negotiated } from '../connection/handshake.ts';
+import type { FilterResult, MqttError } from '../errors.ts';
+import type { Receipt } from '../session/incoming.ts';
+
+/** What has happened to the connection, for whoever watches. */
+export type Change =
+  | { readonly type: 'connecting'; readonly attempt: number }
+  | { readonly type: 'connected'; readonly connack: ConnackPacket; readonly negotiated: Negotiated }
+  /** The connection is gone or did not come up; `willRetryIn` in ms. */
+  | { readonly type: 'disconnected'; readonly error: MqttError; readonly willRetryIn: number }
+  /** A first attempt failed and is not retried. */
+  | { readonly type: 'gaveUp'; readonly error: MqttError }
+  /** The server no longer has the session; so many messages of it were with the application. */
+  | { readonly type: 'sessionLost'; readonly unsettled: number }
+  /** The server does not grant these subscriptions any more. */
+  | { readonly type: 'refused'; readonly results: readonly FilterResult[] }
+  /** The end; `error` where it was not asked for. */
+  | { readonly type: 'closed'; readonly error: MqttError | undefined };
+
+/** What the engine asks of the world. None of these may call back into the engine. */
+export interface Effects {
+  /**
+   * hot: one Application Message. The fields of `publish` are overwritten by the next one, its payload is not.
+   * `receipt` is there for QoS 1 and 2, and is to be settled once per copy (`receipt.copies`).
+   */
+  deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): void;
+  /** cold: open a Network Connection, then say `opened()`, or `dialFailed()`. */
+  dial(attempt: number): void;
+  /** cold: write the rest of the output, close, and report nothing more of this Network Connection or attempt. */
+  hangUp(rest: readonly Uint8Array[]): void;
+  /** cold: write what is left, close, and say `lost()` when that is done. */
+  finish(): void;
+  /** cold */
+  changed(change: Change): void;
+}

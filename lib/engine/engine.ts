@@ -1,0 +1,496 @@
+import { encode } from '../codec/codec.ts';
+import { NO_PROPERTIES, type ConnackPacket, type DisconnectPacket } from '../codec/packets.ts';
+import type { OutgoingPublish } from '../codec/publish.ts';
+import { Connection } from '../connection/connection.ts';
+import { checkConnack, connectPacket, negotiate, type ConnectIdentity, type Negotiated } from '../connection/handshake.ts';
+import { ClosedError, ConnectError, ConnectionLostError, MqttError, ProtocolError } from '../errors.ts';
+import { Stage, type Exchange } from '../session/exchange.ts';
+import type { Receipt } from '../session/incoming.ts';
+import type { Request } from '../session/requests.ts';
+import { Session } from '../session/session.ts';
+import { backoffDelay } from './backoff.ts';
+import { Deadlines, Timer } from './deadlines.ts';
+import type { Change, Effects } from './effects.ts';
+import { abandonAll } from './ending.ts';
+import { Liveness } from './liveness.ts';
+import type { Credentials, EngineOptions, EnginePorts, Ending } from './options.ts';
+import { Acknowledger, Publisher } from './outbound.ts';
+import { Publishing } from './publishing.ts';
+import { Receiving, type Outcome } from './receiving.ts';
+import { afterDisconnect, afterRefusal, connackCodeName, sendableCode, type Verdict } from './refusals.ts';
+import { Requesting } from './requesting.ts';
+import { restoreSubscriptions } from './resuming.ts';
+import { nextState, type ClientState, type Input } from './states.ts';
+
+const NOTHING = new Uint8Array(0);
+
+/**
+ * A client without the world: no socket, no clock, no promise. Bytes, time and commands go in; bytes come out of
+ * `takeOutput()`, everything else through `Effects`. Times are ms of one monotonic clock.
+ */
+export class Engine {
+  readonly #options: EngineOptions;
+  readonly #ports: EnginePorts;
+  readonly #effects: Effects;
+  readonly #session = new Session();
+  readonly #deadlines = new Deadlines();
+  readonly #acknowledger = new Acknowledger();
+  readonly #publisher: Publisher;
+  readonly #publishing: Publishing;
+  readonly #receiving: Receiving;
+  readonly #requesting: Requesting;
+  readonly #liveness = new Liveness(this.#deadlines);
+  #state: ClientState = 'offline';
+  #connection: Connection | undefined = undefined;
+  #clientId: string;
+  /** Network Connections opened so far. */
+  #epoch = 0;
+  /** Network Connections that a server accepted. */
+  #accepted = 0;
+  /** Attempts since the last CONNACK. */
+  #attempt = 0;
+  /** What becomes of an attempt that fails before any has succeeded. */
+  #onFailure: 'give up' | 'retry' = 'give up';
+  /** Pieces of output that the transport has and has not given back. */
+  #piecesOut = 0;
+
+  constructor(options: EngineOptions, ports: EnginePorts, effects: Effects) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#effects = effects;
+    this.#clientId = options.clientId;
+    this.#publisher = new Publisher(ports.text);
+    this.#publishing = new Publishing(this.#session, this.#publisher, this.#deadlines, options);
+    this.#requesting = new Requesting(this.#session, this.#deadlines, options, ports.text);
+    this.#receiving = new Receiving(this.#session, effects, this.#acknowledger, options.receiveMaximum, ports.text);
+  }
+
+  // --- A. What is ----------------------------------------------------------------------------------------------
+
+  get state(): ClientState {
+    return this.#state;
+  }
+
+  /** The Assigned Client Identifier once there is one [MQTT-3.1.3-7]. */
+  get clientId(): string {
+    return this.#clientId;
+  }
+
+  get negotiated(): Negotiated | undefined {
+    return this.#connection?.negotiated;
+  }
+
+  /** Messages of ours that are not over: waiting or unanswered. */
+  get pendingPublishes(): number {
+    return this.#session.queue.messages + this.#session.outgoing.size;
+  }
+
+  // --- B. What happened outside --------------------------------------------------------------------------------
+
+  /** The Network Connection is open: CONNECT goes out. */
+  opened(credentials: Credentials, now: number): void {
+    if (!this.#go('opened')) return;
+    const { protocolVersion, maximumPacketSize } = this.#options;
+    const identity: ConnectIdentity = { clientId: this.#clientId, cleanStart: this.#cleanStart(), ...credentials };
+    this.#connection = new Connection(
+      { epoch: ++this.#epoch, protocolVersion, identity, maximumPacketSize, ...this.#ports },
+      now,
+    );
+    this.#connection.outbox.append(encode(connectPacket(this.#options, identity), protocolVersion));
+  }
+
+  /** The attempt failed before there was a Network Connection. */
+  dialFailed(error: MqttError, now: number): void {
+    if (this.#state === 'dialing') this.#lose(error, now);
+  }
+
+  /** The Network Connection ended by itself, or as `finish()` asked. */
+  lost(cause: unknown, now: number): void {
+    if (this.#connection === undefined) return;
+    const options = cause === undefined ? {} : { cause };
+    this.#lose(
+      this.#state === 'connecting'
+        ? new ConnectError('connack', 'the server closed the connection before CONNACK', options)
+        : new ConnectionLostError('the connection was lost', options),
+      now,
+    );
+  }
+
+  /** Memory for the next read. */
+  space(): Uint8Array {
+    return this.#connection?.framer.space() ?? NOTHING;
+  }
+
+  /** So many bytes of `space()` were filled. */
+  filled(length: number, now: number): void {
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    connection.framer.commit(length);
+    this.#receive(connection, now);
+  }
+
+  /** Bytes came in memory of their own. */
+  receive(chunk: Uint8Array, now: number): void {
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    connection.framer.push(chunk);
+    this.#receive(connection, now);
+  }
+
+  /** The network has taken a piece of output; `held`: not at once. */
+  left(piece: Uint8Array, held: boolean, now: number): void {
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    this.#piecesOut--;
+    this.#publisher.left(piece)?.settle(0, NO_PROPERTIES);
+    if (!held) return;
+    // The network had no room and has some now: the other side has taken something.
+    connection.keepAlive.movedAt = now;
+    this.#publishing.outputLeft(now);
+  }
+
+  /** Does what is due. Calls that come too early do nothing. */
+  handleTimeout(now: number): void {
+    const deadlines = this.#deadlines;
+    if (deadlines.expire(Timer.Connect, now)) {
+      const ms = this.#options.connectTimeout;
+      this.#fail(new ConnectError('timeout', `no connection within ${ms} ms (state: ${this.#state})`), now);
+    }
+    if (deadlines.expire(Timer.Reconnect, now) && this.#go('delayElapsed')) this.#dial(now);
+    if (deadlines.expire(Timer.Ack, now)) this.#requesting.expire(now);
+    if (deadlines.expire(Timer.Close, now)) {
+      this.#hangUp();
+      this.#lose(new ConnectionLostError('the server did not close the connection in time'), now);
+    }
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    if (deadlines.expire(Timer.PingResp, now) && this.#liveness.silent(connection, now)) {
+      this.#fail(new ConnectionLostError('closed: the server did not answer PINGREQ in time'), now);
+      return;
+    }
+    if (deadlines.expire(Timer.KeepAlive, now)) this.#liveness.keepAlive(connection, now);
+    if (deadlines.expire(Timer.Retry, now)) this.#publishing.retry(connection, this.#piecesOut > 0, now);
+    if (deadlines.expire(Timer.Watchdog, now) && this.#publishing.overdue(now)) {
+      const ms = this.#options.ackTimeout;
+      this.#fail(new ConnectionLostError(`closed: an exchange was unanswered for ${ms} ms (ackTimeout)`), now);
+    }
+  }
+
+  // --- C. Commands of the application --------------------------------------------------------------------------
+
+  /** Begins to connect. `onFailure`: what becomes of attempts that fail before one succeeds. */
+  connect(onFailure: 'give up' | 'retry', now: number): void {
+    if (this.#state !== 'offline' && this.#state !== 'closed') return;
+    this.#onFailure = onFailure;
+    this.#attempt = 0;
+    if (this.#go('connect')) this.#dial(now);
+  }
+
+  /** Gives the attempt up that is under way, or waited for, before any has succeeded. */
+  giveUp(error: MqttError, now: number): void {
+    this.#onFailure = 'give up';
+    if (this.#state === 'waiting') this.#end(error);
+    else if (this.#state === 'dialing' || this.#state === 'connecting') this.#fail(error, now);
+  }
+
+  /** hot: publishes QoS 0 at once, or returns false where it has to take the long way through `publish()`. */
+  publishNow(message: OutgoingPublish): boolean {
+    return (
+      this.#state === 'connected' && this.#publishing.writeNow(this.#connection as Connection, message)
+    );
+  }
+
+  /** Takes `exchange` over; its waiter is told how it ends. */
+  publish(exchange: Exchange, now: number): void {
+    if (this.#state === 'closed' || this.#state === 'disconnecting')
+      exchange.fail(new ClosedError('the client is closed', { delivery: 'not-sent', kept: false }));
+    else this.#publishing.publish(exchange, this.#established(), now);
+  }
+
+  /** Nobody waits for `exchange` any longer. Returns whether the message is kept: it is, once it was written. */
+  withdraw(exchange: Exchange): boolean {
+    exchange.waiter = undefined;
+    this.#session.queue.withdraw(exchange);
+    if (exchange.stage === Stage.Over) return false;
+    // The payload is the caller's again.
+    if (typeof exchange.payload !== 'string') exchange.payload = exchange.payload.slice();
+    return true;
+  }
+
+  /** SUBSCRIBE or UNSUBSCRIBE: written with those of the same turn by `flushRequests()`. */
+  request(request: Request): void {
+    if (this.#state === 'closed' || this.#state === 'disconnecting')
+      request.fail(new ClosedError('the client is closed'));
+    else this.#session.requests.add(request);
+  }
+
+  /** Nobody waits for `request` any longer. */
+  withdrawRequest(request: Request): void {
+    request.waiter = undefined;
+    this.#session.requests.withdraw(request);
+  }
+
+  /** Writes the requests of this turn. */
+  flushRequests(now: number): void {
+    const connection = this.#established();
+    if (connection !== undefined) this.#requesting.flush(connection, now);
+  }
+
+  /** Forgets a subscription, so that it is not restored. */
+  forget(topicFilter: string): void {
+    this.#session.subscriptions.delete(topicFilter);
+  }
+
+  /** One copy of a QoS > 0 message is done. Returns whether an acknowledgement may have been written. */
+  settle(receipt: Receipt, reasonCode: number): boolean {
+    if (!this.#session.incoming.settle(receipt, reasonCode) || this.#established() === undefined) return false;
+    this.#session.incoming.answer(this.#acknowledger);
+    return true;
+  }
+
+  /** Output has left: what waited for room goes on. Returns whether more output has come of it. */
+  pump(now: number): boolean {
+    const connection = this.#established();
+    if (connection === undefined) return false;
+    this.#publishing.pump(connection, now);
+    return connection.outbox.size > 0;
+  }
+
+  /** Ends the connection, or what is to become one. Everybody who waits is told now. */
+  disconnect(ending: Ending, now: number): void {
+    const connection = this.#established();
+    if (!this.#go('disconnect')) return;
+    this.#deadlines.stopAll();
+    abandonAll(this.#session, ending.pending, undefined);
+    if (connection === undefined) {
+      this.#hangUp();
+      this.#leaveConnection();
+      this.#changed({ type: 'closed', error: undefined });
+      return;
+    }
+    const { reasonCode, properties } = ending;
+    const version = this.#options.protocolVersion;
+    // [v4 MQTT-3.14.4-3] On 3.x every DISCONNECT deletes the Will.
+    const packet = version === 5 ? { type: 'disconnect' as const, reasonCode, properties } : { type: 'disconnect' as const };
+    connection.outbox.append(encode(packet, version));
+    this.#deadlines.set(Timer.Close, now + ending.timeout);
+    this.#effects.finish();
+  }
+
+  // --- D. What is to be done now -------------------------------------------------------------------------------
+
+  /** When `handleTimeout()` is to be called next; Infinity = no need. */
+  nextTimeout(): number {
+    return this.#deadlines.next();
+  }
+
+  /** Bytes that wait to be taken. */
+  get outputSize(): number {
+    return this.#connection?.outbox.size ?? 0;
+  }
+
+  /** The next piece of output, or undefined. It belongs to the caller until it says `left()`. */
+  takeOutput(now: number): Uint8Array | undefined {
+    const connection = this.#connection;
+    const piece = connection?.outbox.take();
+    if (connection === undefined || piece === undefined) return undefined;
+    this.#piecesOut++;
+    connection.keepAlive.sentAt = now;
+    return piece;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+
+  #go(input: Input): boolean {
+    const state = nextState(this.#state, input);
+    if (state === undefined) return false;
+    this.#state = state;
+    return true;
+  }
+
+  /** Closes, after what is in the output: a packet must not be cut in the middle, and DISCONNECT may be in it. */
+  #hangUp(): void {
+    const rest: Uint8Array[] = [];
+    const { outbox } = this.#connection ?? {};
+    for (let piece = outbox?.take(); piece !== undefined; piece = outbox?.take()) rest.push(piece);
+    this.#effects.hangUp(rest);
+  }
+
+  #changed(change: Change): void {
+    this.#effects.changed(change);
+  }
+
+  /** The connection that is up, if there is one. */
+  #established(): Connection | undefined {
+    return this.#state === 'connected' ? this.#connection : undefined;
+  }
+
+  #dial(now: number): void {
+    this.#deadlines.set(Timer.Connect, now + this.#options.connectTimeout);
+    this.#changed({ type: 'connecting', attempt: this.#attempt });
+    this.#effects.dial(this.#attempt);
+  }
+
+  /** A session that was asked to be kept is cleaned once, or every reconnect would wipe it. */
+  #cleanStart(): boolean {
+    const { cleanStart, sessionExpiryInterval, protocolVersion } = this.#options;
+    const once = cleanStart === 'first' || (cleanStart && protocolVersion === 5 && sessionExpiryInterval > 0);
+    return once ? this.#accepted === 0 : cleanStart === true;
+  }
+
+  #receive(connection: Connection, now: number): void {
+    connection.keepAlive.receivedAt = now;
+    try {
+      let acknowledged = false;
+      while (connection === this.#connection && connection.framer.next()) {
+        if (this.#state === 'disconnecting') continue;
+        if (this.#state === 'connecting') this.#onConnack(connection, this.#receiving.connack(connection), now);
+        else {
+          const outcome = this.#receiving.packet(connection);
+          if (outcome === 'acknowledged') acknowledged = true;
+          else if (outcome !== 'nothing') this.#follow(connection, outcome, now);
+        }
+      }
+      if (acknowledged && connection === this.#connection) {
+        this.#publishing.progress(now);
+        this.#publishing.pump(connection, now);
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#refuse(connection, error, now);
+    }
+  }
+
+  #follow(connection: Connection, outcome: Exclude<Outcome, 'nothing' | 'acknowledged'>, now: number): void {
+    if (outcome === 'answered') {
+      this.#requesting.flush(connection, now);
+    } else if (outcome === 'pingresp') {
+      this.#liveness.alive(connection);
+    } else this.#onDisconnect(outcome, now);
+  }
+
+  /** The server broke the protocol: on 5.0 it is told so (4.13.1), then the connection is closed. */
+  #refuse(connection: Connection, error: ProtocolError, now: number): void {
+    if (this.#state === 'disconnecting') {
+      this.#hangUp();
+      this.#lose(error, now);
+      return;
+    }
+    if (connection.protocolVersion === 5)
+      connection.outbox.append(encode({ type: 'disconnect', reasonCode: sendableCode(error.reasonCode) }, 5));
+    const connecting = this.#state === 'connecting';
+    this.#fail(connecting ? new ConnectError('connack', error.message, { cause: error }) : error, now);
+  }
+
+  #onConnack(connection: Connection, connack: ConnackPacket, now: number): void {
+    const { identity, protocolVersion } = connection;
+    const { reasonCode } = connack;
+    if (reasonCode !== 0) {
+      const name = connackCodeName(reasonCode, protocolVersion);
+      const error = new ConnectError('connack', `the server refused the connection: ${name}`, { reasonCode });
+      this.#hangUp();
+      this.#lose(error, now, afterRefusal(reasonCode, protocolVersion, this.#accepted > 0));
+      return;
+    }
+    checkConnack(connack, this.#options, identity, identity.clientId !== '');
+    if (protocolVersion < 5 && this.#options.cleanStart === 'first' && identity.cleanStart) {
+      this.#beginAgain(connection, now);
+      return;
+    }
+    const negotiated = negotiate(connack, this.#options, identity);
+    const { maxInflight, properties, pingTimeout } = this.#options;
+    const window = maxInflight === 0 ? negotiated.receiveMaximum : Math.min(maxInflight, negotiated.receiveMaximum);
+    connection.accepted(negotiated, { window, topicAliasMaximum: properties.topicAliasMaximum ?? 0, pingTimeout }, now);
+    this.#go('accepted');
+    this.#deadlines.stop(Timer.Connect);
+    this.#liveness.alive(connection);
+    this.#clientId = negotiated.clientId;
+    this.#accepted++;
+    this.#attempt = 0;
+    this.#onFailure = 'retry';
+    this.#acknowledger.connection = connection;
+    this.#session.incoming.connected(connection.epoch);
+    this.#changed({ type: 'connected', connack, negotiated });
+    this.#resume(connection, now);
+  }
+
+  /** 3.x, `cleanStart: "first"`: this connection was to wipe the session; the next one begins the session to keep. */
+  #beginAgain(connection: Connection, now: number): void {
+    this.#accepted++;
+    connection.outbox.append(encode({ type: 'disconnect' }, connection.protocolVersion));
+    this.#hangUp();
+    this.#leaveConnection();
+    this.#go('wiped');
+    this.#dial(now);
+  }
+
+  #resume(connection: Connection, now: number): void {
+    const { resubscribe, protocolVersion } = this.#options;
+    // 3.1 has no Session Present: with Clean Session 0 the session is taken to be there, the subscriptions not.
+    const present = connection.negotiated?.sessionPresent === true;
+    const presumed = protocolVersion === 3 && !connection.identity.cleanStart;
+    if (!present && resubscribe)
+      restoreSubscriptions(this.#session, (results) => this.#changed({ type: 'refused', results }));
+    if (present || presumed) this.#publishing.resume(connection, now);
+    else {
+      const unsettled = this.#publishing.startOver();
+      if (this.#accepted > 1) this.#changed({ type: 'sessionLost', unsettled });
+    }
+    this.#requesting.flush(connection, now);
+    this.#publishing.pump(connection, now);
+  }
+
+  #onDisconnect(packet: DisconnectPacket, now: number): void {
+    const { reasonCode, properties } = packet;
+    const name = connackCodeName(reasonCode, 5);
+    const why = properties.reasonString === undefined ? '' : `: ${properties.reasonString}`;
+    const error = new ConnectionLostError(`the server ended the connection: ${name}${why}`, { reasonCode });
+    this.#hangUp();
+    this.#lose(error, now, afterDisconnect(reasonCode));
+  }
+
+  /** Ends the connection or attempt from this side. */
+  #fail(error: MqttError, now: number): void {
+    this.#hangUp();
+    this.#lose(error, now);
+  }
+
+  /** The connection or attempt is over: what follows from it. */
+  #lose(error: MqttError, now: number, retry: Verdict = 'normal'): void {
+    this.#leaveConnection();
+    this.#deadlines.stopAll();
+    const { reconnect } = this.#options;
+    if (this.#state === 'disconnecting') {
+      this.#go('lost');
+      this.#changed({ type: 'closed', error: undefined });
+    } else if (retry === 'final') this.#end(error);
+    else if (this.#onFailure === 'give up') {
+      this.#go('gaveUp');
+      this.#changed({ type: 'gaveUp', error });
+    } else if (reconnect === false) this.#end(error);
+    else {
+      const delay = backoffDelay(reconnect, this.#attempt++, this.#ports.random());
+      const willRetryIn = retry === 'patient' ? Math.max(delay, reconnect.maxDelay / 4) : delay;
+      this.#go('lost');
+      this.#deadlines.set(Timer.Reconnect, now + willRetryIn);
+      this.#changed({ type: 'disconnected', error, willRetryIn });
+    }
+  }
+
+  #leaveConnection(): void {
+    this.#connection = undefined;
+    this.#acknowledger.connection = undefined;
+    this.#session.connectionLost();
+    this.#piecesOut = 0;
+    for (const exchange of this.#publisher.takeUnsent())
+      exchange.fail(new ConnectionLostError('the connection was lost', { fate: { delivery: 'unknown', kept: false } }));
+  }
+
+  /** The end: everybody who waits is told why. */
+  #end(error: MqttError): void {
+    this.#deadlines.stopAll();
+    this.#go('ended');
+    abandonAll(this.#session, 'keep', error);
+    this.#changed({ type: 'closed', error });
+  }
+}

@@ -1,0 +1,151 @@
+/** What is received on a connection that is up: one function per Control Packet. Each takes the parts it changes. */
+import type { AckReader } from '../codec/acks.ts';
+import type { SubackPacket, UnsubackPacket } from '../codec/packets.ts';
+import type { PublishReader } from '../codec/publish.ts';
+import type { Connection } from '../connection/connection.ts';
+import type { SendQuota } from '../connection/send-quota.ts';
+import { ProtocolError } from '../errors.ts';
+import { Stage, type Exchange } from '../session/exchange.ts';
+import { Arrival, ReceiptState, type Answers, type Incoming, type Receipt } from '../session/incoming.ts';
+import type { Session } from '../session/session.ts';
+import type { Effects } from './effects.ts';
+import { writePubcomp, writePubrel } from './outbound.ts';
+
+/** PUBLISH: delivered, recognised as sent again, or refused. */
+export function onPublish(
+  incoming: Incoming,
+  connection: Connection,
+  publish: PublishReader,
+  receiveMaximum: number,
+  effects: Effects,
+  answers: Answers,
+): void {
+  const alias = publish.properties.topicAlias;
+  const topicName = alias === undefined ? publish.topic : connection.aliases.receive(alias, publish.topic);
+  // Whoever gets the message gets a view into these bytes.
+  connection.framer.pin();
+  if (publish.qos === 0) {
+    effects.deliver(publish, topicName, undefined);
+    return;
+  }
+  const known = incoming.get(publish.packetId);
+  if (known !== undefined) {
+    const arrival = judge(incoming, known, publish, topicName);
+    if (arrival === Arrival.Tied || arrival === Arrival.Repeated) {
+      if (arrival === Arrival.Tied) incoming.tie(known);
+      else incoming.repeat(known);
+      incoming.answer(answers);
+      return;
+    }
+    if (arrival === Arrival.Clash)
+      throw new ProtocolError(`Packet Identifier ${publish.packetId} is in use`, 'MQTT-2.2.1-4', 0x82);
+  }
+  // [MQTT-3.3.4-9]; 3.1 and 3.1.1 have no such limit to break.
+  if (connection.protocolVersion === 5 && incoming.outstanding >= receiveMaximum)
+    throw new ProtocolError(`more than ${receiveMaximum} messages unacknowledged`, 'MQTT-3.3.4-9', 0x93);
+  const receipt = incoming.open(publish.packetId, publish.qos, topicName, publish.payload());
+  effects.deliver(publish, topicName, receipt);
+  if (receipt.state === ReceiptState.Settled) incoming.answer(answers);
+}
+
+function judge(incoming: Incoming, known: Receipt, publish: PublishReader, topicName: string): Arrival {
+  const same = publish.duplicate && known.topicName === topicName && equal(known.payload, publish);
+  return incoming.judge(known, publish.qos, publish.duplicate, same);
+}
+
+function equal(payload: Uint8Array, publish: PublishReader): boolean {
+  const length = publish.payloadEnd - publish.payloadStart;
+  if (payload.length !== length) return false;
+  for (let i = 0; i < length; i++) if (payload[i] !== publish.bytes[publish.payloadStart + i]) return false;
+  return true;
+}
+
+/** The exchange is over: its Packet Identifier is free and what it took of the quota is given back. */
+function finish(session: Session, connection: Connection, exchange: Exchange): void {
+  session.outgoing.end(exchange);
+  session.packetIdentifiers.free(exchange.packetId);
+  giveBack(connection.quota, connection.epoch, exchange);
+}
+
+function giveBack(quota: SendQuota, epoch: number, exchange: Exchange): void {
+  if (exchange.epoch === epoch) quota.give();
+}
+
+function wrongFlow(packetName: string, exchange: Exchange): ProtocolError {
+  return new ProtocolError(
+    `${packetName} for Packet Identifier ${exchange.packetId}, whose QoS ${exchange.qos} exchange does not await it`,
+    '4.3',
+    0x82,
+  );
+}
+
+/** PUBACK ends a QoS 1 exchange, whatever it says [MQTT-4.3.2-3]. Returns whether there was one. */
+export function onPuback(session: Session, connection: Connection, ack: AckReader): boolean {
+  const exchange = session.outgoing.get(ack.packetId);
+  if (exchange === undefined) return false;
+  if (exchange.qos !== 1) throw wrongFlow('PUBACK', exchange);
+  finish(session, connection, exchange);
+  exchange.settle(ack.reasonCode, ack.properties);
+  return true;
+}
+
+/** PUBREC: from now on it is PUBREL that is owed; a refusal ends the exchange. Returns whether there was one. */
+export function onPubrec(session: Session, connection: Connection, ack: AckReader): boolean {
+  const exchange = session.outgoing.get(ack.packetId);
+  if (exchange === undefined) {
+    // Normal after a recovery (U-3.6.2-a); on 3.x every PUBREC is answered with a plain PUBREL.
+    writePubrel(connection, ack.packetId, 0x92);
+    return false;
+  }
+  if (exchange.qos !== 2) throw wrongFlow('PUBREC', exchange);
+  if (ack.reasonCode >= 0x80) {
+    finish(session, connection, exchange);
+    exchange.settle(ack.reasonCode, ack.properties);
+    return true;
+  }
+  if (exchange.stage === Stage.Published) session.outgoing.release(exchange);
+  writePubrel(connection, ack.packetId, 0); // [MQTT-4.3.3-4], in the order of the PUBRECs [MQTT-4.6.0-4]
+  return true;
+}
+
+/** PUBCOMP ends a QoS 2 exchange. Returns whether there was one. */
+export function onPubcomp(session: Session, connection: Connection, ack: AckReader): boolean {
+  const exchange = session.outgoing.get(ack.packetId);
+  if (exchange === undefined) return false;
+  if (exchange.stage !== Stage.Released) throw wrongFlow('PUBCOMP', exchange);
+  finish(session, connection, exchange);
+  // 0x92 (identifier not found) is normal after a recovery: the server took the message with its PUBREC.
+  exchange.settle(ack.reasonCode === 0x92 ? 0 : ack.reasonCode, ack.properties);
+  return true;
+}
+
+/** PUBREL is always answered [MQTT-4.3.3-11], with 0x92 where the identifier is not known (U-3.6.2-a). */
+export function onPubrel(incoming: Incoming, connection: Connection, packetId: number, answers: Answers): void {
+  const known = incoming.release(packetId);
+  writePubcomp(connection, packetId, known ? 0 : 0x92);
+  incoming.answer(answers);
+}
+
+/** SUBACK and UNSUBACK: one code per Topic Filter, in order [MQTT-3.9.3-1]. */
+export function onRequestAck(session: Session, packet: SubackPacket | UnsubackPacket, version: number): void {
+  const kind = packet.type === 'suback' ? 'subscribe' : 'unsubscribe';
+  const sent = session.requests.get(packet.packetId);
+  if (sent === undefined || sent.kind !== kind)
+    throw new ProtocolError(`${packet.type} for Packet Identifier ${packet.packetId}, which does not await it`, 'MQTT-2.2.1-6', 0x82);
+  const coded = packet.type === 'suback' || version === 5;
+  if (coded && packet.reasonCodes.length !== sent.filters)
+    throw new ProtocolError(
+      `${packet.type} with ${packet.reasonCodes.length} codes for ${sent.filters} Topic Filters`,
+      packet.type === 'suback' ? 'MQTT-3.8.4-6' : 'MQTT-3.11.3-1',
+      0x82,
+    );
+  session.requests.end(sent);
+  session.packetIdentifiers.free(packet.packetId);
+  sent.parts.forEach((part, i) => {
+    const reasonCode = packet.reasonCodes[i] ?? 0;
+    if (kind === 'unsubscribe') {
+      if (reasonCode < 0x80) session.subscriptions.delete(part.entry.topicFilter);
+    } else if (reasonCode < 0x80) session.subscriptions.set(part.entry);
+    part.request.answer(part.index, reasonCode);
+  });
+}

@@ -1,0 +1,53 @@
+import type { DisconnectProperties } from '../codec/packets.ts';
+import type { ConnectIdentity, ConnectSettings } from '../connection/handshake.ts';
+import type { SlabPool } from '../connection/outbox.ts';
+import type { Text } from '../codec/text.ts';
+import type { QueueLimits } from '../session/queue.ts';
+import type { Backoff } from './backoff.ts';
+import type { Pending } from './ending.ts';
+
+/** What the engine goes by. All times in ms. */
+export interface EngineOptions extends ConnectSettings {
+  readonly clientId: string;
+  /** `first`: only until a first CONNECT was accepted. */
+  readonly cleanStart: boolean | 'first';
+  readonly maxInflight: number;
+  readonly queueLimits: QueueLimits;
+  readonly onQueueFull: 'reject' | 'wait' | 'drop-oldest';
+  readonly queueQos0Offline: boolean;
+  readonly onSessionLost: 'resend' | 'reject';
+  /** 0 = off. */
+  readonly messageRetry: number;
+  /** 0 = off. */
+  readonly ackTimeout: number;
+  readonly requestTimeout: number;
+  readonly connectTimeout: number;
+  /** Undefined = half of Keep Alive. */
+  readonly pingTimeout: number | undefined;
+  /** `false`: a lost connection is the end. */
+  readonly reconnect: Backoff | false;
+  readonly maxFiltersPerPacket: number;
+  readonly resubscribe: boolean;
+}
+
+/** What the engine takes from the platform, so that it needs none. */
+export interface EnginePorts {
+  readonly text: Text;
+  readonly slabs: SlabPool;
+  readonly allocate: (size: number) => Uint8Array;
+  /** In [0, 1). */
+  readonly random: () => number;
+}
+
+/** User name and password of one attempt. */
+export type Credentials = Pick<ConnectIdentity, 'username' | 'password'>;
+
+/** How a connection is ended by `disconnect()`. */
+export interface Ending {
+  readonly reasonCode: number;
+  readonly properties: DisconnectProperties;
+  readonly pending: Pending;
+  /** ms until the connection is destroyed. */
+  readonly timeout: number;
+}
+

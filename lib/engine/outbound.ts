@@ -1,0 +1,202 @@
+/** What is written: one function per command. */
+import { writeAck } from '../codec/acks.ts';
+import { encode } from '../codec/codec.ts';
+import { PublishWriter, type OutgoingPublish } from '../codec/publish.ts';
+import type { SubscriptionRequest } from '../codec/packets.ts';
+import type { Text } from '../codec/text.ts';
+import type { Connection } from '../connection/connection.ts';
+import { PublishError } from '../errors.ts';
+import type { Exchange } from '../session/exchange.ts';
+import type { Answers } from '../session/incoming.ts';
+import type { Part, RequestLimits } from '../session/requests.ts';
+import type { Session } from '../session/session.ts';
+
+/** Payloads up to this many bytes are copied into the slab: a write of their own would cost more than the copy. */
+const COPY_LIMIT = 16_384;
+
+/** With so many bytes waiting in the output nothing new is published; it waits in the queue. */
+export const HIGH_WATER = 1_048_576;
+
+const PUBACK = 0x40;
+const PUBREC = 0x50;
+const PUBREL = 0x62;
+const PUBCOMP = 0x70;
+
+const REFUSALS: Readonly<Record<number, string>> = {
+  0x94: 'its Topic Alias is above the Topic Alias Maximum of the server',
+  0x95: 'its packet is larger than the Maximum Packet Size of the server',
+  0x9a: 'the server does not support retained messages',
+  0x9b: 'its QoS is above the Maximum QoS of the server',
+};
+
+/** PUBLISH into the output, and which exchanges end when a piece of the output has left. */
+export class Publisher {
+  readonly #writer: PublishWriter;
+  readonly #text: Text;
+  readonly #references = new Map<Uint8Array, Exchange>();
+
+  constructor(text: Text) {
+    this.#text = text;
+    this.#writer = new PublishWriter(text);
+  }
+
+  /**
+   * Writes one PUBLISH, or nothing where the server does not take such a message: then the Reason Code it would
+   * answer with is returned, else 0.
+   */
+  write(connection: Connection, message: OutgoingPublish, packetId: number, duplicate: boolean): number {
+    const { negotiated, outbox } = connection;
+    if (negotiated === undefined) return 0x80;
+    // [MQTT-3.2.2-11], [MQTT-3.2.2-14]
+    if (message.qos > negotiated.maximumQoS) return 0x9b;
+    if (message.retain && !negotiated.retainAvailable) return 0x9a;
+    let { topicName } = message;
+    const alias = message.properties?.topicAlias;
+    if (alias !== undefined) {
+      if (alias > connection.aliases.outgoingMaximum) return 0x94;
+      topicName = connection.aliases.send(alias, topicName);
+    }
+    const size = this.#writer.measure(message, topicName, negotiated.protocolVersion);
+    // [MQTT-3.2.2-15]
+    if (size > negotiated.maximumPacketSize) return 0x95;
+    if (this.#writer.payloadLength <= COPY_LIMIT) {
+      outbox.reserve(size);
+      outbox.at = this.#writer.write(outbox.bytes, outbox.at, message, packetId, duplicate, true);
+    } else {
+      const header = new Uint8Array(size - this.#writer.payloadLength);
+      this.#writer.write(header, 0, message, packetId, duplicate, false);
+      outbox.appendPieces(header, this.#payload(message, this.#writer.payloadLength));
+    }
+    return 0;
+  }
+
+  /** Whether the payload of `message` is passed by reference, so that it must not change until it has left. */
+  passesByReference(message: OutgoingPublish): boolean {
+    const { payload } = message;
+    if (typeof payload !== 'string') return payload.byteLength > COPY_LIMIT;
+    // No character takes more than three bytes per UTF-16 unit: most strings need no counting.
+    return payload.length * 3 > COPY_LIMIT && this.#text.byteLength(payload) > COPY_LIMIT;
+  }
+
+  /** `exchange`, just written by reference, ends when its payload has left. */
+  endsWith(connection: Connection, exchange: Exchange): void {
+    const { lastPiece } = connection.outbox;
+    if (lastPiece !== undefined) this.#references.set(lastPiece, exchange);
+  }
+
+  /** A piece has left. Returns the exchange that ends with it. */
+  left(piece: Uint8Array): Exchange | undefined {
+    if (this.#references.size === 0) return undefined;
+    const exchange = this.#references.get(piece);
+    if (exchange !== undefined) this.#references.delete(piece);
+    return exchange;
+  }
+
+  /** The connection ended: returns the exchanges whose payload has not left. */
+  takeUnsent(): Exchange[] {
+    const unsent = [...this.#references.values()];
+    this.#references.clear();
+    return unsent;
+  }
+
+  /** The bytes of a payload, under a view of their own: its identity tells when it has left. */
+  #payload({ payload }: OutgoingPublish, length: number): Uint8Array {
+    if (typeof payload !== 'string') return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength);
+    const bytes = new Uint8Array(length);
+    this.#text.write(payload, bytes, 0);
+    return bytes;
+  }
+}
+
+/** Why `message` is refused by a guard of ours, as its caller is told. */
+export function refusal(reasonCode: number, written: boolean): PublishError {
+  const why = REFUSALS[reasonCode] ?? 'there is no connection';
+  return new PublishError(`message not sent: ${why}`, reasonCode, {
+    delivery: written ? 'unknown' : 'not-sent',
+    kept: false,
+  });
+}
+
+function ack(connection: Connection, header: number, packetId: number, reasonCode: number): void {
+  const { outbox } = connection;
+  outbox.reserve(5);
+  const { bytes } = outbox;
+  const at = writeAck(bytes, outbox.at, header, packetId);
+  if (reasonCode > 0 && connection.protocolVersion === 5) {
+    bytes[outbox.at + 1] = 3;
+    bytes[at] = reasonCode;
+    outbox.at = at + 1;
+  } else outbox.at = at;
+}
+
+/** PUBREL, in answer to PUBREC or again after a resume. */
+export function writePubrel(connection: Connection, packetId: number, reasonCode: number): void {
+  ack(connection, PUBREL, packetId, reasonCode);
+}
+
+/** PUBCOMP, in answer to every PUBREL [MQTT-4.3.3-11]. */
+export function writePubcomp(connection: Connection, packetId: number, reasonCode: number): void {
+  ack(connection, PUBCOMP, packetId, reasonCode);
+}
+
+/** Acknowledgements of what we received. */
+export class Acknowledger implements Answers {
+  connection: Connection | undefined = undefined;
+
+  puback(packetId: number, reasonCode: number): void {
+    if (this.connection !== undefined) ack(this.connection, PUBACK, packetId, reasonCode);
+  }
+
+  pubrec(packetId: number, reasonCode: number): void {
+    if (this.connection !== undefined) ack(this.connection, PUBREC, packetId, reasonCode);
+  }
+}
+
+/**
+ * Writes every SUBSCRIBE and UNSUBSCRIBE that can go now. Returns whether any was written. `dueAt`: when their answers
+ * are late.
+ */
+export function writeRequests(
+  session: Session,
+  connection: Connection,
+  text: Text,
+  maxFilters: number,
+  dueAt: number,
+): boolean {
+  const { requests, packetIdentifiers } = session;
+  const maximum = connection.negotiated?.maximumPacketSize ?? Infinity;
+  const limits: RequestLimits = { filters: maxFilters, bytes: maximum === Infinity ? 0 : maximum };
+  let written = false;
+  while (requests.waiting > 0) {
+    const packetId = packetIdentifiers.take();
+    if (packetId === 0) break;
+    const parts = requests.nextParts(limits, (topicFilter) => text.byteLength(topicFilter));
+    const packet = parts.length === 0 ? undefined : requestPacket(connection, packetId, parts);
+    if (packet === undefined) {
+      packetIdentifiers.free(packetId);
+      break;
+    }
+    // A single filter that does not fit is let through by `nextParts` so that it is refused here, to its caller.
+    if (packet.length > maximum) {
+      packetIdentifiers.free(packetId);
+      for (const part of parts) part.request.answer(part.index, 0x95);
+      continue;
+    }
+    connection.outbox.append(packet);
+    requests.sent(packetId, parts, dueAt);
+    written = true;
+  }
+  return written;
+}
+
+function requestPacket(connection: Connection, packetId: number, parts: readonly Part[]): Uint8Array {
+  const { kind, userProperties } = (parts[0] as Part).request;
+  const properties = userProperties === undefined ? {} : { userProperties };
+  const version = connection.protocolVersion;
+  if (kind === 'subscribe') {
+    const subscriptions: SubscriptionRequest[] = parts.map((part) => part.entry);
+    return encode({ type: 'subscribe', packetId, subscriptions, properties }, version);
+  }
+  const topicFilters = parts.map((part) => part.entry.topicFilter);
+  return encode({ type: 'unsubscribe', packetId, topicFilters, properties }, version);
+}

@@ -1,0 +1,213 @@
+/** When what is published goes out: the window, the queue, and what is sent again. */
+import type { OutgoingPublish } from '../codec/publish.ts';
+import { NO_PROPERTIES } from '../codec/packets.ts';
+import type { Connection } from '../connection/connection.ts';
+import { ConnectionLostError, PublishError, QueueFullError } from '../errors.ts';
+import { Stage, type Exchange } from '../session/exchange.ts';
+import type { Session } from '../session/session.ts';
+import { Deadlines, Timer } from './deadlines.ts';
+import type { EngineOptions } from './options.ts';
+import { HIGH_WATER, writePubrel, type Publisher, refusal } from './outbound.ts';
+
+/**
+ * Messages of ours from the call to the first byte, and again after a loss. Order: what has to be sent again goes
+ * first; then the queue, in call order; a new message goes out directly only where nothing of its kind waits.
+ */
+export class Publishing {
+  readonly #session: Session;
+  readonly #publisher: Publisher;
+  readonly #deadlines: Deadlines;
+  readonly #options: EngineOptions;
+  #ordinal = 0;
+  /** ms until the oldest exchange is sent again on a live connection; doubles each time. */
+  #retryDelay: number;
+  /** When an acknowledgement last came, or output last left after it had been held back. */
+  #progressAt = 0;
+
+  constructor(session: Session, publisher: Publisher, deadlines: Deadlines, options: EngineOptions) {
+    this.#session = session;
+    this.#publisher = publisher;
+    this.#deadlines = deadlines;
+    this.#options = options;
+    this.#retryDelay = options.messageRetry;
+  }
+
+  /** hot: QoS 0 that can go at once needs no exchange. Returns false where it has to take the long way. */
+  writeNow(connection: Connection, message: OutgoingPublish): boolean {
+    if (this.#session.queue.atMostOnce > 0 || connection.outbox.size >= HIGH_WATER) return false;
+    if (this.#publisher.passesByReference(message)) return false;
+    return this.#publisher.write(connection, message, 0, false) === 0;
+  }
+
+  /** A new message: out at once, or into the queue. `connection`: undefined where there is none that is up. */
+  publish(exchange: Exchange, connection: Connection | undefined, now: number): void {
+    exchange.ordinal = ++this.#ordinal;
+    if (connection !== undefined && this.#canGo(exchange, connection)) this.#transmit(exchange, connection, now);
+    else if (exchange.qos === 0 && connection === undefined && !this.#options.queueQos0Offline)
+      exchange.fail(
+        new ConnectionLostError('there is no connection', { fate: { delivery: 'not-sent', kept: false } }),
+      );
+    else this.#enqueue(exchange);
+  }
+
+  /** The window has moved, output has left, or a connection has come up: sends what may go now. */
+  pump(connection: Connection, now: number): void {
+    const { queue, outgoing } = this.#session;
+    const { quota, outbox } = connection;
+    while (quota.free > 0 && outbox.size < HIGH_WATER) {
+      const exchange = outgoing.nextResend;
+      if (exchange === undefined) break;
+      this.#resend(exchange, connection, now);
+    }
+    if (outgoing.nextResend !== undefined) return;
+    while (outbox.size < HIGH_WATER) {
+      const head = queue.peek();
+      if (head === undefined || (head.qos > 0 && !this.#admitted(head, connection))) return;
+      queue.shift();
+      this.#transmit(head, connection, now);
+    }
+  }
+
+  /** The session was resumed: PUBRELs first, in the order of the PUBRECs, then every PUBLISH as the window allows. */
+  resume(connection: Connection, now: number): void {
+    this.#session.resume();
+    for (const exchange of this.#session.outgoing.released()) {
+      exchange.epoch = connection.epoch;
+      exchange.writtenAt = now;
+      connection.quota.take();
+      writePubrel(connection, exchange.packetId, 0);
+    }
+  }
+
+  /**
+   * The server has no session: what was in flight goes out as new messages, before all others, in its old order.
+   * `onSessionLost` decides for QoS 2, of which nobody can know whether it was delivered. Returns how many messages
+   * the application had not settled.
+   */
+  startOver(): number {
+    const { outgoing, unsettled } = this.#session.discard();
+    const goesOut = (exchange: Exchange) => exchange.qos === 1 || this.#options.onSessionLost === 'resend';
+    for (const exchange of outgoing) {
+      if (goesOut(exchange)) continue;
+      exchange.stage = Stage.Over;
+      exchange.fail(
+        new PublishError('the server lost the session before it acknowledged the message', 0x92, {
+          delivery: 'unknown',
+          kept: false,
+        }),
+      );
+    }
+    this.#session.queue.putBack(outgoing.filter(goesOut));
+    return unsettled;
+  }
+
+  /** An acknowledgement came. */
+  progress(now: number): void {
+    this.#progressAt = now;
+    this.#retryDelay = this.#options.messageRetry;
+  }
+
+  /** Output that had been held back has left. */
+  outputLeft(now: number): void {
+    this.#progressAt = now;
+  }
+
+  /** Sends the oldest unanswered exchange again (3.1, 3.1.1). `held`: output is held back, so nothing can be late. */
+  retry(connection: Connection, held: boolean, now: number): void {
+    const { oldest } = this.#session.outgoing;
+    if (oldest === undefined) return;
+    if (held) this.#progressAt = now;
+    const due = Math.max(oldest.writtenAt, this.#progressAt) + this.#retryDelay;
+    if (due <= now) {
+      // On the wire already, so it takes no place in the window.
+      if (oldest.stage === Stage.Released) writePubrel(connection, oldest.packetId, 0);
+      else this.#publisher.write(connection, oldest, oldest.packetId, true);
+      oldest.writtenAt = now;
+      this.#retryDelay *= 2;
+    }
+    this.#deadlines.set(Timer.Retry, due <= now ? now + this.#retryDelay : due);
+  }
+
+  /** Whether an exchange has been unanswered for `ackTimeout`; where not, the timer is set to when that will be. */
+  overdue(now: number): boolean {
+    const { oldest } = this.#session.outgoing;
+    if (oldest === undefined) return false;
+    const due = oldest.writtenAt + this.#options.ackTimeout;
+    if (due <= now) return true;
+    this.#deadlines.set(Timer.Watchdog, due);
+    return false;
+  }
+
+  #canGo(exchange: Exchange, connection: Connection): boolean {
+    const { queue, outgoing } = this.#session;
+    if (connection.outbox.size >= HIGH_WATER) return false;
+    if (exchange.qos === 0) return queue.atMostOnce === 0;
+    return outgoing.nextResend === undefined && queue.messages === 0 && this.#admitted(exchange, connection);
+  }
+
+  /** Gives a QoS > 0 message its place in the window and its Packet Identifier, if there is one. */
+  #admitted(exchange: Exchange, connection: Connection): boolean {
+    if (connection.quota.free === 0) return false;
+    exchange.packetId = this.#session.packetIdentifiers.take();
+    return exchange.packetId !== 0;
+  }
+
+  #transmit(exchange: Exchange, connection: Connection, now: number): void {
+    const refused = this.#publisher.write(connection, exchange, exchange.packetId, false);
+    if (refused !== 0) {
+      if (exchange.packetId !== 0) this.#session.packetIdentifiers.free(exchange.packetId);
+      exchange.stage = Stage.Over;
+      exchange.fail(refusal(refused, false));
+      return;
+    }
+    if (exchange.qos === 0) {
+      exchange.stage = Stage.Published;
+      if (this.#publisher.passesByReference(exchange)) this.#publisher.endsWith(connection, exchange);
+      else exchange.settle(0, NO_PROPERTIES);
+      return;
+    }
+    this.#session.outgoing.begin(exchange);
+    this.#written(exchange, connection, now);
+  }
+
+  #resend(exchange: Exchange, connection: Connection, now: number): void {
+    const refused = this.#publisher.write(connection, exchange, exchange.packetId, true); // [MQTT-3.3.1-1]
+    if (refused === 0) {
+      this.#session.outgoing.resent();
+      this.#written(exchange, connection, now);
+      return;
+    }
+    // The limits of this server are others than those it was sent under.
+    this.#session.outgoing.end(exchange);
+    this.#session.packetIdentifiers.free(exchange.packetId);
+    exchange.fail(refusal(refused, true));
+  }
+
+  #written(exchange: Exchange, connection: Connection, now: number): void {
+    exchange.epoch = connection.epoch;
+    exchange.writtenAt = now;
+    connection.quota.take();
+    const { messageRetry, ackTimeout } = this.#options;
+    if (messageRetry > 0 && this.#deadlines.at(Timer.Retry) === Infinity)
+      this.#deadlines.set(Timer.Retry, now + this.#retryDelay);
+    if (ackTimeout > 0 && this.#deadlines.at(Timer.Watchdog) === Infinity)
+      this.#deadlines.set(Timer.Watchdog, now + ackTimeout);
+  }
+
+  #enqueue(exchange: Exchange): void {
+    const { queue } = this.#session;
+    const { queueLimits, onQueueFull } = this.#options;
+    while (!queue.admits(exchange, queueLimits) && onQueueFull !== 'wait') {
+      const dropped = onQueueFull === 'drop-oldest' && queue.messages > 0 ? queue.shift() : exchange;
+      if (dropped === undefined) break;
+      dropped.stage = Stage.Over;
+      dropped.fail(
+        new QueueFullError(
+          `the queue is full (${queue.messages} messages, ${queue.bytes} bytes): ${dropped === exchange ? 'message refused' : 'message dropped for a newer one'}`,
+        ),
+      );
+      if (dropped === exchange) return;
+    }
+    queue.push(exchange);
+  }
+}

@@ -1,0 +1,96 @@
+/** From bytes to what they mean: one switch over the Control Packets of a connection that is up. */
+import { AckReader } from '../codec/acks.ts';
+import { readPacket } from '../codec/codec.ts';
+import type { ConnackPacket, DisconnectPacket } from '../codec/packets.ts';
+import { PublishReader } from '../codec/publish.ts';
+import type { Text } from '../codec/text.ts';
+import type { Connection } from '../connection/connection.ts';
+import { ProtocolError } from '../errors.ts';
+import type { Session } from '../session/session.ts';
+import type { Effects } from './effects.ts';
+import { onPuback, onPubcomp, onPublish, onPubrec, onPubrel, onRequestAck } from './inbound.ts';
+import type { Acknowledger } from './outbound.ts';
+
+const PUBLISH = 3;
+const PUBACK = 4;
+const PUBREC = 5;
+const PUBREL = 6;
+const PUBCOMP = 7;
+
+/** What a packet asks of the engine beyond what was done with it here. */
+export type Outcome = 'nothing' | 'acknowledged' | 'answered' | 'pingresp' | DisconnectPacket;
+
+/** Reads packets; holds the readers, so that nothing is allocated per packet. */
+export class Receiving {
+  readonly #session: Session;
+  readonly #effects: Effects;
+  readonly #acknowledger: Acknowledger;
+  readonly #publish: PublishReader;
+  readonly #ack = new AckReader();
+  readonly #receiveMaximum: number;
+
+  constructor(session: Session, effects: Effects, acknowledger: Acknowledger, receiveMaximum: number, text: Text) {
+    this.#session = session;
+    this.#effects = effects;
+    this.#acknowledger = acknowledger;
+    this.#receiveMaximum = receiveMaximum;
+    this.#publish = new PublishReader(text);
+  }
+
+  /** The packet the framer stands at, on a connection that was accepted. */
+  packet(connection: Connection): Outcome {
+    const { framer, protocolVersion } = connection;
+    const { bytes, header, start, end } = framer;
+    const type = header >> 4;
+    if (type === PUBLISH) {
+      this.#publish.read(bytes, header, start, end, protocolVersion);
+      const { incoming } = this.#session;
+      onPublish(incoming, connection, this.#publish, this.#receiveMaximum, this.#effects, this.#acknowledger);
+      return 'nothing';
+    }
+    if (type < PUBACK || type > PUBCOMP) return this.#cold(connection);
+    const ack = this.#ack;
+    ack.read(bytes, header, start, end, protocolVersion);
+    switch (type) {
+      case PUBACK:
+        return onPuback(this.#session, connection, ack) ? 'acknowledged' : 'nothing';
+      case PUBREC:
+        return onPubrec(this.#session, connection, ack) ? 'acknowledged' : 'nothing';
+      case PUBREL:
+        onPubrel(this.#session.incoming, connection, ack.packetId, this.#acknowledger);
+        return 'nothing';
+      default:
+        return onPubcomp(this.#session, connection, ack) ? 'acknowledged' : 'nothing';
+    }
+  }
+
+  /** The packet the framer stands at, on a connection that awaits its CONNACK [MQTT-3.2.0-1]. */
+  connack(connection: Connection): ConnackPacket {
+    const { bytes, header, start, end } = connection.framer;
+    const packet = readPacket(bytes, header, start, end, connection.protocolVersion, 'client');
+    if (packet.type === 'connack') return packet;
+    const statement = packet.type === 'disconnect' ? 'MQTT-3.14.0-1' : 'MQTT-3.2.0-1';
+    throw new ProtocolError(`${packet.type} before CONNACK`, statement, 0x82);
+  }
+
+  #cold(connection: Connection): Outcome {
+    const { bytes, header, start, end } = connection.framer;
+    const packet = readPacket(bytes, header, start, end, connection.protocolVersion, 'client');
+    switch (packet.type) {
+      case 'suback':
+      case 'unsuback':
+        onRequestAck(this.#session, packet, connection.protocolVersion);
+        return 'answered';
+      case 'pingresp':
+        return 'pingresp';
+      case 'disconnect':
+        return packet;
+      case 'connack':
+        throw new ProtocolError('a second CONNACK', 'MQTT-3.2.0-2', 0x82);
+      case 'auth':
+        throw new ProtocolError('AUTH without Authentication Method in CONNECT', 'MQTT-4.12.0-6', 0x82);
+      default:
+        throw new ProtocolError(`${packet.type} from a server`, '2.1.2', 0x82);
+    }
+  }
+}

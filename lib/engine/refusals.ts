@@ -1,0 +1,58 @@
+import { reasonCodeName } from '../codec/reason-codes.ts';
+import type { ProtocolVersion } from '../codec/packets.ts';
+
+/** CONNACK Reason Codes (5.0) after which the same CONNECT would only be refused again. */
+const FINAL_IN_CONNACK = new Set([0x81, 0x82, 0x90, 0x95, 0x99, 0x9a, 0x9b]);
+/** Refusals that ask for patience: Server busy, Quota exceeded, Connection rate exceeded. */
+const BUSY = new Set([0x89, 0x97, 0x9f]);
+
+const RETURN_CODES = [
+  'Connection accepted',
+  'Unacceptable protocol version',
+  'Identifier rejected',
+  'Server unavailable',
+  'Bad user name or password',
+  'Not authorized',
+];
+
+/**
+ * What follows from a code: `final`, no further attempt; `patient`, stay away longer than usual; `normal`, the next
+ * attempt after the usual delay.
+ */
+export type Verdict = 'final' | 'patient' | 'normal';
+
+/** Codes that are final wherever they come: version, identifier, banned, authentication method, taken over. */
+const FINAL_ANYWHERE = new Set([0x84, 0x85, 0x8a, 0x8c, 0x8e]);
+
+/** What follows from a CONNACK that refused. `accepted`: these credentials were accepted before. */
+export function afterRefusal(reasonCode: number, version: ProtocolVersion, accepted: boolean): Verdict {
+  const credentials = version < 5 ? reasonCode === 4 || reasonCode === 5 : reasonCode === 0x86 || reasonCode === 0x87;
+  // Credentials that were accepted before may be refused while the user database of the server restarts.
+  if (credentials) return accepted ? 'patient' : 'final';
+  if (version < 5) return reasonCode === 1 || reasonCode === 2 ? 'final' : 'normal';
+  if (BUSY.has(reasonCode)) return 'patient';
+  return FINAL_ANYWHERE.has(reasonCode) || FINAL_IN_CONNACK.has(reasonCode) ? 'final' : 'normal';
+}
+
+/**
+ * What follows from a DISCONNECT of the server. Session taken over is final [MQTT-3.1.4-3]: two clients with one
+ * Client Identifier would evict each other for ever.
+ */
+export function afterDisconnect(reasonCode: number): Verdict {
+  if (FINAL_ANYWHERE.has(reasonCode)) return 'final';
+  return BUSY.has(reasonCode) || reasonCode === 0x87 ? 'patient' : 'normal';
+}
+
+/** What a CONNACK code means, in the words of its version's specification. */
+export function connackCodeName(reasonCode: number, version: ProtocolVersion): string {
+  if (version < 5) return `${RETURN_CODES[reasonCode] ?? 'reserved'} (return code ${reasonCode})`;
+  return `${reasonCodeName(reasonCode)} (0x${reasonCode.toString(16).padStart(2, '0')})`;
+}
+
+/** The codes a client may send in DISCONNECT after an error [MQTT-3.14.2-1]. */
+const SENDABLE = new Set([0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99]);
+
+/** `reasonCode`, or Protocol Error where a client may not send it. */
+export function sendableCode(reasonCode: number): number {
+  return SENDABLE.has(reasonCode) ? reasonCode : 0x82;
+}

@@ -1,0 +1,41 @@
+import type { Text } from '../codec/text.ts';
+import type { Connection } from '../connection/connection.ts';
+import { TimeoutError } from '../errors.ts';
+import type { Session } from '../session/session.ts';
+import { type Deadlines, Timer } from './deadlines.ts';
+import type { EngineOptions } from './options.ts';
+import { writeRequests } from './outbound.ts';
+
+/** When SUBSCRIBE and UNSUBSCRIBE go out, and when their answers are late. */
+export class Requesting {
+  readonly #session: Session;
+  readonly #deadlines: Deadlines;
+  readonly #options: EngineOptions;
+  readonly #text: Text;
+
+  constructor(session: Session, deadlines: Deadlines, options: EngineOptions, text: Text) {
+    this.#session = session;
+    this.#deadlines = deadlines;
+    this.#options = options;
+    this.#text = text;
+  }
+
+  /** Writes what can go now: those of one turn share packets, those behind an answered one of the same filter follow. */
+  flush(connection: Connection, now: number): void {
+    const { maxFiltersPerPacket, requestTimeout } = this.#options;
+    writeRequests(this.#session, connection, this.#text, maxFiltersPerPacket, now + requestTimeout);
+    this.#watch();
+  }
+
+  /** The Ack timer is due. */
+  expire(now: number): void {
+    const ms = this.#options.requestTimeout;
+    for (const request of this.#session.requests.takeLate(now))
+      request.fail(new TimeoutError(`${request.kind} was not answered within ${ms} ms (requestTimeout)`));
+    this.#watch();
+  }
+
+  #watch(): void {
+    this.#deadlines.set(Timer.Ack, this.#session.requests.nextDue);
+  }
+}

@@ -1,0 +1,75 @@
+import type { AckProperties, PublishProperties, QoS } from '../codec/packets.ts';
+import type { OutgoingPublish } from '../codec/publish.ts';
+import type { MqttError } from '../errors.ts';
+
+/** How far a message of ours has come (4.3). */
+export const Stage = {
+  /** In the queue, or not yet handed over. */ Waiting: 0,
+  /** PUBLISH written: PUBACK (QoS 1) or PUBREC (QoS 2) is awaited; QoS 0: its bytes are being written. */ Published: 1,
+  /** PUBREC received: PUBCOMP is awaited. The PUBLISH is never sent again [MQTT-4.3.3-6]. */ Released: 2,
+  /** Acknowledged, given up or withdrawn. */ Over: 3,
+} as const;
+export type Stage = (typeof Stage)[keyof typeof Stage];
+
+/** Who waits for the end of an exchange. Called at most once, and must not call into the engine. */
+export interface PublishWaiter {
+  /** It is over; the reason code may be a refusal. */
+  settled(reasonCode: number, properties: AckProperties): void;
+  /** It will not be answered, or nobody may wait for the answer any longer. */
+  failed(error: MqttError): void;
+}
+
+/** One message of ours from `publish()` to its last acknowledgement; it outlives Network Connections. */
+export class Exchange implements OutgoingPublish {
+  readonly topicName: string;
+  payload: Uint8Array | string;
+  readonly qos: QoS;
+  readonly retain: boolean;
+  readonly properties: PublishProperties | undefined;
+
+  /** Undefined once nobody waits any more. */
+  waiter: PublishWaiter | undefined = undefined;
+  stage: Stage = Stage.Waiting;
+  /** 0 until it is first written, and again where the session was lost. */
+  packetId = 0;
+  /** Place in the order of calls, which is the order of first transmission (4.6). */
+  ordinal = 0;
+  /** The Network Connection it was last written on, 0 = none: more than 0 makes a PUBLISH a duplicate. */
+  epoch = 0;
+  /** When it was last written, in ms. */
+  writtenAt = 0;
+  /** Payload bytes while it waits in the queue. */
+  queuedBytes = 0;
+
+  /** Neighbours in the list of its stage; kept by `Outgoing` alone. */
+  previous: Exchange | undefined = undefined;
+  next: Exchange | undefined = undefined;
+
+  constructor(
+    topicName: string,
+    payload: Uint8Array | string,
+    qos: QoS,
+    retain: boolean,
+    properties: PublishProperties | undefined,
+  ) {
+    this.topicName = topicName;
+    this.payload = payload;
+    this.qos = qos;
+    this.retain = retain;
+    this.properties = properties;
+  }
+
+  settle(reasonCode: number, properties: AckProperties): void {
+    const { waiter } = this;
+    this.waiter = undefined;
+    this.stage = Stage.Over;
+    waiter?.settled(reasonCode, properties);
+  }
+
+  /** Tells who waits. The exchange itself may go on; `stage` is the caller's to change. */
+  fail(error: MqttError): void {
+    const { waiter } = this;
+    this.waiter = undefined;
+    waiter?.failed(error);
+  }
+}

@@ -1,0 +1,127 @@
+import { Stage, type Exchange } from './exchange.ts';
+import { IdentifierTable } from './identifier-table.ts';
+
+/** Exchanges in an order, each in at most one list: neighbours are fields of the exchange. */
+class ExchangeList {
+  first: Exchange | undefined = undefined;
+  #last: Exchange | undefined = undefined;
+
+  append(exchange: Exchange): void {
+    exchange.previous = this.#last;
+    exchange.next = undefined;
+    if (this.#last === undefined) this.first = exchange;
+    else this.#last.next = exchange;
+    this.#last = exchange;
+  }
+
+  remove(exchange: Exchange): void {
+    if (exchange.previous === undefined) this.first = exchange.next;
+    else exchange.previous.next = exchange.next;
+    if (exchange.next === undefined) this.#last = exchange.previous;
+    else exchange.next.previous = exchange.previous;
+    exchange.previous = undefined;
+    exchange.next = undefined;
+  }
+}
+
+/**
+ * QoS 1 and 2 that we send and that are not fully acknowledged (4.1, client part).
+ *
+ *   QoS 1   PUBLISH → PUBACK
+ *   QoS 2   PUBLISH → PUBREC → PUBREL → PUBCOMP
+ *
+ * Two lists, because two orders are prescribed for sending again: PUBLISH in the order of first transmission
+ * [MQTT-4.6.0-1], PUBREL in the order of the PUBRECs [MQTT-4.6.0-4].
+ */
+export class Outgoing {
+  readonly #table = new IdentifierTable<Exchange>();
+  readonly #published = new ExchangeList();
+  readonly #released = new ExchangeList();
+  /** The next PUBLISH to send again on this Network Connection; those before it in the list are on the wire. */
+  #resend: Exchange | undefined = undefined;
+
+  /** Exchanges not over. */
+  get size(): number {
+    return this.#table.size;
+  }
+
+  get(packetId: number): Exchange | undefined {
+    return this.#table.get(packetId);
+  }
+
+  /** First transmission, under the Packet Identifier that `exchange` has been given. */
+  begin(exchange: Exchange): void {
+    exchange.stage = Stage.Published;
+    this.#table.set(exchange);
+    this.#published.append(exchange);
+  }
+
+  /** PUBREC was received: from now on it is the PUBREL that is repeated. */
+  release(exchange: Exchange): void {
+    this.#passOver(exchange);
+    this.#published.remove(exchange);
+    exchange.stage = Stage.Released;
+    this.#released.append(exchange);
+  }
+
+  /** The exchange is over, its Packet Identifier free. */
+  end(exchange: Exchange): void {
+    this.#table.delete(exchange);
+    if (exchange.stage === Stage.Released) this.#released.remove(exchange);
+    else {
+      this.#passOver(exchange);
+      this.#published.remove(exchange);
+    }
+    exchange.stage = Stage.Over;
+  }
+
+  /** The session was resumed: every PUBLISH is to be sent again. */
+  rewind(): void {
+    this.#resend = this.#published.first;
+  }
+
+  /** The one that has waited longest for its answer. */
+  get oldest(): Exchange | undefined {
+    const { first } = this.#published;
+    const released = this.#released.first;
+    if (first === undefined || released === undefined) return first ?? released;
+    return first.writtenAt <= released.writtenAt ? first : released;
+  }
+
+  /** The next PUBLISH to send again, in the order of first transmission [MQTT-4.6.0-1]. */
+  get nextResend(): Exchange | undefined {
+    return this.#resend;
+  }
+
+  /** `nextResend` was written. */
+  resent(): void {
+    this.#resend = this.#resend?.next;
+  }
+
+  /** Those that await PUBCOMP, in the order of their PUBRECs [MQTT-4.6.0-4]. */
+  *released(): Generator<Exchange, void, undefined> {
+    for (let exchange = this.#released.first; exchange !== undefined; exchange = exchange.next) yield exchange;
+  }
+
+  /** All, in call order. */
+  all(): Exchange[] {
+    return [...this.#table.values()].toSorted((a, b) => a.ordinal - b.ordinal);
+  }
+
+  /** Removes and returns all, in call order. */
+  takeAll(): Exchange[] {
+    const all = this.all();
+    for (const exchange of all) this.end(exchange);
+    this.#resend = undefined;
+    return all;
+  }
+
+  /** The connection ended: what was still to be sent again waits for the next `rewind()`. */
+  pause(): void {
+    this.#resend = undefined;
+  }
+
+  #passOver(exchange: Exchange): void {
+    if (exchange === this.#resend) this.#resend = exchange.next;
+  }
+}

@@ -1,0 +1,85 @@
+/** A queue in a ring that grows: first in, first out, nothing moved and nothing allocated per item. */
+export class Ring<T> {
+  #items: (T | undefined)[];
+  #mask: number;
+  #head = 0;
+  #length = 0;
+
+  /** `capacity`: a power of two. */
+  constructor(capacity = 16) {
+    this.#items = Array.from<T | undefined>({ length: capacity });
+    this.#mask = capacity - 1;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  push(item: T): void {
+    if (this.#length > this.#mask) this.#grow();
+    this.#items[(this.#head + this.#length) & this.#mask] = item;
+    this.#length++;
+  }
+
+  /** Puts `item` before all others. */
+  unshift(item: T): void {
+    if (this.#length > this.#mask) this.#grow();
+    this.#head = (this.#head - 1) & this.#mask;
+    this.#items[this.#head] = item;
+    this.#length++;
+  }
+
+  peek(): T | undefined {
+    return this.#items[this.#head];
+  }
+
+  shift(): T | undefined {
+    const item = this.#items[this.#head];
+    if (this.#length === 0) return undefined;
+    this.#items[this.#head] = undefined;
+    this.#head = (this.#head + 1) & this.#mask;
+    this.#length--;
+    return item;
+  }
+
+  /** Takes the newest out. */
+  pop(): T | undefined {
+    if (this.#length === 0) return undefined;
+    const at = (this.#head + this.#length - 1) & this.#mask;
+    const item = this.#items[at];
+    this.#items[at] = undefined;
+    this.#length--;
+    return item;
+  }
+
+  /** Removes and returns all, oldest first. */
+  takeAll(): T[] {
+    const all = [...this];
+    this.clear();
+    return all;
+  }
+
+  clear(): void {
+    this.#items = Array.from<T | undefined>({ length: 16 });
+    this.#mask = 15;
+    this.#head = 0;
+    this.#length = 0;
+  }
+
+  /** Keeps only the items that `keep` says yes to, in their order. */
+  filter(keep: (item: T) => boolean): void {
+    for (const item of this.takeAll()) if (keep(item)) this.push(item);
+  }
+
+  *[Symbol.iterator](): Generator<T, void, undefined> {
+    for (let i = 0; i < this.#length; i++) yield this.#items[(this.#head + i) & this.#mask] as T;
+  }
+
+  #grow(): void {
+    const items = Array.from<T | undefined>({ length: this.#items.length * 2 });
+    for (let i = 0; i < this.#length; i++) items[i] = this.#items[(this.#head + i) & this.#mask];
+    this.#items = items;
+    this.#mask = items.length - 1;
+    this.#head = 0;
+  }
+}

@@ -1,0 +1,43 @@
+import { Incoming } from './incoming.ts';
+import { Outgoing } from './outgoing.ts';
+import { PacketIdentifiers } from './packet-identifiers.ts';
+import { Stage, type Exchange } from './exchange.ts';
+import { Queue } from './queue.ts';
+import { Requests } from './requests.ts';
+import { Subscriptions } from './subscriptions.ts';
+
+/** What outlives a Network Connection (4.1): Session State, and what waits to become part of it. */
+export class Session {
+  readonly packetIdentifiers = new PacketIdentifiers();
+  readonly queue = new Queue();
+  readonly outgoing = new Outgoing();
+  readonly incoming = new Incoming();
+  readonly requests = new Requests();
+  readonly subscriptions = new Subscriptions();
+
+  /** The Network Connection ended: what belonged to it alone goes. */
+  connectionLost(): void {
+    for (const packetId of this.requests.connectionLost()) this.packetIdentifiers.free(packetId);
+    this.outgoing.pause();
+  }
+
+  /** The server has the session (Session Present 1): what is unanswered is sent again [MQTT-4.4.0-1]. */
+  resume(): void {
+    this.outgoing.rewind();
+  }
+
+  /**
+   * The server has no session: nothing of ours is in flight any more and all Packet Identifiers are free
+   * [MQTT-3.2.2-5]. Returns the exchanges that were, in call order, as messages that were never sent.
+   */
+  discard(): { readonly outgoing: Exchange[]; readonly unsettled: number } {
+    const outgoing = this.outgoing.takeAll();
+    for (const exchange of outgoing) {
+      this.packetIdentifiers.free(exchange.packetId);
+      exchange.packetId = 0;
+      exchange.epoch = 0;
+      exchange.stage = Stage.Waiting;
+    }
+    return { outgoing, unsettled: this.incoming.discard() };
+  }
+}
