@@ -251,7 +251,9 @@ type Loose<P, Optional extends keyof P> = Omit<P, Optional> & Partial<Pick<P, Op
 
 /** A Control Packet to encode: what has an obvious default (no properties, Reason Code 0, flags off) may be left out. */
 export type EncodablePacket =
-  | Loose<Omit<ConnectPacket, 'will'>, 'properties'> & { readonly will?: Loose<WillMessage, 'qos' | 'retain' | 'properties'> }
+  | (Loose<Omit<ConnectPacket, 'will'>, 'properties'> & {
+      readonly will?: Loose<WillMessage, 'qos' | 'retain' | 'properties'>;
+    })
   | Loose<ConnackPacket, 'sessionPresent' | 'reasonCode' | 'properties'>
   | Loose<PublishPacket, 'qos' | 'retain' | 'duplicate' | 'properties'>
   | Loose<PubackPacket, 'reasonCode' | 'properties'>

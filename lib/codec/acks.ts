@@ -1,0 +1,120 @@
+/**
+ * PUBACK, PUBREC, PUBREL and PUBCOMP (3.4 to 3.7): one shape.
+ *
+ * ```
+ * 40 | 50 | 62 | 70   Remaining Length
+ * Packet Identifier   u16
+ * Reason Code         u8      5.0; left out with what follows: 00
+ * Properties                  5.0; left out: none
+ * ```
+ */
+
+import { hex, malformed, notIn3 } from './faults.ts';
+import { packetTitle, PacketType, type Receiver } from './packet-type.ts';
+import {
+  NO_PROPERTIES,
+  type AckPacket,
+  type AckProperties,
+  type EncodablePacket,
+  type ProtocolVersion,
+} from './packets.ts';
+import { hasProperties, readProperties, refuseProperties, writeProperties } from './properties.ts';
+import { Reader, zeroPacketId } from './reader.ts';
+import { checkReasonCode, reasonCodeToWrite } from './reason-codes.ts';
+import type { Text } from './text.ts';
+import type { Writer } from './writer.ts';
+
+const TYPES = ['puback', 'pubrec', 'pubrel', 'pubcomp'] as const;
+
+/** Reads acknowledgements one after another into the same fields. */
+export class AckReader {
+  packetId = 0;
+  reasonCode = 0;
+  properties: AckProperties = NO_PROPERTIES;
+  /** Made for the first acknowledgement that is not the short form. */
+  #reader: Reader | undefined;
+  readonly #text: Text | undefined;
+
+  constructor(text?: Text) {
+    this.#text = text;
+  }
+
+  /** Reads the acknowledgement of which the first byte is `header` and the body `bytes[start, end)`. */
+  read(bytes: Uint8Array, header: number, start: number, end: number, version: ProtocolVersion): void {
+    const flags = header & 0x0f;
+    // [MQTT-2.1.3-1], [MQTT-3.6.1-1] flags are 0010 in PUBREL, 0000 in the others. 3.1 has no such rule.
+    if (flags !== (header >> 4 === PacketType.pubrel ? 2 : 0) && version !== 3) {
+      throw malformed(
+        `${packetTitle(header)} has first byte ${hex(header)}`,
+        version === 5 ? 'MQTT-2.1.3-1' : 'MQTT-2.2.2-2',
+      );
+    }
+    if (end - start < 2) throw malformed(`${packetTitle(header)} ends within its Packet Identifier`, '2.1.4');
+    const packetId = (bytes[start]! << 8) | bytes[start + 1]!;
+    if (packetId === 0) throw zeroPacketId(version);
+    this.packetId = packetId;
+    this.reasonCode = 0;
+    this.properties = NO_PROPERTIES;
+    if (end - start > 2) this.#readRest(bytes, header, start + 2, end, version);
+  }
+
+  #readRest(bytes: Uint8Array, header: number, start: number, end: number, version: ProtocolVersion): void {
+    const reader = (this.#reader ??= new Reader(this.#text)).over(bytes, start, end, version);
+    if (version === 5) {
+      const type = TYPES[(header >> 4) - PacketType.puback]!;
+      const reasonCode = reader.u8();
+      checkReasonCode(reasonCode, type);
+      this.reasonCode = reasonCode;
+      if (reader.left > 0) this.properties = readProperties(reader, type);
+    }
+    reader.finish();
+  }
+}
+
+/** Reads an acknowledgement as a packet. */
+export function readAck(
+  bytes: Uint8Array,
+  header: number,
+  start: number,
+  end: number,
+  version: ProtocolVersion,
+  receiver: Receiver,
+  text?: Text,
+): AckPacket {
+  const ack = new AckReader(text);
+  ack.read(bytes, header, start, end, version);
+  const type = TYPES[(header >> 4) - PacketType.puback]!;
+  if (version === 5) checkReasonCode(ack.reasonCode, type, receiver);
+  return { type, packetId: ack.packetId, reasonCode: ack.reasonCode, properties: ack.properties };
+}
+
+/**
+ * Writes the short form: success, no properties.
+ * @param header 0x40, 0x50, 0x62 or 0x70
+ * @returns the offset behind its four bytes
+ */
+export function writeAck(target: Uint8Array, at: number, header: number, packetId: number): number {
+  target[at] = header;
+  target[at + 1] = 2;
+  target[at + 2] = packetId >>> 8;
+  target[at + 3] = packetId;
+  return at + 4;
+}
+
+type EncodableAck = Extract<EncodablePacket, { type: AckPacket['type'] }>;
+
+/** Writes the body, in the shortest form that says all. */
+export function writeAckBody(writer: Writer, packet: EncodableAck): void {
+  const { type, properties } = packet;
+  writer.packetId(packet.packetId);
+  const reasonCode = reasonCodeToWrite(packet.reasonCode, type, writer.version);
+  if (writer.version !== 5) {
+    if (reasonCode !== 0) throw notIn3('reasonCode');
+    refuseProperties(properties, writer.version);
+  } else if (hasProperties(properties)) {
+    writer.u8(reasonCode);
+    writeProperties(writer, type, properties);
+  } else if (reasonCode !== 0) {
+    writer.u8(reasonCode);
+  }
+}

@@ -1,0 +1,261 @@
+/**
+ * The codec as an entry of its own, `mqtt-await/codec`: packets to bytes, bytes to packets, in both directions and all
+ * versions. It is what the client itself uses.
+ *
+ * ```ts
+ * const bytes = encode({ type: 'publish', topic: 'a/b', payload: new Uint8Array(0) }, 5);
+ * const decoder = new Decoder({ receiver: 'server', protocolVersion: 5 });
+ * decoder.push(bytes);
+ * for (let packet = decoder.next(); packet !== undefined; packet = decoder.next()) console.log(packet.type);
+ * ```
+ */
+
+import { readAck, writeAckBody } from './acks.ts';
+import { readAuth, writeAuth } from './auth.ts';
+import { readConnack, writeConnack } from './connack.ts';
+import { readConnect, writeConnect } from './connect.ts';
+import { readDisconnect, writeDisconnect } from './disconnect.ts';
+import { integer, malformed, violation, wrongType } from './faults.ts';
+import { Framer } from './framer.ts';
+import { checkHeader, Header, packetTitle, PacketType, type Receiver } from './packet-type.ts';
+import type { EncodablePacket, Packet, ProtocolVersion } from './packets.ts';
+import { encodePublish, PublishReader, PublishWriter, readPublish } from './publish.ts';
+import { Reader } from './reader.ts';
+import { readSuback, writeSuback } from './suback.ts';
+import { readSubscribe, writeSubscribe } from './subscribe.ts';
+import { portableText, type Text } from './text.ts';
+import { readUnsuback, writeUnsuback } from './unsuback.ts';
+import { readUnsubscribe, writeUnsubscribe } from './unsubscribe.ts';
+import { varintSize } from './varint.ts';
+import { Writer } from './writer.ts';
+
+export { ProtocolError } from '../errors.ts';
+export type { Receiver } from './packet-type.ts';
+export type * from './packets.ts';
+export { reasonCodeName } from './reason-codes.ts';
+
+// ---- Bytes to packets ----
+
+/**
+ * Reads one packet, framed already.
+ * @param header its first byte
+ * @param bytes its body is `bytes[start, end)`. A PUBLISH's payload is a view of it; all else is copied.
+ */
+export function readPacket(
+  bytes: Uint8Array,
+  header: number,
+  start: number,
+  end: number,
+  version: ProtocolVersion,
+  receiver: Receiver,
+  text: Text = portableText,
+): Packet {
+  checkHeader(header, version, receiver);
+  const type = header >> 4;
+  if (type === PacketType.publish)
+    return readPublish(new PublishReader(text), bytes, header, start, end, version);
+  if (type >= PacketType.puback && type <= PacketType.pubcomp) {
+    return readAck(bytes, header, start, end, version, receiver, text);
+  }
+  return readRarePacket(new Reader(text).over(bytes, start, end, version), header, receiver);
+}
+
+function readRarePacket(reader: Reader, header: number, receiver: Receiver): Packet {
+  switch (header >> 4) {
+    case PacketType.connect:
+      return readConnect(reader);
+    case PacketType.connack:
+      return readConnack(reader);
+    case PacketType.subscribe:
+      return readSubscribe(reader);
+    case PacketType.suback:
+      return readSuback(reader);
+    case PacketType.unsubscribe:
+      return readUnsubscribe(reader);
+    case PacketType.unsuback:
+      return readUnsuback(reader);
+    case PacketType.pingreq:
+      reader.finish();
+      return { type: 'pingreq' };
+    case PacketType.pingresp:
+      reader.finish();
+      return { type: 'pingresp' };
+    case PacketType.disconnect:
+      return readDisconnect(reader, receiver);
+    default:
+      return readAuth(reader, receiver);
+  }
+}
+
+/** Options of a {@link Decoder}. */
+export interface DecoderOptions {
+  /**
+   * The version of the connection.
+   * @default for a server what CONNECT says, and the first packet must be one; for a client 4
+   */
+  readonly protocolVersion?: ProtocolVersion;
+  /**
+   * Which end decodes: packets that only the other end may get are refused.
+   * @default 'client'
+   */
+  readonly receiver?: Receiver;
+  /**
+   * Larger packets are refused as soon as their Remaining Length is here, with Reason Code 0x95. In bytes, fixed
+   * header included.
+   * @default what the protocol can express: 268,435,460
+   */
+  readonly maximumPacketSize?: number;
+}
+
+/**
+ * A stream of bytes, cut anyhow, to packets. Strict: what the protocol does not allow throws a ProtocolError. What
+ * only the state of a connection or session can tell (unknown Packet Identifiers, quotas, Topic Alias maps) is not
+ * looked at.
+ */
+export class Decoder {
+  readonly #framer: Framer;
+  readonly #publish = new PublishReader();
+  readonly #receiver: Receiver;
+  #version: ProtocolVersion | undefined;
+  #error: { readonly thrown: unknown } | undefined;
+
+  constructor({ protocolVersion, receiver = 'client', maximumPacketSize }: DecoderOptions = {}) {
+    if (protocolVersion !== undefined) checkVersion(protocolVersion);
+    if ((receiver as unknown) !== 'client' && (receiver as unknown) !== 'server') {
+      throw wrongType('receiver', "'client' or 'server'", receiver);
+    }
+    if (maximumPacketSize !== undefined) integer('maximumPacketSize', maximumPacketSize, 1, 0xffff_ffff);
+    this.#receiver = receiver;
+    this.#version = protocolVersion ?? (receiver === 'client' ? 4 : undefined);
+    // 4 is the lenient choice for a Remaining Length whose version is not known yet.
+    this.#framer = new Framer({ protocolVersion: this.#version ?? 4, maximumPacketSize });
+  }
+
+  /** The version of the connection; undefined while a server waits for CONNECT. */
+  get protocolVersion(): ProtocolVersion | undefined {
+    return this.#version;
+  }
+
+  /** Takes bytes, which belong to the decoder from now on: payloads are views of them. */
+  push(chunk: Uint8Array): void {
+    if (!(chunk instanceof Uint8Array)) throw wrongType('chunk', 'a Uint8Array', chunk);
+    if (this.#error === undefined) this.#framer.push(chunk);
+  }
+
+  /**
+   * The next packet, or undefined: more bytes are needed.
+   * @throws ProtocolError the same again at every call from then on: after it the stream has no meaning
+   */
+  next(): Packet | undefined {
+    if (this.#error !== undefined) throw this.#error.thrown;
+    try {
+      return this.#framer.next() ? this.#read() : undefined;
+    } catch (error) {
+      this.#error = { thrown: error };
+      throw error;
+    }
+  }
+
+  #read(): Packet {
+    const { bytes, header, start, end } = this.#framer;
+    if (this.#version === undefined || header === Header.connect) return this.#readConnect();
+    if (header >> 4 !== PacketType.publish) {
+      return readPacket(bytes, header, start, end, this.#version, this.#receiver);
+    }
+    const packet = readPublish(this.#publish, bytes, header, start, end, this.#version);
+    if (packet.payload.length > 0) this.#framer.pin();
+    return packet;
+  }
+
+  #readConnect(): Packet {
+    const { bytes, header, packetStart, start, end } = this.#framer;
+    // [MQTT-3.1.0-1] "the first packet sent from the Client to the Server MUST be a CONNECT packet".
+    if (this.#version === undefined && header >> 4 !== PacketType.connect) {
+      throw violation(`The first packet is ${packetTitle(header)}, not CONNECT`, 'MQTT-3.1.0-1');
+    }
+    checkHeader(header, this.#version ?? 4, this.#receiver);
+    const reader = new Reader().over(bytes, start, end, this.#version ?? 5);
+    const packet = readConnect(reader);
+    if (this.#version !== undefined && reader.version !== this.#version) {
+      throw violation(
+        `CONNECT is of version ${reader.version} on a connection of ${this.#version}`,
+        'MQTT-3.1.2-2',
+      );
+    }
+    // The framer did not know yet that the version has the rule. [MQTT-1.5.5-1]
+    if (reader.version === 5 && start - packetStart - 1 > varintSize(end - start)) {
+      throw malformed('Remaining Length is padded', 'MQTT-1.5.5-1');
+    }
+    this.#version = reader.version;
+    this.#framer.protocolVersion = reader.version;
+    return packet;
+  }
+}
+
+// ---- Packets to bytes ----
+
+/** A writer that is not in use, kept for the next packet. */
+let spareWriter: Writer | undefined;
+const publishWriter = new PublishWriter();
+
+/** A writer that grew beyond this is not kept. */
+const LARGEST_SPARE = 64 * 1024;
+
+/**
+ * Encodes a packet.
+ * @returns bytes in memory of their own
+ * @throws ProtocolError what the protocol does not allow
+ * @throws TypeError or RangeError what is not of the packet's types, or not a field of this version
+ */
+export function encode(packet: EncodablePacket, protocolVersion: ProtocolVersion): Uint8Array {
+  checkVersion(protocolVersion);
+  if (typeof packet !== 'object' || (packet as unknown) === null)
+    throw wrongType('packet', 'an object', packet);
+  if (packet.type === 'publish') return encodePublish(publishWriter, packet, protocolVersion);
+  // Taken out while in use: a packet that is refused half written leaves nothing behind.
+  const writer = spareWriter ?? new Writer();
+  spareWriter = undefined;
+  writeBody(writer.begin(protocolVersion), packet);
+  const bytes = writer.finish(Header[packet.type]);
+  if (writer.bytes.length <= LARGEST_SPARE) spareWriter = writer;
+  return bytes;
+}
+
+function writeBody(writer: Writer, packet: Exclude<EncodablePacket, { type: 'publish' }>): void {
+  switch (packet.type) {
+    case 'connect':
+      return writeConnect(writer, packet);
+    case 'connack':
+      return writeConnack(writer, packet);
+    case 'puback':
+    case 'pubrec':
+    case 'pubrel':
+    case 'pubcomp':
+      return writeAckBody(writer, packet);
+    case 'subscribe':
+      return writeSubscribe(writer, packet);
+    case 'suback':
+      return writeSuback(writer, packet);
+    case 'unsubscribe':
+      return writeUnsubscribe(writer, packet);
+    case 'unsuback':
+      return writeUnsuback(writer, packet);
+    case 'pingreq':
+    case 'pingresp':
+      return;
+    case 'disconnect':
+      return writeDisconnect(writer, packet);
+    case 'auth':
+      return writeAuth(writer, packet);
+    default:
+      throw wrongType('type', 'the name of a Control Packet', (packet as { type: unknown }).type);
+  }
+}
+
+function checkVersion(value: unknown): void {
+  if (value !== 3 && value !== 4 && value !== 5) {
+    throw typeof value === 'number'
+      ? new RangeError(`protocolVersion: expected 3, 4 or 5, got ${value}`)
+      : wrongType('protocolVersion', '3, 4 or 5', value);
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * DISCONNECT (3.14).
+ *
+ * ```
+ * E0              Remaining Length
+ * Reason Code     5.0; left out with what follows: 00
+ * Properties      5.0; left out: none
+ * ```
+ */
+
+import { notIn3, violation } from './faults.ts';
+import type { Receiver } from './packet-type.ts';
+import {
+  NO_PROPERTIES,
+  type DisconnectPacket,
+  type DisconnectProperties,
+  type EncodablePacket,
+} from './packets.ts';
+import { hasProperties, readProperties, refuseProperties, writeProperties } from './properties.ts';
+import type { Reader } from './reader.ts';
+import { checkReasonCode, reasonCodeToWrite } from './reason-codes.ts';
+import type { Writer } from './writer.ts';
+
+export function readDisconnect(reader: Reader, receiver: Receiver): DisconnectPacket {
+  let reasonCode = 0;
+  let properties: DisconnectProperties = NO_PROPERTIES;
+  if (reader.version === 5 && reader.left > 0) {
+    reasonCode = reader.u8();
+    checkReasonCode(reasonCode, 'disconnect', receiver);
+    if (reader.left > 0) properties = readProperties(reader, 'disconnect');
+  }
+  reader.finish();
+  // Server Reference is "sent by the Server" (3.14.2.2.5). A Session Expiry Interval from a server is as wrong
+  // [MQTT-3.14.2-2], but harmless: the connection is over, and the Reason Code must reach the application.
+  if (receiver === 'server' && properties.serverReference !== undefined) {
+    throw violation('DISCONNECT of a client has a Server Reference', '3.14.2.2.5');
+  }
+  return { type: 'disconnect', reasonCode, properties };
+}
+
+/** Writes the body, in the shortest form that says all. */
+export function writeDisconnect(
+  writer: Writer,
+  packet: Extract<EncodablePacket, { type: 'disconnect' }>,
+): void {
+  const reasonCode = reasonCodeToWrite(packet.reasonCode, 'disconnect', writer.version);
+  if (writer.version !== 5) {
+    if (reasonCode !== 0) throw notIn3('reasonCode');
+    refuseProperties(packet.properties, writer.version);
+  } else if (hasProperties(packet.properties)) {
+    writer.u8(reasonCode);
+    writeProperties(writer, 'disconnect', packet.properties);
+  } else if (reasonCode !== 0) {
+    writer.u8(reasonCode);
+  }
+}

@@ -1,0 +1,61 @@
+/** The errors the codec throws, so that each place that refuses says only what is wrong and by which statement. */
+
+import { ProtocolError } from '../errors.ts';
+
+/** The packet cannot be parsed (4.13.1): Reason Code 0x81. */
+export function malformed(message: string, statement: string): ProtocolError {
+  return new ProtocolError(message, statement, 0x81);
+}
+
+/** The packet can be parsed, but says what the protocol does not allow (4.13.1): Reason Code 0x82. */
+export function violation(message: string, statement: string): ProtocolError {
+  return new ProtocolError(message, statement, 0x82);
+}
+
+/** A value as it is shown in an error message: short, and never the text of a secret. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return `a string of ${value.length} characters`;
+  if (value === null || typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  return typeof value;
+}
+
+/** A byte as it is shown in an error message. */
+export function hex(byte: number): string {
+  return `0x${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+}
+
+export function wrongType(what: string, expected: string, value: unknown): TypeError {
+  return new TypeError(`${what}: expected ${expected}, got ${show(value)}`);
+}
+
+/** What version 3.1 or 3.1.1 has no field for is never silently dropped. */
+export function notIn3(what: string): TypeError {
+  return new TypeError(`${what}: expected none on MQTT 3.1 and 3.1.1, which do not have it`);
+}
+
+/** @returns `value`, an integer of `minimum` to `maximum` */
+export function integer(what: string, value: unknown, minimum: number, maximum: number): number {
+  if (typeof value !== 'number') throw wrongType(what, `an integer of ${minimum} to ${maximum}`, value);
+  if (!Number.isInteger(value) || value < minimum || value > maximum) {
+    throw new RangeError(`${what}: expected an integer of ${minimum} to ${maximum}, got ${value}`);
+  }
+  return value;
+}
+
+/** @returns `value`, where leaving it out means false */
+export function flag(what: string, value: unknown): boolean {
+  if (value === undefined) return false;
+  if (typeof value !== 'boolean') throw wrongType(what, 'a boolean', value);
+  return value;
+}
+
+export function bytesOf(what: string, value: unknown): Uint8Array {
+  if (!(value instanceof Uint8Array)) throw wrongType(what, 'a Uint8Array', value);
+  return value;
+}
+
+export function stringOf(what: string, value: unknown): string {
+  if (typeof value !== 'string') throw wrongType(what, 'a string', value);
+  return value;
+}

@@ -1,0 +1,107 @@
+/** The first byte of a Control Packet (tables 2-1 and 2-2): type in the high four bits, flags in the low four. */
+
+import { hex, malformed, violation } from './faults.ts';
+import type { Packet, ProtocolVersion } from './packets.ts';
+
+/** Numbers of the Control Packet types. */
+export const PacketType = {
+  connect: 1,
+  connack: 2,
+  publish: 3,
+  puback: 4,
+  pubrec: 5,
+  pubrel: 6,
+  pubcomp: 7,
+  subscribe: 8,
+  suback: 9,
+  unsubscribe: 10,
+  unsuback: 11,
+  pingreq: 12,
+  pingresp: 13,
+  disconnect: 14,
+  auth: 15,
+} as const satisfies Record<Packet['type'], number>;
+
+/** Which end of the connection decodes. */
+export type Receiver = 'client' | 'server';
+
+const TITLES: readonly string[] = [
+  'a packet of type 0',
+  ...Object.keys(PacketType).map((name) => name.toUpperCase()),
+];
+
+/** The specification's name of the type in a first byte, for error messages. */
+export function packetTitle(header: number): string {
+  return TITLES[header >> 4] ?? '';
+}
+
+/** First bytes in full: all but PUBLISH have fixed flags, 0010 for PUBREL, SUBSCRIBE and UNSUBSCRIBE, else 0000. */
+export const Header = {
+  connect: 0x10,
+  connack: 0x20,
+  publish: 0x30,
+  puback: 0x40,
+  pubrec: 0x50,
+  pubrel: 0x62,
+  pubcomp: 0x70,
+  subscribe: 0x82,
+  suback: 0x90,
+  unsubscribe: 0xa2,
+  unsuback: 0xb0,
+  pingreq: 0xc0,
+  pingresp: 0xd0,
+  disconnect: 0xe0,
+  auth: 0xf0,
+} as const satisfies Record<Packet['type'], number>;
+
+const HEADERS: readonly number[] = [0, ...Object.values(Header)];
+
+const bits = (...types: readonly number[]): number => types.reduce((mask, type) => mask | (1 << type), 0);
+const {
+  connect,
+  connack,
+  publish,
+  puback,
+  pubrec,
+  pubrel,
+  pubcomp,
+  subscribe,
+  suback,
+  unsubscribe,
+  unsuback,
+  pingreq,
+  pingresp,
+  disconnect,
+  auth,
+} = PacketType;
+
+const BOTH_WAYS = bits(publish, puback, pubrec, pubrel, pubcomp);
+const TO_CLIENT = BOTH_WAYS | bits(connack, suback, unsuback, pingresp);
+const TO_SERVER = BOTH_WAYS | bits(connect, subscribe, unsubscribe, pingreq, disconnect);
+const TO_CLIENT_5 = TO_CLIENT | bits(disconnect, auth);
+const TO_SERVER_5 = TO_SERVER | bits(auth);
+
+/** Refuses a first byte that this receiver cannot get. The flags of a PUBLISH are its own reader's to check. */
+export function checkHeader(header: number, version: ProtocolVersion, receiver: Receiver): void {
+  const type = header >> 4;
+  const legal =
+    version === 5
+      ? receiver === 'client'
+        ? TO_CLIENT_5
+        : TO_SERVER_5
+      : receiver === 'client'
+        ? TO_CLIENT
+        : TO_SERVER;
+  if ((legal & (1 << type)) === 0) {
+    throw violation(`${packetTitle(header)} was sent to a ${receiver}`, version === 5 ? '2.1.2' : '2.2.1');
+  }
+  // 3.1 leaves these flags "unused" and lets DUP mark a repeated PUBREL, SUBSCRIBE or UNSUBSCRIBE.
+  if (version === 3 || type === PacketType.publish) return;
+  // [MQTT-2.1.3-1] (3.1.1: [MQTT-2.2.2-2]) "Where a flag bit is marked as Reserved it MUST be set to the value listed".
+  if (header !== HEADERS[type]) {
+    throw malformed(
+      `${packetTitle(header)} has first byte ${hex(header)}`,
+      version === 5 ? 'MQTT-2.1.3-1' : 'MQTT-2.2.2-2',
+    );
+  }
+}

@@ -1,0 +1,380 @@
+/**
+ * The properties of MQTT 5.0 (2.2.2): one table of what there is, and reading and writing by it.
+ *
+ * ```
+ * Property Length   varint, 00 when there are none [MQTT-2.2.2-1]
+ *   Identifier      varint; all that exist fit one byte
+ *   Value           by the type in the table
+ *   …
+ * ```
+ */
+
+import { topicNameError } from '../topic/names.ts';
+import { ProtocolError } from '../errors.ts';
+import { flag, integer, malformed, notIn3, violation, wrongType } from './faults.ts';
+import {
+  NO_PROPERTIES,
+  type AckProperties,
+  type AuthProperties,
+  type ConnackProperties,
+  type ConnectProperties,
+  type DisconnectProperties,
+  type ProtocolVersion,
+  type PublishProperties,
+  type SubscribeProperties,
+  type UnsubscribeProperties,
+  type WillProperties,
+} from './packets.ts';
+import type { Reader } from './reader.ts';
+import { VARINT_MAX } from './varint.ts';
+import type { Writer } from './writer.ts';
+
+/** What has properties: the packets, and the Will Message inside CONNECT. */
+export interface PropertiesOf {
+  connect: ConnectProperties;
+  will: WillProperties;
+  connack: ConnackProperties;
+  publish: PublishProperties;
+  puback: AckProperties;
+  pubrec: AckProperties;
+  pubrel: AckProperties;
+  pubcomp: AckProperties;
+  subscribe: SubscribeProperties;
+  suback: AckProperties;
+  unsubscribe: UnsubscribeProperties;
+  unsuback: AckProperties;
+  disconnect: DisconnectProperties;
+  auth: AuthProperties;
+}
+
+export type PropertyHost = keyof PropertiesOf;
+
+/** Every name that a property has as a field. */
+type PropertyName = { [Host in PropertyHost]: keyof PropertiesOf[Host] }[PropertyHost];
+
+/** Types of values. `Flag` is a byte 0 or 1 that means no or yes, `Bit` one that is a quantity. */
+const Kind = {
+  Flag: 0,
+  Bit: 1,
+  U16: 2,
+  U32: 3,
+  Varint: 4,
+  Utf8: 5,
+  Binary: 6,
+  Pairs: 7,
+  Varints: 8,
+  TopicName: 9,
+} as const;
+type Kind = (typeof Kind)[keyof typeof Kind];
+
+interface Property {
+  readonly id: number;
+  readonly name: PropertyName;
+  readonly kind: Kind;
+  /** The Reason Code of the refusal of a zero, where a zero is refused. */
+  readonly refusesZero: number | undefined;
+  /** Its own bit in the set of properties seen. */
+  readonly bit: number;
+}
+
+const PUB_ACKS = 'puback pubrec pubrel pubcomp';
+const EVERYWHERE = `connect will connack publish ${PUB_ACKS} subscribe suback unsubscribe unsuback disconnect auth`;
+
+/** Table 2-4: identifier, name, type, where it is legal, and the Reason Code where zero is an error. */
+const TABLE: readonly (readonly [
+  id: number,
+  name: PropertyName,
+  kind: Kind,
+  hosts: string,
+  refusesZero?: number,
+])[] = [
+  [0x01, 'payloadFormatIndicator', Kind.Bit, 'publish will'],
+  [0x02, 'messageExpiryInterval', Kind.U32, 'publish will'],
+  [0x03, 'contentType', Kind.Utf8, 'publish will'],
+  [0x08, 'responseTopic', Kind.TopicName, 'publish will'],
+  [0x09, 'correlationData', Kind.Binary, 'publish will'],
+  [0x0b, 'subscriptionIdentifier', Kind.Varint, 'subscribe', 0x82],
+  [0x0b, 'subscriptionIdentifiers', Kind.Varints, 'publish', 0x82],
+  [0x11, 'sessionExpiryInterval', Kind.U32, 'connect connack disconnect'],
+  [0x12, 'assignedClientIdentifier', Kind.Utf8, 'connack'],
+  [0x13, 'serverKeepAlive', Kind.U16, 'connack'],
+  [0x15, 'authenticationMethod', Kind.Utf8, 'connect connack auth'],
+  [0x16, 'authenticationData', Kind.Binary, 'connect connack auth'],
+  [0x17, 'requestProblemInformation', Kind.Flag, 'connect'],
+  [0x18, 'willDelayInterval', Kind.U32, 'will'],
+  [0x19, 'requestResponseInformation', Kind.Flag, 'connect'],
+  [0x1a, 'responseInformation', Kind.Utf8, 'connack'],
+  [0x1c, 'serverReference', Kind.Utf8, 'connack disconnect'],
+  [0x1f, 'reasonString', Kind.Utf8, `connack ${PUB_ACKS} suback unsuback disconnect auth`],
+  [0x21, 'receiveMaximum', Kind.U16, 'connect connack', 0x82],
+  [0x22, 'topicAliasMaximum', Kind.U16, 'connect connack'],
+  [0x23, 'topicAlias', Kind.U16, 'publish', 0x94],
+  [0x24, 'maximumQoS', Kind.Bit, 'connack'],
+  [0x25, 'retainAvailable', Kind.Flag, 'connack'],
+  [0x26, 'userProperties', Kind.Pairs, EVERYWHERE],
+  [0x27, 'maximumPacketSize', Kind.U32, 'connect connack', 0x82],
+  [0x28, 'wildcardSubscriptionAvailable', Kind.Flag, 'connack'],
+  [0x29, 'subscriptionIdentifierAvailable', Kind.Flag, 'connack'],
+  [0x2a, 'sharedSubscriptionAvailable', Kind.Flag, 'connack'],
+];
+
+const PROPERTIES: readonly (Property & { readonly hosts: readonly string[] })[] = TABLE.map(
+  ([id, name, kind, hosts, refusesZero], index) => ({
+    id,
+    name,
+    kind,
+    refusesZero,
+    bit: 1 << index,
+    hosts: hosts.split(' '),
+  }),
+);
+const NAMES: ReadonlySet<string> = new Set(PROPERTIES.map(({ name }) => name));
+
+/** For each host its properties by identifier (the index) and by name. */
+interface Legal {
+  readonly byId: readonly (Property | undefined)[];
+  readonly byName: ReadonlyMap<string, Property>;
+}
+
+function legalIn(host: string): Legal {
+  const legal = PROPERTIES.filter(({ hosts }) => hosts.includes(host));
+  const byId: (Property | undefined)[] = Array.from({ length: 0x2b }, () => undefined);
+  for (const property of legal) byId[property.id] = property;
+  return { byId, byName: new Map(legal.map((property) => [property.name, property])) };
+}
+
+const LEGAL = Object.fromEntries(EVERYWHERE.split(' ').map((host) => [host, legalIn(host)])) as Readonly<
+  Record<PropertyHost, Legal>
+>;
+
+// ---- Reading ----
+
+type Values = Partial<Record<PropertyName, unknown>>;
+
+/** Reads Property Length and properties. Without any, `NO_PROPERTIES` and nothing is allocated. */
+export function readProperties<Host extends PropertyHost>(reader: Reader, host: Host): PropertiesOf[Host] {
+  const length = reader.varint();
+  if (length === 0) return NO_PROPERTIES;
+  const outerEnd = reader.end;
+  const start = reader.take(length);
+  reader.at = start;
+  reader.end = start + length;
+  const values = readAll(reader, host) as PropertiesOf[Host];
+  reader.end = outerEnd;
+  return values;
+}
+
+function readAll(reader: Reader, host: PropertyHost): Values {
+  const { byId } = LEGAL[host];
+  const values: Values = {};
+  let seen = 0;
+  while (reader.at < reader.end) {
+    const id = reader.u8();
+    const property = byId[id];
+    if (property === undefined) {
+      throw malformed(`Property 0x${id.toString(16)} is not one of ${host}`, '2.2.2.2');
+    }
+    const repeated = (seen & property.bit) !== 0;
+    seen |= property.bit;
+    if (property.kind === Kind.Pairs) {
+      const pair = [reader.utf8(), reader.utf8()] as const;
+      if (repeated) (values.userProperties as (readonly [string, string])[]).push(pair);
+      else values.userProperties = [pair];
+    } else if (property.kind === Kind.Varints) {
+      const identifier = readNumber(reader, property);
+      if (repeated) (values.subscriptionIdentifiers as number[]).push(identifier);
+      else values.subscriptionIdentifiers = [identifier];
+    } else {
+      if (repeated) throw violation(`${property.name} comes twice in ${host}`, '2.2.2.2');
+      values[property.name] = readValue(reader, property);
+    }
+  }
+  return values;
+}
+
+function readValue(reader: Reader, property: Property): unknown {
+  switch (property.kind) {
+    case Kind.Flag:
+      return readBit(reader, property) === 1;
+    case Kind.Bit:
+      return readBit(reader, property);
+    case Kind.Utf8:
+      return reader.utf8();
+    case Kind.Binary:
+      return reader.binary();
+    case Kind.TopicName: {
+      const topicName = reader.utf8();
+      checkResponseTopic(topicName);
+      return topicName;
+    }
+    case Kind.U16:
+    case Kind.U32:
+    case Kind.Varint:
+    case Kind.Pairs:
+    case Kind.Varints:
+      return readNumber(reader, property);
+  }
+}
+
+function readBit(reader: Reader, property: Property): number {
+  const value = reader.u8();
+  if (value > 1) throw violation(`${property.name} is ${value}; it is 0 or 1`, statementOf(property));
+  return value;
+}
+
+function readNumber(reader: Reader, property: Property): number {
+  const value =
+    property.kind === Kind.U16 ? reader.u16() : property.kind === Kind.U32 ? reader.u32() : reader.varint();
+  if (value === 0 && property.refusesZero !== undefined) throw zero(property, property.refusesZero);
+  return value;
+}
+
+// ---- Writing ----
+
+/** Writes Property Length and properties, on 5.0. On 3.1 and 3.1.1, which have none, there may be none. */
+export function writeProperties<Host extends PropertyHost>(
+  writer: Writer,
+  host: Host,
+  properties: PropertiesOf[Host] | undefined,
+): void {
+  if (writer.version !== 5) {
+    refuseProperties(properties, writer.version);
+  } else if (properties === undefined || properties === NO_PROPERTIES) {
+    writer.u8(0);
+  } else {
+    const start = writer.at;
+    writeEach(writer, host, properties);
+    writer.prefix(start);
+  }
+}
+
+/** Whether there is any property to write. */
+export function hasProperties(properties: object | undefined): properties is object {
+  if (properties === undefined || properties === NO_PROPERTIES) return false;
+  if (typeof properties !== 'object') throw wrongType('properties', 'an object', properties);
+  for (const name in properties) {
+    if ((properties as Record<string, unknown>)[name] !== undefined) return true;
+  }
+  return false;
+}
+
+export function refuseProperties(properties: object | undefined, version: ProtocolVersion): void {
+  if (version !== 5 && hasProperties(properties)) throw notIn3('properties');
+}
+
+/** Writes properties without their length. */
+export function writeEach<Host extends PropertyHost>(
+  writer: Writer,
+  host: Host,
+  properties: PropertiesOf[Host],
+): void {
+  if (typeof properties !== 'object' || (properties as unknown) === null) {
+    throw wrongType('properties', 'an object', properties);
+  }
+  const { byName } = LEGAL[host];
+  for (const name in properties) {
+    const value: unknown = properties[name];
+    if (value === undefined) continue;
+    const property = byName.get(name);
+    if (property === undefined) throw notLegal(name, host);
+    writeValue(writer, property, value);
+  }
+}
+
+function notLegal(name: string, host: PropertyHost): Error {
+  // [U-2.2.2-a] an identifier "not valid for its packet type" makes the packet malformed.
+  if (NAMES.has(name)) return malformed(`${name} is not a property of ${host}`, '2.2.2.2');
+  return new TypeError(
+    `properties: expected names of MQTT 5.0 properties of ${host}, got ${JSON.stringify(name)}`,
+  );
+}
+
+function writeValue(writer: Writer, property: Property, value: unknown): void {
+  const { id, name, kind } = property;
+  // These write the identifier once per value.
+  if (kind === Kind.Pairs) return writePairs(writer, property, value);
+  if (kind === Kind.Varints) return writeIdentifiers(writer, property, value);
+  writer.u8(id);
+  switch (kind) {
+    case Kind.Flag:
+      return writer.u8(flag(name, value) ? 1 : 0);
+    case Kind.Bit:
+      return writer.u8(checkBit(property, value));
+    case Kind.U16:
+      return writer.u16(checkNumber(property, value, 0xffff));
+    case Kind.U32:
+      return writer.u32(checkNumber(property, value, 0xffff_ffff));
+    case Kind.Varint:
+      return writer.varint(checkNumber(property, value, VARINT_MAX));
+    case Kind.Binary:
+      return writer.binary(name, value);
+    case Kind.TopicName:
+      writer.utf8(name, value);
+      return checkResponseTopic(value as string);
+    case Kind.Utf8:
+      return writer.utf8(name, value);
+  }
+}
+
+function writePairs(writer: Writer, { id, name }: Property, value: unknown): void {
+  if (!Array.isArray(value)) throw wrongType(name, 'an array of [name, value] pairs', value);
+  for (const pair of value as unknown[]) {
+    if (!Array.isArray(pair) || pair.length !== 2) throw wrongType(name, 'pairs of [name, value]', pair);
+    writer.u8(id);
+    // [MQTT-1.5.7-1] both are UTF-8 Encoded Strings.
+    writer.utf8(name, pair[0]);
+    writer.utf8(name, pair[1]);
+  }
+}
+
+function writeIdentifiers(writer: Writer, property: Property, value: unknown): void {
+  if (!Array.isArray(value)) throw wrongType(property.name, 'an array of integers', value);
+  for (const identifier of value as unknown[]) {
+    writer.u8(property.id);
+    writer.varint(checkNumber(property, identifier, VARINT_MAX));
+  }
+}
+
+function checkBit(property: Property, value: unknown): number {
+  const bit = integer(property.name, value, 0, 0xff);
+  if (bit > 1) throw violation(`${property.name} is ${bit}; it is 0 or 1`, statementOf(property));
+  return bit;
+}
+
+function checkNumber(property: Property, value: unknown, maximum: number): number {
+  const number = integer(property.name, value, 0, maximum);
+  if (number === 0 && property.refusesZero !== undefined) throw zero(property, property.refusesZero);
+  return number;
+}
+
+// ---- Both ways ----
+
+function zero(property: Property, reasonCode: number): ProtocolError {
+  return new ProtocolError(`${property.name} is 0`, statementOf(property), reasonCode);
+}
+
+function statementOf({ name }: Property): string {
+  return STATEMENTS[name] ?? '2.2.2.2';
+}
+
+const STATEMENTS: Partial<Record<PropertyName, string>> = {
+  maximumQoS: 'MQTT-3.2.2-9',
+  payloadFormatIndicator: '3.3.2.3.2',
+  subscriptionIdentifiers: '3.3.2.3.8',
+  topicAlias: 'MQTT-3.3.2-8',
+};
+
+function checkResponseTopic(topicName: string): void {
+  // [MQTT-3.3.2-14] "The Response Topic MUST NOT contain wildcard characters".
+  const fault = topicNameError(topicName);
+  if (fault !== undefined) throw violation(`responseTopic: ${fault}`, 'MQTT-3.3.2-14');
+}
+
+/** Authentication Data needs an Authentication Method (3.1.2.11.10). */
+export function checkAuthentication(
+  properties: ConnectProperties | ConnackProperties | AuthProperties,
+): void {
+  if (properties.authenticationData !== undefined && properties.authenticationMethod === undefined) {
+    throw violation('authenticationData comes without authenticationMethod', '3.1.2.11.10');
+  }
+}

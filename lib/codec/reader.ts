@@ -1,0 +1,129 @@
+/** A cursor over the body of one packet. Every read is checked against the end of what it may touch. */
+
+import type { ProtocolError } from '../errors.ts';
+import { malformed, violation } from './faults.ts';
+import type { ProtocolVersion } from './packets.ts';
+import { portableText, readLossy, type Text } from './text.ts';
+
+const NOTHING = new Uint8Array(0);
+
+export class Reader {
+  /** What is read. */
+  bytes: Uint8Array = NOTHING;
+  /** The next byte to read. */
+  at = 0;
+  /** The first byte that may not be read: of the packet, or of its properties while those are read. */
+  end = 0;
+  version: ProtocolVersion = 5;
+  readonly #text: Text;
+
+  constructor(text: Text = portableText) {
+    this.#text = text;
+  }
+
+  /** Makes this a reader of `bytes[start, end)`. */
+  over(bytes: Uint8Array, start: number, end: number, version: ProtocolVersion): this {
+    this.bytes = bytes;
+    this.at = start;
+    this.end = end;
+    this.version = version;
+    return this;
+  }
+
+  get left(): number {
+    return this.end - this.at;
+  }
+
+  /** Claims `count` bytes and returns the offset of the first. */
+  take(count: number): number {
+    const from = this.at;
+    if (count > this.end - from) throw malformed('A field runs past the end of what contains it', '2.1.4');
+    this.at = from + count;
+    return from;
+  }
+
+  u8(): number {
+    return this.bytes[this.take(1)]!;
+  }
+
+  u16(): number {
+    const from = this.take(2);
+    return (this.bytes[from]! << 8) | this.bytes[from + 1]!;
+  }
+
+  u32(): number {
+    const from = this.take(4);
+    const { bytes } = this;
+    return (
+      ((bytes[from]! << 24) | (bytes[from + 1]! << 16) | (bytes[from + 2]! << 8) | bytes[from + 3]!) >>> 0
+    );
+  }
+
+  varint(): number {
+    let byte = this.u8();
+    if (byte < 0x80) return byte;
+    let value = byte & 0x7f;
+    for (let shift = 7; shift < 28; shift += 7) {
+      byte = this.u8();
+      value |= (byte & 0x7f) << shift;
+      if (byte >= 0x80) continue;
+      // [MQTT-1.5.5-1] "The encoded value MUST use the minimum number of bytes necessary".
+      if (byte === 0) throw malformed('A Variable Byte Integer is padded', 'MQTT-1.5.5-1');
+      return value;
+    }
+    throw malformed('A Variable Byte Integer is longer than four bytes', '1.5.5');
+  }
+
+  utf8(): string {
+    const length = this.u16();
+    const from = this.take(length);
+    return length === 0 ? '' : this.utf8Between(from, from + length);
+  }
+
+  /** A string of which the bounds are known; they are within the packet. */
+  utf8Between(start: number, end: number): string {
+    // 3.1 has neither of the rules below, and its devices are old: accept.
+    if (this.version === 3)
+      return this.#text.read(this.bytes, start, end) ?? readLossy(this.bytes, start, end);
+    const s = this.#text.read(this.bytes, start, end);
+    if (s === undefined) {
+      throw malformed('A string is ill-formed UTF-8', this.version === 5 ? 'MQTT-1.5.4-1' : 'MQTT-1.5.3-1');
+    }
+    if (s.includes('\0')) {
+      throw malformed('A string contains U+0000', this.version === 5 ? 'MQTT-1.5.4-2' : 'MQTT-1.5.3-2');
+    }
+    return s;
+  }
+
+  /** Binary Data, copied: only the payload of a PUBLISH is a view. */
+  binary(): Uint8Array {
+    const length = this.u16();
+    return this.copy(length);
+  }
+
+  /** A copy of the next `count` bytes: a plain Uint8Array, whatever the bytes that were pushed are. */
+  copy(count: number): Uint8Array {
+    const from = this.take(count);
+    return new Uint8Array(this.bytes.subarray(from, from + count));
+  }
+
+  /** A Packet Identifier. */
+  packetId(): number {
+    const packetId = this.u16();
+    // [MQTT-2.2.1-4] (3.1.1: [MQTT-2.3.1-4]) a Packet Identifier is non-zero.
+    if (packetId === 0) throw zeroPacketId(this.version);
+    return packetId;
+  }
+
+  /** Remaining Length bounds the packet (2.1.4): nothing may follow the last field. */
+  finish(): void {
+    if (this.at !== this.end) {
+      throw malformed(`${this.end - this.at} bytes are left over behind the last field`, '2.1.4');
+    }
+  }
+}
+
+/** The refusal of Packet Identifier 0 in a packet that was received. */
+export function zeroPacketId(version: ProtocolVersion): ProtocolError {
+  return violation('A Packet Identifier is 0', version === 5 ? 'MQTT-2.2.1-4' : 'MQTT-2.3.1-4');
+}
