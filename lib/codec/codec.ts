@@ -53,7 +53,7 @@ export function readPacket(
   checkHeader(header, version, receiver);
   const type = header >> 4;
   if (type === PacketType.publish)
-    return readPublish(new PublishReader(text), bytes, header, start, end, version);
+    return readPublish(new PublishReader(text), bytes, header, start, end, version, receiver);
   if (type >= PacketType.puback && type <= PacketType.pubcomp) {
     return readAck(bytes, header, start, end, version, receiver, text);
   }
@@ -162,7 +162,7 @@ export class Decoder {
     if (header >> 4 !== PacketType.publish) {
       return readPacket(bytes, header, start, end, this.#version, this.#receiver);
     }
-    const packet = readPublish(this.#publish, bytes, header, start, end, this.#version);
+    const packet = readPublish(this.#publish, bytes, header, start, end, this.#version, this.#receiver);
     if (packet.payload.length > 0) this.#framer.pin();
     return packet;
   }

@@ -39,13 +39,14 @@ export function readConnack(reader: Reader): ConnackPacket {
       reader.version === 5 ? 'MQTT-3.2.2-1' : '3.2.2.1',
     );
   }
+  const properties = reader.version === 5 ? readProperties(reader, 'connack') : NO_PROPERTIES;
+  reader.finish();
   if (reader.version === 5) checkReasonCode(reasonCode, 'connack');
   else checkReturnCode(reasonCode);
-  const properties = reader.version === 5 ? readProperties(reader, 'connack') : NO_PROPERTIES;
   checkAuthentication(properties);
-  reader.finish();
-  // [MQTT-3.2.2-6] a refusal has Session Present 0. Refused is refused: the reason is worth more than the breach.
-  const sessionPresent = flags === 1 && reader.version !== 3 && reasonCode === 0;
+  // A refusal with Session Present is a breach [MQTT-3.2.2-6] that is let through: refused is refused, and the reason
+  // is worth more to the application.
+  const sessionPresent = flags === 1 && reader.version !== 3;
   return { type: 'connack', sessionPresent, reasonCode, properties };
 }
 

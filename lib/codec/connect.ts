@@ -25,7 +25,7 @@ import { NO_PROPERTIES } from './packets.ts';
 import { checkAuthentication, readProperties, refuseProperties, writeProperties } from './properties.ts';
 import { checkFormat, qosOf } from './publish.ts';
 import type { Reader } from './reader.ts';
-import type { Writer } from './writer.ts';
+import { checkText, type Writer } from './writer.ts';
 
 const USER_NAME = 0x80;
 const PASSWORD = 0x40;
@@ -189,6 +189,7 @@ function writeWill(writer: Writer, will: EncodableWill): void {
   if (writer.version === 5) writeProperties(writer, 'will', will.properties);
   else refuseProperties(will.properties, writer.version);
   const topic = stringOf('will.topic', will.topic);
+  checkText('will.topic', topic, writer.version);
   const fault = topicNameError(topic);
   if (fault !== undefined) {
     throw new ProtocolError(`will.topic: ${fault}`, willTopicStatement(writer.version), 0x90);

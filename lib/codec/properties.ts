@@ -172,6 +172,11 @@ function readAll(reader: Reader, host: PropertyHost): Values {
     const id = reader.u8();
     const property = byId[id];
     if (property === undefined) {
+      // Only a padded identifier has a second byte. [MQTT-1.5.5-1]
+      if (id > 0x7f) {
+        reader.at--;
+        reader.varint();
+      }
       throw malformed(`Property 0x${id.toString(16)} is not one of ${host}`, '2.2.2.2');
     }
     const repeated = (seen & property.bit) !== 0;
@@ -213,6 +218,8 @@ function readValue(reader: Reader, property: Property): unknown {
     case Kind.Pairs:
     case Kind.Varints:
       return readNumber(reader, property);
+    default:
+      return undefined;
   }
 }
 
@@ -253,7 +260,8 @@ export function hasProperties(properties: object | undefined): properties is obj
   if (properties === undefined || properties === NO_PROPERTIES) return false;
   if (typeof properties !== 'object') throw wrongType('properties', 'an object', properties);
   for (const name in properties) {
-    if ((properties as Record<string, unknown>)[name] !== undefined) return true;
+    const value = (properties as Record<string, unknown>)[name];
+    if (value !== undefined && !(Array.isArray(value) && value.length === 0)) return true;
   }
   return false;
 }

@@ -14,7 +14,7 @@
 import { topicNameError } from '../topic/names.ts';
 import { ProtocolError } from '../errors.ts';
 import { bytesOf, flag, hex, integer, malformed, notIn3, violation, wrongType } from './faults.ts';
-import { Header } from './packet-type.ts';
+import { Header, type Receiver } from './packet-type.ts';
 import {
   NO_PROPERTIES,
   type EncodablePacket,
@@ -28,7 +28,7 @@ import { Reader, zeroPacketId } from './reader.ts';
 import { isUtf8, portableText, type Text } from './text.ts';
 import { TopicCache } from './topic-cache.ts';
 import { VARINT_MAX, varintSize, writeVarint } from './varint.ts';
-import { checkPacketId, Writer } from './writer.ts';
+import { checkPacketId, checkText, Writer } from './writer.ts';
 
 const DUP = 0x08;
 const RETAIN = 0x01;
@@ -160,9 +160,14 @@ export function readPublish(
   start: number,
   end: number,
   version: ProtocolVersion,
+  receiver: Receiver,
 ): PublishPacket {
   publish.read(bytes, header, start, end, version);
   const { topic, qos, retain, duplicate, packetId, properties } = publish;
+  // [MQTT-3.3.4-6] "A PUBLISH packet sent from a Client to a Server MUST NOT contain a Subscription Identifier".
+  if (receiver === 'server' && properties.subscriptionIdentifiers !== undefined) {
+    throw violation('PUBLISH of a client has a Subscription Identifier', 'MQTT-3.3.4-6');
+  }
   const payload = publish.payload();
   return qos === 0
     ? { type: 'publish', topic, payload, qos, retain, duplicate, properties }
@@ -311,7 +316,10 @@ export class PublishWriter {
     if (bytes === undefined) {
       // [MQTT-3.3.2-2] no wildcards, [MQTT-4.7.3-1] to [MQTT-4.7.3-3] not empty, no U+0000, at most 65,535 bytes.
       const fault = topicNameError(topicName);
-      if (fault !== undefined) throw new ProtocolError(`PUBLISH: ${fault}`, 'MQTT-3.3.2-2', 0x90);
+      if (fault !== undefined) {
+        checkText('PUBLISH', topicName, version);
+        throw new ProtocolError(`PUBLISH: ${fault}`, 'MQTT-3.3.2-2', 0x90);
+      }
       this.#topicName = topicName;
       this.#topicLength = this.#text.byteLength(topicName);
       bytes = this.#admit(topicName);

@@ -150,7 +150,7 @@ const SUBACK_311 = [0x00, 0x01, 0x02, 0x80];
 
 /** Refuses a code in a packet to be written: what is no byte, and what the packet of this version cannot carry. */
 export function reasonCodeToWrite(value: unknown, packet: ReasonedPacket, version: ProtocolVersion): number {
-  const code = integer('reasonCode', value ?? 0, 0, 0xff);
+  const code = integer('reasonCode', value === undefined ? 0 : value, 0, 0xff);
   if (version === 5) {
     checkReasonCode(code, packet);
   } else if (packet === 'connack') {

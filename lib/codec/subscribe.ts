@@ -25,7 +25,7 @@ import {
 import { readProperties, writeProperties } from './properties.ts';
 import { qosOf } from './publish.ts';
 import type { Reader } from './reader.ts';
-import type { Writer } from './writer.ts';
+import { checkText, type Writer } from './writer.ts';
 
 const QOS = 0x03;
 const NO_LOCAL = 0x04;
@@ -112,6 +112,7 @@ export function writeSubscribe(
       throw wrongType('subscriptions', 'objects', subscription);
     }
     const topicFilter = stringOf('topicFilter', subscription.topicFilter);
+    checkText('topicFilter', topicFilter, writer.version);
     checkTopicFilter('topicFilter', topicFilter);
     const options = optionsOf(subscription, writer.version);
     checkNoLocal(topicFilter, (options & NO_LOCAL) !== 0);
@@ -125,7 +126,10 @@ function optionsOf(subscription: SubscriptionRequest, version: ProtocolVersion):
   const qos = qosOf('qos', subscription.qos);
   const noLocal = flag('noLocal', subscription.noLocal);
   const retainAsPublished = flag('retainAsPublished', subscription.retainAsPublished);
-  const retainHandling = integer('retainHandling', subscription.retainHandling ?? 0, 0, 3);
+  const retainHandling =
+    subscription.retainHandling === undefined
+      ? 0
+      : integer('retainHandling', subscription.retainHandling, 0, 3);
   // 3.8.3.1: "It is a Protocol Error to send a Retain Handling value of 3".
   if (retainHandling === 3) throw violation('retainHandling is 3', '3.8.3.1');
   if (version !== 5 && (noLocal || retainAsPublished || retainHandling > 0))

@@ -14,7 +14,7 @@ import { NO_PROPERTIES, type EncodablePacket, type UnsubscribePacket } from './p
 import { readProperties, writeProperties } from './properties.ts';
 import type { Reader } from './reader.ts';
 import { checkTopicFilter } from './subscribe.ts';
-import type { Writer } from './writer.ts';
+import { checkText, type Writer } from './writer.ts';
 
 export function readUnsubscribe(reader: Reader): UnsubscribePacket {
   const packetId = reader.packetId();
@@ -42,7 +42,9 @@ export function writeUnsubscribe(
   // [MQTT-3.10.3-2] at least one Topic Filter.
   if (topicFilters.length === 0) throw violation('topicFilters is empty', 'MQTT-3.10.3-2');
   for (const topicFilter of topicFilters as readonly unknown[]) {
-    checkTopicFilter('topicFilters', stringOf('topicFilters', topicFilter));
-    writer.utf8('topicFilters', topicFilter);
+    const filter = stringOf('topicFilters', topicFilter);
+    checkText('topicFilters', filter, writer.version);
+    checkTopicFilter('topicFilters', filter);
+    writer.utf8('topicFilters', filter);
   }
 }
