@@ -1,0 +1,243 @@
+import { describe, expect, it } from '@jest/globals';
+import { Decoder, encode } from '../../lib/codec/codec.ts';
+import type { Packet, ProtocolVersion } from '../../lib/codec/packets.ts';
+import { ProtocolError } from '../../lib/errors.ts';
+import { byByte, hex, join, packet, splits, text, toHex } from '../support/bytes.ts';
+
+const connect = (version: ProtocolVersion): Uint8Array =>
+  encode({ type: 'connect', clientId: 'c', cleanStart: true, keepAlive: 0 }, version);
+
+const thrownBy = (run: () => unknown): unknown => {
+  try {
+    run();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('nothing was thrown');
+};
+
+const types = (decoder: Decoder): string[] => {
+  const found: string[] = [];
+  for (let next = decoder.next(); next !== undefined; next = decoder.next()) found.push(next.type);
+  return found;
+};
+
+describe('Decoder', () => {
+  it('is for a client of 3.1.1 when nothing else is said', () => {
+    const decoder = new Decoder({});
+    expect(decoder.protocolVersion).toBe(4);
+    decoder.push(hex`20 02 01 00`);
+    expect(decoder.next()).toStrictEqual({
+      type: 'connack',
+      sessionPresent: true,
+      reasonCode: 0,
+      properties: {},
+    });
+    decoder.push(connect(4));
+    expect(() => decoder.next()).toThrow(ProtocolError);
+  });
+
+  it.each([3, 4, 5] as const)('takes version %d from CONNECT for a server that names none', (version) => {
+    const decoder = new Decoder({ receiver: 'server' });
+    const ack = encode({ type: 'publish', topic: 'a', payload: hex`00 00 00` }, version);
+    decoder.push(join(connect(version), ack));
+    expect(decoder.next()).toMatchObject({ type: 'connect', clientId: 'c' });
+    expect(decoder.protocolVersion).toBe(version);
+    expect(decoder.next()).toMatchObject({ type: 'publish', payload: hex`00 00 00` });
+  });
+
+  it.each([3, 4, 5] as const)('takes version %d from a CONNECT that comes byte by byte', (version) => {
+    const decoder = new Decoder({ receiver: 'server' });
+    const chunks = byByte(connect(version));
+    for (const chunk of chunks.slice(0, -1)) {
+      decoder.push(chunk);
+      expect(decoder.next()).toBeUndefined();
+    }
+    decoder.push(chunks.at(-1)!);
+    expect(decoder.next()).toMatchObject({ type: 'connect' });
+    expect(decoder.protocolVersion).toBe(version);
+  });
+
+  it('refuses what comes before CONNECT when the version comes from CONNECT', () => {
+    const decoder = new Decoder({ receiver: 'server' });
+    decoder.push(hex`c0 00`);
+    expect(() => decoder.next()).toThrow(ProtocolError);
+  });
+
+  it('names the version it was given from the start', () => {
+    expect(new Decoder({ protocolVersion: 5 }).protocolVersion).toBe(5);
+    expect(new Decoder({ protocolVersion: 3, receiver: 'server' }).protocolVersion).toBe(3);
+  });
+
+  it.each([
+    [{ protocolVersion: 6 }, /protocolVersion/],
+    [{ protocolVersion: '5' }, /protocolVersion/],
+    [{ receiver: 'broker' }, /receiver/],
+    [{ maximumPacketSize: 0 }, /maximumPacketSize/],
+    [{ maximumPacketSize: 1.5 }, /maximumPacketSize/],
+    [{ maximumPacketSize: '10' }, /maximumPacketSize/],
+  ])('refuses the options %j by name', (options, name) => {
+    expect(() => new Decoder(options as unknown as { protocolVersion: 5 })).toThrow(
+      expect.objectContaining({
+        name: expect.stringMatching(/^(?:Range|Type)Error$/),
+        message: expect.stringMatching(name),
+      }),
+    );
+  });
+
+  it('gives undefined before anything came, and between packets', () => {
+    const decoder = new Decoder({ protocolVersion: 5 });
+    expect(decoder.next()).toBeUndefined();
+    decoder.push(hex`d0 00`);
+    expect(types(decoder)).toEqual(['pingresp']);
+    expect(decoder.next()).toBeUndefined();
+  });
+
+  it('takes empty chunks anywhere', () => {
+    const decoder = new Decoder({ protocolVersion: 5 });
+    for (const chunk of [hex``, hex`40`, hex``, hex`02 00`, hex``, hex`0a`]) {
+      expect(decoder.next()).toBeUndefined();
+      decoder.push(chunk);
+    }
+    decoder.push(hex``);
+    expect(decoder.next()).toMatchObject({ type: 'puback', packetId: 10 });
+    expect(decoder.next()).toBeUndefined();
+  });
+
+  it('gives several packets of one chunk one at a time', () => {
+    const decoder = new Decoder({ protocolVersion: 5 });
+    decoder.push(hex`20 03 00 00 00 d0 00 40 02 00 01 30 04 00 01 61 00 50 02`);
+    expect(types(decoder)).toEqual(['connack', 'pingresp', 'puback', 'publish']);
+    decoder.push(hex`00 01`);
+    expect(types(decoder)).toEqual(['pubrec']);
+  });
+
+  it('takes several chunks before it is asked', () => {
+    const decoder = new Decoder({ protocolVersion: 5 });
+    for (const chunk of byByte(hex`40 02 00 01 40 02 00 02 d0 00`)) decoder.push(chunk);
+    expect(types(decoder)).toEqual(['puback', 'puback', 'pingresp']);
+  });
+
+  it('takes Buffers, and views that start inside their ArrayBuffer', () => {
+    const decoder = new Decoder({ protocolVersion: 5 });
+    decoder.push(Buffer.from('30040001', 'hex'));
+    decoder.push(hex`ff ff 61 00 40 02 00 09 ff`.subarray(2, 8));
+    expect(decoder.next()).toMatchObject({ type: 'publish', topic: 'a' });
+    expect(decoder.next()).toMatchObject({ type: 'puback', packetId: 9 });
+  });
+
+  it('stays failed: the same error again, whatever comes after it', () => {
+    const decoder = new Decoder({ protocolVersion: 5 });
+    decoder.push(hex`d0 00 00 00 d0 00`);
+    expect(decoder.next()).toStrictEqual({ type: 'pingresp' });
+    const error = thrownBy(() => decoder.next());
+    expect(error).toBeInstanceOf(ProtocolError);
+    expect(thrownBy(() => decoder.next())).toBe(error);
+    expect(thrownBy(() => (decoder.push(hex`d0 00`), decoder.next()))).toBe(error);
+  });
+
+  it('gives the packets before the one it refuses', () => {
+    const decoder = new Decoder({ protocolVersion: 5 });
+    decoder.push(hex`40 02 00 01 d0 00 38 04 00 01 61 00`);
+    expect(decoder.next()).toMatchObject({ type: 'puback' });
+    expect(decoder.next()).toMatchObject({ type: 'pingresp' });
+    expect(() => decoder.next()).toThrow(expect.objectContaining({ reasonCode: 0x81 }));
+  });
+
+  it('tells what was broken, and where that is written', () => {
+    const decoder = new Decoder({ protocolVersion: 5 });
+    decoder.push(hex`36 06 00 01 61 00 01 00`);
+    const error = thrownBy(() => decoder.next()) as ProtocolError;
+    expect(error).toMatchObject({
+      name: 'ProtocolError',
+      code: 'ERR_MQTT_PROTOCOL',
+      statement: 'MQTT-3.3.1-4',
+    });
+    expect(error.message).toContain('[MQTT-3.3.1-4]');
+  });
+});
+
+describe('maximumPacketSize', () => {
+  const publish = (size: number): Uint8Array => packet(0x30, text('a'), hex`00`, new Uint8Array(size - 6));
+
+  it('is a limit of the whole packet, header and Remaining Length included', () => {
+    const decoder = new Decoder({ protocolVersion: 5, maximumPacketSize: 20 });
+    decoder.push(publish(20));
+    expect(decoder.next()).toMatchObject({ type: 'publish' });
+    decoder.push(publish(21));
+    expect(() => decoder.next()).toThrow(
+      expect.objectContaining({ reasonCode: 0x95, statement: 'MQTT-3.1.2-24' }),
+    );
+  });
+
+  it.each([
+    ['one byte of Remaining Length', 100, hex`30 63`],
+    ['two bytes', 200, hex`30 c6 01`],
+    ['four bytes', 20_000, hex`30 ff ff ff 7f`],
+  ])('is decided from the header, before the body comes (%s)', (_, maximumPacketSize, header) => {
+    const decoder = new Decoder({ protocolVersion: 5, maximumPacketSize });
+    for (const byte of byByte(header).slice(0, -1)) {
+      decoder.push(byte);
+      expect(decoder.next()).toBeUndefined();
+    }
+    decoder.push(header.slice(-1));
+    expect(() => decoder.next()).toThrow(
+      expect.objectContaining({ name: 'ProtocolError', reasonCode: 0x95 }),
+    );
+  });
+
+  it.each(splits(publish(30)))('lets what fits through however it is cut (%#)', (head, tail) => {
+    const decoder = new Decoder({ protocolVersion: 5, maximumPacketSize: 30 });
+    decoder.push(head);
+    expect(decoder.next()).toBeUndefined();
+    decoder.push(tail);
+    expect(decoder.next()).toMatchObject({ payload: new Uint8Array(24) });
+  });
+});
+
+describe('encode', () => {
+  it('leaves what it is given as it was, and gives bytes of its own', () => {
+    const payload = hex`01 02`;
+    const value: Packet = Object.freeze({
+      type: 'publish', topic: 'a', payload, qos: 0, retain: false, duplicate: false, properties: Object.freeze({}),
+    }); // prettier-ignore
+    const first = encode(value, 5);
+    const second = encode({ ...value, topic: 'b' }, 5);
+    payload.fill(9);
+    expect(toHex(first)).toBe('30 06 00 01 61 00 01 02');
+    expect(toHex(second)).toBe('30 06 00 01 62 00 01 02');
+  });
+
+  it('takes Buffers as payload and as Binary Data', () => {
+    const bytes = encode(
+      {
+        type: 'publish',
+        topic: 'a',
+        payload: Buffer.from('hi'),
+        properties: { correlationData: Buffer.from('x') },
+      },
+      5,
+    );
+    expect(toHex(bytes)).toBe('30 0a 00 01 61 04 09 00 01 78 68 69');
+  });
+
+  it('gives a Uint8Array that holds one packet and nothing else', () => {
+    const bytes = encode({ type: 'pingreq' }, 4);
+    expect(Object.prototype.toString.call(bytes)).toBe('[object Uint8Array]');
+    expect(bytes.length).toBe(2);
+  });
+
+  it.each([undefined, null, {}, { type: 'toString' }, { type: 'publish' }, 'pingreq'])(
+    'refuses %j',
+    (value) => {
+      expect(() => encode(value as unknown as Packet, 5)).toThrow(
+        expect.objectContaining({ name: expect.stringMatching(/^(?:Protocol|Range|Type)Error$/) }),
+      );
+    },
+  );
+
+  it('writes nothing after a refusal that was not asked for', () => {
+    expect(() => encode({ type: 'publish', topic: 'a/#', payload: hex`` }, 5)).toThrow(ProtocolError);
+    expect(toHex(encode({ type: 'puback', packetId: 1 }, 5))).toBe('40 02 00 01');
+  });
+});
