@@ -13,6 +13,7 @@ export function abandonAll(session: Session, pending: Pending, cause: MqttError 
   const options = cause === undefined ? undefined : { cause };
   const message = cause === undefined ? 'the client was disconnected' : `the client has ended: ${cause.message}`;
   for (const request of session.requests.takeAll()) request.fail(new ClosedError(message, undefined, options));
+  session.incoming.abandon();
   for (const exchange of session.outgoing.all()) {
     const kept = pending === 'keep';
     if (kept) keep(exchange);

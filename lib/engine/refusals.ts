@@ -49,10 +49,12 @@ export function connackCodeName(reasonCode: number, version: ProtocolVersion): s
   return `${reasonCodeName(reasonCode)} (0x${reasonCode.toString(16).padStart(2, '0')})`;
 }
 
-/** The codes a client may send in DISCONNECT after an error [MQTT-3.14.2-1]. */
-const SENDABLE = new Set([0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99]);
+/** The codes a client may send in DISCONNECT [MQTT-3.14.2-1]. */
+export const CLIENT_DISCONNECT_CODES: readonly number[] = [
+  0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99,
+];
 
-/** `reasonCode`, or Protocol Error where a client may not send it. */
+/** The code of an error that was found, or Protocol Error where a client may not send it. */
 export function sendableCode(reasonCode: number): number {
-  return SENDABLE.has(reasonCode) ? reasonCode : 0x82;
+  return CLIENT_DISCONNECT_CODES.includes(reasonCode) ? reasonCode : 0x82;
 }

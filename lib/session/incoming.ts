@@ -16,7 +16,8 @@ export class Receipt {
   readonly packetId: number;
   readonly qos: QoS;
   readonly topicName: string;
-  readonly payload: Uint8Array;
+  /** To compare with what comes again; a copy of it may take its place. */
+  payload: Uint8Array;
   /** The Network Connection on which the server sent it last: only there may it be acknowledged. */
   epoch: number;
   state: ReceiptState = ReceiptState.Unsettled;
@@ -167,6 +168,15 @@ export class Incoming {
     this.#outstanding = 0;
     this.#pubacks = new Ring();
     this.#pubrecs = new Ring();
+  }
+
+  /**
+   * Nobody here will settle what is unsettled any more: it is forgotten, so that the server's next attempt is a new
+   * message for whoever is there then.
+   */
+  abandon(): void {
+    for (const receipt of this.#table.values())
+      if (receipt.state === ReceiptState.Unsettled) this.#forget(receipt);
   }
 
   /** The session is gone at the server: settling what came in it is of no effect any more. Returns how many. */

@@ -52,6 +52,19 @@ export class Ring<T> {
     return item;
   }
 
+  /** Takes out the oldest that `test` says yes to. Cheap where that is near the front. */
+  removeFirst(test: (item: T) => boolean): T | undefined {
+    for (let i = 0; i < this.#length; i++) {
+      const found = this.#items[(this.#head + i) & this.#mask] as T;
+      if (!test(found)) continue;
+      for (let j = i; j > 0; j--)
+        this.#items[(this.#head + j) & this.#mask] = this.#items[(this.#head + j - 1) & this.#mask];
+      this.shift();
+      return found;
+    }
+    return undefined;
+  }
+
   /** Removes and returns all, oldest first. */
   takeAll(): T[] {
     const all = [...this];

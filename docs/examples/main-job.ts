@@ -1,0 +1,49 @@
+/**
+ * The main job: connect, subscribe, publish, `for await`. Without an argument it runs against a broker of its own,
+ * with one (`npm start -- mqtt://host:port`) against any other.
+ */
+import { createServer, type AddressInfo } from 'node:net';
+import { Aedes } from 'aedes';
+import { connect } from '../../lib/index.ts';
+
+/** An Aedes broker on a free port of this machine. */
+async function startBroker(): Promise<{ url: string; stop(): Promise<void> }> {
+  const broker = await Aedes.createBroker();
+  const server = createServer(broker.handle);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `mqtt://127.0.0.1:${port}`,
+    async stop() {
+      await new Promise<void>((resolve) => broker.close(resolve));
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+const given = process.argv[2];
+const broker = given === undefined ? await startBroker() : undefined;
+const url = given ?? broker!.url;
+
+try {
+  await using client = await connect(url);
+  console.log(`connected to ${url} as ${client.clientId}`);
+
+  const temperatures = await client.subscribe('example/sensors/+/temperature', { qos: 1 });
+
+  const readings = [21.5, 22, 22.5];
+  await Promise.all(
+    readings.map((celsius, i) => client.publish(`example/sensors/${i + 1}/temperature`, celsius, { qos: 1 })),
+  );
+  console.log(`published ${readings.length} messages with QoS 1`);
+
+  let received = 0;
+  for await (const message of temperatures) {
+    console.log(`${message.topic} = ${message.text()}`);
+    message.ack();
+    if (++received === readings.length) break;
+  }
+} finally {
+  await broker?.stop();
+}
+console.log('done');

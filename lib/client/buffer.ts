@@ -1,0 +1,135 @@
+import { Ring } from '../session/ring.ts';
+import { Message, type Settler } from './message.ts';
+import type { PublishProperties, QoS } from '../codec/packets.ts';
+import type { Receipt } from '../session/incoming.ts';
+
+/** How much may wait in a subscription, of what can be let go: QoS 0, and all with `ack: "received"`. */
+export interface BufferLimits {
+  /** @default 10000 */
+  readonly messages: number;
+  /** Bytes of payload. @default 64 MiB */
+  readonly bytes: number;
+}
+
+/** What goes when a buffer is full. */
+export type Overflow = 'drop-oldest' | 'drop-newest' | 'latest-per-topic';
+
+/** Of the memory a payload is in, the share that has to be used before payloads are left where they are. */
+const DENSE = 1 / 16;
+
+/**
+ * Messages that wait in one subscription, in order of arrival. What cannot be let go, as it is still to be
+ * acknowledged, does not count against the limits: there the window of the server is the limit.
+ */
+export class MessageBuffer {
+  readonly #limits: BufferLimits;
+  readonly #overflow: Overflow;
+  readonly #ring = new Ring<Message>();
+  #loose = 0;
+  #looseBytes = 0;
+  #dropped = 0;
+  #memory: ArrayBufferLike | undefined = undefined;
+  #used = 0;
+
+  constructor(limits: BufferLimits, overflow: Overflow) {
+    this.#limits = limits;
+    this.#overflow = overflow;
+  }
+
+  get depth(): number {
+    return this.#ring.length;
+  }
+
+  /** Messages let go by the limits. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  push(
+    topic: string,
+    view: Uint8Array,
+    qos: QoS,
+    retain: boolean,
+    duplicate: boolean,
+    properties: PublishProperties,
+    receipt: Receipt | undefined,
+    settler: Settler,
+  ): void {
+    const payload = this.#settled(view);
+    if (receipt !== undefined) receipt.payload = payload;
+    const message = new Message(topic, payload, qos, retain, duplicate, properties, receipt, settler);
+    if (receipt === undefined && !this.#makeRoom(message)) return;
+    this.#ring.push(message);
+  }
+
+  /** Puts back what was taken, before all others. */
+  putBack(message: Message): void {
+    if (!message.unsettled) this.#count(message, 1);
+    this.#ring.unshift(message);
+  }
+
+  shift(): Message | undefined {
+    const message = this.#ring.shift();
+    if (message !== undefined && !message.unsettled) this.#count(message, -1);
+    return message;
+  }
+
+  /** Removes and returns all. */
+  takeAll(): Message[] {
+    this.#loose = 0;
+    this.#looseBytes = 0;
+    return this.#ring.takeAll();
+  }
+
+  /**
+   * A view keeps all the memory it points into alive. So the first payloads in a piece of memory are copied, and only
+   * once a sixteenth of it waits here, the rest is left where it is: what is kept alive is never more than sixteen
+   * times what waits, and a burst is hardly ever copied.
+   */
+  #settled(view: Uint8Array): Uint8Array {
+    const memory = view.buffer;
+    if (memory !== this.#memory) {
+      this.#memory = memory;
+      this.#used = 0;
+    }
+    if (this.#used >= memory.byteLength * DENSE) return view;
+    this.#used += view.byteLength;
+    return view.byteLength >= memory.byteLength * DENSE ? view : view.slice();
+  }
+
+  #makeRoom(message: Message): boolean {
+    const { messages, bytes } = this.#limits;
+    if (this.#overflow === 'latest-per-topic') this.#replace(message.topic);
+    this.#count(message, 1);
+    if (this.#loose <= messages && this.#looseBytes <= bytes) return true;
+    if (this.#overflow === 'drop-newest') {
+      this.#count(message, -1);
+      this.#dropped++;
+      return false;
+    }
+    while (this.#loose > messages || this.#looseBytes > bytes) {
+      const oldest = this.#ring.removeFirst((waiting) => !waiting.unsettled);
+      // Nothing else is left to go: one message larger than the limit.
+      if (oldest === undefined) {
+        this.#count(message, -1);
+        this.#dropped++;
+        return false;
+      }
+      this.#count(oldest, -1);
+      this.#dropped++;
+    }
+    return true;
+  }
+
+  #replace(topic: string): void {
+    const older = this.#ring.removeFirst((waiting) => !waiting.unsettled && waiting.topic === topic);
+    if (older === undefined) return;
+    this.#count(older, -1);
+    this.#dropped++;
+  }
+
+  #count(message: Message, by: 1 | -1): void {
+    this.#loose += by;
+    this.#looseBytes += by * message.payload.byteLength;
+  }
+}

@@ -1,0 +1,64 @@
+/** Checks of what a user passes in: each throws a `TypeError` or `RangeError` that says what was expected. */
+
+import { inspect } from 'node:util';
+
+/** What to call a wrong value in an error. Text is not shown: it could be a secret. */
+function got(value: unknown): string {
+  if (typeof value === 'string') return value === '' ? 'an empty string' : `a string of ${value.length} characters`;
+  if (value === null || value === undefined || typeof value === 'number' || typeof value === 'boolean')
+    return String(value);
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  return typeof value === 'object' ? `an object (${inspect(value, { depth: -1 })})` : `a ${typeof value}`;
+}
+
+/** The error for a value of the wrong kind. */
+export function wrongType(name: string, expected: string, value: unknown): TypeError {
+  return new TypeError(`${name}: expected ${expected}, got ${got(value)}`);
+}
+
+/** An integer within bounds, both included. */
+export function integer(name: string, value: unknown, least: number, most: number = Number.MAX_SAFE_INTEGER): number {
+  const bounds = most === Number.MAX_SAFE_INTEGER ? `of ${least} or more` : `from ${least} to ${most}`;
+  if (typeof value !== 'number') throw wrongType(name, `an integer ${bounds}`, value);
+  if (!Number.isInteger(value) || value < least || value > most)
+    throw new RangeError(`${name}: expected an integer ${bounds}, got ${value}`);
+  return value;
+}
+
+/** Any finite number within bounds, both included. */
+export function numeric(name: string, value: unknown, least: number, most: number = Infinity): number {
+  const bounds = most === Infinity ? `of ${least} or more` : `from ${least} to ${most}`;
+  if (typeof value !== 'number') throw wrongType(name, `a number ${bounds}`, value);
+  if (!Number.isFinite(value) || value < least || value > most)
+    throw new RangeError(`${name}: expected a number ${bounds}, got ${value}`);
+  return value;
+}
+
+export function flag(name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw wrongType(name, 'true or false', value);
+  return value;
+}
+
+export function string(name: string, value: unknown): string {
+  if (typeof value !== 'string') throw wrongType(name, 'a string', value);
+  return value;
+}
+
+/** One of a few. */
+export function oneOf<const T extends string | number | boolean>(
+  name: string,
+  value: unknown,
+  allowed: readonly T[],
+): T {
+  const found = allowed.find((one) => one === value);
+  if (found === undefined) throw wrongType(name, allowed.map((one) => JSON.stringify(one)).join(' or '), value);
+  return found;
+}
+
+/** An object whose keys are all known: a misspelt option must not be silently ignored. */
+export function record(name: string, value: unknown, keys: readonly string[]): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType(name, 'an object', value);
+  for (const key of Object.keys(value))
+    if (!keys.includes(key)) throw new TypeError(`${name}: expected one of ${keys.join(', ')}, got ${key}`);
+  return value as Readonly<Record<string, unknown>>;
+}

@@ -1,0 +1,263 @@
+import type { DisconnectProperties } from '../codec/packets.ts';
+import type { Negotiated } from '../connection/handshake.ts';
+import type { Change } from '../engine/effects.ts';
+import type { Pending } from '../engine/ending.ts';
+import type { ClientState } from '../engine/states.ts';
+import { CLIENT_DISCONNECT_CODES } from '../engine/refusals.ts';
+import { ClosedError, type MqttError } from '../errors.ts';
+import { dialTcp } from '../transport/tcp.ts';
+import { parseUrl } from '../transport/url.ts';
+import { checkCall, type CallOptions } from './calls.ts';
+import { integer, oneOf, record } from './checks.ts';
+import { systemClock } from './clock.ts';
+import { Connecting, type ConnectOptions } from './connecting.ts';
+import { Driver } from './driver.ts';
+import { Draining, type DrainReport } from './draining.ts';
+import type { PublishResult } from './exchanges.ts';
+import { Log } from './log.ts';
+import type { Message } from './message.ts';
+import { toIdentity, toSettings, type ClientOptions, type Platform, type Settings } from './options.ts';
+import type { Payload } from './payload.ts';
+import { Publishing, type PublishOptions } from './publishing.ts';
+import { Router } from './router.ts';
+import { Status, type Connack, type StatusEvent } from './status.ts';
+import { Subscribing, type FilterOptions, type SubscribeOptions, type UnsubscribeResult } from './subscribing.ts';
+import type { Subscription, SubscriptionHost } from './subscription.ts';
+
+/** How `disconnect()` ends the connection. */
+export interface DisconnectOptions {
+  /** 0, or 0x04 to have the Will published (3.14.2.1); others only on 5.0. @default 0 */
+  readonly reasonCode?: number;
+  /** 5.0 */
+  readonly properties?: Omit<DisconnectProperties, 'serverReference'>;
+  /** What becomes of unacknowledged QoS 1 and 2 messages: they go out after the next `connect()`, or not. @default "keep" */
+  readonly pending?: Pending;
+  /** ms to wait for the close. @default 5000 */
+  readonly timeout?: number;
+}
+
+const machine: Platform = { clock: systemClock, dial: dialTcp, random: Math.random };
+
+/**
+ * An MQTT client. `new` checks everything and does nothing; `connect()` connects, and from then on a lost connection
+ * is restored, with what was subscribed and what is unacknowledged, until `disconnect()`.
+ */
+export class Client<UserData = undefined> implements AsyncDisposable {
+  readonly #settings: Settings<UserData>;
+  readonly #driver: Driver;
+  readonly #router = new Router();
+  readonly #status = new Status();
+  readonly #log: Log;
+  readonly #publishing: Publishing;
+  readonly #subscribing: Subscribing;
+  readonly #connecting: Connecting;
+  readonly #draining: Draining;
+  #discarded = 0;
+
+  /**
+   * `url`: `mqtt://host[:port]`, port 1883 where none is given. Throws `TypeError` or `RangeError` on anything that is
+   * not as it should be.
+   */
+  constructor(url: string | URL, options?: ClientOptions<UserData>);
+  /** @internal */
+  constructor(url: string | URL, options: ClientOptions<UserData> | undefined, platform: Platform);
+  constructor(url: string | URL, options: ClientOptions<UserData> = {}, platform: Platform = machine) {
+    const { target, credentials } = parseUrl(url);
+    const settings = toSettings<UserData>(target, { ...credentials, ...options }, platform.random);
+    const { clock } = platform;
+    this.#settings = settings;
+    this.#log = new Log(settings.logger);
+    this.#driver = new Driver(settings.engine, {
+      clock,
+      random: platform.random,
+      credentials: async (attempt, signal) =>
+        toIdentity(await settings.credentials({ attempt, signal }), settings.engine.protocolVersion),
+      dial: (signal) => platform.dial(this.#connecting.target, signal),
+      deliver: (publish, topicName, receipt) => {
+        if (this.#draining.refuses(receipt)) return;
+        if (this.#router.deliver(publish, topicName, receipt) > 0) return;
+        receipt?.waive();
+        this.#discarded++;
+      },
+      changed: (change) => this.#changed(change),
+      moved: () => this.#draining.look(),
+    });
+    const host: SubscriptionHost = {
+      clock,
+      persistent: settings.persistent,
+      canReject: settings.engine.protocolVersion === 5,
+      settle: (receipt, reasonCode) => this.#driver.settle(receipt, reasonCode),
+      discarded: (count) => {
+        this.#discarded += count;
+      },
+      unsubscribe: (subscription) => this.#subscribing.end(subscription),
+      asked: () => this.#draining.look(),
+      warn: (message) => this.#log.warn(message),
+    };
+    this.#publishing = new Publishing(this.#driver, clock, settings.engine.protocolVersion);
+    this.#subscribing = new Subscribing(this.#driver, this.#router, host, settings.engine.protocolVersion);
+    this.#connecting = new Connecting(this.#driver, settings, clock);
+    this.#draining = new Draining(this.#driver, this.#router, clock);
+  }
+
+  /** Where the client is in its life: see docs/state-machine.md. */
+  get state(): ClientState {
+    return this.#driver.state;
+  }
+
+  /** The Client Identifier; the assigned one once there is one (3.2.2.3.7). */
+  get clientId(): string {
+    return this.#driver.clientId;
+  }
+
+  /** What the server granted on this Network Connection; undefined where there is none. */
+  get negotiated(): Negotiated | undefined {
+    return this.#driver.negotiated;
+  }
+
+  /** Settles when the client is finished: resolves after `disconnect()`, rejects with the error that ended it. */
+  get closed(): Promise<void> {
+    return this.#connecting.closed;
+  }
+
+  get userData(): UserData {
+    return this.#settings.userData;
+  }
+
+  /**
+   * Connects, and resolves with the CONNACK. Rejects with a `ConnectError` on the first failure, unless
+   * `reconnect.retryInitial` or `retry` is on. Calls at the same time share one attempt; aborting one rejects that one.
+   */
+  connect(options: ConnectOptions = {}): Promise<Connack> {
+    return this.#connecting.connect(options);
+  }
+
+  /**
+   * Ends the connection and settles all promises. Resolves when it is closed, `timeout` ms later at the latest. The
+   * Will is not published. Of no effect where there is nothing to end.
+   */
+  async disconnect(options: DisconnectOptions = {}): Promise<void> {
+    record('disconnect', options, ['reasonCode', 'properties', 'pending', 'timeout']);
+    const { protocolVersion, sessionExpiryInterval } = this.#settings.engine;
+    const reasonCode = oneOf('reasonCode', options.reasonCode ?? 0, CLIENT_DISCONNECT_CODES);
+    const properties = { ...options.properties };
+    if (protocolVersion < 5 && (reasonCode !== 0 || options.properties !== undefined))
+      throw new TypeError('disconnect: expected neither reasonCode nor properties, as only MQTT 5.0 has them');
+    if ((properties.sessionExpiryInterval ?? 0) > 0 && sessionExpiryInterval === 0)
+      throw new TypeError('properties.sessionExpiryInterval: expected 0, as CONNECT had 0 [U-3.14.2-a]');
+    const pending = oneOf('pending', options.pending ?? 'keep', ['keep', 'discard']);
+    const timeout = integer('timeout', options.timeout ?? 5_000, 0);
+    this.#connecting.abort(new ClosedError('the client was disconnected'));
+    this.#driver.disconnect({ reasonCode, properties, pending, timeout });
+    await this.#connecting.ended();
+  }
+
+  /**
+   * Finishes what is in hand, then disconnects: nothing new is handed out, loops get what waits in their buffers, and
+   * what was published is waited for, until `timeout` (5000 ms). Reports what was left.
+   */
+  async drain(options: CallOptions = {}): Promise<DrainReport> {
+    record('drain', options, ['signal', 'timeout']);
+    checkCall(options);
+    const report = await this.#draining.drain(options);
+    await this.disconnect();
+    return report;
+  }
+
+  /**
+   * Publishes a message. QoS 0 resolves when it was copied into the output of a live connection, QoS 1 with PUBACK,
+   * QoS 2 with PUBCOMP; without a connection it waits for one. Every call settles. A rejection says what is known of
+   * the message (`delivery`) and whether it still goes out (`kept`). Wrong arguments reject with `TypeError`.
+   */
+  publish(topicName: string, payload: Payload, options?: PublishOptions): Promise<PublishResult> {
+    try {
+      return this.#publishing.publish(topicName, payload, options);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  /**
+   * Subscribes. Await it for the `Subscription`, after SUBACK, or iterate it at once. A refused filter rejects, or is
+   * thrown in the loop, as a `SubscribeError`: all or nothing, unless `partial` is on.
+   */
+  subscribe(
+    topicFilter: string | readonly (string | FilterOptions)[],
+    options: SubscribeOptions = {},
+  ): Promise<Subscription> & AsyncIterable<Message> {
+    const made: Subscription[] = [];
+    const subscribed = this.#subscribing.subscribe(topicFilter, options, (subscription) => made.push(subscription));
+    // Who only iterates gets the error in the loop.
+    subscribed.catch(() => {});
+    return Object.assign(subscribed, {
+      [Symbol.asyncIterator]: () => made[0]?.[Symbol.asyncIterator]() ?? failing(subscribed),
+    });
+  }
+
+  /** Ends subscriptions by Topic Filter. Resolves on UNSUBACK. */
+  unsubscribe(topicFilter: string | readonly string[], options: CallOptions = {}): Promise<UnsubscribeResult> {
+    return this.#subscribing.unsubscribe(topicFilter, options);
+  }
+
+  /** What happens to the connection, from now until the client is closed. Several readers each get every event. */
+  status(): AsyncIterable<StatusEvent> {
+    return this.#status.read();
+  }
+
+  /** `drain()`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.drain();
+  }
+
+  #changed(change: Change): void {
+    this.#connecting.changed(change);
+    switch (change.type) {
+      case 'connecting':
+        this.#log.debug(`connecting (attempt ${change.attempt})`);
+        this.#status.report(change);
+        break;
+      case 'connected': {
+        this.#log.info('connected');
+        this.#status.report({ type: 'connected', connack: toConnack(change) });
+        break;
+      }
+      case 'disconnected': {
+        const { error, willRetryIn } = change;
+        this.#log.warn(`disconnected: ${error.message}; next attempt in ${Math.round(willRetryIn)} ms`);
+        this.#status.report({ type: 'disconnected', reason: error, willRetryIn });
+        break;
+      }
+      case 'gaveUp':
+        this.#log.error(`not connected: ${change.error.message}`);
+        break;
+      case 'sessionLost':
+        this.#log.warn('the server has lost the session');
+        this.#status.report({ type: 'session-lost', unsettled: change.unsettled });
+        break;
+      case 'refused':
+        this.#log.error(`${change.results.length} subscriptions were not restored`);
+        this.#subscribing.refused(change.results);
+        break;
+      case 'closed':
+        this.#close(change.error);
+        break;
+    }
+  }
+
+  #close(error: MqttError | undefined): void {
+    if (error === undefined) this.#log.info('closed');
+    else this.#log.error(`closed: ${error.message}`);
+    this.#subscribing.endAll(error);
+    this.#status.report(error === undefined ? { type: 'closed' } : { type: 'closed', error });
+  }
+}
+
+function toConnack({ connack }: Change & { type: 'connected' }): Connack {
+  const { sessionPresent, reasonCode, properties } = connack;
+  return { sessionPresent, reasonCode, properties };
+}
+
+/** A loop over a subscription that could not be made. */
+async function* failing(subscribed: Promise<Subscription>): AsyncGenerator<Message, void, undefined> {
+  await subscribed;
+}

@@ -1,0 +1,12 @@
+import { Client } from './client.ts';
+import type { ClientOptions } from './options.ts';
+
+/** `new Client(url, options)` and `connect()`: resolves with a client that is connected. */
+export async function connect<UserData = undefined>(
+  url: string | URL,
+  options?: ClientOptions<UserData>,
+): Promise<Client<UserData>> {
+  const client = new Client(url, options);
+  await client.connect();
+  return client;
+}

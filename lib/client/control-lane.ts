@@ -1,0 +1,28 @@
+import PQueue from 'p-queue';
+
+/**
+ * Connecting operations take turns: one at a time, first come first served. SUBSCRIBE and UNSUBSCRIBE never enter it,
+ * and nothing that runs in it may wait for something else in it.
+ */
+export class ControlLane {
+  readonly #queue = new PQueue({ concurrency: 1 });
+  #aborted = new AbortController();
+
+  /**
+   * Runs `operation` when those before it are done. Rejects with the reason of `abort()`, if that comes first: what has
+   * not begun never begins, what runs is told through its signal and still has to end before the next one begins.
+   */
+  run<T>(operation: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { signal } = this.#aborted;
+    return this.#queue.add(async () => {
+      signal.throwIfAborted();
+      return await operation(signal);
+    });
+  }
+
+  /** Ends what runs and what waits here. */
+  abort(reason: unknown): void {
+    this.#aborted.abort(reason);
+    this.#aborted = new AbortController();
+  }
+}

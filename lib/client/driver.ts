@@ -1,0 +1,331 @@
+import type { OutgoingPublish, PublishReader } from '../codec/publish.ts';
+import { portableText } from '../codec/text.ts';
+import { SLAB_SIZE } from '../connection/outbox.ts';
+import type { Negotiated } from '../connection/handshake.ts';
+import type { Change, Effects } from '../engine/effects.ts';
+import { Engine } from '../engine/engine.ts';
+import type { Credentials, Ending, EngineOptions } from '../engine/options.ts';
+import type { ClientState } from '../engine/states.ts';
+import { ConnectError, type ConnectPhase, type MqttError } from '../errors.ts';
+import type { Exchange } from '../session/exchange.ts';
+import type { Receipt } from '../session/incoming.ts';
+import type { Request } from '../session/requests.ts';
+import type { Receiver, Transport } from '../transport/transport.ts';
+import type { Clock, Wake } from './clock.ts';
+import { allocate, Slabs } from './memory.ts';
+
+/** Shared by all clients of the process. */
+const slabs = new Slabs();
+
+/** After so many bytes written without a pause, a caller that awaits each QoS 0 message lets the network be read. */
+const BREATH = 1_048_576;
+
+/** A timer that is later than this, in ms, came late because the process was busy: what has arrived is read first. */
+const LATE = 20;
+
+/** What the driver asks of the client around it. */
+export interface DriverHost {
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** Asked before each attempt. */
+  credentials(attempt: number, signal: AbortSignal): Promise<Credentials>;
+  /** Opens a Network Connection. */
+  dial(signal: AbortSignal): Promise<Transport>;
+  /** hot */
+  deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): void;
+  changed(change: Change): void;
+  /** Something was acknowledged, delivered or sent: whoever waits for the end of it may look. */
+  moved(): void;
+}
+
+/** One Network Connection as its transport sees us. Once it is no longer the current one, nothing of it is heard. */
+interface Link extends Receiver {
+  readonly transport: Transport;
+}
+
+/**
+ * The only place where bytes, time and the engine meet. It decides nothing about MQTT: it brings what happens to the
+ * engine, writes what the engine has to write, and wakes it when it asked to be woken.
+ */
+export class Driver {
+  readonly #engine: Engine;
+  readonly #host: DriverHost;
+  readonly #clock: Clock;
+  #link: Link | undefined = undefined;
+  #dialing: AbortController | undefined = undefined;
+  #wake: Wake | undefined = undefined;
+  #wakeAt = Infinity;
+  #flush: 'idle' | 'due' = 'idle';
+  #closing: 'no' | 'after what is written' = 'no';
+  /** Bytes written since the event loop was last let go on. */
+  #breath = 0;
+  #breathing: Promise<void> | undefined = undefined;
+  readonly #flushDue: () => void;
+
+  constructor(options: EngineOptions, host: DriverHost) {
+    this.#host = host;
+    this.#clock = host.clock;
+    this.#flushDue = () => {
+      this.#flush = 'idle';
+      this.#write();
+      this.#settleTimer();
+    };
+    const effects: Effects = {
+      deliver: (publish, topicName, receipt) => host.deliver(publish, topicName, receipt),
+      dial: (attempt) => this.#dial(attempt),
+      hangUp: (rest) => this.#hangUp(rest),
+      finish: () => {
+        this.#closing = 'after what is written';
+      },
+      changed: (change) => host.changed(change),
+    };
+    const ports = { text: portableText, slabs, allocate, random: host.random };
+    this.#engine = new Engine(options, ports, effects);
+  }
+
+  get state(): ClientState {
+    return this.#engine.state;
+  }
+
+  get clientId(): string {
+    return this.#engine.clientId;
+  }
+
+  get negotiated(): Negotiated | undefined {
+    return this.#engine.negotiated;
+  }
+
+  get pendingPublishes(): number {
+    return this.#engine.pendingPublishes;
+  }
+
+  connect(onFailure: 'give up' | 'retry'): void {
+    this.#engine.connect(onFailure, this.#clock.now());
+    this.#after();
+  }
+
+  giveUp(error: MqttError): void {
+    this.#engine.giveUp(error, this.#clock.now());
+    this.#after();
+  }
+
+  disconnect(ending: Ending): void {
+    this.#engine.disconnect(ending, this.#clock.now());
+    this.#after();
+  }
+
+  /**
+   * hot: QoS 0 that can be copied into the output now. Returns what its caller has to wait for: `undefined`, the message
+   * has to take the long way; a promise, the event loop is to go on first; `true`, nothing.
+   */
+  publishNow(message: OutgoingPublish): true | Promise<void> | undefined {
+    const engine = this.#engine;
+    const before = engine.outputSize;
+    if (!engine.publishNow(message)) return undefined;
+    const after = engine.outputSize;
+    this.#breath += after - before;
+    // A full chunk leaves at once: whoever awaits in a loop never lets a later flush come to its turn.
+    if (after >= SLAB_SIZE) this.#write();
+    else this.#schedule();
+    return this.#breath < BREATH ? true : this.#takeBreath();
+  }
+
+  publish(exchange: Exchange): void {
+    this.#engine.publish(exchange, this.#clock.now());
+    this.#schedule();
+  }
+
+  /** Nobody waits for `exchange` any longer. Returns whether the message is kept. */
+  withdraw(exchange: Exchange): boolean {
+    return this.#engine.withdraw(exchange);
+  }
+
+  request(request: Request): void {
+    this.#engine.request(request);
+    this.#schedule();
+  }
+
+  withdrawRequest(request: Request): void {
+    this.#engine.withdrawRequest(request);
+  }
+
+  forget(topicFilter: string): void {
+    this.#engine.forget(topicFilter);
+  }
+
+  /** hot: one copy of a message is done. */
+  settle(receipt: Receipt, reasonCode: number): void {
+    if (this.#engine.settle(receipt, reasonCode)) this.#schedule();
+    this.#host.moved();
+  }
+
+  // --- the way out ---------------------------------------------------------------------------------------------
+
+  /** What is written in this turn leaves together: after the promises of the turn, before the event loop goes on. */
+  #schedule(): void {
+    if (this.#flush === 'due') return;
+    this.#flush = 'due';
+    process.nextTick(this.#flushDue);
+  }
+
+  /** Hands output over for as long as the network takes it at once. The rest waits for `drained()`. */
+  #write(): void {
+    const link = this.#link;
+    if (link === undefined) return;
+    const engine = this.#engine;
+    const now = this.#clock.now();
+    engine.flushRequests(now);
+    const { transport } = link;
+    const all = this.#closing === 'after what is written';
+    while (link === this.#link && (all || transport.heldBack === 0)) {
+      const piece = engine.takeOutput(now);
+      if (piece === undefined) {
+        if (engine.pump(now)) continue;
+        break;
+      }
+      this.#send(link, piece, now);
+    }
+    if (all && link === this.#link) {
+      this.#closing = 'no';
+      transport.end();
+    }
+  }
+
+  #send(link: Link, piece: Uint8Array, now: number): void {
+    let when: 'at once' | 'later' = 'at once';
+    link.transport.write(piece, (written) => {
+      slabs.give(written);
+      if (link !== this.#link) return;
+      const held = when === 'later';
+      this.#engine.left(written, held, held ? this.#clock.now() : now);
+      if (held) this.#settleTimer();
+    });
+    when = 'later';
+  }
+
+  #takeBreath(): Promise<void> {
+    this.#breathing ??= new Promise((resolve) => {
+      setImmediate(() => {
+        this.#breath = 0;
+        this.#breathing = undefined;
+        resolve();
+      });
+    });
+    return this.#breathing;
+  }
+
+  // --- the network ---------------------------------------------------------------------------------------------
+
+  #dial(attempt: number): void {
+    const dialing = new AbortController();
+    this.#dialing = dialing;
+    void this.#open(attempt, dialing);
+  }
+
+  async #open(attempt: number, dialing: AbortController): Promise<void> {
+    const { signal } = dialing;
+    let phase: ConnectPhase = 'credentials';
+    try {
+      // Whatever the application's function does, it does after the engine has finished what it is at.
+      await Promise.resolve();
+      signal.throwIfAborted();
+      const credentials = await this.#host.credentials(attempt, signal);
+      signal.throwIfAborted();
+      phase = 'dial';
+      const transport = await this.#host.dial(signal);
+      if (signal.aborted) transport.destroy();
+      else this.#opened(transport, credentials);
+    } catch (cause) {
+      if (signal.aborted) return;
+      const what = phase === 'dial' ? 'no connection' : 'no credentials';
+      const why = cause instanceof Object && 'message' in cause ? String(cause.message) : String(cause);
+      this.#engine.dialFailed(new ConnectError(phase, `${what}: ${why}`, { cause }), this.#clock.now());
+      this.#after();
+    }
+  }
+
+  #opened(transport: Transport, credentials: Credentials): void {
+    this.#dialing = undefined;
+    this.#closing = 'no';
+    const engine = this.#engine;
+    const link: Link = {
+      transport,
+      space: () => engine.space(),
+      filled: (length) => {
+        if (link !== this.#link) return;
+        engine.filled(length, this.#clock.now());
+        this.#afterRead();
+      },
+      chunk: (bytes) => {
+        if (link !== this.#link) return;
+        engine.receive(bytes, this.#clock.now());
+        this.#afterRead();
+      },
+      drained: () => {
+        if (link !== this.#link) return;
+        this.#write();
+        this.#settleTimer();
+      },
+      closed: (error) => {
+        if (link !== this.#link) return;
+        this.#link = undefined;
+        engine.lost(error, this.#clock.now());
+        this.#after();
+      },
+    };
+    this.#link = link;
+    engine.opened(credentials, this.#clock.now());
+    transport.open(link);
+    this.#after();
+  }
+
+  #hangUp(rest: readonly Uint8Array[]): void {
+    this.#dialing?.abort();
+    this.#dialing = undefined;
+    const link = this.#link;
+    this.#link = undefined;
+    if (link === undefined) return;
+    for (const piece of rest) link.transport.write(piece, (written) => slabs.give(written));
+    link.transport.destroy();
+  }
+
+  // --- time ----------------------------------------------------------------------------------------------------
+
+  /** After input: acknowledgements may be due, and messages may have come that the consumers take in this turn. */
+  #afterRead(): void {
+    this.#breath = 0;
+    if (this.#engine.outputSize > 0) this.#schedule();
+    this.#settleTimer();
+    this.#host.moved();
+  }
+
+  #after(): void {
+    this.#schedule();
+    this.#settleTimer();
+    this.#host.moved();
+  }
+
+  #settleTimer(): void {
+    const at = this.#engine.nextTimeout();
+    // A wake that comes too early costs less than moving it: it finds nothing due and is set anew.
+    if (at >= this.#wakeAt && at !== Infinity) return;
+    if (at === this.#wakeAt) return;
+    this.#wake?.cancel();
+    this.#wakeAt = at;
+    this.#wake = at === Infinity ? undefined : this.#clock.wakeAt(at, () => this.#woken());
+  }
+
+  #woken(): void {
+    const late = this.#clock.now() - this.#wakeAt;
+    this.#wakeAt = Infinity;
+    this.#wake = undefined;
+    // The process was busy: the server may have answered long ago. Its answer is read before it is judged.
+    if (late > LATE) setImmediate(() => this.#timeout());
+    else this.#timeout();
+  }
+
+  #timeout(): void {
+    this.#engine.handleTimeout(this.#clock.now());
+    this.#after();
+  }
+}

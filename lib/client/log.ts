@@ -1,0 +1,34 @@
+import type { Logger } from './options.ts';
+
+/** A logger that never throws. Without one of the user's it does nothing. */
+export class Log implements Logger {
+  readonly #logger: Logger | undefined;
+
+  constructor(logger: Logger | undefined) {
+    this.#logger = logger;
+  }
+
+  debug(message: string): void {
+    this.#write('debug', message);
+  }
+
+  info(message: string): void {
+    this.#write('info', message);
+  }
+
+  warn(message: string): void {
+    this.#write('warn', message);
+  }
+
+  error(message: string): void {
+    this.#write('error', message);
+  }
+
+  #write(level: keyof Logger, message: string): void {
+    try {
+      this.#logger?.[level](message);
+    } catch {
+      // The user's logger is broken: there is nowhere to say so, and it must not take the client down.
+    }
+  }
+}

@@ -1,0 +1,117 @@
+import type { PublishProperties, QoS } from '../codec/packets.ts';
+import { readLossy } from '../codec/text.ts';
+import type { Receipt } from '../session/incoming.ts';
+
+/** Who takes the acknowledgement of a message. */
+export interface Settler {
+  settle(receipt: Receipt, reasonCode: number): void;
+  /** Whether a failing Reason Code can be sent: only 5.0 has one. */
+  readonly canReject: boolean;
+}
+
+/** The Reason Codes of PUBACK and PUBREC that a client may send [MQTT-3.4.2-1]. */
+const REJECTIONS = new Set([0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99]);
+
+/** One Application Message as one subscription gets it. */
+export class Message {
+  readonly topic: string;
+  /**
+   * A view into the memory the network was read into, not a copy: valid for as long as it is held and never
+   * overwritten. Holding a small one keeps all of that memory alive: `copy()` is for those who keep messages.
+   */
+  readonly payload: Uint8Array;
+  readonly qos: QoS;
+  /** As received: 1 = a stored message, or as it was published with `retainAsPublished` (3.3.1.3). */
+  readonly retain: boolean;
+  /** It may have been here before (3.3.1.1). */
+  readonly duplicate: boolean;
+  /** 5.0; an empty frozen object otherwise. */
+  readonly properties: PublishProperties;
+  #receipt: Receipt | undefined;
+  readonly #settler: Settler;
+
+  /** @internal */
+  constructor(
+    topic: string,
+    payload: Uint8Array,
+    qos: QoS,
+    retain: boolean,
+    duplicate: boolean,
+    properties: PublishProperties,
+    receipt: Receipt | undefined,
+    settler: Settler,
+  ) {
+    this.topic = topic;
+    this.payload = payload;
+    this.qos = qos;
+    this.retain = retain;
+    this.duplicate = duplicate;
+    this.properties = properties;
+    this.#receipt = receipt;
+    this.#settler = settler;
+  }
+
+  /** The payload as UTF-8 text; ill-formed parts are replaced by U+FFFD. */
+  text(): string {
+    return readLossy(this.payload, 0, this.payload.length);
+  }
+
+  /** The payload as JSON. Throws `SyntaxError` where it is not. */
+  json<T = unknown>(): T {
+    return JSON.parse(this.text()) as T;
+  }
+
+  /** The payload in memory of its own. */
+  copy(): Uint8Array {
+    return this.payload.slice();
+  }
+
+  /**
+   * The message is processed: its acknowledgement goes out as soon as those before it have (4.6). The loop does the
+   * same when it asks for the next message. Of no effect with QoS 0, and from the second time on.
+   */
+  ack(): void {
+    this.#settle(0);
+  }
+
+  /**
+   * Refuses the message (5.0): its PUBACK or PUBREC carries `reasonCode`, one of 0x80, 0x83, 0x87, 0x90, 0x91, 0x97,
+   * 0x99. The server does not send it again. Throws a `TypeError` on 3.x, which has no such answer, and a `RangeError`
+   * for another code. Of no effect with QoS 0, and once the message is settled.
+   */
+  reject(reasonCode: number): void {
+    if (!REJECTIONS.has(reasonCode))
+      throw new RangeError(`reasonCode: expected 0x80, 0x83, 0x87, 0x90, 0x91, 0x97 or 0x99, got ${reasonCode}`);
+    if (this.qos > 0 && !this.#settler.canReject)
+      throw new TypeError('reject: expected MQTT 5.0, as 3.1 and 3.1.1 cannot refuse a message');
+    this.#settle(reasonCode);
+  }
+
+  /** Whether nobody has settled it yet; never with QoS 0. @internal */
+  get unsettled(): boolean {
+    return this.#receipt !== undefined;
+  }
+
+  /** The same message for the next who takes it up, after a loop ended with it in hand. @internal */
+  again(): Message {
+    const receipt = this.#receipt;
+    this.#receipt = undefined;
+    return new Message(
+      this.topic,
+      this.payload,
+      this.qos,
+      this.retain,
+      true,
+      this.properties,
+      receipt,
+      this.#settler,
+    );
+  }
+
+  #settle(reasonCode: number): void {
+    const receipt = this.#receipt;
+    if (receipt === undefined) return;
+    this.#receipt = undefined;
+    this.#settler.settle(receipt, reasonCode);
+  }
+}

@@ -1,0 +1,336 @@
+import type {
+  ConnectProperties,
+  ProtocolVersion,
+  QoS,
+  WillMessage,
+  WillProperties,
+} from '../codec/packets.ts';
+import type { EngineOptions } from '../engine/options.ts';
+import { topicNameError } from '../topic/names.ts';
+import type { Clock } from './clock.ts';
+import type { Dial, Target } from '../transport/transport.ts';
+import { flag, integer, numeric, oneOf, record, string, wrongType } from './checks.ts';
+import { toBytes, type Payload } from './payload.ts';
+
+/** Where log lines go: `console` and pino fit. One that throws is survived. Passwords and payloads never reach it. */
+export interface Logger {
+  debug(message: string): void;
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+}
+
+/** User name and password for one CONNECT (3.1.3.5, 3.1.3.6). */
+export interface Credentials {
+  readonly username?: string;
+  readonly password?: string | Uint8Array;
+}
+
+/** What a `credentials` function is asked with. */
+export interface CredentialsContext {
+  /** Attempts since the last connection that was up, from 0. */
+  readonly attempt: number;
+  /** Aborted when the attempt is given up. */
+  readonly signal: AbortSignal;
+}
+
+/** The message the server publishes for a client that is gone without DISCONNECT (3.1.2.5). */
+export interface Will {
+  readonly topic: string;
+  /** `null` = zero length. */
+  readonly payload?: Payload;
+  /** @default 0 */
+  readonly qos?: QoS;
+  /** @default false */
+  readonly retain?: boolean;
+  /** 5.0 */
+  readonly properties?: WillProperties;
+}
+
+/** How a lost connection is restored: delay `minDelay * factor ^ n`, capped at `maxDelay`, give or take `jitter`. */
+export interface ReconnectOptions {
+  /** ms. @default 1000 */
+  readonly minDelay?: number;
+  /** ms. @default 120000 */
+  readonly maxDelay?: number;
+  /** At least 1. @default 2 */
+  readonly factor?: number;
+  /** Share of the delay, 0 to 1, by which it varies at random. @default 0.2 */
+  readonly jitter?: number;
+  /** Whether `connect()` keeps trying until it succeeds, instead of rejecting on the first failure. @default false */
+  readonly retryInitial?: boolean;
+}
+
+/** Options of a client. What is only in MQTT 5.0 is a `TypeError` with another `protocolVersion`. */
+export interface ClientOptions<UserData = undefined> {
+  /** 3 = MQTT 3.1, 4 = MQTT 3.1.1, 5 = MQTT 5.0. @default 4 */
+  readonly protocolVersion?: ProtocolVersion;
+  /**
+   * Client Identifier (3.1.3.1). Empty or absent: a random one of up to 23 letters and digits, which takes
+   * `cleanStart: true`; on 5.0 an empty one lets the server assign it. @default random
+   */
+  readonly clientId?: string;
+  /**
+   * Clean Start (3.1.2.4), Clean Session on 3.x: whether the session at the server is discarded on connecting.
+   * `"first"`: only by the first CONNECT of this client; so does `true` with `sessionExpiryInterval` above 0.
+   * @default true
+   */
+  readonly cleanStart?: boolean | 'first';
+  /** Seconds the session outlives the connection, 0xFFFFFFFF = for ever (3.1.2.11.2, 5.0). @default 0 */
+  readonly sessionExpiryInterval?: number;
+  /** Seconds, 0 = off, at most 65,535 (3.1.2.10). @default 60 */
+  readonly keepAlive?: number;
+  readonly username?: string;
+  /** Without `username` only on 5.0 [v4 MQTT-3.1.2-22]. */
+  readonly password?: string | Uint8Array;
+  /** Asked before every CONNECT, in place of `username` and `password`: for tokens that expire. */
+  readonly credentials?: (context: CredentialsContext) => Credentials | Promise<Credentials>;
+  readonly will?: Will;
+  /** Anything: it is on the client as `userData`. @default undefined */
+  readonly userData?: UserData;
+  /** QoS > 0 messages of ours on the wire at once; 0 = as many as the server's Receive Maximum allows. @default 20 */
+  readonly maxInflight?: number;
+  /** Messages that may wait for a connection or for the window; 0 = no limit. @default 0 */
+  readonly maxQueued?: number;
+  /** The same in bytes of payload. @default 0 */
+  readonly maxQueuedBytes?: number;
+  /**
+   * What happens beyond these limits: `reject` the new message, `wait` (it is taken in all the same, its promise is
+   * the backpressure), or `drop-oldest`. What is refused or dropped rejects with `QueueFullError`. @default "reject"
+   */
+  readonly onQueueFull?: 'reject' | 'wait' | 'drop-oldest';
+  /** `false`: QoS 0 without a connection rejects at once. @default true */
+  readonly queueQos0Offline?: boolean;
+  /**
+   * What becomes of QoS 2 messages in flight when the server has lost the session: `resend` as new ones (never lost,
+   * may arrive twice) or `reject`. @default "resend"
+   */
+  readonly onSessionLost?: 'resend' | 'reject';
+  /**
+   * ms until the oldest unanswered message is sent again on a live connection; 0 = off. Only 3.1 and 3.1.1: 5.0 forbids
+   * it [v5 MQTT-4.4.0-1]. @default 5000 on 3.1 and 3.1.1, 0 on 5.0
+   */
+  readonly messageRetry?: number;
+  /** ms after which an unanswered message closes the connection, so that it is sent again on the next; 0 = off. @default 0 */
+  readonly ackTimeout?: number;
+  /** ms to wait for SUBACK and UNSUBACK. @default 30000 */
+  readonly requestTimeout?: number;
+  /** ms for one attempt: credentials, name look-up, connection and CONNACK together. @default 30000 */
+  readonly connectTimeout?: number;
+  /** ms to wait for a sign of life after PINGREQ. @default half of Keep Alive */
+  readonly pingTimeout?: number;
+  /** `false`: a lost connection is the end. */
+  readonly reconnect?: ReconnectOptions | false;
+  /** QoS > 0 messages from the server that may be unacknowledged here: Receive Maximum on 5.0. @default 1024 */
+  readonly receiveMaximum?: number;
+  /** Bytes; a larger packet from the server is refused. @default no limit */
+  readonly maximumPacketSize?: number;
+  /** Topic Filters in one SUBSCRIBE or UNSUBSCRIBE; 0 = as many as fit. @default 0 */
+  readonly maxFiltersPerPacket?: number;
+  /** Whether subscriptions are restored when the server has lost the session. @default true */
+  readonly resubscribe?: boolean;
+  /** @default none */
+  readonly logger?: Logger;
+  /** The other CONNECT properties (3.1.2.11, 5.0). */
+  readonly properties?: Pick<
+    ConnectProperties,
+    'topicAliasMaximum' | 'requestResponseInformation' | 'requestProblemInformation' | 'userProperties'
+  >;
+}
+
+/** What stands between a client and the machine, so that specs can put something else there. @internal */
+export interface Platform {
+  readonly clock: Clock;
+  readonly dial: Dial;
+  /** In [0, 1). */
+  readonly random: () => number;
+}
+
+/** All options, checked and with their defaults. */
+export interface Settings<UserData> {
+  readonly target: Target;
+  readonly engine: EngineOptions & { keepAlive: number };
+  readonly credentials: (context: CredentialsContext) => Credentials | Promise<Credentials>;
+  readonly retryInitial: boolean;
+  readonly userData: UserData;
+  readonly logger: Logger | undefined;
+  /** Whether the session outlives a connection. */
+  readonly persistent: boolean;
+}
+
+const KEYS: readonly (keyof ClientOptions)[] = [
+  'protocolVersion',
+  'clientId',
+  'cleanStart',
+  'sessionExpiryInterval',
+  'keepAlive',
+  'username',
+  'password',
+  'credentials',
+  'will',
+  'userData',
+  'maxInflight',
+  'maxQueued',
+  'maxQueuedBytes',
+  'onQueueFull',
+  'queueQos0Offline',
+  'onSessionLost',
+  'messageRetry',
+  'ackTimeout',
+  'requestTimeout',
+  'connectTimeout',
+  'pingTimeout',
+  'reconnect',
+  'receiveMaximum',
+  'maximumPacketSize',
+  'maxFiltersPerPacket',
+  'resubscribe',
+  'logger',
+  'properties',
+];
+const ONLY_5: readonly (keyof ClientOptions)[] = ['sessionExpiryInterval', 'properties'];
+const U32 = 0xffff_ffff;
+const LETTERS = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
+
+/** Checks everything, throws `TypeError` or `RangeError`, fills in the defaults. `options` is copied. */
+export function toSettings<UserData>(
+  target: Target,
+  options: ClientOptions<UserData>,
+  random: () => number,
+): Settings<UserData> {
+  const given = record('options', options, KEYS) as ClientOptions<UserData>;
+  const protocolVersion = oneOf('protocolVersion', given.protocolVersion ?? 4, [3, 4, 5]);
+  if (protocolVersion < 5)
+    for (const key of ONLY_5)
+      if (given[key] !== undefined) throw new TypeError(`${key}: expected none with protocolVersion ${protocolVersion}, as only MQTT 5.0 has it`);
+  const cleanStart = oneOf('cleanStart', given.cleanStart ?? true, [true, false, 'first']);
+  const sessionExpiryInterval = integer('sessionExpiryInterval', given.sessionExpiryInterval ?? 0, 0, U32);
+  const messageRetry = integer('messageRetry', given.messageRetry ?? (protocolVersion < 5 ? 5_000 : 0), 0);
+  if (protocolVersion === 5 && messageRetry > 0)
+    throw new TypeError(`messageRetry: expected 0 with protocolVersion 5, which forbids it [v5 MQTT-4.4.0-1], got ${messageRetry}`);
+  const { credentials, reconnect } = given;
+  if (credentials !== undefined && typeof credentials !== 'function')
+    throw wrongType('credentials', 'a function', credentials);
+  const fixed: Credentials = {
+    ...(given.username !== undefined && { username: given.username }),
+    ...(given.password !== undefined && { password: given.password }),
+  };
+  toIdentity(fixed, protocolVersion);
+  return {
+    target,
+    engine: {
+      protocolVersion,
+      clientId: toClientId(given.clientId, cleanStart, protocolVersion, random),
+      cleanStart,
+      sessionExpiryInterval,
+      keepAlive: integer('keepAlive', given.keepAlive ?? 60, 0, 65_535),
+      will: given.will === undefined ? undefined : toWill(given.will, protocolVersion),
+      receiveMaximum: integer('receiveMaximum', given.receiveMaximum ?? 1_024, 1, 65_535),
+      maximumPacketSize: optional('maximumPacketSize', given.maximumPacketSize, 1, U32),
+      properties: toConnectProperties(given.properties ?? {}),
+      maxInflight: integer('maxInflight', given.maxInflight ?? 20, 0, 65_535),
+      queueLimits: {
+        messages: integer('maxQueued', given.maxQueued ?? 0, 0),
+        bytes: integer('maxQueuedBytes', given.maxQueuedBytes ?? 0, 0),
+      },
+      onQueueFull: oneOf('onQueueFull', given.onQueueFull ?? 'reject', ['reject', 'wait', 'drop-oldest']),
+      queueQos0Offline: flag('queueQos0Offline', given.queueQos0Offline ?? true),
+      onSessionLost: oneOf('onSessionLost', given.onSessionLost ?? 'resend', ['resend', 'reject']),
+      messageRetry,
+      ackTimeout: integer('ackTimeout', given.ackTimeout ?? 0, 0),
+      requestTimeout: integer('requestTimeout', given.requestTimeout ?? 30_000, 1),
+      connectTimeout: integer('connectTimeout', given.connectTimeout ?? 30_000, 1),
+      pingTimeout: optional('pingTimeout', given.pingTimeout, 1),
+      reconnect: toBackoff(reconnect),
+      maxFiltersPerPacket: integer('maxFiltersPerPacket', given.maxFiltersPerPacket ?? 0, 0),
+      resubscribe: flag('resubscribe', given.resubscribe ?? true),
+    },
+    credentials: credentials ?? (() => fixed),
+    retryInitial: reconnect !== undefined && reconnect !== false && (reconnect.retryInitial ?? false),
+    userData: given.userData as UserData,
+    logger: given.logger === undefined ? undefined : toLogger(given.logger),
+    persistent: protocolVersion === 5 ? sessionExpiryInterval > 0 : cleanStart !== true,
+  };
+}
+
+function optional(name: string, value: number | undefined, least: number, most?: number): number | undefined {
+  return value === undefined ? undefined : integer(name, value, least, most);
+}
+
+function toClientId(
+  given: string | undefined,
+  cleanStart: boolean | 'first',
+  version: ProtocolVersion,
+  random: () => number,
+): string {
+  const clientId = given === undefined ? '' : string('clientId', given);
+  if (clientId !== '') {
+    if (!clientId.isWellFormed() || clientId.includes('\0'))
+      throw new TypeError('clientId: expected well-formed text without U+0000');
+    return clientId;
+  }
+  // On 5.0 the server assigns one [MQTT-3.1.3-7]; where none was asked for and none has to last, ours is as good.
+  if (version === 5 && (given === '' || cleanStart !== true)) return '';
+  if (cleanStart !== true)
+    throw new TypeError(`clientId: expected one of your own with cleanStart ${cleanStart}, got none`);
+  return Array.from({ length: 23 }, () => LETTERS[Math.floor(random() * LETTERS.length)]).join('');
+}
+
+/** Checks credentials and puts them into the form that CONNECT has. */
+export function toIdentity(
+  credentials: Credentials,
+  version: ProtocolVersion,
+): { username?: string; password?: Uint8Array } {
+  const { username, password } = record('credentials', credentials, ['username', 'password']) as Credentials;
+  if (username !== undefined) string('username', username);
+  if (password === undefined) return username === undefined ? {} : { username };
+  if (typeof password !== 'string' && !(password instanceof Uint8Array))
+    throw new TypeError(`password: expected a string or bytes, got a ${typeof password}`);
+  if (username === undefined && version < 5)
+    throw new TypeError('password: expected a username with it, as MQTT 3.1 and 3.1.1 have no password without [v4 MQTT-3.1.2-22]');
+  return { ...(username !== undefined && { username }), password: toBytes(password) };
+}
+
+function toWill(given: Will, version: ProtocolVersion): WillMessage {
+  const will = record('will', given, ['topic', 'payload', 'qos', 'retain', 'properties']) as unknown as Will;
+  const wrong = topicNameError(string('will.topic', will.topic));
+  if (wrong !== undefined) throw new TypeError(`will.topic: expected a Topic Name, got one that is not: ${wrong}`);
+  if (version < 5 && will.properties !== undefined)
+    throw new TypeError(`will.properties: expected none with protocolVersion ${version}, as only MQTT 5.0 has them`);
+  return {
+    topic: will.topic,
+    payload: toBytes(will.payload ?? null),
+    qos: oneOf('will.qos', will.qos ?? 0, [0, 1, 2]),
+    retain: flag('will.retain', will.retain ?? false),
+    properties: { ...will.properties },
+  };
+}
+
+function toConnectProperties(given: NonNullable<ClientOptions['properties']>): ConnectProperties {
+  const keys = ['topicAliasMaximum', 'requestResponseInformation', 'requestProblemInformation', 'userProperties'];
+  const properties = record('properties', given, keys) as ConnectProperties;
+  optional('properties.topicAliasMaximum', properties.topicAliasMaximum, 0, 65_535);
+  for (const key of ['requestResponseInformation', 'requestProblemInformation'] as const)
+    if (properties[key] !== undefined) flag(`properties.${key}`, properties[key]);
+  return structuredClone(properties);
+}
+
+function toBackoff(given: ReconnectOptions | false | undefined): EngineOptions['reconnect'] {
+  if (given === false) return false;
+  const keys = ['minDelay', 'maxDelay', 'factor', 'jitter', 'retryInitial'];
+  const reconnect = record('reconnect', given ?? {}, keys) as ReconnectOptions;
+  const minDelay = numeric('reconnect.minDelay', reconnect.minDelay ?? 1_000, 0);
+  if (reconnect.retryInitial !== undefined) flag('reconnect.retryInitial', reconnect.retryInitial);
+  return {
+    minDelay,
+    maxDelay: numeric('reconnect.maxDelay', reconnect.maxDelay ?? Math.max(120_000, minDelay), minDelay),
+    factor: numeric('reconnect.factor', reconnect.factor ?? 2, 1),
+    jitter: numeric('reconnect.jitter', reconnect.jitter ?? 0.2, 0, 1),
+  };
+}
+
+function toLogger(logger: Logger): Logger {
+  for (const level of ['debug', 'info', 'warn', 'error'] as const)
+    if (typeof logger[level] !== 'function') throw wrongType(`logger.${level}`, 'a function', logger[level]);
+  return logger;
+}

@@ -1,0 +1,106 @@
+import { encode } from '../codec/codec.ts';
+import type { ProtocolVersion, PublishProperties, QoS } from '../codec/packets.ts';
+import type { OutgoingPublish } from '../codec/publish.ts';
+import { TimeoutError, type MessageFate } from '../errors.ts';
+import { Stage } from '../session/exchange.ts';
+import { topicNameError } from '../topic/names.ts';
+import { bound, checkCall, isBounded, type CallOptions } from './calls.ts';
+import { flag, oneOf, record, string } from './checks.ts';
+import type { Clock } from './clock.ts';
+import type { Driver } from './driver.ts';
+import { PendingPublish, PUBLISHED, PUBLISHED_AT_ONCE, type PublishResult } from './exchanges.ts';
+import { toPayload, type Payload } from './payload.ts';
+
+/** Options of `publish()`. */
+export interface PublishOptions extends CallOptions {
+  /** Quality of Service (4.3). @default 0 */
+  readonly qos?: QoS;
+  /** Whether the server keeps the message for later subscribers (3.3.1.3). @default false */
+  readonly retain?: boolean;
+  /** 5.0 */
+  readonly properties?: Omit<PublishProperties, 'subscriptionIdentifiers'>;
+}
+
+const KEYS = ['qos', 'retain', 'properties', 'signal', 'timeout'];
+const NO_OPTIONS: PublishOptions = {};
+const NO_PAYLOAD = new Uint8Array(0);
+
+/** QoS 0 on its way into the output: one for all, as nothing of it is kept. */
+class Passing implements OutgoingPublish {
+  topicName = '';
+  payload: Uint8Array | string = '';
+  readonly qos = 0;
+  retain = false;
+  properties: PublishProperties | undefined = undefined;
+}
+
+/** `publish()`: what it checks, and the two ways a message takes. */
+export class Publishing {
+  readonly #driver: Driver;
+  readonly #clock: Clock;
+  readonly #version: ProtocolVersion;
+  readonly #passing = new Passing();
+  /** The last Topic Name found legal: most are the same as the one before. */
+  #legal = '';
+
+  constructor(driver: Driver, clock: Clock, version: ProtocolVersion) {
+    this.#driver = driver;
+    this.#clock = clock;
+    this.#version = version;
+  }
+
+  /** hot. Throws on wrong arguments. */
+  publish(topicName: string, payload: Payload, options: PublishOptions = NO_OPTIONS): Promise<PublishResult> {
+    if (topicName !== this.#legal) this.#checkTopicName(topicName);
+    const content = toPayload(payload);
+    const qos = options.qos ?? 0;
+    const retain = options.retain ?? false;
+    if (options !== NO_OPTIONS) this.#check(options, topicName);
+    if (qos === 0) {
+      const passing = this.#passing;
+      passing.topicName = topicName;
+      passing.payload = content;
+      passing.retain = retain;
+      passing.properties = options.properties;
+      const passed = this.#driver.publishNow(passing);
+      if (passed === true) return PUBLISHED_AT_ONCE;
+      if (passed !== undefined) return passed.then(() => PUBLISHED);
+    }
+    const properties = options.properties === undefined ? undefined : { ...options.properties };
+    const exchange = new PendingPublish(topicName, content, qos, retain, properties);
+    if (isBounded(options)) this.#bind(exchange, options);
+    this.#driver.publish(exchange);
+    return exchange.promise;
+  }
+
+  #checkTopicName(topicName: string): void {
+    const wrong = topicNameError(string('topicName', topicName));
+    if (wrong !== undefined) throw new TypeError(`topicName: expected a Topic Name, got one that is not: ${wrong}`);
+    this.#legal = topicName;
+  }
+
+  #check(options: PublishOptions, topicName: string): void {
+    const { qos, retain, properties } = record('publish', options, KEYS) as PublishOptions;
+    if (qos !== undefined) oneOf('qos', qos, [0, 1, 2]);
+    if (retain !== undefined) flag('retain', retain);
+    checkCall(options);
+    if (properties === undefined) return;
+    if (this.#version < 5) throw new TypeError('properties: expected none, as only MQTT 5.0 has them');
+    // [MQTT-3.3.4-6]
+    if ('subscriptionIdentifiers' in properties)
+      throw new TypeError('properties.subscriptionIdentifiers: expected none, as only a server sends them');
+    // Once it is queued it must not turn out that it cannot be encoded.
+    encode({ type: 'publish', topic: topicName, payload: NO_PAYLOAD, properties }, 5);
+  }
+
+  /** The caller may give up: the promise then ends, and a message that was written goes on without it. */
+  #bind(exchange: PendingPublish, options: CallOptions): void {
+    const done = bound(options, this.#clock, 'publish', (reason) => {
+      const written = exchange.stage !== Stage.Waiting;
+      const kept = this.#driver.withdraw(exchange);
+      const fate: MessageFate = { delivery: written ? 'unknown' : 'not-sent', kept };
+      exchange.abandon(reason instanceof TimeoutError ? new TimeoutError(reason.message, fate) : reason);
+    });
+    exchange.promise.then(done, done);
+  }
+}

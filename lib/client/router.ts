@@ -1,0 +1,96 @@
+import type { PublishReader } from '../codec/publish.ts';
+import type { Receipt } from '../session/incoming.ts';
+import { Trie } from '../topic/trie.ts';
+import type { Subscription } from './subscription.ts';
+
+/** Topics whose subscriptions are remembered. Beyond it they are looked up each time: a cache must not thrash. */
+const REMEMBERED = 512;
+
+const NOBODY: readonly Subscription[] = [];
+
+/** Message → the subscriptions whose Topic Filter matches (4.7), each once however many of its filters do. */
+export class Router {
+  readonly #trie = new Trie<Subscription>();
+  /** How many subscriptions hold each Topic Filter: the last one out ends it at the server. */
+  readonly #holders = new Map<string, number>();
+  readonly #subscriptions = new Set<Subscription>();
+  #remembered = new Map<string, readonly Subscription[]>();
+  #lastTopic: string | undefined = undefined;
+  #lastFound: readonly Subscription[] = NOBODY;
+
+  add(subscription: Subscription): void {
+    this.#subscriptions.add(subscription);
+    for (const filter of subscription.topicFilters) {
+      this.#trie.add(filter, subscription);
+      this.#holders.set(filter, (this.#holders.get(filter) ?? 0) + 1);
+    }
+    this.#forget();
+  }
+
+  /** Takes filters of a subscription out. Returns those that no other subscription holds. */
+  remove(subscription: Subscription, topicFilters: readonly string[] = subscription.topicFilters): string[] {
+    const last: string[] = [];
+    for (const filter of topicFilters) {
+      if (!this.#trie.remove(filter, subscription)) continue;
+      const left = (this.#holders.get(filter) ?? 1) - 1;
+      if (left > 0) this.#holders.set(filter, left);
+      else {
+        this.#holders.delete(filter);
+        last.push(filter);
+      }
+    }
+    if (topicFilters === subscription.topicFilters) this.#subscriptions.delete(subscription);
+    this.#forget();
+    return last;
+  }
+
+  /** Every subscription, each once. */
+  get subscriptions(): readonly Subscription[] {
+    return [...this.#subscriptions];
+  }
+
+  /** Subscriptions that hold `topicFilter`. */
+  holdersOf(topicFilter: string): Subscription[] {
+    return this.subscriptions.filter((subscription) => subscription.topicFilters.includes(topicFilter));
+  }
+
+  /** hot: hands a message to whom it is for. Returns how many there are. */
+  deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): number {
+    const found = topicName === this.#lastTopic ? this.#lastFound : this.#find(topicName);
+    const { qos, retain, duplicate, properties } = publish;
+    const payload = receipt === undefined ? publish.payload() : receipt.payload;
+    if (receipt !== undefined) this.#share(receipt, found);
+    for (const subscription of found) {
+      const mine = subscription.settlesOnReceipt ? undefined : receipt;
+      subscription.push(topicName, payload, qos, retain, duplicate, properties, mine);
+    }
+    return found.length;
+  }
+
+  /** The message is settled when every subscription that settles it has; where none does, it is settled now. */
+  #share(receipt: Receipt, found: readonly Subscription[]): void {
+    let copies = 0;
+    for (const subscription of found) if (!subscription.settlesOnReceipt) copies++;
+    if (copies === 0) receipt.waive();
+    else receipt.copies = copies;
+  }
+
+  #find(topicName: string): readonly Subscription[] {
+    let found = this.#remembered.get(topicName);
+    if (found === undefined) {
+      const matching = new Set<Subscription>();
+      this.#trie.match(topicName, (subscription) => matching.add(subscription));
+      found = [...matching];
+      if (this.#remembered.size < REMEMBERED) this.#remembered.set(topicName, found);
+    }
+    this.#lastTopic = topicName;
+    this.#lastFound = found;
+    return found;
+  }
+
+  #forget(): void {
+    this.#remembered = new Map();
+    this.#lastTopic = undefined;
+    this.#lastFound = NOBODY;
+  }
+}

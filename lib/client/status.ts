@@ -1,0 +1,85 @@
+import type { ConnackPacket } from '../codec/packets.ts';
+import type { MqttError } from '../errors.ts';
+import { Ring } from '../session/ring.ts';
+
+/** The answer to a successful CONNECT (3.2). */
+export type Connack = Omit<ConnackPacket, 'type'>;
+
+/** What happens to the connection. */
+export type StatusEvent =
+  | { readonly type: 'connecting'; readonly attempt: number }
+  | { readonly type: 'connected'; readonly connack: Connack }
+  /** The connection is gone, or an attempt failed; the next one follows in `willRetryIn` ms. */
+  | { readonly type: 'disconnected'; readonly reason: MqttError; readonly willRetryIn: number }
+  /** The server has lost the session; `unsettled` messages of it were with the application. */
+  | { readonly type: 'session-lost'; readonly unsettled: number }
+  | { readonly type: 'closed'; readonly error?: MqttError };
+
+/** Events kept for a reader who does not read; the oldest go first. */
+const KEPT = 256;
+
+/** One reader of the status. */
+class StatusReader implements AsyncIterableIterator<StatusEvent> {
+  readonly #events = new Ring<StatusEvent>();
+  #waiting: ((result: IteratorResult<StatusEvent>) => void)[] = [];
+  readonly #left: (reader: StatusReader) => void;
+  #phase: 'reading' | 'over' = 'reading';
+
+  constructor(left: (reader: StatusReader) => void) {
+    this.#left = left;
+  }
+
+  push(event: StatusEvent): void {
+    const waiting = this.#waiting.shift();
+    if (waiting !== undefined) {
+      waiting({ value: event, done: false });
+      return;
+    }
+    if (this.#events.length === KEPT) this.#events.shift();
+    this.#events.push(event);
+  }
+
+  /** No event will follow; those that wait can still be read. */
+  finish(): void {
+    this.#phase = 'over';
+    for (const waiting of this.#waiting) waiting({ value: undefined, done: true });
+    this.#waiting = [];
+  }
+
+  next(): Promise<IteratorResult<StatusEvent>> {
+    const event = this.#events.shift();
+    if (event !== undefined) return Promise.resolve({ value: event, done: false });
+    if (this.#phase === 'over') return Promise.resolve({ value: undefined, done: true });
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  return(): Promise<IteratorResult<StatusEvent>> {
+    this.#left(this);
+    this.#events.clear();
+    this.finish();
+    return Promise.resolve({ value: undefined, done: true });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}
+
+/** Tells every reader every event. */
+export class Status {
+  readonly #readers = new Set<StatusReader>();
+
+  /** Events from now on, until the client is closed. */
+  read(): AsyncIterable<StatusEvent> {
+    const reader = new StatusReader((one) => this.#readers.delete(one));
+    this.#readers.add(reader);
+    return reader;
+  }
+
+  report(event: StatusEvent): void {
+    for (const reader of this.#readers) reader.push(event);
+    if (event.type !== 'closed') return;
+    for (const reader of this.#readers) reader.finish();
+    this.#readers.clear();
+  }
+}

@@ -1,0 +1,274 @@
+import type { QoS, SubscriptionRequest, UserProperties } from '../codec/packets.ts';
+import { reasonCodeName } from '../codec/reason-codes.ts';
+import { ClosedError, SubscribeError, type FilterResult, type MqttError } from '../errors.ts';
+import { Request } from '../session/requests.ts';
+import { hasWildcard, isShared, topicFilterError } from '../topic/filters.ts';
+import type { Overflow } from './buffer.ts';
+import { bound, checkCall, type CallOptions } from './calls.ts';
+import { flag, integer, oneOf, record, string, wrongType } from './checks.ts';
+import type { Driver } from './driver.ts';
+import type { Router } from './router.ts';
+import { Subscription, type AckMode, type Intake, type SubscriptionHost } from './subscription.ts';
+
+/** Subscription Options (3.8.3.1) of one Topic Filter, where filters of one call differ. */
+export interface FilterOptions {
+  readonly topicFilter: string;
+  /** The highest QoS the server may send with. @default that of the call */
+  readonly qos?: QoS;
+  /** Nothing this client published itself (5.0). @default false */
+  readonly noLocal?: boolean;
+  /** Messages keep the RETAIN flag they were published with (5.0). @default false */
+  readonly retainAsPublished?: boolean;
+  /** Retained messages: 0 = send, 1 = send for a new subscription, 2 = do not send (5.0). @default 0 */
+  readonly retainHandling?: 0 | 1 | 2;
+}
+
+/** Options of `subscribe()`. A signal lives as long as the Subscription: aborting is `stop()`, and loops throw its reason. */
+export interface SubscribeOptions extends CallOptions, Omit<FilterOptions, 'topicFilter'> {
+  /**
+   * When a QoS 1 or 2 message is acknowledged: `processed`, when the loop asks for the next one; `received`, at once;
+   * `manual`, by `message.ack()`. @default "processed"
+   */
+  readonly ack?: AckMode;
+  /** Limits of what waits and may be let go: QoS 0. @default 10000 messages, 64 MiB */
+  readonly buffer?: { readonly messages?: number; readonly bytes?: number };
+  /** What goes when the buffer is full. @default "drop-oldest" */
+  readonly overflow?: Overflow;
+  /** Whether to go on with the filters that were granted where others were refused. @default false */
+  readonly partial?: boolean;
+  /** 5.0 */
+  readonly properties?: { readonly userProperties?: UserProperties };
+}
+
+/** What came of `unsubscribe()`. */
+export interface UnsubscribeResult {
+  /** One per Topic Filter: 0, or 0x11 = there was no such subscription (5.0). */
+  readonly reasonCodes: readonly number[];
+}
+
+const FILTER_KEYS = ['topicFilter', 'qos', 'noLocal', 'retainAsPublished', 'retainHandling'];
+const CALL_KEYS = [
+  'qos',
+  'noLocal',
+  'retainAsPublished',
+  'retainHandling',
+  'ack',
+  'buffer',
+  'overflow',
+  'partial',
+  'properties',
+  'signal',
+  'timeout',
+];
+const ONLY_5 = ['noLocal', 'retainAsPublished', 'retainHandling', 'properties'] as const;
+const MIB = 1_048_576;
+
+/** `subscribe()` and `unsubscribe()`: what they check, send, and do with the answers. */
+export class Subscribing {
+  readonly #driver: Driver;
+  readonly #router: Router;
+  readonly #host: SubscriptionHost;
+  readonly #version: number;
+
+  constructor(driver: Driver, router: Router, host: SubscriptionHost, version: number) {
+    this.#driver = driver;
+    this.#router = router;
+    this.#host = host;
+    this.#version = version;
+  }
+
+  /** Resolves on SUBACK. Without a connection it waits for one. */
+  async subscribe(
+    topicFilter: string | readonly (string | FilterOptions)[],
+    options: SubscribeOptions,
+    made: (subscription: Subscription) => void,
+  ): Promise<Subscription> {
+    record('subscribe', options, CALL_KEYS);
+    checkCall(options);
+    const entries = this.#entries(topicFilter, options);
+    const partial = flag('partial', options.partial ?? false);
+    const subscription = new Subscription(entries, toIntake(options), this.#host);
+    // Before SUBSCRIBE is written: its messages may come before its SUBACK [MQTT-3.8.4-1].
+    this.#router.add(subscription);
+    made(subscription);
+    try {
+      const reasonCodes = await this.#send('subscribe', entries, options);
+      this.#granted(subscription, entries, reasonCodes, partial);
+    } catch (error) {
+      subscription.end('acknowledge', error);
+      this.#release(this.#router.remove(subscription), subscription);
+      throw error;
+    }
+    const { signal } = options;
+    if (signal !== undefined) this.#endOnAbort(subscription, signal);
+    return subscription;
+  }
+
+  /** Ends subscriptions by Topic Filter, for all who share them. */
+  async unsubscribe(topicFilter: string | readonly string[], options: CallOptions): Promise<UnsubscribeResult> {
+    record('unsubscribe', options, ['signal', 'timeout']);
+    checkCall(options);
+    const topicFilters = typeof topicFilter === 'string' ? [topicFilter] : [...topicFilter];
+    if (topicFilters.length === 0) throw new TypeError('topicFilter: expected at least one, got none');
+    for (const filter of topicFilters) this.#checkFilter(filter);
+    for (const filter of topicFilters)
+      for (const holder of this.#router.holdersOf(filter)) {
+        this.#router.remove(holder, [filter]);
+        if (holder.topicFilters.every((one) => topicFilters.includes(one))) {
+          this.#router.remove(holder);
+          holder.end();
+        }
+      }
+    const reasonCodes = await this.#send('unsubscribe', topicFilters.map(toEntry), options);
+    return { reasonCodes };
+  }
+
+  /** `subscription.unsubscribe()`: the last one out ends it at the server. */
+  async end(subscription: Subscription): Promise<void> {
+    const last = this.#router.remove(subscription);
+    if (last.length > 0) await this.#send('unsubscribe', last.map(toEntry), {});
+  }
+
+  /** The server does not grant filters any more that it granted before: those who hold them are told, in their loops. */
+  refused(results: readonly FilterResult[]): void {
+    const error = refusal(results);
+    for (const { topicFilter } of results)
+      for (const holder of this.#router.holdersOf(topicFilter)) {
+        this.#router.remove(holder);
+        holder.endAfterBuffer(error);
+      }
+  }
+
+  /** The client has ended. Subscriptions finish, or throw `error` after what waits in them. */
+  endAll(error: MqttError | undefined): void {
+    for (const subscription of this.#router.subscriptions) {
+      this.#router.remove(subscription);
+      for (const filter of subscription.topicFilters) this.#driver.forget(filter);
+      if (error === undefined) subscription.end('leave');
+      else subscription.endAfterBuffer(error);
+    }
+  }
+
+  #send(
+    kind: 'subscribe' | 'unsubscribe',
+    entries: readonly SubscriptionRequest[],
+    options: CallOptions & Pick<SubscribeOptions, 'properties'>,
+  ): Promise<readonly number[]> {
+    return new Promise<readonly number[]>((resolve, reject) => {
+      const request = new Request(kind, entries, options.properties?.userProperties, {
+        answered: (reasonCodes) => (done(), resolve(reasonCodes)),
+        failed: (error) => (done(), reject(error)),
+      });
+      const done = bound(options, this.#host.clock, kind, (reason) => {
+        this.#driver.withdrawRequest(request);
+        reject(reason as Error);
+      });
+      this.#driver.request(request);
+    });
+  }
+
+  #endOnAbort(subscription: Subscription, signal: AbortSignal): void {
+    const onAbort = (): void => {
+      subscription.endAfterBuffer(signal.reason);
+      if (!this.#host.persistent) this.#release(this.#router.remove(subscription), subscription);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    subscription.onEnd(() => signal.removeEventListener('abort', onAbort));
+  }
+
+  #granted(
+    subscription: Subscription,
+    entries: readonly SubscriptionRequest[],
+    reasonCodes: readonly number[],
+    partial: boolean,
+  ): void {
+    subscription.grant(reasonCodes);
+    const results = entries.map(({ topicFilter }, i) => ({ topicFilter, reasonCode: reasonCodes[i] ?? 0x80 }));
+    const refused = results.filter((result) => result.reasonCode >= 0x80);
+    if (refused.length === 0) return;
+    this.#router.remove(subscription, refused.map((result) => result.topicFilter));
+    if (!partial || refused.length === results.length) throw refusal(results);
+  }
+
+  /** Nobody here holds these filters any more: the server need not send for them. */
+  #release(topicFilters: readonly string[], subscription: Subscription): void {
+    if (topicFilters.length === 0 || this.#driver.state === 'closed') return;
+    this.#send('unsubscribe', topicFilters.map(toEntry), {}).catch((error: unknown) => {
+      if (!(error instanceof ClosedError))
+        this.#host.warn(`could not unsubscribe ${subscription.topicFilters.length} Topic Filters: ${String(error)}`);
+    });
+  }
+
+  #entries(
+    topicFilter: string | readonly (string | FilterOptions)[],
+    options: SubscribeOptions,
+  ): SubscriptionRequest[] {
+    if (this.#version < 5)
+      for (const key of ONLY_5)
+        if (options[key] !== undefined) throw new TypeError(`${key}: expected none, as only MQTT 5.0 has it`);
+    const list = typeof topicFilter === 'string' ? [topicFilter] : topicFilter;
+    if (!Array.isArray(list)) throw wrongType('topicFilter', 'a string or an array', topicFilter);
+    if (list.length === 0) throw new TypeError('topicFilter: expected at least one, got none');
+    const entries = list.map((one: string | FilterOptions) => this.#entry(one, options));
+    if (new Set(entries.map((entry) => entry.topicFilter)).size < entries.length)
+      throw new TypeError('topicFilter: expected each Topic Filter once');
+    return entries;
+  }
+
+  #entry(given: string | FilterOptions, options: SubscribeOptions): SubscriptionRequest {
+    const own = (typeof given === 'string' ? { topicFilter: given } : record('topicFilter', given, FILTER_KEYS)) as unknown as FilterOptions;
+    const topicFilter = this.#checkFilter(own.topicFilter);
+    const qos = oneOf('qos', own.qos ?? options.qos ?? 0, [0, 1, 2]);
+    if (this.#version < 5) {
+      for (const key of ONLY_5.slice(0, 3) as ('noLocal' | 'retainAsPublished' | 'retainHandling')[])
+        if (own[key] !== undefined) throw new TypeError(`${key}: expected none, as only MQTT 5.0 has it`);
+      return { topicFilter, qos };
+    }
+    const noLocal = flag('noLocal', own.noLocal ?? options.noLocal ?? false);
+    // [MQTT-3.8.3-4]
+    if (noLocal && isShared(topicFilter))
+      throw new TypeError('noLocal: expected false with a shared subscription [MQTT-3.8.3-4], got true');
+    return {
+      topicFilter,
+      qos,
+      noLocal,
+      retainAsPublished: flag('retainAsPublished', own.retainAsPublished ?? options.retainAsPublished ?? false),
+      retainHandling: oneOf('retainHandling', own.retainHandling ?? options.retainHandling ?? 0, [0, 1, 2]),
+    };
+  }
+
+  #checkFilter(topicFilter: string): string {
+    const wrong = topicFilterError(string('topicFilter', topicFilter));
+    if (wrong !== undefined) throw new TypeError(`topicFilter: expected a Topic Filter, got one that is not: ${wrong}`);
+    const negotiated = this.#driver.negotiated;
+    if (negotiated === undefined) return topicFilter;
+    const refuse = (reasonCode: number): never => {
+      throw refusal([{ topicFilter, reasonCode }]);
+    };
+    if (!negotiated.wildcardSubscriptionAvailable && hasWildcard(topicFilter)) refuse(0xa2);
+    if (!negotiated.sharedSubscriptionAvailable && isShared(topicFilter)) refuse(0x9e);
+    return topicFilter;
+  }
+}
+
+function toEntry(topicFilter: string): SubscriptionRequest {
+  return { topicFilter, qos: 0 };
+}
+
+function toIntake(options: SubscribeOptions): Intake {
+  const { messages = 10_000, bytes = 64 * MIB } = record('buffer', options.buffer ?? {}, ['messages', 'bytes']) as {
+    messages?: number;
+    bytes?: number;
+  };
+  return {
+    ack: oneOf('ack', options.ack ?? 'processed', ['processed', 'received', 'manual']),
+    buffer: { messages: integer('buffer.messages', messages, 1), bytes: integer('buffer.bytes', bytes, 1) },
+    overflow: oneOf('overflow', options.overflow ?? 'drop-oldest', ['drop-oldest', 'drop-newest', 'latest-per-topic']),
+  };
+}
+
+function refusal(results: readonly FilterResult[]): SubscribeError {
+  const refused = results.filter((result) => result.reasonCode >= 0x80);
+  const names = refused.map(({ topicFilter, reasonCode }) => `${topicFilter}: ${reasonCodeName(reasonCode)} (0x${reasonCode.toString(16)})`);
+  return new SubscribeError(`the server refused ${names.join(', ')}`, results);
+}

@@ -1,0 +1,371 @@
+import type { PublishProperties, QoS, SubscriptionRequest } from '../codec/packets.ts';
+import type { Receipt } from '../session/incoming.ts';
+import { ClosedError } from '../errors.ts';
+import { Ring } from '../session/ring.ts';
+import { MessageBuffer, type BufferLimits, type Overflow } from './buffer.ts';
+import { bound, checkCall, type CallOptions } from './calls.ts';
+import { integer } from './checks.ts';
+import type { Clock } from './clock.ts';
+import { forEachMessage, type ForEachOptions } from './for-each.ts';
+import { Message, type Settler } from './message.ts';
+
+/** When a QoS 1 or 2 message is acknowledged. */
+export type AckMode = 'processed' | 'received' | 'manual';
+
+/** How a subscription treats what it gets. */
+export interface Intake {
+  readonly ack: AckMode;
+  readonly buffer: BufferLimits;
+  readonly overflow: Overflow;
+}
+
+/** What a subscription needs of its client. */
+export interface SubscriptionHost extends Settler {
+  readonly clock: Clock;
+  /** Whether the subscription lives on at the server when nobody reads it. */
+  readonly persistent: boolean;
+  /** Messages were let go without having been with the application. */
+  discarded(count: number): void;
+  /** Ends the subscription at the server, unless others share it. */
+  unsubscribe(subscription: Subscription): Promise<void>;
+  /** A loop has asked for its next message: whoever waits for that may look. */
+  asked(): void;
+  warn(message: string): void;
+}
+
+/** Somebody who waits for the next message. */
+export interface Taker {
+  take(message: Message): void;
+  end(): void;
+  fail(error: unknown): void;
+}
+
+const END: IteratorReturnResult<undefined> = { value: undefined, done: true };
+
+/**
+ * What one `subscribe()` call yields: its messages, in order of arrival. Iterate it as often as you like; several
+ * loops share the work. Asking for the next message says that the one before is processed (see `AckMode`).
+ */
+export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
+  readonly topicFilters: readonly string[];
+  readonly #host: SubscriptionHost;
+  readonly #ack: AckMode;
+  readonly #buffer: MessageBuffer;
+  readonly #takers = new Ring<Taker>();
+  readonly #loops = new Set<Loop>();
+  #granted: readonly number[] = [];
+  /** `stopped`: loops that run end, new ones may begin; `ended`: for good. */
+  #phase: 'open' | 'draining' | 'ended' = 'open';
+  #onEnd: (() => void) | undefined = undefined;
+  #error: { readonly reason: unknown } | undefined = undefined;
+
+  /** @internal */
+  constructor(entries: readonly SubscriptionRequest[], intake: Intake, host: SubscriptionHost) {
+    this.topicFilters = entries.map((entry) => entry.topicFilter);
+    this.#host = host;
+    this.#ack = intake.ack;
+    this.#buffer = new MessageBuffer(intake.buffer, intake.overflow);
+  }
+
+  /** Per filter: granted QoS, or the Reason Code that refused it (`partial: true`). Empty before SUBACK. */
+  get granted(): readonly number[] {
+    return this.#granted;
+  }
+
+  /** Messages waiting here. */
+  get depth(): number {
+    return this.#buffer.depth;
+  }
+
+  /** Messages let go by the limits of `buffer`. */
+  get dropped(): number {
+    return this.#buffer.dropped;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Message> {
+    const loop = new Loop(this);
+    this.#loops.add(loop);
+    return loop;
+  }
+
+  /** One message, acknowledged as it is handed over (with `ack: "manual"`: not). */
+  async receive(options: CallOptions = {}): Promise<Message> {
+    checkCall(options);
+    const message = await new Promise<Message | undefined>((resolve, reject) => {
+      const done = bound(options, this.#host.clock, 'receive', (reason) => {
+        this.withdraw(taker);
+        reject(reason as Error);
+      });
+      const taker: Taker = {
+        take: (taken) => (done(), resolve(taken)),
+        end: () => (done(), resolve(undefined)),
+        fail: (error) => (done(), reject(error as Error)),
+      };
+      this.request(taker);
+    });
+    if (message === undefined) throw new ClosedError('the subscription has ended');
+    if (this.#ack === 'processed') message.ack();
+    return message;
+  }
+
+  /**
+   * What is waiting, at once, and at least one message: several times cheaper than one by one. A batch is
+   * acknowledged when the next one is asked for.
+   */
+  async *batches(options: { readonly max?: number } = {}): AsyncGenerator<readonly Message[], void, undefined> {
+    const max = integer('max', options.max ?? 1_000, 1);
+    const loop = new Loop(this);
+    this.#loops.add(loop);
+    let batch: Message[] = [];
+    try {
+      for (;;) {
+        const { value, done } = await loop.next();
+        if (done === true) return;
+        batch = [value];
+        while (batch.length < max) {
+          const more = this.#buffer.shift();
+          if (more === undefined) break;
+          batch.push(more);
+        }
+        yield batch;
+        if (this.#ack === 'processed') for (const message of batch) message.ack();
+        batch = [];
+      }
+    } finally {
+      for (const message of batch.slice(1).toReversed()) this.giveBack(message);
+      await loop.return();
+    }
+  }
+
+  /**
+   * Calls `handler` for each message, up to `concurrency` at once, and settles each when its handler has finished.
+   * Resolves when the subscription ends. A handler that throws: see `ForEachOptions.onError`.
+   */
+  forEach(handler: (message: Message) => unknown, options: ForEachOptions = {}): Promise<void> {
+    return forEachMessage(this, handler, options, this.#host.clock);
+  }
+
+  /**
+   * Loops end after the message in hand. In a persistent session the subscription stays at the server and a later
+   * loop goes on here; in a clean one this is `unsubscribe()`.
+   */
+  async stop(): Promise<void> {
+    if (!this.#host.persistent) {
+      await this.unsubscribe();
+      return;
+    }
+    for (const loop of this.#loops) loop.finish();
+    for (const taker of this.#takers.takeAll()) taker.end();
+  }
+
+  /** Ends the subscription for good: at the server too, unless another subscription has the same filters. */
+  async unsubscribe(): Promise<void> {
+    if (this.#phase === 'ended') return;
+    this.end();
+    await this.#host.unsubscribe(this);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  // --- for the client ------------------------------------------------------------------------------------------
+
+  /** Calls `then` when it has ended for good. @internal */
+  onEnd(then: () => void): void {
+    this.#onEnd = then;
+  }
+
+  /** SUBACK came. @internal */
+  grant(reasonCodes: readonly number[]): void {
+    this.#granted = reasonCodes;
+  }
+
+  /** Whether its messages are acknowledged as they come. @internal */
+  get settlesOnReceipt(): boolean {
+    return this.#ack === 'received';
+  }
+
+  /** Whether a message of it is with a loop, or waits for one that runs. @internal */
+  get busy(): boolean {
+    if (this.#loops.size === 0) return false;
+    return this.#buffer.depth > 0 || [...this.#loops].some((loop) => loop.holds);
+  }
+
+  /** hot: a message for it. @internal */
+  push(
+    topic: string,
+    payload: Uint8Array,
+    qos: QoS,
+    retain: boolean,
+    duplicate: boolean,
+    properties: PublishProperties,
+    receipt: Receipt | undefined,
+  ): void {
+    const taker = this.#takers.shift();
+    if (taker === undefined)
+      this.#buffer.push(topic, payload, qos, retain, duplicate, properties, receipt, this.#host);
+    else taker.take(new Message(topic, payload, qos, retain, duplicate, properties, receipt, this.#host));
+  }
+
+  /**
+   * Ends it here: loops finish, or throw `error`. What nobody will take is acknowledged, so that nothing of it holds the
+   * window, or left to the session at the server, which sends it again. @internal
+   */
+  end(unsettled: 'acknowledge' | 'leave' = 'acknowledge', error?: unknown): void {
+    if (this.#phase === 'ended') return;
+    this.#phase = 'ended';
+    this.#onEnd?.();
+    if (error !== undefined) this.#error = { reason: error };
+    const waiting = this.#buffer.takeAll();
+    if (unsettled === 'acknowledge') for (const message of waiting) message.ack();
+    this.#host.discarded(waiting.length);
+    for (const taker of this.#takers.takeAll()) finishTaker(taker, this.#error);
+  }
+
+  /** Ends it here after what waits has been taken: then loops finish, or throw `error`. @internal */
+  endAfterBuffer(error?: unknown): void {
+    if (this.#phase === 'ended') return;
+    this.#phase = 'draining';
+    if (error !== undefined) this.#error = { reason: error };
+    if (this.#buffer.depth === 0) this.end('leave', error);
+  }
+
+  /** Whoever asks for the next message gets it through `taker`. @internal */
+  request(taker: Taker): void {
+    const message = this.#buffer.shift();
+    if (message !== undefined) taker.take(message);
+    else if (this.#phase === 'open') this.#takers.push(taker);
+    else {
+      this.#phase = 'ended';
+      finishTaker(taker, this.#error);
+    }
+  }
+
+  /** A taker that no longer asks. @internal */
+  withdraw(taker: Taker): void {
+    this.#takers.removeFirst((one) => one === taker);
+  }
+
+  /** hot: what waits, if anything. @internal */
+  shift(): Message | undefined {
+    return this.#buffer.shift();
+  }
+
+  /** A loop asks for its next message: the one it had is processed. @internal */
+  processed(message: Message): void {
+    if (this.#ack === 'processed') message.ack();
+  }
+
+  /** @internal */
+  asked(): void {
+    this.#host.asked();
+  }
+
+  /** @internal */
+  warn(message: string): void {
+    this.#host.warn(message);
+  }
+
+  /** A message that a loop did not finish is for the next loop. @internal */
+  giveBack(message: Message): void {
+    if (this.#phase === 'ended') message.ack();
+    else if (message.unsettled) this.#buffer.putBack(message.again());
+  }
+
+  /** The last loop of a subscription in a clean session takes the subscription with it. @internal */
+  left(loop: Loop): void {
+    this.#loops.delete(loop);
+    if (this.#loops.size > 0 || this.#host.persistent || this.#phase === 'ended') return;
+    this.unsubscribe().catch((error: unknown) => this.#host.warn(`unsubscribe failed: ${String(error)}`));
+  }
+
+}
+
+function finishTaker(taker: Taker, error: { readonly reason: unknown } | undefined): void {
+  if (error === undefined) taker.end();
+  else taker.fail(error.reason);
+}
+
+/** One `for await` over a subscription. */
+class Loop implements AsyncIterator<Message> {
+  readonly #subscription: Subscription;
+  #inHand: Message | undefined = undefined;
+  /** Calls of `next()` that wait for a message. */
+  #asking = 0;
+  #phase: 'running' | 'finishing' | 'over' = 'running';
+  #settles: 'as it asks' | 'never' = 'as it asks';
+
+  constructor(subscription: Subscription) {
+    this.#subscription = subscription;
+  }
+
+  /** Whether a message is with the loop's body. */
+  get holds(): boolean {
+    return this.#inHand !== undefined;
+  }
+
+  next(): Promise<IteratorResult<Message>> {
+    this.#settleInHand();
+    this.#subscription.asked();
+    if (this.#phase !== 'running') {
+      this.#close();
+      return Promise.resolve(END);
+    }
+    const message = this.#asking === 0 ? this.#subscription.shift() : undefined;
+    if (message !== undefined) {
+      this.#inHand = message;
+      return Promise.resolve({ value: message, done: false });
+    }
+    if (this.#asking > 0 && this.#settles === 'as it asks') {
+      this.#settles = 'never';
+      this.#subscription.warn('overlapping next() calls on one iterator settle nothing: use ack: "manual" or forEach()');
+    }
+    this.#asking++;
+    return new Promise((resolve, reject) => {
+      this.#subscription.request({
+        take: (taken) => {
+          this.#asking--;
+          this.#inHand = taken;
+          resolve({ value: taken, done: false });
+        },
+        end: () => {
+          this.#asking--;
+          this.#close();
+          resolve(END);
+        },
+        fail: (error) => {
+          this.#asking--;
+          this.#close();
+          reject(error as Error);
+        },
+      });
+    });
+  }
+
+  /** `break`, `return` and `throw` look the same from here: none says that the message in hand was processed. */
+  return(): Promise<IteratorResult<Message>> {
+    const message = this.#inHand;
+    this.#inHand = undefined;
+    if (message !== undefined) this.#subscription.giveBack(message);
+    this.#close();
+    return Promise.resolve(END);
+  }
+
+  /** No further message: the one in hand is still the body's. */
+  finish(): void {
+    this.#phase = 'finishing';
+  }
+
+  #settleInHand(): void {
+    const message = this.#inHand;
+    this.#inHand = undefined;
+    if (message !== undefined && this.#settles === 'as it asks') this.#subscription.processed(message);
+  }
+
+  #close(): void {
+    if (this.#phase === 'over') return;
+    this.#phase = 'over';
+    this.#subscription.left(this);
+  }
+}

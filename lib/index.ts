@@ -1,0 +1,50 @@
+export { connect } from './client/connect.ts';
+export { Client, type DisconnectOptions } from './client/client.ts';
+export type {
+  ClientOptions,
+  Credentials,
+  CredentialsContext,
+  Logger,
+  ReconnectOptions,
+  Will,
+} from './client/options.ts';
+export type { BufferLimits, Overflow } from './client/buffer.ts';
+export type { CallOptions } from './client/calls.ts';
+export type { ConnectOptions } from './client/connecting.ts';
+export type { DrainReport } from './client/draining.ts';
+export type { PublishResult } from './client/exchanges.ts';
+export type { ForEachOptions } from './client/for-each.ts';
+export type { Message } from './client/message.ts';
+export type { Payload } from './client/payload.ts';
+export type { PublishOptions } from './client/publishing.ts';
+export type { Connack, StatusEvent } from './client/status.ts';
+export type { FilterOptions, SubscribeOptions, UnsubscribeResult } from './client/subscribing.ts';
+export type { AckMode, Subscription } from './client/subscription.ts';
+export type {
+  AckProperties,
+  ConnackProperties,
+  ProtocolVersion,
+  PublishProperties,
+  QoS,
+  UserProperties,
+  WillProperties,
+} from './codec/packets.ts';
+export type { Negotiated } from './connection/handshake.ts';
+export type { ClientState } from './engine/states.ts';
+export {
+  ClosedError,
+  ConnectError,
+  ConnectionLostError,
+  MqttError,
+  PoisonedMessageError,
+  ProtocolError,
+  PublishError,
+  QueueFullError,
+  SubscribeError,
+  TimeoutError,
+  type ConnectPhase,
+  type Delivery,
+  type FilterResult,
+  type MessageFate,
+  type MqttErrorCode,
+} from './errors.ts';
