@@ -74,9 +74,13 @@ export function connectPacket(settings: ConnectSettings, identity: ConnectIdenti
         ? {}
         : {
             ...settings.properties,
-            ...(settings.sessionExpiryInterval > 0 && { sessionExpiryInterval: settings.sessionExpiryInterval }),
+            ...(settings.sessionExpiryInterval > 0 && {
+              sessionExpiryInterval: settings.sessionExpiryInterval,
+            }),
             receiveMaximum: settings.receiveMaximum,
-            ...(settings.maximumPacketSize !== undefined && { maximumPacketSize: settings.maximumPacketSize }),
+            ...(settings.maximumPacketSize !== undefined && {
+              maximumPacketSize: settings.maximumPacketSize,
+            }),
           },
   };
 }
@@ -112,7 +116,8 @@ export function negotiate(
 ): Negotiated {
   const answer: ConnackProperties = connack.properties;
   const { protocolVersion } = settings;
-  const expiry = protocolVersion === 5 ? settings.sessionExpiryInterval : identity.cleanStart ? 0 : NEVER_EXPIRES;
+  const expiry =
+    protocolVersion === 5 ? settings.sessionExpiryInterval : identity.cleanStart ? 0 : NEVER_EXPIRES;
   return {
     protocolVersion,
     clientId: answer.assignedClientIdentifier ?? identity.clientId,
@@ -125,7 +130,8 @@ export function negotiate(
     maximumPacketSize: answer.maximumPacketSize ?? Infinity,
     topicAliasMaximum: answer.topicAliasMaximum ?? 0,
     wildcardSubscriptionAvailable: answer.wildcardSubscriptionAvailable ?? true,
-    subscriptionIdentifierAvailable: protocolVersion === 5 && (answer.subscriptionIdentifierAvailable ?? true),
+    subscriptionIdentifierAvailable:
+      protocolVersion === 5 && (answer.subscriptionIdentifierAvailable ?? true),
     sharedSubscriptionAvailable: answer.sharedSubscriptionAvailable ?? true,
     responseInformation: answer.responseInformation,
     serverReference: answer.serverReference,

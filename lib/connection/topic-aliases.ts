@@ -29,14 +29,18 @@ export class TopicAliases {
       return topicName;
     }
     const known = this.#incoming.get(alias);
-    if (known === undefined) throw new ProtocolError(`Topic Alias ${alias} stands for no topic yet`, '3.3.4', 0x82);
+    if (known === undefined)
+      throw new ProtocolError(`Topic Alias ${alias} stands for no topic yet`, '3.3.4', 0x82);
     return known;
   }
 
-  /** The Topic Name to write with `alias`: empty where the server knows it by now. */
-  send(alias: number, topicName: string): string {
-    if (this.#outgoing.get(alias) === topicName) return '';
+  /** Whether the server knows by now that `alias` stands for `topicName`, so that the name need not be written. */
+  isKnown(alias: number, topicName: string): boolean {
+    return this.#outgoing.get(alias) === topicName;
+  }
+
+  /** A PUBLISH with both, or with the alias alone, was written. */
+  sent(alias: number, topicName: string): void {
     this.#outgoing.set(alias, topicName);
-    return topicName;
   }
 }

@@ -11,8 +11,10 @@ export type Pending = 'keep' | 'discard';
  */
 export function abandonAll(session: Session, pending: Pending, cause: MqttError | undefined): void {
   const options = cause === undefined ? undefined : { cause };
-  const message = cause === undefined ? 'the client was disconnected' : `the client has ended: ${cause.message}`;
-  for (const request of session.requests.takeAll()) request.fail(new ClosedError(message, undefined, options));
+  const message =
+    cause === undefined ? 'the client was disconnected' : `the client has ended: ${cause.message}`;
+  for (const request of session.requests.takeAll())
+    request.fail(new ClosedError(message, undefined, options));
   session.incoming.abandon();
   for (const exchange of session.outgoing.all()) {
     const kept = pending === 'keep';

@@ -120,7 +120,12 @@ export function onPubcomp(session: Session, connection: Connection, ack: AckRead
 }
 
 /** PUBREL is always answered [MQTT-4.3.3-11], with 0x92 where the identifier is not known (U-3.6.2-a). */
-export function onPubrel(incoming: Incoming, connection: Connection, packetId: number, answers: Answers): void {
+export function onPubrel(
+  incoming: Incoming,
+  connection: Connection,
+  packetId: number,
+  answers: Answers,
+): void {
   const known = incoming.release(packetId);
   writePubcomp(connection, packetId, known ? 0 : 0x92);
   incoming.answer(answers);
@@ -131,7 +136,11 @@ export function onRequestAck(session: Session, packet: SubackPacket | UnsubackPa
   const kind = packet.type === 'suback' ? 'subscribe' : 'unsubscribe';
   const sent = session.requests.get(packet.packetId);
   if (sent === undefined || sent.kind !== kind)
-    throw new ProtocolError(`${packet.type} for Packet Identifier ${packet.packetId}, which does not await it`, 'MQTT-2.2.1-6', 0x82);
+    throw new ProtocolError(
+      `${packet.type} for Packet Identifier ${packet.packetId}, which does not await it`,
+      'MQTT-2.2.1-6',
+      0x82,
+    );
   const coded = packet.type === 'suback' || version === 5;
   if (coded && packet.reasonCodes.length !== sent.filters)
     throw new ProtocolError(

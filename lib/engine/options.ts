@@ -50,4 +50,3 @@ export interface Ending {
   /** ms until the connection is destroyed. */
   readonly timeout: number;
 }
-

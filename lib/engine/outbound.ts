@@ -54,11 +54,12 @@ export class Publisher {
     const alias = message.properties?.topicAlias;
     if (alias !== undefined) {
       if (alias > connection.aliases.outgoingMaximum) return 0x94;
-      topicName = connection.aliases.send(alias, topicName);
+      if (connection.aliases.isKnown(alias, topicName)) topicName = '';
     }
     const size = this.#writer.measure(message, topicName, negotiated.protocolVersion);
     // [MQTT-3.2.2-15]
     if (size > negotiated.maximumPacketSize) return 0x95;
+    if (alias !== undefined) connection.aliases.sent(alias, message.topicName);
     if (this.#writer.payloadLength <= COPY_LIMIT) {
       outbox.reserve(size);
       outbox.at = this.#writer.write(outbox.bytes, outbox.at, message, packetId, duplicate, true);
@@ -101,7 +102,8 @@ export class Publisher {
 
   /** The bytes of a payload, under a view of their own: its identity tells when it has left. */
   #payload({ payload }: OutgoingPublish, length: number): Uint8Array {
-    if (typeof payload !== 'string') return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength);
+    if (typeof payload !== 'string')
+      return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength);
     const bytes = new Uint8Array(length);
     this.#text.write(payload, bytes, 0);
     return bytes;

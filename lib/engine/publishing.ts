@@ -42,7 +42,8 @@ export class Publishing {
   /** A new message: out at once, or into the queue. `connection`: undefined where there is none that is up. */
   publish(exchange: Exchange, connection: Connection | undefined, now: number): void {
     exchange.ordinal = ++this.#ordinal;
-    if (connection !== undefined && this.#canGo(exchange, connection)) this.#transmit(exchange, connection, now);
+    if (connection !== undefined && this.#canGo(exchange, connection))
+      this.#transmit(exchange, connection, now);
     else if (exchange.qos === 0 && connection === undefined && !this.#options.queueQos0Offline)
       exchange.fail(
         new ConnectionLostError('there is no connection', { fate: { delivery: 'not-sent', kept: false } }),

@@ -29,7 +29,13 @@ export class Receiving {
   readonly #ack = new AckReader();
   readonly #receiveMaximum: number;
 
-  constructor(session: Session, effects: Effects, acknowledger: Acknowledger, receiveMaximum: number, text: Text) {
+  constructor(
+    session: Session,
+    effects: Effects,
+    acknowledger: Acknowledger,
+    receiveMaximum: number,
+    text: Text,
+  ) {
     this.#session = session;
     this.#effects = effects;
     this.#acknowledger = acknowledger;

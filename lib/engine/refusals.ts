@@ -26,7 +26,8 @@ const FINAL_ANYWHERE = new Set([0x84, 0x85, 0x8a, 0x8c, 0x8e]);
 
 /** What follows from a CONNACK that refused. `accepted`: these credentials were accepted before. */
 export function afterRefusal(reasonCode: number, version: ProtocolVersion, accepted: boolean): Verdict {
-  const credentials = version < 5 ? reasonCode === 4 || reasonCode === 5 : reasonCode === 0x86 || reasonCode === 0x87;
+  const credentials =
+    version < 5 ? reasonCode === 4 || reasonCode === 5 : reasonCode === 0x86 || reasonCode === 0x87;
   // Credentials that were accepted before may be refused while the user database of the server restarts.
   if (credentials) return accepted ? 'patient' : 'final';
   if (version < 5) return reasonCode === 1 || reasonCode === 2 ? 'final' : 'normal';

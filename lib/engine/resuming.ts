@@ -6,7 +6,10 @@ import type { Session } from '../session/session.ts';
  * The server has no session: asks again for every subscription there was, before anything newer. `refused` is told
  * which of them the server does not grant any more.
  */
-export function restoreSubscriptions(session: Session, refused: (results: readonly FilterResult[]) => void): void {
+export function restoreSubscriptions(
+  session: Session,
+  refused: (results: readonly FilterResult[]) => void,
+): void {
   const awaiting = session.requests.awaiting();
   const entries = [...session.subscriptions.values()].filter((entry) => !awaiting.has(entry.topicFilter));
   session.subscriptions.clear();
@@ -14,7 +17,10 @@ export function restoreSubscriptions(session: Session, refused: (results: readon
   session.requests.addFirst(
     new Request('subscribe', entries, undefined, {
       answered(reasonCodes) {
-        const results = entries.map(({ topicFilter }, i) => ({ topicFilter, reasonCode: reasonCodes[i] ?? 0x80 }));
+        const results = entries.map(({ topicFilter }, i) => ({
+          topicFilter,
+          reasonCode: reasonCodes[i] ?? 0x80,
+        }));
         const lost = results.filter(({ reasonCode }) => reasonCode >= 0x80);
         if (lost.length > 0) refused(lost);
       },

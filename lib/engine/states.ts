@@ -5,6 +5,7 @@
  * `connecting`: CONNECT sent, CONNACK awaited; `waiting`: the delay before the next attempt; `gaveUp`: a first attempt
  * failed and is not retried; `wiped`: the old session is gone, the one to keep comes next; `ended`: a refusal or loss that is final.
  */
+// prettier-ignore
 export const TRANSITIONS = {
   offline: { connect: 'dialing', disconnect: 'closed' },
   dialing: { opened: 'connecting', lost: 'waiting', gaveUp: 'offline', ended: 'closed', disconnect: 'closed' },

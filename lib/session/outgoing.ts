@@ -100,7 +100,8 @@ export class Outgoing {
 
   /** Those that await PUBCOMP, in the order of their PUBRECs [MQTT-4.6.0-4]. */
   *released(): Generator<Exchange, void, undefined> {
-    for (let exchange = this.#released.first; exchange !== undefined; exchange = exchange.next) yield exchange;
+    for (let exchange = this.#released.first; exchange !== undefined; exchange = exchange.next)
+      yield exchange;
   }
 
   /** All, in call order. */

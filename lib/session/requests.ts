@@ -109,7 +109,9 @@ export class Requests {
 
   /** Topic Filters for which a SUBSCRIBE is waiting to be sent. */
   awaiting(): Set<string> {
-    return new Set(this.#waiting.filter((p) => p.request.kind === 'subscribe').map((p) => p.entry.topicFilter));
+    return new Set(
+      this.#waiting.filter((p) => p.request.kind === 'subscribe').map((p) => p.entry.topicFilter),
+    );
   }
 
   /**
