@@ -1,111 +1,148 @@
-import { connect, type Socket } from 'node:net';
-import type { Dial, Receiver, Transport } from './transport.ts';
+/** MQTT over TCP (§4.2). */
 
-/** Room for what arrives before the first `space()` was asked for: a CONNACK fits. */
-const FIRST_READ = 4_096;
+import { connect, type Socket } from 'node:net';
+import type { Dial, Receiver, Target, Transport } from './transport.ts';
+
+/** Enough for most CONNACKs: see `#first`. */
+const FIRST_READ = 256;
 
 /**
- * TCP. Bytes are read by the kernel straight into the memory of the receiver. TCP_NODELAY is set: output leaves in whole
- * batches, so there is nothing to gain by waiting for more.
+ * Opens a TCP connection. An address that is being looked up when `signal` aborts is looked up to the end, as the
+ * platform cannot call that off; nobody hears of it any more.
  */
-export const dialTcp: Dial = (target, signal) => {
-  return new Promise((resolve, reject) => {
-    signal.throwIfAborted();
-    const transport = new TcpTransport(target);
-    const { socket } = transport;
-    const onConnect = (): void => {
-      settle();
-      resolve(transport);
-    };
-    const onError = (error: unknown): void => {
-      settle();
-      reject(error as Error);
-    };
-    const onAbort = (): void => {
-      settle();
-      // Nobody listens any more, and what the dying socket has to say is of no interest.
-      socket.on('error', () => {});
-      socket.destroy();
-      reject(signal.reason as Error);
-    };
-    const settle = (): void => {
-      socket.off('connect', onConnect);
-      socket.off('error', onError);
-      signal.removeEventListener('abort', onAbort);
-    };
-    socket.once('connect', onConnect);
-    socket.once('error', onError);
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
+export const dialTcp: Dial = async (target, signal) => {
+  signal.throwIfAborted();
+  const transport = new TcpTransport(target);
+  await transport.connected(signal);
+  return transport;
 };
 
+/**
+ * A `net.Socket` that reads straight into the memory of the receiver.
+ *
+ * A socket has to be told where to read to when it is made, at a time when there is no receiver. It is therefore
+ * paused until `open()`, and its first read goes into a little memory of its own; before every other read the
+ * receiver is asked.
+ */
 class TcpTransport implements Transport {
-  readonly socket: Socket;
-  #receiver: Receiver | undefined = undefined;
-  #error: unknown = undefined;
+  readonly #socket: Socket;
+  readonly #first = new Uint8Array(FIRST_READ);
+  #receiver: Receiver | undefined;
+  #error: unknown;
+  /** Writes that the network did not take at once and has not finished yet. */
+  #unfinished = 0;
 
-  constructor(target: { readonly host: string; readonly port: number; readonly localAddress?: string }) {
-    // The platform asks for memory when it makes the handle, before anybody can receive: that read has its own.
-    const first = new Uint8Array(FIRST_READ);
-    this.socket = connect({
-      host: target.host,
-      port: target.port,
-      ...(target.localAddress !== undefined && { localAddress: target.localAddress }),
+  constructor(target: Target) {
+    const { host, port, localAddress } = target;
+    const socket = connect({
+      host,
+      port,
+      ...(localAddress !== undefined && { localAddress }),
       noDelay: true,
       onread: {
-        buffer: () => this.#receiver?.space() ?? first,
-        callback: (length, bytes) => {
-          if (bytes === first) this.#receiver?.chunk(first.slice(0, length));
-          else this.#receiver?.filled(length);
-          return true;
-        },
+        buffer: () => this.#space(),
+        callback: (length, bytes) => this.#read(length, bytes),
       },
     });
-    // Nothing is read before `open()`.
-    this.socket.pause();
+    this.#socket = socket;
+    socket.pause();
+    // Without a listener for it, an error would be an uncaught exception. `close` always follows.
+    socket.on('error', (error) => {
+      this.#error = error;
+    });
+    // A peer that has finished sending has left: what is still held back here would only wait for it.
+    socket.on('end', () => socket.destroy());
+    socket.on('close', () => this.#receiver?.closed(this.#error));
+  }
+
+  /** Waits for the connection. When it rejects, the socket is closed. */
+  connected(signal: AbortSignal): Promise<void> {
+    const socket = this.#socket;
+    return new Promise((resolve, reject) => {
+      const abort = (): void => void socket.destroy();
+      const settle = (): void => {
+        signal.removeEventListener('abort', abort);
+        socket.off('connect', up);
+        socket.off('close', down);
+      };
+      const up = (): void => {
+        settle();
+        resolve();
+      };
+      const down = (): void => {
+        settle();
+        reject(toError(signal.aborted ? signal.reason : this.#error));
+      };
+      signal.addEventListener('abort', abort);
+      socket.on('connect', up);
+      socket.on('close', down);
+    });
   }
 
   open(receiver: Receiver): void {
     this.#receiver = receiver;
-    const { socket } = this;
-    socket.on('error', (error) => {
-      this.#error = error;
-    });
-    socket.once('close', () => {
-      this.#receiver = undefined;
-      receiver.closed(this.#error);
-    });
-    socket.resume();
+    // Lost before it was opened: `close` has been or is about to be emitted, with or without a receiver.
+    if (this.#socket.closed) process.nextTick(() => receiver.closed(this.#error));
+    else this.#socket.resume();
   }
 
   write(bytes: Uint8Array, written: (bytes: Uint8Array) => void): void {
-    const { socket } = this;
+    const socket = this.#socket;
     if (socket.destroyed || socket.writableEnded) {
       written(bytes);
       return;
     }
-    let given: 'no' | 'back' = 'no';
+    let isHeld = false;
     socket.write(bytes, () => {
-      if (given === 'back') return;
-      written(bytes);
-      if (socket.writableLength === 0 && !socket.destroyed) this.#receiver?.drained();
+      if (isHeld) this.#finished(bytes, written);
     });
-    // The kernel has taken it all: only then is the memory free before the callback comes.
-    if (socket.writableLength === 0 && !socket.destroyed) {
-      given = 'back';
+    // Only where nothing at all is left has the kernel taken a copy. Else the socket keeps a reference to `bytes`.
+    if (socket.writableLength === 0) {
       written(bytes);
+    } else {
+      isHeld = true;
+      this.#unfinished++;
     }
   }
 
   get heldBack(): number {
-    return this.socket.writableLength;
+    return this.#socket.writableLength;
   }
 
   end(): void {
-    this.socket.end();
+    // Who does not read does not see that the peer has closed, too.
+    if (this.#receiver === undefined) this.#socket.destroy();
+    else this.#socket.end();
   }
 
   destroy(): void {
-    this.socket.destroy();
+    this.#socket.destroy();
   }
+
+  /** Called when the socket is made and after each read: where the next one goes. */
+  #space(): Uint8Array {
+    // After `destroy()` there is no next one, and the receiver may have nothing left to offer.
+    return this.#receiver === undefined || this.#socket.destroyed ? this.#first : this.#receiver.space();
+  }
+
+  #read(length: number, bytes: Uint8Array): boolean {
+    if (bytes === this.#first) this.#receiver?.chunk(bytes.subarray(0, length));
+    else this.#receiver?.filled(length);
+    return true;
+  }
+
+  /** A write that had to wait is done, or has failed. */
+  #finished(bytes: Uint8Array, written: (bytes: Uint8Array) => void): void {
+    this.#unfinished--;
+    written(bytes);
+    if (this.#unfinished === 0 && !this.#socket.destroyed) this.#receiver?.drained();
+  }
+}
+
+/** Where several addresses were tried, Node says what happened to each, but nothing in the message. */
+function toError(error: unknown): Error {
+  if (error instanceof AggregateError && error.message === '') {
+    error.message = error.errors.map((each: unknown) => (each as Error).message).join('; ');
+  }
+  return error as Error;
 }
