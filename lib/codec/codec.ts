@@ -203,7 +203,8 @@ const LARGEST_SPARE = 64 * 1024;
 
 /**
  * Encodes a packet.
- * @returns bytes in memory of their own
+ * @returns bytes that are the caller's. Small packets share an ArrayBuffer, as small Buffers of Node do: send the
+ *   Uint8Array, and transfer its `buffer` to no one.
  * @throws ProtocolError what the protocol does not allow
  * @throws TypeError or RangeError what is not of the packet's types, or not a field of this version
  */

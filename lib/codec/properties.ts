@@ -75,6 +75,7 @@ interface Property {
   readonly refusesZero: number | undefined;
   /** Its own bit in the set of properties seen. */
   readonly bit: number;
+  readonly set: (values: Values, value: unknown) => void;
 }
 
 const PUB_ACKS = 'puback pubrec pubrel pubcomp';
@@ -118,6 +119,40 @@ const TABLE: readonly (readonly [
   [0x2a, 'sharedSubscriptionAvailable', Kind.Flag, 'connack'],
 ];
 
+type Values = Partial<Record<PropertyName, unknown>>;
+
+/** A store by a name that the code says is several times faster than one by a name that a table says. */
+const SET: Readonly<Record<PropertyName, (values: Values, value: unknown) => void>> = {
+  payloadFormatIndicator: (values, value) => void (values.payloadFormatIndicator = value),
+  messageExpiryInterval: (values, value) => void (values.messageExpiryInterval = value),
+  contentType: (values, value) => void (values.contentType = value),
+  responseTopic: (values, value) => void (values.responseTopic = value),
+  correlationData: (values, value) => void (values.correlationData = value),
+  subscriptionIdentifier: (values, value) => void (values.subscriptionIdentifier = value),
+  subscriptionIdentifiers: (values, value) => void (values.subscriptionIdentifiers = value),
+  sessionExpiryInterval: (values, value) => void (values.sessionExpiryInterval = value),
+  assignedClientIdentifier: (values, value) => void (values.assignedClientIdentifier = value),
+  serverKeepAlive: (values, value) => void (values.serverKeepAlive = value),
+  authenticationMethod: (values, value) => void (values.authenticationMethod = value),
+  authenticationData: (values, value) => void (values.authenticationData = value),
+  requestProblemInformation: (values, value) => void (values.requestProblemInformation = value),
+  willDelayInterval: (values, value) => void (values.willDelayInterval = value),
+  requestResponseInformation: (values, value) => void (values.requestResponseInformation = value),
+  responseInformation: (values, value) => void (values.responseInformation = value),
+  serverReference: (values, value) => void (values.serverReference = value),
+  reasonString: (values, value) => void (values.reasonString = value),
+  receiveMaximum: (values, value) => void (values.receiveMaximum = value),
+  topicAliasMaximum: (values, value) => void (values.topicAliasMaximum = value),
+  topicAlias: (values, value) => void (values.topicAlias = value),
+  maximumQoS: (values, value) => void (values.maximumQoS = value),
+  retainAvailable: (values, value) => void (values.retainAvailable = value),
+  userProperties: (values, value) => void (values.userProperties = value),
+  maximumPacketSize: (values, value) => void (values.maximumPacketSize = value),
+  wildcardSubscriptionAvailable: (values, value) => void (values.wildcardSubscriptionAvailable = value),
+  subscriptionIdentifierAvailable: (values, value) => void (values.subscriptionIdentifierAvailable = value),
+  sharedSubscriptionAvailable: (values, value) => void (values.sharedSubscriptionAvailable = value),
+};
+
 const PROPERTIES: readonly (Property & { readonly hosts: readonly string[] })[] = TABLE.map(
   ([id, name, kind, hosts, refusesZero], index) => ({
     id,
@@ -125,6 +160,7 @@ const PROPERTIES: readonly (Property & { readonly hosts: readonly string[] })[] 
     kind,
     refusesZero,
     bit: 1 << index,
+    set: SET[name],
     hosts: hosts.split(' '),
   }),
 );
@@ -148,8 +184,6 @@ const LEGAL = Object.fromEntries(EVERYWHERE.split(' ').map((host) => [host, lega
 >;
 
 // ---- Reading ----
-
-type Values = Partial<Record<PropertyName, unknown>>;
 
 /** Reads Property Length and properties. Without any, `NO_PROPERTIES` and nothing is allocated. */
 export function readProperties<Host extends PropertyHost>(reader: Reader, host: Host): PropertiesOf[Host] {
@@ -191,7 +225,7 @@ function readAll(reader: Reader, host: PropertyHost): Values {
       else values.subscriptionIdentifiers = [identifier];
     } else {
       if (repeated) throw violation(`${property.name} comes twice in ${host}`, '2.2.2.2');
-      values[property.name] = readValue(reader, property);
+      property.set(values, readValue(reader, property));
     }
   }
   return values;

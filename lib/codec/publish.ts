@@ -14,6 +14,7 @@
 import { topicNameError } from '../topic/names.ts';
 import { ProtocolError } from '../errors.ts';
 import { bytesOf, flag, hex, integer, malformed, notIn3, violation, wrongType } from './faults.ts';
+import { memoryFor } from './memory.ts';
 import { Header, type Receiver } from './packet-type.ts';
 import {
   NO_PROPERTIES,
@@ -51,16 +52,19 @@ export class PublishReader {
   payloadStart = 0;
   payloadEnd = 0;
 
+  /** What `bytes` is a view of: asking it each time takes longer than making the view of the payload. */
+  #buffer: ArrayBufferLike = NOTHING.buffer;
+  #byteOffset = 0;
   readonly #reader: Reader;
   readonly #topics: TopicCache;
   /** The version whose rules the cached topics have passed. */
   #version: ProtocolVersion = 5;
 
   constructor(text: Text = portableText) {
-    const reader = new Reader(text);
+    const reader = new Reader(text, true);
     this.#reader = reader;
     this.#topics = new TopicCache((bytes, start, end) => {
-      const topic = reader.over(bytes, start, end, this.#version).utf8Between(start, end);
+      const topic = reader.decode(bytes, start, end);
       checkReceivedTopic(topic, this.#version);
       return topic;
     });
@@ -103,19 +107,26 @@ export class PublishReader {
     this.duplicate = (header & DUP) !== 0;
     this.packetId = packetId;
     this.properties = properties;
-    this.bytes = bytes;
+    if (bytes !== this.bytes) this.#useBytes(bytes);
     this.payloadStart = at;
     this.payloadEnd = end;
   }
 
   /** A view of the payload: a plain Uint8Array, whatever `bytes` is. The framer must be told to `pin()`. */
   payload(): Uint8Array {
-    const { bytes, payloadStart } = this;
-    return new Uint8Array(bytes.buffer, bytes.byteOffset + payloadStart, this.payloadEnd - payloadStart);
+    const { payloadStart } = this;
+    return new Uint8Array(this.#buffer, this.#byteOffset + payloadStart, this.payloadEnd - payloadStart);
+  }
+
+  #useBytes(bytes: Uint8Array): void {
+    this.bytes = bytes;
+    this.#buffer = bytes.buffer;
+    this.#byteOffset = bytes.byteOffset;
   }
 
   #useVersion(version: ProtocolVersion): void {
     this.#version = version;
+    this.#reader.useVersion(version);
     this.#topics.clear();
   }
 }
@@ -210,6 +221,9 @@ export class PublishWriter {
   #version: ProtocolVersion = 5;
   /** Holds the properties of the packet measured; made for the first message that has any. */
   #properties: Writer | undefined;
+  /** A view of them. Messages of one kind have properties of one length: it is seldom made anew. */
+  #propertyBytes: Uint8Array = NOTHING;
+  #propertyBytesOf: Uint8Array = NOTHING;
   #propertiesLength = 0;
 
   constructor(text: Text = portableText) {
@@ -284,7 +298,7 @@ export class PublishWriter {
       const length = this.#propertiesLength;
       offset = writeVarint(target, offset, length);
       if (length > 0) {
-        target.set(this.#properties!.bytes.subarray(0, length), offset);
+        target.set(this.#propertyBytes, offset);
         offset += length;
       }
     }
@@ -357,6 +371,10 @@ export class PublishWriter {
       writer.u16(topicAlias);
     }
     checkFormat(properties.payloadFormatIndicator, message.payload);
+    if (writer.at !== this.#propertyBytes.length || writer.bytes !== this.#propertyBytesOf) {
+      this.#propertyBytes = writer.bytes.subarray(0, writer.at);
+      this.#propertyBytesOf = writer.bytes;
+    }
     return writer.at;
   }
 }
@@ -404,7 +422,7 @@ export function encodePublish(
     retain: flag('retain', packet.retain),
     properties,
   };
-  const target = new Uint8Array(writer.measure(message, topic, version));
+  const target = memoryFor(writer.measure(message, topic, version));
   writer.write(target, 0, message, packetId ?? 0, duplicate, true);
   return target;
 }

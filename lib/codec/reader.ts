@@ -4,6 +4,13 @@ import type { ProtocolError } from '../errors.ts';
 import { malformed, violation } from './faults.ts';
 import type { ProtocolVersion } from './packets.ts';
 import { portableText, readLossy, type Text } from './text.ts';
+import { TopicCache } from './topic-cache.ts';
+
+/** Longer strings are seldom the same twice. */
+const LONGEST_CACHED = 64;
+
+/** Up to this length a loop copies faster than the platform. */
+const SHORT = 32;
 
 const NOTHING = new Uint8Array(0);
 
@@ -16,9 +23,12 @@ export class Reader {
   end = 0;
   version: ProtocolVersion = 5;
   readonly #text: Text;
+  readonly #strings: TopicCache | undefined;
 
-  constructor(text: Text = portableText) {
+  /** @param caching whether short strings are remembered: for packets whose strings come again and again */
+  constructor(text: Text = portableText, caching = false) {
     this.#text = text;
+    if (caching) this.#strings = new TopicCache((bytes, start, end) => this.decode(bytes, start, end));
   }
 
   /** Makes this a reader of `bytes[start, end)`. */
@@ -28,6 +38,12 @@ export class Reader {
     this.end = end;
     this.version = version;
     return this;
+  }
+
+  /** Goes over to another version, under whose rules the remembered strings have not passed. */
+  useVersion(version: ProtocolVersion): void {
+    this.version = version;
+    this.#strings?.clear();
   }
 
   get left(): number {
@@ -77,15 +93,17 @@ export class Reader {
   utf8(): string {
     const length = this.u16();
     const from = this.take(length);
-    return length === 0 ? '' : this.utf8Between(from, from + length);
+    if (length === 0) return '';
+    return this.#strings !== undefined && length <= LONGEST_CACHED
+      ? this.#strings.get(this.bytes, from, from + length)
+      : this.decode(this.bytes, from, from + length);
   }
 
-  /** A string of which the bounds are known; they are within the packet. */
-  utf8Between(start: number, end: number): string {
+  /** The string of bytes that are known to be there, by the rules of the version. */
+  decode(bytes: Uint8Array, start: number, end: number): string {
+    const s = this.#text.read(bytes, start, end);
     // 3.1 has neither of the rules below, and its devices are old: accept.
-    if (this.version === 3)
-      return this.#text.read(this.bytes, start, end) ?? readLossy(this.bytes, start, end);
-    const s = this.#text.read(this.bytes, start, end);
+    if (this.version === 3) return s ?? readLossy(bytes, start, end);
     if (s === undefined) {
       throw malformed('A string is ill-formed UTF-8', this.version === 5 ? 'MQTT-1.5.4-1' : 'MQTT-1.5.3-1');
     }
@@ -104,7 +122,11 @@ export class Reader {
   /** A copy of the next `count` bytes: a plain Uint8Array, whatever the bytes that were pushed are. */
   copy(count: number): Uint8Array {
     const from = this.take(count);
-    return new Uint8Array(this.bytes.subarray(from, from + count));
+    const { bytes } = this;
+    if (count > SHORT) return new Uint8Array(bytes.subarray(from, from + count));
+    const copy = new Uint8Array(count);
+    for (let i = 0; i < count; i++) copy[i] = bytes[from + i]!;
+    return copy;
   }
 
   /** A Packet Identifier. */

@@ -12,7 +12,9 @@
 export type Decode = (bytes: Uint8Array, start: number, end: number) => string;
 
 interface Entry {
-  readonly bytes: Uint8Array;
+  /** In bytes. */
+  readonly length: number;
+  readonly words: Int32Array;
   readonly string: string;
 }
 
@@ -22,32 +24,46 @@ const PLACES = 1024;
 /** Longer strings are decoded each time. */
 const LONGEST = 256;
 
-/** Hash of four bytes at a time; the last, shorter group is padded with zeros. */
+/**
+ * The string as words: four bytes each, the last four overlapping where the length is no multiple of four.
+ *
+ * ```
+ *   s i t e / 7 / a b c      words: "site" "/7/a" "/abc"
+ * ```
+ */
+function wordsOf(bytes: Uint8Array, start: number, end: number): Int32Array {
+  const words = new Int32Array((end - start + 3) >> 2);
+  for (let i = 0; i < words.length; i++) words[i] = wordAt(bytes, Math.min(start + 4 * i, end - 4), start);
+  return words;
+}
+
+/** Four bytes as a number; those before `start` count as 0, for strings shorter than a word. */
+function wordAt(bytes: Uint8Array, at: number, start: number): number {
+  if (at >= start)
+    return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+  let word = 0;
+  for (let i = 3; at + i >= start; i--) word |= bytes[at + i]! << (8 * i);
+  return word;
+}
+
 function hashOf(bytes: Uint8Array, start: number, end: number): number {
   let hash = end - start;
-  let at = start;
-  for (; at + 4 <= end; at += 4) {
-    const word = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
-    hash = Math.imul(hash ^ word, 0x9e37_79b1);
+  for (let at = start; at + 4 < end; at += 4) {
+    hash = Math.imul(hash ^ wordAt(bytes, at, at), 0x9e37_79b1);
     hash ^= hash >>> 15;
   }
-  if (at < end) {
-    let word = 0;
-    for (; at < end; at++) word = (word << 8) | bytes[at]!;
-    hash = Math.imul(hash ^ word, 0x85eb_ca6b);
-    hash ^= hash >>> 13;
-  }
-  return hash | 0;
+  hash = Math.imul(hash ^ wordAt(bytes, end - 4, start), 0x85eb_ca6b);
+  return hash ^ (hash >>> 13);
 }
 
 function holds(entry: Entry, bytes: Uint8Array, start: number, end: number): boolean {
-  const known = entry.bytes;
-  let i = end - start;
-  if (known.length !== i) return false;
-  // Backwards: topics begin alike and end differently.
-  while (i > 0) {
-    i--;
-    if (known[i] !== bytes[start + i]) return false;
+  if (entry.length !== end - start) return false;
+  const { words } = entry;
+  const last = words.length - 1;
+  // The end first: topics begin alike and end differently.
+  if (words[last] !== wordAt(bytes, end - 4, start)) return false;
+  for (let i = 0, at = start; i < last; i++, at += 4) {
+    if (words[i] !== wordAt(bytes, at, at)) return false;
   }
   return true;
 }
@@ -65,7 +81,7 @@ export class TopicCache {
     this.#decode = decode;
   }
 
-  /** The string of `bytes[start, end)`; decoded, and so checked, only where it is not cached. */
+  /** The string of `bytes[start, end)`, which is not empty; decoded, and so checked, only where it is not cached. */
   get(bytes: Uint8Array, start: number, end: number): string {
     const last = this.#last;
     if (last !== undefined && holds(last, bytes, start, end)) return last.string;
@@ -84,7 +100,7 @@ export class TopicCache {
     const string = this.#decode(bytes, start, end);
     const missed = (this.#missed ??= new Int32Array(PLACES));
     if (missed[place] === hash) {
-      const entry = { bytes: new Uint8Array(bytes.subarray(start, end)), string };
+      const entry = { length: end - start, words: wordsOf(bytes, start, end), string };
       const entries = (this.#entries ??= Array.from({ length: PLACES }, () => undefined));
       entries[place] = entry;
       this.#last = entry;

@@ -3,8 +3,8 @@
  * checked here, so that no packet can be written with an illegal one.
  */
 
-import { bytesOf, malformed, stringOf, wrongType } from './faults.ts';
-import { integer } from './faults.ts';
+import { bytesOf, integer, malformed, stringOf, wrongType } from './faults.ts';
+import { memoryFor } from './memory.ts';
 import type { ProtocolVersion } from './packets.ts';
 import { portableText, type Text } from './text.ts';
 import { VARINT_MAX, varintSize, writeVarint } from './varint.ts';
@@ -35,7 +35,7 @@ export class Writer {
     return this;
   }
 
-  /** Puts the fixed header in front of the body and returns the whole packet, in memory of its own. */
+  /** Puts the fixed header in front of the body and returns a copy of the whole packet. */
   finish(header: number): Uint8Array {
     const length = this.at - FIXED_HEADER;
     if (length > VARINT_MAX)
@@ -43,7 +43,9 @@ export class Writer {
     const start = FIXED_HEADER - 1 - varintSize(length);
     this.bytes[start] = header;
     writeVarint(this.bytes, start + 1, length);
-    return this.bytes.slice(start, this.at);
+    const packet = memoryFor(this.at - start);
+    packet.set(this.bytes.subarray(start, this.at));
+    return packet;
   }
 
   /** Makes room for `count` bytes. */
