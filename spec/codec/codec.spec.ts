@@ -59,9 +59,38 @@ describe('Decoder', () => {
   });
 
   it('refuses what comes before CONNECT when the version comes from CONNECT', () => {
-    const decoder = new Decoder({ receiver: 'server' });
-    decoder.push(hex`c0 00`);
-    expect(() => decoder.next()).toThrow(ProtocolError);
+    for (const first of [hex`c0 00`, hex`30 04 00 01 61 00`, hex`20 03 00 00 00`]) {
+      const decoder = new Decoder({ receiver: 'server' });
+      decoder.push(first);
+      expect(() => decoder.next()).toThrow(
+        expect.objectContaining({ name: 'ProtocolError', statement: 'MQTT-3.1.0-1' }),
+      );
+      expect(decoder.protocolVersion).toBeUndefined();
+    }
+  });
+
+  it('refuses a CONNECT of another version than the one it was given', () => {
+    for (const version of [3, 4] as const) {
+      const decoder = new Decoder({ protocolVersion: 5, receiver: 'server' });
+      decoder.push(connect(version));
+      expect(() => decoder.next()).toThrow(ProtocolError);
+    }
+  });
+
+  it('refuses a padded Remaining Length of the CONNECT that says 5.0, and takes it before 3.1.1', () => {
+    const padded = (version: ProtocolVersion): Uint8Array => {
+      const bytes = connect(version);
+      return hex`10 ${bytes[1]! | 0x80} 00 ${bytes.subarray(2)}`;
+    };
+    const decoders = [5, 4].map((version) => {
+      const decoder = new Decoder({ receiver: 'server' });
+      decoder.push(padded(version as ProtocolVersion));
+      return decoder;
+    });
+    expect(() => decoders[0]!.next()).toThrow(
+      expect.objectContaining({ reasonCode: 0x81, statement: 'MQTT-1.5.5-1' }),
+    );
+    expect(decoders[1]!.next()).toMatchObject({ type: 'connect' });
   });
 
   it('names the version it was given from the start', () => {
@@ -118,12 +147,38 @@ describe('Decoder', () => {
     expect(types(decoder)).toEqual(['puback', 'puback', 'pingresp']);
   });
 
+  it.each(['\xd0\0', [0xd0, 0], new ArrayBuffer(2), undefined, null])(
+    'refuses %p as a chunk, and goes on',
+    (chunk) => {
+      const decoder = new Decoder({ protocolVersion: 5 });
+      expect(() => decoder.push(chunk as unknown as Uint8Array)).toThrow(
+        expect.objectContaining({ name: 'TypeError' }),
+      );
+      decoder.push(hex`d0 00`);
+      expect(types(decoder)).toEqual(['pingresp']);
+    },
+  );
+
   it('takes Buffers, and views that start inside their ArrayBuffer', () => {
     const decoder = new Decoder({ protocolVersion: 5 });
     decoder.push(Buffer.from('30040001', 'hex'));
     decoder.push(hex`ff ff 61 00 40 02 00 09 ff`.subarray(2, 8));
     expect(decoder.next()).toMatchObject({ type: 'publish', topic: 'a' });
     expect(decoder.next()).toMatchObject({ type: 'puback', packetId: 9 });
+  });
+
+  it.each([1, 2, 3])('keeps payloads of %d bytes, each of which came in two chunks', (length) => {
+    const decoder = new Decoder({ protocolVersion: 4 });
+    const payloads = Array.from({ length: 200 }, (_, i) => new Uint8Array(length).fill(i));
+    const stream = join(...payloads.map((payload) => packet(0x30, text('a'), payload)));
+    const decoded: Packet[] = [];
+    const step = 5 + length;
+    decoder.push(stream.slice(0, 3));
+    for (let at = 3; at < stream.length; at += step) {
+      decoder.push(stream.slice(at, at + step));
+      for (let next = decoder.next(); next !== undefined; next = decoder.next()) decoded.push(next);
+    }
+    expect(decoded.map((one) => one.type === 'publish' && toHex(one.payload))).toEqual(payloads.map(toHex));
   });
 
   it('stays failed: the same error again, whatever comes after it', () => {

@@ -54,6 +54,26 @@ describe('v3 CONNECT', () => {
     expect(() => encode({ ...connect, password: hex`70` }, 3)).toThrow(broken());
   });
 
+  it('v3 V31-3 a server takes the flags of user name and password without their fields', () => {
+    const opening = hex`00 06 4d 51 49 73 64 70 03 c2 00 3c 00 01 61`;
+    expect(receive(packet(0x10, opening), 'server')).toStrictEqual({ ...connect, properties: {} });
+    expect(receive(packet(0x10, opening, text('u')), 'server')).toStrictEqual({
+      ...connect,
+      username: 'u',
+      properties: {},
+    });
+    expect(receive(packet(0x10, opening, text('u'), text('p')), 'server')).toMatchObject({
+      username: 'u',
+      password: hex`70`,
+    });
+    expect(() => receive(packet(0x10, opening, hex`00`), 'server')).toThrow(broken());
+  });
+
+  it('v3 V31-14 a server refuses Will QoS 3 all the same', () => {
+    const bytes = packet(0x10, hex`00 06 4d 51 49 73 64 70 03 1e 00 3c`, text('a'), text('w'), text(''));
+    expect(() => receive(bytes, 'server')).toThrow(broken());
+  });
+
   it('v3 V31-11 carries an empty Will Message', () => {
     const bytes = encode({ ...connect, will: { topic: 'w', payload: NOTHING } }, 3);
     expect(toHex(bytes.subarray(-5))).toBe('00 01 77 00 00');
@@ -71,6 +91,13 @@ describe('v3 CONNACK and SUBACK', () => {
         properties: {},
       });
     }
+  });
+
+  it('v3 V31-4 is not sent with Session Present', () => {
+    expect(() => encode({ type: 'connack', sessionPresent: true }, 3)).toThrow(
+      expect.objectContaining({ name: 'TypeError' }),
+    );
+    expect(toHex(encode({ type: 'connack', sessionPresent: false }, 3))).toBe('20 02 00 00');
   });
 
   it('v3 R3 has return codes 0 to 5', () => {

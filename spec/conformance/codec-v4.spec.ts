@@ -220,6 +220,25 @@ describe('v4 CONNECT', () => {
     expect(flags).toEqual(legal);
   });
 
+  it.each([
+    [0x03, 'MQTT-3.1.2-3'],
+    [0x1e, 'MQTT-3.1.2-14'],
+    [0x0a, 'MQTT-3.1.2-13'],
+    [0x22, 'MQTT-3.1.2-15'],
+    [0x42, 'MQTT-3.1.2-22'],
+  ])('v4 Connect Flags %d break %s', (flags, statement) => {
+    const bytes = packet(0x10, hex`00 04 4d 51 54 54 04 ${flags} 00 3c`, text('c'), text('w'), text(''));
+    expect(() => receive(bytes, 'server')).toThrow(broken(statement));
+  });
+
+  it.each(['', 'a/#', '+'])('v4 MQTT-3.1.3-10 refuses the Will Topic %j, both ways', (topic) => {
+    expect(() => encode({ ...connect, will: { topic, payload: NOTHING } }, 4)).toThrow(
+      broken('MQTT-3.1.3-10'),
+    );
+    const bytes = packet(0x10, hex`00 04 4d 51 54 54 04 06 00 3c`, text('c'), text(topic), text(''));
+    expect(() => receive(bytes, 'server')).toThrow(broken('MQTT-3.1.3-10'));
+  });
+
   it('v4 MQTT-3.1.2-22 refuses a password without user name', () => {
     expect(() => encode({ ...connect, password: hex`70` }, 4)).toThrow(broken('MQTT-3.1.2-22'));
     expect(encode({ ...connect, username: '', password: hex`` }, 4)[9]).toBe(0xc2);
@@ -246,6 +265,13 @@ describe('v4 CONNECT', () => {
 describe('v4 CONNACK and acknowledgements', () => {
   it('v4 U4-3.2.2-a CONNACK flags are 0 or 1', () => {
     expect(BYTES.filter((flags) => taken(hex`20 02 ${flags} 00`))).toEqual([0, 1]);
+  });
+
+  it('v4 MQTT-3.2.2-4 does not send a refusal with Session Present, and tells its return code when it comes', () => {
+    expect(() => encode({ type: 'connack', sessionPresent: true, reasonCode: 5 }, 4)).toThrow(
+      broken('MQTT-3.2.2-4'),
+    );
+    expect(receive(hex`20 02 01 05`)).toMatchObject({ reasonCode: 5 });
   });
 
   it('v4 R3 CONNACK has return codes 0 to 5, both ways', () => {
@@ -277,6 +303,7 @@ describe('v4 CONNACK and acknowledgements', () => {
     { type: 'unsuback', packetId: 1, reasonCodes: [0x11] },
     { type: 'disconnect', reasonCode: 4 },
     { type: 'auth', reasonCode: 0x18, properties: { authenticationMethod: 'X' } },
+    { type: 'auth', reasonCode: 0 },
   ] as EncodablePacket[])('v4 does not lose a Reason Code it cannot write: $type is refused', (value) => {
     expect(() => encode(value, 4)).toThrow(refused());
   });

@@ -85,7 +85,7 @@ describe('v5 CONNECT', () => {
     },
   );
 
-  it('v5 MQTT-3.1.2-3, -9 to -13 a server takes exactly the Connect Flags that make sense', () => {
+  it('v5 MQTT-3.1.2-3, -9 to -13 a server takes exactly the Connect Flags that make sense, and names what is broken', () => {
     for (let flags = 0; flags <= 255; flags++) {
       const parts = [
         (flags & 0x04) === 0 ? hex`` : hex`00 00 01 77 00 00`,
@@ -93,11 +93,18 @@ describe('v5 CONNECT', () => {
         (flags & 0x40) === 0 ? hex`` : text('p'),
       ];
       const bytes = packet(0x10, hex`00 04 4d 51 54 54 05 ${flags} 00 00 00 00 01 63`, ...parts);
-      const qos = (flags >> 3) & 3;
-      const legal = (flags & 1) === 0 && qos < 3 && ((flags & 0x04) !== 0 || (flags & 0x38) === 0);
+      const willed = (flags & 0x04) !== 0;
+      const faults = [
+        ...((flags & 0x01) !== 0 ? ['MQTT-3.1.2-3'] : []),
+        ...((flags & 0x18) === 0x18 ? ['MQTT-3.1.2-12'] : []),
+        ...(!willed && (flags & 0x18) !== 0 ? ['MQTT-3.1.2-11'] : []),
+        ...(!willed && (flags & 0x20) !== 0 ? ['MQTT-3.1.2-13'] : []),
+      ];
       const run = (): unknown => receive(bytes, 'server');
-      if (legal) expect(run()).toMatchObject({ type: 'connect', cleanStart: (flags & 2) !== 0 });
+      if (faults.length === 0)
+        expect(run()).toMatchObject({ type: 'connect', cleanStart: (flags & 2) !== 0 });
       else expect(run).toThrow(protocolError(0x81, 'MQTT-3.1.2-'));
+      if (faults.length === 1) expect(run).toThrow(broken(faults[0]!));
     }
   });
 
@@ -105,6 +112,19 @@ describe('v5 CONNECT', () => {
     const will = { topic: 'w', payload: hex``, qos: 3 as QoS };
     expect(() => encode({ ...connect, will }, 5)).toThrow(
       expect.objectContaining({ name: expect.stringMatching(/^(?:Protocol|Range|Type)Error$/) }),
+    );
+  });
+
+  it.each([
+    { cleanStart: 1 },
+    { cleanStart: undefined },
+    { will: 'w' },
+    { will: null },
+    { username: 1 },
+    { password: 'p' },
+  ])('refuses %j as fields of the wrong type', (fields) => {
+    expect(() => encode({ ...connect, ...fields } as unknown as Connect, 5)).toThrow(
+      expect.objectContaining({ name: 'TypeError', message: expect.stringContaining('expected') }),
     );
   });
 
@@ -128,11 +148,16 @@ describe('v5 CONNECT', () => {
     });
   });
 
-  it.each(['', 'a/+', 'a/#', '#', '+', 'a+b'])('v5 MQTT-3.1.3-11 refuses the Will Topic %j', (topic) => {
-    expect(() => encode({ ...connect, will: { topic, payload: hex`` } }, 5)).toThrow(
-      expect.objectContaining({ name: 'ProtocolError' }),
-    );
-  });
+  it.each(['', 'a/+', 'a/#', '#', '+', 'a+b'])(
+    'v5 MQTT-3.1.3-11 refuses the Will Topic %j, both ways',
+    (topic) => {
+      expect(() => encode({ ...connect, will: { topic, payload: hex`` } }, 5)).toThrow(
+        broken('MQTT-3.1.3-11'),
+      );
+      const bytes = packet(0x10, hex`00 04 4d 51 54 54 05 06 00 00 00 00 01 63 00 ${text(topic)} 00 00`);
+      expect(() => receive(bytes, 'server')).toThrow(protocolError(0x82, 'MQTT-3.1.3-11'));
+    },
+  );
 
   it.each(['a/+', '#', 'a#'])(
     'v5 MQTT-3.3.2-14 refuses the Response Topic %j of a Will, both ways',
@@ -180,6 +205,12 @@ describe('v5 CONNACK', () => {
 
   it('v5 MQTT-3.2.2-6 tells the Reason Code of a refusal with Session Present', () => {
     expect(receive(hex`20 03 01 87 00`)).toMatchObject({ sessionPresent: true, reasonCode: 0x87 });
+  });
+
+  it('v5 MQTT-3.2.2-6 does not send a refusal with Session Present', () => {
+    expect(() => encode({ type: 'connack', sessionPresent: true, reasonCode: 0x87 }, 5)).toThrow(
+      broken('MQTT-3.2.2-6'),
+    );
   });
 
   it('v5 MQTT-3.1.2-2 reads the refusal of an old server as Unsupported Protocol Version', () => {

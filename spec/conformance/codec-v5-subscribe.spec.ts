@@ -131,7 +131,7 @@ describe('v5 SUBSCRIBE', () => {
 
 describe('v5 Topic Filters', () => {
   it.each(VALID_FILTERS)(
-    'v5 MQTT-3.8.3-1, MQTT-3.10.3-1 %j goes through SUBSCRIBE and UNSUBSCRIBE unchanged',
+    'v5 MQTT-3.8.3-1, MQTT-3.10.3-1, MQTT-3.10.4-1 %j goes through SUBSCRIBE and UNSUBSCRIBE unchanged',
     (topicFilter) => {
       const subscribing = packet(0x82, hex`00 0a 00`, text(topicFilter), hex`01`);
       expect(toHex(encode(subscribe({ topicFilter, qos: 1 }), 5))).toBe(toHex(subscribing));
@@ -188,6 +188,15 @@ describe('v5 SUBACK, UNSUBSCRIBE, UNSUBACK', () => {
     ['UNSUBACK', hex`b0 03 00 0a 00`],
   ])('v5 MQTT-3.8.4-6, MQTT-3.11.3-1 %s has at least one code', (_, bytes) => {
     expect(() => receive(bytes)).toThrow(broken());
+  });
+
+  it.each([
+    ['MQTT-3.9.2-1, -2 SUBACK', hex`90 09 00 0a 05`],
+    ['MQTT-3.11.2-1, -2 UNSUBACK', hex`b0 09 00 0a 05`],
+  ])('v5 %s above Maximum Packet Size is refused as Packet too large', (_, bytes) => {
+    const decoder = new Decoder({ protocolVersion: 5, maximumPacketSize: 10 });
+    decoder.push(bytes);
+    expect(() => decoder.next()).toThrow(protocolError(0x95));
   });
 
   it.each(['suback', 'unsuback'] as const)('v5 MQTT-3.8.4-6 %s is not sent without codes', (type) => {
@@ -247,6 +256,11 @@ describe('v5 PINGREQ, PINGRESP, DISCONNECT, AUTH', () => {
 
   it('v5 MQTT-3.14.2-2 tells the Reason Code of a server that breaks the rule on Session Expiry Interval', () => {
     expect(receive(hex`e0 07 8b 05 11 00 00 00 00`)).toMatchObject({ type: 'disconnect', reasonCode: 0x8b });
+  });
+
+  it('v5 U-2.2.2-a a server refuses a Server Reference in DISCONNECT', () => {
+    expect(() => receive(hex`e0 06 80 04 1c 00 01 73`, 'server')).toThrow(broken());
+    expect(receive(hex`e0 06 9c 04 1c 00 01 73`)).toMatchObject({ properties: { serverReference: 's' } });
   });
 
   it('v5 U-3.14.2-b DISCONNECT carries Session Expiry Interval to the server', () => {

@@ -24,19 +24,19 @@ const willed = (list: Uint8Array): Uint8Array =>
 
 const PLACES: readonly Place[] = [
   {
-    name: 'Client Identifier',
+    name: 'MQTT-3.1.3-4 Client Identifier',
     receiver: 'server',
     send: (clientId) => ({ ...connect, clientId }),
     wire: (field) => packet(0x10, opening(0x02), properties(), field),
   },
   {
-    name: 'User Name',
+    name: 'MQTT-3.1.3-12 User Name',
     receiver: 'server',
     send: (username) => ({ ...connect, username }),
     wire: (field) => packet(0x10, opening(0x82), properties(), text('c'), field),
   },
   {
-    name: 'Will Topic',
+    name: 'MQTT-3.1.3-11 Will Topic',
     receiver: 'server',
     send: (topic) => ({ ...connect, will: { ...will, topic } }),
     wire: (field) => packet(0x10, opening(0x06), properties(), text('c'), properties(), field, text('')),
@@ -78,31 +78,31 @@ const PLACES: readonly Place[] = [
     wire: (field) => packet(0xe0, hex`9c`, properties(hex`1c`, field)),
   },
   {
-    name: 'Topic Name',
+    name: 'MQTT-3.3.2-1 Topic Name',
     receiver: 'client',
     send: (topic) => ({ ...publish, topic }),
     wire: (field) => packet(0x30, field, properties()),
   },
   {
-    name: 'Content Type',
+    name: 'MQTT-3.3.2-19 Content Type',
     receiver: 'client',
     send: (contentType) => ({ ...publish, properties: { contentType } }),
     wire: (field) => packet(0x30, text('t'), properties(hex`03`, field)),
   },
   {
-    name: 'Response Topic',
+    name: 'MQTT-3.3.2-13 Response Topic',
     receiver: 'client',
     send: (responseTopic) => ({ ...publish, properties: { responseTopic } }),
     wire: (field) => packet(0x30, text('t'), properties(hex`08`, field)),
   },
   {
-    name: 'name of a User Property',
+    name: 'MQTT-1.5.7-1 name of a User Property',
     receiver: 'client',
     send: (name) => ({ ...publish, properties: { userProperties: [[name, 'v']] } }),
     wire: (field) => packet(0x30, text('t'), properties(hex`26`, field, text('v'))),
   },
   {
-    name: 'value of a User Property',
+    name: 'MQTT-1.5.7-1 value of a User Property',
     receiver: 'client',
     send: (value) => ({ ...publish, properties: { userProperties: [['n', value]] } }),
     wire: (field) => packet(0x30, text('t'), properties(hex`26`, text('n'), field)),
@@ -124,7 +124,7 @@ const PLACES: readonly Place[] = [
     wire: (field) => packet(0xf0, hex`18`, properties(hex`15`, field)),
   },
   {
-    name: 'Topic Filter of SUBSCRIBE',
+    name: 'MQTT-3.8.3-1 Topic Filter of SUBSCRIBE',
     receiver: 'server',
     send: (topicFilter) => ({
       type: 'subscribe',
@@ -134,7 +134,7 @@ const PLACES: readonly Place[] = [
     wire: (field) => packet(0x82, hex`00 01`, properties(), field, hex`00`),
   },
   {
-    name: 'Topic Filter of UNSUBSCRIBE',
+    name: 'MQTT-3.10.3-1 Topic Filter of UNSUBSCRIBE',
     receiver: 'server',
     send: (topicFilter) => ({ type: 'unsubscribe', packetId: 1, topicFilters: [topicFilter] }),
     wire: (field) => packet(0xa2, hex`00 01`, properties(), field),
