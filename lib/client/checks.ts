@@ -4,7 +4,8 @@ import { inspect } from 'node:util';
 
 /** What to call a wrong value in an error. Text is not shown: it could be a secret. */
 function got(value: unknown): string {
-  if (typeof value === 'string') return value === '' ? 'an empty string' : `a string of ${value.length} characters`;
+  if (typeof value === 'string')
+    return value === '' ? 'an empty string' : `a string of ${value.length} characters`;
   if (value === null || value === undefined || typeof value === 'number' || typeof value === 'boolean')
     return String(value);
   if (Array.isArray(value)) return `an array of ${value.length}`;
@@ -17,7 +18,12 @@ export function wrongType(name: string, expected: string, value: unknown): TypeE
 }
 
 /** An integer within bounds, both included. */
-export function integer(name: string, value: unknown, least: number, most: number = Number.MAX_SAFE_INTEGER): number {
+export function integer(
+  name: string,
+  value: unknown,
+  least: number,
+  most: number = Number.MAX_SAFE_INTEGER,
+): number {
   const bounds = most === Number.MAX_SAFE_INTEGER ? `of ${least} or more` : `from ${least} to ${most}`;
   if (typeof value !== 'number') throw wrongType(name, `an integer ${bounds}`, value);
   if (!Number.isInteger(value) || value < least || value > most)
@@ -51,13 +57,19 @@ export function oneOf<const T extends string | number | boolean>(
   allowed: readonly T[],
 ): T {
   const found = allowed.find((one) => one === value);
-  if (found === undefined) throw wrongType(name, allowed.map((one) => JSON.stringify(one)).join(' or '), value);
+  if (found === undefined)
+    throw wrongType(name, allowed.map((one) => JSON.stringify(one)).join(' or '), value);
   return found;
 }
 
 /** An object whose keys are all known: a misspelt option must not be silently ignored. */
-export function record(name: string, value: unknown, keys: readonly string[]): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType(name, 'an object', value);
+export function record(
+  name: string,
+  value: unknown,
+  keys: readonly string[],
+): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw wrongType(name, 'an object', value);
   for (const key of Object.keys(value))
     if (!keys.includes(key)) throw new TypeError(`${name}: expected one of ${keys.join(', ')}, got ${key}`);
   return value as Readonly<Record<string, unknown>>;

@@ -21,7 +21,12 @@ import type { Payload } from './payload.ts';
 import { Publishing, type PublishOptions } from './publishing.ts';
 import { Router } from './router.ts';
 import { Status, type Connack, type StatusEvent } from './status.ts';
-import { Subscribing, type FilterOptions, type SubscribeOptions, type UnsubscribeResult } from './subscribing.ts';
+import {
+  Subscribing,
+  type FilterOptions,
+  type SubscribeOptions,
+  type UnsubscribeResult,
+} from './subscribing.ts';
 import type { Subscription, SubscriptionHost } from './subscription.ts';
 
 /** How `disconnect()` ends the connection. */
@@ -52,7 +57,6 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   readonly #subscribing: Subscribing;
   readonly #connecting: Connecting;
   readonly #draining: Draining;
-  #discarded = 0;
 
   /**
    * `url`: `mqtt://host[:port]`, port 1883 where none is given. Throws `TypeError` or `RangeError` on anything that is
@@ -77,7 +81,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
         if (this.#draining.refuses(receipt)) return;
         if (this.#router.deliver(publish, topicName, receipt) > 0) return;
         receipt?.waive();
-        this.#discarded++;
+        this.#log.debug('a message came for which there is no subscription: discarded');
       },
       changed: (change) => this.#changed(change),
       moved: () => this.#draining.look(),
@@ -88,7 +92,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
       canReject: settings.engine.protocolVersion === 5,
       settle: (receipt, reasonCode) => this.#driver.settle(receipt, reasonCode),
       discarded: (count) => {
-        this.#discarded += count;
+        if (count > 0) this.#log.debug(`${count} messages that nobody had taken were discarded`);
       },
       unsubscribe: (subscription) => this.#subscribing.end(subscription),
       asked: () => this.#draining.look(),
@@ -142,7 +146,9 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     const reasonCode = oneOf('reasonCode', options.reasonCode ?? 0, CLIENT_DISCONNECT_CODES);
     const properties = { ...options.properties };
     if (protocolVersion < 5 && (reasonCode !== 0 || options.properties !== undefined))
-      throw new TypeError('disconnect: expected neither reasonCode nor properties, as only MQTT 5.0 has them');
+      throw new TypeError(
+        'disconnect: expected neither reasonCode nor properties, as only MQTT 5.0 has them',
+      );
     if ((properties.sessionExpiryInterval ?? 0) > 0 && sessionExpiryInterval === 0)
       throw new TypeError('properties.sessionExpiryInterval: expected 0, as CONNECT had 0 [U-3.14.2-a]');
     const pending = oneOf('pending', options.pending ?? 'keep', ['keep', 'discard']);
@@ -173,7 +179,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     try {
       return this.#publishing.publish(topicName, payload, options);
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 
@@ -186,7 +192,9 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     options: SubscribeOptions = {},
   ): Promise<Subscription> & AsyncIterable<Message> {
     const made: Subscription[] = [];
-    const subscribed = this.#subscribing.subscribe(topicFilter, options, (subscription) => made.push(subscription));
+    const subscribed = this.#subscribing.subscribe(topicFilter, options, (subscription) =>
+      made.push(subscription),
+    );
     // Who only iterates gets the error in the loop.
     subscribed.catch(() => {});
     return Object.assign(subscribed, {
@@ -195,7 +203,10 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   }
 
   /** Ends subscriptions by Topic Filter. Resolves on UNSUBACK. */
-  unsubscribe(topicFilter: string | readonly string[], options: CallOptions = {}): Promise<UnsubscribeResult> {
+  unsubscribe(
+    topicFilter: string | readonly string[],
+    options: CallOptions = {},
+  ): Promise<UnsubscribeResult> {
     return this.#subscribing.unsubscribe(topicFilter, options);
   }
 
@@ -257,7 +268,7 @@ function toConnack({ connack }: Change & { type: 'connected' }): Connack {
   return { sessionPresent, reasonCode, properties };
 }
 
-/** A loop over a subscription that could not be made. */
-async function* failing(subscribed: Promise<Subscription>): AsyncGenerator<Message, void, undefined> {
-  await subscribed;
+/** A loop over a subscription that could not be made: it throws why. */
+function failing(subscribed: Promise<Subscription>): AsyncIterator<Message> {
+  return { next: () => subscribed.then(() => ({ value: undefined, done: true })) };
 }

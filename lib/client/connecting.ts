@@ -80,11 +80,11 @@ export class Connecting {
     if (this.#driver.state === 'connected' && this.#connack !== undefined) return this.#connack;
     const attempt = (this.#attempt ??= this.#begin(retry));
     this.#callers++;
-    return await new Promise<Connack>((resolve, reject) => {
+    return new Promise<Connack>((resolve, reject) => {
       const done = bound(options, this.#clock, 'connect', (reason) => {
         // Others may still wait for the attempt: only the last one to leave gives it up.
         if (--this.#callers === 0) this.#giveUp(reason);
-        reject(reason as Error);
+        reject(reason);
       });
       attempt.then(resolve, reject).finally(done);
     });
@@ -128,7 +128,7 @@ export class Connecting {
       const outcome = deferred<Connack>();
       this.#outcome = outcome;
       this.#driver.connect(retry ? 'retry' : 'give up');
-      return await outcome.promise;
+      return outcome.promise;
     });
     const over = (): void => {
       this.#attempt = undefined;

@@ -14,9 +14,9 @@ export class ControlLane {
    */
   run<T>(operation: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const { signal } = this.#aborted;
-    return this.#queue.add(async () => {
+    return this.#queue.add(() => {
       signal.throwIfAborted();
-      return await operation(signal);
+      return operation(signal);
     });
   }
 

@@ -45,7 +45,7 @@ export class Draining {
     const report = new Promise<void>((resolve, reject) => {
       const limits = { signal: options.signal, timeout: options.timeout ?? PATIENCE };
       const done = bound(limits, this.#clock, 'drain', (reason) => {
-        if (limits.signal?.aborted === true) reject(reason as Error);
+        if (limits.signal?.aborted === true) reject(reason);
         else resolve();
       });
       finish = () => (done(), resolve());

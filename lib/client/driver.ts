@@ -176,8 +176,9 @@ export class Driver {
     const now = this.#clock.now();
     engine.flushRequests(now);
     const { transport } = link;
-    const all = this.#closing === 'after what is written';
-    while (link === this.#link && (all || transport.heldBack === 0)) {
+    const ending = this.#closing === 'after what is written';
+    const limit = ending ? Infinity : 0;
+    while (link === this.#link && transport.heldBack <= limit) {
       const piece = engine.takeOutput(now);
       if (piece === undefined) {
         if (engine.pump(now)) continue;
@@ -185,7 +186,7 @@ export class Driver {
       }
       this.#send(link, piece, now);
     }
-    if (all && link === this.#link) {
+    if (ending && link === this.#link) {
       this.#closing = 'no';
       transport.end();
     }

@@ -52,7 +52,11 @@ export class PendingPublish extends Exchange implements PublishWaiter {
       const name = `${reasonCodeName(reasonCode)} (0x${reasonCode.toString(16)})`;
       const why = properties.reasonString === undefined ? '' : `: ${properties.reasonString}`;
       const fate = { delivery: 'rejected', kept: false } as const;
-      this.#reject(new PublishError(`the server refused the message: ${name}${why}`, reasonCode, fate, { ...properties }));
+      this.#reject(
+        new PublishError(`the server refused the message: ${name}${why}`, reasonCode, fate, {
+          ...properties,
+        }),
+      );
     }
   }
 

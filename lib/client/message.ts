@@ -81,7 +81,9 @@ export class Message {
    */
   reject(reasonCode: number): void {
     if (!REJECTIONS.has(reasonCode))
-      throw new RangeError(`reasonCode: expected 0x80, 0x83, 0x87, 0x90, 0x91, 0x97 or 0x99, got ${reasonCode}`);
+      throw new RangeError(
+        `reasonCode: expected 0x80, 0x83, 0x87, 0x90, 0x91, 0x97 or 0x99, got ${reasonCode}`,
+      );
     if (this.qos > 0 && !this.#settler.canReject)
       throw new TypeError('reject: expected MQTT 5.0, as 3.1 and 3.1.1 cannot refuse a message');
     this.#settle(reasonCode);

@@ -202,12 +202,17 @@ export function toSettings<UserData>(
   const protocolVersion = oneOf('protocolVersion', given.protocolVersion ?? 4, [3, 4, 5]);
   if (protocolVersion < 5)
     for (const key of ONLY_5)
-      if (given[key] !== undefined) throw new TypeError(`${key}: expected none with protocolVersion ${protocolVersion}, as only MQTT 5.0 has it`);
+      if (given[key] !== undefined)
+        throw new TypeError(
+          `${key}: expected none with protocolVersion ${protocolVersion}, as only MQTT 5.0 has it`,
+        );
   const cleanStart = oneOf('cleanStart', given.cleanStart ?? true, [true, false, 'first']);
   const sessionExpiryInterval = integer('sessionExpiryInterval', given.sessionExpiryInterval ?? 0, 0, U32);
   const messageRetry = integer('messageRetry', given.messageRetry ?? (protocolVersion < 5 ? 5_000 : 0), 0);
   if (protocolVersion === 5 && messageRetry > 0)
-    throw new TypeError(`messageRetry: expected 0 with protocolVersion 5, which forbids it [v5 MQTT-4.4.0-1], got ${messageRetry}`);
+    throw new TypeError(
+      `messageRetry: expected 0 with protocolVersion 5, which forbids it [v5 MQTT-4.4.0-1], got ${messageRetry}`,
+    );
   const { credentials, reconnect } = given;
   if (credentials !== undefined && typeof credentials !== 'function')
     throw wrongType('credentials', 'a function', credentials);
@@ -287,16 +292,20 @@ export function toIdentity(
   if (typeof password !== 'string' && !(password instanceof Uint8Array))
     throw new TypeError(`password: expected a string or bytes, got a ${typeof password}`);
   if (username === undefined && version < 5)
-    throw new TypeError('password: expected a username with it, as MQTT 3.1 and 3.1.1 have no password without [v4 MQTT-3.1.2-22]');
+    throw new TypeError(
+      'password: expected a username with it, as MQTT 3.1 and 3.1.1 have no password without [v4 MQTT-3.1.2-22]',
+    );
   return { ...(username !== undefined && { username }), password: toBytes(password) };
 }
 
 function toWill(given: Will, version: ProtocolVersion): WillMessage {
   const will = record('will', given, ['topic', 'payload', 'qos', 'retain', 'properties']) as unknown as Will;
   const wrong = topicNameError(string('will.topic', will.topic));
-  if (wrong !== undefined) throw new TypeError(`will.topic: expected a Topic Name, got one that is not: ${wrong}`);
+  if (wrong !== undefined) throw new TypeError(`will.topic: ${wrong}`);
   if (version < 5 && will.properties !== undefined)
-    throw new TypeError(`will.properties: expected none with protocolVersion ${version}, as only MQTT 5.0 has them`);
+    throw new TypeError(
+      `will.properties: expected none with protocolVersion ${version}, as only MQTT 5.0 has them`,
+    );
   return {
     topic: will.topic,
     payload: toBytes(will.payload ?? null),
@@ -307,7 +316,12 @@ function toWill(given: Will, version: ProtocolVersion): WillMessage {
 }
 
 function toConnectProperties(given: NonNullable<ClientOptions['properties']>): ConnectProperties {
-  const keys = ['topicAliasMaximum', 'requestResponseInformation', 'requestProblemInformation', 'userProperties'];
+  const keys = [
+    'topicAliasMaximum',
+    'requestResponseInformation',
+    'requestProblemInformation',
+    'userProperties',
+  ];
   const properties = record('properties', given, keys) as ConnectProperties;
   optional('properties.topicAliasMaximum', properties.topicAliasMaximum, 0, 65_535);
   for (const key of ['requestResponseInformation', 'requestProblemInformation'] as const)

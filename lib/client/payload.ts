@@ -11,13 +11,15 @@ const EMPTY = new Uint8Array(0);
 /** A payload in one of two forms: text, which is encoded straight into the output, or bytes. */
 export function toPayload(payload: Payload): string | Uint8Array {
   if (typeof payload === 'string') {
-    if (!payload.isWellFormed()) throw new TypeError('payload: expected well-formed text, got a lone surrogate');
+    if (!payload.isWellFormed())
+      throw new TypeError('payload: expected well-formed text, got a lone surrogate');
     return payload;
   }
   if (payload instanceof Uint8Array) return payload;
   if (payload === null) return EMPTY;
   if (typeof payload === 'number') return String(payload);
-  if (ArrayBuffer.isView(payload)) return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength);
+  if (ArrayBuffer.isView(payload))
+    return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength);
   if (isArrayBuffer(payload)) return new Uint8Array(payload);
   throw wrongType('payload', 'a string, bytes, a number or null', payload);
 }

@@ -41,7 +41,7 @@ export class Publishing {
   readonly #version: ProtocolVersion;
   readonly #passing = new Passing();
   /** The last Topic Name found legal: most are the same as the one before. */
-  #legal = '';
+  #legal: string | undefined = undefined;
 
   constructor(driver: Driver, clock: Clock, version: ProtocolVersion) {
     this.#driver = driver;
@@ -75,7 +75,7 @@ export class Publishing {
 
   #checkTopicName(topicName: string): void {
     const wrong = topicNameError(string('topicName', topicName));
-    if (wrong !== undefined) throw new TypeError(`topicName: expected a Topic Name, got one that is not: ${wrong}`);
+    if (wrong !== undefined) throw new TypeError(`topicName: ${wrong}`);
     this.#legal = topicName;
   }
 
@@ -89,7 +89,7 @@ export class Publishing {
     // [MQTT-3.3.4-6]
     if ('subscriptionIdentifiers' in properties)
       throw new TypeError('properties.subscriptionIdentifiers: expected none, as only a server sends them');
-    // Once it is queued it must not turn out that it cannot be encoded.
+    // What is wrong is told now, not when the message comes to its turn.
     encode({ type: 'publish', topic: topicName, payload: NO_PAYLOAD, properties }, 5);
   }
 

@@ -105,7 +105,10 @@ export class Subscribing {
   }
 
   /** Ends subscriptions by Topic Filter, for all who share them. */
-  async unsubscribe(topicFilter: string | readonly string[], options: CallOptions): Promise<UnsubscribeResult> {
+  async unsubscribe(
+    topicFilter: string | readonly string[],
+    options: CallOptions,
+  ): Promise<UnsubscribeResult> {
     record('unsubscribe', options, ['signal', 'timeout']);
     checkCall(options);
     const topicFilters = typeof topicFilter === 'string' ? [topicFilter] : [...topicFilter];
@@ -161,7 +164,7 @@ export class Subscribing {
       });
       const done = bound(options, this.#host.clock, kind, (reason) => {
         this.#driver.withdrawRequest(request);
-        reject(reason as Error);
+        reject(reason);
       });
       this.#driver.request(request);
     });
@@ -183,10 +186,16 @@ export class Subscribing {
     partial: boolean,
   ): void {
     subscription.grant(reasonCodes);
-    const results = entries.map(({ topicFilter }, i) => ({ topicFilter, reasonCode: reasonCodes[i] ?? 0x80 }));
+    const results = entries.map(({ topicFilter }, i) => ({
+      topicFilter,
+      reasonCode: reasonCodes[i] ?? 0x80,
+    }));
     const refused = results.filter((result) => result.reasonCode >= 0x80);
     if (refused.length === 0) return;
-    this.#router.remove(subscription, refused.map((result) => result.topicFilter));
+    this.#router.remove(
+      subscription,
+      refused.map((result) => result.topicFilter),
+    );
     if (!partial || refused.length === results.length) throw refusal(results);
   }
 
@@ -195,7 +204,9 @@ export class Subscribing {
     if (topicFilters.length === 0 || this.#driver.state === 'closed') return;
     this.#send('unsubscribe', topicFilters.map(toEntry), {}).catch((error: unknown) => {
       if (!(error instanceof ClosedError))
-        this.#host.warn(`could not unsubscribe ${subscription.topicFilters.length} Topic Filters: ${String(error)}`);
+        this.#host.warn(
+          `could not unsubscribe ${subscription.topicFilters.length} Topic Filters: ${String(error)}`,
+        );
     });
   }
 
@@ -216,7 +227,9 @@ export class Subscribing {
   }
 
   #entry(given: string | FilterOptions, options: SubscribeOptions): SubscriptionRequest {
-    const own = (typeof given === 'string' ? { topicFilter: given } : record('topicFilter', given, FILTER_KEYS)) as unknown as FilterOptions;
+    const own = (typeof given === 'string'
+      ? { topicFilter: given }
+      : record('topicFilter', given, FILTER_KEYS)) as unknown as FilterOptions;
     const topicFilter = this.#checkFilter(own.topicFilter);
     const qos = oneOf('qos', own.qos ?? options.qos ?? 0, [0, 1, 2]);
     if (this.#version < 5) {
@@ -232,14 +245,17 @@ export class Subscribing {
       topicFilter,
       qos,
       noLocal,
-      retainAsPublished: flag('retainAsPublished', own.retainAsPublished ?? options.retainAsPublished ?? false),
+      retainAsPublished: flag(
+        'retainAsPublished',
+        own.retainAsPublished ?? options.retainAsPublished ?? false,
+      ),
       retainHandling: oneOf('retainHandling', own.retainHandling ?? options.retainHandling ?? 0, [0, 1, 2]),
     };
   }
 
   #checkFilter(topicFilter: string): string {
     const wrong = topicFilterError(string('topicFilter', topicFilter));
-    if (wrong !== undefined) throw new TypeError(`topicFilter: expected a Topic Filter, got one that is not: ${wrong}`);
+    if (wrong !== undefined) throw new TypeError(`topicFilter: ${wrong}`);
     const negotiated = this.#driver.negotiated;
     if (negotiated === undefined) return topicFilter;
     const refuse = (reasonCode: number): never => {
@@ -256,19 +272,29 @@ function toEntry(topicFilter: string): SubscriptionRequest {
 }
 
 function toIntake(options: SubscribeOptions): Intake {
-  const { messages = 10_000, bytes = 64 * MIB } = record('buffer', options.buffer ?? {}, ['messages', 'bytes']) as {
+  const { messages = 10_000, bytes = 64 * MIB } = record('buffer', options.buffer ?? {}, [
+    'messages',
+    'bytes',
+  ]) as {
     messages?: number;
     bytes?: number;
   };
   return {
     ack: oneOf('ack', options.ack ?? 'processed', ['processed', 'received', 'manual']),
     buffer: { messages: integer('buffer.messages', messages, 1), bytes: integer('buffer.bytes', bytes, 1) },
-    overflow: oneOf('overflow', options.overflow ?? 'drop-oldest', ['drop-oldest', 'drop-newest', 'latest-per-topic']),
+    overflow: oneOf('overflow', options.overflow ?? 'drop-oldest', [
+      'drop-oldest',
+      'drop-newest',
+      'latest-per-topic',
+    ]),
   };
 }
 
 function refusal(results: readonly FilterResult[]): SubscribeError {
   const refused = results.filter((result) => result.reasonCode >= 0x80);
-  const names = refused.map(({ topicFilter, reasonCode }) => `${topicFilter}: ${reasonCodeName(reasonCode)} (0x${reasonCode.toString(16)})`);
+  const names = refused.map(
+    ({ topicFilter, reasonCode }) =>
+      `${topicFilter}: ${reasonCodeName(reasonCode)} (0x${reasonCode.toString(16)})`,
+  );
   return new SubscribeError(`the server refused ${names.join(', ')}`, results);
 }

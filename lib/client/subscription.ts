@@ -94,12 +94,12 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
     const message = await new Promise<Message | undefined>((resolve, reject) => {
       const done = bound(options, this.#host.clock, 'receive', (reason) => {
         this.withdraw(taker);
-        reject(reason as Error);
+        reject(reason);
       });
       const taker: Taker = {
         take: (taken) => (done(), resolve(taken)),
         end: () => (done(), resolve(undefined)),
-        fail: (error) => (done(), reject(error as Error)),
+        fail: (error) => (done(), reject(error)),
       };
       this.request(taker);
     });
@@ -112,16 +112,18 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
    * What is waiting, at once, and at least one message: several times cheaper than one by one. A batch is
    * acknowledged when the next one is asked for.
    */
-  async *batches(options: { readonly max?: number } = {}): AsyncGenerator<readonly Message[], void, undefined> {
+  async *batches(
+    options: { readonly max?: number } = {},
+  ): AsyncGenerator<readonly Message[], void, undefined> {
     const max = integer('max', options.max ?? 1_000, 1);
     const loop = new Loop(this);
     this.#loops.add(loop);
     let batch: Message[] = [];
     try {
       for (;;) {
-        const { value, done } = await loop.next();
-        if (done === true) return;
-        batch = [value];
+        const next: IteratorResult<Message, undefined> = await loop.next();
+        if (next.value === undefined) return;
+        batch = [next.value];
         while (batch.length < max) {
           const more = this.#buffer.shift();
           if (more === undefined) break;
@@ -279,7 +281,6 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
     if (this.#loops.size > 0 || this.#host.persistent || this.#phase === 'ended') return;
     this.unsubscribe().catch((error: unknown) => this.#host.warn(`unsubscribe failed: ${String(error)}`));
   }
-
 }
 
 function finishTaker(taker: Taker, error: { readonly reason: unknown } | undefined): void {
@@ -288,7 +289,7 @@ function finishTaker(taker: Taker, error: { readonly reason: unknown } | undefin
 }
 
 /** One `for await` over a subscription. */
-class Loop implements AsyncIterator<Message> {
+class Loop implements AsyncIterator<Message, undefined> {
   readonly #subscription: Subscription;
   #inHand: Message | undefined = undefined;
   /** Calls of `next()` that wait for a message. */
@@ -305,7 +306,7 @@ class Loop implements AsyncIterator<Message> {
     return this.#inHand !== undefined;
   }
 
-  next(): Promise<IteratorResult<Message>> {
+  next(): Promise<IteratorResult<Message, undefined>> {
     this.#settleInHand();
     this.#subscription.asked();
     if (this.#phase !== 'running') {
@@ -319,7 +320,9 @@ class Loop implements AsyncIterator<Message> {
     }
     if (this.#asking > 0 && this.#settles === 'as it asks') {
       this.#settles = 'never';
-      this.#subscription.warn('overlapping next() calls on one iterator settle nothing: use ack: "manual" or forEach()');
+      this.#subscription.warn(
+        'overlapping next() calls on one iterator settle nothing: use ack: "manual" or forEach()',
+      );
     }
     this.#asking++;
     return new Promise((resolve, reject) => {
@@ -337,14 +340,14 @@ class Loop implements AsyncIterator<Message> {
         fail: (error) => {
           this.#asking--;
           this.#close();
-          reject(error as Error);
+          reject(error);
         },
       });
     });
   }
 
   /** `break`, `return` and `throw` look the same from here: none says that the message in hand was processed. */
-  return(): Promise<IteratorResult<Message>> {
+  return(): Promise<IteratorResult<Message, undefined>> {
     const message = this.#inHand;
     this.#inHand = undefined;
     if (message !== undefined) this.#subscription.giveBack(message);

@@ -71,7 +71,7 @@ class TcpTransport implements Transport {
       };
       const down = (): void => {
         settle();
-        reject(toError(signal.aborted ? signal.reason : this.#error));
+        reject((signal.aborted ? signal.reason : explained(this.#error)) as Error);
       };
       signal.addEventListener('abort', abort);
       socket.on('connect', up);
@@ -139,10 +139,10 @@ class TcpTransport implements Transport {
   }
 }
 
-/** Where several addresses were tried, Node says what happened to each, but nothing in the message. */
-function toError(error: unknown): Error {
-  if (error instanceof AggregateError && error.message === '') {
-    error.message = error.errors.map((each: unknown) => (each as Error).message).join('; ');
-  }
-  return error as Error;
+/** Where several addresses were tried, Node lists what happened to each, but leaves the message empty. */
+function explained(error: unknown): unknown {
+  if (!(error instanceof Object && 'errors' in error && Array.isArray(error.errors))) return error;
+  const several = error as AggregateError;
+  if (several.message === '') several.message = several.errors.map((each: Error) => each.message).join('; ');
+  return several;
 }
