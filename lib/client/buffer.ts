@@ -28,8 +28,9 @@ export class MessageBuffer {
   #loose = 0;
   #looseBytes = 0;
   #dropped = 0;
-  #memory: ArrayBufferLike | undefined = undefined;
-  #used = 0;
+  /** What the last payload was in, and how many bytes of payload are still to be copied out of it. */
+  #memory: Uint8Array | undefined = undefined;
+  #toCopy = 0;
 
   constructor(limits: BufferLimits, overflow: Overflow) {
     this.#limits = limits;
@@ -45,9 +46,11 @@ export class MessageBuffer {
     return this.#dropped;
   }
 
+  /** hot. `memory`: what `payload` is a view into. */
   push(
     topic: string,
-    view: Uint8Array,
+    payload: Uint8Array,
+    memory: Uint8Array,
     qos: QoS,
     retain: boolean,
     duplicate: boolean,
@@ -55,9 +58,9 @@ export class MessageBuffer {
     receipt: Receipt | undefined,
     settler: Settler,
   ): void {
-    const payload = this.#settled(view);
-    if (receipt !== undefined) receipt.payload = payload;
-    const message = new Message(topic, payload, qos, retain, duplicate, properties, receipt, settler);
+    const kept = this.#free(payload, memory);
+    if (receipt !== undefined) receipt.payload = kept;
+    const message = new Message(topic, kept, qos, retain, duplicate, properties, receipt, settler);
     if (receipt === undefined && !this.#makeRoom(message)) return;
     this.#ring.push(message);
   }
@@ -86,15 +89,14 @@ export class MessageBuffer {
    * once a sixteenth of it waits here, the rest is left where it is: what is kept alive is never more than sixteen
    * times what waits, and a burst is hardly ever copied.
    */
-  #settled(view: Uint8Array): Uint8Array {
-    const memory = view.buffer;
+  #free(payload: Uint8Array, memory: Uint8Array): Uint8Array {
     if (memory !== this.#memory) {
       this.#memory = memory;
-      this.#used = 0;
+      this.#toCopy = memory.length * DENSE;
     }
-    if (this.#used >= memory.byteLength * DENSE) return view;
-    this.#used += view.byteLength;
-    return view.byteLength >= memory.byteLength * DENSE ? view : view.slice();
+    if (this.#toCopy <= 0) return payload;
+    this.#toCopy -= payload.length;
+    return payload.length >= memory.length * DENSE ? payload : payload.slice();
   }
 
   #makeRoom(message: Message): boolean {

@@ -57,12 +57,12 @@ export class Router {
   /** hot: hands a message to whom it is for. Returns how many there are. */
   deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): number {
     const found = topicName === this.#lastTopic ? this.#lastFound : this.#find(topicName);
-    const { qos, retain, duplicate, properties } = publish;
+    const { bytes, qos, retain, duplicate, properties } = publish;
     const payload = receipt === undefined ? publish.payload() : receipt.payload;
     if (receipt !== undefined) this.#share(receipt, found);
     for (const subscription of found) {
       const mine = subscription.settlesOnReceipt ? undefined : receipt;
-      subscription.push(topicName, payload, qos, retain, duplicate, properties, mine);
+      subscription.push(topicName, payload, bytes, qos, retain, duplicate, properties, mine);
     }
     return found.length;
   }

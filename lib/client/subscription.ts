@@ -194,10 +194,11 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
     return this.#buffer.depth > 0 || [...this.#loops].some((loop) => loop.holds);
   }
 
-  /** hot: a message for it. @internal */
+  /** hot: a message for it; `memory` is what `payload` is a view into. @internal */
   push(
     topic: string,
     payload: Uint8Array,
+    memory: Uint8Array,
     qos: QoS,
     retain: boolean,
     duplicate: boolean,
@@ -206,7 +207,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
   ): void {
     const taker = this.#takers.shift();
     if (taker === undefined)
-      this.#buffer.push(topic, payload, qos, retain, duplicate, properties, receipt, this.#host);
+      this.#buffer.push(topic, payload, memory, qos, retain, duplicate, properties, receipt, this.#host);
     else taker.take(new Message(topic, payload, qos, retain, duplicate, properties, receipt, this.#host));
   }
 
