@@ -1,6 +1,6 @@
 /** MQTT over TCP (§4.2). */
 
-import { connect, type Socket } from 'node:net';
+import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import type { Dial, Receiver, Target, Transport } from './transport.ts';
 
 /** Enough for most CONNACKs: see `#first`. */
@@ -12,8 +12,8 @@ const FIRST_READ = 256;
  */
 export const dialTcp: Dial = async (target, signal) => {
   signal.throwIfAborted();
-  const transport = new TcpTransport(target);
-  await transport.connected(signal);
+  const transport = new TcpTransport();
+  await transport.connect(target, signal);
   return transport;
 };
 
@@ -32,20 +32,18 @@ class TcpTransport implements Transport {
   /** Writes that the network did not take at once and has not finished yet. */
   #unfinished = 0;
 
-  constructor(target: Target) {
-    const { host, port, localAddress } = target;
-    const socket = connect({
-      host,
-      port,
-      ...(localAddress !== undefined && { localAddress }),
-      noDelay: true,
+  constructor() {
+    const options: SocketConstructorOpts & ConnectOpts = {
       onread: {
         buffer: () => this.#space(),
         callback: (length, bytes) => this.#read(length, bytes),
       },
-    });
+    };
+    const socket = new Socket(options);
     this.#socket = socket;
     socket.pause();
+    // To be said before the connection is there; an option of connect() would not do it.
+    socket.setNoDelay(true);
     // Without a listener for it, an error would be an uncaught exception. `close` always follows.
     socket.on('error', (error) => {
       this.#error = error;
@@ -55,9 +53,15 @@ class TcpTransport implements Transport {
     socket.on('close', () => this.#receiver?.closed(this.#error));
   }
 
-  /** Waits for the connection. When it rejects, the socket is closed. */
-  connected(signal: AbortSignal): Promise<void> {
+  /** Resolves with the connection. When it rejects, the socket is closed. */
+  connect({ host, port, localAddress }: Target, signal: AbortSignal): Promise<void> {
     const socket = this.#socket;
+    try {
+      socket.connect({ host, port, ...(localAddress !== undefined && { localAddress }) });
+    } catch (error) {
+      // An address that is none is refused at once, and leaves the socket as it was.
+      socket.destroy(error as Error);
+    }
     return new Promise((resolve, reject) => {
       const abort = (): void => void socket.destroy();
       const settle = (): void => {

@@ -1,0 +1,489 @@
+import { createHash } from 'node:crypto';
+import { getEventListeners, once } from 'node:events';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { dialTcp } from '../../lib/transport/tcp.ts';
+import type { Receiver, Target, Transport } from '../../lib/transport/transport.ts';
+import { leakGuard } from '../support/leaks.ts';
+
+const servers: Server[] = [];
+const sockets: Socket[] = [];
+const transports: Transport[] = [];
+
+afterEach(async () => {
+  for (const transport of transports.splice(0)) transport.destroy();
+  for (const socket of sockets.splice(0)) socket.destroy();
+  await Promise.all(servers.splice(0).map((server) => new Promise((resolve) => server.close(resolve))));
+});
+
+leakGuard();
+
+/** A server on a free port that reads only when asked to. */
+async function listen(): Promise<{ server: Server; target: Target }> {
+  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true });
+  servers.push(server);
+  server.on('connection', (socket) => {
+    sockets.push(socket);
+    socket.on('error', () => {});
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    server,
+    target: { protocol: 'mqtt', host: '127.0.0.1', port: (server.address() as AddressInfo).port },
+  };
+}
+
+/** A transport and the socket at its other end. */
+async function connected(): Promise<{ transport: Transport; peer: Socket }> {
+  const { server, target } = await listen();
+  const accepted = once(server, 'connection') as Promise<[Socket]>;
+  const transport = await dialTcp(target, new AbortController().signal);
+  transports.push(transport);
+  return { transport, peer: (await accepted)[0] };
+}
+
+/** A receiver that keeps what it gets, and makes its memory unusable as soon as it has been read. */
+class Recorder implements Receiver {
+  readonly log: string[] = [];
+  readonly hash = createHash('sha256');
+  readonly gone: Promise<unknown>;
+  bytes = 0;
+  error: unknown;
+  onBytes: () => void = () => {};
+  #memory: Uint8Array | undefined;
+  #goes!: (error: unknown) => void;
+
+  constructor() {
+    this.gone = new Promise((resolve) => {
+      this.#goes = resolve;
+    });
+  }
+
+  space(): Uint8Array {
+    this.#memory = new Uint8Array(10_000).fill(0xee);
+    return this.#memory;
+  }
+
+  filled(length: number): void {
+    const memory = this.#memory as Uint8Array;
+    this.#take(memory.subarray(0, length));
+    memory.fill(0xee);
+    this.#memory = undefined;
+  }
+
+  chunk(bytes: Uint8Array): void {
+    this.#take(bytes);
+  }
+
+  #take(bytes: Uint8Array): void {
+    this.hash.update(bytes);
+    this.bytes += bytes.length;
+    this.onBytes();
+  }
+
+  drained(): void {
+    this.log.push('drained');
+  }
+
+  closed(error?: unknown): void {
+    this.log.push('closed');
+    this.error = error;
+    this.#goes(error);
+  }
+
+  /** Waits until so many bytes have come. */
+  until(bytes: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.onBytes = () => {
+        if (this.bytes >= bytes) resolve();
+      };
+      this.onBytes();
+    });
+  }
+}
+
+// A local name: looking up a global is slow in the context of a spec.
+const { imul } = Math;
+
+/** Bytes that differ wherever they are cut. */
+function pattern(length: number, seed = 1): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  let state = seed;
+  for (let i = 0; i < length; i++) {
+    state = (imul(state, 1_103_515_245) + 12_345) >>> 0;
+    bytes[i] = state >>> 24;
+  }
+  return bytes;
+}
+
+const hashOf = (...pieces: readonly Uint8Array[]): string => {
+  const hash = createHash('sha256');
+  for (const piece of pieces) hash.update(piece);
+  return hash.digest('hex');
+};
+
+/** Writes until the network takes no more; says how often each piece was given back. */
+function pressUp(transport: Transport): Map<Uint8Array, number> {
+  const given = new Map<Uint8Array, number>();
+  for (let i = 0; i < 200 && transport.heldBack < 1_000_000; i++) {
+    const piece = pattern(65_536, i);
+    given.set(piece, 0);
+    transport.write(piece, (bytes) => given.set(bytes, (given.get(bytes) ?? Number.NaN) + 1));
+  }
+  expect(transport.heldBack).toBeGreaterThan(0);
+  return given;
+}
+
+describe('dialTcp', () => {
+  it('rejects with the error of the network when nobody listens', async () => {
+    const { server, target } = await listen();
+    await new Promise((resolve) => server.close(resolve));
+    const { signal } = new AbortController();
+    await expect(dialTcp(target, signal)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+  });
+
+  it('says of every address why it did not connect', async () => {
+    const { server, target } = await listen();
+    await new Promise((resolve) => server.close(resolve));
+    const dialing = dialTcp({ ...target, host: 'localhost' }, new AbortController().signal);
+    await expect(dialing).rejects.toMatchObject({ message: expect.stringMatching(/ECONNREFUSED .*:\d+/) });
+  });
+
+  it('rejects when the name of the host does not exist', async () => {
+    const target: Target = { protocol: 'mqtt', host: 'no-such-host.invalid', port: 1883 };
+    await expect(dialTcp(target, new AbortController().signal)).rejects.toMatchObject({
+      code: expect.stringMatching(/^E/),
+      syscall: 'getaddrinfo',
+    });
+  });
+
+  it('rejects with the reason of a signal that has aborted, and does not begin', async () => {
+    const { server, target } = await listen();
+    const reason = new Error('not today');
+    await expect(dialTcp(target, AbortSignal.abort(reason))).rejects.toBe(reason);
+    await turn();
+    expect(await connectionsOf(server)).toBe(0);
+  });
+
+  it.each(['127.0.0.1', 'localhost'])(
+    'leaves nothing of an attempt to reach %s that is aborted',
+    async (host) => {
+      const { server, target } = await listen();
+      const aborting = new AbortController();
+      const dialing = dialTcp({ ...target, host }, aborting.signal);
+      const reason = new Error('changed my mind');
+      aborting.abort(reason);
+      await expect(dialing).rejects.toBe(reason);
+      expect(getEventListeners(aborting.signal, 'abort')).toHaveLength(0);
+      for (const socket of sockets) socket.destroy();
+      await turn();
+      expect(await connectionsOf(server)).toBe(0);
+    },
+  );
+
+  it('lets go of the signal once connected: aborting it later does nothing', async () => {
+    const { server, target } = await listen();
+    const accepted = once(server, 'connection') as Promise<[Socket]>;
+    const aborting = new AbortController();
+    const transport = await dialTcp(target, aborting.signal);
+    transports.push(transport);
+    expect(getEventListeners(aborting.signal, 'abort')).toHaveLength(0);
+    aborting.abort();
+    const [peer] = await accepted;
+    const recorder = new Recorder();
+    transport.open(recorder);
+    peer.write(pattern(10));
+    await recorder.until(10);
+    expect(recorder.log).toEqual([]);
+  });
+
+  it('connects from the local address that is asked for', async () => {
+    const { server, target } = await listen();
+    const accepted = once(server, 'connection') as Promise<[Socket]>;
+    transports.push(await dialTcp({ ...target, localAddress: '127.0.0.2' }, new AbortController().signal));
+    expect((await accepted)[0].remoteAddress).toBe('127.0.0.2');
+  });
+
+  it('rejects a local address that is none', async () => {
+    const { target } = await listen();
+    const dialing = dialTcp({ ...target, localAddress: 'here' }, new AbortController().signal);
+    await expect(dialing).rejects.toMatchObject({ code: 'ERR_INVALID_IP_ADDRESS' });
+  });
+});
+
+const connectionsOf = (server: Server): Promise<number> =>
+  new Promise((resolve, reject) => {
+    server.getConnections((error, count) => (error === null ? resolve(count) : reject(error)));
+  });
+
+describe('reading', () => {
+  it('brings every byte in order, whatever happens to the memory afterwards', async () => {
+    const { transport, peer } = await connected();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    const sent = pattern(8_000_000);
+    peer.write(sent);
+    await recorder.until(sent.length);
+    expect(recorder.hash.digest('hex')).toBe(hashOf(sent));
+    expect(recorder.log).toEqual([]);
+  });
+
+  it.each([1, 255, 256, 257, 2_000_000])(
+    'begins with open(): %d bytes that came before are kept',
+    async (length) => {
+      const { transport, peer } = await connected();
+      const sent = pattern(length);
+      // Once the other end has been told that there is no more, all that fits is on this side.
+      peer.write(sent);
+      peer.end();
+      for (let i = 0; i < 20; i++) await turn();
+      const recorder = new Recorder();
+      transport.open(recorder);
+      expect(recorder.bytes).toBe(0);
+      expect(await recorder.gone).toBeUndefined();
+      expect(recorder.bytes).toBe(length);
+      expect(recorder.hash.digest('hex')).toBe(hashOf(sent));
+    },
+  );
+
+  it('brings nothing after the receiver has destroyed the transport', async () => {
+    const { transport, peer } = await connected();
+    const recorder = new Recorder();
+    let isDestroyed = false;
+    recorder.onBytes = () => {
+      transport.destroy();
+      isDestroyed = true;
+    };
+    const space = recorder.space.bind(recorder);
+    recorder.space = () => {
+      if (isDestroyed) recorder.log.push('asked for space');
+      return space();
+    };
+    transport.open(recorder);
+    peer.write(pattern(1_000_000));
+    await recorder.gone;
+    expect(recorder.bytes).toBeLessThanOrEqual(10_000);
+    expect(recorder.log).toEqual(['closed']);
+  });
+});
+
+describe('writing', () => {
+  it('sends every byte in order to a slow reader, from slabs that are filled again when they come back', async () => {
+    const { transport, peer } = await connected();
+    const pool: Uint8Array[] = Array.from({ length: 4 }, () => new Uint8Array(65_536));
+    const total = 200;
+    const expected = createHash('sha256');
+    let count = 0;
+    const recorder = new Recorder();
+    const write = (): void => {
+      while (count < total && pool.length > 0 && transport.heldBack === 0) {
+        const slab = pool.pop() as Uint8Array;
+        slab.set(pattern(slab.length, count++));
+        expected.update(slab);
+        transport.write(slab, (bytes) => {
+          bytes.fill(0xee);
+          pool.push(bytes);
+        });
+      }
+    };
+    recorder.drained = () => {
+      recorder.log.push('drained');
+      write();
+    };
+    transport.open(recorder);
+    write();
+    expect(transport.heldBack).toBeGreaterThan(0);
+    const received = createHash('sha256');
+    for (let bytes = 0; bytes < total * 65_536;) {
+      const chunk = peer.read() as Uint8Array | null;
+      if (chunk === null) {
+        await once(peer, 'readable');
+        continue;
+      }
+      received.update(chunk);
+      bytes += chunk.length;
+      if (bytes % 3 === 0) await turn();
+    }
+    expect(received.digest('hex')).toBe(expected.digest('hex'));
+    expect(recorder.log.length).toBeGreaterThan(0);
+    expect(new Set(recorder.log)).toEqual(new Set(['drained']));
+    expect(pool).toHaveLength(4);
+    expect(transport.heldBack).toBe(0);
+  });
+
+  it('gives bytes back at once when the network took them, and then never drains', async () => {
+    const { transport, peer } = await connected();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    const piece = pattern(1000);
+    const back: Uint8Array[] = [];
+    transport.write(piece, (bytes) => back.push(bytes));
+    expect(back).toHaveLength(1);
+    expect(back[0]).toBe(piece);
+    expect(transport.heldBack).toBe(0);
+    const [received] = (await once(peer.resume(), 'data')) as [Uint8Array];
+    expect(hashOf(received)).toBe(hashOf(piece));
+    await turn();
+    expect(back).toHaveLength(1);
+    expect(recorder.log).toEqual([]);
+  });
+
+  it('gives back later what it holds back, each piece once and in order, and drains once at the end', async () => {
+    const { transport, peer } = await connected();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    const back: number[] = [];
+    const pieces = Array.from({ length: 200 }, (_, i) => pattern(65_536, i));
+    for (const [index, piece] of pieces.entries()) {
+      transport.write(piece, (bytes) => {
+        expect(bytes).toBe(piece);
+        back.push(index);
+      });
+    }
+    expect(back.length).toBeLessThan(pieces.length);
+    expect(transport.heldBack).toBeGreaterThan(0);
+    const drained = new Promise<void>((resolve) => {
+      recorder.drained = () => {
+        recorder.log.push(`drained with ${back.length} back and ${transport.heldBack} held back`);
+        resolve();
+      };
+    });
+    peer.resume();
+    await drained;
+    await turn();
+    expect(back).toEqual([...pieces.keys()]);
+    expect(recorder.log).toEqual([`drained with ${pieces.length} back and 0 held back`]);
+  });
+});
+
+describe('small packets', () => {
+  it('do not wait for answers to those before them', async () => {
+    const { transport, peer } = await connected();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    peer.setNoDelay(true);
+    let pending = 0;
+    peer.on('data', (chunk: Uint8Array) => {
+      pending += chunk.length;
+      if (pending >= 2) peer.write(pattern(1));
+      pending %= 2;
+    });
+    peer.resume();
+    const begin = performance.now();
+    for (let round = 1; round <= 100; round++) {
+      // Nagle's algorithm would hold the second one back until the first is acknowledged, some 40 ms later.
+      transport.write(pattern(1), () => {});
+      transport.write(pattern(1), () => {});
+      await recorder.until(round);
+    }
+    expect(performance.now() - begin).toBeLessThan(2000);
+  });
+});
+
+describe('the end', () => {
+  it('comes without an error when the peer closes in order', async () => {
+    const { transport, peer } = await connected();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    peer.end(pattern(3));
+    expect(await recorder.gone).toBeUndefined();
+    expect(recorder.bytes).toBe(3);
+    expect(recorder.log).toEqual(['closed']);
+  });
+
+  it('comes when the peer only stops sending, though it would still read what is held back', async () => {
+    const { transport, peer } = await connected();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    const given = pressUp(transport);
+    peer.end();
+    expect(await recorder.gone).toBeUndefined();
+    await turn();
+    expect(new Set(given.values())).toEqual(new Set([1]));
+    expect(recorder.log).toEqual(['closed']);
+  });
+
+  it('comes with the error of the network when the peer resets, exactly once, and gives every slab back', async () => {
+    const { transport, peer } = await connected();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    const given = pressUp(transport);
+    peer.resetAndDestroy();
+    expect(await recorder.gone).toMatchObject({ code: expect.stringMatching(/^(ECONNRESET|EPIPE)$/) });
+    await turn();
+    expect(new Set(given.values())).toEqual(new Set([1]));
+    expect(recorder.log).toEqual(['closed']);
+  });
+
+  it('comes with destroy(), in the middle of a write too, and gives every slab back', async () => {
+    const { transport } = await connected();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    const given = pressUp(transport);
+    transport.destroy();
+    transport.destroy();
+    expect(await recorder.gone).toBeUndefined();
+    await turn();
+    expect(new Set(given.values())).toEqual(new Set([1]));
+    expect(recorder.log).toEqual(['closed']);
+  });
+
+  it('comes after end() has sent what was held back', async () => {
+    const { transport, peer } = await connected();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    const given = pressUp(transport);
+    transport.end();
+    const received = createHash('sha256');
+    peer.on('data', (chunk: Buffer) => received.update(chunk));
+    peer.on('end', () => peer.end());
+    peer.resume();
+    expect(await recorder.gone).toBeUndefined();
+    expect(received.digest('hex')).toBe(hashOf(...given.keys()));
+    expect(new Set(given.values())).toEqual(new Set([1]));
+    expect(recorder.log.at(-1)).toBe('closed');
+  });
+
+  it('is told to a receiver that opens a connection lost meanwhile', async () => {
+    for (const lose of ['destroy', 'resetAndDestroy'] as const) {
+      const { transport, peer } = await connected();
+      peer[lose]();
+      for (let i = 0; i < 5; i++) await turn();
+      const recorder = new Recorder();
+      transport.open(recorder);
+      expect(recorder.log).toEqual([]);
+      await recorder.gone;
+      expect(recorder.log).toEqual(['closed']);
+    }
+  });
+
+  it.each(['end', 'destroy'] as const)('is told to a receiver that opens after %s()', async (way) => {
+    const { transport } = await connected();
+    transport[way]();
+    await turn();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    expect(recorder.log).toEqual([]);
+    expect(await recorder.gone).toBeUndefined();
+    expect(recorder.log).toEqual(['closed']);
+  });
+
+  it.each(['end', 'destroy'] as const)('gives back at once what is written after %s()', async (way) => {
+    const { transport } = await connected();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    transport[way]();
+    const piece = pattern(10);
+    const back: Uint8Array[] = [];
+    transport.write(piece, (bytes) => back.push(bytes));
+    expect(back).toEqual([piece]);
+    transport.destroy();
+    await recorder.gone;
+    transport.write(piece, (bytes) => back.push(bytes));
+    expect(back).toEqual([piece, piece]);
+    expect(recorder.log).toEqual(['closed']);
+  });
+});
