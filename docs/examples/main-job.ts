@@ -2,24 +2,8 @@
  * The main job: connect, subscribe, publish, `for await`. Without an argument it runs against a broker of its own,
  * with one (`npm start -- mqtt://host:port`) against any other.
  */
-import { createServer, type AddressInfo } from 'node:net';
-import { Aedes } from 'aedes';
 import { connect } from '../../lib/index.ts';
-
-/** An Aedes broker on a free port of this machine. */
-async function startBroker(): Promise<{ url: string; stop(): Promise<void> }> {
-  const broker = await Aedes.createBroker();
-  const server = createServer(broker.handle);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  return {
-    url: `mqtt://127.0.0.1:${port}`,
-    async stop() {
-      await new Promise<void>((resolve) => broker.close(resolve));
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-}
+import { startBroker } from './broker.ts';
 
 const given = process.argv[2];
 const broker = given === undefined ? await startBroker() : undefined;

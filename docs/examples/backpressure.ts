@@ -1,0 +1,35 @@
+/** docs/backpressure.md: awaiting publish(), limits of the queue, limits of a subscription's buffer. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client, connect, QueueFullError } from '../../lib/index.ts';
+import { startBroker } from './broker.ts';
+
+await using broker = await startBroker();
+
+// 1. QoS 0 in a loop: the await is the backpressure.
+await using client = await connect(broker.url);
+for (let i = 0; i < 10_000; i++) await client.publish('load/qos0', i);
+console.log('10000 messages with QoS 0');
+
+// 2. QoS 1: `maxInflight` are on the wire at once, the rest waits in the queue.
+const results = await Promise.all(
+  Array.from({ length: 100 }, (_, i) => client.publish('load/qos1', i, { qos: 1 })),
+);
+console.log(`${results.length} messages with QoS 1`);
+
+// 3. A queue with a limit, and no connection yet.
+const small = new Client(broker.url, { maxQueued: 2 });
+const calls = ['a', 'b', 'c'].map((text) => small.publish('load/queue', text, { qos: 1 }));
+const refused = await calls[2]?.catch((error: unknown) => error);
+if (refused instanceof QueueFullError) console.log(`c: ${refused.code}, ${refused.delivery}`);
+await small.connect();
+await Promise.all(calls.slice(0, 2));
+await small.drain();
+
+// 4. A reader that is slower than its QoS 0 messages keeps only the newest three.
+const news = await client.subscribe('load/news', { buffer: { messages: 3 }, overflow: 'drop-oldest' });
+for (let i = 0; i < 10; i++) await client.publish('load/news', i);
+while (news.depth + news.dropped < 10) await sleep(5);
+console.log(`waiting: ${news.depth}, dropped: ${news.dropped}`);
+const kept = [];
+while (news.depth > 0) kept.push((await news.receive()).text());
+console.log(`kept: ${kept.join(' ')}`);

@@ -1,0 +1,37 @@
+/** docs/delivery.md: what the promise of publish() says, and what a rejection knows about the message. */
+import { Client, ClosedError, connect, TimeoutError } from '../../lib/index.ts';
+import { startBroker } from './broker.ts';
+
+await using broker = await startBroker();
+
+{
+  await using client = await connect(broker.url);
+  // QoS 0: copied into the output. QoS 1: PUBACK. QoS 2: PUBCOMP.
+  for (const qos of [0, 1, 2] as const) {
+    const result = await client.publish('jobs/done', `with QoS ${qos}`, { qos });
+    console.log(`QoS ${qos}: reason code ${result.reasonCode}`);
+  }
+}
+
+// Nothing was connected yet: the message waits in the queue. Its caller gives up first, so it is taken out again.
+const client = new Client(broker.url, { clientId: 'delivery-example', cleanStart: false });
+try {
+  await client.publish('jobs/new', 'A', { qos: 1, timeout: 50 });
+} catch (error) {
+  if (!(error instanceof TimeoutError)) throw error;
+  console.log(`A: ${error.delivery}, kept: ${error.kept}`);
+}
+
+// disconnect() ends the promise of a QoS 1 message, and keeps the message for the next connect().
+const publishing = client.publish('jobs/new', 'B', { qos: 1 }).catch((error: unknown) => error);
+await client.disconnect();
+const outcome = await publishing;
+if (!(outcome instanceof ClosedError)) throw new Error('expected a ClosedError');
+console.log(`B: ${outcome.delivery}, kept: ${outcome.kept}`);
+
+await using watcher = await connect(broker.url);
+const jobs = await watcher.subscribe('jobs/new', { qos: 1 });
+await client.connect();
+const message = await jobs.receive({ timeout: 2_000 });
+console.log(`arrived after the next connect(): ${message.text()}`);
+await client.disconnect();

@@ -1,0 +1,40 @@
+/** docs/ending.md: disconnect(), drain(), await using. */
+import { connect } from '../../lib/index.ts';
+import { startBroker } from './broker.ts';
+
+await using broker = await startBroker();
+
+// drain(): loops get what waits for them, what was published is waited for, then the client disconnects.
+{
+  const client = await connect(broker.url);
+  const work = await client.subscribe('work', { qos: 1 });
+  const words: string[] = [];
+  const loop = (async () => {
+    for await (const message of work) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      words.push(message.text());
+    }
+  })();
+  await Promise.all(['a', 'b', 'c'].map((word) => client.publish('work', word, { qos: 1 })));
+  while (words.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  const report = await client.drain({ timeout: 2_000 });
+  await loop; // ends by itself
+  console.log(`drained: ${words.join(' ')}, left: ${JSON.stringify(report)}`);
+}
+
+// disconnect(): at once. Loops end, promises settle, the Will is not published.
+{
+  const client = await connect(broker.url);
+  const finished = client.closed;
+  await client.disconnect();
+  await finished;
+  await client.disconnect(); // of no effect
+  console.log(`state: ${client.state}`);
+}
+
+// await using: drain() at the end of the scope, however it is left.
+{
+  await using client = await connect(broker.url);
+  await client.publish('bye', 'the last words', { qos: 1 });
+}
+console.log('nothing keeps the process alive');

@@ -1,0 +1,46 @@
+/** docs/errors.md: every call rejects, nothing is thrown anywhere else; publish and forget. */
+import { Client, connect, MqttError, PublishError, type Payload } from '../../lib/index.ts';
+import { startBroker } from './broker.ts';
+
+await using broker = await startBroker();
+await using client = await connect(broker.url);
+
+/** The fate of a message, in words. */
+function fateOf(error: unknown): string {
+  if (!(error instanceof MqttError)) return String(error);
+  if (error instanceof PublishError) return `refused with 0x${error.reasonCode.toString(16)}`;
+  const { delivery, kept } = error as { delivery?: string; kept?: boolean };
+  return `${error.code}: ${delivery ?? 'no message'}, ${kept === true ? 'still goes out' : 'not kept'}`;
+}
+
+/** Publish and forget: a promise that nobody awaits must have a catch, or Node ends the process. */
+function send(topicName: string, payload: Payload): void {
+  client.publish(topicName, payload, { qos: 1 }).catch((error: unknown) => {
+    console.log(`not delivered: ${fateOf(error)}`);
+  });
+}
+send('errors/fine', 'this one arrives');
+
+// Wrong arguments reject, too.
+await client
+  .publish('errors/#', 'a wildcard is no Topic Name')
+  .catch((error: unknown) => console.log(String(error)));
+
+// Aborting rejects with the reason of the signal.
+const offline = new Client('mqtt://127.0.0.1:9');
+const signal = AbortSignal.timeout(20);
+await offline.publish('errors/late', 'x', { qos: 1, signal }).catch((error: unknown) => {
+  console.log(`aborted: ${error === signal.reason}`);
+});
+
+// A timeout says what is known of the message.
+await offline
+  .publish('errors/late', 'x', { qos: 1, timeout: 20 })
+  .catch((error: unknown) => console.log(fateOf(error)));
+
+// And so does the end of the client.
+const pending = offline
+  .publish('errors/late', 'x', { qos: 1 })
+  .catch((error: unknown) => console.log(fateOf(error)));
+await offline.disconnect();
+await pending;

@@ -1,0 +1,33 @@
+/** docs/getting-started.md: connect, subscribe, publish, read. */
+import { connect } from '../../lib/index.ts';
+import { startBroker } from './broker.ts';
+
+await using broker = await startBroker();
+const { url } = broker;
+
+// Leaving this scope drains: what is in hand is finished, then the client disconnects.
+await using client = await connect(url, { keepAlive: 30 });
+
+// A retained message is what later subscribers get first.
+await client.publish('garden/config', JSON.stringify({ interval: 5 }), { qos: 1, retain: true });
+
+const config = await client.subscribe('garden/config', { qos: 1 });
+const first = await config.receive({ timeout: 2_000 });
+console.log(first.topic, first.json<{ interval: number }>().interval, first.retain ? '(retained)' : '');
+await config.unsubscribe();
+
+const readings = await client.subscribe(['garden/+/temperature', 'garden/+/humidity'], { qos: 1 });
+console.log('granted QoS:', readings.granted);
+
+await client.publish('garden/bed-1/temperature', 21.5, { qos: 1 });
+await client.publish('garden/bed-1/humidity', new Uint8Array([48, 46, 54]), { qos: 1 });
+await client.publish('garden/bed-2/temperature', '19', { qos: 1 });
+
+let seen = 0;
+for await (const message of readings) {
+  console.log(`${message.topic}: ${message.text()} (QoS ${message.qos})`);
+  if (++seen === 3) {
+    message.ack(); // the last one is processed, too: leaving the loop does not say so
+    break;
+  }
+}

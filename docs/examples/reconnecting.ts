@@ -1,0 +1,53 @@
+/** docs/reconnecting.md: the connection is cut twice; status() tells what happens. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client, ConnectError, connect } from '../../lib/index.ts';
+import { startBroker } from './broker.ts';
+
+await using broker = await startBroker();
+
+const client = new Client(broker.url, {
+  clientId: 'meter-7',
+  cleanStart: false,
+  reconnect: { minDelay: 50, maxDelay: 2_000 },
+});
+
+async function watch(): Promise<void> {
+  for await (const event of client.status()) {
+    switch (event.type) {
+      case 'connecting':
+        console.log(`connecting, attempt ${event.attempt}`);
+        break;
+      case 'connected':
+        console.log(`connected, Session Present ${event.connack.sessionPresent ? 1 : 0}`);
+        break;
+      case 'disconnected':
+        console.log(`disconnected: ${event.reason.message}`);
+        break;
+      default:
+        console.log(event.type);
+    }
+  }
+}
+const watching = watch();
+
+await client.connect();
+const commands = await client.subscribe('meters/7/commands', { qos: 1 });
+
+for (const word of ['first', 'second']) {
+  broker.cut();
+  // Nothing to do here: the promise stays pending while the client reconnects, then settles with PUBACK.
+  await client.publish('meters/7/commands', word, { qos: 1 });
+  const message = await commands.receive({ timeout: 5_000 });
+  console.log(`received ${message.text()}`);
+  await sleep(50); // its PUBACK leaves before the next cut: else the server would send it again
+}
+await client.disconnect();
+await watching;
+
+// The first connect() is not retried unless it is asked for.
+try {
+  await connect('mqtt://127.0.0.1:9');
+} catch (error) {
+  if (!(error instanceof ConnectError)) throw error;
+  console.log(`${error.code}, phase ${error.phase}`);
+}

@@ -1,0 +1,30 @@
+/** docs/delivery.md: a persistent session that goes on after a process was away. */
+import { Client, connect } from '../../lib/index.ts';
+import { startBroker } from './broker.ts';
+
+await using broker = await startBroker();
+
+/** One run of a service that must not miss an order. */
+async function run(orders: number): Promise<void> {
+  const client = new Client(broker.url, { clientId: 'order-service', cleanStart: false });
+  // Before connect(): what the server has kept comes right after CONNACK, and finds its subscription here.
+  const subscribing = client.subscribe('orders/#', { qos: 1 });
+  const { sessionPresent } = await client.connect();
+  console.log(`Session Present: ${sessionPresent ? 1 : 0}`);
+  const subscription = await subscribing;
+  let done = 0;
+  while (done < orders) {
+    const message = await subscription.receive({ timeout: 2_000 });
+    console.log(`  ${message.topic}: ${message.text()}`);
+    done++;
+  }
+  await client.drain();
+}
+
+await run(0);
+{
+  await using shop = await connect(broker.url);
+  await shop.publish('orders/1', 'two apples', { qos: 1 });
+  await shop.publish('orders/2', 'one pear', { qos: 1 });
+}
+await run(2);
