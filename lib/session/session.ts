@@ -8,12 +8,12 @@ import { Subscriptions } from './subscriptions.ts';
 
 /** What outlives a Network Connection (4.1): Session State, and what waits to become part of it. */
 export class Session {
-  readonly packetIdentifiers = new PacketIdentifiers();
-  readonly queue = new Queue();
-  readonly outgoing = new Outgoing();
-  readonly incoming = new Incoming();
-  readonly requests = new Requests();
-  readonly subscriptions = new Subscriptions();
+  readonly packetIdentifiers: PacketIdentifiers = new PacketIdentifiers();
+  readonly queue: Queue = new Queue();
+  readonly outgoing: Outgoing = new Outgoing();
+  readonly incoming: Incoming = new Incoming();
+  readonly requests: Requests = new Requests();
+  readonly subscriptions: Subscriptions = new Subscriptions();
 
   /** The Network Connection ended: what belonged to it alone goes. */
   connectionLost(): void {
