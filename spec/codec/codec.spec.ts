@@ -181,6 +181,19 @@ describe('Decoder', () => {
     expect(decoded.map((one) => one.type === 'publish' && toHex(one.payload))).toEqual(payloads.map(toHex));
   });
 
+  it.each([
+    ['Topic Name', packet(0x30, text('a/+'), hex`00`), 'MQTT-3.3.2-2'],
+    ['Response Topic', packet(0x30, text('t'), hex`06 08`, text('a/+')), 'MQTT-3.3.2-14'],
+  ])('refuses as %s what it took as Content Type before', (_, bytes, statement) => {
+    const decoder = new Decoder({ protocolVersion: 5 });
+    for (let i = 0; i < 3; i++) {
+      decoder.push(packet(0x30, text('t'), hex`06 03`, text('a/+')));
+      expect(decoder.next()).toMatchObject({ properties: { contentType: 'a/+' } });
+    }
+    decoder.push(bytes);
+    expect(() => decoder.next()).toThrow(expect.objectContaining({ reasonCode: 0x82, statement }));
+  });
+
   it('stays failed: the same error again, whatever comes after it', () => {
     const decoder = new Decoder({ protocolVersion: 5 });
     decoder.push(hex`d0 00 00 00 d0 00`);
@@ -261,6 +274,17 @@ describe('encode', () => {
     payload.fill(9);
     expect(toHex(first)).toBe('30 06 00 01 61 00 01 02');
     expect(toHex(second)).toBe('30 06 00 01 62 00 01 02');
+  });
+
+  it('gives bytes that later packets leave alone, of any size', () => {
+    const values = Array.from({ length: 300 }, (_, i): Packet => ({
+      type: 'publish', topic: `t/${i % 7}`, payload: new Uint8Array((i * 37) % 1_500).fill(i), qos: 1, packetId: i + 1,
+      retain: false, duplicate: false, properties: { contentType: String(i % 10), userProperties: [['n', String(i)]] },
+    })); // prettier-ignore
+    const encoded = values.map((value) => encode(value, 5));
+    const decoder = new Decoder({ protocolVersion: 5 });
+    for (const bytes of encoded) decoder.push(bytes);
+    expect(values.map(() => decoder.next())).toStrictEqual(values);
   });
 
   it('takes Buffers as payload and as Binary Data', () => {

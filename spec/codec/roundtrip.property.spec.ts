@@ -180,6 +180,36 @@ describe.each(DIRECTIONS)('version %d, sent by a %s', (version, from) => {
   });
 });
 
+describe('strings that are much alike', () => {
+  /** Few letters, so that strings differ in one byte, or are each other's beginning or end. */
+  const alike = (minLength: number): fc.Arbitrary<string> =>
+    fc.string({ unit: fc.constantFrom('a', 'b', '/', '\u00e9', '\u{1f600}'), minLength, maxLength: 20 });
+  const messages = fc.array(
+    fc.record({
+      topic: alike(1),
+      contentType: alike(0),
+      responseTopic: alike(1),
+      name: alike(0),
+      value: alike(0),
+    }),
+    { minLength: 2, maxLength: 80, size: 'max' },
+  );
+
+  it.each([3, 4, 5] as const)('version %d: none is mistaken for another in a long stream', (version) => {
+    fc.assert(
+      fc.property(messages, (list) => {
+        const values = list.map(({ topic, contentType, responseTopic, name, value }): Packet => ({
+          type: 'publish', topic, payload: hex`01`, qos: 0, retain: false, duplicate: false,
+          properties: version === 5 ? { contentType, responseTopic, userProperties: [[name, value]] } : {},
+        })); // prettier-ignore
+        const chunks = values.map((value) => encode(value, version));
+        expect(decode(version, 'server', ...chunks, ...chunks)).toStrictEqual([...values, ...values]);
+      }),
+      FEW_RUNS,
+    );
+  });
+});
+
 describe('memory', () => {
   const MEGABYTE = 1_048_576;
   const claimed = (): number => process.memoryUsage().arrayBuffers;

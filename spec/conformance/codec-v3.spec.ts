@@ -118,6 +118,20 @@ describe('v3 CONNACK and SUBACK', () => {
   });
 });
 
+describe('v3 SUBACK', () => {
+  it('v3 V31-5 tells every value it does not know as failure', () => {
+    for (let code = 3; code <= 255; code++) {
+      expect(receive(hex`90 04 00 0a 01 ${code}`)).toMatchObject({ reasonCodes: [1, 0x80] });
+    }
+  });
+
+  it('v3 V31-5 is not sent with a failure', () => {
+    for (const code of [3, 0x80]) {
+      expect(() => encode({ type: 'suback', packetId: 1, reasonCodes: [code] }, 3)).toThrow(broken());
+    }
+  });
+});
+
 describe('v3 receiving is lenient', () => {
   it.each([0x60, 0x62, 0x68, 0x6a])('v3 V31-10 takes PUBREL with first byte %d', (first) => {
     expect(receive(hex`${first} 02 00 0a`)).toStrictEqual({

@@ -340,6 +340,21 @@ describe('v4 PUBLISH, SUBSCRIBE, DISCONNECT', () => {
     expect(() => receive(packet(0x30, text(topic)))).toThrow(broken());
   });
 
+  it.each([
+    ['', 'MQTT-4.7.3-1'],
+    ['+', 'MQTT-3.3.2-2'],
+    ['a/#', 'MQTT-3.3.2-2'],
+  ])('v4 the Topic Name %j breaks %s', (topic, statement) => {
+    expect(() => receive(packet(0x30, text(topic)))).toThrow(broken(statement));
+  });
+
+  it.each([
+    ['its Topic Name', hex`30 03 00 05 61`],
+    ['its Packet Identifier', hex`32 04 00 01 61 00`],
+  ])('v4 PUBLISH does not read %s from the packet behind it', (_, bytes) => {
+    expect(() => receive(hex`${bytes} 62 63 64 65 66 67`)).toThrow(broken());
+  });
+
   it('v4 MQTT-3-8.3-4 the QoS byte is 0, 1 or 2, both ways', () => {
     expect(BYTES.filter((qos) => taken(hex`82 06 00 0a 00 01 61 ${qos}`, 'server'))).toEqual([0, 1, 2]);
     for (const qos of [0, 1, 2, 3] as QoS[]) {

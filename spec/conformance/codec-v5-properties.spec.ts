@@ -315,6 +315,27 @@ describe('v5 values of properties', () => {
     }
   });
 
+  it.each([
+    [{ reasonStrin: 'x' }, /reasonStrin/],
+    [{ toString: 'x' }, /toString/],
+    [{ userProperties: 'ab' }, /userProperties/],
+    [{ userProperties: [['a']] }, /userProperties/],
+    [{ userProperties: [['a', 'b', 'c']] }, /userProperties/],
+    [{ userProperties: ['ab'] }, /userProperties/],
+    [{ userProperties: [['a', 1]] }, /userProperties/],
+    ['reasonString', /properties/],
+    [1, /properties/],
+  ])('v5 U-2.2.2-a refuses %j as properties by name', (list, name) => {
+    const value = { type: 'puback', packetId: 1, properties: list } as unknown as EncodablePacket;
+    expect(() => encode(value, 5)).toThrow(expect.objectContaining({ message: expect.stringMatching(name) }));
+  });
+
+  it('v5 U-2.2.2-a refuses Subscription Identifiers that are no array, by name', () => {
+    expect(() => encode(valued('publish', { subscriptionIdentifiers: 5 }), 5)).toThrow(
+      /subscriptionIdentifiers/,
+    );
+  });
+
   it('v5 U-2.2.2-a a property that is undefined is absent', () => {
     expect(toHex(encode(valued('puback', { reasonString: undefined, userProperties: [] }), 5))).toBe(
       '40 02 00 01',

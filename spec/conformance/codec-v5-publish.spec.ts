@@ -133,6 +133,26 @@ describe('v5 PUBLISH', () => {
     },
   );
 
+  it('v5 MQTT-3.3.1-4 refuses to send QoS 3 as what the protocol forbids', () => {
+    expect(() => encode({ ...publish, qos: 3 as QoS, packetId: 1 }, 5)).toThrow(broken('MQTT-3.3.1-4'));
+  });
+
+  it.each([
+    ['its Topic Name', hex`30 03 00 05 61`],
+    ['its Packet Identifier', hex`32 04 00 01 61 00`],
+    ['its Property Length', hex`30 03 00 01 61`],
+    ['its properties', hex`30 04 00 01 61 03`],
+  ])('v5 U-2.1.4-a does not read %s from the packet behind it', (_, bytes) => {
+    expect(() => receive(hex`${bytes} 23 00 05 00 00 00 00 00`)).toThrow(protocolError(0x81));
+  });
+
+  it.each(['topic', 'payload', 'qos'] as const)('refuses a %s of the wrong type by name', (field) => {
+    const value = { ...publish, [field]: { no: 1 } } as unknown as Publish;
+    expect(() => encode(value, 5)).toThrow(
+      expect.objectContaining({ name: 'TypeError', message: expect.stringContaining(field) }),
+    );
+  });
+
   it('v5 MQTT-3.3.2-6 tells no Message Expiry Interval where there is none', () => {
     expect(receive(encode(publish, 5))).not.toHaveProperty('properties.messageExpiryInterval');
   });

@@ -201,6 +201,9 @@ describe('v5 SUBACK, UNSUBSCRIBE, UNSUBACK', () => {
 
   it.each(['suback', 'unsuback'] as const)('v5 MQTT-3.8.4-6 %s is not sent without codes', (type) => {
     expect(() => encode({ type, packetId: 10, reasonCodes: [] }, 5)).toThrow(broken());
+    for (const reasonCodes of [undefined, 0, '0', { length: 1, 0: 0 }] as unknown as number[][]) {
+      expect(() => encode({ type, packetId: 10, reasonCodes }, 5)).toThrow(refused());
+    }
   });
 
   it('v5 MQTT-3.10.3-2 UNSUBSCRIBE has at least one Topic Filter, both ways', () => {
