@@ -104,8 +104,13 @@ export function checkConnack(
     throw new ProtocolError('Session Present, but there is no session here', 'MQTT-3.2.2-4', 0x82);
   if (identity.clientId === '' && properties.assignedClientIdentifier === undefined)
     throw new ProtocolError('CONNACK without Assigned Client Identifier', 'MQTT-3.2.2-16', 0x82);
-  if (properties.authenticationMethod !== settings.properties.authenticationMethod)
-    throw new ProtocolError('CONNACK with another Authentication Method', 'MQTT-4.12.0-5', 0x82);
+  const method = settings.properties.authenticationMethod;
+  if (properties.authenticationMethod !== method)
+    throw new ProtocolError(
+      'CONNACK with another Authentication Method',
+      method === undefined ? 'MQTT-4.12.0-6' : 'MQTT-4.12.0-5',
+      0x82,
+    );
 }
 
 /** What a successful CONNACK makes of the settings. */
@@ -133,7 +138,9 @@ export function negotiate(
     subscriptionIdentifierAvailable:
       protocolVersion === 5 && (answer.subscriptionIdentifierAvailable ?? true),
     sharedSubscriptionAvailable: answer.sharedSubscriptionAvailable ?? true,
-    responseInformation: answer.responseInformation,
+    // [MQTT-3.1.2-28] Without having been asked for it is not heeded.
+    responseInformation:
+      settings.properties.requestResponseInformation === true ? answer.responseInformation : undefined,
     serverReference: answer.serverReference,
   };
 }

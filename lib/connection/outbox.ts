@@ -19,6 +19,8 @@ export class Outbox {
   /** Pieces complete, oldest first. */
   readonly #sealed: Uint8Array[] = [];
   #sealedBytes = 0;
+  /** Those of them that are not ours: memory that a caller lent until it is taken. */
+  readonly #lent = new Set<Uint8Array>();
   /** The slab in hand: `reserve()` makes room in it. */
   bytes: Uint8Array = NONE;
   /** How far it is filled. */
@@ -53,7 +55,24 @@ export class Outbox {
     for (const piece of pieces) {
       this.#sealed.push(piece);
       this.#sealedBytes += piece.length;
+      this.#lent.add(piece);
     }
+  }
+
+  /**
+   * Whoever lent memory may change it from now on: puts copies in place of the pieces that lie in `memory`, or of all
+   * that are lent. Returns each of them with its copy.
+   */
+  detach(memory?: ArrayBufferLike): Map<Uint8Array, Uint8Array> {
+    const copies = new Map<Uint8Array, Uint8Array>();
+    for (const [i, piece] of this.#sealed.entries()) {
+      if (!this.#lent.has(piece) || (memory !== undefined && piece.buffer !== memory)) continue;
+      const copy = piece.slice();
+      this.#sealed[i] = copy;
+      this.#lent.delete(piece);
+      copies.set(piece, copy);
+    }
+    return copies;
   }
 
   /** The newest piece complete and not yet taken. */
@@ -65,6 +84,7 @@ export class Outbox {
   take(): Uint8Array | undefined {
     const sealed = this.#sealed.shift();
     if (sealed !== undefined) {
+      this.#lent.delete(sealed);
       this.#sealedBytes -= sealed.length;
       return sealed;
     }

@@ -14,6 +14,8 @@ export interface Backoff {
  * `attempt` counts from 0, `random` lies in [0, 1).
  */
 export function backoffDelay(backoff: Backoff, attempt: number, random: number): number {
-  const delay = Math.min(backoff.maxDelay, backoff.minDelay * backoff.factor ** attempt);
+  // A power beyond all numbers times 0 would be no number.
+  const grown = backoff.minDelay === 0 ? 0 : backoff.minDelay * backoff.factor ** attempt;
+  const delay = Math.min(backoff.maxDelay, grown);
   return delay + delay * backoff.jitter * (2 * random - 1);
 }

@@ -1,5 +1,5 @@
 import { ClosedError, type MqttError } from '../errors.ts';
-import { Stage, type Exchange } from '../session/exchange.ts';
+import type { Exchange } from '../session/exchange.ts';
 import type { Session } from '../session/session.ts';
 
 /** What becomes of messages that are not over when the client is ended: they go out after the next connect, or not. */
@@ -25,16 +25,19 @@ export function abandonAll(session: Session, pending: Pending, cause: MqttError 
     }
     exchange.fail(new ClosedError(message, { delivery: 'unknown', kept }, options));
   }
-  for (const exchange of [...session.queue]) {
+  // A list of its own: withdrawing may move what is in the queue.
+  const waiting = [...session.queue];
+  for (const exchange of waiting) {
     const kept = pending === 'keep' && exchange.qos > 0;
     if (kept) keep(exchange);
     else session.queue.withdraw(exchange);
-    exchange.fail(new ClosedError(message, { delivery: 'not-sent', kept }, options));
+    exchange.fail(
+      new ClosedError(message, { delivery: exchange.written ? 'unknown' : 'not-sent', kept }, options),
+    );
   }
 }
 
 /** The payload is the caller's again when the promise settles, so a message that outlives its promise has its own. */
 function keep(exchange: Exchange): void {
-  if (exchange.waiter !== undefined && exchange.stage !== Stage.Over && typeof exchange.payload !== 'string')
-    exchange.payload = exchange.payload.slice();
+  if (exchange.waiter !== undefined) exchange.keepPayload();
 }

@@ -1,23 +1,29 @@
 import { encode } from '../codec/codec.ts';
-import { NO_PROPERTIES, type ConnackPacket, type DisconnectPacket } from '../codec/packets.ts';
+import { NO_PROPERTIES, type ConnackPacket } from '../codec/packets.ts';
 import type { OutgoingPublish } from '../codec/publish.ts';
 import { Connection } from '../connection/connection.ts';
-import { checkConnack, connectPacket, negotiate, type ConnectIdentity, type Negotiated } from '../connection/handshake.ts';
-import { ClosedError, ConnectError, ConnectionLostError, MqttError, ProtocolError } from '../errors.ts';
+import {
+  checkConnack,
+  connectPacket,
+  negotiate,
+  type ConnectIdentity,
+  type Negotiated,
+} from '../connection/handshake.ts';
+import { ClosedError, ConnectError, ConnectionLostError, ProtocolError, type MqttError } from '../errors.ts';
 import { Stage, type Exchange } from '../session/exchange.ts';
 import type { Receipt } from '../session/incoming.ts';
 import type { Request } from '../session/requests.ts';
 import { Session } from '../session/session.ts';
-import { backoffDelay } from './backoff.ts';
+import { Attempts } from './attempts.ts';
 import { Deadlines, Timer } from './deadlines.ts';
 import type { Change, Effects } from './effects.ts';
 import { abandonAll } from './ending.ts';
 import { Liveness } from './liveness.ts';
 import type { Credentials, EngineOptions, EnginePorts, Ending } from './options.ts';
-import { Acknowledger, Publisher } from './outbound.ts';
+import { Acknowledger, disconnectPacket, Publisher } from './outbound.ts';
 import { Publishing } from './publishing.ts';
 import { Receiving, type Outcome } from './receiving.ts';
-import { afterDisconnect, afterRefusal, connackCodeName, sendableCode, type Verdict } from './refusals.ts';
+import { afterDisconnect, afterRefusal, endedBy, refusedBy, sendableCode, type Verdict } from './refusals.ts';
 import { Requesting } from './requesting.ts';
 import { restoreSubscriptions } from './resuming.ts';
 import { nextState, type ClientState, type Input } from './states.ts';
@@ -40,17 +46,12 @@ export class Engine {
   readonly #receiving: Receiving;
   readonly #requesting: Requesting;
   readonly #liveness = new Liveness(this.#deadlines);
+  readonly #attempts: Attempts;
   #state: ClientState = 'offline';
   #connection: Connection | undefined = undefined;
   #clientId: string;
   /** Network Connections opened so far. */
   #epoch = 0;
-  /** Network Connections that a server accepted. */
-  #accepted = 0;
-  /** Attempts since the last CONNACK. */
-  #attempt = 0;
-  /** What becomes of an attempt that fails before any has succeeded. */
-  #onFailure: 'give up' | 'retry' = 'give up';
   /** Pieces of output that the transport has and has not given back. */
   #piecesOut = 0;
 
@@ -59,10 +60,11 @@ export class Engine {
     this.#ports = ports;
     this.#effects = effects;
     this.#clientId = options.clientId;
+    this.#attempts = new Attempts(options);
     this.#publisher = new Publisher(ports.text);
     this.#publishing = new Publishing(this.#session, this.#publisher, this.#deadlines, options);
     this.#requesting = new Requesting(this.#session, this.#deadlines, options, ports.text);
-    this.#receiving = new Receiving(this.#session, effects, this.#acknowledger, options.receiveMaximum, ports.text);
+    this.#receiving = new Receiving(this.#session, effects, this.#acknowledger, options, ports.text);
   }
 
   // --- A. What is ----------------------------------------------------------------------------------------------
@@ -91,7 +93,11 @@ export class Engine {
   opened(credentials: Credentials, now: number): void {
     if (!this.#go('opened')) return;
     const { protocolVersion, maximumPacketSize } = this.#options;
-    const identity: ConnectIdentity = { clientId: this.#clientId, cleanStart: this.#cleanStart(), ...credentials };
+    const identity: ConnectIdentity = {
+      clientId: this.#clientId,
+      cleanStart: this.#attempts.cleanStart,
+      ...credentials,
+    };
     this.#connection = new Connection(
       { epoch: ++this.#epoch, protocolVersion, identity, maximumPacketSize, ...this.#ports },
       now,
@@ -170,9 +176,12 @@ export class Engine {
     }
     if (deadlines.expire(Timer.KeepAlive, now)) this.#liveness.keepAlive(connection, now);
     if (deadlines.expire(Timer.Retry, now)) this.#publishing.retry(connection, this.#piecesOut > 0, now);
-    if (deadlines.expire(Timer.Watchdog, now) && this.#publishing.overdue(now)) {
+    if (deadlines.expire(Timer.Watchdog, now) && this.#publishing.overdue(connection, now)) {
       const ms = this.#options.ackTimeout;
-      this.#fail(new ConnectionLostError(`closed: an exchange was unanswered for ${ms} ms (ackTimeout)`), now);
+      this.#fail(
+        new ConnectionLostError(`closed: an exchange was unanswered for ${ms} ms (ackTimeout)`),
+        now,
+      );
     }
   }
 
@@ -181,29 +190,28 @@ export class Engine {
   /** Begins to connect. `onFailure`: what becomes of attempts that fail before one succeeds. */
   connect(onFailure: 'give up' | 'retry', now: number): void {
     if (this.#state !== 'offline' && this.#state !== 'closed') return;
-    this.#onFailure = onFailure;
-    this.#attempt = 0;
+    this.#attempts.begin(onFailure);
     if (this.#go('connect')) this.#dial(now);
   }
 
   /** Gives the attempt up that is under way, or waited for, before any has succeeded. */
   giveUp(error: MqttError, now: number): void {
-    this.#onFailure = 'give up';
-    if (this.#state === 'waiting') this.#end(error);
-    else if (this.#state === 'dialing' || this.#state === 'connecting') this.#fail(error, now);
+    const waiting = this.#state === 'waiting';
+    if (!waiting && this.#state !== 'dialing' && this.#state !== 'connecting') return;
+    this.#attempts.onFailure = 'give up';
+    if (waiting) this.#lose(error, now);
+    else this.#fail(error, now);
   }
 
   /** hot: publishes QoS 0 at once, or returns false where it has to take the long way through `publish()`. */
   publishNow(message: OutgoingPublish): boolean {
-    return (
-      this.#state === 'connected' && this.#publishing.writeNow(this.#connection as Connection, message)
-    );
+    return this.#state === 'connected' && this.#publishing.writeNow(this.#connection as Connection, message);
   }
 
   /** Takes `exchange` over; its waiter is told how it ends. */
   publish(exchange: Exchange, now: number): void {
     if (this.#state === 'closed' || this.#state === 'disconnecting')
-      exchange.fail(new ClosedError('the client is closed', { delivery: 'not-sent', kept: false }));
+      exchange.end(new ClosedError('the client is closed', { delivery: 'not-sent', kept: false }));
     else this.#publishing.publish(exchange, this.#established(), now);
   }
 
@@ -212,8 +220,8 @@ export class Engine {
     exchange.waiter = undefined;
     this.#session.queue.withdraw(exchange);
     if (exchange.stage === Stage.Over) return false;
-    // The payload is the caller's again.
-    if (typeof exchange.payload !== 'string') exchange.payload = exchange.payload.slice();
+    if (this.#connection !== undefined) this.#publisher.detach(this.#connection, exchange);
+    exchange.keepPayload();
     return true;
   }
 
@@ -243,7 +251,8 @@ export class Engine {
 
   /** One copy of a QoS > 0 message is done. Returns whether an acknowledgement may have been written. */
   settle(receipt: Receipt, reasonCode: number): boolean {
-    if (!this.#session.incoming.settle(receipt, reasonCode) || this.#established() === undefined) return false;
+    if (!this.#session.incoming.settle(receipt, reasonCode) || this.#established() === undefined)
+      return false;
     this.#session.incoming.answer(this.#acknowledger);
     return true;
   }
@@ -259,8 +268,14 @@ export class Engine {
   /** Ends the connection, or what is to become one. Everybody who waits is told now. */
   disconnect(ending: Ending, now: number): void {
     const connection = this.#established();
-    if (!this.#go('disconnect')) return;
+    // Throws on what may not be sent, before anything is done.
+    const packet = disconnectPacket(this.#options, connection, ending);
+    if (!this.#go('disconnect')) {
+      if (this.#state === 'closed') abandonAll(this.#session, ending.pending, undefined);
+      return;
+    }
     this.#deadlines.stopAll();
+    if (connection !== undefined) this.#publisher.detach(connection);
     abandonAll(this.#session, ending.pending, undefined);
     if (connection === undefined) {
       this.#hangUp();
@@ -268,11 +283,7 @@ export class Engine {
       this.#changed({ type: 'closed', error: undefined });
       return;
     }
-    const { reasonCode, properties } = ending;
-    const version = this.#options.protocolVersion;
-    // [v4 MQTT-3.14.4-3] On 3.x every DISCONNECT deletes the Will.
-    const packet = version === 5 ? { type: 'disconnect' as const, reasonCode, properties } : { type: 'disconnect' as const };
-    connection.outbox.append(encode(packet, version));
+    connection.outbox.append(packet);
     this.#deadlines.set(Timer.Close, now + ending.timeout);
     this.#effects.finish();
   }
@@ -327,15 +338,8 @@ export class Engine {
 
   #dial(now: number): void {
     this.#deadlines.set(Timer.Connect, now + this.#options.connectTimeout);
-    this.#changed({ type: 'connecting', attempt: this.#attempt });
-    this.#effects.dial(this.#attempt);
-  }
-
-  /** A session that was asked to be kept is cleaned once, or every reconnect would wipe it. */
-  #cleanStart(): boolean {
-    const { cleanStart, sessionExpiryInterval, protocolVersion } = this.#options;
-    const once = cleanStart === 'first' || (cleanStart && protocolVersion === 5 && sessionExpiryInterval > 0);
-    return once ? this.#accepted === 0 : cleanStart === true;
+    this.#changed({ type: 'connecting', attempt: this.#attempts.number });
+    this.#effects.dial(this.#attempts.number);
   }
 
   #receive(connection: Connection, now: number): void {
@@ -344,7 +348,8 @@ export class Engine {
       let acknowledged = false;
       while (connection === this.#connection && connection.framer.next()) {
         if (this.#state === 'disconnecting') continue;
-        if (this.#state === 'connecting') this.#onConnack(connection, this.#receiving.connack(connection), now);
+        if (this.#state === 'connecting')
+          this.#onConnack(connection, this.#receiving.connack(connection), now);
         else {
           const outcome = this.#receiving.packet(connection);
           if (outcome === 'acknowledged') acknowledged = true;
@@ -354,6 +359,8 @@ export class Engine {
       if (acknowledged && connection === this.#connection) {
         this.#publishing.progress(now);
         this.#publishing.pump(connection, now);
+        // Where all Packet Identifiers were taken, requests wait for one as well.
+        if (this.#session.requests.waiting > 0) this.#requesting.flush(connection, now);
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
@@ -366,7 +373,10 @@ export class Engine {
       this.#requesting.flush(connection, now);
     } else if (outcome === 'pingresp') {
       this.#liveness.alive(connection);
-    } else this.#onDisconnect(outcome, now);
+    } else {
+      this.#hangUp();
+      this.#lose(endedBy(outcome), now, afterDisconnect(outcome.reasonCode));
+    }
   }
 
   /** The server broke the protocol: on 5.0 it is told so (4.13.1), then the connection is closed. */
@@ -384,30 +394,31 @@ export class Engine {
 
   #onConnack(connection: Connection, connack: ConnackPacket, now: number): void {
     const { identity, protocolVersion } = connection;
-    const { reasonCode } = connack;
-    if (reasonCode !== 0) {
-      const name = connackCodeName(reasonCode, protocolVersion);
-      const error = new ConnectError('connack', `the server refused the connection: ${name}`, { reasonCode });
+    if (connack.reasonCode !== 0) {
+      const verdict = afterRefusal(connack.reasonCode, protocolVersion, this.#attempts.trusted);
       this.#hangUp();
-      this.#lose(error, now, afterRefusal(reasonCode, protocolVersion, this.#accepted > 0));
+      this.#lose(refusedBy(connack, protocolVersion), now, verdict);
       return;
     }
     checkConnack(connack, this.#options, identity, identity.clientId !== '');
-    if (protocolVersion < 5 && this.#options.cleanStart === 'first' && identity.cleanStart) {
+    if (this.#attempts.wipes) {
       this.#beginAgain(connection, now);
       return;
     }
     const negotiated = negotiate(connack, this.#options, identity);
     const { maxInflight, properties, pingTimeout } = this.#options;
-    const window = maxInflight === 0 ? negotiated.receiveMaximum : Math.min(maxInflight, negotiated.receiveMaximum);
-    connection.accepted(negotiated, { window, topicAliasMaximum: properties.topicAliasMaximum ?? 0, pingTimeout }, now);
+    const window =
+      maxInflight === 0 ? negotiated.receiveMaximum : Math.min(maxInflight, negotiated.receiveMaximum);
+    connection.accepted(
+      negotiated,
+      { window, topicAliasMaximum: properties.topicAliasMaximum ?? 0, pingTimeout },
+      now,
+    );
     this.#go('accepted');
     this.#deadlines.stop(Timer.Connect);
     this.#liveness.alive(connection);
     this.#clientId = negotiated.clientId;
-    this.#accepted++;
-    this.#attempt = 0;
-    this.#onFailure = 'retry';
+    this.#attempts.accepted();
     this.#acknowledger.connection = connection;
     this.#session.incoming.connected(connection.epoch);
     this.#changed({ type: 'connected', connack, negotiated });
@@ -416,7 +427,7 @@ export class Engine {
 
   /** 3.x, `cleanStart: "first"`: this connection was to wipe the session; the next one begins the session to keep. */
   #beginAgain(connection: Connection, now: number): void {
-    this.#accepted++;
+    this.#attempts.wiped();
     connection.outbox.append(encode({ type: 'disconnect' }, connection.protocolVersion));
     this.#hangUp();
     this.#leaveConnection();
@@ -431,22 +442,14 @@ export class Engine {
     const presumed = protocolVersion === 3 && !connection.identity.cleanStart;
     if (!present && resubscribe)
       restoreSubscriptions(this.#session, (results) => this.#changed({ type: 'refused', results }));
-    if (present || presumed) this.#publishing.resume(connection, now);
+    // Restored subscriptions go before all that is published.
+    this.#requesting.flush(connection, now);
+    if (present || presumed) this.#publishing.resume(connection, this.#attempts.inherited, now);
     else {
       const unsettled = this.#publishing.startOver();
-      if (this.#accepted > 1) this.#changed({ type: 'sessionLost', unsettled });
+      if (!this.#attempts.first) this.#changed({ type: 'sessionLost', unsettled });
     }
-    this.#requesting.flush(connection, now);
     this.#publishing.pump(connection, now);
-  }
-
-  #onDisconnect(packet: DisconnectPacket, now: number): void {
-    const { reasonCode, properties } = packet;
-    const name = connackCodeName(reasonCode, 5);
-    const why = properties.reasonString === undefined ? '' : `: ${properties.reasonString}`;
-    const error = new ConnectionLostError(`the server ended the connection: ${name}${why}`, { reasonCode });
-    this.#hangUp();
-    this.#lose(error, now, afterDisconnect(reasonCode));
   }
 
   /** Ends the connection or attempt from this side. */
@@ -459,21 +462,20 @@ export class Engine {
   #lose(error: MqttError, now: number, retry: Verdict = 'normal'): void {
     this.#leaveConnection();
     this.#deadlines.stopAll();
-    const { reconnect } = this.#options;
     if (this.#state === 'disconnecting') {
       this.#go('lost');
       this.#changed({ type: 'closed', error: undefined });
-    } else if (retry === 'final') this.#end(error);
-    else if (this.#onFailure === 'give up') {
+      return;
+    }
+    const next = this.#attempts.failed(retry, this.#ports.random);
+    if (next === 'ended') this.#end(error);
+    else if (next === 'gaveUp') {
       this.#go('gaveUp');
       this.#changed({ type: 'gaveUp', error });
-    } else if (reconnect === false) this.#end(error);
-    else {
-      const delay = backoffDelay(reconnect, this.#attempt++, this.#ports.random());
-      const willRetryIn = retry === 'patient' ? Math.max(delay, reconnect.maxDelay / 4) : delay;
+    } else {
       this.#go('lost');
-      this.#deadlines.set(Timer.Reconnect, now + willRetryIn);
-      this.#changed({ type: 'disconnected', error, willRetryIn });
+      this.#deadlines.set(Timer.Reconnect, now + next);
+      this.#changed({ type: 'disconnected', error, willRetryIn: next });
     }
   }
 
@@ -483,7 +485,9 @@ export class Engine {
     this.#session.connectionLost();
     this.#piecesOut = 0;
     for (const exchange of this.#publisher.takeUnsent())
-      exchange.fail(new ConnectionLostError('the connection was lost', { fate: { delivery: 'unknown', kept: false } }));
+      exchange.end(
+        new ConnectionLostError('the connection was lost', { fate: { delivery: 'unknown', kept: false } }),
+      );
   }
 
   /** The end: everybody who waits is told why. */

@@ -29,8 +29,12 @@ export function onPublish(
     return;
   }
   const known = incoming.get(publish.packetId);
+  // [MQTT-3.3.4-9]; 3.1 and 3.1.1 have no such limit to break. What is counted on this connection counts once.
+  const counted = known !== undefined && known.epoch === connection.epoch;
+  const room = counted || connection.protocolVersion < 5 || incoming.outstanding < receiveMaximum;
   if (known !== undefined) {
     const arrival = judge(incoming, known, publish, topicName);
+    if (!room && arrival !== Arrival.Clash) throw tooMany(receiveMaximum);
     if (arrival === Arrival.Tied || arrival === Arrival.Repeated) {
       if (arrival === Arrival.Tied) incoming.tie(known);
       else incoming.repeat(known);
@@ -40,12 +44,14 @@ export function onPublish(
     if (arrival === Arrival.Clash)
       throw new ProtocolError(`Packet Identifier ${publish.packetId} is in use`, 'MQTT-2.2.1-4', 0x82);
   }
-  // [MQTT-3.3.4-9]; 3.1 and 3.1.1 have no such limit to break.
-  if (connection.protocolVersion === 5 && incoming.outstanding >= receiveMaximum)
-    throw new ProtocolError(`more than ${receiveMaximum} messages unacknowledged`, 'MQTT-3.3.4-9', 0x93);
+  if (!room) throw tooMany(receiveMaximum);
   const receipt = incoming.open(publish.packetId, publish.qos, topicName, publish.payload());
   effects.deliver(publish, topicName, receipt);
   if (receipt.state === ReceiptState.Settled) incoming.answer(answers);
+}
+
+function tooMany(receiveMaximum: number): ProtocolError {
+  return new ProtocolError(`more than ${receiveMaximum} messages unacknowledged`, 'MQTT-3.3.4-9', 0x93);
 }
 
 function judge(incoming: Incoming, known: Receipt, publish: PublishReader, topicName: string): Arrival {
@@ -103,7 +109,10 @@ export function onPubrec(session: Session, connection: Connection, ack: AckReade
     exchange.settle(ack.reasonCode, ack.properties);
     return true;
   }
-  if (exchange.stage === Stage.Published) session.outgoing.release(exchange);
+  if (exchange.stage === Stage.Published) {
+    session.outgoing.release(exchange);
+    exchange.writtenAt = connection.keepAlive.receivedAt;
+  }
   writePubrel(connection, ack.packetId, 0); // [MQTT-4.3.3-4], in the order of the PUBRECs [MQTT-4.6.0-4]
   return true;
 }
@@ -112,7 +121,11 @@ export function onPubrec(session: Session, connection: Connection, ack: AckReade
 export function onPubcomp(session: Session, connection: Connection, ack: AckReader): boolean {
   const exchange = session.outgoing.get(ack.packetId);
   if (exchange === undefined) return false;
-  if (exchange.stage !== Stage.Released) throw wrongFlow('PUBCOMP', exchange);
+  if (exchange.stage !== Stage.Released) {
+    if (!exchange.cleared) throw wrongFlow('PUBCOMP', exchange);
+    exchange.cleared = false;
+    return false;
+  }
   finish(session, connection, exchange);
   // 0x92 (identifier not found) is normal after a recovery: the server took the message with its PUBREC.
   exchange.settle(ack.reasonCode === 0x92 ? 0 : ack.reasonCode, ack.properties);

@@ -28,6 +28,8 @@ export interface EngineOptions extends ConnectSettings {
   readonly reconnect: Backoff | false;
   readonly maxFiltersPerPacket: number;
   readonly resubscribe: boolean;
+  /** Whether every attempt may come with other credentials, so that refused ones are no reason to give up. @default false */
+  readonly credentialsVary?: boolean;
 }
 
 /** What the engine takes from the platform, so that it needs none. */

@@ -8,8 +8,9 @@ import type { Connection } from '../connection/connection.ts';
 import { PublishError } from '../errors.ts';
 import type { Exchange } from '../session/exchange.ts';
 import type { Answers } from '../session/incoming.ts';
-import type { Part, RequestLimits } from '../session/requests.ts';
+import type { Part, RequestLimits, Requests } from '../session/requests.ts';
 import type { Session } from '../session/session.ts';
+import type { Ending, EngineOptions } from './options.ts';
 
 /** Payloads up to this many bytes are copied into the slab: a write of their own would cost more than the copy. */
 const COPY_LIMIT = 16_384;
@@ -85,6 +86,17 @@ export class Publisher {
     if (lastPiece !== undefined) this.#references.set(lastPiece, exchange);
   }
 
+  /** The payload of `exchange`, or of all, is its caller's again: what has not left yet is copied. */
+  detach(connection: Connection, exchange?: Exchange): void {
+    if (typeof exchange?.payload === 'string') return;
+    for (const [piece, copy] of connection.outbox.detach(exchange?.payload.buffer)) {
+      const ending = this.#references.get(piece);
+      if (ending === undefined) continue;
+      this.#references.delete(piece);
+      this.#references.set(copy, ending);
+    }
+  }
+
   /** A piece has left. Returns the exchange that ends with it. */
   left(piece: Uint8Array): Exchange | undefined {
     if (this.#references.size === 0) return undefined;
@@ -117,6 +129,28 @@ export function refusal(reasonCode: number, written: boolean): PublishError {
     delivery: written ? 'unknown' : 'not-sent',
     kept: false,
   });
+}
+
+/**
+ * DISCONNECT. On 3.x it says nothing and always deletes the Will [v4 MQTT-3.14.4-3]. Without a connection it is only
+ * checked. Throws where it must not be sent.
+ */
+export function disconnectPacket(
+  options: EngineOptions,
+  connection: Connection | undefined,
+  { reasonCode, properties }: Ending,
+): Uint8Array {
+  if (options.protocolVersion < 5) return encode({ type: 'disconnect' }, options.protocolVersion);
+  // U-3.14.2-a: a session that ends with the connection cannot be made to last with its end.
+  if (options.sessionExpiryInterval === 0 && (properties.sessionExpiryInterval ?? 0) > 0)
+    throw new TypeError(
+      `sessionExpiryInterval: expected none, as CONNECT had none, got ${properties.sessionExpiryInterval}`,
+    );
+  const packet = encode({ type: 'disconnect', reasonCode, properties }, 5);
+  if (packet.length <= (connection?.negotiated?.maximumPacketSize ?? Infinity)) return packet;
+  // [MQTT-3.14.2-3, MQTT-3.14.2-4] What only explains goes, rather than the packet.
+  const { reasonString: _, userProperties: __, ...needed } = properties;
+  return encode({ type: 'disconnect', reasonCode, properties: needed }, 5);
 }
 
 function ack(connection: Connection, header: number, packetId: number, reasonCode: number): void {
@@ -168,11 +202,12 @@ export function writeRequests(
   const { requests, packetIdentifiers } = session;
   const maximum = connection.negotiated?.maximumPacketSize ?? Infinity;
   const limits: RequestLimits = { filters: maxFilters, bytes: maximum === Infinity ? 0 : maximum };
+  refuseUnsupported(requests, connection);
   let written = false;
   while (requests.waiting > 0) {
     const packetId = packetIdentifiers.take();
     if (packetId === 0) break;
-    const parts = requests.nextParts(limits, (topicFilter) => text.byteLength(topicFilter));
+    const parts = requests.nextParts(limits, text);
     const packet = parts.length === 0 ? undefined : requestPacket(connection, packetId, parts);
     if (packet === undefined) {
       packetIdentifiers.free(packetId);
@@ -189,6 +224,19 @@ export function writeRequests(
     written = true;
   }
   return written;
+}
+
+/** What this server does not do is not asked of it (3.2.2.3.11, -13): the answer would be the same. */
+function refuseUnsupported(requests: Requests, { negotiated }: Connection): void {
+  if (negotiated === undefined) return;
+  const { wildcardSubscriptionAvailable: wildcards, sharedSubscriptionAvailable: shared } = negotiated;
+  if (wildcards && shared) return;
+  const codeOf = (topicFilter: string): number => {
+    if (!shared && topicFilter.startsWith('$share/')) return 0x9e;
+    return !wildcards && /[+#]/.test(topicFilter) ? 0xa2 : 0;
+  };
+  for (const part of requests.takeSubscriptions((topicFilter) => codeOf(topicFilter) > 0))
+    part.request.answer(part.index, codeOf(part.entry.topicFilter));
 }
 
 function requestPacket(connection: Connection, packetId: number, parts: readonly Part[]): Uint8Array {

@@ -2,10 +2,12 @@
 import type { OutgoingPublish } from '../codec/publish.ts';
 import { NO_PROPERTIES } from '../codec/packets.ts';
 import type { Connection } from '../connection/connection.ts';
-import { ConnectionLostError, PublishError, QueueFullError } from '../errors.ts';
+import { ConnectionLostError, ProtocolError, PublishError, QueueFullError } from '../errors.ts';
 import { Stage, type Exchange } from '../session/exchange.ts';
+import { PACKET_IDENTIFIERS } from '../session/packet-identifiers.ts';
+import type { Queue } from '../session/queue.ts';
 import type { Session } from '../session/session.ts';
-import { Deadlines, Timer } from './deadlines.ts';
+import { type Deadlines, Timer } from './deadlines.ts';
 import type { EngineOptions } from './options.ts';
 import { HIGH_WATER, writePubrel, type Publisher, refusal } from './outbound.ts';
 
@@ -21,8 +23,13 @@ export class Publishing {
   #ordinal = 0;
   /** ms until the oldest exchange is sent again on a live connection; doubles each time. */
   #retryDelay: number;
-  /** When an acknowledgement last came, or output last left after it had been held back. */
+  /** When something last moved: an acknowledgement came, held back output left, the oldest was sent again. */
   #progressAt = 0;
+  /**
+   * Packet Identifiers under which an earlier owner of the session may have left a QoS 2 exchange half-done, at the
+   * server: with 1 those that are known to be clear. Undefined where there was no such owner.
+   */
+  #clear: Uint8Array | undefined = undefined;
 
   constructor(session: Session, publisher: Publisher, deadlines: Deadlines, options: EngineOptions) {
     this.#session = session;
@@ -45,7 +52,7 @@ export class Publishing {
     if (connection !== undefined && this.#canGo(exchange, connection))
       this.#transmit(exchange, connection, now);
     else if (exchange.qos === 0 && connection === undefined && !this.#options.queueQos0Offline)
-      exchange.fail(
+      exchange.end(
         new ConnectionLostError('there is no connection', { fate: { delivery: 'not-sent', kept: false } }),
       );
     else this.#enqueue(exchange);
@@ -69,14 +76,20 @@ export class Publishing {
     }
   }
 
-  /** The session was resumed: PUBRELs first, in the order of the PUBRECs, then every PUBLISH as the window allows. */
-  resume(connection: Connection, now: number): void {
+  /**
+   * The session was resumed: PUBRELs first, in the order of the PUBRECs, then every PUBLISH as the window allows.
+   * `inherited`: it may have been another client's until now.
+   */
+  resume(connection: Connection, inherited: boolean, now: number): void {
     this.#session.resume();
+    if (inherited) this.#clear = new Uint8Array(PACKET_IDENTIFIERS + 1);
+    this.#retryDelay = this.#options.messageRetry;
     for (const exchange of this.#session.outgoing.released()) {
       exchange.epoch = connection.epoch;
       exchange.writtenAt = now;
       connection.quota.take();
       writePubrel(connection, exchange.packetId, 0);
+      this.#watch(now);
     }
   }
 
@@ -86,12 +99,13 @@ export class Publishing {
    * the application had not settled.
    */
   startOver(): number {
+    this.#clear = undefined;
+    this.#retryDelay = this.#options.messageRetry;
     const { outgoing, unsettled } = this.#session.discard();
     const goesOut = (exchange: Exchange) => exchange.qos === 1 || this.#options.onSessionLost === 'resend';
     for (const exchange of outgoing) {
       if (goesOut(exchange)) continue;
-      exchange.stage = Stage.Over;
-      exchange.fail(
+      exchange.end(
         new PublishError('the server lost the session before it acknowledged the message', 0x92, {
           delivery: 'unknown',
           kept: false,
@@ -115,7 +129,7 @@ export class Publishing {
 
   /** Sends the oldest unanswered exchange again (3.1, 3.1.1). `held`: output is held back, so nothing can be late. */
   retry(connection: Connection, held: boolean, now: number): void {
-    const { oldest } = this.#session.outgoing;
+    const oldest = this.#session.outgoing.oldest(connection.epoch);
     if (oldest === undefined) return;
     if (held) this.#progressAt = now;
     const due = Math.max(oldest.writtenAt, this.#progressAt) + this.#retryDelay;
@@ -123,15 +137,15 @@ export class Publishing {
       // On the wire already, so it takes no place in the window.
       if (oldest.stage === Stage.Released) writePubrel(connection, oldest.packetId, 0);
       else this.#publisher.write(connection, oldest, oldest.packetId, true);
-      oldest.writtenAt = now;
+      this.#progressAt = now;
       this.#retryDelay *= 2;
     }
     this.#deadlines.set(Timer.Retry, due <= now ? now + this.#retryDelay : due);
   }
 
   /** Whether an exchange has been unanswered for `ackTimeout`; where not, the timer is set to when that will be. */
-  overdue(now: number): boolean {
-    const { oldest } = this.#session.outgoing;
+  overdue(connection: Connection, now: number): boolean {
+    const oldest = this.#session.outgoing.oldest(connection.epoch);
     if (oldest === undefined) return false;
     const due = oldest.writtenAt + this.#options.ackTimeout;
     if (due <= now) return true;
@@ -154,11 +168,11 @@ export class Publishing {
   }
 
   #transmit(exchange: Exchange, connection: Connection, now: number): void {
-    const refused = this.#publisher.write(connection, exchange, exchange.packetId, false);
-    if (refused !== 0) {
+    if (exchange.qos === 2 && this.#clear !== undefined) this.#clearTheWay(exchange, connection, this.#clear);
+    const refused = this.#write(exchange, connection, false);
+    if (refused !== undefined) {
       if (exchange.packetId !== 0) this.#session.packetIdentifiers.free(exchange.packetId);
-      exchange.stage = Stage.Over;
-      exchange.fail(refusal(refused, false));
+      exchange.end(refused);
       return;
     }
     if (exchange.qos === 0) {
@@ -171,9 +185,20 @@ export class Publishing {
     this.#written(exchange, connection, now);
   }
 
+  /**
+   * The server may still wait for the PUBREL of a message that an earlier owner of the session sent under the same
+   * Packet Identifier, and would take this one for its repeat: it gets that PUBREL first. Once per identifier.
+   */
+  #clearTheWay(exchange: Exchange, connection: Connection, clear: Uint8Array): void {
+    if (clear[exchange.packetId] === 1) return;
+    clear[exchange.packetId] = 1;
+    exchange.cleared = true;
+    writePubrel(connection, exchange.packetId, 0);
+  }
+
   #resend(exchange: Exchange, connection: Connection, now: number): void {
-    const refused = this.#publisher.write(connection, exchange, exchange.packetId, true); // [MQTT-3.3.1-1]
-    if (refused === 0) {
+    const refused = this.#write(exchange, connection, true); // [MQTT-3.3.1-1]
+    if (refused === undefined) {
       this.#session.outgoing.resent();
       this.#written(exchange, connection, now);
       return;
@@ -181,13 +206,31 @@ export class Publishing {
     // The limits of this server are others than those it was sent under.
     this.#session.outgoing.end(exchange);
     this.#session.packetIdentifiers.free(exchange.packetId);
-    exchange.fail(refusal(refused, true));
+    exchange.fail(refused);
+  }
+
+  /** Writes a PUBLISH, or says why not: one message that cannot be sent must not stop those behind it. */
+  #write(exchange: Exchange, connection: Connection, again: boolean): PublishError | undefined {
+    try {
+      const refused = this.#publisher.write(connection, exchange, exchange.packetId, again);
+      return refused === 0 ? undefined : refusal(refused, exchange.written);
+    } catch (cause) {
+      const reasonCode = cause instanceof ProtocolError ? cause.reasonCode : 0x80;
+      const fate = { delivery: exchange.written ? 'unknown' : 'not-sent', kept: false } as const;
+      return new PublishError('message not sent: it cannot be encoded', reasonCode, fate, {}, { cause });
+    }
   }
 
   #written(exchange: Exchange, connection: Connection, now: number): void {
     exchange.epoch = connection.epoch;
     exchange.writtenAt = now;
+    exchange.written = true;
     connection.quota.take();
+    this.#watch(now);
+  }
+
+  /** Something unanswered is on the wire. */
+  #watch(now: number): void {
     const { messageRetry, ackTimeout } = this.#options;
     if (messageRetry > 0 && this.#deadlines.at(Timer.Retry) === Infinity)
       this.#deadlines.set(Timer.Retry, now + this.#retryDelay);
@@ -198,17 +241,21 @@ export class Publishing {
   #enqueue(exchange: Exchange): void {
     const { queue } = this.#session;
     const { queueLimits, onQueueFull } = this.#options;
-    while (!queue.admits(exchange, queueLimits) && onQueueFull !== 'wait') {
-      const dropped = onQueueFull === 'drop-oldest' && queue.messages > 0 ? queue.shift() : exchange;
-      if (dropped === undefined) break;
-      dropped.stage = Stage.Over;
-      dropped.fail(
-        new QueueFullError(
-          `the queue is full (${queue.messages} messages, ${queue.bytes} bytes): ${dropped === exchange ? 'message refused' : 'message dropped for a newer one'}`,
-        ),
-      );
-      if (dropped === exchange) return;
+    if (onQueueFull !== 'wait') {
+      // What would not even fit alone makes no room for itself.
+      const drops = onQueueFull === 'drop-oldest' && queue.fits(exchange, queueLimits);
+      while (!queue.admits(exchange, queueLimits)) {
+        const dropped = drops ? queue.shift() : undefined;
+        (dropped ?? exchange).end(
+          queueFull(queue, dropped === undefined ? 'refused' : 'dropped for a newer one'),
+        );
+        if (dropped === undefined) return;
+      }
     }
     queue.push(exchange);
   }
+}
+
+function queueFull({ messages, bytes }: Queue, what: string): QueueFullError {
+  return new QueueFullError(`the queue is full (${messages} messages, ${bytes} bytes): message ${what}`);
 }

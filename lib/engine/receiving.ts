@@ -1,10 +1,11 @@
 /** From bytes to what they mean: one switch over the Control Packets of a connection that is up. */
 import { AckReader } from '../codec/acks.ts';
 import { readPacket } from '../codec/codec.ts';
-import type { ConnackPacket, DisconnectPacket } from '../codec/packets.ts';
+import type { AckProperties, ConnackPacket, DisconnectPacket } from '../codec/packets.ts';
 import { PublishReader } from '../codec/publish.ts';
 import type { Text } from '../codec/text.ts';
 import type { Connection } from '../connection/connection.ts';
+import type { ConnectSettings } from '../connection/handshake.ts';
 import { ProtocolError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 import type { Effects } from './effects.ts';
@@ -28,18 +29,21 @@ export class Receiving {
   readonly #publish: PublishReader;
   readonly #ack = new AckReader();
   readonly #receiveMaximum: number;
+  /** Whether CONNECT asked for no Reason Strings and User Properties where they are not the message itself. */
+  readonly #plain: boolean;
 
   constructor(
     session: Session,
     effects: Effects,
     acknowledger: Acknowledger,
-    receiveMaximum: number,
+    settings: ConnectSettings,
     text: Text,
   ) {
     this.#session = session;
     this.#effects = effects;
     this.#acknowledger = acknowledger;
-    this.#receiveMaximum = receiveMaximum;
+    this.#receiveMaximum = settings.receiveMaximum;
+    this.#plain = settings.protocolVersion === 5 && settings.properties.requestProblemInformation === false;
     this.#publish = new PublishReader(text);
   }
 
@@ -57,6 +61,7 @@ export class Receiving {
     if (type < PUBACK || type > PUBCOMP) return this.#cold(connection);
     const ack = this.#ack;
     ack.read(bytes, header, start, end, protocolVersion);
+    if (this.#plain) checkPlain(ack.properties);
     switch (type) {
       case PUBACK:
         return onPuback(this.#session, connection, ack) ? 'acknowledged' : 'nothing';
@@ -85,6 +90,7 @@ export class Receiving {
     switch (packet.type) {
       case 'suback':
       case 'unsuback':
+        if (this.#plain) checkPlain(packet.properties);
         onRequestAck(this.#session, packet, connection.protocolVersion);
         return 'answered';
       case 'pingresp':
@@ -95,8 +101,23 @@ export class Receiving {
         throw new ProtocolError('a second CONNACK', 'MQTT-3.2.0-2', 0x82);
       case 'auth':
         throw new ProtocolError('AUTH without Authentication Method in CONNECT', 'MQTT-4.12.0-6', 0x82);
+      case 'connect':
+      case 'publish':
+      case 'puback':
+      case 'pubrec':
+      case 'pubrel':
+      case 'pubcomp':
+      case 'subscribe':
+      case 'unsubscribe':
+      case 'pingreq':
       default:
         throw new ProtocolError(`${packet.type} from a server`, '2.1.2', 0x82);
     }
   }
+}
+
+/** [MQTT-3.1.2-29] "the Server MUST NOT send a Reason String or User Properties" where they were not asked for. */
+function checkPlain(properties: AckProperties): void {
+  if (properties.reasonString === undefined && properties.userProperties === undefined) return;
+  throw new ProtocolError('Reason String or User Property though none were asked for', 'MQTT-3.1.2-29', 0x82);
 }

@@ -1,5 +1,6 @@
 import { reasonCodeName } from '../codec/reason-codes.ts';
-import type { ProtocolVersion } from '../codec/packets.ts';
+import type { ConnackPacket, DisconnectPacket, ProtocolVersion } from '../codec/packets.ts';
+import { ConnectError, ConnectionLostError } from '../errors.ts';
 
 /** CONNACK Reason Codes (5.0) after which the same CONNECT would only be refused again. */
 const FINAL_IN_CONNACK = new Set([0x81, 0x82, 0x90, 0x95, 0x99, 0x9a, 0x9b]);
@@ -42,6 +43,29 @@ export function afterRefusal(reasonCode: number, version: ProtocolVersion, accep
 export function afterDisconnect(reasonCode: number): Verdict {
   if (FINAL_ANYWHERE.has(reasonCode)) return 'final';
   return BUSY.has(reasonCode) || reasonCode === 0x87 ? 'patient' : 'normal';
+}
+
+/** What a CONNACK that refused is for the caller of `connect()`. */
+export function refusedBy({ reasonCode, properties }: ConnackPacket, version: ProtocolVersion): ConnectError {
+  const why = because(properties.reasonString);
+  return new ConnectError(
+    'connack',
+    `the server refused the connection: ${connackCodeName(reasonCode, version)}${why}`,
+    { reasonCode },
+  );
+}
+
+/** What a DISCONNECT of the server is for whoever used the connection. */
+export function endedBy({ reasonCode, properties }: DisconnectPacket): ConnectionLostError {
+  const why = because(properties.reasonString);
+  return new ConnectionLostError(`the server ended the connection: ${connackCodeName(reasonCode, 5)}${why}`, {
+    reasonCode,
+  });
+}
+
+/** A Reason String is for people to read (U-3.2.2-f). */
+function because(reasonString: string | undefined): string {
+  return reasonString === undefined ? '' : `: ${reasonString}`;
 }
 
 /** What a CONNACK code means, in the words of its version's specification. */

@@ -3,7 +3,7 @@
  * `docs/state-machine.md` is printed from it.
  *
  * `connecting`: CONNECT sent, CONNACK awaited; `waiting`: the delay before the next attempt; `gaveUp`: a first attempt
- * failed and is not retried; `wiped`: the old session is gone, the one to keep comes next; `ended`: a refusal or loss that is final.
+ * failed and is not retried, or whoever asked for it has left; `wiped`: the old session is gone, the one to keep comes next; `ended`: a refusal or loss that is final.
  */
 // prettier-ignore
 export const TRANSITIONS = {
@@ -12,9 +12,9 @@ export const TRANSITIONS = {
   connecting: { accepted: 'connected', wiped: 'dialing', lost: 'waiting', gaveUp: 'offline', ended: 'closed', disconnect: 'closed' },
   connected: { lost: 'waiting', ended: 'closed', reconnect: 'dialing', disconnect: 'disconnecting' },
   disconnecting: { lost: 'closed' },
-  waiting: { delayElapsed: 'dialing', reconnect: 'dialing', ended: 'closed', disconnect: 'closed' },
+  waiting: { delayElapsed: 'dialing', reconnect: 'dialing', gaveUp: 'offline', ended: 'closed', disconnect: 'closed' },
   closed: { connect: 'dialing' },
-} as const satisfies Record<string, Partial<Record<Input, string>>>;
+} as const;
 
 /** Where a client is in its life. */
 export type ClientState = keyof typeof TRANSITIONS;

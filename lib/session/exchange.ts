@@ -38,6 +38,13 @@ export class Exchange implements OutgoingPublish {
   epoch = 0;
   /** When it was last written, in ms. */
   writtenAt = 0;
+  /** Whether it was ever written: from then on nobody can know that it was not delivered. */
+  written = false;
+  /**
+   * A PUBREL went out ahead of its PUBLISH, for what an earlier owner of the session may have left half-done under
+   * this Packet Identifier: the PUBCOMP that answers it is not to be heeded.
+   */
+  cleared = false;
   /** Payload bytes while it waits in the queue. */
   queuedBytes = 0;
 
@@ -64,6 +71,17 @@ export class Exchange implements OutgoingPublish {
     this.waiter = undefined;
     this.stage = Stage.Over;
     waiter?.settled(reasonCode, properties);
+  }
+
+  /** The payload is the caller's again, and the message goes on: it has a copy from now on. */
+  keepPayload(): void {
+    if (typeof this.payload !== 'string') this.payload = this.payload.slice();
+  }
+
+  /** It is over without an answer. */
+  end(error: MqttError): void {
+    this.stage = Stage.Over;
+    this.fail(error);
   }
 
   /** Tells who waits. The exchange itself may go on; `stage` is the caller's to change. */

@@ -87,7 +87,7 @@ export class Incoming {
 
   /** What a PUBLISH with an identifier that `known` has is; `same`: topic and payload are those of `known`. */
   judge(known: Receipt, qos: QoS, duplicate: boolean, same: boolean): Arrival {
-    if (known.state === ReceiptState.Received) return qos === 2 ? Arrival.Repeated : Arrival.New;
+    if (known.state === ReceiptState.Received && qos === 2) return Arrival.Repeated;
     const again = duplicate && same && known.qos === qos;
     if (again) return Arrival.Tied;
     return known.epoch === this.#epoch && !duplicate ? Arrival.Clash : Arrival.New;

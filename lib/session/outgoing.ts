@@ -80,10 +80,13 @@ export class Outgoing {
     this.#resend = this.#published.first;
   }
 
-  /** The one that has waited longest for its answer. */
-  get oldest(): Exchange | undefined {
-    const { first } = this.#published;
-    const released = this.#released.first;
+  /**
+   * The one that has waited longest for its answer on the Network Connection `epoch`. What is still to be sent again
+   * there waits for the window, not for an answer.
+   */
+  oldest(epoch: number): Exchange | undefined {
+    const first = onConnection(this.#published.first, epoch);
+    const released = onConnection(this.#released.first, epoch);
     if (first === undefined || released === undefined) return first ?? released;
     return first.writtenAt <= released.writtenAt ? first : released;
   }
@@ -125,4 +128,11 @@ export class Outgoing {
   #passOver(exchange: Exchange): void {
     if (exchange === this.#resend) this.#resend = exchange.next;
   }
+}
+
+/** The first from `exchange` on that was written on the connection `epoch`. */
+function onConnection(exchange: Exchange | undefined, epoch: number): Exchange | undefined {
+  let found = exchange;
+  while (found !== undefined && found.epoch !== epoch) found = found.next;
+  return found;
 }

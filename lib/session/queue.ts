@@ -39,6 +39,11 @@ export class Queue {
     return limits.bytes === 0 || this.#bytes + payloadBytes(exchange) <= limits.bytes;
   }
 
+  /** Whether `exchange` is within the limits where nothing else waits. */
+  fits(exchange: Exchange, limits: QueueLimits): boolean {
+    return limits.bytes === 0 || payloadBytes(exchange) <= limits.bytes;
+  }
+
   push(exchange: Exchange): void {
     this.#count(exchange);
     this.#ring.push(exchange);

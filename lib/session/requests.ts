@@ -1,5 +1,6 @@
 import type { SubscriptionRequest, UserProperties } from '../codec/packets.ts';
-import { MqttError } from '../errors.ts';
+import type { Text } from '../codec/text.ts';
+import type { MqttError } from '../errors.ts';
 
 /** Who waits for a SUBSCRIBE or UNSUBSCRIBE. Called at most once, and must not call into the engine. */
 export interface RequestWaiter {
@@ -118,7 +119,7 @@ export class Requests {
    * Takes the parts of the next packet: of one kind, of one set of User Properties, within `limits`, none on a
    * Topic Filter that is on the wire or has an earlier part still waiting. Empty where nothing can be sent now.
    */
-  nextParts(limits: RequestLimits, sizeOf: (topicFilter: string) => number): Part[] {
+  nextParts(limits: RequestLimits, text: Pick<Text, 'byteLength'>): Part[] {
     const taken: Part[] = [];
     const left: Part[] = [];
     const held = new Set<string>();
@@ -126,7 +127,7 @@ export class Requests {
     for (const part of this.#waiting) {
       const { topicFilter } = part.entry;
       const first = taken[0]?.request;
-      const size = sizeOf(topicFilter) + PART_OVERHEAD;
+      const size = text.byteLength(topicFilter) + PART_OVERHEAD;
       const fits =
         !this.#busy.has(topicFilter) &&
         !held.has(topicFilter) &&
@@ -137,11 +138,21 @@ export class Requests {
             (limits.bytes === 0 || bytes + size <= limits.bytes)));
       held.add(topicFilter);
       if (fits) {
+        if (taken.length === 0) bytes += sizeOf(part.request.userProperties, text);
         taken.push(part);
         bytes += size;
       } else left.push(part);
     }
     this.#waiting = left;
+    return taken;
+  }
+
+  /** Removes and returns the waiting parts of SUBSCRIBEs whose Topic Filter `test` says yes to. */
+  takeSubscriptions(test: (topicFilter: string) => boolean): Part[] {
+    const meant = ({ request, entry }: Part): boolean =>
+      request.kind === 'subscribe' && test(entry.topicFilter);
+    const taken = this.#waiting.filter(meant);
+    if (taken.length > 0) this.#waiting = this.#waiting.filter((part) => !meant(part));
     return taken;
   }
 
@@ -208,4 +219,12 @@ export class Requests {
     this.#busy.clear();
     return all;
   }
+}
+
+/** Bytes of User Properties: each is an identifier and two strings behind their lengths. */
+function sizeOf(userProperties: UserProperties | undefined, text: Pick<Text, 'byteLength'>): number {
+  let bytes = 0;
+  for (const [name, value] of userProperties ?? [])
+    bytes += 5 + text.byteLength(name) + text.byteLength(value);
+  return bytes;
 }

@@ -36,6 +36,7 @@ export class Session {
       this.packetIdentifiers.free(exchange.packetId);
       exchange.packetId = 0;
       exchange.epoch = 0;
+      exchange.cleared = false;
       exchange.stage = Stage.Waiting;
     }
     return { outgoing, unsettled: this.incoming.discard() };
