@@ -1,0 +1,151 @@
+import type { Receiver, Transport } from '../../lib/transport/transport.ts';
+import type { FakeClock } from './fake-clock.ts';
+
+/** How a connection in memory behaves. Everything can be changed while it is up. */
+export interface Link {
+  /** ms that bytes are under way. */
+  latency: number;
+  /** How many bytes the next read brings at most: the way a stream is cut. */
+  chunks: () => number;
+  /**
+   * So many bytes under way the network keeps copies of, and gives the originals back at once. What is beyond is held
+   * back where it was written, uncopied: whoever writes into it before it comes back spoils what arrives.
+   */
+  room: number;
+  /** Nothing arrives at either end. */
+  isFrozen: boolean;
+}
+
+interface Segment {
+  bytes: Uint8Array;
+  readonly at: number;
+  /** Gives the original back, where this is not a copy of it. */
+  readonly written: (() => void) | undefined;
+}
+
+/** One end of a connection in memory. */
+export class MemoryEnd implements Transport {
+  readonly #clock: FakeClock;
+  readonly #link: Link;
+  /** What this end has written and the other one has not received, oldest first. */
+  #sent: Segment[] = [];
+  #copied = 0;
+  #heldBack = 0;
+  #receiver: Receiver | undefined;
+  #peer: MemoryEnd = this;
+  #state: 'open' | 'ending' | 'closed' = 'open';
+  #isMoving = false;
+
+  constructor(clock: FakeClock, link: Link) {
+    this.#clock = clock;
+    this.#link = link;
+  }
+
+  /** A connection on which each end is the other's. */
+  static pair(clock: FakeClock, link: Link): [MemoryEnd, MemoryEnd] {
+    const [one, other] = [new MemoryEnd(clock, link), new MemoryEnd(clock, link)];
+    one.#peer = other;
+    other.#peer = one;
+    return [one, other];
+  }
+
+  open(receiver: Receiver): void {
+    this.#receiver = receiver;
+    if (this.#state === 'closed') this.#clock.wakeAt(this.#clock.now(), () => receiver.closed());
+    else this.#peer.move();
+  }
+
+  write(bytes: Uint8Array, written: (bytes: Uint8Array) => void): void {
+    if (this.#state !== 'open') return written(bytes);
+    const at = this.#clock.now() + this.#link.latency;
+    if (this.#heldBack === 0 && this.#copied + bytes.length <= this.#link.room) {
+      this.#copied += bytes.length;
+      this.#sent.push({ bytes: bytes.slice(), at, written: undefined });
+      written(bytes);
+    } else {
+      this.#heldBack += bytes.length;
+      this.#sent.push({ bytes, at, written: () => written(bytes) });
+    }
+    this.move();
+  }
+
+  get heldBack(): number {
+    return this.#heldBack;
+  }
+
+  end(): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'ending';
+    this.move();
+  }
+
+  destroy(): void {
+    if (this.#state === 'closed') return;
+    const lost = this.#sent.filter(({ written }) => written !== undefined);
+    this.#sent = this.#sent.filter(({ written }) => written === undefined);
+    this.#clock.wakeAt(this.#clock.now(), () => this.#receiver?.closed());
+    this.#state = 'closed';
+    this.#heldBack = 0;
+    for (const { written } of lost) written?.();
+    this.move();
+  }
+
+  /** The connection breaks: both ends hear of it, and what was under way is lost. */
+  drop(error?: unknown): void {
+    for (const end of [this, this.#peer]) end.#break(error);
+  }
+
+  /** Has what is under way arrive when it is due; to be called when the link has changed. */
+  move(): void {
+    if (this.#isMoving || this.#link.isFrozen || this.#peer.#state === 'closed') return;
+    const [first] = this.#sent;
+    if (first === undefined ? this.#state === 'open' : this.#peer.#receiver === undefined) return;
+    this.#isMoving = true;
+    const at = first?.at ?? this.#clock.now() + this.#link.latency;
+    this.#clock.wakeAt(Math.max(at, this.#clock.now()), () => {
+      this.#isMoving = false;
+      if (this.#link.isFrozen || this.#peer.#state === 'closed') return;
+      if (first === undefined) for (const end of [this.#peer, this]) end.#break(undefined); // the end of the stream
+      else if (first === this.#sent[0]) this.#arrive(first);
+      this.move();
+    });
+  }
+
+  /** One read of the other end. */
+  #arrive(segment: Segment): void {
+    const receiver = this.#peer.#receiver as Receiver;
+    const space = receiver.space();
+    const length = Math.min(space.length, segment.bytes.length, Math.max(1, this.#link.chunks()));
+    space.set(segment.bytes.subarray(0, length));
+    segment.bytes = segment.bytes.subarray(length);
+    if (segment.written === undefined) this.#copied -= length;
+    else this.#heldBack -= length;
+    const isWhole = segment.bytes.length === 0;
+    if (isWhole) this.#sent.shift();
+    receiver.filled(length);
+    if (!isWhole) return;
+    segment.written?.();
+    if (segment.written !== undefined && this.#heldBack === 0 && this.#state === 'open')
+      this.#receiver?.drained();
+  }
+
+  #break(error: unknown): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    const lost = this.#sent;
+    this.#sent = [];
+    this.#heldBack = 0;
+    this.#receiver?.closed(error);
+    for (const { written } of lost) written?.();
+  }
+}
+
+/** A connection in memory that is at once, takes 64 KiB, and cuts nothing, unless `link` says otherwise. */
+export function memoryPair(
+  clock: FakeClock,
+  options: Partial<Link> = {},
+): { client: MemoryEnd; server: MemoryEnd; link: Link } {
+  const link: Link = { latency: 0, chunks: () => Infinity, room: 65_536, isFrozen: false, ...options };
+  const [client, server] = MemoryEnd.pair(clock, link);
+  return { client, server, link };
+}
