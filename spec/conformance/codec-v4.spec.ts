@@ -355,6 +355,10 @@ describe('v4 PUBLISH, SUBSCRIBE, DISCONNECT', () => {
     expect(() => receive(hex`${bytes} 62 63 64 65 66 67`)).toThrow(broken());
   });
 
+  it.each([3, 4, 0xff])('v4 MQTT-3-8.3-4 names the QoS byte %d as what is broken', (qos) => {
+    expect(() => receive(hex`82 06 00 0a 00 01 61 ${qos}`, 'server')).toThrow(broken('MQTT-3-8.3-4'));
+  });
+
   it('v4 MQTT-3-8.3-4 the QoS byte is 0, 1 or 2, both ways', () => {
     expect(BYTES.filter((qos) => taken(hex`82 06 00 0a 00 01 61 ${qos}`, 'server'))).toEqual([0, 1, 2]);
     for (const qos of [0, 1, 2, 3] as QoS[]) {

@@ -92,6 +92,16 @@ describe('v5 SUBSCRIBE', () => {
     expect(() => receive(hex`82 03 00 0a 00`, 'server')).toThrow(protocolError(0x82, 'MQTT-3.8.3-2'));
   });
 
+  it.each([undefined, 'a', { topicFilter: 'a', qos: 0 }, ['a'], [null]])(
+    'v5 MQTT-3.8.3-2 refuses %j as subscriptions by name',
+    (subscriptions) => {
+      const value = { type: 'subscribe', packetId: 1, subscriptions } as unknown as EncodablePacket;
+      expect(() => encode(value, 5)).toThrow(
+        expect.objectContaining({ name: 'TypeError', message: expect.stringContaining('subscriptions') }),
+      );
+    },
+  );
+
   it('v5 MQTT-3.8.3-2 a Topic Filter has its options byte', () => {
     expect(() => receive(hex`82 06 00 0a 00 00 01 61`, 'server')).toThrow(protocolError(0x81));
   });
@@ -201,7 +211,13 @@ describe('v5 SUBACK, UNSUBSCRIBE, UNSUBACK', () => {
 
   it.each(['suback', 'unsuback'] as const)('v5 MQTT-3.8.4-6 %s is not sent without codes', (type) => {
     expect(() => encode({ type, packetId: 10, reasonCodes: [] }, 5)).toThrow(broken());
-    for (const reasonCodes of [undefined, 0, '0', { length: 1, 0: 0 }] as unknown as number[][]) {
+    for (const reasonCodes of [
+      undefined,
+      [undefined],
+      0,
+      '0',
+      { length: 1, 0: 0 },
+    ] as unknown as number[][]) {
       expect(() => encode({ type, packetId: 10, reasonCodes }, 5)).toThrow(refused());
     }
   });
