@@ -231,7 +231,10 @@ export class Framer {
       return;
     }
     // Someone is reading into the free part of the slab: leave the slab to them.
-    if (this.#offer !== undefined) this.#dropSlab();
+    if (this.#offer !== undefined) {
+      this.#dropSlab();
+      this.#offerAt = -1;
+    }
     this.#makeRoom();
     const lacking = this.#needed === 0 ? 1 : this.#needed - held;
     const count = Math.min(chunk.length, lacking, this.#slab.length - this.#fill);

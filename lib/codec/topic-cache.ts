@@ -56,14 +56,24 @@ function hashOf(bytes: Uint8Array, start: number, end: number): number {
   return hash ^ (hash >>> 13);
 }
 
-function holds(entry: Entry, bytes: Uint8Array, start: number, end: number): boolean {
+/** @param view of `bytes`, where there is one: it gives four bytes at once */
+function holds(
+  entry: Entry,
+  bytes: Uint8Array,
+  view: DataView | undefined,
+  start: number,
+  end: number,
+): boolean {
   if (entry.length !== end - start) return false;
   const { words } = entry;
   const last = words.length - 1;
   // The end first: topics begin alike and end differently.
   if (words[last] !== wordAt(bytes, end - 4, start)) return false;
-  for (let i = 0, at = start; i < last; i++, at += 4) {
-    if (words[i] !== wordAt(bytes, at, at)) return false;
+  if (view !== undefined) {
+    for (let i = 0, at = start; i < last; i++, at += 4)
+      if (words[i] !== view.getInt32(at, true)) return false;
+  } else {
+    for (let i = 0, at = start; i < last; i++, at += 4) if (words[i] !== wordAt(bytes, at, at)) return false;
   }
   return true;
 }
@@ -76,6 +86,9 @@ export class TopicCache {
   #entries: (Entry | undefined)[] | undefined;
   /** Per place, the hash of the last string that missed there. */
   #missed: Int32Array | undefined;
+  #bytes: Uint8Array | undefined;
+  /** Of #bytes, made when they come a second time: for a chunk of one packet it would cost more than it gives. */
+  #view: DataView | undefined;
 
   constructor(decode: Decode) {
     this.#decode = decode;
@@ -83,17 +96,26 @@ export class TopicCache {
 
   /** The string of `bytes[start, end)`, which is not empty; decoded, and so checked, only where it is not cached. */
   get(bytes: Uint8Array, start: number, end: number): string {
+    let view: DataView | undefined;
+    if (bytes === this.#bytes)
+      view = this.#view ??= new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    else this.#useBytes(bytes);
     const last = this.#last;
-    if (last !== undefined && holds(last, bytes, start, end)) return last.string;
+    if (last !== undefined && holds(last, bytes, view, start, end)) return last.string;
     if (end - start > LONGEST) return this.#decode(bytes, start, end);
     const hash = hashOf(bytes, start, end);
     const place = (hash ^ (hash >>> 10) ^ (hash >>> 20)) & (PLACES - 1);
     const entry = this.#entries?.[place];
-    if (entry !== undefined && holds(entry, bytes, start, end)) {
+    if (entry !== undefined && holds(entry, bytes, view, start, end)) {
       this.#last = entry;
       return entry.string;
     }
     return this.#miss(bytes, start, end, hash, place);
+  }
+
+  #useBytes(bytes: Uint8Array): void {
+    this.#bytes = bytes;
+    this.#view = undefined;
   }
 
   #miss(bytes: Uint8Array, start: number, end: number, hash: number, place: number): string {

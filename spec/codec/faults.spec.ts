@@ -1,0 +1,28 @@
+import { describe, expect, it } from '@jest/globals';
+import { flag, hex, integer, malformed, show, violation } from '../../lib/codec/faults.ts';
+
+describe('faults', () => {
+  it('carry the Reason Code and the statement', () => {
+    expect(malformed('x', 'MQTT-1')).toMatchObject({
+      reasonCode: 0x81,
+      statement: 'MQTT-1',
+      message: 'x [MQTT-1]',
+    });
+    expect(violation('x', 'MQTT-1').reasonCode).toBe(0x82);
+    expect(hex(10)).toBe('0x0A');
+  });
+
+  it('never show the text of a string, which may be a password', () => {
+    expect(show('secret')).toBe('a string of 6 characters');
+    expect([show(null), show(7), show([1]), show({})]).toEqual(['null', '7', 'an array of 1', 'object']);
+  });
+
+  it('tell a wrong type from a wrong value', () => {
+    expect(() => integer('keepAlive', '7', 0, 9)).toThrow(TypeError);
+    expect(() => integer('keepAlive', 7.5, 0, 9)).toThrow(
+      'keepAlive: expected an integer of 0 to 9, got 7.5',
+    );
+    expect(() => flag('retain', 1)).toThrow('retain: expected a boolean, got 1');
+    expect(flag('retain', undefined)).toBe(false);
+  });
+});

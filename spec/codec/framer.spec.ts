@@ -1,0 +1,301 @@
+import { describe, expect, it } from '@jest/globals';
+import * as fc from 'fast-check';
+import { Framer, type FramerOptions } from '../../lib/codec/framer.ts';
+import { writeVarint } from '../../lib/codec/varint.ts';
+import { hex, join, splits, toHex } from '../support/bytes.ts';
+
+const KIB = 1024;
+
+/** A framer, and the sizes of the slabs it asked for. */
+function counting(options: Partial<FramerOptions> = {}): { framer: Framer; slabs: number[] } {
+  const slabs: number[] = [];
+  const allocate = (size: number): Uint8Array => {
+    slabs.push(size);
+    return new Uint8Array(size);
+  };
+  return { framer: new Framer({ protocolVersion: 5, allocate, ...options }), slabs };
+}
+
+/** A packet of type PUBLISH whose body is `length` bytes of `value`. */
+function packetOf(length: number, value: number): Uint8Array {
+  const header = new Uint8Array(5);
+  header[0] = 0x30;
+  return join(header.subarray(0, writeVarint(header, 1, length)), new Uint8Array(length).fill(value));
+}
+
+/** Brings bytes in as a transport that reads into given memory does. @returns how many reads it took */
+function readInto(framer: Framer, bytes: Uint8Array, atMost = Number.MAX_SAFE_INTEGER): number {
+  let at = 0;
+  let reads = 0;
+  while (at < bytes.length) {
+    const space = framer.space();
+    expect(space.length).toBeGreaterThan(0);
+    const count = Math.min(space.length, atMost, bytes.length - at);
+    space.set(bytes.subarray(at, at + count));
+    framer.commit(count);
+    at += count;
+    reads++;
+  }
+  return reads;
+}
+
+/** Whether all bytes are `value`. */
+const isAll = (bytes: Uint8Array, value: number): boolean => Buffer.alloc(bytes.length, value).equals(bytes);
+
+const bodyOf = ({ bytes, start, end }: Framer): Uint8Array => bytes.subarray(start, end);
+
+/** The packets that are there, in hex. */
+function packets(framer: Framer): string[] {
+  const found: string[] = [];
+  while (framer.next()) found.push(toHex(framer.bytes.subarray(framer.packetStart, framer.end)));
+  return found;
+}
+
+describe('bounds of packets', () => {
+  const stream = hex`30 03 00 01 61 d0 00 40 02 00 01`;
+  const whole = ['30 03 00 01 61', 'd0 00', '40 02 00 01'];
+
+  it.each(splits(stream))('are found wherever a stream is cut (%#)', (head, tail) => {
+    const pushed = new Framer({ protocolVersion: 5 });
+    pushed.push(head.slice());
+    const first = packets(pushed);
+    pushed.push(tail.slice());
+    expect([...first, ...packets(pushed)]).toEqual(whole);
+
+    const filled = new Framer({ protocolVersion: 5 });
+    readInto(filled, head);
+    const before = packets(filled);
+    readInto(filled, tail);
+    expect([...before, ...packets(filled)]).toEqual(whole);
+  });
+
+  it('are found byte by byte, with a Remaining Length of four bytes too', () => {
+    const large = packetOf(2_097_152, 7);
+    const framer = new Framer({ protocolVersion: 5 });
+    for (const byte of large.subarray(0, 100)) {
+      readInto(framer, new Uint8Array([byte]));
+      expect(framer.next()).toBe(false);
+    }
+    readInto(framer, large.subarray(100), 60_000);
+    expect(framer.next()).toBe(true);
+    expect([framer.header, framer.start - framer.packetStart, framer.end - framer.start]).toEqual([
+      0x30, 5, 2_097_152,
+    ]);
+    expect(framer.next()).toBe(false);
+  });
+
+  it('are within the chunk that was pushed, which is not copied', () => {
+    const { framer, slabs } = counting();
+    const chunk = stream.slice();
+    framer.push(chunk);
+    expect(framer.next()).toBe(true);
+    expect(framer.bytes).toBe(chunk);
+    expect(slabs).toEqual([]);
+  });
+});
+
+describe('lengths that are refused', () => {
+  it('[MQTT-1.5.5-1] padded on 5.0, and only there', () => {
+    const padded = hex`d0 80 00`;
+    const framer = new Framer({ protocolVersion: 5 });
+    framer.push(padded);
+    expect(() => framer.next()).toThrow('[MQTT-1.5.5-1]');
+    const older = new Framer({ protocolVersion: 4 });
+    older.push(padded);
+    expect(older.next()).toBe(true);
+    expect(older.end - older.start).toBe(0);
+  });
+
+  it('longer than four bytes, as soon as the fourth is there', () => {
+    const framer = new Framer({ protocolVersion: 4 });
+    framer.push(hex`30 ff ff ff`);
+    expect(framer.next()).toBe(false);
+    framer.push(hex`ff`);
+    expect(() => framer.next()).toThrow(expect.objectContaining({ reasonCode: 0x81 }));
+  });
+
+  it('[MQTT-3.1.2-24] above the Maximum Packet Size, before the body is there', () => {
+    const framer = new Framer({ protocolVersion: 5, maximumPacketSize: 10 });
+    framer.push(hex`30 08`);
+    expect(framer.next()).toBe(false);
+    framer.maximumPacketSize = 9;
+    expect(() => framer.next()).toThrow(expect.objectContaining({ reasonCode: 0x95 }));
+  });
+});
+
+describe('memory', () => {
+  it('is reused for reads that nothing points into', () => {
+    const { framer, slabs } = counting();
+    for (let i = 0; i < 10_000; i++) {
+      readInto(framer, hex`40 02 00 01 40 02 00`);
+      expect(packets(framer)).toHaveLength(1);
+      readInto(framer, hex`02`);
+      expect(packets(framer)).toHaveLength(1);
+    }
+    expect(slabs).toEqual([4 * KIB]);
+  });
+
+  it('is not reused where a payload points into it', () => {
+    const { framer } = counting();
+    const views: Uint8Array[] = [];
+    for (let i = 0; i < 300; i++) {
+      readInto(framer, packetOf(100, i & 0xff));
+      expect(framer.next()).toBe(true);
+      framer.pin();
+      views.push(bodyOf(framer));
+    }
+    for (const [i, view] of views.entries()) expect(isAll(view, i & 0xff)).toBe(true);
+  });
+
+  it('doubles from 4 to 128 KiB while reads fill it', () => {
+    const { framer, slabs } = counting();
+    const stream = join(...Array.from({ length: 600 }, () => packetOf(1_000, 1)));
+    let found = 0;
+    for (let at = 0; at < stream.length;) {
+      // A transport with much to give fills all it is offered.
+      const space = framer.space();
+      const part = stream.subarray(at, at + space.length);
+      space.set(part);
+      framer.commit(part.length);
+      at += part.length;
+      for (; framer.next(); found++) framer.pin();
+    }
+    expect(found).toBe(600);
+    expect(slabs.slice(0, 6)).toEqual([4, 8, 16, 32, 64, 128].map((size) => size * KIB));
+    expect(Math.max(...slabs)).toBe(128 * KIB);
+  });
+
+  it('is not allocated for a Remaining Length alone', () => {
+    const { framer, slabs } = counting();
+    readInto(framer, hex`30 ff ff ff 7f`);
+    expect(framer.next()).toBe(false);
+    for (let i = 0; i < 100; i++) {
+      readInto(framer, new Uint8Array(100));
+      expect(framer.next()).toBe(false);
+    }
+    expect(Math.max(...slabs)).toBeLessThanOrEqual(32 * KIB);
+  });
+
+  it('is of the size of a large packet once a sixteenth of it is there', () => {
+    const size = 4 * KIB * KIB;
+    const large = packetOf(size, 3);
+    const asked = counting();
+    let at = 0;
+    while (at < large.length) {
+      const space = asked.framer.space();
+      const count = Math.min(space.length, large.length - at);
+      space.set(large.subarray(at, at + count));
+      asked.framer.commit(count);
+      at += count;
+      asked.framer.next();
+    }
+    expect(bodyOf(asked.framer)).toHaveLength(size);
+    expect(asked.slabs.at(-1)).toBe(large.length);
+    const others = asked.slabs.slice(0, -1).reduce((sum, slab) => sum + slab, 0);
+    expect(others).toBeLessThan(size / 4);
+  });
+
+  it('is dropped after a large packet', () => {
+    const { framer, slabs } = counting();
+    const large = packetOf(KIB * KIB, 3);
+    for (let at = 0; at < large.length; at += 32 * KIB) {
+      readInto(framer, large.subarray(at, at + 32 * KIB));
+      framer.next();
+    }
+    readInto(framer, hex`d0 00`);
+    expect(packets(framer)).toEqual(['d0 00']);
+    expect(slabs.at(-1)).toBeLessThanOrEqual(128 * KIB);
+  });
+
+  it('starts small again after a reset', () => {
+    const { framer, slabs } = counting();
+    readInto(framer, packetOf(100 * KIB, 1));
+    framer.reset();
+    expect(framer.next()).toBe(false);
+    readInto(framer, hex`d0 00`);
+    expect(packets(framer)).toEqual(['d0 00']);
+    expect(slabs.at(-1)).toBe(4 * KIB);
+  });
+});
+
+describe('pushing and filling mixed', () => {
+  it('keeps the order when a chunk is pushed while a read is under way', () => {
+    const framer = new Framer({ protocolVersion: 5 });
+    readInto(framer, hex`40 02 00`);
+    expect(framer.next()).toBe(false);
+    const space = framer.space();
+    framer.push(hex`01 40 02`);
+    expect(packets(framer)).toEqual(['40 02 00 01']);
+    space.set(hex`00 02`);
+    framer.commit(2);
+    expect(packets(framer)).toEqual(['40 02 00 02']);
+  });
+
+  /** What a transport may do. */
+  interface Step {
+    readonly count: number;
+    readonly how: 'push' | 'fill' | 'fill around a push';
+    readonly drain: boolean;
+    readonly pin: boolean;
+  }
+  const step: fc.Arbitrary<Step> = fc.record({
+    count: fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 9_000 })),
+    how: fc.constantFrom('push', 'fill', 'fill', 'fill around a push'),
+    drain: fc.boolean(),
+    pin: fc.boolean(),
+  });
+
+  it('gives every packet once, and never touches what is pinned', () => {
+    const sizes = fc.oneof(fc.nat({ max: 40 }), fc.nat({ max: 3_000 }), fc.nat({ max: 150_000 }));
+    fc.assert(
+      fc.property(
+        fc.array(sizes, { minLength: 1, maxLength: 25 }),
+        fc.array(step, { minLength: 1, maxLength: 40 }),
+        (lengths, steps) => {
+          const stream = join(...lengths.map((length, i) => packetOf(length, i + 1)));
+          const framer = new Framer({ protocolVersion: 5 });
+          const kept: { view: Uint8Array; value: number }[] = [];
+          let found = 0;
+          let at = 0;
+          const take = (count: number): Uint8Array => {
+            const part = stream.slice(at, at + count);
+            at += part.length;
+            return part;
+          };
+          const drain = (pin: boolean): void => {
+            while (framer.next()) {
+              const body = bodyOf(framer);
+              expect(body).toHaveLength(lengths[found]!);
+              found++;
+              expect(isAll(body, found)).toBe(true);
+              if (pin) {
+                framer.pin();
+                kept.push({ view: body, value: found });
+              }
+            }
+          };
+          for (let i = 0; at < stream.length; i++) {
+            const { count, how, drain: drained, pin } = steps[i % steps.length]!;
+            if (how === 'push') {
+              framer.push(take(count));
+            } else {
+              const space = framer.space();
+              if (how === 'fill around a push') {
+                framer.push(take(count));
+                drain(pin);
+              }
+              const part = take(Math.min(space.length, count));
+              space.set(part);
+              framer.commit(part.length);
+            }
+            if (drained) drain(pin);
+          }
+          drain(true);
+          expect(found).toBe(lengths.length);
+          for (const { view, value } of kept) expect(isAll(view, value)).toBe(true);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+});

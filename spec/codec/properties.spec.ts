@@ -1,0 +1,101 @@
+import { describe, expect, it } from '@jest/globals';
+import { NO_PROPERTIES } from '../../lib/codec/packets.ts';
+import {
+  hasProperties,
+  readProperties,
+  writeProperties,
+  type PropertyHost,
+} from '../../lib/codec/properties.ts';
+import { Reader } from '../../lib/codec/reader.ts';
+import { Writer } from '../../lib/codec/writer.ts';
+import { hex, toHex } from '../support/bytes.ts';
+
+const read = (host: PropertyHost, bytes: Uint8Array): object =>
+  readProperties(new Reader().over(bytes, 0, bytes.length, 5), host);
+
+/** Properties as bytes, with their length. */
+function write(properties: object | undefined, host: PropertyHost = 'publish', version: 4 | 5 = 5): string {
+  const writer = new Writer().begin(version);
+  writeProperties(writer, host, properties);
+  return toHex(writer.finish(0x30).subarray(2));
+}
+
+const refused = (reasonCode: number): unknown =>
+  expect.objectContaining({ name: 'ProtocolError', reasonCode });
+
+describe('reading properties', () => {
+  it('makes no object where there are none', () => {
+    expect(read('publish', hex`00`)).toBe(NO_PROPERTIES);
+  });
+
+  it('keeps User Properties in order, with repeated names', () => {
+    const bytes = hex`15 26 00 01 62 00 01 31 26 00 01 61 00 01 32 26 00 01 62 00 01 33`;
+    expect(read('suback', bytes)).toEqual({
+      userProperties: [
+        ['b', '1'],
+        ['a', '2'],
+        ['b', '3'],
+      ],
+    });
+  });
+
+  it('takes several Subscription Identifiers in PUBLISH, one in SUBSCRIBE', () => {
+    expect(read('publish', hex`05 0b 01 0b 80 01`)).toEqual({ subscriptionIdentifiers: [1, 128] });
+    expect(read('subscribe', hex`02 0b 07`)).toEqual({ subscriptionIdentifier: 7 });
+    expect(() => read('subscribe', hex`04 0b 07 0b 08`)).toThrow(refused(0x82));
+  });
+
+  it('leaves the reader behind them, free to read on to the end of the packet', () => {
+    const reader = new Reader().over(hex`02 01 01 ff`, 0, 4, 5);
+    readProperties(reader, 'publish');
+    expect([reader.at, reader.end]).toEqual([3, 4]);
+  });
+
+  it.each([
+    ['unknown', 'publish', hex`02 7f 01`, 0x81],
+    ['of another packet', 'puback', hex`02 01 01`, 0x81],
+    ['repeated', 'publish', hex`04 01 01 01 01`, 0x82],
+    ['neither 0 nor 1', 'connack', hex`02 25 02`, 0x82],
+    ['0 where 0 has no meaning', 'connack', hex`03 21 00 00`, 0x82],
+    ['Topic Alias 0', 'publish', hex`03 23 00 00`, 0x94],
+    ['a Response Topic with a wildcard', 'publish', hex`04 08 00 01 23`, 0x82],
+    ['running past Property Length', 'publish', hex`02 02 00 00 00 01`, 0x81],
+    ['longer than the packet', 'publish', hex`7f 01 01`, 0x81],
+  ] as const)('refuses a property that is %s', (_, host, bytes, reasonCode) => {
+    expect(() => read(host, bytes)).toThrow(refused(reasonCode));
+  });
+});
+
+describe('writing properties', () => {
+  it('[MQTT-2.2.2-1] writes length 0 for none', () => {
+    expect([write(undefined), write({}), write({ topicAlias: undefined })]).toEqual(['00', '00', '00']);
+  });
+
+  it('writes a length of two bytes where it has to', () => {
+    // One more byte of Remaining Length comes before.
+    expect(write({ correlationData: new Uint8Array(200) }).slice(3, 17)).toBe('cb 01 09 00 c8');
+  });
+
+  it('refuses names that are none, and names of other packets', () => {
+    expect(() => write({ topicAlia: 1 })).toThrow(TypeError);
+    expect(() => write({ reasonString: 'x' })).toThrow(refused(0x81));
+  });
+
+  it('refuses values that are none', () => {
+    expect(() => write({ topicAlias: 0 })).toThrow(refused(0x94));
+    expect(() => write({ topicAlias: 65_536 })).toThrow(RangeError);
+    expect(() => write({ payloadFormatIndicator: 2 })).toThrow(refused(0x82));
+    expect(() => write({ userProperties: { a: 'b' } })).toThrow(TypeError);
+    expect(() => write({ userProperties: [['a']] })).toThrow(TypeError);
+    expect(() => write({ subscriptionIdentifiers: 1 })).toThrow(TypeError);
+    expect(() => write({ responseTopic: 'a/+' })).toThrow('[MQTT-3.3.2-14]');
+    expect(() => write({ retainAvailable: 1 }, 'connack')).toThrow(TypeError);
+    expect(() => write(7 as unknown as object)).toThrow(TypeError);
+  });
+
+  it('never drops properties silently on 3.x', () => {
+    expect(() => write({ contentType: 'x' }, 'publish', 4)).toThrow(TypeError);
+    expect(write({ contentType: undefined, userProperties: [] }, 'publish', 4)).toBe('');
+    expect(hasProperties({ userProperties: [] })).toBe(false);
+  });
+});
