@@ -229,6 +229,16 @@ describe('v5 SUBACK, UNSUBSCRIBE, UNSUBACK', () => {
     expect(() => receive(hex`a2 03 00 0a 00`, 'server')).toThrow(protocolError(0x82, 'MQTT-3.10.3-2'));
   });
 
+  it.each([undefined, 'ab', [1], [undefined]])(
+    'v5 MQTT-3.10.3-2 refuses %j as topicFilters by name',
+    (topicFilters) => {
+      const value = { type: 'unsubscribe', packetId: 1, topicFilters } as unknown as EncodablePacket;
+      expect(() => encode(value, 5)).toThrow(
+        expect.objectContaining({ name: 'TypeError', message: expect.stringContaining('topicFilter') }),
+      );
+    },
+  );
+
   it('v5 MQTT-3.10.1-1 UNSUBSCRIBE keeps the order of its Topic Filters', () => {
     const topicFilters = ['b', 'a', 'b'];
     expect(receive(encode({ type: 'unsubscribe', packetId: 10, topicFilters }, 5), 'server')).toMatchObject({
