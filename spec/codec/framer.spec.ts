@@ -126,7 +126,7 @@ describe('lengths that are refused', () => {
 describe('memory', () => {
   it('is reused for reads that nothing points into', () => {
     const { framer, slabs } = counting();
-    for (let i = 0; i < 10_000; i++) {
+    for (let i = 0; i < 1_500; i++) {
       readInto(framer, hex`40 02 00 01 40 02 00`);
       expect(packets(framer)).toHaveLength(1);
       readInto(framer, hex`02`);
@@ -249,10 +249,12 @@ describe('pushing and filling mixed', () => {
     const sizes = fc.oneof(fc.nat({ max: 40 }), fc.nat({ max: 3_000 }), fc.nat({ max: 150_000 }));
     fc.assert(
       fc.property(
-        fc.array(sizes, { minLength: 1, maxLength: 25 }),
+        fc.array(sizes, { minLength: 1, maxLength: 16 }),
         fc.array(step, { minLength: 1, maxLength: 40 }),
         (lengths, steps) => {
           const stream = join(...lengths.map((length, i) => packetOf(length, i + 1)));
+          // Large streams in larger steps: what matters is how steps and packets lie to each other.
+          const scale = 1 + Math.floor(stream.length / 4_000);
           const framer = new Framer({ protocolVersion: 5 });
           const kept: { view: Uint8Array; value: number }[] = [];
           let found = 0;
@@ -275,7 +277,8 @@ describe('pushing and filling mixed', () => {
             }
           };
           for (let i = 0; at < stream.length; i++) {
-            const { count, how, drain: drained, pin } = steps[i % steps.length]!;
+            const { count: unit, how, drain: drained, pin } = steps[i % steps.length]!;
+            const count = unit * scale;
             if (how === 'push') {
               framer.push(take(count));
             } else {
@@ -295,7 +298,7 @@ describe('pushing and filling mixed', () => {
           for (const { view, value } of kept) expect(isAll(view, value)).toBe(true);
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 200 },
     );
   });
 });
