@@ -111,7 +111,7 @@ export class MemoryEnd implements Transport {
     });
   }
 
-  /** One read of the other end. */
+  /** One read at the other end. */
   #arrive(segment: Segment): void {
     const receiver = this.#peer.#receiver as Receiver;
     const space = receiver.space();
@@ -120,10 +120,9 @@ export class MemoryEnd implements Transport {
     segment.bytes = segment.bytes.subarray(length);
     if (segment.written === undefined) this.#copied -= length;
     else this.#heldBack -= length;
-    const isWhole = segment.bytes.length === 0;
-    if (isWhole) this.#sent.shift();
+    if (segment.bytes.length === 0) this.#sent.shift();
     receiver.filled(length);
-    if (!isWhole) return;
+    if (segment.bytes.length > 0) return;
     segment.written?.();
     if (segment.written !== undefined && this.#heldBack === 0 && this.#state === 'open')
       this.#receiver?.drained();

@@ -1,0 +1,35 @@
+import type { EncodablePacket, Packet, ProtocolVersion } from '../../lib/codec/packets.ts';
+
+/** The packets of a client that have an answer. */
+export type Answered = 'publish' | 'pubrel' | 'subscribe' | 'unsubscribe' | 'pingreq';
+
+/** What a server that has nothing against it answers. */
+export function answersTo(packet: Packet, version: ProtocolVersion): EncodablePacket[] {
+  switch (packet.type) {
+    case 'publish':
+      if (packet.packetId === undefined) return [];
+      return [{ type: packet.qos === 1 ? 'puback' : 'pubrec', packetId: packet.packetId }];
+    case 'pubrel':
+      return [{ type: 'pubcomp', packetId: packet.packetId }];
+    case 'subscribe':
+      return [
+        {
+          type: 'suback',
+          packetId: packet.packetId,
+          reasonCodes: packet.subscriptions.map(({ qos }) => qos),
+        },
+      ];
+    case 'unsubscribe':
+      return [
+        {
+          type: 'unsuback',
+          packetId: packet.packetId,
+          ...(version === 5 && { reasonCodes: packet.topicFilters.map(() => 0) }),
+        },
+      ];
+    case 'pingreq':
+      return [{ type: 'pingresp' }];
+    default:
+      return [];
+  }
+}
