@@ -1,0 +1,164 @@
+import { describe, expect, it } from '@jest/globals';
+import type { ConnackPacket, ConnackProperties } from '../../lib/codec/packets.ts';
+import {
+  checkConnack,
+  connectPacket,
+  negotiate,
+  type ConnectIdentity,
+  type ConnectSettings,
+} from '../../lib/connection/handshake.ts';
+
+const SETTINGS: ConnectSettings = {
+  protocolVersion: 5,
+  keepAlive: 60,
+  sessionExpiryInterval: 0,
+  will: undefined,
+  receiveMaximum: 10,
+  maximumPacketSize: undefined,
+  properties: {},
+};
+const IDENTITY: ConnectIdentity = { clientId: 'c', cleanStart: true };
+
+function connack(properties: ConnackProperties = {}, sessionPresent = false): ConnackPacket {
+  return { type: 'connack', sessionPresent, reasonCode: 0, properties };
+}
+
+const refused = (statement: string): unknown => expect.objectContaining({ statement, reasonCode: 0x82 });
+
+describe('CONNECT', () => {
+  it('says on 5.0 what was asked for, and nothing that was not', () => {
+    expect(connectPacket(SETTINGS, IDENTITY)).toEqual({
+      type: 'connect',
+      clientId: 'c',
+      cleanStart: true,
+      keepAlive: 60,
+      properties: { receiveMaximum: 10 },
+    });
+    const settings = {
+      ...SETTINGS,
+      sessionExpiryInterval: 7,
+      maximumPacketSize: 100,
+      properties: { topicAliasMaximum: 3 },
+    };
+    expect(connectPacket(settings, IDENTITY).properties).toEqual({
+      receiveMaximum: 10,
+      sessionExpiryInterval: 7,
+      maximumPacketSize: 100,
+      topicAliasMaximum: 3,
+    });
+  });
+
+  it('carries user name, password and Will', () => {
+    const will = { topic: 'w', payload: new Uint8Array(), qos: 1, retain: false, properties: {} } as const;
+    const identity = { ...IDENTITY, username: 'u', password: new Uint8Array([1]) };
+    expect(connectPacket({ ...SETTINGS, will }, identity)).toMatchObject({
+      username: 'u',
+      password: new Uint8Array([1]),
+      will,
+    });
+  });
+
+  it.each([3, 4] as const)('has no properties on version %d', (protocolVersion) => {
+    const settings = { ...SETTINGS, protocolVersion, maximumPacketSize: 100, sessionExpiryInterval: 7 };
+    expect(connectPacket(settings, IDENTITY).properties).toEqual({});
+  });
+});
+
+describe('a successful CONNACK', () => {
+  it('v5 MQTT-3.2.2-2 is refused with Session Present after Clean Start', () => {
+    expect(() => checkConnack(connack({}, true), SETTINGS, IDENTITY, true)).toThrow(refused('MQTT-3.2.2-2'));
+  });
+
+  it('v4 MQTT-3.2.2-1 is refused with Session Present after Clean Session', () => {
+    const settings = { ...SETTINGS, protocolVersion: 4 } as const;
+    expect(() => checkConnack(connack({}, true), settings, IDENTITY, true)).toThrow(refused('MQTT-3.2.2-2'));
+  });
+
+  it('v5 MQTT-3.2.2-4 is refused with Session Present where there is no session here', () => {
+    const identity = { ...IDENTITY, cleanStart: false };
+    expect(() => checkConnack(connack({}, true), SETTINGS, identity, false)).toThrow(refused('MQTT-3.2.2-4'));
+    expect(() => checkConnack(connack({}, true), SETTINGS, identity, true)).not.toThrow();
+    expect(() =>
+      checkConnack(connack({}, true), { ...SETTINGS, protocolVersion: 4 }, identity, false),
+    ).not.toThrow();
+  });
+
+  it('v5 MQTT-3.2.2-16 is refused without the Client Identifier that was to be assigned', () => {
+    const identity = { ...IDENTITY, clientId: '' };
+    expect(() => checkConnack(connack(), SETTINGS, identity, false)).toThrow(refused('MQTT-3.2.2-16'));
+    expect(() =>
+      checkConnack(connack({ assignedClientIdentifier: 'x' }), SETTINGS, identity, false),
+    ).not.toThrow();
+  });
+
+  it('v5 MQTT-4.12.0-5, -6 is refused with another Authentication Method than that of CONNECT', () => {
+    const asked = { ...SETTINGS, properties: { authenticationMethod: 'm' } };
+    expect(() => checkConnack(connack(), asked, IDENTITY, true)).toThrow(refused('MQTT-4.12.0-5'));
+    expect(() => checkConnack(connack({ authenticationMethod: 'n' }), asked, IDENTITY, true)).toThrow(
+      refused('MQTT-4.12.0-5'),
+    );
+    expect(() => checkConnack(connack({ authenticationMethod: 'm' }), asked, IDENTITY, true)).not.toThrow();
+    expect(() => checkConnack(connack({ authenticationMethod: 'm' }), SETTINGS, IDENTITY, true)).toThrow(
+      refused('MQTT-4.12.0-6'),
+    );
+  });
+});
+
+describe('what is negotiated', () => {
+  it('is what the specification says where the server says nothing', () => {
+    expect(negotiate(connack(), SETTINGS, IDENTITY)).toEqual({
+      protocolVersion: 5,
+      clientId: 'c',
+      sessionPresent: false,
+      keepAlive: 60,
+      sessionExpiryInterval: 0,
+      receiveMaximum: 65_535,
+      maximumQoS: 2,
+      retainAvailable: true,
+      maximumPacketSize: Infinity,
+      topicAliasMaximum: 0,
+      wildcardSubscriptionAvailable: true,
+      subscriptionIdentifierAvailable: true,
+      sharedSubscriptionAvailable: true,
+      responseInformation: undefined,
+      serverReference: undefined,
+    });
+  });
+
+  it('v5 MQTT-3.1.2-21, MQTT-3.2.2-21, U-3.2.2-b is what the server says where it says something', () => {
+    const answer = {
+      assignedClientIdentifier: 'assigned',
+      serverKeepAlive: 0,
+      sessionExpiryInterval: 9,
+      receiveMaximum: 1,
+      maximumQoS: 0,
+      retainAvailable: false,
+      maximumPacketSize: 50,
+      topicAliasMaximum: 2,
+      wildcardSubscriptionAvailable: false,
+      subscriptionIdentifierAvailable: false,
+      sharedSubscriptionAvailable: false,
+      serverReference: 'other',
+    } as const;
+    const { assignedClientIdentifier: clientId, serverKeepAlive: keepAlive, ...rest } = answer;
+    expect(negotiate(connack(answer), SETTINGS, IDENTITY)).toMatchObject({ clientId, keepAlive, ...rest });
+  });
+
+  it('v5 MQTT-3.1.2-28 has Response Information only where it was asked for', () => {
+    const answer = connack({ responseInformation: 'r/' });
+    const asked = { ...SETTINGS, properties: { requestResponseInformation: true } };
+    expect(negotiate(answer, asked, IDENTITY).responseInformation).toBe('r/');
+    expect(negotiate(answer, SETTINGS, IDENTITY).responseInformation).toBeUndefined();
+  });
+
+  it('v4 MQTT-3.1.2-4, -6 is a session that ends with the connection, or never', () => {
+    const settings = { ...SETTINGS, protocolVersion: 4 } as const;
+    expect(negotiate(connack(), settings, IDENTITY)).toMatchObject({
+      sessionExpiryInterval: 0,
+      subscriptionIdentifierAvailable: false,
+    });
+    expect(negotiate(connack(), settings, { ...IDENTITY, cleanStart: false }).sessionExpiryInterval).toBe(
+      0xffff_ffff,
+    );
+  });
+});

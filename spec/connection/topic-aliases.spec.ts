@@ -1,0 +1,43 @@
+import { describe, expect, it } from '@jest/globals';
+import { TopicAliases } from '../../lib/connection/topic-aliases.ts';
+
+const refused = (reasonCode: number, statement: string): unknown =>
+  expect.objectContaining({ reasonCode, statement });
+
+describe('TopicAliases', () => {
+  it('v5 U-3.3.4-a sets, uses and overwrites an alias that came in', () => {
+    const aliases = new TopicAliases(2, 0);
+    expect(aliases.receive(1, 'a')).toBe('a');
+    expect(aliases.receive(2, 'b')).toBe('b');
+    expect(aliases.receive(1, '')).toBe('a');
+    expect(aliases.receive(1, 'c')).toBe('c');
+    expect(aliases.receive(1, '')).toBe('c');
+    expect(aliases.receive(2, '')).toBe('b');
+  });
+
+  it('v5 U-3.3.4-a refuses an alias that stands for nothing yet', () => {
+    expect(() => new TopicAliases(2, 0).receive(2, '')).toThrow(refused(0x82, '3.3.4'));
+  });
+
+  it('v5 MQTT-3.1.2-26, MQTT-3.3.2-10, -11 takes every alias up to the maximum and none above', () => {
+    const aliases = new TopicAliases(65_535, 0);
+    expect(aliases.receive(65_535, 'a')).toBe('a');
+    expect(() => new TopicAliases(2, 0).receive(3, 'a')).toThrow(refused(0x94, 'MQTT-3.1.2-26'));
+  });
+
+  it('v5 MQTT-3.1.2-27 takes none where none was allowed', () => {
+    expect(() => new TopicAliases(0, 9).receive(1, 'a')).toThrow(refused(0x94, 'MQTT-3.1.2-27'));
+  });
+
+  it('knows what the server knows, apart from what came in', () => {
+    const aliases = new TopicAliases(5, 5);
+    aliases.receive(1, 'a');
+    expect(aliases.isKnown(1, 'a')).toBe(false);
+    aliases.sent(1, 'a');
+    expect(aliases.isKnown(1, 'a')).toBe(true);
+    aliases.sent(1, 'b');
+    expect(aliases.isKnown(1, 'a')).toBe(false);
+    expect(aliases.isKnown(1, 'b')).toBe(true);
+    expect(aliases.outgoingMaximum).toBe(5);
+  });
+});

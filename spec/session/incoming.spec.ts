@@ -1,0 +1,221 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { Arrival, Incoming, type Answers, type Receipt, ReceiptState } from '../../lib/session/incoming.ts';
+
+const PAYLOAD = new Uint8Array([1]);
+
+class Written implements Answers {
+  pubacks: [packetId: number, reasonCode: number][] = [];
+  pubrecs: [packetId: number, reasonCode: number][] = [];
+  puback(packetId: number, reasonCode: number): void {
+    this.pubacks.push([packetId, reasonCode]);
+  }
+  pubrec(packetId: number, reasonCode: number): void {
+    this.pubrecs.push([packetId, reasonCode]);
+  }
+}
+
+let incoming: Incoming;
+let written: Written;
+const ids = (answers: [number, number][]) => answers.map(([packetId]) => packetId);
+
+function open(packetId: number, qos: 1 | 2 = 1): Receipt {
+  return incoming.open(packetId, qos, 'a', PAYLOAD);
+}
+
+function settle(receipt: Receipt, reasonCode = 0): void {
+  if (incoming.settle(receipt, reasonCode)) incoming.answer(written);
+}
+
+beforeEach(() => {
+  incoming = new Incoming();
+  incoming.connected(1);
+  written = new Written();
+});
+
+describe('acknowledgements', () => {
+  it('v5 MQTT-4.6.0-2, -3 leave in the order of receipt, per type, in whatever order messages are settled', () => {
+    const message = fc.record({ qos: fc.constantFrom<1 | 2>(1, 2), copies: fc.integer({ min: 1, max: 3 }) });
+    fc.assert(
+      fc.property(fc.array(message, { maxLength: 30 }), fc.infiniteStream(fc.nat()), (messages, choices) => {
+        incoming = new Incoming();
+        incoming.connected(1);
+        written = new Written();
+        const receipts = messages.map(({ qos, copies }, i) => Object.assign(open(i + 1, qos), { copies }));
+        const hands = receipts.flatMap((receipt) => Array.from({ length: receipt.copies }, () => receipt));
+        let released = 0;
+        while (hands.length > 0) {
+          settle(hands.splice((choices.next().value as number) % hands.length, 1)[0] as Receipt);
+          for (const [qos, answered] of [
+            [1, ids(written.pubacks)],
+            [2, ids(written.pubrecs)],
+          ] as const) {
+            const due = receipts.filter((r) => r.qos === qos);
+            const held = due.findIndex((r) => hands.includes(r));
+            expect(answered).toEqual(due.slice(0, held < 0 ? due.length : held).map((r) => r.packetId));
+          }
+          const pubrecs = ids(written.pubrecs);
+          if (pubrecs.length > released && (choices.next().value as number) % 2 === 0)
+            expect(incoming.release(pubrecs[released++] as number)).toBe(true);
+          expect(incoming.outstanding).toBe(messages.length - written.pubacks.length - released);
+        }
+        expect(incoming.unsettled).toBe(0);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('carry the refusal of any copy', () => {
+    const receipt = open(1);
+    receipt.copies = 2;
+    settle(receipt, 0x87);
+    settle(receipt, 0);
+    expect(written.pubacks).toEqual([[1, 0x87]]);
+  });
+
+  it('are written once, however often a message is settled', () => {
+    const receipt = open(1);
+    settle(receipt);
+    settle(receipt);
+    expect(written.pubacks).toEqual([[1, 0]]);
+  });
+
+  it('do not wait for a message that nobody will settle', () => {
+    open(1).waive();
+    incoming.answer(written);
+    expect(ids(written.pubacks)).toEqual([1]);
+  });
+
+  it('pass over what was abandoned', () => {
+    open(1);
+    const second = open(2);
+    incoming.settle(second, 0);
+    incoming.abandon();
+    incoming.answer(written);
+    expect(ids(written.pubacks)).toEqual([2]);
+    expect(incoming.get(1)).toBeUndefined();
+    expect(incoming.outstanding).toBe(0);
+  });
+});
+
+describe('QoS 2', () => {
+  it('v5 MQTT-4.3.3-10 is a repetition until PUBREL, with DUP or without', () => {
+    const receipt = open(1, 2);
+    settle(receipt);
+    expect(incoming.judge(receipt, 2, true, true)).toBe(Arrival.Repeated);
+    expect(incoming.judge(receipt, 2, false, false)).toBe(Arrival.Repeated);
+    incoming.repeat(receipt);
+    incoming.answer(written);
+    expect(ids(written.pubrecs)).toEqual([1, 1]);
+    expect(incoming.outstanding).toBe(1);
+  });
+
+  it('v5 MQTT-4.3.3-12 frees its identifier with PUBREL', () => {
+    settle(open(1, 2));
+    expect(incoming.release(1)).toBe(true);
+    expect(incoming.release(1)).toBe(false);
+    expect(incoming.get(1)).toBeUndefined();
+    expect(incoming.outstanding).toBe(0);
+  });
+
+  it('v5 MQTT-4.3.3-9 is over with a refusing PUBREC', () => {
+    settle(open(1, 2), 0x80);
+    expect(written.pubrecs).toEqual([[1, 0x80]]);
+    expect(incoming.get(1)).toBeUndefined();
+    expect(incoming.outstanding).toBe(0);
+  });
+
+  it('is not released by a PUBREL for a QoS 1 message', () => {
+    open(1, 1);
+    expect(incoming.release(1)).toBe(false);
+    expect(incoming.get(1)).toBeDefined();
+  });
+});
+
+describe('an identifier that comes again', () => {
+  it('v5 MQTT-2.2.1-4 without DUP, while the first is unacknowledged on this connection, is a clash', () => {
+    const one = open(1, 1);
+    const two = open(2, 2);
+    settle(two);
+    expect(incoming.judge(one, 1, false, false)).toBe(Arrival.Clash);
+    expect(incoming.judge(two, 1, false, false)).toBe(Arrival.Clash);
+  });
+
+  it('with DUP and the same message is tied to the first copy, and counted once', () => {
+    const receipt = open(1);
+    expect(incoming.judge(receipt, 1, true, true)).toBe(Arrival.Tied);
+    incoming.tie(receipt);
+    expect(incoming.outstanding).toBe(1);
+    settle(receipt);
+    expect(ids(written.pubacks)).toEqual([1]);
+  });
+
+  it('with another message voids the old token', () => {
+    const old = open(1);
+    expect(incoming.judge(old, 1, true, false)).toBe(Arrival.New);
+    expect(incoming.judge(old, 2, true, true)).toBe(Arrival.New);
+    const fresh = open(1);
+    expect(incoming.outstanding).toBe(1);
+    settle(old);
+    expect(written.pubacks).toEqual([]);
+    settle(fresh);
+    expect(ids(written.pubacks)).toEqual([1]);
+  });
+
+  it('on a later connection is new without DUP', () => {
+    const receipt = open(1);
+    incoming.connected(2);
+    expect(incoming.judge(receipt, 1, false, false)).toBe(Arrival.New);
+  });
+});
+
+describe('a new connection', () => {
+  it('owes nothing until the server has sent again', () => {
+    const receipt = open(1);
+    incoming.connected(2);
+    expect(incoming.outstanding).toBe(0);
+    expect(incoming.settle(receipt, 0)).toBe(false);
+    incoming.answer(written);
+    expect(written.pubacks).toEqual([]);
+    expect(receipt.state).toBe(ReceiptState.Settled);
+    incoming.tie(receipt);
+    expect(incoming.outstanding).toBe(1);
+    incoming.answer(written);
+    expect(ids(written.pubacks)).toEqual([1]);
+    expect(incoming.outstanding).toBe(0);
+  });
+
+  it('answers in the order of receipt there', () => {
+    const [one, two] = [open(1), open(2)];
+    incoming.connected(2);
+    incoming.tie(two);
+    incoming.tie(one);
+    settle(one);
+    expect(written.pubacks).toEqual([]);
+    settle(two);
+    expect(ids(written.pubacks)).toEqual([2, 1]);
+  });
+
+  it('keeps the memory of QoS 2 that was answered', () => {
+    const receipt = open(1, 2);
+    settle(receipt);
+    incoming.connected(2);
+    incoming.repeat(receipt);
+    incoming.answer(written);
+    expect(ids(written.pubrecs)).toEqual([1, 1]);
+    expect(incoming.outstanding).toBe(1);
+    incoming.connected(3);
+    expect(incoming.release(1)).toBe(true);
+    expect(incoming.outstanding).toBe(0);
+  });
+
+  it('after the loss of the session has forgotten everything, and tells how much was unsettled', () => {
+    const [one, two] = [open(1), open(2, 2)];
+    settle(open(3, 2));
+    incoming.connected(2);
+    expect(incoming.discard()).toBe(2);
+    expect([one.state, two.state]).toEqual([ReceiptState.Over, ReceiptState.Over]);
+    expect([1, 2, 3].map((id) => incoming.get(id))).toEqual([undefined, undefined, undefined]);
+    expect(incoming.release(3)).toBe(false);
+  });
+});

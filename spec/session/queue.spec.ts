@@ -1,0 +1,88 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { Exchange, Stage } from '../../lib/session/exchange.ts';
+import { Queue } from '../../lib/session/queue.ts';
+import type { QoS } from '../../lib/codec/packets.ts';
+
+function message(size = 1, qos: QoS = 1): Exchange {
+  return new Exchange('a', 'x'.repeat(size), qos, false, undefined);
+}
+
+const step = fc.tuple(
+  fc.constantFrom('push', 'push', 'shift', 'withdraw', 'withdraw', 'putBack'),
+  fc.nat(30),
+  fc.constantFrom<QoS>(0, 1, 2),
+);
+
+describe('Queue', () => {
+  it('is first in, first out, and counts right, whatever is withdrawn or put back', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 400 }), (script) => {
+        const queue = new Queue();
+        let model: Exchange[] = [];
+        for (const [what, number, qos] of script) {
+          if (what === 'push') {
+            const exchange = message(number, qos);
+            queue.push(exchange);
+            model.push(exchange);
+          } else if (what === 'shift') {
+            const head = model.shift();
+            expect(queue.peek()).toBe(head);
+            expect(queue.shift()).toBe(head);
+            if (head !== undefined) head.stage = Stage.Published;
+          } else if (what === 'withdraw' && model.length > 0) {
+            const [gone] = model.splice(number % model.length, 1) as [Exchange];
+            queue.withdraw(gone);
+            queue.withdraw(gone);
+            expect(gone.stage).toBe(Stage.Over);
+          } else if (what === 'putBack') {
+            const back = [message(number, qos), message(1, qos)];
+            queue.putBack(back);
+            model = [...back, ...model];
+          }
+          expect(queue.messages).toBe(model.length);
+          expect(queue.bytes).toBe(model.reduce((bytes, { payload }) => bytes + payload.length, 0));
+          expect(queue.atMostOnce).toBe(model.filter((m) => m.qos === 0).length);
+        }
+        expect([...queue]).toEqual(model);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('gives back the room of many that were withdrawn', () => {
+    const queue = new Queue();
+    const all = Array.from({ length: 1_000 }, () => message());
+    for (const exchange of all) queue.push(exchange);
+    for (const exchange of all.slice(1)) queue.withdraw(exchange);
+    expect(queue.messages).toBe(1);
+    expect([...queue]).toEqual([all[0]]);
+    expect(queue.shift()).toBe(all[0]);
+    expect(queue.shift()).toBeUndefined();
+  });
+
+  it('admits up to its limits, and without limits all', () => {
+    const queue = new Queue();
+    queue.push(message(10));
+    expect(queue.admits(message(10), { messages: 0, bytes: 0 })).toBe(true);
+    expect(queue.admits(message(), { messages: 2, bytes: 0 })).toBe(true);
+    expect(queue.admits(message(), { messages: 1, bytes: 0 })).toBe(false);
+    expect(queue.admits(message(10), { messages: 0, bytes: 20 })).toBe(true);
+    expect(queue.admits(message(11), { messages: 0, bytes: 20 })).toBe(false);
+  });
+
+  it('tells what would not even fit alone', () => {
+    const queue = new Queue();
+    queue.push(message(15));
+    expect(queue.fits(message(20), { messages: 1, bytes: 20 })).toBe(true);
+    expect(queue.fits(message(21), { messages: 1, bytes: 20 })).toBe(false);
+    expect(queue.fits(message(21), { messages: 1, bytes: 0 })).toBe(true);
+  });
+
+  it('counts bytes as UTF-8', () => {
+    const queue = new Queue();
+    queue.push(new Exchange('a', 'ü€', 1, false, undefined));
+    queue.push(new Exchange('a', new Uint8Array(4), 1, false, undefined));
+    expect(queue.bytes).toBe(9);
+  });
+});

@@ -1,0 +1,64 @@
+import { describe, expect, it } from '@jest/globals';
+import { Exchange, Stage } from '../../lib/session/exchange.ts';
+import { Request } from '../../lib/session/requests.ts';
+import { Session } from '../../lib/session/session.ts';
+
+function begun(session: Session, qos: 1 | 2): Exchange {
+  const exchange = new Exchange('a', '', qos, false, undefined);
+  exchange.packetId = session.packetIdentifiers.take();
+  exchange.ordinal = exchange.packetId;
+  exchange.epoch = 1;
+  session.outgoing.begin(exchange);
+  return exchange;
+}
+
+function asked(session: Session, topicFilter: string): number {
+  session.requests.add(
+    new Request('subscribe', [{ topicFilter, qos: 1 }], undefined, { answered() {}, failed() {} }),
+  );
+  const packetId = session.packetIdentifiers.take();
+  session.requests.sent(
+    packetId,
+    session.requests.nextParts({ filters: 0, bytes: 0 }, { byteLength: (s) => s.length }),
+    0,
+  );
+  return packetId;
+}
+
+describe('Session', () => {
+  it('frees the identifiers of requests when the connection ends, and keeps those of messages', () => {
+    const session = new Session();
+    const exchange = begun(session, 1);
+    asked(session, 'a');
+    session.connectionLost();
+    expect(session.packetIdentifiers.inUse).toBe(1);
+    expect(session.outgoing.get(exchange.packetId)).toBe(exchange);
+    expect(session.requests.waiting).toBe(1);
+    expect(session.outgoing.nextResend).toBeUndefined();
+  });
+
+  it('v5 MQTT-4.4.0-1 has everything unanswered sent again where it is resumed', () => {
+    const session = new Session();
+    const exchange = begun(session, 2);
+    session.connectionLost();
+    session.resume();
+    expect(session.outgoing.nextResend).toBe(exchange);
+  });
+
+  it('v5 MQTT-3.2.2-5, MQTT-2.2.1-3 makes messages new and all their identifiers free where it is discarded', () => {
+    const session = new Session();
+    const [first, second] = [begun(session, 1), begun(session, 2)];
+    session.outgoing.release(second);
+    second.cleared = true;
+    session.incoming.connected(1);
+    const receipt = session.incoming.open(7, 2, 'a', new Uint8Array());
+    const { outgoing, unsettled } = session.discard();
+    expect(outgoing).toEqual([first, second]);
+    expect(unsettled).toBe(1);
+    expect(session.packetIdentifiers.inUse).toBe(0);
+    for (const exchange of outgoing)
+      expect(exchange).toMatchObject({ packetId: 0, epoch: 0, stage: Stage.Waiting, cleared: false });
+    expect(session.incoming.get(7)).toBeUndefined();
+    expect(session.incoming.settle(receipt, 0)).toBe(false);
+  });
+});

@@ -1,0 +1,27 @@
+import type { EngineOptions } from '../../lib/engine/options.ts';
+
+/** What an engine in a spec goes by, unless the spec says otherwise: no timer but those of connecting. */
+export const ENGINE_DEFAULTS: EngineOptions = {
+  protocolVersion: 5,
+  clientId: 'c',
+  cleanStart: true,
+  sessionExpiryInterval: 0,
+  keepAlive: 0,
+  will: undefined,
+  receiveMaximum: 1024,
+  maximumPacketSize: undefined,
+  properties: {},
+  maxInflight: 20,
+  queueLimits: { messages: 0, bytes: 0 },
+  onQueueFull: 'reject',
+  queueQos0Offline: true,
+  onSessionLost: 'resend',
+  messageRetry: 0,
+  ackTimeout: 0,
+  requestTimeout: 30_000,
+  connectTimeout: 30_000,
+  pingTimeout: undefined,
+  reconnect: { minDelay: 1_000, maxDelay: 120_000, factor: 2, jitter: 0 },
+  maxFiltersPerPacket: 0,
+  resubscribe: true,
+};

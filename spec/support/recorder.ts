@@ -1,0 +1,106 @@
+import type { PublishReader } from '../../lib/codec/publish.ts';
+import type { AckProperties } from '../../lib/codec/packets.ts';
+import type { Change, Effects } from '../../lib/engine/effects.ts';
+import type { MqttError } from '../../lib/errors.ts';
+import type { PublishWaiter } from '../../lib/session/exchange.ts';
+import type { Receipt } from '../../lib/session/incoming.ts';
+import type { RequestWaiter } from '../../lib/session/requests.ts';
+
+/** One message that was delivered, as it was at that moment. */
+export interface Delivered {
+  readonly topic: string;
+  readonly text: string;
+  readonly qos: number;
+  readonly duplicate: boolean;
+  readonly packetId: number;
+  readonly receipt: Receipt | undefined;
+}
+
+const decoder = new TextDecoder();
+
+/** What an engine asks of the world, written down. */
+export class Recorder implements Effects {
+  readonly delivered: Delivered[] = [];
+  readonly changes: Change[] = [];
+  /** Output that was handed over with the last `hangUp()`. */
+  rest: readonly Uint8Array[] = [];
+  /** What is done with a QoS > 0 message while it is delivered. */
+  onReceipt: (receipt: Receipt) => void = () => {};
+  #log: string[] = [];
+
+  deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): void {
+    const { qos, duplicate, packetId } = publish;
+    const text = decoder.decode(publish.payload());
+    this.delivered.push({ topic: topicName, text, qos, duplicate, packetId, receipt });
+    if (receipt !== undefined) this.onReceipt(receipt);
+  }
+
+  dial(attempt: number): void {
+    this.#log.push(`dial ${attempt}`);
+  }
+
+  hangUp(rest: readonly Uint8Array[]): void {
+    this.rest = rest;
+    this.#log.push('hang up');
+  }
+
+  finish(): void {
+    this.#log.push('finish');
+  }
+
+  changed(change: Change): void {
+    this.changes.push(change);
+    this.#log.push(`changed: ${change.type}`);
+  }
+
+  /** What happened since the last call. */
+  take(): string[] {
+    const log = this.#log;
+    this.#log = [];
+    return log;
+  }
+
+  /** The newest change of a type. */
+  last<Type extends Change['type']>(type: Type): Extract<Change, { type: Type }> {
+    const found = this.changes.findLast((change) => change.type === type);
+    if (found === undefined) throw new Error(`nothing changed to ${type}`);
+    return found as Extract<Change, { type: Type }>;
+  }
+
+  /** The texts of what was delivered, in order. */
+  get texts(): string[] {
+    return this.delivered.map(({ text }) => text);
+  }
+
+  /** The receipt of the newest message delivered. */
+  get receipt(): Receipt {
+    const receipt = this.delivered.at(-1)?.receipt;
+    if (receipt === undefined) throw new Error('the newest message has no receipt');
+    return receipt;
+  }
+}
+
+/** Somebody who waits for one thing, counting how often he is told. */
+export class Waiter implements PublishWaiter, RequestWaiter {
+  told = 0;
+  reasonCode: number | undefined = undefined;
+  properties: AckProperties | undefined = undefined;
+  reasonCodes: readonly number[] | undefined = undefined;
+  error: MqttError | undefined = undefined;
+
+  settled(reasonCode: number, properties: AckProperties): void {
+    this.told++;
+    this.reasonCode = reasonCode;
+    this.properties = properties;
+  }
+
+  answered(reasonCodes: readonly number[]): void {
+    this.told++;
+    this.reasonCodes = reasonCodes;
+  }
+
+  failed(error: MqttError): void {
+    this.told++;
+    this.error = error;
+  }
+}

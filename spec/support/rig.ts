@@ -1,0 +1,154 @@
+import { Decoder, encode } from '../../lib/codec/codec.ts';
+import type {
+  EncodablePacket,
+  Packet,
+  PublishProperties,
+  QoS,
+  SubscriptionRequest,
+} from '../../lib/codec/packets.ts';
+import { portableText } from '../../lib/codec/text.ts';
+import { SLAB_SIZE } from '../../lib/connection/outbox.ts';
+import { Engine } from '../../lib/engine/engine.ts';
+import type { EngineOptions } from '../../lib/engine/options.ts';
+import { Exchange } from '../../lib/session/exchange.ts';
+import { Request } from '../../lib/session/requests.ts';
+import { join } from './bytes.ts';
+import { ENGINE_DEFAULTS } from './engine-options.ts';
+import { connack } from './packets.ts';
+import { Recorder, Waiter } from './recorder.ts';
+
+interface MessageFields {
+  readonly qos?: QoS;
+  readonly payload?: string | Uint8Array;
+  readonly retain?: boolean;
+  readonly properties?: PublishProperties;
+}
+
+/** An exchange and who waits for it. */
+export interface Publication {
+  readonly exchange: Exchange;
+  readonly waiter: Waiter;
+}
+
+/** An engine with a server that is written out packet by packet, and a clock that goes when it is told to. */
+export class Rig {
+  readonly options: EngineOptions;
+  readonly effects: Recorder = new Recorder();
+  readonly engine: Engine;
+  /** In [0, 1): what the engine takes for chance. */
+  random = 0.5;
+  now = 1_000_000;
+  #decoder: Decoder;
+
+  constructor(options: Partial<EngineOptions> = {}) {
+    this.options = { ...ENGINE_DEFAULTS, ...options };
+    const ports = {
+      text: portableText,
+      slabs: { take: () => new Uint8Array(SLAB_SIZE) },
+      allocate: (size: number) => new Uint8Array(size),
+      random: () => this.random,
+    };
+    this.engine = new Engine(this.options, ports, this.effects);
+    this.#decoder = this.#server();
+  }
+
+  /** The Network Connection opens. Returns what is written at once: CONNECT. */
+  open(): Packet[] {
+    this.#decoder = this.#server();
+    this.engine.opened({}, this.now);
+    return this.sent();
+  }
+
+  /** The server sends. */
+  send(...packets: EncodablePacket[]): void {
+    this.receive(join(...packets.map((packet) => encode(packet, this.options.protocolVersion))));
+  }
+
+  /** Bytes come in. */
+  receive(bytes: Uint8Array): void {
+    this.engine.receive(bytes.slice(), this.now);
+  }
+
+  /** What the server gets now: all that is in the output, taken by the network at once. */
+  sent(): Packet[] {
+    const { engine, now } = this;
+    for (;;) {
+      for (let piece = engine.takeOutput(now); piece !== undefined; piece = engine.takeOutput(now)) {
+        this.#decoder.push(piece.slice());
+        engine.left(piece, false, now);
+      }
+      if (!engine.pump(now)) return this.#decoded();
+    }
+  }
+
+  /** What the server got together with the end of the connection. */
+  rest(): Packet[] {
+    for (const piece of this.effects.rest) this.#decoder.push(piece.slice());
+    return this.#decoded();
+  }
+
+  /** Time passes; every timer on the way is served when it is due. */
+  advance(ms: number): void {
+    const until = this.now + ms;
+    for (let at = this.engine.nextTimeout(); at <= until; at = this.engine.nextTimeout()) {
+      this.now = Math.max(this.now, at);
+      this.engine.handleTimeout(this.now);
+    }
+    this.now = until;
+  }
+
+  /** The next connection of one that is waiting to reconnect. Returns what the client writes after CONNACK. */
+  reconnect(answer: EncodablePacket = connack()): Packet[] {
+    this.now = Math.max(this.now, this.engine.nextTimeout());
+    this.engine.handleTimeout(this.now);
+    this.open();
+    this.send(answer);
+    return this.sent();
+  }
+
+  /** The connection is lost and comes up again. Returns what the client writes after CONNACK. */
+  resume(answer: EncodablePacket = connack({ sessionPresent: true })): Packet[] {
+    this.engine.lost(undefined, this.now);
+    return this.reconnect(answer);
+  }
+
+  publish(
+    topicName: string,
+    { qos = 1, payload = topicName, retain = false, properties }: MessageFields = {},
+  ): Publication {
+    const exchange = new Exchange(topicName, payload, qos, retain, properties);
+    const waiter = new Waiter();
+    exchange.waiter = waiter;
+    this.engine.publish(exchange, this.now);
+    return { exchange, waiter };
+  }
+
+  /** SUBSCRIBE or UNSUBSCRIBE of one turn, written at once. */
+  request(kind: 'subscribe' | 'unsubscribe', ...entries: (string | SubscriptionRequest)[]): Waiter {
+    const waiter = this.ask(kind, ...entries);
+    this.engine.flushRequests(this.now);
+    return waiter;
+  }
+
+  /** The same, to be written with the next flush. */
+  ask(kind: 'subscribe' | 'unsubscribe', ...entries: (string | SubscriptionRequest)[]): Waiter {
+    const waiter = new Waiter();
+    const filters = entries.map((e) => (typeof e === 'string' ? { topicFilter: e, qos: 1 as const } : e));
+    this.engine.request(new Request(kind, filters, undefined, waiter));
+    return waiter;
+  }
+
+  disconnect(pending: 'keep' | 'discard' = 'keep', timeout = 5_000): void {
+    this.engine.disconnect({ reasonCode: 0, properties: {}, pending, timeout }, this.now);
+  }
+
+  #server(): Decoder {
+    return new Decoder({ receiver: 'server', protocolVersion: this.options.protocolVersion });
+  }
+
+  #decoded(): Packet[] {
+    const packets: Packet[] = [];
+    for (let p = this.#decoder.next(); p !== undefined; p = this.#decoder.next()) packets.push(p);
+    return packets;
+  }
+}
