@@ -98,8 +98,13 @@ class Counter {
 /** How many packets share a chunk: what a read of a busy socket brings. */
 const PER_CHUNK = 64;
 
+/** A word of the names of the scenarios to run; none: all. */
+const only = process.argv.slice(2).find((argument) => !argument.startsWith('--')) ?? '';
+
 // Numbers of one bench are comparable with those of its group only.
-for (const { name, version, packet, theirs } of scenarios) {
+for (const { name, version, packet, theirs } of scenarios.filter((scenario) =>
+  scenario.name.includes(only),
+)) {
   group(`encode ${name}`, () => {
     const options = { protocolVersion: version };
     const counter = new Counter();
