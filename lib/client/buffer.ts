@@ -87,7 +87,8 @@ export class MessageBuffer {
   /**
    * A view keeps all the memory it points into alive. So the first payloads in a piece of memory are copied, and only
    * once a sixteenth of it waits here, the rest is left where it is: what is kept alive is never more than sixteen
-   * times what waits, and a burst is hardly ever copied.
+   * times what waits, and a burst is hardly ever copied. Where what stays is spread over all that came, as with the
+   * latest of each topic, a small payload is always copied.
    */
   #free(payload: Uint8Array, memory: Uint8Array): Uint8Array {
     if (memory !== this.#memory) {
@@ -95,7 +96,7 @@ export class MessageBuffer {
       this.#toCopy = memory.length * DENSE;
     }
     if (this.#toCopy <= 0) return payload;
-    this.#toCopy -= payload.length;
+    if (this.#overflow !== 'latest-per-topic') this.#toCopy -= payload.length;
     return payload.length >= memory.length * DENSE ? payload : payload.slice();
   }
 

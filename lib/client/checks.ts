@@ -1,6 +1,7 @@
 /** Checks of what a user passes in: each throws a `TypeError` or `RangeError` that says what was expected. */
 
 import { inspect } from 'node:util';
+import { ProtocolError } from '../errors.ts';
 
 /** What to call a wrong value in an error. Text is not shown: it could be a secret. */
 function got(value: unknown): string {
@@ -74,4 +75,14 @@ export function record(
   for (const key in value)
     if (!keys.includes(key)) throw new TypeError(`${name}: expected one of ${keys.join(', ')}, got ${key}`);
   return value as Readonly<Record<string, unknown>>;
+}
+
+/** Runs `check`, for which a wrong argument is a breach of the protocol: to the caller it is a wrong argument. */
+export function asArgument(check: () => unknown): void {
+  try {
+    check();
+  } catch (error) {
+    if (error instanceof ProtocolError) throw new TypeError(error.message, { cause: error });
+    throw error;
+  }
 }

@@ -1,3 +1,4 @@
+import { encode } from '../codec/codec.ts';
 import type { DisconnectProperties } from '../codec/packets.ts';
 import type { Negotiated } from '../connection/handshake.ts';
 import type { Change } from '../engine/effects.ts';
@@ -8,7 +9,7 @@ import { ClosedError, type MqttError } from '../errors.ts';
 import { dialTcp } from '../transport/tcp.ts';
 import { parseUrl } from '../transport/url.ts';
 import { checkCall, type CallOptions } from './calls.ts';
-import { integer, oneOf, record } from './checks.ts';
+import { asArgument, integer, oneOf, record } from './checks.ts';
 import { systemClock } from './clock.ts';
 import { Connecting, type ConnectOptions } from './connecting.ts';
 import { Driver } from './driver.ts';
@@ -67,7 +68,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   constructor(url: string | URL, options: ClientOptions<UserData> | undefined, platform: Platform);
   constructor(url: string | URL, options: ClientOptions<UserData> = {}, platform: Platform = machine) {
     const { target, credentials } = parseUrl(url);
-    const settings = toSettings<UserData>(target, { ...credentials, ...options }, platform.random);
+    const settings = toSettings<UserData>(target, options, platform.random, credentials);
     const { clock } = platform;
     this.#settings = settings;
     this.#log = new Log(settings.logger);
@@ -144,13 +145,20 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     record('disconnect', options, ['reasonCode', 'properties', 'pending', 'timeout']);
     const { protocolVersion, sessionExpiryInterval } = this.#settings.engine;
     const reasonCode = oneOf('reasonCode', options.reasonCode ?? 0, CLIENT_DISCONNECT_CODES);
-    const properties = { ...options.properties };
+    const properties = {
+      ...record('properties', options.properties ?? {}, [
+        'sessionExpiryInterval',
+        'reasonString',
+        'userProperties',
+      ]),
+    } as DisconnectProperties;
     if (protocolVersion < 5 && (reasonCode !== 0 || options.properties !== undefined))
       throw new TypeError(
         'disconnect: expected neither reasonCode nor properties, as only MQTT 5.0 has them',
       );
     if ((properties.sessionExpiryInterval ?? 0) > 0 && sessionExpiryInterval === 0)
       throw new TypeError('properties.sessionExpiryInterval: expected 0, as CONNECT had 0 [U-3.14.2-a]');
+    if (protocolVersion === 5) asArgument(() => encode({ type: 'disconnect', reasonCode, properties }, 5));
     const pending = oneOf('pending', options.pending ?? 'keep', ['keep', 'discard']);
     const timeout = integer('timeout', options.timeout ?? 5_000, 0);
     this.#connecting.abort(new ClosedError('the client was disconnected'));

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import type { Logger } from './options.ts';
 
 /** A logger that never throws. Without one of the user's it does nothing. */
@@ -26,7 +27,9 @@ export class Log implements Logger {
 
   #write(level: keyof Logger, message: string): void {
     try {
-      this.#logger?.[level](message);
+      const written: unknown = this.#logger?.[level](message);
+      // One that is asynchronous may fail later.
+      if (types.isPromise(written)) written.catch(() => {});
     } catch {
       // The user's logger is broken: there is nowhere to say so, and it must not take the client down.
     }

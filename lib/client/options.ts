@@ -1,3 +1,4 @@
+import { encode } from '../codec/codec.ts';
 import type {
   ConnectProperties,
   ProtocolVersion,
@@ -5,11 +6,13 @@ import type {
   WillMessage,
   WillProperties,
 } from '../codec/packets.ts';
+import { connectPacket, type ConnectSettings } from '../connection/handshake.ts';
 import type { EngineOptions } from '../engine/options.ts';
 import { topicNameError } from '../topic/names.ts';
 import type { Clock } from './clock.ts';
 import type { Dial, Target } from '../transport/transport.ts';
-import { flag, integer, numeric, oneOf, record, string, wrongType } from './checks.ts';
+import type { UrlCredentials } from '../transport/url.ts';
+import { asArgument, flag, integer, numeric, oneOf, record, string, wrongType } from './checks.ts';
 import { toBytes, type Payload } from './payload.ts';
 
 /** Where log lines go: `console` and pino fit. One that throws is survived. Passwords and payloads never reach it. */
@@ -192,13 +195,20 @@ const ONLY_5: readonly (keyof ClientOptions)[] = ['sessionExpiryInterval', 'prop
 const U32 = 0xffff_ffff;
 const LETTERS = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
 
-/** Checks everything, throws `TypeError` or `RangeError`, fills in the defaults. `options` is copied. */
+/**
+ * Checks everything, throws `TypeError` or `RangeError`, fills in the defaults. `options` is copied; `fromUrl` stands in
+ * for what it does not say.
+ */
 export function toSettings<UserData>(
   target: Target,
   options: ClientOptions<UserData>,
   random: () => number,
+  fromUrl: UrlCredentials = {},
 ): Settings<UserData> {
-  const given = record('options', options, KEYS) as ClientOptions<UserData>;
+  const said = Object.entries(record('options', options, KEYS)).filter(([, value]) => value !== undefined);
+  for (const [key, value] of said)
+    if (value === null && key !== 'userData') throw wrongType(key, 'a value, or none at all', value);
+  const given = { ...fromUrl, ...Object.fromEntries(said) } as ClientOptions<UserData>;
   const protocolVersion = oneOf('protocolVersion', given.protocolVersion ?? 4, [3, 4, 5]);
   if (protocolVersion < 5)
     for (const key of ONLY_5)
@@ -220,19 +230,29 @@ export function toSettings<UserData>(
     ...(given.username !== undefined && { username: given.username }),
     ...(given.password !== undefined && { password: given.password }),
   };
-  toIdentity(fixed, protocolVersion);
+  const identity = toIdentity(fixed, protocolVersion);
+  const clientId = toClientId(given.clientId, cleanStart, protocolVersion, random);
+  const connect: ConnectSettings = {
+    protocolVersion,
+    sessionExpiryInterval,
+    keepAlive: integer('keepAlive', given.keepAlive ?? 60, 0, 65_535),
+    will: given.will === undefined ? undefined : toWill(given.will, protocolVersion),
+    receiveMaximum: integer('receiveMaximum', given.receiveMaximum ?? 1_024, 1, 65_535),
+    maximumPacketSize: optional('maximumPacketSize', given.maximumPacketSize, 1, U32),
+    properties: toConnectProperties(given.properties ?? {}),
+  };
+  // What cannot be encoded is told now, not by the first attempt to connect.
+  asArgument(() =>
+    encode(connectPacket(connect, { clientId, cleanStart: true, ...identity }), protocolVersion),
+  );
   return {
     target,
     engine: {
-      protocolVersion,
-      clientId: toClientId(given.clientId, cleanStart, protocolVersion, random),
+      ...connect,
+      will: structuredClone(connect.will),
+      properties: structuredClone(connect.properties),
+      clientId,
       cleanStart,
-      sessionExpiryInterval,
-      keepAlive: integer('keepAlive', given.keepAlive ?? 60, 0, 65_535),
-      will: given.will === undefined ? undefined : toWill(given.will, protocolVersion),
-      receiveMaximum: integer('receiveMaximum', given.receiveMaximum ?? 1_024, 1, 65_535),
-      maximumPacketSize: optional('maximumPacketSize', given.maximumPacketSize, 1, U32),
-      properties: toConnectProperties(given.properties ?? {}),
       maxInflight: integer('maxInflight', given.maxInflight ?? 20, 0, 65_535),
       queueLimits: {
         messages: integer('maxQueued', given.maxQueued ?? 0, 0),
@@ -249,8 +269,9 @@ export function toSettings<UserData>(
       reconnect: toBackoff(reconnect),
       maxFiltersPerPacket: integer('maxFiltersPerPacket', given.maxFiltersPerPacket ?? 0, 0),
       resubscribe: flag('resubscribe', given.resubscribe ?? true),
+      credentialsVary: credentials !== undefined,
     },
-    credentials: credentials ?? (() => fixed),
+    credentials: credentials ?? (() => identity),
     retryInitial: reconnect !== undefined && reconnect !== false && (reconnect.retryInitial ?? false),
     userData: given.userData as UserData,
     logger: given.logger === undefined ? undefined : toLogger(given.logger),
@@ -288,14 +309,21 @@ export function toIdentity(
 ): { username?: string; password?: Uint8Array } {
   const { username, password } = record('credentials', credentials, ['username', 'password']) as Credentials;
   if (username !== undefined) string('username', username);
-  if (password === undefined) return username === undefined ? {} : { username };
-  if (typeof password !== 'string' && !(password instanceof Uint8Array))
-    throw new TypeError(`password: expected a string or bytes, got a ${typeof password}`);
-  if (username === undefined && version < 5)
+  if (password !== undefined && typeof password !== 'string' && !(password instanceof Uint8Array))
+    throw wrongType('password', 'a string or bytes', password);
+  if (password !== undefined && username === undefined && version < 5)
     throw new TypeError(
       'password: expected a username with it, as MQTT 3.1 and 3.1.1 have no password without [v4 MQTT-3.1.2-22]',
     );
-  return { ...(username !== undefined && { username }), password: toBytes(password) };
+  const identity = {
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password: toBytes(password) }),
+  };
+  // Too long, or not well-formed: it must not be found out by the attempt that is to send it.
+  asArgument(() =>
+    encode({ type: 'connect', clientId: '1', cleanStart: true, keepAlive: 0, ...identity }, version),
+  );
+  return identity;
 }
 
 function toWill(given: Will, version: ProtocolVersion): WillMessage {
@@ -311,7 +339,7 @@ function toWill(given: Will, version: ProtocolVersion): WillMessage {
     payload: toBytes(will.payload ?? null),
     qos: oneOf('will.qos', will.qos ?? 0, [0, 1, 2]),
     retain: flag('will.retain', will.retain ?? false),
-    properties: { ...will.properties },
+    properties: will.properties ?? {},
   };
 }
 
@@ -326,7 +354,7 @@ function toConnectProperties(given: NonNullable<ClientOptions['properties']>): C
   optional('properties.topicAliasMaximum', properties.topicAliasMaximum, 0, 65_535);
   for (const key of ['requestResponseInformation', 'requestProblemInformation'] as const)
     if (properties[key] !== undefined) flag(`properties.${key}`, properties[key]);
-  return structuredClone(properties);
+  return properties;
 }
 
 function toBackoff(given: ReconnectOptions | false | undefined): EngineOptions['reconnect'] {
@@ -344,6 +372,8 @@ function toBackoff(given: ReconnectOptions | false | undefined): EngineOptions['
 }
 
 function toLogger(logger: Logger): Logger {
+  if (typeof logger !== 'object' || (logger as unknown) === null)
+    throw wrongType('logger', 'an object', logger);
   for (const level of ['debug', 'info', 'warn', 'error'] as const)
     if (typeof logger[level] !== 'function') throw wrongType(`logger.${level}`, 'a function', logger[level]);
   return logger;

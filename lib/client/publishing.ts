@@ -5,7 +5,7 @@ import { TimeoutError, type MessageFate } from '../errors.ts';
 import { Stage } from '../session/exchange.ts';
 import { topicNameError } from '../topic/names.ts';
 import { bound, checkCall, isBounded, type CallOptions } from './calls.ts';
-import { flag, oneOf, record, string } from './checks.ts';
+import { asArgument, flag, oneOf, record, string } from './checks.ts';
 import type { Clock } from './clock.ts';
 import type { Driver } from './driver.ts';
 import { PendingPublish, PUBLISHED, PUBLISHED_AT_ONCE, type PublishResult } from './exchanges.ts';
@@ -53,9 +53,9 @@ export class Publishing {
   publish(topicName: string, payload: Payload, options: PublishOptions = NO_OPTIONS): Promise<PublishResult> {
     if (topicName !== this.#legal) this.#checkTopicName(topicName);
     const content = toPayload(payload);
+    if (options !== NO_OPTIONS) this.#check(options, topicName);
     const qos = options.qos ?? 0;
     const retain = options.retain ?? false;
-    if (options !== NO_OPTIONS) this.#check(options, topicName);
     if (qos === 0) {
       const passing = this.#passing;
       passing.topicName = topicName;
@@ -90,7 +90,7 @@ export class Publishing {
     if ('subscriptionIdentifiers' in properties)
       throw new TypeError('properties.subscriptionIdentifiers: expected none, as only a server sends them');
     // What is wrong is told now, not when the message comes to its turn.
-    encode({ type: 'publish', topic: topicName, payload: NO_PAYLOAD, properties }, 5);
+    asArgument(() => encode({ type: 'publish', topic: topicName, payload: NO_PAYLOAD, properties }, 5));
   }
 
   /** The caller may give up: the promise then ends, and a message that was written goes on without it. */
