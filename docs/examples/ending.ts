@@ -37,4 +37,19 @@ await using broker = await startBroker();
   await using client = await connect(broker.url);
   await client.publish('bye', 'the last words', { qos: 1 });
 }
+
+// A signal of the system: loops end by themselves, then the process does.
+{
+  const client = await connect(broker.url);
+  const work = await client.subscribe('work', { qos: 1 });
+  process.once('SIGTERM', () => {
+    client.drain().then(
+      ({ undelivered, unacknowledged }) => console.log({ undelivered, unacknowledged }),
+      (error: unknown) => console.error(error),
+    );
+  });
+  setTimeout(() => process.kill(process.pid, 'SIGTERM'), 50);
+  for await (const message of work) console.log(message.text());
+  await client.closed;
+}
 console.log('nothing keeps the process alive');

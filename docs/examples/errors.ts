@@ -1,5 +1,5 @@
 /** docs/errors.md: every call rejects, nothing is thrown anywhere else; publish and forget. */
-import { Client, connect, MqttError, PublishError, type Payload } from '../../lib/index.ts';
+import { Client, connect, MqttError, PublishError, TimeoutError, type Payload } from '../../lib/index.ts';
 import { startBroker } from './broker.ts';
 
 await using broker = await startBroker();
@@ -37,6 +37,18 @@ await offline.publish('errors/late', 'x', { qos: 1, signal }).catch((error: unkn
 await offline
   .publish('errors/late', 'x', { qos: 1, timeout: 20 })
   .catch((error: unknown) => console.log(fateOf(error)));
+
+// One that was written goes on without its caller.
+async function report(topicName: string, payload: Payload): Promise<'delivered' | 'on its way'> {
+  try {
+    await client.publish(topicName, payload, { qos: 1, timeout: 5_000 });
+    return 'delivered';
+  } catch (error) {
+    if (error instanceof TimeoutError && error.kept === true) return 'on its way';
+    throw error;
+  }
+}
+console.log(await report('errors/report', 'ready'));
 
 // And so does the end of the client.
 const pending = offline

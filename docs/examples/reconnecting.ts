@@ -9,7 +9,13 @@ const client = new Client(broker.url, {
   clientId: 'meter-7',
   cleanStart: false,
   reconnect: { minDelay: 50, maxDelay: 2_000 },
+  // Asked before every CONNECT: for tokens that expire.
+  credentials: async ({ signal }) => ({ username: 'meter-7', password: await freshToken(signal) }),
 });
+
+function freshToken(signal: AbortSignal): Promise<string> {
+  return sleep(1, `token of ${Date.now()}`, { signal }); // here a token service would be asked
+}
 
 async function watch(): Promise<void> {
   for await (const event of client.status()) {
