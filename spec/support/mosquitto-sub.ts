@@ -1,0 +1,106 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { ProtocolVersion, QoS } from '../../lib/codec/packets.ts';
+import type { Mosquitto } from './mosquitto.ts';
+import { programPath } from './programs.ts';
+
+/** What to subscribe to, as a client that is none of ours. */
+export interface MosquittoSubOptions {
+  readonly topicFilter: string;
+  /** @default 0 */
+  readonly qos?: QoS;
+  /** @default 4 */
+  readonly version?: ProtocolVersion;
+  /** How many messages to wait for. @default as many as come before `stop()` */
+  readonly count?: number;
+}
+
+/** A message that mosquitto_sub has printed. */
+export interface PrintedMessage {
+  readonly topic: string;
+  readonly qos: number;
+  readonly retain: boolean;
+  readonly payload: Buffer;
+  readonly text: string;
+}
+
+/** A running mosquitto_sub. */
+export interface MosquittoSub {
+  /** What has been printed so far. */
+  readonly messages: readonly PrintedMessage[];
+  /** All messages, once `count` of them came or it was stopped. Rejects where it ends by itself before that. */
+  readonly done: Promise<readonly PrintedMessage[]>;
+  /** Ends it. */
+  stop(): Promise<void>;
+}
+
+const VERSIONS = { 3: 'mqttv31', 4: 'mqttv311', 5: 'mqttv5' } as const;
+let serial = 0;
+
+/** Subscribes with mosquitto_sub; resolves once the broker has taken the subscription. */
+export async function subscribeWithMosquitto(
+  broker: Mosquitto,
+  options: MosquittoSubOptions,
+): Promise<MosquittoSub> {
+  const { topicFilter, qos = 0, version = 4, count } = options;
+  const clientId = `sub-${process.pid}-${++serial}`;
+  const args = [
+    '-p',
+    `${broker.port}`,
+    '-h',
+    '127.0.0.1',
+    '-i',
+    clientId,
+    '-V',
+    VERSIONS[version],
+    '-q',
+    `${qos}`,
+  ];
+  // The payload in hex: it may hold line ends. The topic last: it may hold blanks.
+  args.push('-t', topicFilter, '-F', '%q %r %x\t%t', ...(count === undefined ? [] : ['-C', `${count}`]));
+  const child = spawn(programPath('mosquitto_sub') ?? 'mosquitto_sub', args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const messages: PrintedMessage[] = [];
+  let rest = '';
+  let complaint = '';
+  let isStopped = false;
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop() as string;
+    messages.push(...lines.map(parse));
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text));
+  const done = once(child, 'close').then(([code]) => {
+    if (isStopped || (code === 0 && messages.length === count)) return messages;
+    throw new Error(
+      `expected mosquitto_sub to get ${count ?? 'any'} messages, got ${messages.length} ${complaint}`,
+    );
+  });
+  done.catch(() => {}); // who waits for it hears of it
+  const stop = async (): Promise<void> => {
+    isStopped = true;
+    child.kill('SIGKILL');
+    await done.catch(() => {});
+  };
+  try {
+    await Promise.race([broker.subscribed(clientId), done]);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { messages, done, stop };
+}
+
+function parse(line: string): PrintedMessage {
+  const tab = line.indexOf('\t');
+  const [qos, retain, hex] = line.slice(0, tab).split(' ') as [string, string, string | undefined];
+  const payload = Buffer.from(hex ?? '', 'hex');
+  return {
+    topic: line.slice(tab + 1),
+    qos: Number(qos),
+    retain: retain === '1',
+    payload,
+    text: payload.toString(),
+  };
+}

@@ -1,0 +1,138 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { programPath } from './programs.ts';
+
+/** ms that a broker may take to start. */
+const PATIENCE = 10_000;
+
+/** How a broker is started. */
+export interface MosquittoOptions {
+  /** Lines for its configuration file, such as `max_keepalive 10`. */
+  readonly config?: readonly string[];
+  /** Whether sessions and retained messages outlive it, also when it is killed. @default false */
+  readonly persistence?: boolean;
+  /** @default a free one */
+  readonly port?: number;
+}
+
+/** A Mosquitto of its own, which anybody may connect to from this machine. */
+export class Mosquitto {
+  readonly port: number;
+  readonly url: string;
+  readonly #directory: string;
+  readonly #config: readonly string[];
+  #process: ChildProcess | undefined;
+  #log = '';
+
+  constructor(port: number, { config = [], persistence = false }: MosquittoOptions) {
+    this.port = port;
+    this.url = `mqtt://127.0.0.1:${port}`;
+    this.#directory = mkdtempSync(join(tmpdir(), `mqtt-await-mosquitto-${process.pid}-`));
+    this.#config = [
+      `listener ${port} 127.0.0.1`,
+      'allow_anonymous true',
+      ...(process.getuid?.() === 0 ? ['user root'] : []),
+      'log_dest stderr',
+      ...['error', 'warning', 'notice', 'subscribe'].map((type) => `log_type ${type}`),
+      ...(persistence
+        ? [
+            'persistence true',
+            `persistence_location ${this.#directory}/`,
+            'autosave_on_changes true',
+            'autosave_interval 1',
+          ]
+        : []),
+      ...config,
+    ];
+  }
+
+  /** Starts it, and waits until it accepts connections. */
+  async start(): Promise<void> {
+    const file = join(this.#directory, 'mosquitto.conf');
+    writeFileSync(file, `${this.#config.join('\n')}\n`);
+    const child = spawn(programPath('mosquitto') ?? 'mosquitto', ['-c', file], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    this.#process = child;
+    this.#log = '';
+    child.on('error', (error) => (this.#log += error.message));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (this.#log += text));
+    await this.#until(() => accepts(this.port), 'accept connections');
+  }
+
+  /** Waits until Mosquitto has taken a subscription of this Client Identifier. */
+  async subscribed(clientId: string): Promise<void> {
+    await this.#until(() => this.#log.includes(`: ${clientId} `), `take a subscription of ${clientId}`);
+  }
+
+  /** Ends the process as a crash would (`SIGKILL`) or in order (`SIGTERM`), and waits for the end. */
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (child === undefined || child.pid === undefined || !isRunning(child)) return;
+    const exited = once(child, 'close');
+    child.kill(signal);
+    await exited;
+  }
+
+  /** Ends it in order where it runs, and starts it again on the same port and directory. */
+  async restart(): Promise<void> {
+    await this.kill('SIGTERM');
+    await this.start();
+  }
+
+  /** Ends it, and leaves nothing behind. */
+  async stop(): Promise<void> {
+    await this.kill('SIGKILL');
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  async #until(isTrue: () => boolean | Promise<boolean>, what: string): Promise<void> {
+    const child = this.#process;
+    for (const end = performance.now() + PATIENCE; !(await isTrue()); await pause(5)) {
+      if (child === undefined || !isRunning(child) || performance.now() > end)
+        throw new Error(`expected Mosquitto to ${what} on port ${this.port}, got\n${this.#log}`);
+    }
+  }
+}
+
+/** Starts a Mosquitto. */
+export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mosquitto> {
+  const broker = new Mosquitto(options.port ?? (await freePort()), options);
+  try {
+    await broker.start();
+  } catch (error) {
+    await broker.stop();
+    throw error;
+  }
+  return broker;
+}
+
+const isRunning = (child: ChildProcess): boolean => child.exitCode === null && child.signalCode === null;
+
+/** A port that nobody listens on. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Whether somebody listens on a port. */
+async function accepts(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}

@@ -1,0 +1,27 @@
+import { dirname } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { programPath, withoutMosquitto } from './programs.ts';
+
+describe('programPath', () => {
+  it('finds what can be run, and nothing else', () => {
+    const directory = dirname(process.execPath);
+    expect(programPath('node', ['', '/nowhere', directory])).toBe(`${directory}/node`);
+    expect(programPath('no-such-program')).toBeUndefined();
+    expect(
+      programPath('programs.spec.ts', [import.meta.dirname ?? new URL('.', import.meta.url).pathname]),
+    ).toBeUndefined();
+  });
+});
+
+describe('where Mosquitto is not installed', () => {
+  it('one line says what did not run', () => {
+    const line = withoutMosquitto('resuming a session', undefined);
+    expect(line).toBe('Mosquitto is not installed: the specs of "resuming a session" did not run');
+  });
+
+  it('the specs fail where brokers are required', () => {
+    expect(() => withoutMosquitto('resuming a session', '1')).toThrow(
+      'expected mosquitto and mosquitto_sub to be installed: "resuming a session" needs them',
+    );
+  });
+});
