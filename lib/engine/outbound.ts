@@ -8,6 +8,7 @@ import type { Connection } from '../connection/connection.ts';
 import { PublishError } from '../errors.ts';
 import type { Exchange } from '../session/exchange.ts';
 import type { Answers } from '../session/incoming.ts';
+import { PACKET_IDENTIFIERS } from '../session/packet-identifiers.ts';
 import type { Part, RequestLimits, Requests } from '../session/requests.ts';
 import type { Session } from '../session/session.ts';
 import type { Ending, EngineOptions } from './options.ts';
@@ -204,15 +205,11 @@ export function writeRequests(
   const limits: RequestLimits = { filters: maxFilters, bytes: maximum === Infinity ? 0 : maximum };
   refuseUnsupported(requests, connection);
   let written = false;
-  while (requests.waiting > 0) {
-    const packetId = packetIdentifiers.take();
-    if (packetId === 0) break;
+  while (requests.waiting > 0 && packetIdentifiers.inUse < PACKET_IDENTIFIERS) {
     const parts = requests.nextParts(limits, text);
-    const packet = parts.length === 0 ? undefined : requestPacket(connection, packetId, parts);
-    if (packet === undefined) {
-      packetIdentifiers.free(packetId);
-      break;
-    }
+    if (parts.length === 0) break;
+    const packetId = packetIdentifiers.take();
+    const packet = requestPacket(connection, packetId, parts);
     // A single filter that does not fit is let through by `nextParts` so that it is refused here, to its caller.
     if (packet.length > maximum) {
       packetIdentifiers.free(packetId);

@@ -27,15 +27,15 @@ describe('Connection', () => {
   });
 
   it('v5 U-4.9-b, MQTT-3.3.2-7 takes over what CONNACK granted', () => {
-    const it = connection();
+    const up = connection();
     const negotiated = { keepAlive: 10, topicAliasMaximum: 4 } as Negotiated;
-    it.accepted(negotiated, { window: 7, topicAliasMaximum: 2, pingTimeout: 500 }, 2_000);
-    expect(it.negotiated).toBe(negotiated);
-    expect(it.quota.free).toBe(7);
-    expect(it.aliases.outgoingMaximum).toBe(4);
-    expect(it.aliases.receive(2, 'a')).toBe('a');
-    expect(it.keepAlive.pingDue).toBe(11_000);
-    expect(it.keepAlive.silenceFatal(11_000)).toBe(11_500);
+    up.accepted(negotiated, { window: 7, topicAliasMaximum: 2, pingTimeout: 500 }, 2_000);
+    expect(up.negotiated).toBe(negotiated);
+    expect(up.quota.free).toBe(7);
+    expect(up.aliases.outgoingMaximum).toBe(4);
+    expect(up.aliases.receive(2, 'a')).toBe('a');
+    expect(up.keepAlive.pingDue).toBe(11_000);
+    expect(up.keepAlive.silenceFatal(11_000)).toBe(11_500);
   });
 
   it('v5 MQTT-3.1.2-24 refuses a packet above our Maximum Packet Size by its Remaining Length alone', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { Outbox, SLAB_SIZE } from '../../lib/connection/outbox.ts';
 import { join } from '../support/bytes.ts';
 import { utf8 } from '../support/packets.ts';

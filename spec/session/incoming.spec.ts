@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { Arrival, Incoming, type Answers, type Receipt, ReceiptState } from '../../lib/session/incoming.ts';
 
 const PAYLOAD = new Uint8Array([1]);

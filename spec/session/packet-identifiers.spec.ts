@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { PACKET_IDENTIFIERS, PacketIdentifiers } from '../../lib/session/packet-identifiers.ts';
 
 describe('PacketIdentifiers', () => {

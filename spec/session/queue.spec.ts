@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { Exchange, Stage } from '../../lib/session/exchange.ts';
 import { Queue } from '../../lib/session/queue.ts';
 import type { QoS } from '../../lib/codec/packets.ts';

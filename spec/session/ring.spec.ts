@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { Ring } from '../../lib/session/ring.ts';
 
 const step = fc.oneof(

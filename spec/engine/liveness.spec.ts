@@ -1,0 +1,135 @@
+import { describe, expect, it } from '@jest/globals';
+import { brief, online } from '../support/engines.ts';
+import { connack, pingresp, publish } from '../support/packets.ts';
+
+describe('Keep Alive', () => {
+  it('v5 MQTT-3.1.2-20, v4 MQTT-3.1.2-23 pings when nothing was sent for Keep Alive less a margin', () => {
+    const rig = online({ keepAlive: 60 });
+    rig.advance(54_999);
+    expect(rig.sent()).toEqual([]);
+    rig.advance(1);
+    expect(brief(rig.sent())).toEqual(['pingreq']);
+    rig.send(pingresp);
+    rig.advance(54_999);
+    expect(rig.sent()).toEqual([]);
+    rig.advance(1);
+    expect(brief(rig.sent())).toEqual(['pingreq']);
+  });
+
+  it('v5 MQTT-3.12.4-1 takes no notice of a PINGRESP that nobody asked for', () => {
+    const rig = online({ keepAlive: 60 });
+    rig.send(pingresp, pingresp);
+    expect(rig.effects.take()).toEqual([]);
+    expect(rig.engine.state).toBe('connected');
+  });
+
+  it('is not needed while both sides talk', () => {
+    const rig = online({ keepAlive: 10 });
+    for (let i = 0; i < 20; i++) {
+      rig.advance(5_000);
+      rig.publish('a', { qos: 0 });
+      expect(brief(rig.sent())).toEqual(['publish a']);
+      rig.send(publish());
+    }
+  });
+
+  it('peers P15 is not put off by what comes in', () => {
+    const rig = online({ keepAlive: 10 });
+    for (let i = 0; i < 8; i++) {
+      rig.advance(1_000);
+      rig.send(publish());
+    }
+    rig.advance(1_000);
+    expect(brief(rig.sent())).toEqual(['pingreq']);
+  });
+
+  it('peers P15 notices a half-open connection though it publishes all the time', () => {
+    const rig = online({ keepAlive: 10 });
+    const seen: string[] = [];
+    for (let ms = 0; ms < 15_000 && rig.engine.state === 'connected'; ms += 100) {
+      rig.publish('a', { qos: 0 });
+      seen.push(...brief(rig.sent()));
+      rig.advance(100);
+    }
+    expect(seen.filter((packet) => packet === 'pingreq')).toHaveLength(1);
+    expect(rig.effects.take()).toEqual(['hang up', 'changed: disconnected']);
+  });
+
+  it('v5 U-3.1.2-b, v3 V31-12 hangs up when PINGRESP is late, then dials after the delay', () => {
+    const rig = online({ keepAlive: 60 });
+    rig.advance(55_000);
+    rig.sent();
+    rig.advance(29_999);
+    expect(rig.effects.take()).toEqual([]);
+    rig.advance(1);
+    expect(rig.effects.take()).toEqual(['hang up', 'changed: disconnected']);
+    expect(rig.engine.nextTimeout()).toBe(rig.now + 1_000);
+  });
+
+  it('waits for pingTimeout where that is given', () => {
+    const rig = online({ keepAlive: 60, pingTimeout: 2_000 });
+    rig.advance(56_999);
+    expect(rig.engine.state).toBe('connected');
+    rig.advance(1);
+    expect(rig.engine.state).toBe('waiting');
+  });
+
+  it('takes any byte for a sign of life, be it part of a packet', () => {
+    const rig = online({ keepAlive: 10, pingTimeout: 1_000 });
+    rig.advance(9_000);
+    expect(brief(rig.sent())).toEqual(['pingreq']);
+    rig.advance(900);
+    rig.receive(Uint8Array.of(0x30));
+    rig.advance(8_000);
+    expect(rig.engine.state).toBe('connected');
+    rig.advance(1_000);
+    expect(brief(rig.sent())).toEqual(['pingreq']);
+  });
+
+  it('takes output that moves for a sign of life', () => {
+    const rig = online({ keepAlive: 10, pingTimeout: 1_000 });
+    rig.publish('a', { qos: 0 });
+    const piece = rig.engine.takeOutput(rig.now) as Uint8Array;
+    rig.advance(9_900);
+    rig.engine.left(piece, true, rig.now);
+    rig.advance(999);
+    expect(rig.engine.state).toBe('connected');
+    rig.advance(1);
+    expect(rig.engine.state).toBe('waiting');
+  });
+
+  it('v5 MQTT-3.1.2-21, MQTT-3.2.2-21, peers P24 is what the server says, for this connection', () => {
+    const rig = online({ keepAlive: 60 }, connack({ serverKeepAlive: 10 }));
+    rig.advance(9_000);
+    expect(brief(rig.sent())).toEqual(['pingreq']);
+    rig.engine.lost(undefined, rig.now);
+    rig.advance(1_000);
+    expect(rig.open()).toMatchObject([{ type: 'connect', keepAlive: 60 }]);
+    rig.send(connack());
+    rig.advance(54_999);
+    expect(rig.sent()).toEqual([]);
+  });
+
+  it('v5 U-3.1.2-a is off with 0, ours or the server’s', () => {
+    for (const rig of [
+      online({ keepAlive: 0 }),
+      online({ keepAlive: 60 }, connack({ serverKeepAlive: 0 })),
+    ]) {
+      expect(rig.engine.nextTimeout()).toBe(Infinity);
+    }
+  });
+
+  it('starts with CONNACK, and ends with the connection', () => {
+    const rig = online({ keepAlive: 60 });
+    rig.engine.lost(undefined, rig.now);
+    rig.advance(1_000);
+    rig.open();
+    rig.advance(20_000);
+    rig.send(connack());
+    rig.advance(54_999);
+    expect(rig.sent()).toEqual([]);
+    rig.disconnect();
+    rig.engine.lost(undefined, rig.now);
+    expect(rig.engine.nextTimeout()).toBe(Infinity);
+  });
+});

@@ -1,0 +1,147 @@
+import { describe, expect, it } from '@jest/globals';
+import type { ConnackProperties } from '../../lib/codec/packets.ts';
+import { PublishError } from '../../lib/errors.ts';
+import { brief, offline, online, withSession } from '../support/engines.ts';
+import { connack, puback } from '../support/packets.ts';
+import type { Rig } from '../support/rig.ts';
+
+type Message = Parameters<Rig['publish']>[1];
+
+const GUARDS: [string, ConnackProperties, Message, number][] = [
+  ['v5 MQTT-3.2.2-11 QoS above Maximum QoS', { maximumQoS: 1 }, { qos: 2 }, 0x9b],
+  ['v5 MQTT-3.2.2-14 RETAIN where it is not available', { retainAvailable: false }, { retain: true }, 0x9a],
+  [
+    'v5 MQTT-3.2.2-15 a packet above Maximum Packet Size',
+    { maximumPacketSize: 30 },
+    { payload: 'x'.repeat(30) },
+    0x95,
+  ],
+  [
+    'v5 MQTT-3.2.2-17, MQTT-3.3.2-9 a Topic Alias above the maximum',
+    { topicAliasMaximum: 2 },
+    { properties: { topicAlias: 3 } },
+    0x94,
+  ],
+  ['v5 MQTT-3.2.2-18 a Topic Alias where none is taken', {}, { properties: { topicAlias: 1 } }, 0x94],
+];
+
+describe('guards: a message that this server does not take', () => {
+  it.each(GUARDS)('%s is refused here when it is published', (_, granted, message, reasonCode) => {
+    const rig = online({}, connack(granted));
+    const { waiter } = rig.publish('bad', message);
+    expect(waiter.error).toBeInstanceOf(PublishError);
+    expect(waiter.error).toMatchObject({ reasonCode, delivery: 'not-sent', kept: false });
+    rig.publish('good');
+    expect(brief(rig.sent())).toEqual(['publish good 2']);
+    expect(rig.effects.take()).toEqual([]);
+  });
+
+  it.each(GUARDS)(
+    'peers P5, P6 %s is refused here when it comes out of the queue',
+    (_, granted, message, reasonCode) => {
+      const rig = offline();
+      const bad = rig.publish('bad', message);
+      rig.publish('good');
+      expect(bad.waiter.told).toBe(0);
+      rig.engine.connect('give up', rig.now);
+      rig.open();
+      rig.send(connack(granted));
+      expect(brief(rig.sent())).toEqual(['publish good 2']);
+      expect(bad.waiter.error).toMatchObject({ reasonCode, delivery: 'not-sent', kept: false });
+    },
+  );
+
+  it.each(GUARDS)('%s is refused here when it was to be sent again', (_, granted, message, reasonCode) => {
+    const rig = withSession({}, connack({ topicAliasMaximum: 9 }));
+    const bad = rig.publish('bad', message);
+    const good = rig.publish('good');
+    rig.sent();
+    expect(brief(rig.resume(connack({ sessionPresent: true, ...granted })))).toEqual(['publish good 2 DUP']);
+    expect(bad.waiter.error).toMatchObject({ reasonCode, delivery: 'unknown', kept: false });
+    rig.send(puback(2));
+    expect(good.waiter.reasonCode).toBe(0);
+    expect(rig.engine.pendingPublishes).toBe(0);
+  });
+
+  it('takes no place in the window and no Packet Identifier', () => {
+    const rig = online({ maxInflight: 1 }, connack({ maximumQoS: 1 }));
+    for (let i = 0; i < 3; i++) rig.publish('bad', { qos: 2 });
+    rig.publish('good');
+    expect(rig.sent()).toHaveLength(1);
+  });
+});
+
+describe('Topic Aliases', () => {
+  const topicAlias = { properties: { topicAlias: 1 } };
+
+  it('v5 MQTT-3.3.2-9 stand for the topic from the second message on, until they get another', () => {
+    const rig = online({}, connack({ topicAliasMaximum: 1 }));
+    for (const topic of ['a', 'a', 'b', 'b', 'a']) rig.publish(topic, { qos: 0, ...topicAlias });
+    expect(rig.sent().map((packet) => packet.type === 'publish' && packet.topic)).toEqual([
+      'a',
+      '',
+      'b',
+      '',
+      'a',
+    ]);
+  });
+
+  it('v5 MQTT-3.3.2-7 are said anew on each connection, with the whole topic', () => {
+    const rig = withSession({}, connack({ topicAliasMaximum: 1 }));
+    rig.publish('a', { qos: 0, ...topicAlias });
+    rig.publish('a', topicAlias);
+    rig.sent();
+    const again = rig.resume(connack({ sessionPresent: true, topicAliasMaximum: 1 }));
+    expect(again).toMatchObject([{ topic: 'a', duplicate: true, properties: { topicAlias: 1 } }]);
+  });
+
+  it('are not taken as known where the message that was to say them was refused', () => {
+    const rig = online({}, connack({ topicAliasMaximum: 1, maximumPacketSize: 30 }));
+    rig.publish('a', { qos: 0, payload: 'x'.repeat(40), ...topicAlias });
+    rig.publish('a', { qos: 0, payload: 'small', ...topicAlias });
+    expect(rig.sent()).toMatchObject([{ topic: 'a', properties: { topicAlias: 1 } }]);
+  });
+});
+
+describe('DISCONNECT', () => {
+  const ending = { reasonCode: 0, properties: {}, pending: 'keep', timeout: 1 } as const;
+
+  it('v5 U-3.14.2-a cannot make a session last that ends with the connection', () => {
+    const rig = online();
+    const properties = { sessionExpiryInterval: 5 };
+    expect(() => rig.engine.disconnect({ ...ending, properties }, rig.now)).toThrow(TypeError);
+    expect(rig.engine.state).toBe('connected');
+    rig.publish('a');
+    expect(brief(rig.sent())).toEqual(['publish a 1']);
+  });
+
+  it('is refused where it cannot be encoded, and nothing has happened', () => {
+    const rig = online();
+    const { waiter } = rig.publish('a');
+    expect(() => rig.engine.disconnect({ ...ending, reasonCode: 1 }, rig.now)).toThrow('MQTT-3.14.2-1');
+    expect(rig.engine.state).toBe('connected');
+    expect(waiter.told).toBe(0);
+  });
+
+  it('v5 MQTT-3.14.2-3, -4 drops what only explains rather than exceed Maximum Packet Size', () => {
+    const rig = withSession({}, connack({ maximumPacketSize: 30 }));
+    const properties = {
+      sessionExpiryInterval: 5,
+      reasonString: 'x'.repeat(30),
+      userProperties: [['a', 'b']] as [string, string][],
+    };
+    rig.engine.disconnect({ ...ending, reasonCode: 4, properties }, rig.now);
+    expect(rig.sent()).toEqual([
+      { type: 'disconnect', reasonCode: 4, properties: { sessionExpiryInterval: 5 } },
+    ]);
+  });
+
+  it('v5 MQTT-3.14.4-3 carries its Reason Code, and on 3.1.1 none', () => {
+    const five = online();
+    five.engine.disconnect({ ...ending, reasonCode: 4 }, five.now);
+    expect(five.sent()).toEqual([{ type: 'disconnect', reasonCode: 4, properties: {} }]);
+    const four = online({ protocolVersion: 4 });
+    four.disconnect();
+    expect(four.sent()).toEqual([{ type: 'disconnect', reasonCode: 0, properties: {} }]);
+  });
+});
