@@ -149,11 +149,26 @@ export class Decoder {
   next(): Packet | undefined {
     if (this.#error !== undefined) throw this.#error.thrown;
     try {
-      return this.#framer.next() ? this.#read() : undefined;
+      if (this.#framer.next()) return this.#read();
+      const { begun } = this.#framer;
+      if (begun >= 0) this.#checkBegun(begun);
+      return undefined;
     } catch (error) {
       this.#error = { thrown: error };
       throw error;
     }
+  }
+
+  /** What cannot be a packet is refused by its first byte, however long it says it is. */
+  #checkBegun(header: number): void {
+    if (this.#version === undefined) this.#checkFirst(header);
+    checkHeader(header, this.#version ?? 4, this.#receiver);
+  }
+
+  #checkFirst(header: number): void {
+    // [MQTT-3.1.0-1] "the first packet sent from the Client to the Server MUST be a CONNECT packet".
+    if (header >> 4 !== PacketType.connect)
+      throw violation(`The first packet is ${packetTitle(header)}, not CONNECT`, 'MQTT-3.1.0-1');
   }
 
   #read(): Packet {
@@ -169,10 +184,7 @@ export class Decoder {
 
   #readConnect(): Packet {
     const { bytes, header, packetStart, start, end } = this.#framer;
-    // [MQTT-3.1.0-1] "the first packet sent from the Client to the Server MUST be a CONNECT packet".
-    if (this.#version === undefined && header >> 4 !== PacketType.connect) {
-      throw violation(`The first packet is ${packetTitle(header)}, not CONNECT`, 'MQTT-3.1.0-1');
-    }
+    if (this.#version === undefined) this.#checkFirst(header);
     checkHeader(header, this.#version ?? 4, this.#receiver);
     const reader = new Reader().over(bytes, start, end, this.#version ?? 5);
     const packet = readConnect(reader);

@@ -125,6 +125,14 @@ export class Framer {
     }
   }
 
+  /**
+   * The first byte of a packet that has begun to arrive, or -1: what cannot be is refused before the rest of it is
+   * waited for. To be asked after next() found none.
+   */
+  get begun(): number {
+    return this.#read < this.#fill ? this.bytes[this.#read]! : -1;
+  }
+
   /** Reads a Remaining Length of more than one byte. @returns where the body begins, or 0: not all of it is here */
   #readLength(at: number): number {
     const { bytes } = this;
