@@ -163,7 +163,7 @@ export class Engine {
       this.#fail(new ConnectError('timeout', `no connection within ${ms} ms (state: ${this.#state})`), now);
     }
     if (deadlines.expire(Timer.Reconnect, now) && this.#go('delayElapsed')) this.#dial(now);
-    if (deadlines.expire(Timer.Ack, now)) this.#requesting.expire(now);
+    if (deadlines.expire(Timer.Ack, now)) this.#requesting.expire(this.#established(), now);
     if (deadlines.expire(Timer.Close, now)) {
       this.#hangUp();
       this.#lose(new ConnectionLostError('the server did not close the connection in time'), now);
@@ -321,10 +321,7 @@ export class Engine {
 
   /** Closes, after what is in the output: a packet must not be cut in the middle, and DISCONNECT may be in it. */
   #hangUp(): void {
-    const rest: Uint8Array[] = [];
-    const { outbox } = this.#connection ?? {};
-    for (let piece = outbox?.take(); piece !== undefined; piece = outbox?.take()) rest.push(piece);
-    this.#effects.hangUp(rest);
+    this.#effects.hangUp(this.#connection?.outbox.takeAll() ?? []);
   }
 
   #changed(change: Change): void {
@@ -356,7 +353,9 @@ export class Engine {
           else if (outcome !== 'nothing') this.#follow(connection, outcome, now);
         }
       }
-      if (acknowledged && connection === this.#connection) {
+      if (connection !== this.#connection) return;
+      this.#receiving.begun(connection);
+      if (acknowledged) {
         this.#publishing.progress(now);
         this.#publishing.pump(connection, now);
         // Where all Packet Identifiers were taken, requests wait for one as well.

@@ -1,6 +1,7 @@
 /** From bytes to what they mean: one switch over the Control Packets of a connection that is up. */
 import { AckReader } from '../codec/acks.ts';
 import { readPacket } from '../codec/codec.ts';
+import { checkHeader } from '../codec/packet-type.ts';
 import type { AckProperties, ConnackPacket, DisconnectPacket } from '../codec/packets.ts';
 import { PublishReader } from '../codec/publish.ts';
 import type { Text } from '../codec/text.ts';
@@ -17,6 +18,8 @@ const PUBACK = 4;
 const PUBREC = 5;
 const PUBREL = 6;
 const PUBCOMP = 7;
+/** CONNACK; DISCONNECT and AUTH break other statements, and are refused by those. */
+const BEFORE_CONNACK: readonly number[] = [2, 14, 15];
 
 /** What a packet asks of the engine beyond what was done with it here. */
 export type Outcome = 'nothing' | 'acknowledged' | 'answered' | 'pingresp' | DisconnectPacket;
@@ -73,6 +76,15 @@ export class Receiving {
       default:
         return onPubcomp(this.#session, connection, ack) ? 'acknowledged' : 'nothing';
     }
+  }
+
+  /** What has begun to arrive is refused by its first byte: a server of another protocol may never send the rest. */
+  begun(connection: Connection): void {
+    const header = connection.framer.begun;
+    if (header < 0) return;
+    if (connection.negotiated === undefined && !BEFORE_CONNACK.includes(header >> 4))
+      throw new ProtocolError(`a packet of type ${header >> 4} before CONNACK`, 'MQTT-3.2.0-1', 0x82);
+    checkHeader(header, connection.protocolVersion, 'client');
   }
 
   /** The packet the framer stands at, on a connection that awaits its CONNACK [MQTT-3.2.0-1]. */

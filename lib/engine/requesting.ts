@@ -28,11 +28,13 @@ export class Requesting {
   }
 
   /** The Ack timer is due. */
-  expire(now: number): void {
+  expire(connection: Connection | undefined, now: number): void {
     const ms = this.#options.requestTimeout;
     for (const request of this.#session.requests.takeLate(now))
       request.fail(new TimeoutError(`${request.kind} was not answered within ${ms} ms (requestTimeout)`));
-    this.#watch();
+    // What waited for a late one of the same filter waits no longer.
+    if (connection === undefined) this.#watch();
+    else this.flush(connection, now);
   }
 
   #watch(): void {

@@ -1,0 +1,209 @@
+import { describe, expect, it } from '@jest/globals';
+import { TimeoutError } from '../../lib/errors.ts';
+import { Request } from '../../lib/session/requests.ts';
+import { brief, offline, online, withSession } from '../support/engines.ts';
+import { connack, suback, unsuback } from '../support/packets.ts';
+import { Waiter } from '../support/recorder.ts';
+import type { Packet } from '../../lib/codec/packets.ts';
+
+function filtersOf(packets: readonly Packet[]): string[][] {
+  return packets.map((packet) => {
+    if (packet.type === 'subscribe') return packet.subscriptions.map(({ topicFilter }) => topicFilter);
+    return packet.type === 'unsubscribe' ? [...packet.topicFilters] : [];
+  });
+}
+
+const LONG = Array.from({ length: 10 }, (_, i) => `${i}`.repeat(20));
+
+describe('SUBSCRIBE and UNSUBSCRIBE', () => {
+  it('of one turn share a packet, and each gets its own codes', () => {
+    const rig = online();
+    const one = rig.ask('subscribe', 'a', 'b');
+    const two = rig.ask('subscribe', { topicFilter: 'c', qos: 2 });
+    const three = rig.ask('unsubscribe', 'd');
+    rig.engine.flushRequests(rig.now);
+    expect(brief(rig.sent())).toEqual(['subscribe 1', 'unsubscribe 2']);
+    rig.send(unsuback(2, 0x11), suback(1, 1, 0x87, 2));
+    expect([one, two, three].map(({ reasonCodes }) => reasonCodes)).toEqual([[1, 0x87], [2], [0x11]]);
+  });
+
+  it('v5 MQTT-3.8.4-7, MQTT-3.9.3-1 a refused filter is told, and the granted ones are kept', () => {
+    const rig = withSession();
+    rig.request('subscribe', 'a', 'b');
+    rig.sent();
+    rig.send(suback(1, 0x80, 0));
+    expect(filtersOf(rig.resume(connack()))).toEqual([['b']]);
+  });
+
+  it('on the same filter take turns, and hold up no others', () => {
+    const rig = online();
+    const waiters = [
+      rig.request('subscribe', 'a'),
+      rig.request('unsubscribe', 'a'),
+      rig.request('subscribe', 'a', 'b'),
+    ];
+    expect(filtersOf(rig.sent())).toEqual([['a'], ['b']]);
+    rig.send(suback(1, 1));
+    expect(brief(rig.sent())).toEqual(['unsubscribe 3']);
+    rig.send(suback(2, 1), unsuback(3, 0));
+    expect(brief(rig.sent())).toEqual(['subscribe 4']);
+    rig.send(suback(4, 2));
+    expect(waiters.map(({ reasonCodes }) => reasonCodes)).toEqual([[1], [0], [2, 1]]);
+    rig.engine.lost(undefined, rig.now);
+    expect(filtersOf(rig.reconnect())).toEqual([['b', 'a']]);
+  });
+
+  it('are split by maxFiltersPerPacket', () => {
+    const rig = online({ maxFiltersPerPacket: 3 });
+    const waiter = rig.request('subscribe', ...LONG.slice(0, 7));
+    expect(filtersOf(rig.sent()).map((filters) => filters.length)).toEqual([3, 3, 1]);
+    rig.send(suback(3, 1), suback(1, 1, 1, 1), suback(2, 0, 0, 0x80));
+    expect(waiter).toMatchObject({ told: 1, reasonCodes: [1, 1, 1, 0, 0, 0x80, 1] });
+  });
+
+  it('v5 MQTT-3.2.2-15 are split by Maximum Packet Size, and what does not fit alone is refused here', () => {
+    const rig = online({}, connack({ maximumPacketSize: 90 }));
+    const waiter = rig.request('subscribe', ...LONG, 'x'.repeat(90));
+    const packets = rig.sent();
+    expect(filtersOf(packets).flat()).toEqual(LONG);
+    expect(packets.length).toBeGreaterThan(1);
+    for (const [i, filters] of filtersOf(packets).entries()) rig.send(suback(i + 1, ...filters.map(() => 1)));
+    expect(waiter.reasonCodes).toEqual([...LONG.map(() => 1), 0x95]);
+  });
+
+  it('v5 MQTT-3.2.2-15 are split with their User Properties counted', () => {
+    const rig = online({}, connack({ maximumPacketSize: 90 }));
+    const entries = LONG.map((topicFilter) => ({ topicFilter, qos: 1 as const }));
+    const waiter = new Waiter();
+    rig.engine.request(new Request('subscribe', entries, [['name', 'x'.repeat(30)]], waiter));
+    rig.engine.flushRequests(rig.now);
+    expect(filtersOf(rig.sent()).flat()).toEqual(LONG);
+    expect(waiter.told).toBe(0);
+  });
+
+  it('v5 U-3.2.2-c, U-3.2.2-e are refused here where the server does not do such a thing', () => {
+    const rig = online(
+      {},
+      connack({ wildcardSubscriptionAvailable: false, sharedSubscriptionAvailable: false }),
+    );
+    const waiter = rig.request('subscribe', 'a/#', 'b', '+', '$share/g/c');
+    expect(filtersOf(rig.sent())).toEqual([['b']]);
+    rig.send(suback(1, 1));
+    expect(waiter.reasonCodes).toEqual([0xa2, 1, 0xa2, 0x9e]);
+    rig.request('unsubscribe', 'a/#');
+    expect(filtersOf(rig.sent())).toEqual([['a/#']]);
+  });
+
+  it('wait for a connection', () => {
+    const rig = offline();
+    const waiter = rig.request('subscribe', 'a');
+    rig.engine.connect('give up', rig.now);
+    rig.advance(1_000);
+    rig.open();
+    rig.send(connack());
+    expect(brief(rig.sent())).toEqual(['subscribe 1']);
+    rig.send(suback(1, 1));
+    expect(waiter.reasonCodes).toEqual([1]);
+  });
+
+  it('v4 U4-2.2.1-a UNSUBACK of 3.1.1 has no codes and means success', () => {
+    const rig = online({ protocolVersion: 4 });
+    const waiter = rig.request('unsubscribe', 'a', 'b');
+    rig.sent();
+    rig.send({ type: 'unsuback', packetId: 1 });
+    expect(waiter.reasonCodes).toEqual([0, 0]);
+  });
+
+  it('v5 U-4.13.2-a a refused UNSUBSCRIBE leaves the subscription as it was', () => {
+    const rig = withSession();
+    rig.request('subscribe', 'a');
+    rig.request('unsubscribe', 'a');
+    rig.sent();
+    rig.send(suback(1, 1), unsuback(2, 0x83));
+    rig.sent();
+    expect(filtersOf(rig.resume(connack()))).toEqual([['a']]);
+  });
+});
+
+describe('a late answer', () => {
+  it('fails the call after requestTimeout, once', () => {
+    const rig = online({ requestTimeout: 500 });
+    const waiter = rig.request('subscribe', 'a');
+    rig.sent();
+    rig.advance(499);
+    expect(waiter.told).toBe(0);
+    rig.advance(1);
+    expect(waiter.error).toBeInstanceOf(TimeoutError);
+    expect(rig.engine.nextTimeout()).toBe(Infinity);
+    rig.send(suback(1, 1));
+    expect(waiter.told).toBe(1);
+    expect(rig.engine.state).toBe('connected');
+  });
+
+  it('is counted from the sending on', () => {
+    const rig = online({ requestTimeout: 500 });
+    rig.request('subscribe', 'a');
+    const second = rig.request('unsubscribe', 'a');
+    rig.sent();
+    rig.advance(400);
+    rig.send(suback(1, 1));
+    rig.sent();
+    rig.advance(499);
+    expect(second.told).toBe(0);
+    rig.advance(1);
+    expect(second.error).toBeInstanceOf(TimeoutError);
+  });
+
+  it('takes the rest of its call with it, and frees the filters for others', () => {
+    const rig = online({ requestTimeout: 500, maxFiltersPerPacket: 1 });
+    const first = rig.request('subscribe', 'a');
+    const both = rig.request('subscribe', 'a', 'b');
+    rig.sent();
+    rig.advance(500);
+    expect([first.told, both.told]).toEqual([1, 1]);
+    const third = rig.request('subscribe', 'a');
+    expect(filtersOf(rig.sent())).toEqual([['a']]);
+    rig.send(suback(3, 2), suback(1, 0), suback(2, 0));
+    expect(third.reasonCodes).toEqual([2]);
+  });
+
+  it('lets what waited behind it go on', () => {
+    const rig = online({ requestTimeout: 500 });
+    rig.request('subscribe', 'a');
+    rig.sent();
+    rig.advance(400);
+    const waiter = rig.request('unsubscribe', 'a');
+    expect(rig.sent()).toEqual([]);
+    rig.advance(100);
+    expect(brief(rig.sent())).toEqual(['unsubscribe 2']);
+    rig.send(unsuback(2, 0));
+    expect(waiter.reasonCodes).toEqual([0]);
+  });
+});
+
+describe('a call that was given up', () => {
+  it('is not sent where it still waits', () => {
+    const rig = offline();
+    const waiter = new Waiter();
+    const request = new Request('subscribe', [{ topicFilter: 'a', qos: 0 }], undefined, waiter);
+    rig.engine.request(request);
+    rig.engine.withdrawRequest(request);
+    rig.engine.connect('give up', rig.now);
+    rig.open();
+    rig.send(connack());
+    expect(rig.sent()).toEqual([]);
+    expect(waiter.told).toBe(0);
+  });
+
+  it('is answered to nobody where it was sent, and not sent again', () => {
+    const rig = withSession();
+    const waiter = new Waiter();
+    const request = new Request('subscribe', [{ topicFilter: 'a', qos: 0 }], undefined, waiter);
+    rig.engine.request(request);
+    rig.engine.flushRequests(rig.now);
+    rig.sent();
+    rig.engine.withdrawRequest(request);
+    expect(rig.resume()).toEqual([]);
+    expect(waiter.told).toBe(0);
+  });
+});
