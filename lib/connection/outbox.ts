@@ -95,6 +95,13 @@ export class Outbox {
     return piece;
   }
 
+  /** Everything left to write, oldest first. */
+  takeAll(): Uint8Array[] {
+    this.#seal();
+    this.#sealedBytes = 0;
+    return this.#sealed.splice(0);
+  }
+
   #seal(): void {
     if (this.at > 0) {
       this.#sealed.push(this.bytes.subarray(0, this.at));
