@@ -24,8 +24,8 @@ export interface ConnectOptions extends CallOptions {
 /** A promise with its handles, marked as handled: it is there for whoever looks. */
 interface Deferred<T> {
   readonly promise: Promise<T>;
-  resolve(value: T): void;
-  reject(error: unknown): void;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 function deferred<T>(): Deferred<T> {
@@ -33,6 +33,15 @@ function deferred<T>(): Deferred<T> {
   const promise = new Promise<T>((resolve, reject) => (handles = { resolve, reject }));
   promise.catch(() => {});
   return { promise, ...handles! };
+}
+
+/** One attempt, shared by all calls of `connect()` that come while it goes on. */
+interface Attempt {
+  readonly connack: Promise<Connack>;
+  /** How many wait for it. */
+  callers: number;
+  /** `left`: nobody waits for it any more. */
+  phase: 'queued' | 'begun' | 'joined' | 'left';
 }
 
 /** `connect()` and what waits for the connection: to come up, to end. */
@@ -43,12 +52,11 @@ export class Connecting {
   readonly #lane = new ControlLane();
   #target: Target;
   #connack: Connack | undefined = undefined;
-  /** The attempt that calls of `connect()` share, and how many wait for it. */
-  #attempt: Promise<Connack> | undefined = undefined;
-  #callers = 0;
+  #attempt: Attempt | undefined = undefined;
   /** What settles when the connection is up, or will not come up. */
   #outcome: Deferred<Connack> | undefined = undefined;
   #closed = deferred<void>();
+  #life: 'going on' | 'over' = 'going on';
 
   constructor(driver: Driver, settings: Settings<unknown>, clock: Clock) {
     this.#driver = driver;
@@ -79,19 +87,20 @@ export class Connecting {
     this.#override(options);
     if (this.#driver.state === 'connected' && this.#connack !== undefined) return this.#connack;
     const attempt = (this.#attempt ??= this.#begin(retry));
-    this.#callers++;
+    attempt.callers++;
     return new Promise<Connack>((resolve, reject) => {
       const done = bound(options, this.#clock, 'connect', (reason) => {
         // Others may still wait for the attempt: only the last one to leave gives it up.
-        if (--this.#callers === 0) this.#giveUp(reason);
+        if (--attempt.callers === 0) this.#giveUp(attempt, reason);
         reject(reason);
       });
-      attempt.then(resolve, reject).finally(done);
+      attempt.connack.then(resolve, reject).finally(done);
     });
   }
 
   /** `disconnect()` ends what runs and waits. */
   abort(reason: MqttError): void {
+    this.#attempt = undefined;
     this.#lane.abort(reason);
     this.#outcome?.reject(reason);
   }
@@ -110,6 +119,7 @@ export class Connecting {
       case 'closed': {
         const { error } = change;
         this.#connack = undefined;
+        this.#life = 'over';
         this.#outcome?.reject(error ?? new ClosedError('the client was disconnected'));
         if (error === undefined) this.#closed.resolve();
         else this.#closed.reject(error);
@@ -120,41 +130,58 @@ export class Connecting {
     }
   }
 
-  #begin(retry: boolean): Promise<Connack> {
-    this.#callers = 0;
-    const attempt = this.#lane.run(async () => {
-      await this.#whileDisconnecting();
-      if (this.#driver.state === 'closed') this.#closed = deferred<void>();
-      const outcome = deferred<Connack>();
-      this.#outcome = outcome;
-      this.#driver.connect(retry ? 'retry' : 'give up');
-      return outcome.promise;
-    });
+  #begin(retry: boolean): Attempt {
+    this.#liveAgain();
+    const { promise: connack, resolve, reject } = deferred<Connack>();
+    const attempt: Attempt = { connack, callers: 0, phase: 'queued' };
     const over = (): void => {
-      this.#attempt = undefined;
-      this.#outcome = undefined;
+      if (this.#attempt === attempt) this.#attempt = undefined;
     };
-    attempt.then(over, over);
+    connack.then(over, over);
+    this.#lane.run((signal) => this.#run(attempt, retry, signal)).then(resolve, reject);
     return attempt;
   }
 
-  async #whileDisconnecting(): Promise<void> {
+  async #run(attempt: Attempt, retry: boolean, signal: AbortSignal): Promise<Connack> {
     if (this.#driver.state === 'disconnecting') await this.ended();
+    signal.throwIfAborted();
+    if (attempt.phase === 'left') throw new ClosedError('nobody waits for the connection any more');
+    this.#liveAgain();
+    const { state } = this.#driver;
+    attempt.phase = state === 'offline' || state === 'closed' ? 'begun' : 'joined';
+    const outcome = deferred<Connack>();
+    this.#outcome = outcome;
+    this.#driver.connect(retry ? 'retry' : 'give up');
+    return outcome.promise;
   }
 
-  #giveUp(reason: unknown): void {
+  /** A client that was closed is used again: `closed` is about the end to come. */
+  #liveAgain(): void {
+    if (this.#life === 'going on' || this.#driver.state !== 'closed') return;
+    this.#life = 'going on';
+    this.#closed = deferred<void>();
+  }
+
+  /** A connection that was up, and is restored by itself, is not given up with those who have asked for it meanwhile. */
+  #giveUp(attempt: Attempt, reason: unknown): void {
+    if (this.#attempt === attempt) this.#attempt = undefined;
+    const { phase } = attempt;
+    attempt.phase = 'left';
+    if (phase === 'queued') return;
     const error = new ConnectError('timeout', 'connect was given up by its caller', { cause: reason });
-    this.#driver.giveUp(error);
+    if (phase === 'begun') this.#driver.giveUp(error);
+    this.#outcome?.reject(error);
   }
 
   #override(options: ConnectOptions): void {
     const { host, port, keepAlive, localAddress } = options;
-    if (keepAlive !== undefined) this.#settings.engine.keepAlive = integer('keepAlive', keepAlive, 0, 65_535);
-    this.#target = {
+    const target = {
       ...this.#target,
       ...(host !== undefined && { host: string('host', host) }),
       ...(port !== undefined && { port: integer('port', port, 1, 65_535) }),
       ...(localAddress !== undefined && { localAddress: string('localAddress', localAddress) }),
     };
+    if (keepAlive !== undefined) this.#settings.engine.keepAlive = integer('keepAlive', keepAlive, 0, 65_535);
+    this.#target = target;
   }
 }

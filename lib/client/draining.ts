@@ -20,7 +20,8 @@ export class Draining {
   readonly #driver: Driver;
   readonly #router: Router;
   readonly #clock: Clock;
-  #underway: { readonly report: Promise<DrainReport>; readonly finish: () => void } | undefined = undefined;
+  /** Those who wait for the end of it: while there is one, nothing new is handed out. */
+  readonly #callers = new Set<() => void>();
 
   constructor(driver: Driver, router: Router, clock: Clock) {
     this.#driver = driver;
@@ -30,33 +31,33 @@ export class Draining {
 
   /** Whether a message that has just come is not handed out any more: it stays unacknowledged, QoS 0 is let go. */
   refuses(_receipt: Receipt | undefined): boolean {
-    return this.#underway !== undefined;
+    return this.#callers.size > 0;
   }
 
   /** Something has moved: perhaps all is done. */
   look(): void {
-    if (this.#underway !== undefined && this.#done()) this.#underway.finish();
+    if (this.#callers.size === 0 || !this.#done()) return;
+    for (const finish of this.#callers) finish();
   }
 
-  /** Resolves when all is done, or when `timeout` or `signal` says that it has been long enough. */
-  drain(options: CallOptions): Promise<DrainReport> {
-    if (this.#underway !== undefined) return this.#underway.report;
-    let finish = (): void => {};
-    const report = new Promise<void>((resolve, reject) => {
-      const limits = { signal: options.signal, timeout: options.timeout ?? PATIENCE };
-      const done = bound(limits, this.#clock, 'drain', (reason) => {
-        if (limits.signal?.aborted === true) reject(reason);
-        else resolve();
+  /** Resolves when all is done, or when `timeout` says that it has been long enough. Aborting only ends the waiting. */
+  drain({ signal, timeout = PATIENCE }: CallOptions): Promise<DrainReport> {
+    return new Promise<DrainReport>((resolve, reject) => {
+      const finish = (): void => {
+        this.#callers.delete(finish);
+        done();
+        resolve(this.#report());
+      };
+      const done = bound({ signal, timeout }, this.#clock, 'drain', (reason) => {
+        if (signal?.aborted !== true) finish();
+        else {
+          this.#callers.delete(finish);
+          reject(reason);
+        }
       });
-      finish = () => (done(), resolve());
-    })
-      .then(() => this.#report())
-      .finally(() => {
-        this.#underway = undefined;
-      });
-    this.#underway = { report, finish };
-    this.look();
-    return report;
+      this.#callers.add(finish);
+      this.look();
+    });
   }
 
   /** Parked messages and subscriptions without a loop are not waited for, nor is a connection. */

@@ -1,10 +1,10 @@
 import { AsyncResource } from 'node:async_hooks';
 import PQueue from 'p-queue';
 import { bound, checkCall, type CallOptions } from './calls.ts';
-import { integer, oneOf } from './checks.ts';
+import { integer, oneOf, record, wrongType } from './checks.ts';
 import type { Clock } from './clock.ts';
 import type { Message } from './message.ts';
-import type { Subscription } from './subscription.ts';
+import type { Failure, Reader, Source, Taker } from './reading.ts';
 
 /** How `forEach()` works through messages. */
 export interface ForEachOptions extends CallOptions {
@@ -17,72 +17,130 @@ export interface ForEachOptions extends CallOptions {
   readonly onError?: 'stop' | 'acknowledge' | 'reject';
 }
 
-/** Why a run ends early. */
-interface Halt {
-  readonly reason: unknown;
-}
-
 /** Handlers with bounded concurrency over a subscription; each message is settled when its handler has finished. */
 export async function forEachMessage(
-  subscription: Subscription,
+  subscription: Source,
   handler: (message: Message) => unknown,
   options: ForEachOptions,
   clock: Clock,
 ): Promise<void> {
+  record('forEach', options, ['concurrency', 'onError', 'signal', 'timeout']);
   checkCall(options);
+  if (typeof handler !== 'function') throw wrongType('handler', 'a function', handler);
   const onError = oneOf('onError', options.onError ?? 'stop', ['stop', 'acknowledge', 'reject']);
+  if (onError === 'reject' && !subscription.canReject)
+    throw new TypeError('onError: expected "stop" or "acknowledge", as only MQTT 5.0 can refuse a message');
   const concurrency = integer('concurrency', options.concurrency ?? 1, 1);
-  const queue = new PQueue({ concurrency });
-  const run = AsyncResource.bind(handler);
-  const unfinished = new Set<Message>();
-  let halt: Halt | undefined = undefined;
-  let wakeReader: (() => void) | undefined = undefined;
-  const stop = (reason: unknown): void => {
-    halt ??= { reason };
-    wakeReader?.();
-  };
-  const done = bound(options, clock, 'forEach', stop);
-
-  const work = async (message: Message): Promise<void> => {
-    try {
-      await run(message);
-      message.ack();
-    } catch (error) {
-      if (onError === 'stop') {
-        stop(error);
-        return;
-      }
-      if (onError === 'reject') message.reject(0x80);
-      else message.ack();
-    }
-    unfinished.delete(message);
-  };
-
+  const run = new Run(subscription, AsyncResource.bind(handler), onError, concurrency);
+  const done = bound(options, clock, 'forEach', (reason) => run.halt({ reason }));
+  subscription.entered(run);
   try {
-    for (;;) {
-      await queue.onSizeLessThan(1);
-      // oxlint-disable-next-line typescript/no-unnecessary-condition -- set by `stop`, which runs in between
-      if (halt !== undefined) break;
-      const message = await new Promise<Message | undefined>((resolve, reject) => {
-        wakeReader = () => {
-          subscription.withdraw(taker);
-          resolve(undefined);
-        };
-        const taker = { take: resolve, end: () => resolve(undefined), fail: reject };
-        subscription.request(taker);
-      });
-      wakeReader = undefined;
-      if (message === undefined) break;
-      unfinished.add(message);
-      // The task catches everything: its promise cannot reject.
-      void queue.add(() => work(message));
-    }
-    await queue.onIdle();
+    await run.finished();
   } finally {
     done();
-    // What was not finished is for the next who asks, in its old order.
-    for (const message of [...unfinished].toReversed()) subscription.giveBack(message);
+    run.giveBack();
+    subscription.left(run);
   }
-  // oxlint-disable-next-line typescript/no-unnecessary-condition -- set by `stop`
-  if (halt !== undefined) throw (halt as Halt).reason;
+}
+
+/** One `forEach()`: takes a message whenever a handler is free for it, so that others can have what has to wait. */
+class Run implements Reader {
+  readonly #subscription: Source;
+  readonly #handler: (message: Message) => unknown;
+  readonly #onError: NonNullable<ForEachOptions['onError']>;
+  readonly #concurrency: number;
+  readonly #queue: PQueue;
+  readonly #unfinished = new Set<Message>();
+  #phase: 'running' | 'finishing' = 'running';
+  #halt: Failure | undefined = undefined;
+  /** Goes on where it waits: for a message, or for a handler to be free. */
+  #wake: () => void = () => {};
+
+  constructor(
+    subscription: Source,
+    handler: (message: Message) => unknown,
+    onError: NonNullable<ForEachOptions['onError']>,
+    concurrency: number,
+  ) {
+    this.#subscription = subscription;
+    this.#handler = handler;
+    this.#onError = onError;
+    this.#concurrency = concurrency;
+    this.#queue = new PQueue({ concurrency });
+    this.#queue.on('next', () => this.#wake());
+  }
+
+  get holds(): boolean {
+    return this.#unfinished.size > 0;
+  }
+
+  finish(error: Failure | undefined): void {
+    this.#phase = 'finishing';
+    if (error !== undefined) this.#halt ??= error;
+    this.#wake();
+  }
+
+  /** Takes no further message, and rejects once the handlers at work have finished. */
+  halt(halt: Failure): void {
+    this.finish(halt);
+  }
+
+  async finished(): Promise<void> {
+    while (this.#phase === 'running') {
+      if (this.#queue.pending < this.#concurrency) await this.#next();
+      else
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+    }
+    await this.#queue.onIdle();
+    if (this.#halt !== undefined) throw this.#halt.reason;
+  }
+
+  /** What was not finished is for the next who asks, in its old order. */
+  giveBack(): void {
+    for (const message of [...this.#unfinished].toReversed()) this.#subscription.giveBack(message);
+  }
+
+  async #next(): Promise<void> {
+    const message = await new Promise<Message | undefined>((resolve) => {
+      const taker: Taker = {
+        take: resolve,
+        end: () => {
+          this.finish(undefined);
+          resolve(undefined);
+        },
+        fail: (reason) => {
+          this.finish({ reason });
+          resolve(undefined);
+        },
+      };
+      this.#wake = () => {
+        if (this.#phase === 'running') return;
+        this.#subscription.withdraw(taker);
+        resolve(undefined);
+      };
+      this.#subscription.request(taker);
+    });
+    if (message === undefined) return;
+    this.#unfinished.add(message);
+    // The task catches everything: its promise cannot reject.
+    if (this.#phase === 'running') void this.#queue.add(() => this.#work(message));
+  }
+
+  async #work(message: Message): Promise<void> {
+    try {
+      await this.#handler(message);
+      message.ack();
+    } catch (error) {
+      if (this.#onError === 'stop') {
+        this.halt({ reason: error });
+        return;
+      }
+      if (this.#onError === 'reject') message.reject(0x80);
+      else message.ack();
+    }
+    this.#unfinished.delete(message);
+    this.#subscription.asked();
+  }
 }

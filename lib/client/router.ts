@@ -13,13 +13,14 @@ export class Router {
   readonly #trie = new Trie<Subscription>();
   /** How many subscriptions hold each Topic Filter: the last one out ends it at the server. */
   readonly #holders = new Map<string, number>();
-  readonly #subscriptions = new Set<Subscription>();
+  /** Each with the Topic Filters it still holds. */
+  readonly #subscriptions = new Map<Subscription, Set<string>>();
   #remembered = new Map<string, readonly Subscription[]>();
   #lastTopic: string | undefined = undefined;
   #lastFound: readonly Subscription[] = NOBODY;
 
   add(subscription: Subscription): void {
-    this.#subscriptions.add(subscription);
+    this.#subscriptions.set(subscription, new Set(subscription.topicFilters));
     for (const filter of subscription.topicFilters) {
       this.#trie.add(filter, subscription);
       this.#holders.set(filter, (this.#holders.get(filter) ?? 0) + 1);
@@ -30,8 +31,10 @@ export class Router {
   /** Takes filters of a subscription out. Returns those that no other subscription holds. */
   remove(subscription: Subscription, topicFilters: readonly string[] = subscription.topicFilters): string[] {
     const last: string[] = [];
+    const held = this.#subscriptions.get(subscription);
     for (const filter of topicFilters) {
-      if (!this.#trie.remove(filter, subscription)) continue;
+      if (held?.delete(filter) !== true) continue;
+      this.#trie.remove(filter, subscription);
       const left = (this.#holders.get(filter) ?? 1) - 1;
       if (left > 0) this.#holders.set(filter, left);
       else {
@@ -39,19 +42,26 @@ export class Router {
         last.push(filter);
       }
     }
-    if (topicFilters === subscription.topicFilters) this.#subscriptions.delete(subscription);
+    if (held?.size === 0) this.#subscriptions.delete(subscription);
     this.#forget();
     return last;
   }
 
   /** Every subscription, each once. */
   get subscriptions(): readonly Subscription[] {
-    return [...this.#subscriptions];
+    return [...this.#subscriptions.keys()];
+  }
+
+  /** Whether `subscription` still holds a Topic Filter. */
+  has(subscription: Subscription): boolean {
+    return this.#subscriptions.has(subscription);
   }
 
   /** Subscriptions that hold `topicFilter`. */
   holdersOf(topicFilter: string): Subscription[] {
-    return this.subscriptions.filter((subscription) => subscription.topicFilters.includes(topicFilter));
+    return this.subscriptions.filter((subscription) =>
+      this.#subscriptions.get(subscription)?.has(topicFilter),
+    );
   }
 
   /** hot: hands a message to whom it is for. Returns how many there are. */

@@ -1,3 +1,4 @@
+import { encode } from '../codec/codec.ts';
 import type { QoS, SubscriptionRequest, UserProperties } from '../codec/packets.ts';
 import { reasonCodeName } from '../codec/reason-codes.ts';
 import { ClosedError, SubscribeError, type FilterResult, type MqttError } from '../errors.ts';
@@ -5,7 +6,7 @@ import { Request } from '../session/requests.ts';
 import { hasWildcard, isShared, topicFilterError } from '../topic/filters.ts';
 import type { Overflow } from './buffer.ts';
 import { bound, checkCall, type CallOptions } from './calls.ts';
-import { flag, integer, oneOf, record, string, wrongType } from './checks.ts';
+import { asArgument, flag, integer, oneOf, record, string, wrongType } from './checks.ts';
 import type { Driver } from './driver.ts';
 import type { Router } from './router.ts';
 import { Subscription, type AckMode, type Intake, type SubscriptionHost } from './subscription.ts';
@@ -86,6 +87,7 @@ export class Subscribing {
     record('subscribe', options, CALL_KEYS);
     checkCall(options);
     const entries = this.#entries(topicFilter, options);
+    this.#checkProperties(options);
     const partial = flag('partial', options.partial ?? false);
     const subscription = new Subscription(entries, toIntake(options), this.#host);
     // Before SUBSCRIBE is written: its messages may come before its SUBACK [MQTT-3.8.4-1].
@@ -100,7 +102,7 @@ export class Subscribing {
       throw error;
     }
     const { signal } = options;
-    if (signal !== undefined) this.#endOnAbort(subscription, signal);
+    if (signal !== undefined) this.#stopOnAbort(subscription, signal);
     return subscription;
   }
 
@@ -114,14 +116,13 @@ export class Subscribing {
     const topicFilters = typeof topicFilter === 'string' ? [topicFilter] : [...topicFilter];
     if (topicFilters.length === 0) throw new TypeError('topicFilter: expected at least one, got none');
     for (const filter of topicFilters) this.#checkFilter(filter);
-    for (const filter of topicFilters)
+    for (const filter of topicFilters) {
+      this.#driver.forget(filter);
       for (const holder of this.#router.holdersOf(filter)) {
         this.#router.remove(holder, [filter]);
-        if (holder.topicFilters.every((one) => topicFilters.includes(one))) {
-          this.#router.remove(holder);
-          holder.end();
-        }
+        if (!this.#router.has(holder)) holder.end();
       }
+    }
     const reasonCodes = await this.#send('unsubscribe', topicFilters.map(toEntry), options);
     return { reasonCodes };
   }
@@ -129,16 +130,20 @@ export class Subscribing {
   /** `subscription.unsubscribe()`: the last one out ends it at the server. */
   async end(subscription: Subscription): Promise<void> {
     const last = this.#router.remove(subscription);
+    for (const filter of last) this.#driver.forget(filter);
     if (last.length > 0) await this.#send('unsubscribe', last.map(toEntry), {});
   }
 
   /** The server does not grant filters any more that it granted before: those who hold them are told, in their loops. */
   refused(results: readonly FilterResult[]): void {
     const error = refusal(results);
+    const refused = new Set(results.map((result) => result.topicFilter));
     for (const { topicFilter } of results)
       for (const holder of this.#router.holdersOf(topicFilter)) {
-        this.#router.remove(holder);
+        const granted = this.#router.remove(holder).filter((filter) => !refused.has(filter));
         holder.endAfterBuffer(error);
+        // Not at once: the engine is still at the answer.
+        if (granted.length > 0) queueMicrotask(() => this.#release(granted, holder));
       }
   }
 
@@ -170,11 +175,11 @@ export class Subscribing {
     });
   }
 
-  #endOnAbort(subscription: Subscription, signal: AbortSignal): void {
+  #stopOnAbort(subscription: Subscription, signal: AbortSignal): void {
     const onAbort = (): void => {
-      subscription.endAfterBuffer(signal.reason);
-      if (!this.#host.persistent) this.#release(this.#router.remove(subscription), subscription);
+      subscription.stop(signal.reason).catch((error: unknown) => this.#notUnsubscribed(subscription, error));
     };
+    if (signal.aborted) onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
     subscription.onEnd(() => signal.removeEventListener('abort', onAbort));
   }
@@ -201,12 +206,28 @@ export class Subscribing {
 
   /** Nobody here holds these filters any more: the server need not send for them. */
   #release(topicFilters: readonly string[], subscription: Subscription): void {
-    if (topicFilters.length === 0 || this.#driver.state === 'closed') return;
-    this.#send('unsubscribe', topicFilters.map(toEntry), {}).catch((error: unknown) => {
-      if (!(error instanceof ClosedError))
-        this.#host.warn(
-          `could not unsubscribe ${subscription.topicFilters.length} Topic Filters: ${String(error)}`,
-        );
+    const { state } = this.#driver;
+    if (topicFilters.length === 0 || state === 'closed' || state === 'offline') return;
+    for (const filter of topicFilters) this.#driver.forget(filter);
+    this.#send('unsubscribe', topicFilters.map(toEntry), {}).catch((error: unknown) =>
+      this.#notUnsubscribed(subscription, error),
+    );
+  }
+
+  #notUnsubscribed({ topicFilters }: Subscription, error: unknown): void {
+    // Where the client has ended, so have its subscriptions.
+    if (!(error instanceof ClosedError))
+      this.#host.warn(`could not unsubscribe ${topicFilters.length} Topic Filters: ${String(error)}`);
+  }
+
+  #checkProperties({ properties }: SubscribeOptions): void {
+    if (properties === undefined || this.#version < 5) return;
+    record('properties', properties, ['userProperties']);
+    asArgument(() => {
+      encode(
+        { type: 'subscribe', packetId: 1, subscriptions: [{ topicFilter: '#', qos: 0 }], properties },
+        5,
+      );
     });
   }
 

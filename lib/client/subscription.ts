@@ -4,10 +4,11 @@ import { ClosedError } from '../errors.ts';
 import { Ring } from '../session/ring.ts';
 import { MessageBuffer, type BufferLimits, type Overflow } from './buffer.ts';
 import { bound, checkCall, type CallOptions } from './calls.ts';
-import { integer } from './checks.ts';
+import { integer, record } from './checks.ts';
 import type { Clock } from './clock.ts';
 import { forEachMessage, type ForEachOptions } from './for-each.ts';
 import { Message, type Settler } from './message.ts';
+import type { Failure, Reader, Source, Taker } from './reading.ts';
 
 /** When a QoS 1 or 2 message is acknowledged. */
 export type AckMode = 'processed' | 'received' | 'manual';
@@ -33,31 +34,24 @@ export interface SubscriptionHost extends Settler {
   warn(message: string): void;
 }
 
-/** Somebody who waits for the next message. */
-export interface Taker {
-  take(message: Message): void;
-  end(): void;
-  fail(error: unknown): void;
-}
-
 const END: IteratorReturnResult<undefined> = { value: undefined, done: true };
 
 /**
  * What one `subscribe()` call yields: its messages, in order of arrival. Iterate it as often as you like; several
  * loops share the work. Asking for the next message says that the one before is processed (see `AckMode`).
  */
-export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
+export class Subscription implements AsyncIterable<Message>, AsyncDisposable, Source {
   readonly topicFilters: readonly string[];
   readonly #host: SubscriptionHost;
   readonly #ack: AckMode;
   readonly #buffer: MessageBuffer;
   readonly #takers = new Ring<Taker>();
-  readonly #loops = new Set<Loop>();
+  readonly #readers = new Set<Reader>();
   #granted: readonly number[] = [];
-  /** `stopped`: loops that run end, new ones may begin; `ended`: for good. */
+  /** `draining`: it ends when what waits has been taken; `ended`: for good. */
   #phase: 'open' | 'draining' | 'ended' = 'open';
   #onEnd: (() => void) | undefined = undefined;
-  #error: { readonly reason: unknown } | undefined = undefined;
+  #error: Failure | undefined = undefined;
 
   /** @internal */
   constructor(entries: readonly SubscriptionRequest[], intake: Intake, host: SubscriptionHost) {
@@ -84,12 +78,13 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
 
   [Symbol.asyncIterator](): AsyncIterator<Message> {
     const loop = new Loop(this);
-    this.#loops.add(loop);
+    this.#readers.add(loop);
     return loop;
   }
 
   /** One message, acknowledged as it is handed over (with `ack: "manual"`: not). */
   async receive(options: CallOptions = {}): Promise<Message> {
+    record('receive', options, ['signal', 'timeout']);
     checkCall(options);
     const message = await new Promise<Message | undefined>((resolve, reject) => {
       const done = bound(options, this.#host.clock, 'receive', (reason) => {
@@ -115,9 +110,10 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
   async *batches(
     options: { readonly max?: number } = {},
   ): AsyncGenerator<readonly Message[], void, undefined> {
+    record('batches', options, ['max']);
     const max = integer('max', options.max ?? 1_000, 1);
     const loop = new Loop(this);
-    this.#loops.add(loop);
+    this.#readers.add(loop);
     let batch: Message[] = [];
     try {
       for (;;) {
@@ -151,13 +147,18 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
    * Loops end after the message in hand. In a persistent session the subscription stays at the server and a later
    * loop goes on here; in a clean one this is `unsubscribe()`.
    */
-  async stop(): Promise<void> {
-    if (!this.#host.persistent) {
+  async stop(): Promise<void>;
+  /** @internal */
+  async stop(reason: unknown): Promise<void>;
+  async stop(...reasons: readonly unknown[]): Promise<void> {
+    if (this.#phase === 'ended') return;
+    const error = reasons.length === 0 ? undefined : { reason: reasons[0] };
+    for (const reader of this.#readers) reader.finish(error);
+    if (this.#host.persistent) for (const taker of this.#takers.takeAll()) finishTaker(taker, error);
+    else {
+      this.#error = error;
       await this.unsubscribe();
-      return;
     }
-    for (const loop of this.#loops) loop.finish();
-    for (const taker of this.#takers.takeAll()) taker.end();
   }
 
   /** Ends the subscription for good: at the server too, unless another subscription has the same filters. */
@@ -190,8 +191,13 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
 
   /** Whether a message of it is with a loop, or waits for one that runs. @internal */
   get busy(): boolean {
-    if (this.#loops.size === 0) return false;
-    return this.#buffer.depth > 0 || [...this.#loops].some((loop) => loop.holds);
+    if (this.#readers.size === 0) return false;
+    return this.#buffer.depth > 0 || [...this.#readers].some((reader) => reader.holds);
+  }
+
+  /** Whether a message can be refused. @internal */
+  get canReject(): boolean {
+    return this.#host.canReject;
   }
 
   /** hot: a message for it; `memory` is what `payload` is a view into. @internal */
@@ -240,7 +246,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
     if (message !== undefined) taker.take(message);
     else if (this.#phase === 'open') this.#takers.push(taker);
     else {
-      this.#phase = 'ended';
+      this.end('leave');
       finishTaker(taker, this.#error);
     }
   }
@@ -276,30 +282,45 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
     else if (message.unsettled) this.#buffer.putBack(message.again());
   }
 
-  /** The last loop of a subscription in a clean session takes the subscription with it. @internal */
-  left(loop: Loop): void {
-    this.#loops.delete(loop);
-    if (this.#loops.size > 0 || this.#host.persistent || this.#phase === 'ended') return;
-    this.unsubscribe().catch((error: unknown) => this.#host.warn(`unsubscribe failed: ${String(error)}`));
+  /** Somebody begins to work through the messages. @internal */
+  entered(reader: Reader): void {
+    this.#readers.add(reader);
+  }
+
+  /** The last reader of a subscription in a clean session takes the subscription with it. @internal */
+  left(reader: Reader): void {
+    this.#readers.delete(reader);
+    if (this.#readers.size > 0 || this.#host.persistent || this.#phase === 'ended') return;
+    this.unsubscribe().catch((error: unknown) => {
+      // Where the client has ended, so have its subscriptions.
+      if (!(error instanceof ClosedError)) this.#host.warn(`unsubscribe failed: ${String(error)}`);
+    });
   }
 }
 
-function finishTaker(taker: Taker, error: { readonly reason: unknown } | undefined): void {
+function finishTaker(taker: Taker, error: Failure | undefined): void {
   if (error === undefined) taker.end();
   else taker.fail(error.reason);
 }
 
 /** One `for await` over a subscription. */
-class Loop implements AsyncIterator<Message, undefined> {
+class Loop implements AsyncIterator<Message, undefined>, Reader {
   readonly #subscription: Subscription;
   #inHand: Message | undefined = undefined;
   /** Calls of `next()` that wait for a message. */
   #asking = 0;
   #phase: 'running' | 'finishing' | 'over' = 'running';
   #settles: 'as it asks' | 'never' = 'as it asks';
+  #error: Failure | undefined = undefined;
+  /** A message was handed out that whoever asked for it cannot have seen yet. */
+  #unseen = false;
+  readonly #seen: () => void;
 
   constructor(subscription: Subscription) {
     this.#subscription = subscription;
+    this.#seen = () => {
+      this.#unseen = false;
+    };
   }
 
   /** Whether a message is with the loop's body. */
@@ -308,22 +329,25 @@ class Loop implements AsyncIterator<Message, undefined> {
   }
 
   next(): Promise<IteratorResult<Message, undefined>> {
+    if (this.#unseen || this.#asking > 0) this.#overlap();
     this.#settleInHand();
     this.#subscription.asked();
     if (this.#phase !== 'running') {
+      const error = this.#error;
+      this.#error = undefined;
       this.#close();
-      return Promise.resolve(END);
+      return error === undefined ? Promise.resolve(END) : Promise.reject(error.reason);
     }
     const message = this.#asking === 0 ? this.#subscription.shift() : undefined;
     if (message !== undefined) {
       this.#inHand = message;
-      return Promise.resolve({ value: message, done: false });
-    }
-    if (this.#asking > 0 && this.#settles === 'as it asks') {
-      this.#settles = 'never';
-      this.#subscription.warn(
-        'overlapping next() calls on one iterator settle nothing: use ack: "manual" or forEach()',
-      );
+      const handed = Promise.resolve({ value: message, done: false as const });
+      if (message.unsettled) {
+        // Runs before whoever awaits it goes on: asking again earlier than that is not asking for the one after it.
+        this.#unseen = true;
+        void handed.then(this.#seen);
+      }
+      return handed;
     }
     this.#asking++;
     return new Promise((resolve, reject) => {
@@ -357,8 +381,18 @@ class Loop implements AsyncIterator<Message, undefined> {
   }
 
   /** No further message: the one in hand is still the body's. */
-  finish(): void {
+  finish(error: Failure | undefined): void {
+    if (this.#phase !== 'running') return;
     this.#phase = 'finishing';
+    this.#error = error;
+  }
+
+  #overlap(): void {
+    if (this.#settles === 'never') return;
+    this.#settles = 'never';
+    this.#subscription.warn(
+      'overlapping next() calls on one iterator settle nothing: use ack: "manual" or forEach()',
+    );
   }
 
   #settleInHand(): void {

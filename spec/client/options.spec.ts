@@ -339,7 +339,7 @@ describe('the will', () => {
       'x',
       { topicAlias: 1 },
     ])
-      expect(() => with5(wrong)).toThrow(/expected|properties/);
+      expect(() => with5(wrong)).toThrow(/expected|property/);
   });
 });
 

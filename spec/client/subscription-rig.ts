@@ -1,0 +1,74 @@
+import { NO_PROPERTIES, type QoS } from '../../lib/codec/packets.ts';
+import type { Message } from '../../lib/client/message.ts';
+import { Subscription, type Intake, type SubscriptionHost } from '../../lib/client/subscription.ts';
+import { Receipt } from '../../lib/session/incoming.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+
+interface RigOptions extends Partial<Omit<Intake, 'buffer'>> {
+  readonly persistent?: boolean;
+  readonly canReject?: boolean;
+  readonly buffer?: Partial<Intake['buffer']>;
+  readonly topicFilters?: readonly string[];
+}
+
+const encoder = new TextEncoder();
+
+/** A subscription with a client around it that writes down what is asked of it. */
+export class SubscriptionRig {
+  readonly clock: FakeClock = new FakeClock();
+  readonly subscription: Subscription;
+  /** What was acknowledged, by its text, and refused, by its text and Reason Code. */
+  readonly settled: string[] = [];
+  readonly warnings: string[] = [];
+  discarded = 0;
+  unsubscribed = 0;
+  #packetId = 0;
+
+  constructor(options: RigOptions = {}) {
+    const { persistent = false, canReject = true, ack = 'processed', overflow = 'drop-oldest' } = options;
+    const host: SubscriptionHost = {
+      clock: this.clock,
+      persistent,
+      canReject,
+      settle: ({ payload }, reasonCode) => {
+        const text = new TextDecoder().decode(payload);
+        this.settled.push(reasonCode === 0 ? text : `${text} refused ${reasonCode}`);
+      },
+      discarded: (count) => (this.discarded += count),
+      unsubscribe: () => {
+        this.unsubscribed++;
+        return Promise.resolve();
+      },
+      asked: () => {},
+      warn: (message) => this.warnings.push(message),
+    };
+    const buffer = { messages: 10_000, bytes: 1_000_000, ...options.buffer };
+    const entries = (options.topicFilters ?? ['#']).map((topicFilter) => ({ topicFilter, qos: 1 as const }));
+    this.subscription = new Subscription(entries, { ack, overflow, buffer }, host);
+  }
+
+  /** Messages come, each with a text of its own. */
+  push(...texts: string[]): void {
+    for (const text of texts) this.pushOne(text);
+  }
+
+  pushOne(text: string, qos: QoS = 1, topic = 't'): void {
+    const payload = encoder.encode(text);
+    const receipt = qos === 0 ? undefined : new Receipt(++this.#packetId, qos, topic, payload, 1);
+    const mine = this.subscription.settlesOnReceipt ? undefined : receipt;
+    this.subscription.push(topic, payload, payload, qos, false, false, NO_PROPERTIES, mine);
+  }
+}
+
+/** Goes through a subscription like a loop, until `body` says otherwise or it ends. */
+export async function loop(
+  messages: AsyncIterable<Message>,
+  body: (message: Message) => unknown,
+): Promise<string[]> {
+  const texts: string[] = [];
+  for await (const message of messages) {
+    texts.push(message.text());
+    if ((await body(message)) === 'break') break;
+  }
+  return texts;
+}

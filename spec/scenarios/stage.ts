@@ -1,0 +1,176 @@
+import { Client } from '../../lib/client/client.ts';
+import type { Message } from '../../lib/client/message.ts';
+import type { ClientOptions } from '../../lib/client/options.ts';
+import type { StatusEvent } from '../../lib/client/status.ts';
+import type { Subscription } from '../../lib/client/subscription.ts';
+import type { ConnackPacket } from '../../lib/codec/packets.ts';
+import type { Target } from '../../lib/transport/transport.ts';
+import { FakeClock, settled } from '../support/fake-clock.ts';
+import type { Link } from '../support/memory-transport.ts';
+import type { ScriptedBroker } from '../support/scripted-broker.ts';
+import { scriptedNetwork, type ScriptedNetwork } from '../support/scripted-network.ts';
+
+/** How a promise ended, or that it has not. */
+export type Outcome = { value: unknown } | { error: unknown } | 'pending';
+
+/** A client, a clock that goes when it is told to, and a network in memory with a scripted broker at the other end. */
+export class Stage {
+  readonly clock: FakeClock = new FakeClock();
+  readonly network: ScriptedNetwork;
+  /** What was dialled, oldest first. */
+  readonly targets: Target[] = [];
+  /** What the network says to the next attempts, oldest first. */
+  readonly refusals: Error[] = [];
+  /** Lines that were logged, with their level. */
+  readonly log: string[] = [];
+
+  constructor(link: Partial<Link> = {}) {
+    this.network = scriptedNetwork(this.clock, link);
+  }
+
+  /** A client on this stage; chance is always in the middle, so that delays have no jitter. */
+  client<T = undefined>(options: ClientOptions<T> = {}, url = 'mqtt://server'): Client<T> {
+    const write = (level: string) => (line: string) => void this.log.push(`${level}: ${line}`);
+    const logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
+    return new Client<T>(
+      url,
+      { logger, ...options },
+      {
+        clock: this.clock,
+        random: () => 0.5,
+        dial: (target, signal) => {
+          this.targets.push(target);
+          const refusal = this.refusals.shift();
+          return refusal === undefined ? this.network.dial(target, signal) : Promise.reject(refusal);
+        },
+      },
+    );
+  }
+
+  /** A client that is connected, and the broker's end of its connection. */
+  async online<T = undefined>(
+    options: ClientOptions<T> = {},
+    connack: Partial<ConnackPacket> = {},
+  ): Promise<{ client: Client<T>; broker: ScriptedBroker }> {
+    const client = this.client(options);
+    return { client, broker: await this.connect(client, connack) };
+  }
+
+  async connect(client: Client<unknown>, connack: Partial<ConnackPacket> = {}): Promise<ScriptedBroker> {
+    const connecting = client.connect();
+    connecting.catch(() => {});
+    const broker = await this.network.next();
+    await broker.accept(connack);
+    await this.until(connecting);
+    return broker;
+  }
+
+  /** The connection breaks, and the next one comes up. Returns the broker's end of that. */
+  async reconnect(broker: ScriptedBroker, connack: Partial<ConnackPacket> = {}): Promise<ScriptedBroker> {
+    broker.reset();
+    const next = await this.network.next();
+    await next.accept(connack);
+    return next;
+  }
+
+  /** Subscribes, granted as asked. */
+  async subscribe(
+    client: Client<unknown>,
+    broker: ScriptedBroker,
+    ...args: Parameters<Client['subscribe']>
+  ): Promise<Subscription> {
+    const subscribing = client.subscribe(...args);
+    const { packetId, subscriptions } = await broker.expect('subscribe');
+    broker.send({ type: 'suback', packetId, reasonCodes: subscriptions.map(({ qos }) => qos) });
+    return this.until(subscribing);
+  }
+
+  /** Has time pass until `promise` settles. */
+  async until<T>(promise: PromiseLike<T>): Promise<T> {
+    let over = false;
+    const done = (): void => {
+      over = true;
+    };
+    promise.then(done, done);
+    await this.clock.run(() => over);
+    return promise;
+  }
+
+  /** Ends the client, with a server that closes at once. */
+  async end(client: Client<unknown>, broker?: ScriptedBroker): Promise<void> {
+    const ending = client.disconnect();
+    await settled();
+    broker?.close();
+    await this.until(ending);
+    // The network has its own part of the end.
+    await this.clock.advance(0);
+  }
+}
+
+/** How `promise` stands, now and here. */
+export function watch(promise: PromiseLike<unknown>): () => Outcome {
+  let outcome: Outcome = 'pending';
+  promise.then(
+    (value) => (outcome = { value }),
+    (error: unknown) => (outcome = { error }),
+  );
+  return () => outcome;
+}
+
+/** The error that `promise` rejects with. */
+export async function errorOf<T extends Error = Error>(promise: PromiseLike<unknown>): Promise<T> {
+  try {
+    await promise;
+  } catch (error) {
+    return error as T;
+  }
+  throw new Error('expected a rejection, got none');
+}
+
+/** Reads the status to its end, in words. */
+export function statusOf(client: Client<unknown>): string[] {
+  const words: string[] = [];
+  void (async () => {
+    for await (const event of client.status()) words.push(inWords(event));
+  })();
+  return words;
+}
+
+function inWords(event: StatusEvent): string {
+  switch (event.type) {
+    case 'connecting':
+      return `connecting ${event.attempt}`;
+    case 'disconnected':
+      return `disconnected, again in ${event.willRetryIn}`;
+    default:
+      return event.type;
+  }
+}
+
+/** Collects the texts of a loop; `body` may take its time. */
+export function collect(
+  messages: AsyncIterable<Message>,
+  body: (message: Message) => unknown = () => {},
+): { texts: string[]; done: Promise<void> } {
+  const texts: string[] = [];
+  const done = (async () => {
+    for await (const one of messages) {
+      texts.push(one.text());
+      await body(one);
+    }
+  })();
+  done.catch(() => {});
+  return { texts, done };
+}
+
+export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+/** A PUBLISH from the server: QoS 1 with a Packet Identifier, else 0. */
+export function message(topic: string, text: string, packetId?: number) {
+  return {
+    type: 'publish' as const,
+    topic,
+    payload: bytes(text),
+    ...(packetId !== undefined && { packetId, qos: 1 as const }),
+  };
+}
