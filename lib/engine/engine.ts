@@ -271,7 +271,8 @@ export class Engine {
     // Throws on what may not be sent, before anything is done.
     const packet = disconnectPacket(this.#options, connection, ending);
     if (!this.#go('disconnect')) {
-      if (this.#state === 'closed') abandonAll(this.#session, ending.pending, undefined);
+      // It has ended or is ending: what was kept may still be let go.
+      if (ending.pending === 'discard') abandonAll(this.#session, 'discard', undefined);
       return;
     }
     this.#deadlines.stopAll();

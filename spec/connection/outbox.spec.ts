@@ -25,7 +25,7 @@ describe('Outbox', () => {
     const size = fc.oneof(fc.nat(20), fc.integer({ min: 1, max: 80_000 }));
     fc.assert(
       fc.property(
-        fc.array(fc.tuple(fc.constantFrom('copy', 'lend', 'take'), size), { maxLength: 40 }),
+        fc.array(fc.tuple(fc.constantFrom('copy', 'lend', 'take'), size), { maxLength: 40, size: 'max' }),
         (script) => {
           const { box } = outbox();
           const given: Uint8Array[] = [];

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { ProtocolError } from '../../lib/errors.ts';
 import { brief, online, withSession } from '../support/engines.ts';
 import { connack, puback, pubcomp, pubrec, suback, unsuback } from '../support/packets.ts';
 import type { Rig } from '../support/rig.ts';
@@ -14,11 +15,12 @@ function exchanging(protocolVersion: 4 | 5 = 5): Rig {
   return rig;
 }
 
-function expectRefused(rig: Rig, statement: string): void {
+/** Which statement was broken; on 5.0 the server is told with 0x82, on 3.x the connection is just closed. */
+function broken(rig: Rig): unknown {
   expect(rig.effects.take()).toEqual(['hang up', 'changed: disconnected']);
-  const { protocolVersion } = rig.options;
-  expect(brief(rig.rest())).toEqual(protocolVersion === 5 ? ['disconnect 0x82'] : []);
-  expect(rig.effects.last('disconnected').error).toMatchObject({ name: 'ProtocolError', statement });
+  expect(brief(rig.rest())).toEqual(rig.options.protocolVersion === 5 ? ['disconnect 0x82'] : []);
+  const { error } = rig.effects.last('disconnected');
+  return error instanceof ProtocolError && error.statement;
 }
 
 describe('an acknowledgement of the wrong flow', () => {
@@ -31,7 +33,7 @@ describe('an acknowledgement of the wrong flow', () => {
     for (const version of [4, 5] as const) {
       const rig = exchanging(version);
       rig.send(packet);
-      expectRefused(rig, '4.3');
+      expect(broken(rig)).toBe('4.3');
       expect(rig.engine.pendingPublishes).toBe(2);
     }
   });
@@ -44,7 +46,7 @@ describe('an acknowledgement of the wrong flow', () => {
   ])('v5 MQTT-2.2.1-6, MQTT-3.8.4-2 %s closes with 0x82', (_, packet) => {
     const rig = exchanging();
     rig.send(packet);
-    expectRefused(rig, 'MQTT-2.2.1-6');
+    expect(broken(rig)).toBe('MQTT-2.2.1-6');
   });
 
   it.each<[string, EncodablePacket, string]>([
@@ -54,7 +56,7 @@ describe('an acknowledgement of the wrong flow', () => {
   ])('v5 %s codes closes with 0x82', (_, packet, statement) => {
     const rig = exchanging();
     rig.send(packet);
-    expectRefused(rig, statement);
+    expect(broken(rig)).toBe(statement);
   });
 });
 

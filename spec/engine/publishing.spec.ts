@@ -130,7 +130,7 @@ describe('the window', () => {
     const qos = fc.constantFrom<QoS>(1, 2);
     fc.assert(
       fc.property(
-        fc.array(qos, { maxLength: 40 }),
+        fc.array(qos, { maxLength: 40, size: 'max' }),
         fc.integer({ min: 1, max: 6 }),
         fc.infiniteStream(fc.nat()),
         (all, maxInflight, choices) => {

@@ -9,6 +9,7 @@ interface Entry {
 const ids = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 65_535 }));
 const steps = fc.array(fc.tuple(fc.constantFrom('set', 'set', 'delete', 'clear', 'delete a stranger'), ids), {
   maxLength: 200,
+  size: 'max',
 });
 
 describe('IdentifierTable', () => {

@@ -37,30 +37,34 @@ describe('acknowledgements', () => {
   it('v5 MQTT-4.6.0-2, -3 leave in the order of receipt, per type, in whatever order messages are settled', () => {
     const message = fc.record({ qos: fc.constantFrom<1 | 2>(1, 2), copies: fc.integer({ min: 1, max: 3 }) });
     fc.assert(
-      fc.property(fc.array(message, { maxLength: 30 }), fc.infiniteStream(fc.nat()), (messages, choices) => {
-        incoming = new Incoming();
-        incoming.connected(1);
-        written = new Written();
-        const receipts = messages.map(({ qos, copies }, i) => Object.assign(open(i + 1, qos), { copies }));
-        const hands = receipts.flatMap((receipt) => Array.from({ length: receipt.copies }, () => receipt));
-        let released = 0;
-        while (hands.length > 0) {
-          settle(hands.splice((choices.next().value as number) % hands.length, 1)[0] as Receipt);
-          for (const [qos, answered] of [
-            [1, ids(written.pubacks)],
-            [2, ids(written.pubrecs)],
-          ] as const) {
-            const due = receipts.filter((r) => r.qos === qos);
-            const held = due.findIndex((r) => hands.includes(r));
-            expect(answered).toEqual(due.slice(0, held < 0 ? due.length : held).map((r) => r.packetId));
+      fc.property(
+        fc.array(message, { maxLength: 30, size: 'max' }),
+        fc.infiniteStream(fc.nat()),
+        (messages, choices) => {
+          incoming = new Incoming();
+          incoming.connected(1);
+          written = new Written();
+          const receipts = messages.map(({ qos, copies }, i) => Object.assign(open(i + 1, qos), { copies }));
+          const hands = receipts.flatMap((receipt) => Array.from({ length: receipt.copies }, () => receipt));
+          let released = 0;
+          while (hands.length > 0) {
+            settle(hands.splice((choices.next().value as number) % hands.length, 1)[0] as Receipt);
+            for (const [qos, answered] of [
+              [1, ids(written.pubacks)],
+              [2, ids(written.pubrecs)],
+            ] as const) {
+              const due = receipts.filter((r) => r.qos === qos);
+              const held = due.findIndex((r) => hands.includes(r));
+              expect(answered).toEqual(due.slice(0, held < 0 ? due.length : held).map((r) => r.packetId));
+            }
+            const pubrecs = ids(written.pubrecs);
+            if (pubrecs.length > released && (choices.next().value as number) % 2 === 0)
+              expect(incoming.release(pubrecs[released++] as number)).toBe(true);
+            expect(incoming.outstanding).toBe(messages.length - written.pubacks.length - released);
           }
-          const pubrecs = ids(written.pubrecs);
-          if (pubrecs.length > released && (choices.next().value as number) % 2 === 0)
-            expect(incoming.release(pubrecs[released++] as number)).toBe(true);
-          expect(incoming.outstanding).toBe(messages.length - written.pubacks.length - released);
-        }
-        expect(incoming.unsettled).toBe(0);
-      }),
+          expect(incoming.unsettled).toBe(0);
+        },
+      ),
       { numRuns: 100 },
     );
   });

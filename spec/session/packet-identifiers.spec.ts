@@ -5,7 +5,7 @@ import { PACKET_IDENTIFIERS, PacketIdentifiers } from '../../lib/session/packet-
 describe('PacketIdentifiers', () => {
   it('v5 MQTT-2.2.1-3, v4 MQTT-2.3.1-1, -2, peers P7 gives out no identifier twice while it is in use, and never 0', () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.boolean(), fc.nat()), { maxLength: 400 }), (script) => {
+      fc.property(fc.array(fc.tuple(fc.boolean(), fc.nat()), { maxLength: 400, size: 'max' }), (script) => {
         const identifiers = new PacketIdentifiers();
         const used: number[] = [];
         for (const [take, choice] of script) {

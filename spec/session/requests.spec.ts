@@ -33,7 +33,7 @@ describe('Requests', () => {
       ),
     );
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), fc.nat(3), (script, maximum) => {
+      fc.property(fc.array(step, { maxLength: 60, size: 'max' }), fc.nat(3), (script, maximum) => {
         const requests = new Requests();
         const waiters: Waiter[] = [];
         let packetId = 0;

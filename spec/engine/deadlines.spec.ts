@@ -1,0 +1,41 @@
+import { describe, expect, it } from '@jest/globals';
+import * as fc from 'fast-check';
+import { Deadlines, Timer } from '../../lib/engine/deadlines.ts';
+
+describe('Timer', () => {
+  it('has a slot of its own for each timer, from 0 on without gaps', () => {
+    const slots = Object.values(Timer);
+    expect(new Set(slots)).toEqual(new Set(slots.keys()));
+  });
+});
+
+describe('Deadlines', () => {
+  it('knows the first that is due, whatever is set, stopped or expires', () => {
+    const timer = fc.constantFrom(...Object.values(Timer));
+    const step = fc.tuple(fc.constantFrom('set', 'set', 'stop', 'expire', 'stopAll'), timer, fc.nat(100));
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 100, size: 'max' }), (script) => {
+        const deadlines = new Deadlines();
+        const model = new Map<Timer, number>();
+        for (const [what, which, at] of script) {
+          if (what === 'set') {
+            deadlines.set(which, at);
+            model.set(which, at);
+          } else if (what === 'stop') {
+            deadlines.stop(which);
+            model.delete(which);
+          } else if (what === 'expire') {
+            const due = (model.get(which) ?? Infinity) <= at;
+            expect(deadlines.expire(which, at)).toBe(due);
+            if (due) model.delete(which);
+          } else {
+            deadlines.stopAll();
+            model.clear();
+          }
+          expect(deadlines.next()).toBe(Math.min(Infinity, ...model.values()));
+          expect(deadlines.at(which)).toBe(model.get(which) ?? Infinity);
+        }
+      }),
+    );
+  });
+});

@@ -1,0 +1,69 @@
+import { describe, expect, it } from '@jest/globals';
+import { NO_PROPERTIES } from '../../lib/codec/packets.ts';
+import {
+  afterDisconnect,
+  afterRefusal,
+  connackCodeName,
+  endedBy,
+  refusedBy,
+  sendableCode,
+} from '../../lib/engine/refusals.ts';
+
+describe('what follows from a code', () => {
+  it('of CONNACK on 5.0', () => {
+    const verdicts = (codes: number[]) => new Set(codes.map((code) => afterRefusal(code, 5, true)));
+    expect(verdicts([0x81, 0x82, 0x84, 0x85, 0x8a, 0x8c, 0x90, 0x95, 0x99, 0x9a, 0x9b])).toEqual(
+      new Set(['final']),
+    );
+    expect(verdicts([0x86, 0x87, 0x89, 0x97, 0x9f])).toEqual(new Set(['patient']));
+    expect(verdicts([0x80, 0x83, 0x88, 0x9c, 0x9d])).toEqual(new Set(['normal']));
+    expect([0x86, 0x87].map((code) => afterRefusal(code, 5, false))).toEqual(['final', 'final']);
+  });
+
+  it.each([3, 4] as const)('of CONNACK on version %d', (version) => {
+    expect([1, 2, 3, 4, 5].map((code) => afterRefusal(code, version, false))).toEqual([
+      'final',
+      'final',
+      'normal',
+      'final',
+      'final',
+    ]);
+    expect([4, 5].map((code) => afterRefusal(code, version, true))).toEqual(['patient', 'patient']);
+  });
+
+  it('v5 MQTT-3.1.4-3 of DISCONNECT', () => {
+    expect(afterDisconnect(0x8e)).toBe('final');
+    expect([0x89, 0x97, 0x9f, 0x87].map((code) => afterDisconnect(code))).toEqual(Array(4).fill('patient'));
+    expect([0x00, 0x81, 0x82, 0x8b, 0x8d, 0x93, 0x98, 0x9c].map((code) => afterDisconnect(code))).toEqual(
+      Array(8).fill('normal'),
+    );
+  });
+});
+
+describe('what is told', () => {
+  it('v5 U-3.2.2-f names the code in the words of its version, and shows a Reason String', () => {
+    expect(connackCodeName(0x87, 5)).toBe('Not authorized (0x87)');
+    expect(connackCodeName(5, 4)).toBe('Not authorized (return code 5)');
+    expect(connackCodeName(77, 4)).toContain('reserved');
+    const connack = {
+      type: 'connack',
+      sessionPresent: false,
+      reasonCode: 0x88,
+      properties: { reasonString: 'why' },
+    } as const;
+    expect(refusedBy(connack, 5)).toMatchObject({
+      phase: 'connack',
+      reasonCode: 0x88,
+      message: 'the server refused the connection: Server unavailable (0x88): why',
+    });
+    expect(endedBy({ type: 'disconnect', reasonCode: 0x8b, properties: NO_PROPERTIES })).toMatchObject({
+      reasonCode: 0x8b,
+      message: 'the server ended the connection: Server shutting down (0x8b)',
+    });
+  });
+
+  it('v5 MQTT-3.14.2-1 sends only what a client may send', () => {
+    expect([0x81, 0x82, 0x93, 0x94, 0x95].map(sendableCode)).toEqual([0x81, 0x82, 0x93, 0x94, 0x95]);
+    expect([0x87, 0x8e, 0x9b].map(sendableCode)).toEqual([0x82, 0x82, 0x82]);
+  });
+});
