@@ -119,7 +119,11 @@ export class Publishing {
   /** An acknowledgement came. */
   progress(now: number): void {
     this.#progressAt = now;
-    this.#retryDelay = this.#options.messageRetry;
+    const { messageRetry } = this.#options;
+    if (this.#retryDelay === messageRetry) return;
+    // The timer is set for the longer delay.
+    this.#retryDelay = messageRetry;
+    this.#deadlines.set(Timer.Retry, now + messageRetry);
   }
 
   /** Output that had been held back has left. */
