@@ -33,6 +33,11 @@ export class KeepAlive {
     return Math.min(this.sentAt, this.receivedAt) + this.#wait;
   }
 
+  /** When the server must have had another packet, whether it answers or not. */
+  get sendDue(): number {
+    return this.sentAt + this.#wait;
+  }
+
   /** When to give up on the peer, where a PINGREQ is unanswered since `pingedAt`. Any byte is a sign of life. */
   silenceFatal(pingedAt: number): number {
     return Math.max(pingedAt, this.receivedAt, this.movedAt) + this.#pingTimeout;

@@ -19,13 +19,17 @@ export class Liveness {
 
   /** The KeepAlive timer is due. Per packet only a time is stored, so it may have to be moved. */
   keepAlive(connection: Connection, now: number): void {
-    if (connection.pingedAt > 0) return;
-    const due = connection.keepAlive.pingDue;
+    const { keepAlive, pingedAt } = connection;
+    // Where the answer is waited for longer than Keep Alive, the server's own limit is still to be kept.
+    const due = pingedAt > 0 ? keepAlive.sendDue : keepAlive.pingDue;
     if (due > now) {
       this.#deadlines.set(Timer.KeepAlive, due);
       return;
     }
     connection.outbox.append(encode({ type: 'pingreq' }, connection.protocolVersion));
+    keepAlive.sentAt = now;
+    this.#deadlines.set(Timer.KeepAlive, keepAlive.sendDue);
+    if (pingedAt > 0) return;
     connection.pingedAt = now;
     this.#deadlines.set(Timer.PingResp, connection.keepAlive.silenceFatal(now));
   }

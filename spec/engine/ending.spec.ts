@@ -153,6 +153,17 @@ describe('messages that are not over', () => {
     expect(rig.sent()).toMatchObject([{ payload: new Uint8Array([1, 2, 3]), duplicate: false }]);
   });
 
+  it('with QoS 0 whose payload is on its way are done when it has left', () => {
+    const rig = online();
+    const payload = new Uint8Array(20_000).fill(1);
+    const { waiter } = rig.publish('a', { qos: 0, payload });
+    rig.disconnect();
+    expect(waiter.told).toBe(0);
+    payload.fill(0);
+    expect(rig.sent()).toMatchObject([{ payload: new Uint8Array(20_000).fill(1) }, { type: 'disconnect' }]);
+    expect(waiter).toMatchObject({ told: 1, reasonCode: 0 });
+  });
+
   it('are not kept with QoS 0', () => {
     const rig = offline();
     const { waiter } = rig.publish('a', { qos: 0 });

@@ -86,6 +86,18 @@ describe('Keep Alive', () => {
     expect(brief(rig.sent())).toEqual(['pingreq']);
   });
 
+  it('v5 MQTT-3.1.2-20 keeps to Keep Alive even while PINGRESP is awaited for longer', () => {
+    const rig = online({ keepAlive: 1, pingTimeout: 5_000 });
+    for (let i = 0; i < 6; i++) {
+      rig.advance(900);
+      expect(brief(rig.sent())).toEqual(['pingreq']);
+    }
+    rig.advance(499);
+    expect(rig.engine.state).toBe('connected');
+    rig.advance(1);
+    expect(rig.engine.state).toBe('waiting');
+  });
+
   it('takes output that moves for a sign of life', () => {
     const rig = online({ keepAlive: 10, pingTimeout: 1_000 });
     rig.publish('a', { qos: 0 });

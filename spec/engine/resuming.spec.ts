@@ -227,6 +227,17 @@ describe('subscriptions', () => {
     expect(rig.resume(LOST)).toMatchObject([{ subscriptions: [{ topicFilter: 'a' }, { topicFilter: 'b' }] }]);
   });
 
+  it('whose restoring was not answered in time are restored on the next connection', () => {
+    const rig = withSession({ requestTimeout: 500 });
+    rig.request('subscribe', 'a');
+    rig.sent();
+    rig.send(suback(1, 1));
+    expect(rig.resume(LOST)).toHaveLength(1);
+    rig.advance(500);
+    expect(rig.engine.state).toBe('connected');
+    expect(rig.resume(LOST)).toMatchObject([{ subscriptions: [{ topicFilter: 'a' }] }]);
+  });
+
   it('peers P9 are not restored twice where a SUBSCRIBE waits for the same filter', () => {
     const rig = withSession();
     rig.request('subscribe', 'a', 'b');
