@@ -1,4 +1,6 @@
-import type { EngineOptions } from '../../lib/engine/options.ts';
+import { portableText } from '../../lib/codec/text.ts';
+import { SLAB_SIZE } from '../../lib/connection/outbox.ts';
+import type { EngineOptions, EnginePorts } from '../../lib/engine/options.ts';
 
 /** What an engine in a spec goes by, unless the spec says otherwise: no timer but those of connecting. */
 export const ENGINE_DEFAULTS: EngineOptions = {
@@ -25,3 +27,13 @@ export const ENGINE_DEFAULTS: EngineOptions = {
   maxFiltersPerPacket: 0,
   resubscribe: true,
 };
+
+/** What an engine in a spec takes from the platform: memory of its own each time. */
+export function enginePorts(random: () => number): EnginePorts {
+  return {
+    text: portableText,
+    slabs: { take: () => new Uint8Array(SLAB_SIZE) },
+    allocate: (size) => new Uint8Array(size),
+    random,
+  };
+}

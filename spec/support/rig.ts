@@ -6,14 +6,12 @@ import type {
   QoS,
   SubscriptionRequest,
 } from '../../lib/codec/packets.ts';
-import { portableText } from '../../lib/codec/text.ts';
-import { SLAB_SIZE } from '../../lib/connection/outbox.ts';
 import { Engine } from '../../lib/engine/engine.ts';
 import type { EngineOptions } from '../../lib/engine/options.ts';
 import { Exchange } from '../../lib/session/exchange.ts';
 import { Request } from '../../lib/session/requests.ts';
 import { join } from './bytes.ts';
-import { ENGINE_DEFAULTS } from './engine-options.ts';
+import { ENGINE_DEFAULTS, enginePorts } from './engine-options.ts';
 import { connack } from './packets.ts';
 import { Recorder, Waiter } from './recorder.ts';
 
@@ -42,13 +40,11 @@ export class Rig {
 
   constructor(options: Partial<EngineOptions> = {}) {
     this.options = { ...ENGINE_DEFAULTS, ...options };
-    const ports = {
-      text: portableText,
-      slabs: { take: () => new Uint8Array(SLAB_SIZE) },
-      allocate: (size: number) => new Uint8Array(size),
-      random: () => this.random,
-    };
-    this.engine = new Engine(this.options, ports, this.effects);
+    this.engine = new Engine(
+      this.options,
+      enginePorts(() => this.random),
+      this.effects,
+    );
     this.#decoder = this.#server();
   }
 
