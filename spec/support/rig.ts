@@ -22,7 +22,6 @@ interface MessageFields {
   readonly properties?: PublishProperties;
 }
 
-/** An exchange and who waits for it. */
 export interface Publication {
   readonly exchange: Exchange;
   readonly waiter: Waiter;
@@ -33,7 +32,6 @@ export class Rig {
   readonly options: EngineOptions;
   readonly effects: Recorder = new Recorder();
   readonly engine: Engine;
-  /** In [0, 1): what the engine takes for chance. */
   random = 0.5;
   now = 1_000_000;
   #decoder: Decoder;
