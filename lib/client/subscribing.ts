@@ -113,7 +113,9 @@ export class Subscribing {
   ): Promise<UnsubscribeResult> {
     record('unsubscribe', options, ['signal', 'timeout']);
     checkCall(options);
-    const topicFilters = typeof topicFilter === 'string' ? [topicFilter] : [...topicFilter];
+    const list: unknown = typeof topicFilter === 'string' ? [topicFilter] : topicFilter;
+    if (!Array.isArray(list)) throw wrongType('topicFilter', 'a string or an array', list);
+    const topicFilters = [...(list as readonly string[])];
     if (topicFilters.length === 0) throw new TypeError('topicFilter: expected at least one, got none');
     for (const filter of topicFilters) this.#checkFilter(filter);
     for (const filter of topicFilters) {

@@ -13,6 +13,9 @@ import { scriptedNetwork, type ScriptedNetwork } from '../support/scripted-netwo
 /** How a promise ended, or that it has not. */
 export type Outcome = { value: unknown } | { error: unknown } | 'pending';
 
+/** ms after which what has not happened is not going to happen. */
+const MOST_PATIENCE = 600_000;
+
 /** A client, a clock that goes when it is told to, and a network in memory with a scripted broker at the other end. */
 export class Stage {
   readonly clock: FakeClock = new FakeClock();
@@ -70,6 +73,7 @@ export class Stage {
     broker.reset();
     const next = await this.network.next();
     await next.accept(connack);
+    await this.clock.advance(0);
     return next;
   }
 
@@ -92,7 +96,9 @@ export class Stage {
       over = true;
     };
     promise.then(done, done);
-    await this.clock.run(() => over);
+    const patience = this.clock.now() + MOST_PATIENCE;
+    await this.clock.run(() => over || this.clock.now() > patience);
+    if (!over) throw new Error(`expected an outcome within ${MOST_PATIENCE} ms, got none`);
     return promise;
   }
 

@@ -1,0 +1,166 @@
+import { describe, expect, it } from '@jest/globals';
+import { settled } from '../support/fake-clock.ts';
+import { collect, message, Stage, watch } from '../scenarios/stage.ts';
+
+describe('drain()', () => {
+  it('waits for the message in hand and those buffered behind it, and disconnects', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online();
+    const subscription = await stage.subscribe(client, broker, 'a', { qos: 1 });
+    let finish = (): void => {};
+    const looping = collect(subscription, () => new Promise<void>((resolve) => (finish = resolve)));
+    broker.send(message('a', '1', 1), message('a', '2', 2));
+    await stage.clock.advance(0);
+    const draining = client.drain();
+    const outcome = watch(draining);
+    await settled();
+    expect([looping.texts, outcome()]).toEqual([['1'], 'pending']);
+    finish();
+    await broker.expect('puback', { packetId: 1 });
+    expect([looping.texts, outcome()]).toEqual([['1', '2'], 'pending']);
+    finish();
+    await broker.expect('puback', { packetId: 2 });
+    await broker.expect('disconnect');
+    broker.close();
+    await expect(stage.until(draining)).resolves.toEqual({ undelivered: 0, unacknowledged: 0 });
+    await looping.done;
+    expect(client.state).toBe('closed');
+  });
+
+  it('waits for handlers of forEach()', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online();
+    const subscription = await stage.subscribe(client, broker, 'a', { qos: 1 });
+    let finish = (): void => {};
+    const running = subscription.forEach(() => new Promise<void>((resolve) => (finish = resolve)));
+    broker.send(message('a', '1', 1));
+    await stage.clock.advance(0);
+    const outcome = watch(client.drain());
+    await stage.clock.advance(1_000);
+    expect(outcome()).toBe('pending');
+    finish();
+    await broker.expect('puback', { packetId: 1 });
+    await broker.expect('disconnect');
+    broker.close();
+    await stage.until(running);
+    await stage.clock.advance(0);
+    expect(outcome()).toEqual({ value: { undelivered: 0, unacknowledged: 0 } });
+  });
+
+  it('hands out nothing that comes meanwhile: it stays with the server', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online();
+    const subscription = await stage.subscribe(client, broker, 'a', { qos: 1 });
+    const looping = collect(subscription);
+    await settled();
+    client.publish('b', 'x', { qos: 1 }).catch(() => {});
+    const { packetId } = await broker.expect('publish');
+    const outcome = watch(client.drain());
+    broker.send(message('a', 'late', 7), message('a', 'late, too'));
+    await stage.clock.advance(0);
+    expect([looping.texts, outcome()]).toEqual([[], 'pending']);
+    broker.send({ type: 'puback', packetId: packetId! });
+    await broker.expect('disconnect');
+    await stage.clock.advance(0);
+    expect(outcome()).not.toBe('pending');
+    expect(broker.packets.map((packet) => packet.type)).not.toContain('puback');
+  });
+
+  it('waits for what was published, until its time is over, and says what is left', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online();
+    const published = [1, 2, 3].map((n) => watch(client.publish('a', n, { qos: 1 })));
+    const first = await broker.expect('publish');
+    broker.send({ type: 'puback', packetId: first.packetId! });
+    const draining = client.drain({ timeout: 700 });
+    const outcome = watch(draining);
+    await stage.clock.advance(699);
+    expect(outcome()).toBe('pending');
+    await stage.clock.advance(1);
+    broker.close();
+    await expect(stage.until(draining)).resolves.toEqual({ undelivered: 0, unacknowledged: 2 });
+    expect(published.map((one) => one())).toMatchObject([
+      { value: { reasonCode: 0 } },
+      { error: { delivery: 'unknown', kept: true } },
+      { error: { delivery: 'unknown', kept: true } },
+    ]);
+  });
+
+  it('does not wait for what nobody reads, but counts it', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online();
+    await stage.subscribe(client, broker, 'a');
+    broker.send(message('a', '1'), message('a', '2'));
+    await stage.clock.advance(0);
+    const draining = client.drain();
+    await broker.expect('disconnect');
+    broker.close();
+    await expect(stage.until(draining)).resolves.toEqual({ undelivered: 2, unacknowledged: 0 });
+  });
+
+  it('does not wait for a connection', async () => {
+    const client = new Stage().client();
+    const outcome = watch(client.publish('a', 'x', { qos: 1 }));
+    await expect(client.drain()).resolves.toEqual({ undelivered: 0, unacknowledged: 1 });
+    expect(outcome()).toMatchObject({ error: { delivery: 'not-sent', kept: true } });
+    await expect(client.drain()).resolves.toMatchObject({ undelivered: 0 });
+  });
+
+  it('waits five seconds where it is not said otherwise', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online();
+    client.publish('a', 'x', { qos: 1 }).catch(() => {});
+    await broker.expect('publish');
+    const draining = client.drain();
+    await stage.clock.advance(4_999);
+    expect(client.state).toBe('connected');
+    await stage.clock.advance(1);
+    expect(client.state).not.toBe('connected');
+    await stage.until(draining);
+    await stage.clock.advance(0);
+    expect(stage.clock.armed).toBe(0);
+  });
+
+  it('that is aborted does not disconnect; each caller has bounds of his own', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online();
+    client.publish('a', 'x', { qos: 1 }).catch(() => {});
+    const { packetId } = await broker.expect('publish');
+    const aborting = new AbortController();
+    const reason = new Error('not now');
+    const [leaving, staying] = [client.drain({ signal: aborting.signal }), client.drain({ timeout: 60_000 })];
+    const outcome = watch(staying);
+    aborting.abort(reason);
+    await expect(leaving).rejects.toBe(reason);
+    await settled();
+    expect([outcome(), client.state]).toEqual(['pending', 'connected']);
+    broker.send({ type: 'puback', packetId: packetId! });
+    await broker.expect('disconnect');
+    broker.close();
+    await expect(stage.until(staying)).resolves.toEqual({ undelivered: 0, unacknowledged: 0 });
+  });
+
+  it('ends with the client, whoever ends that', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online();
+    const subscription = await stage.subscribe(client, broker, 'a');
+    const looping = collect(subscription, () => new Promise(() => {}));
+    broker.send(message('a', 'never finished'));
+    await stage.clock.advance(0);
+    const draining = watch(client.drain({ timeout: 60_000 }));
+    await stage.end(client, broker);
+    await settled();
+    expect([draining() === 'pending', looping.texts, stage.clock.armed]).toEqual([
+      false,
+      ['never finished'],
+      0,
+    ]);
+  });
+
+  it('checks its options', async () => {
+    const client = new Stage().client();
+    for (const wrong of [{ timeout: -1 }, { signal: 1 }, { patience: 5 }])
+      await expect(client.drain(wrong as object)).rejects.toThrow(/expected/);
+    expect(client.state).toBe('offline');
+  });
+});
