@@ -1,0 +1,79 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+/** ms after which a program that does not end by itself is ended. */
+const PATIENCE = 60_000;
+
+/** How a program ended. */
+export interface Ended {
+  /** The exit code, or the signal that ended it. */
+  readonly code: number | string;
+  /** The lines it printed. */
+  readonly lines: readonly string[];
+  readonly complaint: string;
+}
+
+/** A program in a process of its own. */
+export interface Child {
+  readonly ended: Promise<Ended>;
+  /** Waits until it has printed this line. */
+  printed(line: string): Promise<void>;
+}
+
+const running = new Set<ChildProcess>();
+
+/** Starts one of the programs of this folder. */
+export function startProgram(name: string, ...args: readonly string[]): Child {
+  return startNode([
+    '--import',
+    'tsx',
+    fileURLToPath(new URL(`programs/${name}.ts`, import.meta.url)),
+    ...args,
+  ]);
+}
+
+/** Starts Node with these arguments. */
+export function startNode(args: readonly string[], cwd: string = ROOT): Child {
+  const child = spawn(process.execPath, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  running.add(child);
+  const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE);
+  const lines: string[] = [];
+  let complaint = '';
+  let look = (): void => {};
+  createInterface(child.stdout).on('line', (line) => {
+    lines.push(line);
+    look();
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text));
+  const ended = once(child, 'close').then(([code, signal]: (number | string | null)[]) => {
+    clearTimeout(timer);
+    running.delete(child);
+    return { code: code ?? signal ?? '', lines, complaint };
+  });
+  const printed = async (line: string): Promise<void> => {
+    const seen = new Promise<void>((resolve) => {
+      look = () => {
+        if (lines.includes(line)) resolve();
+      };
+      look();
+    });
+    const early = (async () => {
+      const { code } = await ended;
+      if (!lines.includes(line)) throw new Error(`expected "${line}", got the end (${code}): ${complaint}`);
+    })();
+    await Promise.race([seen, early]);
+  };
+  return { ended, printed };
+}
+
+/** Ends what a spec that failed has left. */
+export async function endPrograms(): Promise<void> {
+  for (const child of running) {
+    const closed = once(child, 'close');
+    child.kill('SIGKILL');
+    await closed;
+  }
+}

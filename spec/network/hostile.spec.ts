@@ -1,0 +1,212 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { encode } from '../../lib/codec/codec.ts';
+import {
+  Client,
+  type ClientOptions,
+  ConnectError,
+  ConnectionLostError,
+  type MqttError,
+  ProtocolError,
+} from '../../lib/index.ts';
+import { leakGuard } from '../support/leaks.ts';
+import { freePort } from '../support/mosquitto.ts';
+import { endPrograms, startNode } from './children.ts';
+
+/*
+ * Servers that do everything but serve. Each time there is one clear error, and nothing is left. An exception that
+ * nobody caught would fail the test it happens in.
+ */
+
+const servers: Server[] = [];
+const sockets = new Set<Socket>();
+const clients: Client[] = [];
+
+afterEach(async () => {
+  await endPrograms();
+  await Promise.all(clients.splice(0).map((client) => client.disconnect()));
+  for (const socket of sockets) socket.destroy();
+  await Promise.all(servers.splice(0).map((server) => new Promise((resolve) => server.close(resolve))));
+});
+
+leakGuard();
+
+/** A server that treats each connection so, once CONNECT has come; and a client of it that does not reconnect. */
+async function clientOf(treat: (socket: Socket) => void, options: ClientOptions = {}): Promise<Client> {
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.on('close', () => sockets.delete(socket));
+    socket.once('data', () => treat(socket));
+  });
+  servers.push(server);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const client = new Client(`mqtt://127.0.0.1:${port}`, { reconnect: false, ...options });
+  clients.push(client);
+  return client;
+}
+
+/** The error that `connect()` rejects with. */
+async function refusal(client: Client): Promise<ConnectError> {
+  const error: unknown = await client.connect().then(
+    () => 'connected',
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(ConnectError);
+  return error as ConnectError;
+}
+
+/** The error that ends a client that was connected. */
+async function ending(client: Client): Promise<MqttError> {
+  await client.connect();
+  return (await client.closed.then(
+    () => 'closed in order',
+    (reason: unknown) => reason,
+  )) as MqttError;
+}
+
+const bytes = (...values: readonly number[]): Uint8Array => Uint8Array.from(values);
+const CONNACK = bytes(0x20, 2, 0, 0);
+/** A packet of 256 MiB that has only begun. */
+const HUGE = bytes(...CONNACK, 0x30, 0xff, 0xff, 0xff, 0x7f, 0, 1, 0x61);
+
+describe('connecting to a server', () => {
+  it('that says nothing rejects after connectTimeout', async () => {
+    const client = await clientOf(() => {}, { connectTimeout: 100 });
+    expect(await refusal(client)).toMatchObject({ phase: 'timeout', code: 'ERR_MQTT_CONNECT' });
+    expect(client.state).toBe('offline');
+  });
+
+  it('that says half a CONNACK and falls silent rejects after connectTimeout', async () => {
+    const client = await clientOf((socket) => socket.write(CONNACK.subarray(0, 3)), { connectTimeout: 100 });
+    expect((await refusal(client)).phase).toBe('timeout');
+  });
+
+  it.each([
+    ['closes', (socket: Socket) => socket.end()],
+    ['breaks the connection', (socket: Socket) => socket.resetAndDestroy()],
+    ['closes in the middle of CONNACK', (socket: Socket) => socket.end(CONNACK.subarray(0, 3))],
+  ])('that %s instead of CONNACK rejects', async (_, treat) => {
+    const client = await clientOf(treat);
+    expect((await refusal(client)).phase).toBe('connack');
+    expect(client.state).toBe('offline');
+  });
+
+  it.each([
+    ['garbage', new Uint8Array(64).fill(0xff)],
+    ['a PUBLISH', bytes(0x30, 3, 0, 1, 0x61)],
+    ['a CONNECT', encode({ type: 'connect', clientId: 'a', cleanStart: true, keepAlive: 0 }, 4)],
+    ['a CONNACK that is too long', bytes(0x20, 3, 0, 0, 0)],
+    ['a CONNACK with reserved bits', bytes(0x20, 2, 2, 0)],
+    ['a CONNACK with a reserved return code', bytes(0x20, 2, 0, 6)],
+  ])('that sends %s rejects with what was wrong', async (_, answer) => {
+    const client = await clientOf((socket) => socket.write(answer));
+    const error = await refusal(client);
+    expect(error.phase).toBe('connack');
+    expect(error.cause).toBeInstanceOf(ProtocolError);
+    expect((error.cause as ProtocolError).statement).not.toBe('');
+  });
+
+  it.each([1, 2, 3, 4, 5])('that refuses rejects with return code %d', async (reasonCode) => {
+    const client = await clientOf((socket) => socket.end(bytes(0x20, 2, 0, reasonCode)));
+    expect(await refusal(client)).toMatchObject({ phase: 'connack', reasonCode });
+  });
+
+  it.each([
+    0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8a, 0x8c, 0x90, 0x95, 0x97, 0x99, 0x9a,
+    0x9b, 0x9c, 0x9d, 0x9f,
+  ])('of 5.0 that refuses rejects with Reason Code %d', async (reasonCode) => {
+    const treat = (socket: Socket): void => void socket.end(bytes(0x20, 3, 0, reasonCode, 0));
+    const client = await clientOf(treat, { protocolVersion: 5 });
+    expect(await refusal(client)).toMatchObject({ phase: 'connack', reasonCode });
+  });
+
+  it('that is not there rejects with the error of the network', async () => {
+    const client = new Client(`mqtt://127.0.0.1:${await freePort()}`);
+    const error = await refusal(client);
+    expect(error).toMatchObject({ phase: 'dial', cause: { code: 'ECONNREFUSED' } });
+    expect(client.state).toBe('offline');
+  });
+
+  it('whose name cannot be looked up rejects with the error of the look-up', async () => {
+    // No name has a label as long as that: nobody needs to be asked.
+    const error = await refusal(new Client(`mqtt://${'x'.repeat(64)}.invalid`));
+    expect(error).toMatchObject({ phase: 'dial', cause: { syscall: 'getaddrinfo' } });
+  });
+});
+
+describe('a connection that was accepted', () => {
+  it.each([
+    ['garbage', new Uint8Array(64).fill(0xff), 0x81],
+    ['a packet that only clients send', bytes(0xc0, 0), 0x82],
+    ['a second CONNACK', CONNACK, 0x82],
+    ['a Remaining Length of five bytes', bytes(0x30, 0xff, 0xff, 0xff, 0xff, 1), 0x81],
+    ['a PUBLISH of QoS 3', bytes(0x36, 5, 0, 1, 0x61, 0, 1), 0x81],
+    ['a PUBACK that nobody waits for, with reserved bits', bytes(0x41, 2, 0, 1), 0x81],
+  ])('ends with a ProtocolError on %s', async (_, answer, reasonCode) => {
+    const client = await clientOf((socket) => socket.write(bytes(...CONNACK, ...answer)));
+    const error = await ending(client);
+    expect(error).toBeInstanceOf(ProtocolError);
+    expect(error).toMatchObject({ code: 'ERR_MQTT_PROTOCOL', reasonCode });
+    expect(client.state).toBe('closed');
+  });
+
+  it.each([
+    ['in order', (socket: Socket) => socket.end(CONNACK)],
+    ['in the middle of a packet', (socket: Socket) => socket.end(bytes(...CONNACK, 0x30, 100, 0, 1))],
+    ['with an error', (socket: Socket) => socket.write(CONNACK, () => socket.resetAndDestroy())],
+  ])('ends with a ConnectionLostError when it is closed %s', async (_, treat) => {
+    const error = await ending(await clientOf(treat));
+    expect(error).toBeInstanceOf(ConnectionLostError);
+    expect(error.code).toBe('ERR_MQTT_CONNECTION_LOST');
+  });
+
+  it('ends when the server falls silent in the middle of a packet', async () => {
+    const treat = (socket: Socket): void => void socket.write(bytes(...CONNACK, 0x30, 100, 0, 1));
+    const error = await ending(await clientOf(treat, { keepAlive: 1, pingTimeout: 100 }));
+    expect(error).toBeInstanceOf(ConnectionLostError);
+    expect(error.message).toContain('PINGREQ');
+  });
+
+  it('ends at once when a packet is announced that is larger than allowed', async () => {
+    const client = await clientOf((socket) => socket.write(HUGE), { maximumPacketSize: 1_000 });
+    const error = await ending(client);
+    expect(error).toMatchObject({ code: 'ERR_MQTT_PROTOCOL', reasonCode: 0x95 });
+  });
+
+  it('takes no memory for what is only announced', async () => {
+    const before = process.memoryUsage().arrayBuffers;
+    const error = await ending(
+      await clientOf((socket) => socket.write(HUGE), { keepAlive: 1, pingTimeout: 100 }),
+    );
+    expect(error).toBeInstanceOf(ConnectionLostError);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(16 * 1_048_576);
+  });
+});
+
+describe('200 servers that send broken packets', () => {
+  it.each([3, 4, 5])(
+    'end 200 connections, each with its error, and nothing grows (protocol version %d)',
+    async (version) => {
+      const program = new URL('programs/mutants.ts', import.meta.url).pathname;
+      const seed = 4711;
+      const flags = ['--expose-gc', '--unhandled-rejections=strict', '--import', 'tsx'];
+      const child = startNode([...flags, program, String(version), '200', String(seed)]);
+      const { code, lines, complaint } = await child.ended;
+      expect({ code, complaint }).toEqual({ code: 0, complaint: '' });
+      const { endings, growth } = JSON.parse(lines.at(-1) ?? '') as {
+        endings: Record<string, number>;
+        growth: number;
+      };
+      const lost = endings['ConnectionLostError ERR_MQTT_CONNECTION_LOST'] ?? 0;
+      const broken = endings['ProtocolError ERR_MQTT_PROTOCOL'] ?? 0;
+      expect(lost + broken).toBe(200);
+      expect(broken).toBeGreaterThan(100);
+      expect(growth).toBeLessThan(2 * 1_048_576);
+    },
+    30_000,
+  );
+});

@@ -1,0 +1,39 @@
+import { createHash, type Hash } from 'node:crypto';
+
+/** Messages that can be told apart, and of which it can be told whether they are whole. */
+export function numbered(i: number): string {
+  return `${i} ${createHash('sha256').update(`message ${i}`).digest('hex')}`;
+}
+
+/** Takes numbered messages in and says whether each came once, whole and in order. */
+export class Sequence {
+  count = 0;
+  /** The first message that was not the expected one. */
+  wrong: string | undefined = undefined;
+  readonly #hash: Hash = createHash('sha256');
+
+  add(text: string): void {
+    if (text !== numbered(this.count)) this.wrong ??= `expected message ${this.count}, got ${text}`;
+    this.count++;
+    this.#hash.update(text).update('\n');
+  }
+
+  /** What came, in short. Only once. */
+  summary(): Summary {
+    const { count, wrong } = this;
+    return { count, hash: this.#hash.digest('hex'), ...(wrong !== undefined && { wrong }) };
+  }
+
+  /** What a sequence of so many messages comes to, each once, whole and in order. */
+  static of(count: number): Summary {
+    const sequence = new Sequence();
+    for (let i = 0; i < count; i++) sequence.add(numbered(i));
+    return sequence.summary();
+  }
+}
+
+export interface Summary {
+  readonly count: number;
+  readonly hash: string;
+  readonly wrong?: string;
+}
