@@ -7,6 +7,12 @@ interface Pair {
   readonly server: Socket;
 }
 
+/** Breaks a connection. One that is already being closed cannot be reset any more: Node would keep its handle for ever. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
 /** Real TCP between a client and a broker, with the faults of real networks. What it does, it does to all connections. */
 export class FaultProxy {
   readonly port: number;
@@ -64,8 +70,7 @@ export class FaultProxy {
 
   /** Breaks all connections: both sides get an error. */
   reset(): void {
-    for (const { client, server } of this.#pairs)
-      for (const socket of [client, server]) socket.resetAndDestroy();
+    for (const { client, server } of this.#pairs) for (const socket of [client, server]) reset(socket);
   }
 
   /** The broker's side of all connections is gone, and the client's side is not told: what it sends vanishes. */
@@ -101,7 +106,7 @@ export class FaultProxy {
       from.on('close', (hadError) => {
         this.#strays.delete(from);
         if (!this.#pairs.delete(pair)) return;
-        if (hadError) to.resetAndDestroy();
+        if (hadError) reset(to);
         else to.destroySoon();
         this.#strays.add(to);
       });
