@@ -27,13 +27,11 @@ export async function installBuilt(): Promise<Installed> {
     };
     for (const name of Object.keys(dependencies))
       symlinkSync(join(ROOT, 'node_modules', name), join(modules, name));
-    const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
-    const project = join(ROOT, 'tsconfig.build.json');
-    await promisify(execFile)(process.execPath, [tsc, '-p', project, '--outDir', join(home, 'dist')]);
+    const bundle = ['run', '-s', 'bundle', '--', `--outdir=${join(home, 'dist')}`];
+    await promisify(execFile)('npm', bundle, { cwd: ROOT });
   } catch (error) {
     remove();
-    // What the compiler has to say is on its stdout.
-    throw new Error(`the build failed: ${(error as { stdout?: string }).stdout ?? ''}`, { cause: error });
+    throw new Error(`the build failed: ${(error as { stderr?: string }).stderr ?? ''}`, { cause: error });
   }
   return { directory, remove };
 }
