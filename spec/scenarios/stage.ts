@@ -24,6 +24,8 @@ export class Stage {
   readonly targets: Target[] = [];
   /** What the network says to the next attempts, oldest first. */
   readonly refusals: Error[] = [];
+  /** In [0, 1): what clients take for chance. In the middle delays have no jitter. */
+  random = 0.5;
   /** Lines that were logged, with their level. */
   readonly log: string[] = [];
 
@@ -31,7 +33,7 @@ export class Stage {
     this.network = scriptedNetwork(this.clock, link);
   }
 
-  /** A client on this stage; chance is always in the middle, so that delays have no jitter. */
+  /** A client on this stage. */
   client<T = undefined>(options: ClientOptions<T> = {}, url = 'mqtt://server'): Client<T> {
     const write = (level: string) => (line: string) => void this.log.push(`${level}: ${line}`);
     const logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
@@ -40,7 +42,7 @@ export class Stage {
       { logger, ...options },
       {
         clock: this.clock,
-        random: () => 0.5,
+        random: () => this.random,
         dial: (target, signal) => {
           this.targets.push(target);
           const refusal = this.refusals.shift();

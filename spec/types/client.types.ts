@@ -1,0 +1,119 @@
+/*
+ * What the types of the package promise: compiled, never run.
+ */
+
+import { expectTypeOf } from 'expect-type';
+import {
+  Client,
+  connect,
+  type ClientOptions,
+  type ClientState,
+  type Connack,
+  type ConnectOptions,
+  type DrainReport,
+  type Message,
+  type Payload,
+  type PublishOptions,
+  type PublishProperties,
+  type PublishResult,
+  type QoS,
+  type StatusEvent,
+  type SubscribeOptions,
+  type Subscription,
+  type UnsubscribeResult,
+} from '../../lib/index.ts';
+
+export async function userDataIsTyped(): Promise<void> {
+  expectTypeOf(new Client('mqtt://h').userData).toEqualTypeOf<undefined>();
+  expectTypeOf(new Client('mqtt://h', { userData: { a: 1 } }).userData).toEqualTypeOf<{ a: number }>();
+  expectTypeOf(new Client<string>(new URL('mqtt://h'), { userData: 'x' }).userData).toEqualTypeOf<string>();
+  expectTypeOf(await connect('mqtt://h', { userData: 7 })).toEqualTypeOf<Client<number>>();
+  expectTypeOf(connect('mqtt://h')).toEqualTypeOf<Promise<Client>>();
+  // @ts-expect-error -- not of the type that was named
+  void new Client<string>('mqtt://h', { userData: 7 });
+}
+
+export async function subscribeIsBothAPromiseAndAnIterable(client: Client): Promise<void> {
+  const subscribing = client.subscribe('a');
+  expectTypeOf(subscribing).toEqualTypeOf<Promise<Subscription> & AsyncIterable<Message>>();
+  expectTypeOf(await subscribing).toEqualTypeOf<Subscription>();
+  for await (const message of client.subscribe(['a', { topicFilter: 'b', qos: 1 }])) {
+    expectTypeOf(message).toEqualTypeOf<Message>();
+    break;
+  }
+  for await (const message of await subscribing) expectTypeOf(message).toEqualTypeOf<Message>();
+  for await (const batch of (await subscribing).batches({ max: 5 }))
+    expectTypeOf(batch).toEqualTypeOf<readonly Message[]>();
+  // @ts-expect-error -- a Topic Filter has to be there
+  client.subscribe([{ qos: 1 }]).catch(() => {});
+}
+
+export function subscriptionsCanBeUsed(subscription: Subscription): void {
+  expectTypeOf(subscription).toExtend<AsyncIterable<Message> & AsyncDisposable>();
+  expectTypeOf(subscription.topicFilters).toEqualTypeOf<readonly string[]>();
+  expectTypeOf(subscription.granted).toEqualTypeOf<readonly number[]>();
+  expectTypeOf(subscription.receive({ timeout: 5 })).toEqualTypeOf<Promise<Message>>();
+  expectTypeOf(subscription.stop()).toEqualTypeOf<Promise<void>>();
+  expectTypeOf(subscription.unsubscribe()).toEqualTypeOf<Promise<void>>();
+  expectTypeOf(subscription.forEach(async () => {}, { concurrency: 5, onError: 'reject' })).toEqualTypeOf<
+    Promise<void>
+  >();
+  // @ts-expect-error -- what was granted is for reading
+  subscription.granted = [];
+}
+
+export function messagesAreTyped(message: Message): void {
+  expectTypeOf(message.topic).toEqualTypeOf<string>();
+  expectTypeOf(message.payload).toEqualTypeOf<Uint8Array>();
+  expectTypeOf(message.qos).toEqualTypeOf<QoS>();
+  expectTypeOf(message.properties).toEqualTypeOf<PublishProperties>();
+  expectTypeOf(message.json()).toBeUnknown();
+  expectTypeOf(message.json<{ a: 1 }>()).toEqualTypeOf<{ a: 1 }>();
+  expectTypeOf(message.ack()).toBeVoid();
+}
+
+export function payloadsAreWhatTheyAre(client: Client): void {
+  expectTypeOf<
+    string | Uint8Array | ArrayBuffer | ArrayBufferView | number | null
+  >().toEqualTypeOf<Payload>();
+  expectTypeOf<Buffer>().toExtend<Payload>();
+  expectTypeOf<object>().not.toExtend<Payload>();
+  expectTypeOf<undefined>().not.toExtend<Payload>();
+  expectTypeOf(client.publish('a', null, { qos: 1 })).toEqualTypeOf<Promise<PublishResult>>();
+  // @ts-expect-error -- an object would have to be made text first
+  client.publish('a', { value: 1 }).catch(() => {});
+  // @ts-expect-error -- there is no QoS 3
+  client.publish('a', '', { qos: 3 }).catch(() => {});
+}
+
+export function optionsAreChecked(): void {
+  expectTypeOf<ClientOptions['protocolVersion']>().toEqualTypeOf<3 | 4 | 5 | undefined>();
+  expectTypeOf<ClientOptions['cleanStart']>().toEqualTypeOf<boolean | 'first' | undefined>();
+  expectTypeOf<keyof ConnectOptions>().toEqualTypeOf<
+    'host' | 'port' | 'keepAlive' | 'localAddress' | 'retry' | 'signal' | 'timeout'
+  >();
+  expectTypeOf<NonNullable<PublishOptions['properties']>>().not.toHaveProperty('subscriptionIdentifiers');
+  expectTypeOf<SubscribeOptions['ack']>().toEqualTypeOf<'processed' | 'received' | 'manual' | undefined>();
+  expectTypeOf<typeof console>().toExtend<NonNullable<ClientOptions['logger']>>();
+  // @ts-expect-error -- misspelt
+  void ({ keepalive: 5 } satisfies ClientOptions);
+  // @ts-expect-error -- seconds are a number
+  void ({ keepAlive: '5' } satisfies ClientOptions);
+  // @ts-expect-error -- options that are not given are left out
+  void ({ keepAlive: undefined } satisfies ClientOptions);
+}
+
+export async function theClientIsWhatTheDocumentationSays(client: Client): Promise<void> {
+  expectTypeOf(client).toExtend<AsyncDisposable>();
+  expectTypeOf(client.state).toEqualTypeOf<ClientState>();
+  expectTypeOf(client.closed).toEqualTypeOf<Promise<void>>();
+  expectTypeOf(client.connect()).toEqualTypeOf<Promise<Connack>>();
+  expectTypeOf(client.drain()).toEqualTypeOf<Promise<DrainReport>>();
+  expectTypeOf(client.unsubscribe(['a'])).toEqualTypeOf<Promise<UnsubscribeResult>>();
+  for await (const event of client.status()) {
+    expectTypeOf(event).toEqualTypeOf<StatusEvent>();
+    if (event.type === 'disconnected') expectTypeOf(event.willRetryIn).toEqualTypeOf<number>();
+    // @ts-expect-error -- only what is disconnected will be retried
+    if (event.type === 'connected') void event.willRetryIn;
+  }
+}
