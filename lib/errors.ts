@@ -40,7 +40,11 @@ export class ConnectError extends MqttError {
   /** The Reason Code (5.0) or return code (3.x) of a CONNACK that refused. */
   readonly reasonCode: number | undefined;
 
-  constructor(phase: ConnectPhase, message: string, options: ErrorOptions & { reasonCode?: number | undefined } = {}) {
+  constructor(
+    phase: ConnectPhase,
+    message: string,
+    options: ErrorOptions & { reasonCode?: number | undefined } = {},
+  ) {
     super('ERR_MQTT_CONNECT', message, options);
     this.phase = phase;
     this.reasonCode = options.reasonCode;

@@ -1,14 +1,30 @@
+import type { MqttError } from '../errors.ts';
 import { backoffDelay } from './backoff.ts';
 import type { EngineOptions } from './options.ts';
 import type { Verdict } from './refusals.ts';
+
+/** A connection that lived for less, in ms, is a short one. */
+const SHORT = 5_000;
+/** So many short ones in a row are no accident: on 3.1.1 probably a second client with this Client Identifier. */
+const FLAPPING = 3;
+
+/** What follows: no further attempt, none until the next `connect()`, or one after a delay. */
+export type Next =
+  | { readonly input: 'ended' }
+  | { readonly input: 'gaveUp' }
+  | { readonly input: 'lost'; readonly delay: number; readonly flapping: boolean };
 
 /** Which attempt to connect this is, what it asks the server for, and what follows where it fails. */
 export class Attempts {
   readonly #options: EngineOptions;
   /** What becomes of an attempt that fails before any has succeeded. */
   onFailure: 'give up' | 'retry' = 'give up';
-  /** Attempts since the last CONNACK. */
+  /** Attempts since the last connection that was up. */
   #number = 0;
+  /** When the connection that is up was accepted. */
+  #acceptedAt: number | undefined = undefined;
+  /** Short connections in a row. */
+  #short = 0;
   /** Network Connections that a server accepted, those that were only to wipe the session not counted. */
   #accepted = 0;
   #wiped = false;
@@ -51,25 +67,47 @@ export class Attempts {
   begin(onFailure: 'give up' | 'retry'): void {
     this.onFailure = onFailure;
     this.#number = 0;
+    this.#short = 0;
   }
 
   wiped(): void {
     this.#wiped = true;
   }
 
-  accepted(): void {
+  accepted(now: number): void {
     this.#accepted++;
-    this.#number = 0;
+    this.#acceptedAt = now;
     this.onFailure = 'retry';
   }
 
-  /** The connection or attempt is over: `ended`, for good; `gaveUp`, until the next `connect()`; else the delay in ms. */
-  failed(verdict: Verdict, random: () => number): 'ended' | 'gaveUp' | number {
-    const { reconnect } = this.#options;
-    if (verdict === 'final') return 'ended';
-    if (this.onFailure === 'give up') return 'gaveUp';
-    if (reconnect === false) return 'ended';
-    const delay = backoffDelay(reconnect, this.#number++, random());
-    return verdict === 'patient' ? Math.max(delay, reconnect.maxDelay / 4) : delay;
+  /** The connection or attempt is over. `verdict` holds where no policy of the user's says otherwise. */
+  failed(error: MqttError, verdict: Verdict, random: () => number, now: number): Next {
+    const uptime = this.#uptime(now);
+    const flapping = this.#short >= FLAPPING;
+    if (this.onFailure === 'give up') return verdict === 'final' ? { input: 'ended' } : { input: 'gaveUp' };
+    const { reconnect, policy } = this.#options;
+    if (reconnect === false) return { input: 'ended' };
+    const reasonCode = 'reasonCode' in error ? (error.reasonCode as number | undefined) : undefined;
+    const attempt = this.#number++;
+    const chosen = policy?.({ attempt, error, reasonCode, uptime, flapping });
+    if (chosen === false || chosen === Infinity) return { input: 'ended' };
+    if (chosen !== undefined) return { input: 'lost', delay: chosen, flapping };
+    if (verdict === 'final') return { input: 'ended' };
+    const delay = backoffDelay(reconnect, attempt, random());
+    return {
+      input: 'lost',
+      delay: verdict === 'patient' ? Math.max(delay, reconnect.maxDelay / 4) : delay,
+      flapping,
+    };
+  }
+
+  /** How long the connection was up that is over now. A connection takes the counter back, unless it is one of many. */
+  #uptime(now: number): number {
+    if (this.#acceptedAt === undefined) return 0;
+    const uptime = now - this.#acceptedAt;
+    this.#acceptedAt = undefined;
+    this.#short = uptime < SHORT ? this.#short + 1 : 0;
+    if (this.#short < FLAPPING) this.#number = 0;
+    return uptime;
   }
 }

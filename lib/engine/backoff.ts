@@ -1,3 +1,5 @@
+import type { MqttError } from '../errors.ts';
+
 /** How long to wait before each attempt to reconnect. */
 export interface Backoff {
   /** ms. */
@@ -7,6 +9,20 @@ export interface Backoff {
   readonly factor: number;
   /** Share of the delay by which it may be longer or shorter, 0 to 1. */
   readonly jitter: number;
+}
+
+/** What a reconnect policy decides by. */
+export interface RetryContext {
+  /** Attempts that failed since the last connection that was up, from 0. */
+  readonly attempt: number;
+  /** Why the connection, or the last attempt, ended. */
+  readonly error: MqttError;
+  /** The Reason Code of the CONNACK or DISCONNECT that ended it, if there was one. */
+  readonly reasonCode: number | undefined;
+  /** ms that the connection was up; 0 where an attempt failed. */
+  readonly uptime: number;
+  /** Whether it is at least the third connection in a row that was up for less than 5 s. */
+  readonly flapping: boolean;
 }
 
 /**

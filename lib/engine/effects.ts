@@ -9,7 +9,12 @@ export type Change =
   | { readonly type: 'connecting'; readonly attempt: number }
   | { readonly type: 'connected'; readonly connack: ConnackPacket; readonly negotiated: Negotiated }
   /** The connection is gone or did not come up; `willRetryIn` in ms. */
-  | { readonly type: 'disconnected'; readonly error: MqttError; readonly willRetryIn: number }
+  | {
+      readonly type: 'disconnected';
+      readonly error: MqttError;
+      readonly willRetryIn: number;
+      readonly flapping: boolean;
+    }
   /** A first attempt failed and is not retried. */
   | { readonly type: 'gaveUp'; readonly error: MqttError }
   /** The server no longer has the session; so many messages of it were with the application. */

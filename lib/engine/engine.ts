@@ -16,7 +16,7 @@ import type { Request } from '../session/requests.ts';
 import { Session } from '../session/session.ts';
 import { Attempts } from './attempts.ts';
 import { Deadlines, Timer } from './deadlines.ts';
-import type { Change, Effects } from './effects.ts';
+import type { Effects } from './effects.ts';
 import { abandonAll } from './ending.ts';
 import { Liveness } from './liveness.ts';
 import type { Credentials, EngineOptions, EnginePorts, Ending } from './options.ts';
@@ -24,6 +24,7 @@ import { Acknowledger, disconnectPacket, Publisher } from './outbound.ts';
 import { Publishing } from './publishing.ts';
 import { Receiving, type Outcome } from './receiving.ts';
 import { afterDisconnect, afterRefusal, endedBy, refusedBy, sendableCode, type Verdict } from './refusals.ts';
+import { expireOn } from './overdue.ts';
 import { Requesting } from './requesting.ts';
 import { restoreSubscriptions } from './resuming.ts';
 import { nextState, type ClientState, type Input } from './states.ts';
@@ -170,19 +171,9 @@ export class Engine {
     }
     const connection = this.#connection;
     if (connection === undefined) return;
-    if (deadlines.expire(Timer.PingResp, now) && this.#liveness.silent(connection, now)) {
-      this.#fail(new ConnectionLostError('closed: the server did not answer PINGREQ in time'), now);
-      return;
-    }
-    if (deadlines.expire(Timer.KeepAlive, now)) this.#liveness.keepAlive(connection, now);
-    if (deadlines.expire(Timer.Retry, now)) this.#publishing.retry(connection, this.#piecesOut > 0, now);
-    if (deadlines.expire(Timer.Watchdog, now) && this.#publishing.overdue(connection, now)) {
-      const ms = this.#options.ackTimeout;
-      this.#fail(
-        new ConnectionLostError(`closed: an exchange was unanswered for ${ms} ms (ackTimeout)`),
-        now,
-      );
-    }
+    const held = this.#piecesOut > 0;
+    const late = expireOn(connection, deadlines, this.#liveness, this.#publishing, this.#options, held, now);
+    if (late !== undefined) this.#fail(late, now);
   }
 
   // --- C. Commands of the application --------------------------------------------------------------------------
@@ -201,6 +192,20 @@ export class Engine {
     this.#attempts.onFailure = 'give up';
     if (waiting) this.#lose(error, now);
     else this.#fail(error, now);
+  }
+
+  /** A planned close, where there is something to close, and the next attempt at once. Returns whether there is one. */
+  reconnect(now: number): boolean {
+    const connection = this.#established();
+    if (!this.#go('reconnect')) return false;
+    if (connection !== undefined) {
+      connection.outbox.append(encode({ type: 'disconnect' }, connection.protocolVersion));
+      this.#hangUp();
+      this.#leaveConnection();
+    }
+    this.#deadlines.stopAll();
+    this.#dial(now);
+    return true;
   }
 
   /** hot: publishes QoS 0 at once, or returns false where it has to take the long way through `publish()`. */
@@ -281,7 +286,7 @@ export class Engine {
     if (connection === undefined) {
       this.#hangUp();
       this.#leaveConnection();
-      this.#changed({ type: 'closed', error: undefined });
+      this.#effects.changed({ type: 'closed', error: undefined });
       return;
     }
     connection.outbox.append(packet);
@@ -311,8 +316,6 @@ export class Engine {
     return piece;
   }
 
-  // -------------------------------------------------------------------------------------------------------------
-
   #go(input: Input): boolean {
     const state = nextState(this.#state, input);
     if (state === undefined) return false;
@@ -325,10 +328,6 @@ export class Engine {
     this.#effects.hangUp(this.#connection?.outbox.takeAll() ?? []);
   }
 
-  #changed(change: Change): void {
-    this.#effects.changed(change);
-  }
-
   /** The connection that is up, if there is one. */
   #established(): Connection | undefined {
     return this.#state === 'connected' ? this.#connection : undefined;
@@ -336,7 +335,7 @@ export class Engine {
 
   #dial(now: number): void {
     this.#deadlines.set(Timer.Connect, now + this.#options.connectTimeout);
-    this.#changed({ type: 'connecting', attempt: this.#attempts.number });
+    this.#effects.changed({ type: 'connecting', attempt: this.#attempts.number });
     this.#effects.dial(this.#attempts.number);
   }
 
@@ -418,10 +417,10 @@ export class Engine {
     this.#deadlines.stop(Timer.Connect);
     this.#liveness.alive(connection);
     this.#clientId = negotiated.clientId;
-    this.#attempts.accepted();
+    this.#attempts.accepted(now);
     this.#acknowledger.connection = connection;
     this.#session.incoming.connected(connection.epoch);
-    this.#changed({ type: 'connected', connack, negotiated });
+    this.#effects.changed({ type: 'connected', connack, negotiated });
     this.#resume(connection, now);
   }
 
@@ -441,13 +440,13 @@ export class Engine {
     const present = connection.negotiated?.sessionPresent === true;
     const presumed = protocolVersion === 3 && !connection.identity.cleanStart;
     if (!present && resubscribe)
-      restoreSubscriptions(this.#session, (results) => this.#changed({ type: 'refused', results }));
+      restoreSubscriptions(this.#session, (results) => this.#effects.changed({ type: 'refused', results }));
     // Restored subscriptions go before all that is published.
     this.#requesting.flush(connection, now);
     if (present || presumed) this.#publishing.resume(connection, this.#attempts.inherited, now);
     else {
       const unsettled = this.#publishing.startOver();
-      if (!this.#attempts.first) this.#changed({ type: 'sessionLost', unsettled });
+      if (!this.#attempts.first) this.#effects.changed({ type: 'sessionLost', unsettled });
     }
     this.#publishing.pump(connection, now);
   }
@@ -464,18 +463,19 @@ export class Engine {
     this.#deadlines.stopAll();
     if (this.#state === 'disconnecting') {
       this.#go('lost');
-      this.#changed({ type: 'closed', error: undefined });
+      this.#effects.changed({ type: 'closed', error: undefined });
       return;
     }
-    const next = this.#attempts.failed(retry, this.#ports.random);
-    if (next === 'ended') this.#end(error);
-    else if (next === 'gaveUp') {
+    const next = this.#attempts.failed(error, retry, this.#ports.random, now);
+    if (next.input === 'ended') this.#end(error);
+    else if (next.input === 'gaveUp') {
       this.#go('gaveUp');
-      this.#changed({ type: 'gaveUp', error });
+      this.#effects.changed({ type: 'gaveUp', error });
     } else {
+      const { delay: willRetryIn, flapping } = next;
       this.#go('lost');
-      this.#deadlines.set(Timer.Reconnect, now + next);
-      this.#changed({ type: 'disconnected', error, willRetryIn: next });
+      this.#deadlines.set(Timer.Reconnect, now + willRetryIn);
+      this.#effects.changed({ type: 'disconnected', error, willRetryIn, flapping });
     }
   }
 
@@ -495,6 +495,6 @@ export class Engine {
     this.#deadlines.stopAll();
     this.#go('ended');
     abandonAll(this.#session, 'keep', error);
-    this.#changed({ type: 'closed', error });
+    this.#effects.changed({ type: 'closed', error });
   }
 }

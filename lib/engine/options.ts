@@ -3,7 +3,7 @@ import type { ConnectIdentity, ConnectSettings } from '../connection/handshake.t
 import type { SlabPool } from '../connection/outbox.ts';
 import type { Text } from '../codec/text.ts';
 import type { QueueLimits } from '../session/queue.ts';
-import type { Backoff } from './backoff.ts';
+import type { Backoff, RetryContext } from './backoff.ts';
 import type { Pending } from './ending.ts';
 
 /** What the engine goes by. All times in ms. */
@@ -26,6 +26,8 @@ export interface EngineOptions extends ConnectSettings {
   readonly pingTimeout: number | undefined;
   /** `false`: a lost connection is the end. */
   readonly reconnect: Backoff | false;
+  /** Decides in place of `reconnect` and of what refusals mean; undefined = as if it were not there. Never throws. */
+  readonly policy?: ((context: RetryContext) => number | false | undefined) | undefined;
   readonly maxFiltersPerPacket: number;
   readonly resubscribe: boolean;
   /** Whether every attempt may come with other credentials, so that refused ones are no reason to give up. @default false */

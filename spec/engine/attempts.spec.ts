@@ -1,6 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { Attempts } from '../../lib/engine/attempts.ts';
+import type { RetryContext } from '../../lib/engine/backoff.ts';
 import type { EngineOptions } from '../../lib/engine/options.ts';
+import type { Verdict } from '../../lib/engine/refusals.ts';
+import { ConnectError, ConnectionLostError } from '../../lib/errors.ts';
 import { ENGINE_DEFAULTS } from '../support/engine-options.ts';
 
 const half = (): number => 0.5;
@@ -9,14 +12,22 @@ function attempts(options: Partial<EngineOptions> = {}): Attempts {
   return new Attempts({ ...ENGINE_DEFAULTS, ...options });
 }
 
+const error = new ConnectionLostError('gone');
+
+/** What follows a failure: the delay, or why there is none. */
+function failed(some: Attempts, verdict: Verdict = 'normal', now = 0): number | string {
+  const next = some.failed(error, verdict, half, now);
+  return next.input === 'lost' ? next.delay : next.input;
+}
+
 describe('Attempts', () => {
   it('gives the first up, or retries it, as was asked', () => {
     const some = attempts();
     some.begin('give up');
-    expect(some.failed('normal', half)).toBe('gaveUp');
+    expect(failed(some)).toBe('gaveUp');
     some.begin('retry');
-    expect(some.failed('normal', half)).toBe(1_000);
-    expect(some.failed('normal', half)).toBe(2_000);
+    expect(failed(some)).toBe(1_000);
+    expect(failed(some)).toBe(2_000);
     expect(some.number).toBe(2);
     some.begin('retry');
     expect(some.number).toBe(0);
@@ -25,25 +36,25 @@ describe('Attempts', () => {
   it('retries once one was accepted, from the first delay on', () => {
     const some = attempts();
     some.begin('give up');
-    some.accepted();
-    expect([some.failed('normal', half), some.failed('normal', half)]).toEqual([1_000, 2_000]);
-    some.accepted();
-    expect(some.failed('normal', half)).toBe(1_000);
+    some.accepted(0);
+    expect([failed(some), failed(some)]).toEqual([1_000, 2_000]);
+    some.accepted(0);
+    expect(failed(some)).toBe(1_000);
   });
 
   it('ends with what is final, and with a loss where reconnect is false', () => {
     const some = attempts({ reconnect: false });
     some.begin('give up');
-    expect(some.failed('final', half)).toBe('ended');
-    expect(some.failed('normal', half)).toBe('gaveUp');
-    some.accepted();
-    expect(some.failed('normal', half)).toBe('ended');
+    expect(failed(some, 'final')).toBe('ended');
+    expect(failed(some)).toBe('gaveUp');
+    some.accepted(0);
+    expect(failed(some)).toBe('ended');
   });
 
   it('is patient where that is asked for, and no less than the usual delay', () => {
     const some = attempts({ reconnect: { minDelay: 1_000, maxDelay: 8_000, factor: 2, jitter: 0 } });
     some.begin('retry');
-    const delays = Array.from({ length: 4 }, () => some.failed('patient', half));
+    const delays = Array.from({ length: 4 }, () => failed(some, 'patient'));
     expect(delays).toEqual([2_000, 2_000, 4_000, 8_000]);
   });
 
@@ -54,7 +65,7 @@ describe('Attempts', () => {
     const old = attempts({ protocolVersion: 4, cleanStart: true, sessionExpiryInterval: 1 });
     const all = [kept, plain, never, old];
     expect(all.map(({ cleanStart }) => cleanStart)).toEqual([true, true, false, true]);
-    for (const one of all) one.accepted();
+    for (const one of all) one.accepted(0);
     expect(all.map(({ cleanStart }) => cleanStart)).toEqual([false, true, false, true]);
   });
 
@@ -63,24 +74,64 @@ describe('Attempts', () => {
     expect([some.wipes, some.cleanStart, some.trusted]).toEqual([true, true, false]);
     some.wiped();
     expect([some.wipes, some.cleanStart, some.trusted]).toEqual([false, false, true]);
-    some.accepted();
+    some.accepted(0);
     expect([some.first, some.inherited]).toEqual([true, false]);
     expect(attempts({ cleanStart: 'first' }).wipes).toBe(false);
   });
 
   it('may inherit a session on its first connection alone', () => {
     const some = attempts({ cleanStart: false });
-    some.accepted();
+    some.accepted(0);
     expect([some.first, some.inherited]).toEqual([true, true]);
-    some.accepted();
+    some.accepted(0);
     expect([some.first, some.inherited]).toEqual([false, false]);
   });
 
   it('trusts credentials that were accepted, or that change', () => {
     const some = attempts();
     expect(some.trusted).toBe(false);
-    some.accepted();
+    some.accepted(0);
     expect(some.trusted).toBe(true);
     expect(attempts({ credentialsVary: true }).trusted).toBe(true);
+  });
+
+  it('goes on counting from the third short connection in a row, and says that it flaps', () => {
+    const some = attempts();
+    some.begin('retry');
+    const lives = (ms: number, from: number) => {
+      some.accepted(from);
+      return some.failed(error, 'normal', half, from + ms);
+    };
+    const lost = (delay: number, flapping: boolean) => ({ input: 'lost', delay, flapping });
+    expect([lives(4_999, 0), lives(10, 0)]).toEqual([lost(1_000, false), lost(1_000, false)]);
+    expect([lives(10, 0), lives(10, 0), lives(10, 0)]).toEqual([
+      lost(2_000, true),
+      lost(4_000, true),
+      lost(8_000, true),
+    ]);
+    expect([lives(5_000, 0), lives(10, 0)]).toEqual([lost(1_000, false), lost(1_000, false)]);
+  });
+
+  it('lets a policy decide, with what it has to know', () => {
+    const seen: RetryContext[] = [];
+    const answers = [250, undefined, false, Infinity, 7] as const;
+    const some = attempts({
+      policy: (context) => {
+        seen.push(context);
+        return answers[seen.length - 1];
+      },
+    });
+    some.begin('retry');
+    const refused = new ConnectError('connack', 'refused', { reasonCode: 0x87 });
+    some.accepted(100);
+    expect(some.failed(error, 'normal', half, 400)).toMatchObject({ delay: 250 });
+    expect(some.failed(refused, 'patient', half, 500)).toMatchObject({ delay: 30_000 });
+    expect(some.failed(error, 'normal', half, 600)).toEqual({ input: 'ended' });
+    expect(some.failed(error, 'normal', half, 600)).toEqual({ input: 'ended' });
+    expect(some.failed(error, 'final', half, 600)).toMatchObject({ delay: 7 });
+    expect(seen.slice(0, 2)).toEqual([
+      { attempt: 0, error, reasonCode: undefined, uptime: 300, flapping: false },
+      { attempt: 1, error: refused, reasonCode: 0x87, uptime: 0, flapping: false },
+    ]);
   });
 });

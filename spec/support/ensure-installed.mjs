@@ -11,13 +11,17 @@ function missing() {
   const wanted = JSON.parse(readFileSync(new URL('package-lock.json', root), 'utf8')).packages;
   const have = JSON.parse(readFileSync(installed, 'utf8')).packages;
   return Object.entries(wanted)
-    .filter(([path, entry]) => path !== '' && entry.optional !== true && have[path]?.version !== entry.version)
+    .filter(
+      ([path, entry]) => path !== '' && entry.optional !== true && have[path]?.version !== entry.version,
+    )
     .map(([path]) => path);
 }
 
 const lacking = missing();
 if (lacking.length > 0) {
-  console.log(`Installing dependencies (${lacking.length === 1 ? lacking[0] : `${lacking.length} packages`} missing) …`);
+  console.log(
+    `Installing dependencies (${lacking.length === 1 ? lacking[0] : `${lacking.length} packages`} missing) …`,
+  );
   const { status } = spawnSync('npm', ['ci', '--no-fund', '--no-audit'], {
     cwd: root,
     stdio: 'inherit',

@@ -15,7 +15,7 @@ describe('programPath', () => {
 
 describe('where Mosquitto is not installed', () => {
   it('one line says what did not run', () => {
-    const line = withoutMosquitto('resuming a session', undefined);
+    const line = withoutMosquitto('resuming a session', '');
     expect(line).toBe('Mosquitto is not installed: the specs of "resuming a session" did not run');
   });
 
