@@ -9,14 +9,15 @@
  * Each run is a process of its own, and the runs of all contenders take turns. Read the ratios, and those of CPU first:
  * messages per second depend on what else the machine does. The goals are those of one run of `--full`.
  */
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { join, resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { transformSync } from 'esbuild';
+import { type Installed, installBuilt } from '../spec/network/built-package.ts';
 import type { Scenario, Style } from './support/contenders.ts';
 import type { Figures, Task } from './support/loopback-client.ts';
 
@@ -128,19 +129,13 @@ const PLANS: readonly Plan[] = [
 const RUNS = values.full ? 7 : 3;
 const SCALE = values.full ? 3 : 1;
 
-/** Builds the package as it is published, and the programs of the bench, into a directory of their own. */
-async function build(): Promise<string> {
-  // Below node_modules, so that what they import is found.
-  const parent = join(ROOT, 'node_modules/.cache');
-  mkdirSync(parent, { recursive: true });
-  const directory = mkdtempSync(join(parent, 'loopback-'));
-  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
-  const bare = ['--declaration', 'false', '--declarationMap', 'false', '--isolatedDeclarations', 'false'];
-  const project = ['-p', join(ROOT, 'tsconfig.build.json'), '--outDir', join(directory, 'lib')];
-  const args = [tsc, ...project, '--noCheck', ...bare];
+/** Builds the package as it is published, and puts the programs of the bench beside it. */
+async function build(): Promise<Installed> {
+  const installed = await installBuilt();
   try {
-    await promisify(execFile)(process.execPath, args);
+    const { directory } = installed;
     writeFileSync(join(directory, 'package.json'), '{"type":"module"}');
+    symlinkSync(join(ROOT, 'node_modules/mqtt'), join(directory, 'node_modules/mqtt'), 'junction');
     for (const name of ['contenders', 'loopback-client', 'null-server']) {
       const source = readFileSync(join(ROOT, `bench/support/${name}.ts`), 'utf8');
       const tsconfigRaw = { compilerOptions: { verbatimModuleSyntax: true } };
@@ -148,10 +143,10 @@ async function build(): Promise<string> {
       writeFileSync(join(directory, `${name}.js`), code.replaceAll(/(from "\.\/[\w-]+)\.ts"/g, '$1.js"'));
     }
   } catch (error) {
-    rmSync(directory, { recursive: true });
+    installed.remove();
     throw error;
   }
-  return directory;
+  return installed;
 }
 
 /** A program of the bench, and the first line it prints. */
@@ -194,7 +189,7 @@ async function run(
 ): Promise<Figures> {
   const task: Task = {
     url: ring.url,
-    lib: pathToFileURL(join(ring.directory, 'lib/index.js')).href,
+
     style,
     scenario: plan.scenario,
     warmUp: Math.ceil(messages / 2),
@@ -281,17 +276,17 @@ async function profile(ring: Ring, plans: readonly Plan[], directory: string): P
 const plans = PLANS.filter(
   ({ scenario, extra }) => scenario.name.includes(values.only) && (values.full || extra === undefined),
 );
-const directory = await build();
+const installed = await build();
 let server: ChildProcess | undefined;
 try {
-  const [child, port] = await start([], join(directory, 'null-server.js'), '');
+  const [child, port] = await start([], join(installed.directory, 'null-server.js'), '');
   server = child;
-  const ring = { directory, url: `mqtt://127.0.0.1:${port.trim()}` };
+  const ring = { directory: installed.directory, url: `mqtt://127.0.0.1:${port.trim()}` };
   if (values.profile === undefined) await compare(ring, plans);
   else await profile(ring, plans, resolve(values.profile));
   const model = cpus()[0]?.model ?? 'unknown';
   console.log(`Node ${process.version}, ${availableParallelism()} CPUs (${model}), ${RUNS} runs each`);
 } finally {
   server?.kill();
-  rmSync(directory, { recursive: true });
+  installed.remove();
 }

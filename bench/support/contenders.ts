@@ -3,7 +3,7 @@
  * resolves when all are done, or takes in so many. It runs in the child process.
  */
 import { on, type EventEmitter } from 'node:events';
-import type { Client, Message } from '../../lib/index.ts';
+import type { connect as Connect, Message } from '../../lib/index.ts';
 import type { IClientPublishOptions } from 'mqtt';
 
 /** What is done. `window`: messages outstanding at once, 1 = each is awaited. */
@@ -104,9 +104,11 @@ const fail = (error: unknown): void => {
   process.exitCode = 1;
 };
 
-/** Ours; `lib` is the URL of the built package. */
-export async function ours(url: string, scenario: Scenario, lib: string): Promise<Contender> {
-  const { connect } = (await import(lib)) as { connect: (url: string, options: object) => Promise<Client> };
+/** Ours, as it is published. */
+export async function ours(url: string, scenario: Scenario): Promise<Contender> {
+  // The compiler would look for a built package here.
+  const name: string = 'mqtt-await';
+  const { connect } = (await import(name)) as { connect: typeof Connect };
   const { qos, window, version } = scenario;
   const client = await connect(url, { maxInflight: Math.max(window, 20), protocolVersion: version });
   const payload = new Uint8Array(scenario.payload).fill(0x61);

@@ -8,8 +8,6 @@ import type { Demand } from './null-server.ts';
 
 export interface Task {
   readonly url: string;
-  /** The URL of the built package. */
-  readonly lib: string;
   readonly style: Style;
   readonly scenario: Scenario;
   readonly warmUp: number;
@@ -81,9 +79,9 @@ async function work(
   await all;
 }
 
-async function measure({ url, lib, style, scenario, warmUp, messages }: Task): Promise<Figures> {
+async function measure({ url, style, scenario, warmUp, messages }: Task): Promise<Figures> {
   const writes = countWrites();
-  const contender = style === 'ours' ? await ours(url, scenario, lib) : await theirs(url, scenario, style);
+  const contender = style === 'ours' ? await ours(url, scenario) : await theirs(url, scenario, style);
   const tally = new Tally();
   if (scenario.direction === 'receive') await contender.subscribe(tally.add);
   await work(contender, scenario, tally, warmUp);

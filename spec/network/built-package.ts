@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,28 +10,31 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** A directory in which the built package is installed. */
 export interface Installed {
   readonly directory: string;
+  /** The directory of the package in it. */
+  readonly home: string;
   remove(): void;
 }
 
-/** Builds the package into a directory of its own, as it is published, with what it depends on beside it. */
+/** Builds the package as it is published, by its own script, in a directory of its own. */
 export async function installBuilt(): Promise<Installed> {
   const directory = mkdtempSync(join(tmpdir(), 'mqtt-await-built-'));
   const remove = (): void => rmSync(directory, { recursive: true });
   try {
-    const modules = join(directory, 'node_modules');
-    const home = join(modules, 'mqtt-await');
+    const home = join(directory, 'node_modules/mqtt-await');
     mkdirSync(home, { recursive: true });
-    copyFileSync(join(ROOT, 'package.json'), join(home, 'package.json'));
-    const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
-      dependencies: Record<string, string>;
-    };
-    for (const name of Object.keys(dependencies))
-      symlinkSync(join(ROOT, 'node_modules', name), join(modules, name));
-    const bundle = ['run', '-s', 'bundle', '--', `--outdir=${join(home, 'dist')}`];
-    await promisify(execFile)('npm', bundle, { cwd: ROOT });
+    for (const name of ['package.json', 'tsconfig.json', 'tsconfig.build.json'])
+      copyFileSync(join(ROOT, name), join(home, name));
+    cpSync(join(ROOT, 'lib'), join(home, 'lib'), { recursive: true });
+    // What builds it, and what it depends on.
+    symlinkSync(join(ROOT, 'node_modules'), join(home, 'node_modules'), 'junction');
+    await promisify(execFile)('npm', ['run', '-s', 'build'], {
+      cwd: home,
+      shell: process.platform === 'win32',
+    });
+    return { directory, home, remove };
   } catch (error) {
     remove();
-    throw new Error(`the build failed: ${(error as { stderr?: string }).stderr ?? ''}`, { cause: error });
+    // What the compiler has to say is on its stdout.
+    throw new Error(`the build failed: ${(error as { stdout?: string }).stdout ?? ''}`, { cause: error });
   }
-  return { directory, remove };
 }

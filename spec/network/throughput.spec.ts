@@ -65,7 +65,7 @@ describeWithMosquitto('30,000 messages between two processes', () => {
       // Mosquitto lets messages go that wait for a slow reader, unless told not to.
       const broker: Mosquitto = await startMosquitto({ config: ['max_queued_messages 0'] });
       ending.push(() => broker.stop());
-      // On 5.0 mosquitto_sub 2.0.11 loses count of its own Receive Maximum with QoS 2.
+      // On 5.0 Mosquitto 2.0.11 goes beyond the Receive Maximum of mosquitto_sub, which then ends.
       const witnessed = version === 5 ? 4 : version;
       const options = { topicFilter: 'spec/#', qos: 2, version: witnessed, count: 3 * COUNT } as const;
       const witness: MosquittoSub = await subscribeWithMosquitto(broker, options);
