@@ -315,7 +315,7 @@ describe('the will', () => {
     [{ topic: 'a', properties: {} }, /^will\.properties: expected none with protocolVersion 4/],
     [null, /^will: expected a value/],
     ['a', /^will: expected an object/],
-  ])('is checked at once: %j', (will, message) => {
+  ])('is checked at once (%#)', (will, message) => {
     expect(() => willOf(will)).toThrow(message);
     let thrown: unknown;
     try {

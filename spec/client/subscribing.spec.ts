@@ -34,7 +34,7 @@ describe('the arguments of subscribe()', () => {
     ['a', { retainHandling: 0 }, /^retainHandling: expected none/],
     ['a', { properties: {} }, /^properties: expected none/],
     [[{ topicFilter: 'a', noLocal: true }], {}, /^noLocal: expected none/],
-  ])('are checked: %j %j', async (topicFilter, options, expected) => {
+  ])('are checked (%#)', async (topicFilter, options, expected) => {
     const client = new Stage().client();
     const subscribing = client.subscribe(topicFilter as string, options as SubscribeOptions);
     const error = await errorOf(subscribing);
