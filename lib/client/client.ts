@@ -6,6 +6,7 @@ import type { Pending } from '../engine/ending.ts';
 import type { ClientState } from '../engine/states.ts';
 import { CLIENT_DISCONNECT_CODES } from '../engine/refusals.ts';
 import { ClosedError, type MqttError } from '../errors.ts';
+import type { Receipt } from '../session/incoming.ts';
 import { dialTcp } from '../transport/tcp.ts';
 import { parseUrl } from '../transport/url.ts';
 import { checkCall, type CallOptions } from './calls.ts';
@@ -20,7 +21,7 @@ import type { Message } from './message.ts';
 import { toIdentity, toSettings, type ClientOptions, type Platform, type Settings } from './options.ts';
 import type { Payload } from './payload.ts';
 import { Publishing, type PublishOptions } from './publishing.ts';
-import { Router } from './router.ts';
+import { Router, type ReceivedPublish } from './router.ts';
 import { Status, type Connack, type StatusEvent } from './status.ts';
 import {
   Subscribing,
@@ -79,10 +80,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
         toIdentity(await settings.credentials({ attempt, signal }), settings.engine.protocolVersion),
       dial: (signal) => platform.dial(this.#connecting.target, signal),
       deliver: (publish, topicName, receipt) => {
-        if (this.#draining.refuses(receipt)) return;
-        if (this.#router.deliver(publish, topicName, receipt) > 0) return;
-        receipt?.waive();
-        this.#log.debug('a message came for which there is no subscription: discarded');
+        if (!this.#draining.refuses(publish, topicName, receipt)) this.#deliver(publish, topicName, receipt);
       },
       changed: (change) => this.#changed(change),
       moved: () => this.#draining.look(),
@@ -102,7 +100,9 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     this.#publishing = new Publishing(this.#driver, clock, settings.engine.protocolVersion);
     this.#subscribing = new Subscribing(this.#driver, this.#router, host, settings.engine.protocolVersion);
     this.#connecting = new Connecting(this.#driver, settings, clock);
-    this.#draining = new Draining(this.#driver, this.#router, clock);
+    this.#draining = new Draining(this.#driver, this.#router, clock, (publish, topicName, receipt) =>
+      this.#deliver(publish, topicName, receipt),
+    );
   }
 
   /** Where the client is in its life: see docs/state-machine.md. */
@@ -226,6 +226,12 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   /** `drain()`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain();
+  }
+
+  #deliver(publish: ReceivedPublish, topicName: string, receipt: Receipt | undefined): void {
+    if (this.#router.deliver(publish, topicName, receipt) > 0) return;
+    receipt?.waive();
+    this.#log.debug('a message came for which there is no subscription: discarded');
   }
 
   #changed(change: Change): void {

@@ -2,7 +2,7 @@ import type { Receipt } from '../session/incoming.ts';
 import { bound, type CallOptions } from './calls.ts';
 import type { Clock } from './clock.ts';
 import type { Driver } from './driver.ts';
-import type { Router } from './router.ts';
+import type { ReceivedPublish, Router } from './router.ts';
 
 /** What `drain()` could not finish. */
 export interface DrainReport {
@@ -11,6 +11,9 @@ export interface DrainReport {
   /** Messages published that the server has not acknowledged. */
   readonly unacknowledged: number;
 }
+
+/** Hands a message out to whom it is for. */
+export type Deliver = (publish: ReceivedPublish, topicName: string, receipt: Receipt | undefined) => void;
 
 /** ms that `drain()` waits, where it is not said otherwise. */
 const PATIENCE = 5_000;
@@ -22,16 +25,28 @@ export class Draining {
   readonly #clock: Clock;
   /** Those who wait for the end of it: while there is one, nothing new is handed out. */
   readonly #callers = new Set<() => void>();
+  /** How to hand out after all what came meanwhile, in its order. */
+  #refused: (() => void)[] = [];
+  readonly #deliver: Deliver;
 
-  constructor(driver: Driver, router: Router, clock: Clock) {
+  constructor(driver: Driver, router: Router, clock: Clock, deliver: Deliver) {
     this.#driver = driver;
     this.#router = router;
     this.#clock = clock;
+    this.#deliver = deliver;
   }
 
-  /** Whether a message that has just come is not handed out any more: it stays unacknowledged, QoS 0 is let go. */
-  refuses(_receipt: Receipt | undefined): boolean {
-    return this.#callers.size > 0;
+  /**
+   * Whether a message that has just come is not handed out any more: it stays unacknowledged, QoS 0 is let go. Where
+   * the draining is called off, it is handed out then.
+   */
+  refuses(publish: ReceivedPublish, topicName: string, receipt: Receipt | undefined): boolean {
+    if (this.#callers.size === 0) return false;
+    if (receipt === undefined) return true;
+    const { bytes, qos, retain, duplicate, properties } = publish;
+    const kept = { bytes, qos, retain, duplicate, properties, payload: () => receipt.payload };
+    this.#refused.push(() => this.#deliver(kept, topicName, receipt));
+    return true;
   }
 
   /** Something has moved: perhaps all is done. */
@@ -45,6 +60,7 @@ export class Draining {
     return new Promise<DrainReport>((resolve, reject) => {
       const finish = (): void => {
         this.#callers.delete(finish);
+        this.#refused = [];
         done();
         resolve(this.#report());
       };
@@ -52,12 +68,19 @@ export class Draining {
         if (signal?.aborted !== true) finish();
         else {
           this.#callers.delete(finish);
+          if (this.#callers.size === 0) this.#callOff();
           reject(reason);
         }
       });
       this.#callers.add(finish);
       this.look();
     });
+  }
+
+  #callOff(): void {
+    const refused = this.#refused;
+    this.#refused = [];
+    for (const deliver of refused) deliver();
   }
 
   /** Parked messages and subscriptions without a loop are not waited for, nor is a connection. */

@@ -6,6 +6,12 @@ import type { Subscription } from './subscription.ts';
 /** Topics whose subscriptions are remembered. Beyond it they are looked up each time: a cache must not thrash. */
 const REMEMBERED = 512;
 
+/** What a message says of itself; its fields may be overwritten by the next one. */
+export type ReceivedPublish = Pick<
+  PublishReader,
+  'bytes' | 'qos' | 'retain' | 'duplicate' | 'properties' | 'payload'
+>;
+
 const NOBODY: readonly Subscription[] = [];
 
 /** Message → the subscriptions whose Topic Filter matches (4.7), each once however many of its filters do. */
@@ -65,7 +71,7 @@ export class Router {
   }
 
   /** hot: hands a message to whom it is for. Returns how many there are. */
-  deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): number {
+  deliver(publish: ReceivedPublish, topicName: string, receipt: Receipt | undefined): number {
     const found = topicName === this.#lastTopic ? this.#lastFound : this.#find(topicName);
     const { bytes, qos, retain, duplicate, properties } = publish;
     const payload = receipt === undefined ? publish.payload() : receipt.payload;

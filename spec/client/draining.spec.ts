@@ -140,6 +140,24 @@ describe('drain()', () => {
     await expect(stage.until(staying)).resolves.toEqual({ undelivered: 0, unacknowledged: 0 });
   });
 
+  it('that is called off hands out what came meanwhile, in its order', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online();
+    const looping = collect(await stage.subscribe(client, broker, 'a', { qos: 1 }));
+    client.publish('b', 'x', { qos: 1 }).catch(() => {});
+    await broker.expect('publish');
+    const aborting = new AbortController();
+    const draining = watch(client.drain({ signal: aborting.signal }));
+    broker.send(message('a', '1', 1), { ...message('a', '2', 2), retain: true }, message('a', 'let go'));
+    await stage.clock.advance(0);
+    expect(looping.texts).toEqual([]);
+    aborting.abort(new Error('go on'));
+    broker.send(message('a', '3', 3));
+    for (const packetId of [1, 2, 3]) await broker.expect('puback', { packetId });
+    expect([looping.texts, draining()]).toMatchObject([['1', '2', '3'], { error: { message: 'go on' } }]);
+    await stage.end(client, broker);
+  });
+
   it('ends with the client, whoever ends that', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
