@@ -4,8 +4,8 @@ export type {
   ClientOptions,
   Credentials,
   CredentialsContext,
-  Logger,
   ReconnectOptions,
+  ReconnectPolicy,
   Will,
 } from './client/options.ts';
 export type { BufferLimits, Overflow } from './client/buffer.ts';
@@ -15,6 +15,7 @@ export type { DrainReport } from './client/draining.ts';
 export type { PublishResult } from './client/exchanges.ts';
 export type { ForEachOptions } from './client/for-each.ts';
 export type { Message } from './client/message.ts';
+export type { Logger } from './client/log.ts';
 export type { Payload } from './client/payload.ts';
 export type { PublishOptions } from './client/publishing.ts';
 export type { Connack, StatusEvent } from './client/status.ts';
@@ -29,6 +30,7 @@ export type {
   UserProperties,
   WillProperties,
 } from './codec/packets.ts';
+export type { RetryContext } from './engine/backoff.ts';
 export type { Negotiated } from './connection/handshake.ts';
 export type { ClientState } from './engine/states.ts';
 export {

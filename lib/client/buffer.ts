@@ -77,6 +77,11 @@ export class MessageBuffer {
     return message;
   }
 
+  /** What waits, oldest first; nothing may be changed meanwhile. */
+  values(): Iterable<Message> {
+    return this.#ring;
+  }
+
   /** Removes and returns all. */
   takeAll(): Message[] {
     this.#loose = 0;

@@ -19,6 +19,7 @@ import type { PublishResult } from './exchanges.ts';
 import { Log } from './log.ts';
 import type { Message } from './message.ts';
 import { toIdentity, toSettings, type ClientOptions, type Platform, type Settings } from './options.ts';
+import { Parking } from './parking.ts';
 import type { Payload } from './payload.ts';
 import { Publishing, type PublishOptions } from './publishing.ts';
 import { Router, type ReceivedPublish } from './router.ts';
@@ -59,6 +60,9 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   readonly #subscribing: Subscribing;
   readonly #connecting: Connecting;
   readonly #draining: Draining;
+  readonly #parking: Parking;
+  /** QoS > 0 messages let go for lack of room. */
+  #overflow = 0;
 
   /**
    * `url`: `mqtt://host[:port]`, port 1883 where none is given. Throws `TypeError` or `RangeError` on anything that is
@@ -82,6 +86,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
       deliver: (publish, topicName, receipt) => {
         if (!this.#draining.refuses(publish, topicName, receipt)) this.#deliver(publish, topicName, receipt);
       },
+      overflowed: (topicName) => this.#overflowed(topicName),
       changed: (change) => this.#changed(change),
       moved: () => this.#draining.look(),
     });
@@ -90,6 +95,8 @@ export class Client<UserData = undefined> implements AsyncDisposable {
       persistent: settings.persistent,
       canReject: settings.engine.protocolVersion === 5,
       settle: (receipt, reasonCode) => this.#driver.settle(receipt, reasonCode),
+      giveWay: (receipt) => this.#driver.giveWay(receipt),
+      leave: (receipt) => this.#driver.leave(receipt),
       discarded: (count) => {
         if (count > 0) this.#log.debug(`${count} messages that nobody had taken were discarded`);
       },
@@ -100,9 +107,12 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     this.#publishing = new Publishing(this.#driver, clock, settings.engine.protocolVersion);
     this.#subscribing = new Subscribing(this.#driver, this.#router, host, settings.engine.protocolVersion);
     this.#connecting = new Connecting(this.#driver, settings, clock);
-    this.#draining = new Draining(this.#driver, this.#router, clock, (publish, topicName, receipt) =>
-      this.#deliver(publish, topicName, receipt),
-    );
+    this.#draining = new Draining(this.#driver, this.#router, clock, (publish, topicName, receipt) => {
+      this.#deliver(publish, topicName, receipt);
+      // It did not come from the engine just now, which would see to it itself.
+      if (receipt !== undefined && receipt.copies < 1) this.#driver.settle(receipt, 0);
+    });
+    this.#parking = new Parking(host);
   }
 
   /** Where the client is in its life: see docs/state-machine.md. */
@@ -135,6 +145,15 @@ export class Client<UserData = undefined> implements AsyncDisposable {
    */
   connect(options: ConnectOptions = {}): Promise<Connack> {
     return this.#connecting.connect(options);
+  }
+
+  /**
+   * Closes the connection in order, if there is one, and connects again at once; a wait for the next attempt is cut
+   * short. What is unacknowledged is resumed as after any loss. Resolves with the CONNACK. Rejects with a
+   * `ClosedError` where the client was never connected or has ended.
+   */
+  reconnect(options: CallOptions = {}): Promise<Connack> {
+    return this.#connecting.reconnect(options);
   }
 
   /**
@@ -200,9 +219,12 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     options: SubscribeOptions = {},
   ): Promise<Subscription> & AsyncIterable<Message> {
     const made: Subscription[] = [];
-    const subscribed = this.#subscribing.subscribe(topicFilter, options, (subscription) =>
-      made.push(subscription),
-    );
+    const subscribed = this.#subscribing.subscribe(topicFilter, options, (subscription) => {
+      made.push(subscription);
+      this.#parking.handOver(subscription, (topicName) =>
+        this.#router.matching(topicName).includes(subscription),
+      );
+    });
     // Who only iterates gets the error in the loop.
     subscribed.catch(() => {});
     return Object.assign(subscribed, {
@@ -230,8 +252,18 @@ export class Client<UserData = undefined> implements AsyncDisposable {
 
   #deliver(publish: ReceivedPublish, topicName: string, receipt: Receipt | undefined): void {
     if (this.#router.deliver(publish, topicName, receipt) > 0) return;
+    if (receipt !== undefined && this.#settings.unmatched === 'park') {
+      if (!this.#parking.park(publish, topicName, receipt)) receipt.decline();
+      return;
+    }
     receipt?.waive();
     this.#log.debug('a message came for which there is no subscription: discarded');
+  }
+
+  #overflowed(topicName: string): void {
+    this.#overflow++;
+    const [subscription] = this.#router.matching(topicName);
+    this.#status.report({ type: 'overflow', subscription, dropped: this.#overflow });
   }
 
   #changed(change: Change): void {
@@ -247,15 +279,23 @@ export class Client<UserData = undefined> implements AsyncDisposable {
         break;
       }
       case 'disconnected': {
-        const { error, willRetryIn } = change;
+        const { error, willRetryIn, flapping } = change;
         this.#log.warn(`disconnected: ${error.message}; next attempt in ${Math.round(willRetryIn)} ms`);
-        this.#status.report({ type: 'disconnected', reason: error, willRetryIn });
+        this.#status.report({ type: 'disconnected', reason: error, willRetryIn, flapping });
         break;
       }
       case 'gaveUp':
         this.#log.error(`not connected: ${change.error.message}`);
         break;
+      case 'ackStalled': {
+        const { receipt, ms } = change;
+        const subscription = this.#router.subscriptions.find((one) => one.has(receipt));
+        this.#log.warn(`a message was unsettled for ${ms} ms and kept others waiting: it is passed over`);
+        this.#status.report({ type: 'ack-stalled', subscription, ms });
+        break;
+      }
       case 'sessionLost':
+        this.#parking.clear();
         this.#log.warn('the server has lost the session');
         this.#status.report({ type: 'session-lost', unsettled: change.unsettled });
         break;
@@ -272,6 +312,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   #close(error: MqttError | undefined): void {
     if (error === undefined) this.#log.info('closed');
     else this.#log.error(`closed: ${error.message}`);
+    this.#parking.clear();
     this.#subscribing.endAll(error);
     this.#status.report(error === undefined ? { type: 'closed' } : { type: 'closed', error });
   }

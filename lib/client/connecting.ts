@@ -98,6 +98,29 @@ export class Connecting {
     });
   }
 
+  /** Resolves with the CONNACK of the connection that takes the place of this one. */
+  async reconnect(options: CallOptions): Promise<Connack> {
+    record('reconnect', options, ['signal', 'timeout']);
+    checkCall(options);
+    return new Promise<Connack>((resolve, reject) => {
+      const done = bound(options, this.#clock, 'reconnect', reject);
+      const again = this.#lane.run((signal) => {
+        signal.throwIfAborted();
+        const { state } = this.#driver;
+        if (state === 'offline' || state === 'closed' || state === 'disconnecting')
+          throw new ClosedError(
+            `reconnect: expected a client that is connected or about to be, got one that is ${state}`,
+          );
+        const outcome = deferred<Connack>();
+        this.#outcome = outcome;
+        // Where an attempt is under way already, it is the one to wait for.
+        this.#driver.reconnect();
+        return outcome.promise;
+      });
+      again.then(resolve, reject).finally(done);
+    });
+  }
+
   /** `disconnect()` ends what runs and waits. */
   abort(reason: MqttError): void {
     this.#attempt = undefined;

@@ -23,6 +23,12 @@ const BREATH = 1_048_576;
 /** A timer that is later than this, in ms, came late because the process was busy: what has arrived is read first. */
 const LATE = 20;
 
+/** Memory for what comes on a link that nobody listens to any more, in bytes. */
+const LEFTOVER = 4_096;
+
+/** How long a link may take to close in order, in ms. */
+const RETIREMENT = 1_000;
+
 /** What the driver asks of the client around it. */
 export interface DriverHost {
   readonly clock: Clock;
@@ -33,6 +39,8 @@ export interface DriverHost {
   dial(signal: AbortSignal): Promise<Transport>;
   /** hot */
   deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): void;
+  /** A QoS > 0 message was let go for lack of room. */
+  overflowed(topicName: string): void;
   changed(change: Change): void;
   /** Something was acknowledged, delivered or sent: whoever waits for the end of it may look. */
   moved(): void;
@@ -56,7 +64,11 @@ export class Driver {
   #wake: Wake | undefined = undefined;
   #wakeAt = Infinity;
   #flush: 'idle' | 'due' = 'idle';
+  #turnAt = 0;
+  #deciding: 'no' | 'yes' = 'no';
   #closing: 'no' | 'after what is written' = 'no';
+  /** A link that is being closed in order, before the next connection. */
+  #retired: { readonly link: Link; over(): Promise<void>; closed(): void } | undefined = undefined;
   /** Bytes written since the event loop was last let go on. */
   #breath = 0;
   #breathing: Promise<void> | undefined = undefined;
@@ -73,14 +85,28 @@ export class Driver {
     const effects: Effects = {
       deliver: (publish, topicName, receipt) => host.deliver(publish, topicName, receipt),
       dial: (attempt) => this.#dial(attempt),
+      overflowed: (topicName) => host.overflowed(topicName),
       hangUp: (rest) => this.#hangUp(rest),
+      retire: (rest) => this.#retire(rest),
       finish: () => {
         this.#closing = 'after what is written';
       },
       changed: (change) => host.changed(change),
     };
     const ports = { text: portableText, slabs, allocate, random: host.random };
-    this.#engine = new Engine(options, ports, effects);
+    const { policy } = options;
+    this.#engine = new Engine(
+      {
+        ...options,
+        // `connect()` may say another one for the attempts to come.
+        get keepAlive() {
+          return options.keepAlive;
+        },
+        policy: policy && ((context) => this.#decide(() => policy(context))),
+      },
+      ports,
+      effects,
+    );
   }
 
   get state(): ClientState {
@@ -100,16 +126,19 @@ export class Driver {
   }
 
   connect(onFailure: 'give up' | 'retry'): void {
+    if (this.#deciding !== 'no') return queueMicrotask(() => this.connect(onFailure));
     this.#engine.connect(onFailure, this.#clock.now());
     this.#after();
   }
 
   giveUp(error: MqttError): void {
+    if (this.#deciding !== 'no') return queueMicrotask(() => this.giveUp(error));
     this.#engine.giveUp(error, this.#clock.now());
     this.#after();
   }
 
   disconnect(ending: Ending): void {
+    if (this.#deciding !== 'no') return queueMicrotask(() => this.disconnect(ending));
     this.#engine.disconnect(ending, this.#clock.now());
     this.#after();
   }
@@ -125,14 +154,13 @@ export class Driver {
     const after = engine.outputSize;
     this.#breath += after - before;
     // A full chunk leaves at once: whoever awaits in a loop never lets a later flush come to its turn.
-    if (after >= SLAB_SIZE) this.#write();
-    else this.#schedule();
+    if (after >= SLAB_SIZE) this.#writeFull();
+    this.#schedule();
     return this.#breath < BREATH ? true : this.#takeBreath();
   }
 
   publish(exchange: Exchange): void {
-    this.#engine.publish(exchange, this.#clock.now());
-    this.#schedule();
+    this.#engine.publish(exchange, this.#turn());
   }
 
   /** Nobody waits for `exchange` any longer. Returns whether the message is kept. */
@@ -155,8 +183,42 @@ export class Driver {
 
   /** hot: one copy of a message is done. */
   settle(receipt: Receipt, reasonCode: number): void {
-    if (this.#engine.settle(receipt, reasonCode)) this.#schedule();
+    this.#engine.settle(receipt, reasonCode, this.#turn());
     this.#host.moved();
+  }
+
+  /** The application may not come to a message for long: it gives way where others wait. */
+  giveWay(receipt: Receipt): void {
+    if (this.#engine.forgo(receipt, 'later')) this.#schedule();
+  }
+
+  /** The application will never come to a message: it is the server's to send again. */
+  leave(receipt: Receipt): void {
+    if (this.#engine.forgo(receipt, 'never')) this.#schedule();
+  }
+
+  /** A planned close, and the next attempt at once. Returns whether there is one. */
+  reconnect(): boolean {
+    if (this.#deciding !== 'no') return false;
+    const begun = this.#engine.reconnect(this.#clock.now());
+    this.#after();
+    return begun;
+  }
+
+  /** What the user's policy asks of its own client waits until the engine has come to the end of what it is at. */
+  #decide<T>(policy: () => T): T {
+    this.#deciding = 'yes';
+    try {
+      return policy();
+    } finally {
+      this.#deciding = 'no';
+    }
+  }
+
+  /** The time, read once for all that is done in one turn; what is written in it leaves at its end. */
+  #turn(): number {
+    this.#schedule();
+    return this.#turnAt;
   }
 
   // --- the way out ---------------------------------------------------------------------------------------------
@@ -165,6 +227,7 @@ export class Driver {
   #schedule(): void {
     if (this.#flush === 'due') return;
     this.#flush = 'due';
+    this.#turnAt = this.#clock.now();
     process.nextTick(this.#flushDue);
   }
 
@@ -189,6 +252,17 @@ export class Driver {
     if (ending && link === this.#link) {
       this.#closing = 'no';
       transport.end();
+    }
+  }
+
+  /** Hands full chunks over: the one just begun goes on being filled. */
+  #writeFull(): void {
+    const link = this.#link;
+    const now = this.#clock.now();
+    while (link !== undefined && link === this.#link && this.#engine.outputSize >= SLAB_SIZE) {
+      const piece = link.transport.heldBack === 0 ? this.#engine.takeOutput(now) : undefined;
+      if (piece === undefined) return;
+      this.#send(link, piece, now);
     }
   }
 
@@ -233,6 +307,8 @@ export class Driver {
       const credentials = await this.#host.credentials(attempt, signal);
       signal.throwIfAborted();
       phase = 'dial';
+      await this.#retired?.over();
+      signal.throwIfAborted();
       const transport = await this.#host.dial(signal);
       if (signal.aborted) transport.destroy();
       else this.#opened(transport, credentials);
@@ -251,16 +327,13 @@ export class Driver {
     const engine = this.#engine;
     const link: Link = {
       transport,
-      space: () => engine.space(),
+      // What still comes on a link that is no longer ours is read, so that its end is seen, and let go.
+      space: () => (link === this.#link ? engine.space() : new Uint8Array(LEFTOVER)),
       filled: (length) => {
-        if (link !== this.#link) return;
-        engine.filled(length, this.#clock.now());
-        this.#afterRead();
+        if (link === this.#link) this.#afterRead(link, engine.filled(length, this.#clock.now()));
       },
       chunk: (bytes) => {
-        if (link !== this.#link) return;
-        engine.receive(bytes, this.#clock.now());
-        this.#afterRead();
+        if (link === this.#link) this.#afterRead(link, engine.receive(bytes, this.#clock.now()));
       },
       drained: () => {
         if (link !== this.#link) return;
@@ -268,6 +341,7 @@ export class Driver {
         this.#settleTimer();
       },
       closed: (error) => {
+        if (link === this.#retired?.link) this.#retired.closed();
         if (link !== this.#link) return;
         this.#link = undefined;
         engine.lost(error, this.#clock.now());
@@ -290,14 +364,44 @@ export class Driver {
     link.transport.destroy();
   }
 
+  /** Lets a link go in order: its server has to have seen all of it before the next connection takes its place. */
+  #retire(rest: readonly Uint8Array[]): void {
+    const link = this.#link;
+    this.#link = undefined;
+    if (link === undefined) return;
+    for (const piece of rest) link.transport.write(piece, (written) => slabs.give(written));
+    const over = new Promise<void>((resolve) => {
+      const wake = this.#clock.wakeAt(this.#clock.now() + RETIREMENT, () => link.transport.destroy());
+      const closed = (): void => {
+        wake.cancel();
+        this.#retired = undefined;
+        resolve();
+      };
+      this.#retired = { link, over: () => over, closed };
+    });
+    link.transport.resume();
+    link.transport.end();
+  }
+
   // --- time ----------------------------------------------------------------------------------------------------
 
-  /** After input: acknowledgements may be due, and messages may have come that the consumers take in this turn. */
-  #afterRead(): void {
+  /**
+   * After input: acknowledgements may be due, and messages may have come that the consumers take in this turn. Where
+   * not all input was used, they have their turn first, and reading stands still for that long.
+   */
+  #afterRead(link: Link, all: boolean): void {
     this.#breath = 0;
     if (this.#engine.outputSize > 0) this.#schedule();
     this.#settleTimer();
     this.#host.moved();
+    if (all || link !== this.#link) return;
+    link.transport.pause();
+    setImmediate(() => {
+      if (link !== this.#link) return;
+      const rest = this.#engine.receiveMore(this.#clock.now());
+      if (rest && link === this.#link) link.transport.resume();
+      this.#afterRead(link, rest);
+    });
   }
 
   #after(): void {

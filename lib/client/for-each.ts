@@ -70,8 +70,8 @@ class Run implements Reader {
     this.#queue.on('next', () => this.#wake());
   }
 
-  get holds(): boolean {
-    return this.#unfinished.size > 0;
+  get held(): readonly Message[] {
+    return [...this.#unfinished];
   }
 
   finish(error: Failure | undefined): void {

@@ -1,5 +1,12 @@
 import { types } from 'node:util';
-import type { Logger } from './options.ts';
+
+/** Where log lines go: `console` and pino fit. One that throws is survived. Passwords and payloads never reach it. */
+export interface Logger {
+  debug(message: string): void;
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+}
 
 /** A logger that never throws. Without one of the user's it does nothing. */
 export class Log implements Logger {

@@ -5,6 +5,10 @@ import type { Receipt } from '../session/incoming.ts';
 /** Who takes the acknowledgement of a message. */
 export interface Settler {
   settle(receipt: Receipt, reasonCode: number): void;
+  /** The application may not come to it for long: it gives way where others wait. */
+  giveWay(receipt: Receipt): void;
+  /** The application will never come to it: it is the server's to send again. */
+  leave(receipt: Receipt): void;
   /** Whether a failing Reason Code can be sent: only 5.0 has one. */
   readonly canReject: boolean;
 }
@@ -92,6 +96,23 @@ export class Message {
   /** Whether nobody has settled it yet; never with QoS 0. @internal */
   get unsettled(): boolean {
     return this.#receipt !== undefined;
+  }
+
+  /** Whether it is a copy of what `receipt` stands for. @internal */
+  isOf(receipt: Receipt): boolean {
+    return this.#receipt === receipt;
+  }
+
+  /** Nobody may settle it for long: it gives way where others wait, and can still be settled. @internal */
+  giveWay(): void {
+    if (this.#receipt !== undefined) this.#settler.giveWay(this.#receipt);
+  }
+
+  /** Nobody here will settle it any more: the server sends it again. @internal */
+  leave(): void {
+    const receipt = this.#receipt;
+    this.#receipt = undefined;
+    if (receipt !== undefined) this.#settler.leave(receipt);
   }
 
   /** The same message for the next who takes it up, after a loop ended with it in hand. @internal */

@@ -7,21 +7,15 @@ import type {
   WillProperties,
 } from '../codec/packets.ts';
 import { connectPacket, type ConnectSettings } from '../connection/handshake.ts';
+import type { RetryContext } from '../engine/backoff.ts';
 import type { EngineOptions } from '../engine/options.ts';
 import { topicNameError } from '../topic/names.ts';
 import type { Clock } from './clock.ts';
 import type { Dial, Target } from '../transport/transport.ts';
 import type { UrlCredentials } from '../transport/url.ts';
 import { asArgument, flag, integer, numeric, oneOf, record, string, wrongType } from './checks.ts';
+import { Log, type Logger } from './log.ts';
 import { toBytes, type Payload } from './payload.ts';
-
-/** Where log lines go: `console` and pino fit. One that throws is survived. Passwords and payloads never reach it. */
-export interface Logger {
-  debug(message: string): void;
-  info(message: string): void;
-  warn(message: string): void;
-  error(message: string): void;
-}
 
 /** User name and password for one CONNECT (3.1.3.5, 3.1.3.6). */
 export interface Credentials {
@@ -50,6 +44,9 @@ export interface Will {
   readonly properties?: WillProperties;
 }
 
+/** See `ReconnectOptions.policy`. */
+export type ReconnectPolicy = (context: RetryContext) => number | false;
+
 /** How a lost connection is restored: delay `minDelay * factor ^ n`, capped at `maxDelay`, give or take `jitter`. */
 export interface ReconnectOptions {
   /** ms. @default 1000 */
@@ -60,6 +57,12 @@ export interface ReconnectOptions {
   readonly factor?: number;
   /** Share of the delay, 0 to 1, by which it varies at random. @default 0.2 */
   readonly jitter?: number;
+  /**
+   * Decides in place of the delays, and of which refusals are final: ms until the next attempt, or `false` for none
+   * (`Infinity` is the same). It must not call the client. If it throws or returns anything else, that is logged and the
+   * default taken.
+   */
+  readonly policy?: ReconnectPolicy;
   /** Whether `connect()` keeps trying until it succeeds, instead of rejecting on the first failure. @default false */
   readonly retryInitial?: boolean;
 }
@@ -122,10 +125,21 @@ export interface ClientOptions<UserData = undefined> {
   readonly connectTimeout?: number;
   /** ms to wait for a sign of life after PINGREQ. @default half of Keep Alive */
   readonly pingTimeout?: number;
-  /** `false`: a lost connection is the end. */
-  readonly reconnect?: ReconnectOptions | false;
+  /** `false`: a lost connection is the end. A function alone is short for `{ policy }`. */
+  readonly reconnect?: ReconnectOptions | ReconnectPolicy | false;
   /** QoS > 0 messages from the server that may be unacknowledged here: Receive Maximum on 5.0. @default 1024 */
   readonly receiveMaximum?: number;
+  /**
+   * ms that one unsettled message may keep acknowledgements behind it waiting; then it is passed over: not acknowledged
+   * on this connection, answered on the next. `status()` says `ack-stalled`. 0 = never. @default 30000
+   */
+  readonly ackStallTimeout?: number;
+  /**
+   * QoS 1 and 2 messages for which there is no subscription: `park` keeps them for the first that matches (at most 1000
+   * and 16 MiB; after 10 s they are passed over), `acknowledge` lets them go. @default "park" in a session that outlives
+   * the connection, else "acknowledge"
+   */
+  readonly unmatched?: 'park' | 'acknowledge';
   /** Bytes; a larger packet from the server is refused. @default no limit */
   readonly maximumPacketSize?: number;
   /** Topic Filters in one SUBSCRIBE or UNSUBSCRIBE; 0 = as many as fit. @default 0 */
@@ -157,6 +171,7 @@ export interface Settings<UserData> {
   readonly retryInitial: boolean;
   readonly userData: UserData;
   readonly logger: Logger | undefined;
+  readonly unmatched: 'park' | 'acknowledge';
   /** Whether the session outlives a connection. */
   readonly persistent: boolean;
 }
@@ -185,6 +200,8 @@ const KEYS: readonly (keyof ClientOptions)[] = [
   'pingTimeout',
   'reconnect',
   'receiveMaximum',
+  'ackStallTimeout',
+  'unmatched',
   'maximumPacketSize',
   'maxFiltersPerPacket',
   'resubscribe',
@@ -223,7 +240,10 @@ export function toSettings<UserData>(
     throw new TypeError(
       `messageRetry: expected 0 with protocolVersion 5, which forbids it [v5 MQTT-4.4.0-1], got ${messageRetry}`,
     );
-  const { credentials, reconnect } = given;
+  const { credentials } = given;
+  const reconnect = toReconnectOptions(given.reconnect);
+  const logger = given.logger === undefined ? undefined : toLogger(given.logger);
+  const persistent = protocolVersion === 5 ? sessionExpiryInterval > 0 : cleanStart !== true;
   if (credentials !== undefined && typeof credentials !== 'function')
     throw wrongType('credentials', 'a function', credentials);
   const fixed: Credentials = {
@@ -267,15 +287,22 @@ export function toSettings<UserData>(
       connectTimeout: integer('connectTimeout', given.connectTimeout ?? 30_000, 1),
       pingTimeout: optional('pingTimeout', given.pingTimeout, 1),
       reconnect: toBackoff(reconnect),
+      policy: reconnect === false ? undefined : toPolicy(reconnect.policy, new Log(logger)),
+      ackStallTimeout: integer('ackStallTimeout', given.ackStallTimeout ?? 30_000, 0),
+      persistent,
       maxFiltersPerPacket: integer('maxFiltersPerPacket', given.maxFiltersPerPacket ?? 0, 0),
       resubscribe: flag('resubscribe', given.resubscribe ?? true),
       credentialsVary: credentials !== undefined,
     },
     credentials: credentials ?? (() => identity),
-    retryInitial: reconnect !== undefined && reconnect !== false && (reconnect.retryInitial ?? false),
+    retryInitial: reconnect !== false && (reconnect.retryInitial ?? false),
     userData: given.userData as UserData,
-    logger: given.logger === undefined ? undefined : toLogger(given.logger),
-    persistent: protocolVersion === 5 ? sessionExpiryInterval > 0 : cleanStart !== true,
+    logger,
+    unmatched: oneOf('unmatched', given.unmatched ?? (persistent ? 'park' : 'acknowledge'), [
+      'park',
+      'acknowledge',
+    ]),
+    persistent,
   };
 }
 
@@ -357,17 +384,43 @@ function toConnectProperties(given: NonNullable<ClientOptions['properties']>): C
   return properties;
 }
 
-function toBackoff(given: ReconnectOptions | false | undefined): EngineOptions['reconnect'] {
-  if (given === false) return false;
-  const keys = ['minDelay', 'maxDelay', 'factor', 'jitter', 'retryInitial'];
-  const reconnect = record('reconnect', given ?? {}, keys) as ReconnectOptions;
-  const minDelay = numeric('reconnect.minDelay', reconnect.minDelay ?? 1_000, 0);
+/** A bare function is short for `{ policy }`. */
+function toReconnectOptions(given: ClientOptions['reconnect']): ReconnectOptions | false {
+  if (given === undefined || given === false) return given ?? {};
+  if (typeof given === 'function') return { policy: given };
+  const keys = ['minDelay', 'maxDelay', 'factor', 'jitter', 'policy', 'retryInitial'];
+  const reconnect = record('reconnect', given, keys) as ReconnectOptions;
   if (reconnect.retryInitial !== undefined) flag('reconnect.retryInitial', reconnect.retryInitial);
+  if (reconnect.policy !== undefined && typeof reconnect.policy !== 'function')
+    throw wrongType('reconnect.policy', 'a function', reconnect.policy);
+  return reconnect;
+}
+
+function toBackoff(reconnect: ReconnectOptions | false): EngineOptions['reconnect'] {
+  if (reconnect === false) return false;
+  const minDelay = numeric('reconnect.minDelay', reconnect.minDelay ?? 1_000, 0);
   return {
     minDelay,
     maxDelay: numeric('reconnect.maxDelay', reconnect.maxDelay ?? Math.max(120_000, minDelay), minDelay),
     factor: numeric('reconnect.factor', reconnect.factor ?? 2, 1),
     jitter: numeric('reconnect.jitter', reconnect.jitter ?? 0.2, 0, 1),
+  };
+}
+
+/** The user's policy as the engine takes it: it never throws, and answers with a delay, `false` or nothing. */
+function toPolicy(policy: ReconnectPolicy | undefined, log: Log): EngineOptions['policy'] {
+  if (policy === undefined) return undefined;
+  return (context) => {
+    try {
+      const answer: unknown = policy(context);
+      if (answer === false || (typeof answer === 'number' && answer >= 0)) return answer;
+      log.error(
+        `reconnect.policy: expected a delay in ms or false, got ${typeof answer}: the default is taken`,
+      );
+    } catch (error) {
+      log.error(`reconnect.policy threw, and the default is taken: ${String(error)}`);
+    }
+    return undefined;
   };
 }
 

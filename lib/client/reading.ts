@@ -14,8 +14,8 @@ export interface Taker {
 
 /** Somebody who works through the messages of a subscription: while there is one, it is read. */
 export interface Reader {
-  /** Whether a message is in its hands. */
-  readonly holds: boolean;
+  /** The messages in its hands. */
+  readonly held: readonly Message[];
   /** It is to take no further message; what it has is still its own. `error`: what it then throws. */
   finish(error: Failure | undefined): void;
 }

@@ -70,6 +70,11 @@ export class Router {
     );
   }
 
+  /** Who gets a message of `topicName`. */
+  matching(topicName: string): readonly Subscription[] {
+    return this.#find(topicName);
+  }
+
   /** hot: hands a message to whom it is for. Returns how many there are. */
   deliver(publish: ReceivedPublish, topicName: string, receipt: Receipt | undefined): number {
     const found = topicName === this.#lastTopic ? this.#lastFound : this.#find(topicName);

@@ -1,5 +1,6 @@
 import type { ConnackPacket } from '../codec/packets.ts';
 import type { MqttError } from '../errors.ts';
+import type { Subscription } from './subscription.ts';
 import { Ring } from '../session/ring.ts';
 
 /** The answer to a successful CONNECT (3.2). */
@@ -10,9 +11,19 @@ export type StatusEvent =
   | { readonly type: 'connecting'; readonly attempt: number }
   | { readonly type: 'connected'; readonly connack: Connack }
   /** The connection is gone, or an attempt failed; the next one follows in `willRetryIn` ms. */
-  | { readonly type: 'disconnected'; readonly reason: MqttError; readonly willRetryIn: number }
+  | {
+      readonly type: 'disconnected';
+      readonly reason: MqttError;
+      readonly willRetryIn: number;
+      /** At least the third connection in a row that lived for less than 5 s: perhaps two clients have one identifier. */
+      readonly flapping: boolean;
+    }
   /** The server has lost the session; `unsettled` messages of it were with the application. */
   | { readonly type: 'session-lost'; readonly unsettled: number }
+  /** QoS 1 or 2 messages were acknowledged and let go, as there was no room for them; `dropped` so far. */
+  | { readonly type: 'overflow'; readonly subscription: Subscription | undefined; readonly dropped: number }
+  /** A message kept acknowledgements behind it waiting for `ms`, and was passed over. */
+  | { readonly type: 'ack-stalled'; readonly subscription: Subscription | undefined; readonly ms: number }
   | { readonly type: 'closed'; readonly error?: MqttError };
 
 /** Events kept for a reader who does not read; the oldest go first. */

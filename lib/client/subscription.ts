@@ -192,7 +192,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
   /** Whether a message of it is with a loop, or waits for one that runs. @internal */
   get busy(): boolean {
     if (this.#readers.size === 0) return false;
-    return this.#buffer.depth > 0 || [...this.#readers].some((reader) => reader.holds);
+    return this.#buffer.depth > 0 || [...this.#readers].some((reader) => reader.held.length > 0);
   }
 
   /** Whether a message can be refused. @internal */
@@ -227,7 +227,9 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
     this.#onEnd?.();
     if (error !== undefined) this.#error = { reason: error };
     const waiting = this.#buffer.takeAll();
-    if (unsettled === 'acknowledge') for (const message of waiting) message.ack();
+    for (const message of waiting)
+      if (unsettled === 'acknowledge') message.ack();
+      else message.leave();
     this.#host.discarded(waiting.length);
     for (const taker of this.#takers.takeAll()) finishTaker(taker, this.#error);
   }
@@ -282,6 +284,16 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
     else if (message.unsettled) this.#buffer.putBack(message.again());
   }
 
+  /** Whether it has what `receipt` stands for, unsettled. @internal */
+  has(receipt: Receipt): boolean {
+    return this.#unsettled().some((message) => message.isOf(receipt));
+  }
+
+  #unsettled(): Message[] {
+    const held = [...this.#readers].flatMap((reader) => reader.held);
+    return [...held, ...this.#buffer.values()].filter((message) => message.unsettled);
+  }
+
   /** Somebody begins to work through the messages. @internal */
   entered(reader: Reader): void {
     this.#readers.add(reader);
@@ -290,7 +302,12 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
   /** The last reader of a subscription in a clean session takes the subscription with it. @internal */
   left(reader: Reader): void {
     this.#readers.delete(reader);
-    if (this.#readers.size > 0 || this.#host.persistent || this.#phase === 'ended') return;
+    if (this.#readers.size > 0 || this.#phase === 'ended') return;
+    if (this.#host.persistent) {
+      // Nobody may come back for them: those behind are not to wait.
+      for (const message of this.#unsettled()) message.giveWay();
+      return;
+    }
     this.unsubscribe().catch((error: unknown) => {
       // Where the client has ended, so have its subscriptions.
       if (!(error instanceof ClosedError)) this.#host.warn(`unsubscribe failed: ${String(error)}`);
@@ -323,9 +340,9 @@ class Loop implements AsyncIterator<Message, undefined>, Reader {
     };
   }
 
-  /** Whether a message is with the loop's body. */
-  get holds(): boolean {
-    return this.#inHand !== undefined;
+  /** The message that is with the loop's body. */
+  get held(): readonly Message[] {
+    return this.#inHand === undefined ? [] : [this.#inHand];
   }
 
   next(): Promise<IteratorResult<Message, undefined>> {

@@ -8,6 +8,7 @@ export const Timer = {
   /** Send the oldest unanswered exchange again on a live connection; 3.1 and 3.1.1 only. */ Retry: 5,
   /** Close: an exchange has waited longer than `ackTimeout`. */ Watchdog: 6,
   /** Destroy: DISCONNECT was not followed by the close in time. */ Close: 7,
+  /** Pass over: a message has kept the acknowledgements behind it waiting for too long. */ Stall: 8,
 } as const;
 export type TimerName = keyof typeof Timer;
 export type Timer = (typeof Timer)[TimerName];

@@ -19,6 +19,8 @@ export type Change =
   | { readonly type: 'gaveUp'; readonly error: MqttError }
   /** The server no longer has the session; so many messages of it were with the application. */
   | { readonly type: 'sessionLost'; readonly unsettled: number }
+  /** The application kept other acknowledgements waiting with this message, which was passed over now. */
+  | { readonly type: 'ackStalled'; readonly receipt: Receipt; readonly ms: number }
   /** The server does not grant these subscriptions any more. */
   | { readonly type: 'refused'; readonly results: readonly FilterResult[] }
   /** The end; `error` where it was not asked for. */
@@ -28,13 +30,19 @@ export type Change =
 export interface Effects {
   /**
    * hot: one Application Message. The fields of `publish` are overwritten by the next one, its payload is not.
-   * `receipt` is there for QoS 1 and 2, and is to be settled once per copy (`receipt.copies`).
+   * `receipt` is there for QoS 1 and 2, and is to be settled once per copy (`receipt.copies`), or waived, or declined.
    */
   deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): void;
+  /** A QoS > 0 message for which there is no room was acknowledged and let go. */
+  overflowed(topicName: string): void;
   /** cold: open a Network Connection, then say `opened()`, or `dialFailed()`. */
   dial(attempt: number): void;
   /** cold: write the rest of the output, close, and report nothing more of this Network Connection or attempt. */
   hangUp(rest: readonly Uint8Array[]): void;
+  /**
+   * cold: the same in order, as the server is to process all of it: `dial()` follows, and waits for the close.
+   */
+  retire(rest: readonly Uint8Array[]): void;
   /** cold: write what is left, close, and say `lost()` when that is done. */
   finish(): void;
   /** cold */

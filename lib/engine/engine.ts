@@ -5,7 +5,6 @@ import { Connection } from '../connection/connection.ts';
 import {
   checkConnack,
   connectPacket,
-  negotiate,
   type ConnectIdentity,
   type Negotiated,
 } from '../connection/handshake.ts';
@@ -14,17 +13,19 @@ import { Stage, type Exchange } from '../session/exchange.ts';
 import type { Receipt } from '../session/incoming.ts';
 import type { Request } from '../session/requests.ts';
 import { Session } from '../session/session.ts';
+import { grant, sessionPresence } from './accepting.ts';
+import { Acknowledging } from './acknowledging.ts';
 import { Attempts } from './attempts.ts';
 import { Deadlines, Timer } from './deadlines.ts';
 import type { Effects } from './effects.ts';
 import { abandonAll } from './ending.ts';
 import { Liveness } from './liveness.ts';
 import type { Credentials, EngineOptions, EnginePorts, Ending } from './options.ts';
-import { Acknowledger, disconnectPacket, Publisher } from './outbound.ts';
+import { Acknowledger, disconnectPacket, Publisher, writeRefusal } from './outbound.ts';
+import { expireOn } from './overdue.ts';
 import { Publishing } from './publishing.ts';
 import { Receiving, type Outcome } from './receiving.ts';
-import { afterDisconnect, afterRefusal, endedBy, refusedBy, sendableCode, type Verdict } from './refusals.ts';
-import { expireOn } from './overdue.ts';
+import * as refusals from './refusals.ts';
 import { Requesting } from './requesting.ts';
 import { restoreSubscriptions } from './resuming.ts';
 import { nextState, type ClientState, type Input } from './states.ts';
@@ -45,6 +46,7 @@ export class Engine {
   readonly #publisher: Publisher;
   readonly #publishing: Publishing;
   readonly #receiving: Receiving;
+  readonly #acknowledging: Acknowledging;
   readonly #requesting: Requesting;
   readonly #liveness = new Liveness(this.#deadlines);
   readonly #attempts: Attempts;
@@ -65,7 +67,9 @@ export class Engine {
     this.#publisher = new Publisher(ports.text);
     this.#publishing = new Publishing(this.#session, this.#publisher, this.#deadlines, options);
     this.#requesting = new Requesting(this.#session, this.#deadlines, options, ports.text);
-    this.#receiving = new Receiving(this.#session, effects, this.#acknowledger, options, ports.text);
+    const { incoming } = this.#session;
+    this.#acknowledging = new Acknowledging(incoming, this.#acknowledger, this.#deadlines, options, effects);
+    this.#receiving = new Receiving(this.#session, effects, this.#acknowledging, options, ports.text);
   }
 
   // --- A. What is ----------------------------------------------------------------------------------------------
@@ -94,11 +98,8 @@ export class Engine {
   opened(credentials: Credentials, now: number): void {
     if (!this.#go('opened')) return;
     const { protocolVersion, maximumPacketSize } = this.#options;
-    const identity: ConnectIdentity = {
-      clientId: this.#clientId,
-      cleanStart: this.#attempts.cleanStart,
-      ...credentials,
-    };
+    const { cleanStart } = this.#attempts;
+    const identity: ConnectIdentity = { clientId: this.#clientId, cleanStart, ...credentials };
     this.#connection = new Connection(
       { epoch: ++this.#epoch, protocolVersion, identity, maximumPacketSize, ...this.#ports },
       now,
@@ -114,13 +115,7 @@ export class Engine {
   /** The Network Connection ended by itself, or as `finish()` asked. */
   lost(cause: unknown, now: number): void {
     if (this.#connection === undefined) return;
-    const options = cause === undefined ? {} : { cause };
-    this.#lose(
-      this.#state === 'connecting'
-        ? new ConnectError('connack', 'the server closed the connection before CONNACK', options)
-        : new ConnectionLostError('the connection was lost', options),
-      now,
-    );
+    this.#lose(refusals.lostBy(cause, this.#state), now);
   }
 
   /** Memory for the next read. */
@@ -128,20 +123,24 @@ export class Engine {
     return this.#connection?.framer.space() ?? NOTHING;
   }
 
-  /** So many bytes of `space()` were filled. */
-  filled(length: number, now: number): void {
-    const connection = this.#connection;
-    if (connection === undefined) return;
-    connection.framer.commit(length);
-    this.#receive(connection, now);
+  /** So many bytes of `space()` were filled. Returns whether all of them were used: see `receiveMore()`. */
+  filled(length: number, now: number): boolean {
+    this.#connection?.framer.commit(length);
+    return this.receiveMore(now);
   }
 
-  /** Bytes came in memory of their own. */
-  receive(chunk: Uint8Array, now: number): void {
-    const connection = this.#connection;
-    if (connection === undefined) return;
-    connection.framer.push(chunk);
-    this.#receive(connection, now);
+  /** Bytes came in memory of their own. Returns whether all of them were used: see `receiveMore()`. */
+  receive(chunk: Uint8Array, now: number): boolean {
+    this.#connection?.framer.push(chunk);
+    return this.receiveMore(now);
+  }
+
+  /**
+   * Goes on with what has arrived. Returns false where the application is to have its turn first: one read can bring
+   * more messages than it may hold unsettled, and it cannot settle any before it has seen them.
+   */
+  receiveMore(now: number): boolean {
+    return this.#connection === undefined || this.#receive(this.#connection, now);
   }
 
   /** The network has taken a piece of output; `held`: not at once. */
@@ -171,6 +170,7 @@ export class Engine {
     }
     const connection = this.#connection;
     if (connection === undefined) return;
+    if (deadlines.expire(Timer.Stall, now)) this.#acknowledging.expire(now);
     const held = this.#piecesOut > 0;
     const late = expireOn(connection, deadlines, this.#liveness, this.#publishing, this.#options, held, now);
     if (late !== undefined) this.#fail(late, now);
@@ -198,13 +198,7 @@ export class Engine {
   reconnect(now: number): boolean {
     const connection = this.#established();
     if (!this.#go('reconnect')) return false;
-    if (connection !== undefined) {
-      connection.outbox.append(encode({ type: 'disconnect' }, connection.protocolVersion));
-      this.#hangUp();
-      this.#leaveConnection();
-    }
-    this.#deadlines.stopAll();
-    this.#dial(now);
+    this.#dialAgain(connection, now);
     return true;
   }
 
@@ -255,11 +249,15 @@ export class Engine {
   }
 
   /** One copy of a QoS > 0 message is done. Returns whether an acknowledgement may have been written. */
-  settle(receipt: Receipt, reasonCode: number): boolean {
-    if (!this.#session.incoming.settle(receipt, reasonCode) || this.#established() === undefined)
-      return false;
-    this.#session.incoming.answer(this.#acknowledger);
-    return true;
+  settle(receipt: Receipt, reasonCode: number, now: number): boolean {
+    const due = this.#acknowledging.settle(receipt, reasonCode, now);
+    this.#fetchAgain(now);
+    return due;
+  }
+
+  /** The application may not come to a message for long, or never. Returns whether anything may have been written. */
+  forgo(receipt: Receipt, until: 'later' | 'never'): boolean {
+    return until === 'later' ? this.#acknowledging.giveWay(receipt) : this.#acknowledging.leave(receipt);
   }
 
   /** Output has left: what waited for room goes on. Returns whether more output has come of it. */
@@ -339,11 +337,15 @@ export class Engine {
     this.#effects.dial(this.#attempts.number);
   }
 
-  #receive(connection: Connection, now: number): void {
+  #receive(connection: Connection, now: number): boolean {
     connection.keepAlive.receivedAt = now;
+    const { incoming } = this.#session;
+    // On 5.0 the server keeps to Receive Maximum, or is told that it did not.
+    const slice = connection.protocolVersion === 5 ? Infinity : this.#options.receiveMaximum / 2;
+    const most = incoming.unsettled + Math.max(1, slice);
     try {
       let acknowledged = false;
-      while (connection === this.#connection && connection.framer.next()) {
+      while (connection === this.#connection && incoming.unsettled < most && connection.framer.next()) {
         if (this.#state === 'disconnecting') continue;
         if (this.#state === 'connecting')
           this.#onConnack(connection, this.#receiving.connack(connection), now);
@@ -353,18 +355,29 @@ export class Engine {
           else if (outcome !== 'nothing') this.#follow(connection, outcome, now);
         }
       }
-      if (connection !== this.#connection) return;
+      if (connection !== this.#connection) return true;
+      if (acknowledged) this.#acknowledged(connection, now);
+      if (incoming.unsettled >= most) return false;
       this.#receiving.begun(connection);
-      if (acknowledged) {
-        this.#publishing.progress(now);
-        this.#publishing.pump(connection, now);
-        // Where all Packet Identifiers were taken, requests wait for one as well.
-        if (this.#session.requests.waiting > 0) this.#requesting.flush(connection, now);
-      }
+      this.#fetchAgain(now);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#refuse(connection, error, now);
     }
+    return true;
+  }
+
+  /** The window has moved. */
+  #acknowledged(connection: Connection, now: number): void {
+    this.#publishing.progress(now);
+    this.#publishing.pump(connection, now);
+    // Where all Packet Identifiers were taken, requests wait for one as well.
+    if (this.#session.requests.waiting > 0) this.#requesting.flush(connection, now);
+  }
+
+  /** A planned reconnect, where the server then sends again what is worth more than the reconnect costs. */
+  #fetchAgain(now: number): void {
+    if (this.#state === 'connected' && this.#acknowledging.needsReconnect) this.reconnect(now);
   }
 
   #follow(connection: Connection, outcome: Exclude<Outcome, 'nothing' | 'acknowledged'>, now: number): void {
@@ -374,19 +387,13 @@ export class Engine {
       this.#liveness.alive(connection);
     } else {
       this.#hangUp();
-      this.#lose(endedBy(outcome), now, afterDisconnect(outcome.reasonCode));
+      this.#lose(refusals.endedBy(outcome), now, refusals.afterDisconnect(outcome.reasonCode));
     }
   }
 
   /** The server broke the protocol: on 5.0 it is told so (4.13.1), then the connection is closed. */
   #refuse(connection: Connection, error: ProtocolError, now: number): void {
-    if (this.#state === 'disconnecting') {
-      this.#hangUp();
-      this.#lose(error, now);
-      return;
-    }
-    if (connection.protocolVersion === 5)
-      connection.outbox.append(encode({ type: 'disconnect', reasonCode: sendableCode(error.reasonCode) }, 5));
+    if (this.#state !== 'disconnecting') writeRefusal(connection, error);
     const connecting = this.#state === 'connecting';
     this.#fail(connecting ? new ConnectError('connack', error.message, { cause: error }) : error, now);
   }
@@ -394,25 +401,20 @@ export class Engine {
   #onConnack(connection: Connection, connack: ConnackPacket, now: number): void {
     const { identity, protocolVersion } = connection;
     if (connack.reasonCode !== 0) {
-      const verdict = afterRefusal(connack.reasonCode, protocolVersion, this.#attempts.trusted);
+      const verdict = refusals.afterRefusal(connack.reasonCode, protocolVersion, this.#attempts.trusted);
       this.#hangUp();
-      this.#lose(refusedBy(connack, protocolVersion), now, verdict);
+      this.#lose(refusals.refusedBy(connack, protocolVersion), now, verdict);
       return;
     }
     checkConnack(connack, this.#options, identity, identity.clientId !== '');
+    // 3.x, `cleanStart: "first"`: this connection was to wipe the session; the next one begins the session to keep.
     if (this.#attempts.wipes) {
-      this.#beginAgain(connection, now);
+      this.#attempts.wiped();
+      this.#go('wiped');
+      this.#dialAgain(connection, now);
       return;
     }
-    const negotiated = negotiate(connack, this.#options, identity);
-    const { maxInflight, properties, pingTimeout } = this.#options;
-    const window =
-      maxInflight === 0 ? negotiated.receiveMaximum : Math.min(maxInflight, negotiated.receiveMaximum);
-    connection.accepted(
-      negotiated,
-      { window, topicAliasMaximum: properties.topicAliasMaximum ?? 0, pingTimeout },
-      now,
-    );
+    const negotiated = grant(connection, connack, this.#options, now);
     this.#go('accepted');
     this.#deadlines.stop(Timer.Connect);
     this.#liveness.alive(connection);
@@ -420,30 +422,29 @@ export class Engine {
     this.#attempts.accepted(now);
     this.#acknowledger.connection = connection;
     this.#session.incoming.connected(connection.epoch);
+    this.#acknowledging.connected();
     this.#effects.changed({ type: 'connected', connack, negotiated });
     this.#resume(connection, now);
   }
 
-  /** 3.x, `cleanStart: "first"`: this connection was to wipe the session; the next one begins the session to keep. */
-  #beginAgain(connection: Connection, now: number): void {
-    this.#attempts.wiped();
-    connection.outbox.append(encode({ type: 'disconnect' }, connection.protocolVersion));
-    this.#hangUp();
-    this.#leaveConnection();
-    this.#go('wiped');
+  /** Ends `connection` in order, if there is one, and dials at once. */
+  #dialAgain(connection: Connection | undefined, now: number): void {
+    if (connection !== undefined) {
+      connection.outbox.append(encode({ type: 'disconnect' }, connection.protocolVersion));
+      this.#effects.retire(connection.outbox.takeAll());
+      this.#leaveConnection();
+    }
+    this.#deadlines.stopAll();
     this.#dial(now);
   }
 
   #resume(connection: Connection, now: number): void {
-    const { resubscribe, protocolVersion } = this.#options;
-    // 3.1 has no Session Present: with Clean Session 0 the session is taken to be there, the subscriptions not.
-    const present = connection.negotiated?.sessionPresent === true;
-    const presumed = protocolVersion === 3 && !connection.identity.cleanStart;
-    if (!present && resubscribe)
+    const presence = sessionPresence(connection);
+    if (presence !== 'present' && this.#options.resubscribe)
       restoreSubscriptions(this.#session, (results) => this.#effects.changed({ type: 'refused', results }));
     // Restored subscriptions go before all that is published.
     this.#requesting.flush(connection, now);
-    if (present || presumed) this.#publishing.resume(connection, this.#attempts.inherited, now);
+    if (presence !== 'absent') this.#publishing.resume(connection, this.#attempts.inherited, now);
     else {
       const unsettled = this.#publishing.startOver();
       if (!this.#attempts.first) this.#effects.changed({ type: 'sessionLost', unsettled });
@@ -458,7 +459,7 @@ export class Engine {
   }
 
   /** The connection or attempt is over: what follows from it. */
-  #lose(error: MqttError, now: number, retry: Verdict = 'normal'): void {
+  #lose(error: MqttError, now: number, retry: refusals.Verdict = 'normal'): void {
     this.#leaveConnection();
     this.#deadlines.stopAll();
     if (this.#state === 'disconnecting') {
@@ -484,10 +485,7 @@ export class Engine {
     this.#acknowledger.connection = undefined;
     this.#session.connectionLost();
     this.#piecesOut = 0;
-    for (const exchange of this.#publisher.takeUnsent())
-      exchange.end(
-        new ConnectionLostError('the connection was lost', { fate: { delivery: 'unknown', kept: false } }),
-      );
+    this.#publisher.abandonUnsent();
   }
 
   /** The end: everybody who waits is told why. */

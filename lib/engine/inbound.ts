@@ -6,19 +6,20 @@ import type { Connection } from '../connection/connection.ts';
 import type { SendQuota } from '../connection/send-quota.ts';
 import { ProtocolError } from '../errors.ts';
 import { Stage, type Exchange } from '../session/exchange.ts';
-import { Arrival, ReceiptState, type Answers, type Incoming, type Receipt } from '../session/incoming.ts';
+import { Arrival, type Incoming, type Receipt } from '../session/incoming.ts';
 import type { Session } from '../session/session.ts';
+import type { Acknowledging } from './acknowledging.ts';
 import type { Effects } from './effects.ts';
 import { writePubcomp, writePubrel } from './outbound.ts';
 
-/** PUBLISH: delivered, recognised as sent again, or refused. */
+/** PUBLISH: delivered, recognised as sent again, left to the server, or refused. */
 export function onPublish(
   incoming: Incoming,
   connection: Connection,
   publish: PublishReader,
   receiveMaximum: number,
   effects: Effects,
-  answers: Answers,
+  acknowledging: Acknowledging,
 ): void {
   const alias = publish.properties.topicAlias;
   const topicName = alias === undefined ? publish.topic : connection.aliases.receive(alias, publish.topic);
@@ -28,26 +29,37 @@ export function onPublish(
     effects.deliver(publish, topicName, undefined);
     return;
   }
+  const now = connection.keepAlive.receivedAt;
   const known = incoming.get(publish.packetId);
   // [MQTT-3.3.4-9]; 3.1 and 3.1.1 have no such limit to break. What is counted on this connection counts once.
   const counted = known !== undefined && known.epoch === connection.epoch;
-  const room = counted || connection.protocolVersion < 5 || incoming.outstanding < receiveMaximum;
+  const allowed = counted || connection.protocolVersion < 5 || incoming.outstanding < receiveMaximum;
   if (known !== undefined) {
     const arrival = judge(incoming, known, publish, topicName);
-    if (!room && arrival !== Arrival.Clash) throw tooMany(receiveMaximum);
+    if (!allowed && arrival !== Arrival.Clash) throw tooMany(receiveMaximum);
     if (arrival === Arrival.Tied || arrival === Arrival.Repeated) {
       if (arrival === Arrival.Tied) incoming.tie(known);
       else incoming.repeat(known);
-      incoming.answer(answers);
+      acknowledging.answer(known, now);
       return;
     }
     if (arrival === Arrival.Clash)
       throw new ProtocolError(`Packet Identifier ${publish.packetId} is in use`, 'MQTT-2.2.1-4', 0x82);
   }
-  if (!room) throw tooMany(receiveMaximum);
+  if (!allowed) throw tooMany(receiveMaximum);
+  const full = !acknowledging.hasRoom(publish.payloadEnd - publish.payloadStart);
+  if (full && !acknowledging.refuse()) return;
   const receipt = incoming.open(publish.packetId, publish.qos, topicName, publish.payload());
-  effects.deliver(publish, topicName, receipt);
-  if (receipt.state === ReceiptState.Settled) incoming.answer(answers);
+  if (full) {
+    receipt.waive();
+    effects.overflowed(topicName);
+  } else effects.deliver(publish, topicName, receipt);
+  if (receipt.copies > 0) return;
+  if (receipt.declined) acknowledging.leave(receipt);
+  else {
+    incoming.waived(receipt);
+    acknowledging.answer(receipt, now);
+  }
 }
 
 function tooMany(receiveMaximum: number): ProtocolError {
@@ -137,11 +149,11 @@ export function onPubrel(
   incoming: Incoming,
   connection: Connection,
   packetId: number,
-  answers: Answers,
+  acknowledging: Acknowledging,
 ): void {
   const known = incoming.release(packetId);
   writePubcomp(connection, packetId, known ? 0 : 0x92);
-  incoming.answer(answers);
+  acknowledging.answerDue();
 }
 
 /** SUBACK and UNSUBACK: one code per Topic Filter, in order [MQTT-3.9.3-1]. */

@@ -20,6 +20,10 @@ export interface EngineOptions extends ConnectSettings {
   readonly messageRetry: number;
   /** 0 = off. */
   readonly ackTimeout: number;
+  /** How long one message may keep the acknowledgements behind it waiting; 0 = for ever. */
+  readonly ackStallTimeout: number;
+  /** Whether the session outlives a connection, so that what is not acknowledged comes again. */
+  readonly persistent: boolean;
   readonly requestTimeout: number;
   readonly connectTimeout: number;
   /** Undefined = half of Keep Alive. */

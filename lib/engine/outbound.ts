@@ -5,13 +5,14 @@ import { PublishWriter, type OutgoingPublish } from '../codec/publish.ts';
 import type { SubscriptionRequest } from '../codec/packets.ts';
 import type { Text } from '../codec/text.ts';
 import type { Connection } from '../connection/connection.ts';
-import { PublishError } from '../errors.ts';
+import { ConnectionLostError, PublishError, type ProtocolError } from '../errors.ts';
 import type { Exchange } from '../session/exchange.ts';
 import type { Answers } from '../session/incoming.ts';
 import { PACKET_IDENTIFIERS } from '../session/packet-identifiers.ts';
 import type { Part, RequestLimits, Requests } from '../session/requests.ts';
 import type { Session } from '../session/session.ts';
 import type { Ending, EngineOptions } from './options.ts';
+import { sendableCode } from './refusals.ts';
 
 /** Payloads up to this many bytes are copied into the slab: a write of their own would cost more than the copy. */
 const COPY_LIMIT = 16_384;
@@ -106,11 +107,12 @@ export class Publisher {
     return exchange;
   }
 
-  /** The connection ended: returns the exchanges whose payload has not left. */
-  takeUnsent(): Exchange[] {
+  /** The connection ended: nobody can know what became of payloads that were still to leave. */
+  abandonUnsent(): void {
     const unsent = [...this.#references.values()];
     this.#references.clear();
-    return unsent;
+    const fate = { delivery: 'unknown', kept: false } as const;
+    for (const exchange of unsent) exchange.end(new ConnectionLostError('the connection was lost', { fate }));
   }
 
   /** The bytes of a payload, under a view of their own: its identity tells when it has left. */
@@ -174,6 +176,12 @@ export function writePubrel(connection: Connection, packetId: number, reasonCode
 /** PUBCOMP, in answer to every PUBREL [MQTT-4.3.3-11]. */
 export function writePubcomp(connection: Connection, packetId: number, reasonCode: number): void {
   ack(connection, PUBCOMP, packetId, reasonCode);
+}
+
+/** DISCONNECT because of what the server sent; 3.x has no such thing. Nothing is written after it [MQTT-3.14.4-1]. */
+export function writeRefusal(connection: Connection, error: ProtocolError): void {
+  if (connection.protocolVersion < 5) return;
+  connection.outbox.append(encode({ type: 'disconnect', reasonCode: sendableCode(error.reasonCode) }, 5));
 }
 
 /** Acknowledgements of what we received. */

@@ -9,9 +9,9 @@ import type { Connection } from '../connection/connection.ts';
 import type { ConnectSettings } from '../connection/handshake.ts';
 import { ProtocolError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
+import type { Acknowledging } from './acknowledging.ts';
 import type { Effects } from './effects.ts';
 import { onPuback, onPubcomp, onPublish, onPubrec, onPubrel, onRequestAck } from './inbound.ts';
-import type { Acknowledger } from './outbound.ts';
 
 const PUBLISH = 3;
 const PUBACK = 4;
@@ -28,7 +28,7 @@ export type Outcome = 'nothing' | 'acknowledged' | 'answered' | 'pingresp' | Dis
 export class Receiving {
   readonly #session: Session;
   readonly #effects: Effects;
-  readonly #acknowledger: Acknowledger;
+  readonly #acknowledging: Acknowledging;
   readonly #publish: PublishReader;
   readonly #ack = new AckReader();
   readonly #receiveMaximum: number;
@@ -38,13 +38,13 @@ export class Receiving {
   constructor(
     session: Session,
     effects: Effects,
-    acknowledger: Acknowledger,
+    acknowledging: Acknowledging,
     settings: ConnectSettings,
     text: Text,
   ) {
     this.#session = session;
     this.#effects = effects;
-    this.#acknowledger = acknowledger;
+    this.#acknowledging = acknowledging;
     this.#receiveMaximum = settings.receiveMaximum;
     this.#plain = settings.protocolVersion === 5 && settings.properties.requestProblemInformation === false;
     this.#publish = new PublishReader(text);
@@ -58,7 +58,14 @@ export class Receiving {
     if (type === PUBLISH) {
       this.#publish.read(bytes, header, start, end, protocolVersion);
       const { incoming } = this.#session;
-      onPublish(incoming, connection, this.#publish, this.#receiveMaximum, this.#effects, this.#acknowledger);
+      onPublish(
+        incoming,
+        connection,
+        this.#publish,
+        this.#receiveMaximum,
+        this.#effects,
+        this.#acknowledging,
+      );
       return 'nothing';
     }
     if (type < PUBACK || type > PUBCOMP) return this.#cold(connection);
@@ -71,7 +78,7 @@ export class Receiving {
       case PUBREC:
         return onPubrec(this.#session, connection, ack) ? 'acknowledged' : 'nothing';
       case PUBREL:
-        onPubrel(this.#session.incoming, connection, ack.packetId, this.#acknowledger);
+        onPubrel(this.#session.incoming, connection, ack.packetId, this.#acknowledging);
         return 'nothing';
       default:
         return onPubcomp(this.#session, connection, ack) ? 'acknowledged' : 'nothing';

@@ -1,6 +1,7 @@
 import { reasonCodeName } from '../codec/reason-codes.ts';
 import type { ConnackPacket, DisconnectPacket, ProtocolVersion } from '../codec/packets.ts';
-import { ConnectError, ConnectionLostError } from '../errors.ts';
+import { ConnectError, ConnectionLostError, type MqttError } from '../errors.ts';
+import type { ClientState } from './states.ts';
 
 /** CONNACK Reason Codes (5.0) after which the same CONNECT would only be refused again. */
 const FINAL_IN_CONNACK = new Set([0x81, 0x82, 0x90, 0x95, 0x99, 0x9a, 0x9b]);
@@ -61,6 +62,14 @@ export function endedBy({ reasonCode, properties }: DisconnectPacket): Connectio
   return new ConnectionLostError(`the server ended the connection: ${connackCodeName(reasonCode, 5)}${why}`, {
     reasonCode,
   });
+}
+
+/** What the close of a connection that nobody asked for is, in the state it came in. */
+export function lostBy(cause: unknown, state: ClientState): MqttError {
+  const options = cause === undefined ? {} : { cause };
+  return state === 'connecting'
+    ? new ConnectError('connack', 'the server closed the connection before CONNACK', options)
+    : new ConnectionLostError('the connection was lost', options);
 }
 
 /** A Reason String is for people to read (U-3.2.2-f). */

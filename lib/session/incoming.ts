@@ -11,6 +11,15 @@ export const ReceiptState = {
 } as const;
 export type ReceiptState = (typeof ReceiptState)[keyof typeof ReceiptState];
 
+/** Copies of a message that was left to the server. */
+const DECLINED = -1;
+
+/** The epoch of nothing that was received. */
+const BETWEEN_CONNECTIONS = -1;
+
+/** The epoch of no Network Connection: they count from 1. */
+const NO_CONNECTION = 0;
+
 /** One QoS 1 or 2 message from the server until it is acknowledged. */
 export class Receipt {
   readonly packetId: number;
@@ -25,6 +34,14 @@ export class Receipt {
   reasonCode = 0;
   /** How many copies the application holds: the message is settled when all of them are. */
   copies = 1;
+  /** Where it stands in the order of receipt on its connection. */
+  place = 0;
+  /** Whether it is passed over as soon as an acknowledgement behind it waits for it. */
+  givesWay = false;
+  /** The connection on which it was passed over. */
+  passedOverOn: number = NO_CONNECTION;
+  /** Bytes of payload as received. */
+  readonly size: number;
 
   constructor(packetId: number, qos: QoS, topicName: string, payload: Uint8Array, epoch: number) {
     this.packetId = packetId;
@@ -32,12 +49,22 @@ export class Receipt {
     this.topicName = topicName;
     this.payload = payload;
     this.epoch = epoch;
+    this.size = payload.length;
   }
 
-  /** Nobody is going to settle it: it is acknowledged as it comes. */
+  /** While it is being delivered: nobody is going to settle it, so it is acknowledged as it comes. */
   waive(): void {
     this.copies = 0;
-    this.state = ReceiptState.Settled;
+  }
+
+  /** While it is being delivered: nobody here can take it now, so it is left to the server, which sends it again. */
+  decline(): void {
+    this.copies = DECLINED;
+  }
+
+  /** Whether it was left to the server. */
+  get declined(): boolean {
+    return this.copies === DECLINED;
   }
 }
 
@@ -67,6 +94,11 @@ export class Incoming {
   #pubrecs = new Ring<Receipt>();
   #epoch = 0;
   #outstanding = 0;
+  #unsettled = 0;
+  #unsettledBytes = 0;
+  #passedOver = 0;
+  #passedOverSettled = 0;
+  #place = 0;
 
   /** QoS > 0 messages of this connection without PUBACK, PUBCOMP or refusing PUBREC: what Receive Maximum counts. */
   get outstanding(): number {
@@ -75,9 +107,22 @@ export class Incoming {
 
   /** Messages the application has not settled. */
   get unsettled(): number {
-    let unsettled = 0;
-    for (const receipt of this.#table.values()) if (receipt.state === ReceiptState.Unsettled) unsettled++;
-    return unsettled;
+    return this.#unsettled;
+  }
+
+  /** Their bytes of payload. */
+  get unsettledBytes(): number {
+    return this.#unsettledBytes;
+  }
+
+  /** Messages that are not acknowledged on this connection, though those behind them are. */
+  get passedOver(): number {
+    return this.#passedOver;
+  }
+
+  /** Those of them that the application has settled since: the next connection can answer them. */
+  get passedOverSettled(): number {
+    return this.#passedOverSettled;
   }
 
   /** What is known under a Packet Identifier of the server's. */
@@ -99,17 +144,21 @@ export class Incoming {
     if (old !== undefined) this.#forget(old);
     const receipt = new Receipt(packetId, qos, topicName, payload, this.#epoch);
     this.#table.set(receipt);
-    this.#line(qos).push(receipt);
+    this.#enqueue(receipt);
     this.#outstanding++;
+    this.#unsettled++;
+    this.#unsettledBytes += payload.length;
     return receipt;
   }
 
   /** The server sent `receipt` again: on a new connection it takes its place in the order of receipt there. */
   tie(receipt: Receipt): void {
     if (receipt.epoch === this.#epoch) return;
+    // One that was passed over on this connection still has its place in the server's window.
+    if (receipt.passedOverOn === this.#epoch) this.#takeBack(receipt);
+    else this.#outstanding++;
     receipt.epoch = this.#epoch;
-    this.#line(receipt.qos).push(receipt);
-    this.#outstanding++;
+    this.#enqueue(receipt);
   }
 
   /** QoS 2 that was answered with PUBREC came again: to be answered again, in its turn. */
@@ -129,24 +178,61 @@ export class Incoming {
     if (receipt.state !== ReceiptState.Unsettled) return false;
     if (reasonCode > receipt.reasonCode) receipt.reasonCode = reasonCode;
     if (--receipt.copies > 0) return false;
-    receipt.state = ReceiptState.Settled;
+    this.#settled(receipt);
     return receipt.epoch === this.#epoch;
+  }
+
+  /** `receipt` was delivered to nobody who settles it: see `Receipt.waive()`. */
+  waived(receipt: Receipt): void {
+    if (receipt.state === ReceiptState.Unsettled) this.#settled(receipt);
+  }
+
+  /**
+   * Not acknowledged on this connection, and no longer in the way of those behind it: an acknowledgement that is never
+   * sent breaks no order. If it settles later, the answer goes out when the server sends the message again. Returns
+   * whether it was in the way.
+   */
+  passOver(receipt: Receipt): boolean {
+    if (receipt.state !== ReceiptState.Unsettled || receipt.epoch !== this.#epoch) return false;
+    receipt.epoch = NO_CONNECTION;
+    receipt.passedOverOn = this.#epoch;
+    this.#passedOver++;
+    return true;
+  }
+
+  /** The place of the message that came last. */
+  get lastPlace(): number {
+    return this.#place;
+  }
+
+  /** Messages up to `place` that an acknowledgement behind them waits for. */
+  inTheWay(place: number): Receipt[] {
+    return [...this.#inTheWay(this.#pubacks, place), ...this.#inTheWay(this.#pubrecs, place)];
+  }
+
+  /** A message was not taken in at all: it has its place in the window of this connection, and comes again. */
+  leaveOut(): void {
+    this.#outstanding++;
+    this.#passedOver++;
+  }
+
+  /** The application will never settle `receipt`: forgotten, but for its place in the window of this connection. */
+  leave(receipt: Receipt): void {
+    if (receipt.state !== ReceiptState.Unsettled) return;
+    this.passOver(receipt);
+    this.#unsettled--;
+    this.#unsettledBytes -= receipt.size;
+    receipt.state = ReceiptState.Over;
+    this.#table.delete(receipt);
   }
 
   /** Writes every acknowledgement whose turn it is. */
   answer(answers: Answers): void {
-    for (let head = this.#pubacks.peek(); head !== undefined; head = this.#pubacks.peek()) {
-      if (head.state === ReceiptState.Unsettled) break;
-      this.#pubacks.shift();
-      if (head.state === ReceiptState.Settled) {
-        answers.puback(head.packetId, head.reasonCode);
-        this.#forget(head);
-      }
+    for (let head = this.#due(this.#pubacks); head !== undefined; head = this.#due(this.#pubacks)) {
+      answers.puback(head.packetId, head.reasonCode);
+      this.#forget(head);
     }
-    for (let head = this.#pubrecs.peek(); head !== undefined; head = this.#pubrecs.peek()) {
-      if (head.state === ReceiptState.Unsettled) break;
-      this.#pubrecs.shift();
-      if (head.state === ReceiptState.Over) continue;
+    for (let head = this.#due(this.#pubrecs); head !== undefined; head = this.#due(this.#pubrecs)) {
       answers.pubrec(head.packetId, head.reasonCode);
       // A refused message is over, and its identifier names a new one next [MQTT-4.3.3-9].
       if (head.reasonCode >= 0x80) this.#forget(head);
@@ -166,8 +252,15 @@ export class Incoming {
   connected(epoch: number): void {
     this.#epoch = epoch;
     this.#outstanding = 0;
+    this.#passedOver = 0;
+    this.#passedOverSettled = 0;
     this.#pubacks = new Ring();
     this.#pubrecs = new Ring();
+  }
+
+  /** The connection ended: nothing that came on it may be acknowledged any more. */
+  connectionLost(): void {
+    this.connected(BETWEEN_CONNECTIONS);
   }
 
   /**
@@ -184,6 +277,8 @@ export class Incoming {
     const { unsettled } = this;
     for (const receipt of this.#table.values()) receipt.state = ReceiptState.Over;
     this.#table.clear();
+    this.#unsettled = 0;
+    this.#unsettledBytes = 0;
     return unsettled;
   }
 
@@ -191,8 +286,66 @@ export class Incoming {
     return qos === 1 ? this.#pubacks : this.#pubrecs;
   }
 
-  #forget(receipt: Receipt): void {
-    receipt.state = ReceiptState.Over;
-    if (this.#table.delete(receipt) && receipt.epoch === this.#epoch) this.#outstanding--;
+  #enqueue(receipt: Receipt): void {
+    receipt.place = ++this.#place;
+    this.#line(receipt.qos).push(receipt);
   }
+
+  #inTheWay(line: Ring<Receipt>, place: number): Receipt[] {
+    const all = [...line];
+    const last = all.findLastIndex((receipt) => receipt.state === ReceiptState.Settled);
+    return all.slice(0, last + 1).filter((receipt) => receipt.place <= place && this.#isAwaited(receipt));
+  }
+
+  /** Takes out of the line what is to be answered next, and before it all that is not to be answered here. */
+  #due(line: Ring<Receipt>): Receipt | undefined {
+    for (let head = line.peek(); head !== undefined; head = line.peek()) {
+      if (this.#isAwaited(head)) {
+        if (!head.givesWay || !isWaitedFor(line)) return undefined;
+        this.passOver(head);
+      }
+      line.shift();
+      if (head.state !== ReceiptState.Over && head.epoch === this.#epoch) return head;
+    }
+    return undefined;
+  }
+
+  #isAwaited(head: Receipt): boolean {
+    return head.state === ReceiptState.Unsettled && head.epoch === this.#epoch;
+  }
+
+  #settled(receipt: Receipt): void {
+    receipt.state = ReceiptState.Settled;
+    this.#unsettled--;
+    this.#unsettledBytes -= receipt.size;
+    if (receipt.passedOverOn === this.#epoch) this.#passedOverSettled++;
+  }
+
+  /** A message that was passed over on this connection came again on it. */
+  #takeBack(receipt: Receipt): void {
+    receipt.passedOverOn = NO_CONNECTION;
+    this.#passedOver--;
+    if (receipt.state === ReceiptState.Settled) this.#passedOverSettled--;
+  }
+
+  #forget(receipt: Receipt): void {
+    if (receipt.state === ReceiptState.Unsettled) {
+      this.#unsettled--;
+      this.#unsettledBytes -= receipt.size;
+    }
+    if (this.#table.delete(receipt)) {
+      if (receipt.epoch === this.#epoch) this.#outstanding--;
+      else if (receipt.passedOverOn === this.#epoch) {
+        this.#takeBack(receipt);
+        this.#outstanding--;
+      }
+    }
+    receipt.state = ReceiptState.Over;
+  }
+}
+
+/** Whether an acknowledgement waits behind the head of `line`. */
+function isWaitedFor(line: Ring<Receipt>): boolean {
+  for (const { state } of line) if (state === ReceiptState.Settled) return true;
+  return false;
 }

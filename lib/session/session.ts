@@ -19,6 +19,7 @@ export class Session {
   connectionLost(): void {
     for (const packetId of this.requests.connectionLost()) this.packetIdentifiers.free(packetId);
     this.outgoing.pause();
+    this.incoming.connectionLost();
   }
 
   /** The server has the session (Session Present 1): what is unanswered is sent again [MQTT-4.4.0-1]. */

@@ -109,6 +109,14 @@ class TcpTransport implements Transport {
     }
   }
 
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
   get heldBack(): number {
     return this.#socket.writableLength;
   }

@@ -25,6 +25,10 @@ export interface Transport {
    * network took them whole, later where it did not, and also when the connection broke. Never throws.
    */
   write(bytes: Uint8Array, written: (bytes: Uint8Array) => void): void;
+  /** Reads nothing more until `resume()`. What was read already may still be brought. */
+  pause(): void;
+  /** Reads again. */
+  resume(): void;
   /** How many bytes were written and not yet taken by the network. */
   readonly heldBack: number;
   /** Sends what was written, then closes. `closed()` follows. */

@@ -4,7 +4,7 @@ import { MessageBuffer, type Overflow } from '../../lib/client/buffer.ts';
 import { NO_PROPERTIES } from '../../lib/codec/packets.ts';
 import { Receipt } from '../../lib/session/incoming.ts';
 
-const settler = { canReject: true, settle() {} };
+const settler = { canReject: true, settle() {}, giveWay() {}, leave() {} };
 const encoder = new TextEncoder();
 
 /** Puts a message in that points into `memory`: QoS 1, to be settled, or QoS 0, that can be let go. */

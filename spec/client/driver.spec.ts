@@ -18,6 +18,7 @@ class ManualTransport implements Transport {
   ends = 0;
   destroys = 0;
   isFull = false;
+  reads: 'what comes' | 'not now' = 'what comes';
   #held: { bytes: Uint8Array; written: (bytes: Uint8Array) => void }[] = [];
 
   open(receiver: Receiver): void {
@@ -32,6 +33,14 @@ class ManualTransport implements Transport {
 
   get heldBack(): number {
     return this.#held.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  }
+
+  pause(): void {
+    this.reads = 'not now';
+  }
+
+  resume(): void {
+    this.reads = 'what comes';
   }
 
   end(): void {
@@ -104,6 +113,7 @@ function driverOf(options: Partial<typeof ENGINE_DEFAULTS> = {}, over: Partial<C
       dial: (signal) => answer(signal),
       deliver: (_publish, topicName) => delivered.push(topicName),
       changed: (change) => changes.push(change),
+      overflowed: () => {},
       moved: () => {},
     },
   );

@@ -1,7 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { Log } from '../../lib/client/log.ts';
-import type { Logger } from '../../lib/client/options.ts';
+import { Log, type Logger } from '../../lib/client/log.ts';
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 

@@ -10,7 +10,12 @@ function received(payload: Uint8Array | string, options: { qos?: QoS; canReject?
   const bytes = typeof payload === 'string' ? encoder.encode(payload) : payload;
   const receipt = qos === 0 ? undefined : new Receipt(7, qos, 'a/b', bytes, 1);
   const settled: [Receipt, number][] = [];
-  const settler = { canReject, settle: (one: Receipt, code: number) => void settled.push([one, code]) };
+  const settler = {
+    canReject,
+    settle: (one: Receipt, code: number) => void settled.push([one, code]),
+    giveWay: () => {},
+    leave: () => {},
+  };
   const message = new Message('a/b', bytes, qos, true, false, NO_PROPERTIES, receipt, settler);
   return { message, receipt, codes: () => settled.map(([, code]) => code), settled };
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { toIdentity, toSettings, type ClientOptions, type Logger } from '../../lib/client/options.ts';
+import { toIdentity, toSettings, type ClientOptions } from '../../lib/client/options.ts';
+import type { Logger } from '../../lib/client/log.ts';
 import type { Target } from '../../lib/transport/transport.ts';
 
 const TARGET: Target = { protocol: 'mqtt', host: 'server', port: 1883 };
@@ -53,6 +54,9 @@ describe('the defaults', () => {
       onSessionLost: 'resend',
       messageRetry: 5_000,
       ackTimeout: 0,
+      ackStallTimeout: 30_000,
+      persistent: false,
+      policy: undefined,
       requestTimeout: 30_000,
       connectTimeout: 30_000,
       pingTimeout: undefined,

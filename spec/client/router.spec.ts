@@ -121,10 +121,11 @@ describe('a message to be acknowledged', () => {
   const receiptOf = () => new Receipt(7, 1, 't', Uint8Array.of(1), 1);
   const as = (ack: 'processed' | 'received' | 'manual') => new SubscriptionRig({ ack }).subscription;
 
+  // With 0 it is waived: acknowledged as soon as it has been delivered.
   it.each([
     [['processed', 'manual', 'processed'], 3, ReceiptState.Unsettled],
     [['processed', 'received'], 1, ReceiptState.Unsettled],
-    [['received', 'received'], 0, ReceiptState.Settled],
+    [['received', 'received'], 0, ReceiptState.Unsettled],
   ] as const)('to %j waits for %d of them', (modes, copies, state) => {
     const router = new Router();
     for (const mode of modes) router.add(as(mode));

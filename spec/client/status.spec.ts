@@ -17,7 +17,12 @@ describe('the status', () => {
     const early = all(status.read());
     status.report(connecting(0));
     const late = all(status.read());
-    const lost = { type: 'disconnected', reason: new ConnectionLostError('lost'), willRetryIn: 5 } as const;
+    const lost = {
+      type: 'disconnected',
+      reason: new ConnectionLostError('lost'),
+      willRetryIn: 5,
+      flapping: false,
+    } as const;
     status.report(lost);
     status.report(closed);
     await expect(early).resolves.toEqual([connecting(0), lost, closed]);

@@ -19,6 +19,9 @@ export class SubscriptionRig {
   readonly subscription: Subscription;
   /** What was acknowledged, by its text, and refused, by its text and Reason Code. */
   readonly settled: string[] = [];
+  /** What nobody may come back for on this connection, and what nobody will come to, by their texts. */
+  readonly passedOver: string[] = [];
+  readonly leftToServer: string[] = [];
   readonly warnings: string[] = [];
   discarded = 0;
   unsubscribed = 0;
@@ -34,6 +37,8 @@ export class SubscriptionRig {
         const text = new TextDecoder().decode(payload);
         this.settled.push(reasonCode === 0 ? text : `${text} refused ${reasonCode}`);
       },
+      giveWay: ({ payload }) => void this.passedOver.push(new TextDecoder().decode(payload)),
+      leave: ({ payload }) => void this.leftToServer.push(new TextDecoder().decode(payload)),
       discarded: (count) => (this.discarded += count),
       unsubscribe: () => {
         this.unsubscribed++;

@@ -43,7 +43,7 @@ describe('v4 sessions', () => {
     const rig = online(V4);
     rig.publish('a', { qos: 2 });
     rig.send(publish({ packetId: 5, qos: 2 }));
-    rig.engine.settle(rig.effects.receipt, 0);
+    rig.engine.settle(rig.effects.receipt, 0, rig.now);
     rig.sent();
     expect(brief(rig.resume(connack()))).toEqual(['publish a 2']);
     rig.send(publish({ packetId: 5, qos: 2, payload: 'new', duplicate: true }));
@@ -170,7 +170,7 @@ describe('v4 messages from the server', () => {
     const rig = online(V4);
     for (let i = 1; i <= 2; i++) {
       received(rig, 1, i === 2);
-      rig.engine.settle(rig.effects.receipt, 0);
+      rig.engine.settle(rig.effects.receipt, 0, rig.now);
       expect(brief(rig.sent())).toEqual(['puback 1']);
       expect(rig.effects.delivered).toHaveLength(i);
     }
@@ -179,7 +179,7 @@ describe('v4 messages from the server', () => {
   it('v4 MQTT-4.3.3-2 QoS 2 is delivered at PUBLISH, once, until PUBREL', () => {
     const rig = online(V4);
     received(rig, 2);
-    rig.engine.settle(rig.effects.receipt, 0);
+    rig.engine.settle(rig.effects.receipt, 0, rig.now);
     received(rig, 2, true);
     rig.send(pubrel(1));
     expect(brief(rig.sent())).toEqual(['pubrec 1', 'pubrec 1', 'pubcomp 1']);
@@ -203,7 +203,7 @@ describe('v4 messages from the server', () => {
       publish({ packetId: 4, qos: 2 }),
     );
     for (const { receipt } of rig.effects.delivered.toReversed())
-      if (receipt !== undefined) rig.engine.settle(receipt, 0);
+      if (receipt !== undefined) rig.engine.settle(receipt, 0, rig.now);
     expect(brief(rig.sent())).toEqual(['pubrec 3', 'pubrec 4', 'puback 1', 'puback 2']);
   });
 });

@@ -49,7 +49,7 @@ describe('v5 3.1 CONNECT', () => {
     const rig = online();
     rig.publish('a');
     rig.send(publish({ packetId: 1, qos: 2 }));
-    rig.engine.settle(rig.effects.receipt, 0);
+    rig.engine.settle(rig.effects.receipt, 0, rig.now);
     rig.sent();
     expect(brief(rig.resume(connack()))).toEqual(['publish a 2']);
     rig.send(publish({ packetId: 1, qos: 2, payload: 'new', duplicate: true }));
@@ -62,7 +62,7 @@ describe('v5 3.1 CONNECT', () => {
     rig.send(publish({ packetId: 1, qos: 2 }));
     rig.sent();
     expect(brief(rig.resume())).toEqual(['publish a 1 DUP']);
-    rig.engine.settle(rig.effects.receipt, 0);
+    rig.engine.settle(rig.effects.receipt, 0, rig.now);
     rig.send(publish({ packetId: 1, qos: 2, duplicate: true }));
     expect(brief(rig.sent())).toEqual(['pubrec 1']);
     expect(rig.effects.delivered).toHaveLength(1);
@@ -230,7 +230,7 @@ describe('v5 3.3 PUBLISH', () => {
     const rig = online({}, connack({ maximumPacketSize: 5 }));
     rig.send(publish({ packetId: 1 }), publish({ packetId: 2, qos: 2 }), pubrel(3), pubrec(4));
     for (const { receipt } of rig.effects.delivered)
-      if (receipt !== undefined) rig.engine.settle(receipt, 0x80);
+      if (receipt !== undefined) rig.engine.settle(receipt, 0x80, rig.now);
     expect(rig.sent().map((packet) => ('properties' in packet ? packet.properties : undefined))).toEqual([
       {},
       {},

@@ -216,7 +216,7 @@ describe('what was received', () => {
     rig.open();
     rig.send(connack({ sessionPresent: true }), publish({ packetId: 1, payload: 'm', duplicate: true }));
     expect(rig.effects.texts).toEqual(['m', 'm']);
-    rig.engine.settle(receipt, 0);
+    rig.engine.settle(receipt, 0, rig.now);
     expect(rig.sent()).toEqual([]);
   });
 });

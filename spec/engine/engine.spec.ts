@@ -170,7 +170,8 @@ const ACTIONS: Readonly<Record<string, (run: Run, number: number) => void>> = {
     rig.send(publish({ packetId: 1 + (n % 5), duplicate: n % 7 > 0, qos: n % 2 === 0 ? 1 : 2 })),
   release: ({ rig }, n) => rig.send(pubrel(1 + (n % 5))),
   settle: ({ rig }) => {
-    for (const { receipt } of rig.effects.delivered) if (receipt !== undefined) rig.engine.settle(receipt, 0);
+    for (const { receipt } of rig.effects.delivered)
+      if (receipt !== undefined) rig.engine.settle(receipt, 0, rig.now);
   },
   garbage: ({ rig }, n) => n % 5 === 0 && rig.receive(new Uint8Array(5).fill(0xff)),
   refuse: ({ rig }, n) => {

@@ -165,6 +165,7 @@ describe('docs/state-machine.md', () => {
       'Retry',
       'Watchdog',
       'Close',
+      'Stall',
     ]);
   });
 });

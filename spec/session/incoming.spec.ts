@@ -85,7 +85,9 @@ describe('acknowledgements', () => {
   });
 
   it('do not wait for a message that nobody will settle', () => {
-    open(1).waive();
+    const receipt = open(1);
+    receipt.waive();
+    incoming.waived(receipt);
     incoming.answer(written);
     expect(ids(written.pubacks)).toEqual([1]);
   });
@@ -221,5 +223,86 @@ describe('a new connection', () => {
     expect([one.state, two.state]).toEqual([ReceiptState.Over, ReceiptState.Over]);
     expect([1, 2, 3].map((id) => incoming.get(id))).toEqual([undefined, undefined, undefined]);
     expect(incoming.release(3)).toBe(false);
+  });
+});
+
+describe('a message that is passed over', () => {
+  it('is not acknowledged on its connection, and keeps nobody waiting', () => {
+    const [first, second] = [open(1), open(2)];
+    settle(second);
+    expect(incoming.inTheWay(Infinity)).toEqual([first]);
+    expect(incoming.passOver(first)).toBe(true);
+    incoming.answer(written);
+    settle(first);
+    expect(ids(written.pubacks)).toEqual([2]);
+    expect([incoming.outstanding, incoming.passedOver, incoming.passedOverSettled]).toEqual([1, 1, 1]);
+  });
+
+  it('because nobody may come to it for long, is still acknowledged as long as nobody waits for it', () => {
+    const [first, second, third] = [open(1), open(2), open(3)];
+    for (const one of [first, second, third]) one.givesWay = true;
+    settle(first);
+    expect(ids(written.pubacks)).toEqual([1]);
+    settle(third);
+    expect(ids(written.pubacks)).toEqual([1, 3]);
+    settle(second);
+    expect([ids(written.pubacks), incoming.passedOver]).toEqual([[1, 3], 1]);
+  });
+
+  it('is answered when it comes again, if it was settled meanwhile', () => {
+    const first = open(1);
+    incoming.passOver(first);
+    settle(first);
+    incoming.connected(2);
+    incoming.tie(first);
+    incoming.answer(written);
+    expect(ids(written.pubacks)).toEqual([1]);
+    expect([incoming.outstanding, incoming.passedOver]).toEqual([0, 0]);
+  });
+
+  it('that comes again on the same connection takes its place anew, and counts once', () => {
+    const first = open(1);
+    incoming.passOver(first);
+    incoming.tie(first);
+    expect([incoming.outstanding, incoming.passedOver]).toEqual([1, 0]);
+    settle(first);
+    expect(ids(written.pubacks)).toEqual([1]);
+    expect(incoming.outstanding).toBe(0);
+  });
+
+  it('is only what came late enough to be in the way', () => {
+    const first = open(1);
+    const { place } = first;
+    open(2);
+    settle(open(3));
+    expect(incoming.inTheWay(place)).toEqual([first]);
+    expect(incoming.inTheWay(Infinity)).toHaveLength(2);
+  });
+
+  it('that is left for good comes again as a new one', () => {
+    const first = open(1);
+    incoming.leave(first);
+    incoming.leave(first);
+    expect([incoming.unsettled, incoming.unsettledBytes, incoming.get(1)]).toEqual([0, 0, undefined]);
+    expect([incoming.outstanding, incoming.passedOver]).toEqual([1, 1]);
+    settle(first);
+    expect(written.pubacks).toEqual([]);
+  });
+
+  it('or was never taken in has its place in the window', () => {
+    incoming.leaveOut();
+    expect([incoming.outstanding, incoming.passedOver]).toEqual([1, 1]);
+    incoming.connected(2);
+    expect([incoming.outstanding, incoming.passedOver]).toEqual([0, 0]);
+  });
+
+  it('and no other is acknowledged once the connection has ended', () => {
+    const [first, second] = [open(1), open(2)];
+    incoming.connectionLost();
+    settle(first);
+    expect(incoming.passOver(second)).toBe(false);
+    incoming.answer(written);
+    expect(written.pubacks).toEqual([]);
+    expect(incoming.unsettled).toBe(1);
   });
 });

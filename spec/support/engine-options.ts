@@ -26,6 +26,8 @@ export const ENGINE_DEFAULTS: EngineOptions = {
   reconnect: { minDelay: 1_000, maxDelay: 120_000, factor: 2, jitter: 0 },
   maxFiltersPerPacket: 0,
   resubscribe: true,
+  ackStallTimeout: 30_000,
+  persistent: true,
 };
 
 /** What an engine in a spec takes from the platform: memory of its own each time. */

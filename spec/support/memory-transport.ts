@@ -31,6 +31,7 @@ export class MemoryEnd implements Transport {
   #sent: Segment[] = [];
   #copied = 0;
   #heldBack = 0;
+  #reads: 'what comes' | 'not now' = 'what comes';
   #receiver: Receiver | undefined;
   #peer: MemoryEnd = this;
   #state: 'open' | 'ending' | 'closed' = 'open';
@@ -69,6 +70,15 @@ export class MemoryEnd implements Transport {
     this.move();
   }
 
+  pause(): void {
+    this.#reads = 'not now';
+  }
+
+  resume(): void {
+    this.#reads = 'what comes';
+    this.#peer.move();
+  }
+
   get heldBack(): number {
     return this.#heldBack;
   }
@@ -98,13 +108,14 @@ export class MemoryEnd implements Transport {
   /** Has what is under way arrive when it is due; to be called when the link has changed. */
   move(): void {
     if (this.#isMoving || this.#link.isFrozen || this.#peer.#state === 'closed') return;
+    if (this.#peer.#reads === 'not now') return;
     const [first] = this.#sent;
     if (first === undefined ? this.#state === 'open' : this.#peer.#receiver === undefined) return;
     this.#isMoving = true;
     const at = first?.at ?? this.#clock.now() + this.#link.latency;
     this.#clock.wakeAt(Math.max(at, this.#clock.now()), () => {
       this.#isMoving = false;
-      if (this.#link.isFrozen || this.#peer.#state === 'closed') return;
+      if (this.#link.isFrozen || this.#peer.#state === 'closed' || this.#peer.#reads === 'not now') return;
       if (first === undefined) for (const end of [this.#peer, this]) end.#break(undefined); // the end of the stream
       else if (first === this.#sent[0]) this.#arrive(first);
       this.move();

@@ -44,8 +44,17 @@ export class Recorder implements Effects {
     this.#log.push('hang up');
   }
 
+  retire(rest: readonly Uint8Array[]): void {
+    this.rest = rest;
+    this.#log.push('retire');
+  }
+
   finish(): void {
     this.#log.push('finish');
+  }
+
+  overflowed(topicName: string): void {
+    this.#log.push(`overflowed: ${topicName}`);
   }
 
   changed(change: Change): void {

@@ -1,0 +1,29 @@
+import type { ConnackPacket } from '../codec/packets.ts';
+import type { Connection } from '../connection/connection.ts';
+import { negotiate, type Negotiated } from '../connection/handshake.ts';
+import type { EngineOptions } from './options.ts';
+
+/** A CONNACK was accepted: what it grants, and what we allow ourselves, holds on `connection` from now on. */
+export function grant(
+  connection: Connection,
+  connack: ConnackPacket,
+  options: EngineOptions,
+  now: number,
+): Negotiated {
+  const negotiated = negotiate(connack, options, connection.identity);
+  const { maxInflight, properties, pingTimeout } = options;
+  const { receiveMaximum } = negotiated;
+  const window = maxInflight === 0 ? receiveMaximum : Math.min(maxInflight, receiveMaximum);
+  const topicAliasMaximum = properties.topicAliasMaximum ?? 0;
+  connection.accepted(negotiated, { window, topicAliasMaximum, pingTimeout }, now);
+  return negotiated;
+}
+
+/**
+ * Whether the session of before goes on. 3.1 has no Session Present: with Clean Session 0 the session is presumed to
+ * be there, the subscriptions are not.
+ */
+export function sessionPresence({ negotiated, identity }: Connection): 'present' | 'presumed' | 'absent' {
+  if (negotiated?.sessionPresent === true) return 'present';
+  return negotiated?.protocolVersion === 3 && !identity.cleanStart ? 'presumed' : 'absent';
+}

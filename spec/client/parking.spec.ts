@@ -1,0 +1,88 @@
+import { describe, expect, it } from '@jest/globals';
+import { NO_PROPERTIES } from '../../lib/codec/packets.ts';
+import { Parking } from '../../lib/client/parking.ts';
+import { Receipt } from '../../lib/session/incoming.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { SubscriptionRig } from './subscription-rig.ts';
+
+/** A place to park, and what it asks of its client. */
+function rig() {
+  const clock = new FakeClock();
+  const gaveWay: number[] = [];
+  const warnings: string[] = [];
+  const parking = new Parking({
+    clock,
+    giveWay: (receipt) => {
+      receipt.givesWay = true;
+      gaveWay.push(receipt.packetId);
+    },
+    warn: (message) => void warnings.push(message),
+  });
+  let packetId = 0;
+  const park = (topicName: string, size = 1): boolean => {
+    const payload = new Uint8Array(size);
+    const receipt = new Receipt(++packetId, 1, topicName, payload, 1);
+    const publish = {
+      bytes: payload,
+      qos: 1 as const,
+      retain: false,
+      duplicate: false,
+      properties: NO_PROPERTIES,
+      payload: () => payload,
+    };
+    return parking.park(publish, topicName, receipt);
+  };
+  return { clock, gaveWay, warnings, parking, park };
+}
+
+const texts = (topics: readonly string[]) => (topicName: string) => topics.includes(topicName);
+
+describe('a message for which there is no subscription yet', () => {
+  it('is for the first that matches, in order of arrival, and for no other', async () => {
+    const { parking, park, clock } = rig();
+    for (const topic of ['a', 'b', 'a']) park(topic);
+    const [one, other] = [new SubscriptionRig(), new SubscriptionRig()];
+    parking.handOver(one.subscription, texts(['a']));
+    parking.handOver(other.subscription, texts(['a']));
+    expect([one.subscription.depth, other.subscription.depth, parking.depth]).toEqual([2, 0, 1]);
+    parking.handOver(other.subscription, texts(['b']));
+    expect([other.subscription.depth, parking.depth, clock.armed]).toEqual([1, 0, 0]);
+    expect((await other.subscription.receive()).topic).toBe('b');
+  });
+
+  it('has its room: a thousand messages, and 16 MiB', () => {
+    const { park, parking } = rig();
+    for (let i = 0; i < 1_000; i++) expect(park('a')).toBe(true);
+    expect(park('a')).toBe(false);
+    parking.clear();
+    expect(park('a', 16 * 1_048_576)).toBe(true);
+    expect(park('a')).toBe(false);
+  });
+
+  it('gives way after ten seconds, which is told once, and can be had all the same', async () => {
+    const { park, parking, clock, gaveWay, warnings } = rig();
+    park('a');
+    await clock.advance(4_000);
+    park('a');
+    await clock.advance(5_999);
+    expect(gaveWay).toEqual([]);
+    await clock.advance(1);
+    expect(gaveWay).toEqual([1]);
+    await clock.advance(4_000);
+    expect(gaveWay).toEqual([1, 2]);
+    expect(warnings).toEqual([
+      '1 messages have had no subscription for 10000 ms and are passed over',
+      '1 messages have had no subscription for 10000 ms and are passed over',
+    ]);
+    const late = new SubscriptionRig();
+    parking.handOver(late.subscription, texts(['a']));
+    expect([late.subscription.depth, clock.armed]).toEqual([2, 0]);
+  });
+
+  it('is forgotten when what it came in is over', () => {
+    const { park, parking, clock } = rig();
+    park('a');
+    parking.clear();
+    expect([parking.depth, clock.armed]).toEqual([0, 0]);
+  });
+});

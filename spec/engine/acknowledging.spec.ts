@@ -1,0 +1,171 @@
+import { describe, expect, it } from '@jest/globals';
+import type { EngineOptions } from '../../lib/engine/options.ts';
+import type { Receipt } from '../../lib/session/incoming.ts';
+import { brief, online } from '../support/engines.ts';
+import { connack, publish } from '../support/packets.ts';
+import type { Rig } from '../support/rig.ts';
+
+/** Messages `from` to `to` come; what one turn does not take, the next ones do. Returns what was delivered. */
+function come(rig: Rig, from: number, to: number, more: object = {}): Receipt[] {
+  const before = rig.effects.delivered.length;
+  for (let packetId = from; packetId <= to; packetId++)
+    rig.send(publish({ qos: 1, packetId, payload: `${packetId}`, ...more }));
+  while (!rig.engine.receiveMore(rig.now));
+  return rig.effects.delivered.slice(before).map(({ receipt }) => receipt as Receipt);
+}
+
+function settle(rig: Rig, receipt: Receipt): string[] {
+  rig.engine.settle(receipt, 0, rig.now);
+  return brief(rig.sent());
+}
+
+/** A connection on which a server knows no Receive Maximum. */
+const old = (options: Partial<EngineOptions> = {}): Rig =>
+  online({ protocolVersion: 4, cleanStart: false, receiveMaximum: 4, ...options });
+
+describe('a message that keeps others waiting', () => {
+  it('is passed over after ackStallTimeout, which is told, and answered when it comes again', () => {
+    const rig = old();
+    const [first, second] = come(rig, 1, 2) as [Receipt, Receipt];
+    expect(settle(rig, second)).toEqual([]);
+    rig.advance(29_999);
+    expect(brief(rig.sent())).toEqual([]);
+    rig.advance(1);
+    expect(brief(rig.sent())).toEqual(['puback 2']);
+    expect(rig.effects.last('ackStalled')).toEqual({ type: 'ackStalled', receipt: first, ms: 30_000 });
+    expect(settle(rig, first)).toEqual([]);
+    rig.resume(connack({ sessionPresent: true }));
+    rig.send(publish({ qos: 1, packetId: 1, payload: '1', duplicate: true }));
+    expect(brief(rig.sent())).toEqual(['puback 1']);
+    expect(rig.effects.texts).toEqual(['1', '2']);
+  });
+
+  it('is left alone where nobody waits for it, however long it takes', () => {
+    const rig = old({ keepAlive: 0 });
+    const [first] = come(rig, 1, 1) as [Receipt];
+    rig.advance(600_000);
+    expect(settle(rig, first)).toEqual(['puback 1']);
+    expect(rig.effects.changes.filter(({ type }) => type === 'ackStalled')).toEqual([]);
+  });
+
+  it('is given its time from when others began to wait, each', () => {
+    const rig = old({ keepAlive: 0 });
+    const [first, second] = come(rig, 1, 2) as [Receipt, Receipt];
+    rig.advance(100_000);
+    settle(rig, second);
+    rig.advance(29_999);
+    expect(brief(rig.sent())).toEqual([]);
+    const [third, fourth] = come(rig, 3, 4) as [Receipt, Receipt];
+    settle(rig, fourth);
+    rig.advance(1);
+    expect(brief(rig.sent())).toEqual(['puback 2']);
+    rig.advance(29_999);
+    expect(brief(rig.sent())).toEqual([]);
+    rig.advance(1);
+    expect(brief(rig.sent())).toEqual(['puback 4']);
+    expect([settle(rig, first), settle(rig, third)]).toEqual([[], []]);
+  });
+
+  it('keeps them waiting for ever where ackStallTimeout is 0', () => {
+    const rig = old({ keepAlive: 0, ackStallTimeout: 0 });
+    const [, second] = come(rig, 1, 2) as [Receipt, Receipt];
+    settle(rig, second);
+    expect(rig.engine.nextTimeout()).toBe(Infinity);
+  });
+
+  it('gives way at once where nobody may come to it for long', () => {
+    const rig = old();
+    const [first, second] = come(rig, 1, 2) as [Receipt, Receipt];
+    rig.engine.forgo(first, 'later');
+    expect(brief(rig.sent())).toEqual([]);
+    expect(settle(rig, second)).toEqual(['puback 2']);
+  });
+
+  it('and that nobody will ever come to is a new message when it comes again', () => {
+    const rig = old();
+    const [first] = come(rig, 1, 1) as [Receipt];
+    rig.engine.forgo(first, 'never');
+    rig.resume(connack({ sessionPresent: true }));
+    rig.send(publish({ qos: 1, packetId: 1, payload: '1', duplicate: true }));
+    expect(rig.effects.texts).toEqual(['1', '1']);
+  });
+
+  it('and of which others have copies is theirs to settle', () => {
+    const rig = old();
+    rig.effects.onReceipt = (receipt) => {
+      receipt.copies = 2;
+    };
+    const [first] = come(rig, 1, 1) as [Receipt];
+    rig.engine.forgo(first, 'never');
+    expect(settle(rig, first)).toEqual(['puback 1']);
+  });
+});
+
+describe('more than may be unsettled', () => {
+  it('is left to the server of a session that lasts, and fetched by one planned reconnect when half is settled', () => {
+    const rig = old();
+    const all = come(rig, 1, 6);
+    expect(rig.effects.texts).toEqual(['1', '2', '3', '4']);
+    rig.effects.take();
+    expect(settle(rig, all[0] as Receipt)).toEqual(['puback 1']);
+    expect(rig.engine.state).toBe('connected');
+    rig.engine.settle(all[1] as Receipt, 0, rig.now);
+    expect(rig.effects.take()).toEqual(['retire', 'changed: connecting', 'dial 0']);
+    // What was settled is acknowledged before the server is left.
+    expect(brief(rig.rest())).toEqual(['puback 2', 'disconnect']);
+    rig.open();
+    rig.send(connack({ sessionPresent: true }));
+    for (const packetId of [3, 4, 5, 6])
+      rig.send(publish({ qos: 1, packetId, payload: `${packetId}`, duplicate: true }));
+    expect(rig.effects.texts).toEqual(['1', '2', '3', '4', '5', '6']);
+    expect(rig.engine.state).toBe('connected');
+  });
+
+  it('is acknowledged and let go in a session that ends with the connection, which is told', () => {
+    const rig = old({ persistent: false, cleanStart: true, receiveMaximum: 2 });
+    const all = come(rig, 1, 3);
+    expect(rig.effects.texts).toEqual(['1', '2']);
+    expect(rig.effects.take()).toContain('overflowed: a/b');
+    expect(settle(rig, all[0] as Receipt)).toEqual(['puback 1']);
+    expect(settle(rig, all[1] as Receipt)).toEqual(['puback 2', 'puback 3']);
+  });
+
+  it('does not come to pass by one read: the application has its turn in between', () => {
+    const rig = old({ persistent: false, cleanStart: true });
+    const all = come(rig, 1, 1);
+    const taken: boolean[] = [];
+    for (let packetId = 2; packetId <= 9; packetId++) {
+      rig.send(publish({ qos: 1, packetId, payload: `${packetId}` }));
+      all.push(...rig.effects.delivered.slice(all.length).map(({ receipt }) => receipt as Receipt));
+      taken.push(rig.engine.receiveMore(rig.now));
+      for (const receipt of all) rig.engine.settle(receipt, 0, rig.now);
+    }
+    expect(rig.effects.texts).toHaveLength(9);
+    expect(taken).toContain(true);
+  });
+
+  it('also counts bytes, but lets one alone be as large as it is', () => {
+    const rig = online({ protocolVersion: 4, cleanStart: false });
+    const payload = 'x'.repeat(40 * 1_048_576);
+    rig.send(publish({ qos: 1, packetId: 1, payload }));
+    rig.send(publish({ qos: 1, packetId: 2, payload }));
+    expect(rig.effects.delivered).toHaveLength(1);
+  });
+
+  it('is a planned reconnect, too, where what was passed over holds half of the window and half of it is settled', () => {
+    const rig = old({ ackStallTimeout: 10, keepAlive: 0 });
+    const [first, second, third] = come(rig, 1, 3) as [Receipt, Receipt, Receipt];
+    settle(rig, third);
+    rig.advance(10);
+    expect(brief(rig.sent())).toEqual(['puback 3']);
+    expect(rig.engine.state).toBe('connected');
+    rig.engine.settle(first, 0, rig.now);
+    expect(rig.engine.state).toBe('dialing');
+    rig.open();
+    rig.send(connack({ sessionPresent: true }));
+    rig.send(publish({ qos: 1, packetId: 1, payload: '1', duplicate: true }));
+    rig.send(publish({ qos: 1, packetId: 2, payload: '2', duplicate: true }));
+    expect(brief(rig.sent()).slice(-1)).toEqual(['puback 1']);
+    expect(settle(rig, second)).toEqual(['puback 2']);
+  });
+});
