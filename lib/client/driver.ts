@@ -258,8 +258,9 @@ export class Driver {
   /** Hands full chunks over: the one just begun goes on being filled. */
   #writeFull(): void {
     const link = this.#link;
+    if (link === undefined) return;
     const now = this.#clock.now();
-    while (link !== undefined && link === this.#link && this.#engine.outputSize >= SLAB_SIZE) {
+    while (this.#link === link && this.#engine.outputSize >= SLAB_SIZE) {
       const piece = link.transport.heldBack === 0 ? this.#engine.takeOutput(now) : undefined;
       if (piece === undefined) return;
       this.#send(link, piece, now);

@@ -460,6 +460,8 @@ export class Engine {
 
   /** The connection or attempt is over: what follows from it. */
   #lose(error: MqttError, now: number, retry: refusals.Verdict = 'normal'): void {
+    if (this.#state === 'connected' && this.#connection !== undefined)
+      this.#publishing.lost(this.#connection, now);
     this.#leaveConnection();
     this.#deadlines.stopAll();
     if (this.#state === 'disconnecting') {

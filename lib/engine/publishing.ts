@@ -10,6 +10,7 @@ import type { Session } from '../session/session.ts';
 import { type Deadlines, Timer } from './deadlines.ts';
 import type { EngineOptions } from './options.ts';
 import { HIGH_WATER, writePubrel, type Publisher, refusal } from './outbound.ts';
+import { Quarantine } from './quarantine.ts';
 
 /**
  * Messages of ours from the call to the first byte, and again after a loss. Order: what has to be sent again goes
@@ -20,6 +21,7 @@ export class Publishing {
   readonly #publisher: Publisher;
   readonly #deadlines: Deadlines;
   readonly #options: EngineOptions;
+  readonly #quarantine: Quarantine;
   #ordinal = 0;
   /** ms until the oldest exchange is sent again on a live connection; doubles each time. */
   #retryDelay: number;
@@ -33,6 +35,7 @@ export class Publishing {
 
   constructor(session: Session, publisher: Publisher, deadlines: Deadlines, options: EngineOptions) {
     this.#session = session;
+    this.#quarantine = new Quarantine(session);
     this.#publisher = publisher;
     this.#deadlines = deadlines;
     this.#options = options;
@@ -61,8 +64,8 @@ export class Publishing {
   /** The window has moved, output has left, or a connection has come up: sends what may go now. */
   pump(connection: Connection, now: number): void {
     const { queue, outgoing } = this.#session;
-    const { quota, outbox } = connection;
-    while (quota.free > 0 && outbox.size < HIGH_WATER) {
+    const { outbox } = connection;
+    while (this.#hasPlace(connection) && outbox.size < HIGH_WATER) {
       const exchange = outgoing.nextResend;
       if (exchange === undefined) break;
       this.#resend(exchange, connection, now);
@@ -116,9 +119,15 @@ export class Publishing {
     return unsettled;
   }
 
+  /** The connection was lost: see `Quarantine`. */
+  lost(connection: Connection, now: number): void {
+    this.#quarantine.lost(connection.epoch, now);
+  }
+
   /** An acknowledgement came. */
   progress(now: number): void {
     this.#progressAt = now;
+    this.#quarantine.progress();
     const { messageRetry } = this.#options;
     if (this.#retryDelay === messageRetry) return;
     // The timer is set for the longer delay.
@@ -152,7 +161,10 @@ export class Publishing {
     const oldest = this.#session.outgoing.oldest(connection.epoch);
     if (oldest === undefined) return false;
     const due = oldest.writtenAt + this.#options.ackTimeout;
-    if (due <= now) return true;
+    if (due <= now) {
+      this.#quarantine.overdue(oldest);
+      return true;
+    }
     this.#deadlines.set(Timer.Watchdog, due);
     return false;
   }
@@ -164,9 +176,14 @@ export class Publishing {
     return outgoing.nextResend === undefined && queue.messages === 0 && this.#admitted(exchange, connection);
   }
 
+  /** Whether one more may be on the wire: within the window, and alone while one of them is suspect. */
+  #hasPlace({ quota }: Connection): boolean {
+    return quota.free > 0 && (quota.used === 0 || !this.#quarantine.isIsolating);
+  }
+
   /** Gives a QoS > 0 message its place in the window and its Packet Identifier, if there is one. */
   #admitted(exchange: Exchange, connection: Connection): boolean {
-    if (connection.quota.free === 0) return false;
+    if (!this.#hasPlace(connection)) return false;
     exchange.packetId = this.#session.packetIdentifiers.take();
     return exchange.packetId !== 0;
   }

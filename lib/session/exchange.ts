@@ -45,6 +45,9 @@ export class Exchange implements OutgoingPublish {
    * this Packet Identifier: the PUBCOMP that answers it is not to be heeded.
    */
   cleared = false;
+  /** Connections that were lost right after it was sent, and that it closed by itself, unanswered for too long. */
+  losses = 0;
+  overdues = 0;
   /** Payload bytes while it waits in the queue. */
   queuedBytes = 0;
 
