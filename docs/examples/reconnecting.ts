@@ -1,14 +1,20 @@
-/** docs/reconnecting.md: the connection is cut twice; status() tells what happens. */
+/** docs/reconnecting.md: the connection is cut twice, then replaced as planned; status() tells what
+ * happens, and a policy of our own decides what follows. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client, ConnectError, connect } from '../../lib/index.ts';
+import { Client, ConnectError, connect, type ReconnectPolicy } from '../../lib/index.ts';
 import { startBroker } from './broker.ts';
 
 await using broker = await startBroker();
 
+const policy: ReconnectPolicy = ({ attempt, reasonCode }) => {
+  if (reasonCode === 0x8a) return false; // banned: no further attempt
+  return attempt === 0 ? 20 : 2_000; // the first attempt almost at once, then every 2 s
+};
+
 const client = new Client(broker.url, {
   clientId: 'meter-7',
   cleanStart: false,
-  reconnect: { minDelay: 50, maxDelay: 2_000 },
+  reconnect: { policy },
   // Asked before every CONNECT: for tokens that expire.
   credentials: async ({ signal }) => ({ username: 'meter-7', password: await freshToken(signal) }),
 });
@@ -27,7 +33,7 @@ async function watch(): Promise<void> {
         console.log(`connected, Session Present ${event.connack.sessionPresent ? 1 : 0}`);
         break;
       case 'disconnected':
-        console.log(`disconnected: ${event.reason.message}`);
+        console.log(`disconnected: ${event.reason.message}${event.flapping ? ' (flapping)' : ''}`);
         break;
       default:
         console.log(event.type);
@@ -47,6 +53,9 @@ for (const word of ['first', 'second']) {
   console.log(`received ${message.text()}`);
   await sleep(50); // its PUBACK leaves before the next cut: else the server would send it again
 }
+// A planned close and the next connection at once, for example with a new token.
+const { sessionPresent } = await client.reconnect({ timeout: 5_000 });
+console.log(`reconnected as planned, Session Present ${sessionPresent ? 1 : 0}`);
 await client.disconnect();
 await watching;
 

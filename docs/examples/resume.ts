@@ -1,4 +1,5 @@
-/** docs/delivery.md: a persistent session that goes on after a process was away. */
+/** docs/delivery.md: a persistent session that goes on after a process was away; parking. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, connect } from '../../lib/index.ts';
 import { startBroker } from './broker.ts';
 
@@ -28,3 +29,14 @@ await run(0);
   await shop.publish('orders/2', 'one pear', { qos: 1 });
 }
 await run(2);
+
+// Subscribing after connect(): what comes before there is a subscription is parked, unacknowledged.
+{
+  await using shop = await connect(broker.url);
+  await shop.publish('orders/3', 'three plums', { qos: 1 });
+}
+await using late = await connect(broker.url, { clientId: 'order-service', cleanStart: false });
+await sleep(100); // orders/3 is here by now, and nobody has subscribed in this process
+const orders = await late.subscribe('orders/#', { qos: 1 });
+const parked = await orders.receive({ timeout: 2_000 });
+console.log(`parked: ${parked.topic}: ${parked.text()}`);
