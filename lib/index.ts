@@ -10,6 +10,7 @@ export type {
 } from './client/options.ts';
 export type { BufferLimits, Overflow } from './client/buffer.ts';
 export type { CallOptions } from './client/calls.ts';
+export type { ConfigurableOptions } from './client/configuring.ts';
 export type { ConnectOptions } from './client/connecting.ts';
 export type { DrainReport } from './client/draining.ts';
 export type { PublishResult } from './client/exchanges.ts';

@@ -12,13 +12,14 @@ import { parseUrl } from '../transport/url.ts';
 import { checkCall, type CallOptions } from './calls.ts';
 import { asArgument, integer, oneOf, record } from './checks.ts';
 import { systemClock } from './clock.ts';
+import { Configuration, type ConfigurableOptions } from './configuring.ts';
 import { Connecting, type ConnectOptions } from './connecting.ts';
 import { Driver } from './driver.ts';
 import { Draining, type DrainReport } from './draining.ts';
 import type { PublishResult } from './exchanges.ts';
 import { Log } from './log.ts';
 import type { Message } from './message.ts';
-import { toIdentity, toSettings, type ClientOptions, type Platform, type Settings } from './options.ts';
+import { toIdentity, type ClientOptions, type Platform, type Settings } from './options.ts';
 import { Parking } from './parking.ts';
 import type { Payload } from './payload.ts';
 import { Publishing, type PublishOptions } from './publishing.ts';
@@ -51,7 +52,7 @@ const machine: Platform = { clock: systemClock, dial: dialTcp, random: Math.rand
  * is restored, with what was subscribed and what is unacknowledged, until `disconnect()`.
  */
 export class Client<UserData = undefined> implements AsyncDisposable {
-  readonly #settings: Settings<UserData>;
+  readonly #configuration: Configuration<UserData>;
   readonly #driver: Driver;
   readonly #router = new Router();
   readonly #status = new Status();
@@ -73,15 +74,15 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   constructor(url: string | URL, options: ClientOptions<UserData> | undefined, platform: Platform);
   constructor(url: string | URL, options: ClientOptions<UserData> = {}, platform: Platform = machine) {
     const { target, credentials } = parseUrl(url);
-    const settings = toSettings<UserData>(target, options, platform.random, credentials);
+    this.#configuration = new Configuration(target, options, platform.random, credentials);
+    const { settings } = this.#configuration;
     const { clock } = platform;
-    this.#settings = settings;
     this.#log = new Log(settings.logger);
     this.#driver = new Driver(settings.engine, {
       clock,
       random: platform.random,
       credentials: async (attempt, signal) =>
-        toIdentity(await settings.credentials({ attempt, signal }), settings.engine.protocolVersion),
+        toIdentity(await this.#settings.credentials({ attempt, signal }), settings.engine.protocolVersion),
       dial: (signal) => platform.dial(this.#connecting.target, signal),
       deliver: (publish, topicName, receipt) => {
         if (!this.#draining.refuses(publish, topicName, receipt)) this.#deliver(publish, topicName, receipt);
@@ -115,6 +116,10 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     this.#parking = new Parking(host);
   }
 
+  get #settings(): Settings<UserData> {
+    return this.#configuration.settings;
+  }
+
   /** Where the client is in its life: see docs/state-machine.md. */
   get state(): ClientState {
     return this.#driver.state;
@@ -145,6 +150,16 @@ export class Client<UserData = undefined> implements AsyncDisposable {
    */
   connect(options: ConnectOptions = {}): Promise<Connack> {
     return this.#connecting.connect(options);
+  }
+
+  /**
+   * Changes options: at once, or with the next CONNECT, as `ConfigurableOptions` says. Throws like the constructor, and
+   * changes nothing then.
+   */
+  configure(changes: ConfigurableOptions<UserData>): void {
+    this.#configuration.change(changes);
+    this.#log.use(this.#settings.logger);
+    this.#driver.reconfigured();
   }
 
   /**

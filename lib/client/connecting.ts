@@ -40,6 +40,8 @@ interface Attempt {
   readonly connack: Promise<Connack>;
   /** How many wait for it. */
   callers: number;
+  /** What it waits for, once it is its turn. */
+  outcome: Deferred<Connack> | undefined;
   /** `left`: nobody waits for it any more. */
   phase: 'queued' | 'begun' | 'joined' | 'left';
 }
@@ -54,7 +56,7 @@ export class Connecting {
   #connack: Connack | undefined = undefined;
   #attempt: Attempt | undefined = undefined;
   /** What settles when the connection is up, or will not come up. */
-  #outcome: Deferred<Connack> | undefined = undefined;
+  readonly #outcomes = new Set<Deferred<Connack>>();
   #closed = deferred<void>();
   #life: 'going on' | 'over' = 'going on';
 
@@ -98,26 +100,28 @@ export class Connecting {
     });
   }
 
-  /** Resolves with the CONNACK of the connection that takes the place of this one. */
+  /**
+   * Resolves with the CONNACK of the connection that takes the place of this one. It does not take its turn behind those
+   * who wait for an attempt: it is there to cut their wait short.
+   */
   async reconnect(options: CallOptions): Promise<Connack> {
     record('reconnect', options, ['signal', 'timeout']);
     checkCall(options);
+    // A `connect()` that waits for the end of the connection before is about to be.
+    if (this.#attempt?.phase === 'queued') return this.connect(options);
+    const { state } = this.#driver;
+    if (state === 'offline' || state === 'closed' || state === 'disconnecting')
+      throw new ClosedError(
+        `reconnect: expected a client that is connected or about to be, got one that is ${state}`,
+      );
     return new Promise<Connack>((resolve, reject) => {
       const done = bound(options, this.#clock, 'reconnect', reject);
-      const again = this.#lane.run((signal) => {
-        signal.throwIfAborted();
-        const { state } = this.#driver;
-        if (state === 'offline' || state === 'closed' || state === 'disconnecting')
-          throw new ClosedError(
-            `reconnect: expected a client that is connected or about to be, got one that is ${state}`,
-          );
-        const outcome = deferred<Connack>();
-        this.#outcome = outcome;
-        // Where an attempt is under way already, it is the one to wait for.
-        this.#driver.reconnect();
-        return outcome.promise;
+      const outcome = this.#awaitOutcome();
+      outcome.promise.then(resolve, reject).finally(() => {
+        done();
       });
-      again.then(resolve, reject).finally(done);
+      // Where an attempt is under way already, it is the one to wait for.
+      this.#driver.reconnect();
     });
   }
 
@@ -125,25 +129,26 @@ export class Connecting {
   abort(reason: MqttError): void {
     this.#attempt = undefined;
     this.#lane.abort(reason);
-    this.#outcome?.reject(reason);
+    this.#settle((outcome) => outcome.reject(reason));
   }
 
   changed(change: Change): void {
     switch (change.type) {
       case 'connected': {
         const { sessionPresent, reasonCode, properties } = change.connack;
-        this.#connack = { sessionPresent, reasonCode, properties };
-        this.#outcome?.resolve(this.#connack);
+        const answer = { sessionPresent, reasonCode, properties };
+        this.#connack = answer;
+        this.#settle((outcome) => outcome.resolve(answer));
         break;
       }
       case 'gaveUp':
-        this.#outcome?.reject(change.error);
+        this.#settle((outcome) => outcome.reject(change.error));
         break;
       case 'closed': {
         const { error } = change;
         this.#connack = undefined;
         this.#life = 'over';
-        this.#outcome?.reject(error ?? new ClosedError('the client was disconnected'));
+        this.#settle((outcome) => outcome.reject(error ?? new ClosedError('the client was disconnected')));
         if (error === undefined) this.#closed.resolve();
         else this.#closed.reject(error);
         break;
@@ -153,10 +158,22 @@ export class Connecting {
     }
   }
 
+  #awaitOutcome(): Deferred<Connack> {
+    const outcome = deferred<Connack>();
+    this.#outcomes.add(outcome);
+    return outcome;
+  }
+
+  #settle(how: (outcome: Deferred<Connack>) => void): void {
+    const outcomes = [...this.#outcomes];
+    this.#outcomes.clear();
+    for (const outcome of outcomes) how(outcome);
+  }
+
   #begin(retry: boolean): Attempt {
     this.#liveAgain();
     const { promise: connack, resolve, reject } = deferred<Connack>();
-    const attempt: Attempt = { connack, callers: 0, phase: 'queued' };
+    const attempt: Attempt = { connack, callers: 0, outcome: undefined, phase: 'queued' };
     const over = (): void => {
       if (this.#attempt === attempt) this.#attempt = undefined;
     };
@@ -171,9 +188,10 @@ export class Connecting {
     if (attempt.phase === 'left') throw new ClosedError('nobody waits for the connection any more');
     this.#liveAgain();
     const { state } = this.#driver;
+    if (state === 'connected' && this.#connack !== undefined) return this.#connack;
     attempt.phase = state === 'offline' || state === 'closed' ? 'begun' : 'joined';
-    const outcome = deferred<Connack>();
-    this.#outcome = outcome;
+    const outcome = this.#awaitOutcome();
+    attempt.outcome = outcome;
     this.#driver.connect(retry ? 'retry' : 'give up');
     return outcome.promise;
   }
@@ -193,7 +211,10 @@ export class Connecting {
     if (phase === 'queued') return;
     const error = new ConnectError('timeout', 'connect was given up by its caller', { cause: reason });
     if (phase === 'begun') this.#driver.giveUp(error);
-    this.#outcome?.reject(error);
+    const { outcome } = attempt;
+    if (outcome === undefined) return;
+    this.#outcomes.delete(outcome);
+    outcome.reject(error);
   }
 
   #override(options: ConnectOptions): void {

@@ -4,7 +4,7 @@ import { SLAB_SIZE } from '../connection/outbox.ts';
 import type { Negotiated } from '../connection/handshake.ts';
 import type { Change, Effects } from '../engine/effects.ts';
 import { Engine } from '../engine/engine.ts';
-import type { Credentials, Ending, EngineOptions } from '../engine/options.ts';
+import type { Credentials, Ending, EngineOptions, EnginePorts } from '../engine/options.ts';
 import type { ClientState } from '../engine/states.ts';
 import { ConnectError, type ConnectPhase, type MqttError } from '../errors.ts';
 import type { Exchange } from '../session/exchange.ts';
@@ -93,20 +93,14 @@ export class Driver {
       },
       changed: (change) => host.changed(change),
     };
-    const ports = { text: portableText, slabs, allocate, random: host.random };
-    const { policy } = options;
-    this.#engine = new Engine(
-      {
-        ...options,
-        // `connect()` may say another one for the attempts to come.
-        get keepAlive() {
-          return options.keepAlive;
-        },
-        policy: policy && ((context) => this.#decide(() => policy(context))),
-      },
-      ports,
-      effects,
-    );
+    const ports: EnginePorts = {
+      text: portableText,
+      slabs,
+      allocate,
+      random: host.random,
+      decide: (ask) => this.#decide(ask),
+    };
+    this.#engine = new Engine(options, ports, effects);
   }
 
   get state(): ClientState {
@@ -159,6 +153,11 @@ export class Driver {
     return this.#breath < BREATH ? true : this.#takeBreath();
   }
 
+  /** The options have changed. */
+  reconfigured(): void {
+    this.#engine.reconfigured(this.#turn());
+  }
+
   publish(exchange: Exchange): void {
     this.#engine.publish(exchange, this.#turn());
   }
@@ -206,10 +205,10 @@ export class Driver {
   }
 
   /** What the user's policy asks of its own client waits until the engine has come to the end of what it is at. */
-  #decide<T>(policy: () => T): T {
+  #decide<T>(ask: () => T): T {
     this.#deciding = 'yes';
     try {
-      return policy();
+      return ask();
     } finally {
       this.#deciding = 'no';
     }

@@ -10,9 +10,14 @@ export interface Logger {
 
 /** A logger that never throws. Without one of the user's it does nothing. */
 export class Log implements Logger {
-  readonly #logger: Logger | undefined;
+  #logger: Logger | undefined;
 
   constructor(logger: Logger | undefined) {
+    this.#logger = logger;
+  }
+
+  /** From now on lines go to another one, or nowhere. */
+  use(logger: Logger | undefined): void {
     this.#logger = logger;
   }
 

@@ -4,7 +4,8 @@
  * it gives back what it took, so that an answer to an older connection's packet is never counted twice.
  */
 export class SendQuota {
-  readonly limit: number;
+  /** Lowering it takes back nothing: it only admits less. */
+  limit: number;
   #used = 0;
 
   constructor(limit: number) {

@@ -11,12 +11,19 @@ export function grant(
   now: number,
 ): Negotiated {
   const negotiated = negotiate(connack, options, connection.identity);
-  const { maxInflight, properties, pingTimeout } = options;
-  const { receiveMaximum } = negotiated;
-  const window = maxInflight === 0 ? receiveMaximum : Math.min(maxInflight, receiveMaximum);
+  const { properties, pingTimeout } = options;
   const topicAliasMaximum = properties.topicAliasMaximum ?? 0;
-  connection.accepted(negotiated, { window, topicAliasMaximum, pingTimeout }, now);
+  connection.accepted(
+    negotiated,
+    { window: windowOf(negotiated, options), topicAliasMaximum, pingTimeout },
+    now,
+  );
   return negotiated;
+}
+
+/** QoS > 0 exchanges of ours that may be on the wire: as we allow ourselves, and never above Receive Maximum. */
+export function windowOf({ receiveMaximum }: Negotiated, { maxInflight }: EngineOptions): number {
+  return maxInflight === 0 ? receiveMaximum : Math.min(maxInflight, receiveMaximum);
 }
 
 /**

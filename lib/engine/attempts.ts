@@ -1,6 +1,6 @@
 import type { MqttError } from '../errors.ts';
 import { backoffDelay } from './backoff.ts';
-import type { EngineOptions } from './options.ts';
+import type { EngineOptions, EnginePorts } from './options.ts';
 import type { Verdict } from './refusals.ts';
 
 /** A connection that lived for less, in ms, is a short one. */
@@ -17,6 +17,7 @@ export type Next =
 /** Which attempt to connect this is, what it asks the server for, and what follows where it fails. */
 export class Attempts {
   readonly #options: EngineOptions;
+  readonly #ports: Pick<EnginePorts, 'random' | 'decide'>;
   /** What becomes of an attempt that fails before any has succeeded. */
   onFailure: 'give up' | 'retry' = 'give up';
   /** Attempts since the last connection that was up. */
@@ -29,8 +30,9 @@ export class Attempts {
   #accepted = 0;
   #wiped = false;
 
-  constructor(options: EngineOptions) {
+  constructor(options: EngineOptions, ports: Pick<EnginePorts, 'random' | 'decide'>) {
     this.#options = options;
+    this.#ports = ports;
   }
 
   get number(): number {
@@ -81,7 +83,7 @@ export class Attempts {
   }
 
   /** The connection or attempt is over. `verdict` holds where no policy of the user's says otherwise. */
-  failed(error: MqttError, verdict: Verdict, random: () => number, now: number): Next {
+  failed(error: MqttError, verdict: Verdict, now: number): Next {
     const uptime = this.#uptime(now);
     const flapping = this.#short >= FLAPPING;
     if (this.onFailure === 'give up') return verdict === 'final' ? { input: 'ended' } : { input: 'gaveUp' };
@@ -89,11 +91,12 @@ export class Attempts {
     if (reconnect === false) return { input: 'ended' };
     const reasonCode = 'reasonCode' in error ? (error.reasonCode as number | undefined) : undefined;
     const attempt = this.#number++;
-    const chosen = policy?.({ attempt, error, reasonCode, uptime, flapping });
+    const context = { attempt, error, reasonCode, uptime, flapping };
+    const chosen = policy && this.#ports.decide(() => policy(context));
     if (chosen === false || chosen === Infinity) return { input: 'ended' };
     if (chosen !== undefined) return { input: 'lost', delay: chosen, flapping };
     if (verdict === 'final') return { input: 'ended' };
-    const delay = backoffDelay(reconnect, attempt, random());
+    const delay = backoffDelay(reconnect, attempt, this.#ports.random());
     return {
       input: 'lost',
       delay: verdict === 'patient' ? Math.max(delay, reconnect.maxDelay / 4) : delay,

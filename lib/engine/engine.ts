@@ -9,7 +9,7 @@ import {
   type Negotiated,
 } from '../connection/handshake.ts';
 import { ClosedError, ConnectError, ConnectionLostError, ProtocolError, type MqttError } from '../errors.ts';
-import { Stage, type Exchange } from '../session/exchange.ts';
+import type { Exchange } from '../session/exchange.ts';
 import type { Receipt } from '../session/incoming.ts';
 import type { Request } from '../session/requests.ts';
 import { Session } from '../session/session.ts';
@@ -29,8 +29,6 @@ import * as refusals from './refusals.ts';
 import { Requesting } from './requesting.ts';
 import { restoreSubscriptions } from './resuming.ts';
 import { nextState, type ClientState, type Input } from './states.ts';
-
-const NOTHING = new Uint8Array(0);
 
 /**
  * A client without the world: no socket, no clock, no promise. Bytes, time and commands go in; bytes come out of
@@ -63,7 +61,7 @@ export class Engine {
     this.#ports = ports;
     this.#effects = effects;
     this.#clientId = options.clientId;
-    this.#attempts = new Attempts(options);
+    this.#attempts = new Attempts(options, ports);
     this.#publisher = new Publisher(ports.text);
     this.#publishing = new Publishing(this.#session, this.#publisher, this.#deadlines, options);
     this.#requesting = new Requesting(this.#session, this.#deadlines, options, ports.text);
@@ -120,7 +118,7 @@ export class Engine {
 
   /** Memory for the next read. */
   space(): Uint8Array {
-    return this.#connection?.framer.space() ?? NOTHING;
+    return this.#connection?.framer.space() ?? new Uint8Array(0);
   }
 
   /** So many bytes of `space()` were filled. Returns whether all of them were used: see `receiveMore()`. */
@@ -207,6 +205,12 @@ export class Engine {
     return this.#state === 'connected' && this.#publishing.writeNow(this.#connection as Connection, message);
   }
 
+  /** The options have changed. */
+  reconfigured(now: number): void {
+    const connection = this.#established();
+    if (connection !== undefined) this.#publishing.reconfigured(connection, now);
+  }
+
   /** Takes `exchange` over; its waiter is told how it ends. */
   publish(exchange: Exchange, now: number): void {
     if (this.#state === 'closed' || this.#state === 'disconnecting')
@@ -216,12 +220,7 @@ export class Engine {
 
   /** Nobody waits for `exchange` any longer. Returns whether the message is kept: it is, once it was written. */
   withdraw(exchange: Exchange): boolean {
-    exchange.waiter = undefined;
-    this.#session.queue.withdraw(exchange);
-    if (exchange.stage === Stage.Over) return false;
-    if (this.#connection !== undefined) this.#publisher.detach(this.#connection, exchange);
-    exchange.keepPayload();
-    return true;
+    return this.#publishing.withdraw(exchange, this.#connection);
   }
 
   /** SUBSCRIBE or UNSUBSCRIBE: written with those of the same turn by `flushRequests()`. */
@@ -469,7 +468,7 @@ export class Engine {
       this.#effects.changed({ type: 'closed', error: undefined });
       return;
     }
-    const next = this.#attempts.failed(error, retry, this.#ports.random, now);
+    const next = this.#attempts.failed(error, retry, now);
     if (next.input === 'ended') this.#end(error);
     else if (next.input === 'gaveUp') {
       this.#go('gaveUp');

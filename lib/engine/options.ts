@@ -45,6 +45,8 @@ export interface EnginePorts {
   readonly allocate: (size: number) => Uint8Array;
   /** In [0, 1). */
   readonly random: () => number;
+  /** Runs a function of the user's; what that does to the engine has to wait until the engine is done. */
+  readonly decide: <T>(ask: () => T) => T;
 }
 
 /** User name and password of one attempt. */

@@ -7,6 +7,7 @@ import { Stage, type Exchange } from '../session/exchange.ts';
 import { PACKET_IDENTIFIERS } from '../session/packet-identifiers.ts';
 import type { Queue } from '../session/queue.ts';
 import type { Session } from '../session/session.ts';
+import { windowOf } from './accepting.ts';
 import { type Deadlines, Timer } from './deadlines.ts';
 import type { EngineOptions } from './options.ts';
 import { HIGH_WATER, writePubrel, type Publisher, refusal } from './outbound.ts';
@@ -117,6 +118,23 @@ export class Publishing {
     }
     this.#session.queue.putBack(outgoing.filter(goesOut));
     return unsettled;
+  }
+
+  /** Nobody waits for `exchange` any longer. Returns whether the message is kept: it is, once it was written. */
+  withdraw(exchange: Exchange, connection: Connection | undefined): boolean {
+    exchange.waiter = undefined;
+    this.#session.queue.withdraw(exchange);
+    if (exchange.stage === Stage.Over) return false;
+    if (connection !== undefined) this.#publisher.detach(connection, exchange);
+    exchange.keepPayload();
+    return true;
+  }
+
+  /** The options have changed: the window of the connection that is up follows. */
+  reconfigured(connection: Connection, now: number): void {
+    if (connection.negotiated === undefined) return;
+    connection.quota.limit = windowOf(connection.negotiated, this.#options);
+    this.pump(connection, now);
   }
 
   /** The connection was lost: see `Quarantine`. */

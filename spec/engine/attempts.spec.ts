@@ -9,14 +9,14 @@ import { ENGINE_DEFAULTS } from '../support/engine-options.ts';
 const half = (): number => 0.5;
 
 function attempts(options: Partial<EngineOptions> = {}): Attempts {
-  return new Attempts({ ...ENGINE_DEFAULTS, ...options });
+  return new Attempts({ ...ENGINE_DEFAULTS, ...options }, { random: half, decide: (ask) => ask() });
 }
 
 const error = new ConnectionLostError('gone');
 
 /** What follows a failure: the delay, or why there is none. */
 function failed(some: Attempts, verdict: Verdict = 'normal', now = 0): number | string {
-  const next = some.failed(error, verdict, half, now);
+  const next = some.failed(error, verdict, now);
   return next.input === 'lost' ? next.delay : next.input;
 }
 
@@ -100,7 +100,7 @@ describe('Attempts', () => {
     some.begin('retry');
     const lives = (ms: number, from: number) => {
       some.accepted(from);
-      return some.failed(error, 'normal', half, from + ms);
+      return some.failed(error, 'normal', from + ms);
     };
     const lost = (delay: number, flapping: boolean) => ({ input: 'lost', delay, flapping });
     expect([lives(4_999, 0), lives(10, 0)]).toEqual([lost(1_000, false), lost(1_000, false)]);
@@ -124,11 +124,11 @@ describe('Attempts', () => {
     some.begin('retry');
     const refused = new ConnectError('connack', 'refused', { reasonCode: 0x87 });
     some.accepted(100);
-    expect(some.failed(error, 'normal', half, 400)).toMatchObject({ delay: 250 });
-    expect(some.failed(refused, 'patient', half, 500)).toMatchObject({ delay: 30_000 });
-    expect(some.failed(error, 'normal', half, 600)).toEqual({ input: 'ended' });
-    expect(some.failed(error, 'normal', half, 600)).toEqual({ input: 'ended' });
-    expect(some.failed(error, 'final', half, 600)).toMatchObject({ delay: 7 });
+    expect(some.failed(error, 'normal', 400)).toMatchObject({ delay: 250 });
+    expect(some.failed(refused, 'patient', 500)).toMatchObject({ delay: 30_000 });
+    expect(some.failed(error, 'normal', 600)).toEqual({ input: 'ended' });
+    expect(some.failed(error, 'normal', 600)).toEqual({ input: 'ended' });
+    expect(some.failed(error, 'final', 600)).toMatchObject({ delay: 7 });
     expect(seen.slice(0, 2)).toEqual([
       { attempt: 0, error, reasonCode: undefined, uptime: 300, flapping: false },
       { attempt: 1, error: refused, reasonCode: 0x87, uptime: 0, flapping: false },

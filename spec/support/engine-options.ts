@@ -37,5 +37,6 @@ export function enginePorts(random: () => number): EnginePorts {
     slabs: { take: () => new Uint8Array(SLAB_SIZE) },
     allocate: (size) => new Uint8Array(size),
     random,
+    decide: (ask) => ask(),
   };
 }

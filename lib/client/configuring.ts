@@ -1,0 +1,122 @@
+import type { EngineOptions } from '../engine/options.ts';
+import type { Target } from '../transport/transport.ts';
+import type { UrlCredentials } from '../transport/url.ts';
+import { record } from './checks.ts';
+import type { Logger } from './log.ts';
+import { toSettings, type ClientOptions, type Settings } from './options.ts';
+
+/** What acts at once, on the connection that is up as well. */
+type AtOnce =
+  | 'userData'
+  | 'maxInflight'
+  | 'maxQueued'
+  | 'maxQueuedBytes'
+  | 'onQueueFull'
+  | 'queueQos0Offline'
+  | 'onSessionLost'
+  | 'messageRetry'
+  | 'ackTimeout'
+  | 'ackStallTimeout'
+  | 'requestTimeout'
+  | 'connectTimeout'
+  | 'reconnect'
+  | 'maxFiltersPerPacket'
+  | 'resubscribe';
+
+/** What acts with the next CONNECT. */
+type AtNextConnect = 'username' | 'password' | 'credentials' | 'will' | 'keepAlive' | 'pingTimeout';
+
+/**
+ * What `configure()` changes. With the next CONNECT: `username`, `password`, `credentials`, `will`, `keepAlive`,
+ * `pingTimeout`; all else at once. A limit that is lowered drops nothing, it only admits less.
+ */
+export type ConfigurableOptions<UserData = undefined> = Pick<
+  ClientOptions<UserData>,
+  AtOnce | AtNextConnect
+> & {
+  /** `null`: none. */
+  readonly logger?: Logger | null;
+};
+
+const KEYS: readonly (keyof ConfigurableOptions)[] = [
+  'username',
+  'password',
+  'credentials',
+  'will',
+  'keepAlive',
+  'pingTimeout',
+  'userData',
+  'maxInflight',
+  'maxQueued',
+  'maxQueuedBytes',
+  'onQueueFull',
+  'queueQos0Offline',
+  'onSessionLost',
+  'messageRetry',
+  'ackTimeout',
+  'ackStallTimeout',
+  'requestTimeout',
+  'connectTimeout',
+  'reconnect',
+  'maxFiltersPerPacket',
+  'resubscribe',
+  'logger',
+];
+
+/** What the engine, which goes by one object all its life, is told through that object. */
+const ENGINE_KEYS: readonly (keyof EngineOptions)[] = [
+  'will',
+  'keepAlive',
+  'pingTimeout',
+  'maxInflight',
+  'queueLimits',
+  'onQueueFull',
+  'queueQos0Offline',
+  'onSessionLost',
+  'messageRetry',
+  'ackTimeout',
+  'ackStallTimeout',
+  'requestTimeout',
+  'connectTimeout',
+  'reconnect',
+  'policy',
+  'maxFiltersPerPacket',
+  'resubscribe',
+  'credentialsVary',
+];
+
+/** The options a client was given, as they change. */
+export class Configuration<UserData> {
+  readonly #target: Target;
+  readonly #random: () => number;
+  readonly #fromUrl: UrlCredentials;
+  #given: ClientOptions<UserData>;
+  #settings: Settings<UserData>;
+
+  constructor(target: Target, given: ClientOptions<UserData>, random: () => number, fromUrl: UrlCredentials) {
+    this.#target = target;
+    this.#random = random;
+    this.#fromUrl = fromUrl;
+    this.#settings = toSettings(target, given, random, fromUrl);
+    this.#given = { ...given };
+  }
+
+  get settings(): Settings<UserData> {
+    return this.#settings;
+  }
+
+  /** Checks like the constructor, and changes nothing where anything is wrong. */
+  change(changes: ConfigurableOptions<UserData>): void {
+    const { logger, ...rest } = record('configure', changes, KEYS) as ConfigurableOptions<UserData>;
+    const { logger: before, ...kept } = this.#given;
+    const now = logger === null ? undefined : (logger ?? before);
+    const given = { ...kept, ...rest, ...(now !== undefined && { logger: now }) } as ClientOptions<UserData>;
+    const { engine, ...next } = toSettings(this.#target, given, this.#random, this.#fromUrl);
+    const lasting = this.#settings.engine;
+    // `connect()` may have said another Keep Alive since: only a new word takes its place.
+    const keys = ENGINE_KEYS.filter((key) => key !== 'keepAlive' || rest.keepAlive !== undefined);
+    Object.assign(lasting, Object.fromEntries(keys.map((key) => [key, engine[key]])));
+    this.#settings = { ...next, engine: lasting };
+    this.#given = given;
+  }
+}
