@@ -115,11 +115,12 @@ export class Connecting {
         `reconnect: expected a client that is connected or about to be, got one that is ${state}`,
       );
     return new Promise<Connack>((resolve, reject) => {
-      const done = bound(options, this.#clock, 'reconnect', reject);
       const outcome = this.#awaitOutcome();
-      outcome.promise.then(resolve, reject).finally(() => {
-        done();
+      const done = bound(options, this.#clock, 'reconnect', (reason) => {
+        this.#outcomes.delete(outcome);
+        reject(reason);
       });
+      outcome.promise.then(resolve, reject).finally(done);
       // Where an attempt is under way already, it is the one to wait for.
       this.#driver.reconnect();
     });

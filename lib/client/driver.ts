@@ -120,7 +120,8 @@ export class Driver {
   }
 
   connect(onFailure: 'give up' | 'retry'): void {
-    if (this.#deciding !== 'no') return queueMicrotask(() => this.connect(onFailure));
+    // A policy is asked only where an attempt or connection is under way: whatever comes of that is the answer.
+    if (this.#deciding !== 'no') return;
     this.#engine.connect(onFailure, this.#clock.now());
     this.#after();
   }
