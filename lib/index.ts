@@ -19,6 +19,7 @@ export type { Message } from './client/message.ts';
 export type { Logger } from './client/log.ts';
 export type { Payload } from './client/payload.ts';
 export type { PublishOptions } from './client/publishing.ts';
+export type { ClientStats } from './client/stats.ts';
 export type { Connack, StatusEvent } from './client/status.ts';
 export type { FilterOptions, SubscribeOptions, UnsubscribeResult } from './client/subscribing.ts';
 export type { AckMode, Subscription } from './client/subscription.ts';

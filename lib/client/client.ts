@@ -24,6 +24,7 @@ import { Parking } from './parking.ts';
 import type { Payload } from './payload.ts';
 import { Publishing, type PublishOptions } from './publishing.ts';
 import { Router, type ReceivedPublish } from './router.ts';
+import { Counters, type ClientStats } from './stats.ts';
 import { Status, type Connack, type StatusEvent } from './status.ts';
 import {
   Subscribing,
@@ -62,8 +63,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   readonly #connecting: Connecting;
   readonly #draining: Draining;
   readonly #parking: Parking;
-  /** QoS > 0 messages let go for lack of room. */
-  #overflow = 0;
+  readonly #counters = new Counters();
 
   /**
    * `url`: `mqtt://host[:port]`, port 1883 where none is given. Throws `TypeError` or `RangeError` on anything that is
@@ -99,6 +99,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
       giveWay: (receipt) => this.#driver.giveWay(receipt),
       leave: (receipt) => this.#driver.leave(receipt),
       discarded: (count) => {
+        this.#counters.discarded += count;
         if (count > 0) this.#log.debug(`${count} messages that nobody had taken were discarded`);
       },
       unsubscribe: (subscription) => this.#subscribing.end(subscription),
@@ -260,6 +261,11 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     return this.#status.read();
   }
 
+  /** How it stands with the client now. Costs nothing while nobody asks. */
+  stats(): ClientStats {
+    return this.#counters.take(this.#driver, this.#router, this.#parking);
+  }
+
   /** `drain()`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain();
@@ -272,13 +278,14 @@ export class Client<UserData = undefined> implements AsyncDisposable {
       return;
     }
     receipt?.waive();
+    this.#counters.discarded++;
     this.#log.debug('a message came for which there is no subscription: discarded');
   }
 
   #overflowed(topicName: string): void {
-    this.#overflow++;
+    this.#counters.overflowed++;
     const [subscription] = this.#router.matching(topicName);
-    this.#status.report({ type: 'overflow', subscription, dropped: this.#overflow });
+    this.#status.report({ type: 'overflow', subscription, dropped: this.#counters.overflowed });
   }
 
   #changed(change: Change): void {
@@ -295,11 +302,13 @@ export class Client<UserData = undefined> implements AsyncDisposable {
       }
       case 'disconnected': {
         const { error, willRetryIn, flapping } = change;
+        this.#counters.lost(error);
         this.#log.warn(`disconnected: ${error.message}; next attempt in ${Math.round(willRetryIn)} ms`);
         this.#status.report({ type: 'disconnected', reason: error, willRetryIn, flapping });
         break;
       }
       case 'gaveUp':
+        this.#counters.lost(change.error);
         this.#log.error(`not connected: ${change.error.message}`);
         break;
       case 'ackStalled': {

@@ -3,7 +3,9 @@ import { portableText } from '../codec/text.ts';
 import { SLAB_SIZE } from '../connection/outbox.ts';
 import type { Negotiated } from '../connection/handshake.ts';
 import type { Change, Effects } from '../engine/effects.ts';
+import { Traffic } from '../connection/traffic.ts';
 import { Engine } from '../engine/engine.ts';
+import type { Load } from '../engine/load.ts';
 import type { Credentials, Ending, EngineOptions, EnginePorts } from '../engine/options.ts';
 import type { ClientState } from '../engine/states.ts';
 import { ConnectError, type ConnectPhase, type MqttError } from '../errors.ts';
@@ -59,10 +61,12 @@ export class Driver {
   readonly #engine: Engine;
   readonly #host: DriverHost;
   readonly #clock: Clock;
+  readonly #traffic = new Traffic();
   #link: Link | undefined = undefined;
   #dialing: AbortController | undefined = undefined;
   #wake: Wake | undefined = undefined;
   #wakeAt = Infinity;
+  #lateness = 0;
   #flush: 'idle' | 'due' = 'idle';
   #turnAt = 0;
   #deciding: 'no' | 'yes' = 'no';
@@ -97,6 +101,7 @@ export class Driver {
       text: portableText,
       slabs,
       allocate,
+      traffic: this.#traffic,
       random: host.random,
       decide: (ask) => this.#decide(ask),
     };
@@ -115,8 +120,22 @@ export class Driver {
     return this.#engine.negotiated;
   }
 
+  get load(): Load {
+    return this.#engine.load;
+  }
+
+  get traffic(): Readonly<Traffic> {
+    return this.#traffic;
+  }
+
+  /** How late the process was for a timer at the most, in ms: how long it was busy with something else. */
+  get lateness(): number {
+    return this.#lateness;
+  }
+
+  /** Messages of ours that are not over: waiting or unanswered. */
   get pendingPublishes(): number {
-    return this.#engine.pendingPublishes;
+    return this.#engine.load.pending;
   }
 
   connect(onFailure: 'give up' | 'retry'): void {
@@ -423,6 +442,7 @@ export class Driver {
 
   #woken(): void {
     const late = this.#clock.now() - this.#wakeAt;
+    if (late > this.#lateness) this.#lateness = late;
     this.#wakeAt = Infinity;
     this.#wake = undefined;
     // The process was busy: the server may have answered long ago. Its answer is read before it is judged.

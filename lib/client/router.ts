@@ -78,6 +78,7 @@ export class Router {
   /** hot: hands a message to whom it is for. Returns how many there are. */
   deliver(publish: ReceivedPublish, topicName: string, receipt: Receipt | undefined): number {
     const found = topicName === this.#lastTopic ? this.#lastFound : this.#find(topicName);
+    if (found.length === 0) return 0;
     const { bytes, qos, retain, duplicate, properties } = publish;
     const payload = receipt === undefined ? publish.payload() : receipt.payload;
     if (receipt !== undefined) this.#share(receipt, found);

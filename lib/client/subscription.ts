@@ -47,6 +47,8 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
   readonly #buffer: MessageBuffer;
   readonly #takers = new Ring<Taker>();
   readonly #readers = new Set<Reader>();
+  /** `left`: loops have ended, and nobody may come back. */
+  #read: 'maybe soon' | 'left' = 'maybe soon';
   #granted: readonly number[] = [];
   /** `draining`: it ends when what waits has been taken; `ended`: for good. */
   #phase: 'open' | 'draining' | 'ended' = 'open';
@@ -78,7 +80,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
 
   [Symbol.asyncIterator](): AsyncIterator<Message> {
     const loop = new Loop(this);
-    this.#readers.add(loop);
+    this.entered(loop);
     return loop;
   }
 
@@ -113,7 +115,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
     record('batches', options, ['max']);
     const max = integer('max', options.max ?? 1_000, 1);
     const loop = new Loop(this);
-    this.#readers.add(loop);
+    this.entered(loop);
     let batch: Message[] = [];
     try {
       for (;;) {
@@ -212,9 +214,12 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
     receipt: Receipt | undefined,
   ): void {
     const taker = this.#takers.shift();
-    if (taker === undefined)
-      this.#buffer.push(topic, payload, memory, qos, retain, duplicate, properties, receipt, this.#host);
-    else taker.take(new Message(topic, payload, qos, retain, duplicate, properties, receipt, this.#host));
+    if (taker !== undefined) {
+      taker.take(new Message(topic, payload, qos, retain, duplicate, properties, receipt, this.#host));
+      return;
+    }
+    this.#buffer.push(topic, payload, memory, qos, retain, duplicate, properties, receipt, this.#host);
+    if (this.#read === 'left' && receipt !== undefined) this.#host.giveWay(receipt);
   }
 
   /**
@@ -296,6 +301,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
 
   /** Somebody begins to work through the messages. @internal */
   entered(reader: Reader): void {
+    this.#read = 'maybe soon';
     this.#readers.add(reader);
   }
 
@@ -304,7 +310,8 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
     this.#readers.delete(reader);
     if (this.#readers.size > 0 || this.#phase === 'ended') return;
     if (this.#host.persistent) {
-      // Nobody may come back for them: those behind are not to wait.
+      // Nobody may come back for them, nor for what still comes: those behind are not to wait.
+      this.#read = 'left';
       for (const message of this.#unsettled()) message.giveWay();
       return;
     }

@@ -4,6 +4,7 @@ import { KeepAlive } from './keep-alive.ts';
 import type { ConnectIdentity, Negotiated } from './handshake.ts';
 import { Outbox, type SlabPool } from './outbox.ts';
 import { SendQuota } from './send-quota.ts';
+import type { Traffic } from './traffic.ts';
 import { TopicAliases } from './topic-aliases.ts';
 
 /** What one Network Connection needs from outside. */
@@ -14,6 +15,7 @@ export interface ConnectionOptions {
   readonly identity: ConnectIdentity;
   readonly maximumPacketSize: number | undefined;
   readonly slabs: SlabPool;
+  readonly traffic: Traffic;
   readonly allocate: (size: number) => Uint8Array;
 }
 
@@ -24,6 +26,7 @@ export class Connection {
   readonly identity: ConnectIdentity;
   readonly framer: Framer;
   readonly outbox: Outbox;
+  readonly traffic: Traffic;
   keepAlive: KeepAlive;
   quota: SendQuota = new SendQuota(0);
   aliases: TopicAliases = new TopicAliases(0, 0);
@@ -40,8 +43,21 @@ export class Connection {
       ...(options.maximumPacketSize !== undefined && { maximumPacketSize: options.maximumPacketSize }),
       allocate: options.allocate,
     });
-    this.outbox = new Outbox(options.slabs);
+    this.traffic = options.traffic;
+    this.outbox = new Outbox(options.slabs, options.traffic);
     this.keepAlive = new KeepAlive(0, 0, now);
+  }
+
+  /** So many bytes of what `framer.space()` gave were filled. */
+  filled(length: number): void {
+    this.traffic.bytesReceived += length;
+    this.framer.commit(length);
+  }
+
+  /** Bytes came in memory of their own. */
+  pushed(chunk: Uint8Array): void {
+    this.traffic.bytesReceived += chunk.length;
+    this.framer.push(chunk);
   }
 
   /** CONNACK accepted: what it granted holds from now on. */

@@ -1,3 +1,5 @@
+import type { Traffic } from './traffic.ts';
+
 /** The size of a slab, in bytes: what one write hands to the network at the most. */
 export const SLAB_SIZE = 65_536;
 
@@ -16,6 +18,7 @@ const NONE = new Uint8Array(0);
  */
 export class Outbox {
   readonly #pool: SlabPool;
+  readonly #traffic: Traffic;
   /** Pieces complete, oldest first. */
   readonly #sealed: Uint8Array[] = [];
   #sealedBytes = 0;
@@ -26,8 +29,9 @@ export class Outbox {
   /** How far it is filled. */
   at = 0;
 
-  constructor(pool: SlabPool) {
+  constructor(pool: SlabPool, traffic: Traffic) {
     this.#pool = pool;
+    this.#traffic = traffic;
   }
 
   /** Bytes waiting to be taken. */
@@ -47,6 +51,7 @@ export class Outbox {
     this.reserve(packet.length);
     this.bytes.set(packet, this.at);
     this.at += packet.length;
+    this.#traffic.packetsSent++;
   }
 
   /** Puts pieces behind what is there, as they are: they must not change until the transport gives them back. */
@@ -86,10 +91,12 @@ export class Outbox {
     if (sealed !== undefined) {
       this.#lent.delete(sealed);
       this.#sealedBytes -= sealed.length;
+      this.#traffic.bytesSent += sealed.length;
       return sealed;
     }
     if (this.at === 0) return undefined;
     const piece = this.bytes.subarray(0, this.at);
+    this.#traffic.bytesSent += this.at;
     this.bytes = NONE;
     this.at = 0;
     return piece;
@@ -98,6 +105,7 @@ export class Outbox {
   /** Everything left to write, oldest first. */
   takeAll(): Uint8Array[] {
     this.#seal();
+    this.#traffic.bytesSent += this.#sealedBytes;
     this.#sealedBytes = 0;
     return this.#sealed.splice(0);
   }

@@ -19,6 +19,7 @@ import { Attempts } from './attempts.ts';
 import { Deadlines, Timer } from './deadlines.ts';
 import type { Effects } from './effects.ts';
 import { abandonAll } from './ending.ts';
+import { loadOf, type Load } from './load.ts';
 import { Liveness } from './liveness.ts';
 import type { Credentials, EngineOptions, EnginePorts, Ending } from './options.ts';
 import { Acknowledger, disconnectPacket, Publisher, writeRefusal } from './outbound.ts';
@@ -85,9 +86,9 @@ export class Engine {
     return this.#connection?.negotiated;
   }
 
-  /** Messages of ours that are not over: waiting or unanswered. */
-  get pendingPublishes(): number {
-    return this.#session.queue.messages + this.#session.outgoing.size;
+  /** How much of what is kept: to be looked at, not to be touched. */
+  get load(): Load {
+    return loadOf(this.#session, this.#established());
   }
 
   // --- B. What happened outside --------------------------------------------------------------------------------
@@ -123,13 +124,13 @@ export class Engine {
 
   /** So many bytes of `space()` were filled. Returns whether all of them were used: see `receiveMore()`. */
   filled(length: number, now: number): boolean {
-    this.#connection?.framer.commit(length);
+    this.#connection?.filled(length);
     return this.receiveMore(now);
   }
 
   /** Bytes came in memory of their own. Returns whether all of them were used: see `receiveMore()`. */
   receive(chunk: Uint8Array, now: number): boolean {
-    this.#connection?.framer.push(chunk);
+    this.#connection?.pushed(chunk);
     return this.receiveMore(now);
   }
 

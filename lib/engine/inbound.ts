@@ -83,6 +83,7 @@ function finish(session: Session, connection: Connection, exchange: Exchange): v
   session.outgoing.end(exchange);
   session.packetIdentifiers.free(exchange.packetId);
   giveBack(connection.quota, connection.epoch, exchange);
+  connection.traffic.answeredAfter(connection.keepAlive.receivedAt - exchange.writtenAt);
 }
 
 function giveBack(quota: SendQuota, epoch: number, exchange: Exchange): void {

@@ -1,6 +1,7 @@
 import type { DisconnectProperties } from '../codec/packets.ts';
 import type { ConnectIdentity, ConnectSettings } from '../connection/handshake.ts';
 import type { SlabPool } from '../connection/outbox.ts';
+import type { Traffic } from '../connection/traffic.ts';
 import type { Text } from '../codec/text.ts';
 import type { QueueLimits } from '../session/queue.ts';
 import type { Backoff, RetryContext } from './backoff.ts';
@@ -43,6 +44,8 @@ export interface EnginePorts {
   readonly text: Text;
   readonly slabs: SlabPool;
   readonly allocate: (size: number) => Uint8Array;
+  /** What is counted. */
+  readonly traffic: Traffic;
   /** In [0, 1). */
   readonly random: () => number;
   /** Runs a function of the user's; what that does to the engine has to wait until the engine is done. */

@@ -63,6 +63,7 @@ export class Publisher {
     // [MQTT-3.2.2-15]
     if (size > negotiated.maximumPacketSize) return 0x95;
     if (alias !== undefined) connection.aliases.sent(alias, message.topicName);
+    connection.traffic.packetsSent++;
     if (this.#writer.payloadLength <= COPY_LIMIT) {
       outbox.reserve(size);
       outbox.at = this.#writer.write(outbox.bytes, outbox.at, message, packetId, duplicate, true);
@@ -158,6 +159,7 @@ export function disconnectPacket(
 
 function ack(connection: Connection, header: number, packetId: number, reasonCode: number): void {
   const { outbox } = connection;
+  connection.traffic.packetsSent++;
   outbox.reserve(5);
   const { bytes } = outbox;
   const at = writeAck(bytes, outbox.at, header, packetId);

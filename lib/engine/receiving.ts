@@ -53,6 +53,7 @@ export class Receiving {
   /** The packet the framer stands at, on a connection that was accepted. */
   packet(connection: Connection): Outcome {
     const { framer, protocolVersion } = connection;
+    connection.traffic.packetsReceived++;
     const { bytes, header, start, end } = framer;
     const type = header >> 4;
     if (type === PUBLISH) {
@@ -96,6 +97,7 @@ export class Receiving {
 
   /** The packet the framer stands at, on a connection that awaits its CONNACK [MQTT-3.2.0-1]. */
   connack(connection: Connection): ConnackPacket {
+    connection.traffic.packetsReceived++;
     const { bytes, header, start, end } = connection.framer;
     const packet = readPacket(bytes, header, start, end, connection.protocolVersion, 'client');
     if (packet.type === 'connack') return packet;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Connection } from '../../lib/connection/connection.ts';
+import { Traffic } from '../../lib/connection/traffic.ts';
 import type { Negotiated } from '../../lib/connection/handshake.ts';
 import { SLAB_SIZE } from '../../lib/connection/outbox.ts';
 
@@ -10,6 +11,7 @@ function connection(maximumPacketSize?: number): Connection {
       protocolVersion: 5,
       identity: { clientId: 'c', cleanStart: true },
       maximumPacketSize,
+      traffic: new Traffic(),
       slabs: { take: () => new Uint8Array(SLAB_SIZE) },
       allocate: (size) => new Uint8Array(size),
     },

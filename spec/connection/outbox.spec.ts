@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
+import { Traffic } from '../../lib/connection/traffic.ts';
 import { Outbox, SLAB_SIZE } from '../../lib/connection/outbox.ts';
 import { join } from '../support/bytes.ts';
 import { utf8 } from '../support/packets.ts';
@@ -11,7 +12,7 @@ function outbox(): { box: Outbox; slabs: Uint8Array[] } {
     slabs.push(slab);
     return slab;
   };
-  return { box: new Outbox({ take }), slabs };
+  return { box: new Outbox({ take }, new Traffic()), slabs };
 }
 
 function takeAll(box: Outbox): Uint8Array[] {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Connection } from '../../lib/connection/connection.ts';
+import { Traffic } from '../../lib/connection/traffic.ts';
 import { grant, sessionPresence } from '../../lib/engine/accepting.ts';
 import type { ConnackPacket, ProtocolVersion } from '../../lib/codec/packets.ts';
 import { ENGINE_DEFAULTS } from '../support/engine-options.ts';
@@ -11,6 +12,7 @@ function connection(protocolVersion: ProtocolVersion, cleanStart: boolean): Conn
       protocolVersion,
       identity: { clientId: 'a', cleanStart },
       maximumPacketSize: undefined,
+      traffic: new Traffic(),
       slabs: { take: () => new Uint8Array(64) },
       allocate: (size) => new Uint8Array(size),
     },

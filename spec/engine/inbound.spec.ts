@@ -34,7 +34,7 @@ describe('an acknowledgement of the wrong flow', () => {
       const rig = exchanging(version);
       rig.send(packet);
       expect(broken(rig)).toBe('4.3');
-      expect(rig.engine.pendingPublishes).toBe(2);
+      expect(rig.engine.load.pending).toBe(2);
     }
   });
 
@@ -65,7 +65,7 @@ describe('an acknowledgement of nothing', () => {
     const rig = exchanging();
     rig.send(puback(9), pubcomp(9));
     expect(rig.effects.take()).toEqual([]);
-    expect(rig.engine.pendingPublishes).toBe(2);
+    expect(rig.engine.load.pending).toBe(2);
   });
 
   it('v5 U-3.6.2-a PUBREC is answered with PUBREL 0x92, on 3.1.1 with PUBREL', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Connection } from '../../lib/connection/connection.ts';
+import { Traffic } from '../../lib/connection/traffic.ts';
 import { Deadlines, Timer } from '../../lib/engine/deadlines.ts';
 import { Liveness } from '../../lib/engine/liveness.ts';
 import { expireOn } from '../../lib/engine/overdue.ts';
@@ -16,6 +17,7 @@ function rig(overdue: 'overdue' | 'in time' = 'in time') {
       protocolVersion: 4,
       identity: { clientId: 'a', cleanStart: true },
       maximumPacketSize: undefined,
+      traffic: new Traffic(),
       slabs: { take: () => new Uint8Array(64) },
       allocate: (size) => new Uint8Array(size),
     },

@@ -11,7 +11,7 @@ describe('publish', () => {
     const { waiter } = rig.publish('a', { qos: 0 });
     expect(waiter).toMatchObject({ told: 1, reasonCode: 0 });
     expect(brief(rig.sent())).toEqual(['publish a']);
-    expect(rig.engine.pendingPublishes).toBe(0);
+    expect(rig.engine.load.pending).toBe(0);
   });
 
   it('v5 MQTT-4.3.2-2, -3 QoS 1 is done with PUBACK', () => {
@@ -19,10 +19,10 @@ describe('publish', () => {
     const { waiter } = rig.publish('a');
     expect(rig.sent()).toMatchObject([{ type: 'publish', qos: 1, duplicate: false, packetId: 1 }]);
     expect(waiter.told).toBe(0);
-    expect(rig.engine.pendingPublishes).toBe(1);
+    expect(rig.engine.load.pending).toBe(1);
     rig.send(puback(1));
     expect(waiter).toMatchObject({ told: 1, reasonCode: 0 });
-    expect(rig.engine.pendingPublishes).toBe(0);
+    expect(rig.engine.load.pending).toBe(0);
   });
 
   it('v5 MQTT-4.3.3-2, -4 QoS 2 is done with PUBCOMP', () => {
@@ -157,7 +157,7 @@ describe('the window', () => {
           }
           expect(order).toEqual(all.map((_, i) => `${i}`));
           for (const { waiter } of publications) expect(waiter.told).toBe(1);
-          expect(rig.engine.pendingPublishes).toBe(0);
+          expect(rig.engine.load.pending).toBe(0);
         },
       ),
       { numRuns: 60 },
@@ -190,7 +190,7 @@ describe('the queue', () => {
   it('keeps what is published without a connection, and sends it in call order, QoS 0 too', () => {
     const rig = offline();
     const all = [1, 0, 2, 0, 1].map((qos, i) => rig.publish(`${i}`, { qos: qos as QoS }));
-    expect(rig.engine.pendingPublishes).toBe(5);
+    expect(rig.engine.load.pending).toBe(5);
     rig.engine.connect('give up', rig.now);
     rig.open();
     rig.send(connack());
@@ -210,7 +210,7 @@ describe('the queue', () => {
     expect(waiter.error).toBeInstanceOf(ConnectionLostError);
     expect(waiter.error).toMatchObject({ delivery: 'not-sent', kept: false });
     expect(rig.engine.withdraw(exchange)).toBe(false);
-    expect(rig.engine.pendingPublishes).toBe(0);
+    expect(rig.engine.load.pending).toBe(0);
   });
 
   it('peers P14 refuses what goes over its limits', () => {
@@ -221,10 +221,10 @@ describe('the queue', () => {
     expect(first.waiter.told).toBe(0);
     expect(second.waiter.error).toBeInstanceOf(QueueFullError);
     expect(fourth.waiter.error).toMatchObject({ delivery: 'not-sent', kept: false });
-    expect(rig.engine.pendingPublishes).toBe(2);
+    expect(rig.engine.load.pending).toBe(2);
     // Too late: it is over.
     expect(rig.engine.withdraw(second.exchange)).toBe(false);
-    expect(rig.engine.pendingPublishes).toBe(2);
+    expect(rig.engine.load.pending).toBe(2);
   });
 
   it('drops the oldest where it is told to, as many as it takes', () => {
@@ -236,7 +236,7 @@ describe('the queue', () => {
       expect.any(QueueFullError),
     ]);
     expect(three.waiter.told).toBe(0);
-    expect(rig.engine.pendingPublishes).toBe(1);
+    expect(rig.engine.load.pending).toBe(1);
   });
 
   it('drops nothing for a message that would not even fit alone', () => {
@@ -279,7 +279,7 @@ describe('the queue', () => {
     expect(rig.resume()).toMatchObject([{ duplicate: true, payload: new Uint8Array([1, 2, 3]) }]);
     rig.send(puback(1));
     expect(waiter.told).toBe(0);
-    expect(rig.engine.pendingPublishes).toBe(0);
+    expect(rig.engine.load.pending).toBe(0);
   });
 
   it('copies a large payload that has not left yet when its caller leaves', () => {

@@ -87,7 +87,7 @@ describe('a message that takes the connection down', () => {
       rig.reconnect(PRESENT);
     }
     expect(waiter.error).toBeInstanceOf(PoisonedMessageError);
-    expect(rig.engine.pendingPublishes).toBe(0);
+    expect(rig.engine.load.pending).toBe(0);
   });
 
   it('is not one that was lost with connections that worked', () => {

@@ -156,7 +156,7 @@ describe('Session Present 0', () => {
     expect(two.waiter.error).toMatchObject({ delivery: 'unknown', kept: false });
     rig.send(puback(3));
     expect(one.waiter.reasonCode).toBe(0);
-    expect(rig.engine.pendingPublishes).toBe(0);
+    expect(rig.engine.load.pending).toBe(0);
   });
 
   it('is no lost session on the first connection, not even after the session was wiped', () => {

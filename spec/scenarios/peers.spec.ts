@@ -79,6 +79,8 @@ describe('peers: redelivery', () => {
     const second = await stage.reconnect(broker, found);
     await second.expect('pubrel', { packetId: packetId! });
     await second.expect('publish', { duplicate: true });
+    // Not so soon that what was sent could be the reason.
+    await stage.clock.advance(1_001);
     const third = await stage.reconnect(second, { sessionPresent: false });
     expect(
       [await third.expect('publish'), await third.expect('publish')].map((one) => one.duplicate),

@@ -1,3 +1,4 @@
+import { Traffic } from '../../lib/connection/traffic.ts';
 import { portableText } from '../../lib/codec/text.ts';
 import { SLAB_SIZE } from '../../lib/connection/outbox.ts';
 import type { EngineOptions, EnginePorts } from '../../lib/engine/options.ts';
@@ -36,6 +37,7 @@ export function enginePorts(random: () => number): EnginePorts {
     text: portableText,
     slabs: { take: () => new Uint8Array(SLAB_SIZE) },
     allocate: (size) => new Uint8Array(size),
+    traffic: new Traffic(),
     random,
     decide: (ask) => ask(),
   };

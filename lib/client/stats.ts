@@ -1,0 +1,70 @@
+import type { Load } from '../engine/load.ts';
+import type { MqttError } from '../errors.ts';
+import type { Driver } from './driver.ts';
+import type { Parking } from './parking.ts';
+import type { Router } from './router.ts';
+
+/** How it stands with a client; counters run from its making. */
+export interface ClientStats extends Load {
+  /** Messages that wait for a subscription. */
+  readonly parked: number;
+  /** Messages acknowledged, or let go with QoS 0, that nobody took: there was no subscription, or it had ended. */
+  readonly discarded: number;
+  /** QoS 1 and 2 messages let go for lack of room. */
+  readonly overflowed: number;
+  /** Per subscription what waits in it, and what its limits have let go. */
+  readonly subscriptions: readonly {
+    readonly topicFilters: readonly string[];
+    readonly depth: number;
+    readonly dropped: number;
+  }[];
+  /** Connections lost and attempts failed, by what went wrong: the `code` of the error, with its phase or Reason Code. */
+  readonly losses: Readonly<Record<string, number>>;
+  readonly bytes: { readonly sent: number; readonly received: number };
+  readonly packets: { readonly sent: number; readonly received: number };
+  /** ms from our last packet of an exchange to the acknowledgement that ended it. */
+  readonly roundTrip: { readonly count: number; readonly mean: number; readonly max: number };
+  /** ms that the process was late for a timer, at the most: how long it was busy with something else. */
+  readonly lateness: number;
+}
+
+/** What is counted for `stats()` where it happens. */
+export class Counters {
+  discarded = 0;
+  overflowed = 0;
+  readonly #losses = new Map<string, number>();
+
+  lost(error: MqttError): void {
+    const reason = reasonOf(error);
+    this.#losses.set(reason, (this.#losses.get(reason) ?? 0) + 1);
+  }
+
+  /** Everything, as it stands now. */
+  take(driver: Driver, router: Router, parking: Parking): ClientStats {
+    const { traffic, load, lateness } = driver;
+    const { answered: count, roundTrips, longestRoundTrip: max } = traffic;
+    return {
+      ...load,
+      parked: parking.depth,
+      discarded: this.discarded,
+      overflowed: this.overflowed,
+      subscriptions: router.subscriptions.map(({ topicFilters, depth, dropped }) => ({
+        topicFilters,
+        depth,
+        dropped,
+      })),
+      losses: Object.fromEntries(this.#losses),
+      bytes: { sent: traffic.bytesSent, received: traffic.bytesReceived },
+      packets: { sent: traffic.packetsSent, received: traffic.packetsReceived },
+      roundTrip: { count, mean: count === 0 ? 0 : roundTrips / count, max },
+      lateness,
+    };
+  }
+}
+
+/** `ERR_MQTT_CONNECT dial`, `ERR_MQTT_CONNECTION_LOST 0x8e`: nothing that varies without end. */
+function reasonOf(error: MqttError): string {
+  const phase = 'phase' in error ? ` ${String(error.phase)}` : '';
+  const { reasonCode } = error as { reasonCode?: number };
+  return `${error.code}${phase}${reasonCode === undefined ? '' : ` 0x${reasonCode.toString(16).padStart(2, '0')}`}`;
+}

@@ -1,0 +1,29 @@
+import type { Connection } from '../connection/connection.ts';
+import type { Session } from '../session/session.ts';
+
+/** How much there is of what is kept, and how much there may be. */
+export interface Load {
+  /** Messages of ours that are not over: waiting or unanswered. */
+  readonly pending: number;
+  /** QoS > 0 messages of ours written and not fully acknowledged. */
+  readonly inFlight: number;
+  /** How many of them may be on the wire; 0 without a connection. */
+  readonly window: number;
+  /** Messages of ours that wait, and their bytes of payload. */
+  readonly queued: { readonly messages: number; readonly bytes: number };
+  /** QoS > 0 messages of the server's that the application has not settled, and their bytes of payload. */
+  readonly unsettled: { readonly messages: number; readonly bytes: number };
+  /** Those of this connection that were passed over. */
+  readonly passedOver: number;
+}
+
+export function loadOf({ queue, outgoing, incoming }: Session, connection: Connection | undefined): Load {
+  return {
+    pending: queue.messages + outgoing.size,
+    inFlight: outgoing.size,
+    window: connection?.quota.limit ?? 0,
+    queued: { messages: queue.messages, bytes: queue.bytes },
+    unsettled: { messages: incoming.unsettled, bytes: incoming.unsettledBytes },
+    passedOver: incoming.passedOver,
+  };
+}

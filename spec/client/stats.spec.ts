@@ -1,0 +1,95 @@
+import { describe, expect, it } from '@jest/globals';
+import { Stage } from '../scenarios/stage.ts';
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+describe('stats()', () => {
+  it('of a client that was never connected is all zero', () => {
+    const { stats } = { stats: new Stage().client().stats() };
+    expect(stats).toEqual({
+      pending: 0,
+      inFlight: 0,
+      window: 0,
+      queued: { messages: 0, bytes: 0 },
+      unsettled: { messages: 0, bytes: 0 },
+      passedOver: 0,
+      parked: 0,
+      discarded: 0,
+      overflowed: 0,
+      subscriptions: [],
+      losses: {},
+      bytes: { sent: 0, received: 0 },
+      packets: { sent: 0, received: 0 },
+      roundTrip: { count: 0, mean: 0, max: 0 },
+      lateness: 0,
+    });
+  });
+
+  it('counts bytes and packets both ways, as the wire does', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ clientId: 'c' });
+    // CONNECT of 15 bytes, CONNACK of 4.
+    expect(client.stats()).toMatchObject({
+      bytes: { sent: 15, received: 4 },
+      packets: { sent: 1, received: 1 },
+    });
+    await client.publish('a/b', 'hi');
+    broker.answerAll();
+    await stage.until(client.publish('a/b', 'hi', { qos: 2 }));
+    // PUBLISH 9 and 11, PUBREL 4; PUBREC and PUBCOMP 4 each.
+    expect(client.stats()).toMatchObject({
+      bytes: { sent: 15 + 9 + 11 + 4, received: 4 + 4 + 4 },
+      packets: { sent: 4, received: 3 },
+    });
+    await stage.end(client, broker);
+  });
+
+  it('tells how long acknowledgements take', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online();
+    for (const ms of [10, 30]) {
+      const publishing = client.publish('a', 'x', { qos: 1 });
+      const { packetId = 0 } = await broker.expect('publish');
+      await stage.clock.advance(ms);
+      broker.send({ type: 'puback', packetId });
+      await stage.until(publishing);
+    }
+    expect(client.stats().roundTrip).toEqual({ count: 2, mean: 20, max: 30 });
+    await stage.end(client, broker);
+  });
+
+  it('tells what is with a subscription, what was let go, and what is parked', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ cleanStart: false, clientId: 'c' });
+    const subscription = await stage.subscribe(client, broker, 'a', { qos: 1, buffer: { messages: 2 } });
+    const send = (topic: string, packetId?: number): void =>
+      broker.send({
+        type: 'publish',
+        topic,
+        payload: bytes('x'),
+        ...(packetId === undefined ? {} : { qos: 1, packetId }),
+      });
+    for (let i = 0; i < 3; i++) send('a');
+    send('a', 1);
+    send('b', 2);
+    send('b');
+    await stage.clock.advance(1);
+    expect(client.stats()).toMatchObject({
+      unsettled: { messages: 2, bytes: 2 },
+      parked: 1,
+      discarded: 1,
+      subscriptions: [{ topicFilters: ['a'], depth: 3, dropped: 1 }],
+    });
+    expect(subscription.depth).toBe(3);
+    await stage.end(client, broker);
+  });
+
+  it('counts losses by what went wrong', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online();
+    stage.refusals.push(new Error('no route'));
+    const next = await stage.reconnect(broker);
+    expect(client.stats().losses).toEqual({ ERR_MQTT_CONNECTION_LOST: 1, 'ERR_MQTT_CONNECT dial': 1 });
+    await stage.end(client, next);
+  });
+});

@@ -1,0 +1,22 @@
+import { describe, expect, it } from '@jest/globals';
+import { online } from '../support/engines.ts';
+import { publish, puback } from '../support/packets.ts';
+
+describe('the load of an engine', () => {
+  it('is what is in flight, what waits, and what the application has not settled', () => {
+    const rig = online({ maxInflight: 2 });
+    for (const payload of ['a', 'bb', 'ccc']) rig.publish('t', { payload });
+    rig.send(publish({ qos: 1, packetId: 7, payload: '12345' }));
+    expect(rig.engine.load).toEqual({
+      pending: 3,
+      inFlight: 2,
+      window: 2,
+      queued: { messages: 1, bytes: 3 },
+      unsettled: { messages: 1, bytes: 5 },
+      passedOver: 0,
+    });
+    rig.send(puback(1), puback(2));
+    rig.engine.lost(undefined, rig.now);
+    expect(rig.engine.load).toMatchObject({ pending: 1, inFlight: 1, window: 0, queued: { messages: 0 } });
+  });
+});
