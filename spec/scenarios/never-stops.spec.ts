@@ -1,0 +1,267 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Client } from '../../lib/client/client.ts';
+import type { StatusEvent } from '../../lib/client/status.ts';
+import type { ScriptedBroker } from '../support/scripted-broker.ts';
+import { collect, message, Stage } from './stage.ts';
+
+const KEEP = { cleanStart: false, clientId: 'me', messageRetry: 0 } as const;
+const found = { sessionPresent: true };
+const again = <Packet>(packet: Packet) => ({ ...packet, duplicate: true });
+const never = () => new Promise(() => {});
+
+/** Keeps every event of `type`. */
+function eventsOf<Type extends StatusEvent['type']>(client: Client, type: Type) {
+  const events: Extract<StatusEvent, { type: Type }>[] = [];
+  void (async () => {
+    for await (const event of client.status())
+      if (event.type === type) events.push(event as Extract<StatusEvent, { type: Type }>);
+  })();
+  return events;
+}
+
+/** Packet Identifiers that were acknowledged with PUBACK, in order. */
+const pubacks = (broker: ScriptedBroker): number[] =>
+  broker.packets.flatMap((packet) => (packet.type === 'puback' ? [packet.packetId] : []));
+
+describe('a subscription that nobody reads', () => {
+  it.each([
+    ['3.1.1, a session to keep', KEEP],
+    ['3.1.1, a clean session', {}],
+    ['5.0, a session to keep', { ...KEEP, protocolVersion: 5, sessionExpiryInterval: 60 }],
+  ] as const)(
+    'stops the others no longer than ackStallTimeout, and status() names it (%s)',
+    async (_, options) => {
+      const stage = new Stage();
+      const { client, broker } = await stage.online({ ...options, keepAlive: 0 });
+      const stalls = eventsOf(client, 'ack-stalled');
+      const unread = await stage.subscribe(client, broker, 'unread', { qos: 1 });
+      const busy = collect(await stage.subscribe(client, broker, 'busy', { qos: 1 }));
+      broker.send(message('unread', 'x', 1), message('busy', 'y', 2));
+      await stage.clock.advance(29_999);
+      expect([busy.texts, pubacks(broker), stalls]).toEqual([['y'], [], []]);
+      await stage.clock.advance(1);
+      expect(pubacks(broker)).toEqual([2]);
+      expect(stalls).toEqual([{ type: 'ack-stalled', subscription: unread, ms: 30_000 }]);
+      broker.send(message('busy', 'z', 3));
+      await stage.clock.advance(0);
+      expect([pubacks(broker), unread.depth]).toEqual([[2, 3], 1]);
+      await stage.end(client, broker);
+      expect(stage.clock.armed).toBe(0);
+    },
+  );
+
+  it('has its messages answered after the next resume, and each is there once', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ ...KEEP, ackStallTimeout: 100 });
+    const unread = await stage.subscribe(client, broker, 'unread', { qos: 1 });
+    const busy = collect(await stage.subscribe(client, broker, 'busy', { qos: 1 }));
+    const left = [message('unread', 'x', 1), message('unread', 'y', 2)];
+    broker.send(...left, message('busy', 'z', 3));
+    await stage.clock.advance(100);
+    expect(pubacks(broker)).toEqual([3]);
+    const first = await stage.until(unread.receive());
+    await stage.clock.advance(1_000);
+    expect([first.text(), pubacks(broker)]).toEqual(['x', [3]]);
+    const next = await stage.reconnect(broker, found);
+    next.send(...left.map(again));
+    await stage.clock.advance(0);
+    expect(pubacks(next)).toEqual([1]);
+    expect((await stage.until(unread.receive())).text()).toBe('y');
+    await stage.clock.advance(0);
+    expect([pubacks(next), unread.depth, busy.texts]).toEqual([[1, 2], 0, ['z']]);
+    await stage.end(client, next);
+  });
+
+  it('waits for ever where ackStallTimeout is 0', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ ackStallTimeout: 0, keepAlive: 0 });
+    await stage.subscribe(client, broker, 'unread', { qos: 1 });
+    collect(await stage.subscribe(client, broker, 'busy', { qos: 1 }));
+    broker.send(message('unread', 'x', 1), message('busy', 'y', 2));
+    await stage.clock.advance(1_000_000);
+    expect(pubacks(broker)).toEqual([]);
+    await stage.end(client, broker);
+  });
+
+  it('of QoS 2 is passed over as well, and its PUBREL is answered after the resume', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ ...KEEP, ackStallTimeout: 100 });
+    const unread = await stage.subscribe(client, broker, 'unread', { qos: 2 });
+    collect(await stage.subscribe(client, broker, 'busy', { qos: 2 }));
+    const left = { ...message('unread', 'x', 1), qos: 2 as const };
+    broker.send(left, { ...message('busy', 'y', 2), qos: 2 });
+    await broker.expect('pubrec', { packetId: 2 });
+    await stage.until(unread.receive());
+    const next = await stage.reconnect(broker, found);
+    next.send(again(left));
+    await next.expect('pubrec', { packetId: 1 });
+    next.send({ type: 'pubrel', packetId: 1 });
+    await next.expect('pubcomp', { packetId: 1 });
+    expect(unread.depth).toBe(0);
+    await stage.end(client, next);
+  });
+});
+
+describe('a loop that has ended in a persistent session', () => {
+  it('never delays other loops, with the message it had nor with those that come later', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online(KEEP);
+    const stalls = eventsOf(client, 'ack-stalled');
+    const left = await stage.subscribe(client, broker, 'left', { qos: 1 });
+    const busy = collect(await stage.subscribe(client, broker, 'busy', { qos: 1 }));
+    broker.send(message('left', '1', 1));
+    await stage.clock.advance(0);
+    for await (const one of left) if (one.text() === '1') break;
+    broker.send(message('busy', '2', 2));
+    await stage.clock.advance(0);
+    expect(pubacks(broker)).toEqual([2]);
+    broker.send(message('left', '3', 3), message('busy', '4', 4));
+    await stage.clock.advance(0);
+    expect([pubacks(broker), busy.texts, stalls]).toEqual([[2, 4], ['2', '4'], []]);
+    const next = await stage.reconnect(broker, found);
+    const later = collect(left);
+    next.send(again(message('left', '1', 1)), again(message('left', '3', 3)));
+    await stage.clock.advance(0);
+    expect([later.texts, pubacks(next)]).toEqual([
+      ['1', '3'],
+      [1, 3],
+    ]);
+    await stage.end(client, next);
+  });
+
+  it('is gone on with by a later loop, on the same connection where nobody waited', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online(KEEP);
+    const left = await stage.subscribe(client, broker, 'left', { qos: 1 });
+    broker.send(message('left', '1', 1));
+    await stage.clock.advance(0);
+    for await (const one of left) if (one.text() === '1') break;
+    broker.send(message('left', '2', 2));
+    await stage.clock.advance(50_000);
+    expect(pubacks(broker)).toEqual([]);
+    const later = collect(left);
+    await stage.clock.advance(0);
+    expect([later.texts, pubacks(broker)]).toEqual([
+      ['1', '2'],
+      [1, 2],
+    ]);
+    await stage.end(client, broker);
+  });
+
+  it('and one that runs again keeps its place: what comes to it is not passed over at once', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online(KEEP);
+    const slow = await stage.subscribe(client, broker, 'slow', { qos: 1 });
+    collect(await stage.subscribe(client, broker, 'busy', { qos: 1 }));
+    broker.send(message('slow', '1', 1));
+    await stage.clock.advance(0);
+    for await (const one of slow) if (one.text() === '1') break;
+    let finish = (): void => {};
+    collect(slow, (one) => (one.text() === '3' ? new Promise<void>((resolve) => (finish = resolve)) : 0));
+    await stage.clock.advance(0);
+    broker.send(message('slow', '3', 3), message('busy', '4', 4));
+    await stage.clock.advance(10);
+    expect(pubacks(broker)).toEqual([1]);
+    finish();
+    await stage.clock.advance(0);
+    expect(pubacks(broker)).toEqual([1, 3, 4]);
+    await stage.end(client, broker);
+  });
+});
+
+describe('5,000 messages at once, from a server without a window', () => {
+  const COUNT = 5_000;
+  const flood = Array.from({ length: COUNT }, (_, n) => message('a', String(n), n + 1));
+  const EACH = flood.map((_, n) => String(n));
+
+  it.each([
+    ['a clean session', {}],
+    ['a session to keep', KEEP],
+  ])('reach a consumer that reads, each once and in order, and none is let go (%s)', async (_, options) => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online(options);
+    const dropped = eventsOf(client, 'overflow');
+    const looping = collect(await stage.subscribe(client, broker, 'a', { qos: 1 }));
+    broker.send(...flood);
+    // CONNECT and SUBSCRIBE came before.
+    await broker.until(() => broker.packets.length === COUNT + 2);
+    expect(looping.texts).toEqual(EACH);
+    expect(pubacks(broker)).toEqual(flood.map(({ packetId }) => packetId));
+    expect([dropped, stage.targets.length]).toEqual([[], 1]);
+    await stage.end(client, broker);
+  });
+
+  it('are kept up to receiveMaximum in a clean session where nobody reads; the rest is let go and reported', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ ackStallTimeout: 100 });
+    const dropped = eventsOf(client, 'overflow');
+    const unread = await stage.subscribe(client, broker, 'a', { qos: 1 });
+    broker.send(...flood);
+    await stage.clock.advance(0);
+    expect(unread.depth).toBe(1_024);
+    expect(dropped).toHaveLength(COUNT - 1_024);
+    expect(dropped.at(-1)).toEqual({ type: 'overflow', subscription: unread, dropped: COUNT - 1_024 });
+    await stage.clock.advance(100);
+    expect(pubacks(broker)).toEqual(flood.slice(1_024).map(({ packetId }) => packetId));
+    const late = collect(unread);
+    await stage.clock.advance(0);
+    expect(late.texts).toEqual(EACH.slice(0, 1_024));
+    await stage.end(client, broker);
+  });
+
+  it('are left to the server in a session to keep, and fetched by a reconnect when half is settled, each once', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online(KEEP);
+    const subscription = await stage.subscribe(client, broker, 'a', { qos: 1 });
+    const dropped = eventsOf(client, 'overflow');
+    broker.send(...flood);
+    await stage.clock.advance(0);
+    expect([subscription.depth, pubacks(broker), dropped]).toEqual([1_024, [], []]);
+    const looping = collect(subscription);
+    const acknowledged = new Set<number>();
+    let last = broker;
+    let connections = 1;
+    while (acknowledged.size < COUNT) {
+      await last.until(() => last.isClosed || acknowledged.size + last.packets.length > COUNT);
+      for (const packetId of pubacks(last)) acknowledged.add(packetId);
+      if (acknowledged.size === COUNT) break;
+      expect(last.packets.at(-1)).toMatchObject({ type: 'disconnect' });
+      last = await stage.network.next();
+      await last.accept(found);
+      connections++;
+      last.send(...flood.filter(({ packetId }) => !acknowledged.has(packetId!)).map(again));
+    }
+    expect(looping.texts).toEqual(EACH);
+    expect(connections).toBeLessThanOrEqual(10);
+    await stage.end(client, last);
+    expect(stage.clock.armed).toBe(0);
+  });
+
+  it('do not stop what else is going on: PUBACK and PINGRESP are read while nobody reads the flood', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online(KEEP);
+    await stage.subscribe(client, broker, 'a', { qos: 1 });
+    broker.send(...flood);
+    broker.answer('publish', 'pingreq');
+    await stage.until(client.publish('t', 'x', { qos: 1 }));
+    await stage.clock.advance(200_000);
+    expect([client.state, stage.targets.length]).toEqual(['connected', 1]);
+    await stage.end(client, broker);
+  });
+});
+
+describe('a handler that never ends', () => {
+  it('stops nobody but itself', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ ackStallTimeout: 100 });
+    collect(await stage.subscribe(client, broker, 'stuck', { qos: 1 }), never);
+    const busy = collect(await stage.subscribe(client, broker, 'busy', { qos: 1 }));
+    for (let n = 0; n < 10; n++) {
+      broker.send(message('stuck', 'x', 2 * n + 1), message('busy', String(n), 2 * n + 2));
+      await stage.clock.advance(100);
+    }
+    expect(busy.texts).toHaveLength(10);
+    expect(pubacks(broker)).toHaveLength(10);
+    await stage.end(client, broker);
+  });
+});
