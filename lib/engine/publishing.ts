@@ -139,13 +139,12 @@ export class Publishing {
 
   /** The connection was lost: see `Quarantine`. */
   lost(connection: Connection, now: number): void {
-    this.#quarantine.lost(connection.epoch, now);
+    this.#quarantine.lost(connection.epoch, connection.traffic.answered, now);
   }
 
   /** An acknowledgement came. */
   progress(now: number): void {
     this.#progressAt = now;
-    this.#quarantine.progress();
     const { messageRetry } = this.#options;
     if (this.#retryDelay === messageRetry) return;
     // The timer is set for the longer delay.

@@ -17,8 +17,8 @@ const CONVICTED = 3;
 export class Quarantine {
   readonly #session: Session;
   readonly #suspects = new Set<Exchange>();
-  /** Whether the connection that is up has brought an acknowledgement. */
-  #proof: 'none yet' | 'it works' = 'none yet';
+  /** Exchanges that were over when the last connection was lost. */
+  #answered = 0;
 
   constructor(session: Session) {
     this.#session = session;
@@ -36,18 +36,13 @@ export class Quarantine {
     exchange.overdues++;
   }
 
-  /** An acknowledgement came. */
-  progress(): void {
-    this.#proof = 'it works';
-  }
-
   /**
-   * The connection `epoch` was lost. With one that had brought an acknowledgement
-   * the count of several begins anew: what is alone on the wire has had no others to excuse it.
+   * The connection `epoch` was lost; `answered`: exchanges of this client that were over by then. With one on which any
+   * came to its end the count of several begins anew: what is alone on the wire has had no others to excuse it.
    */
-  lost(epoch: number, now: number): void {
-    const worked = this.#proof === 'it works';
-    this.#proof = 'none yet';
+  lost(epoch: number, answered: number, now: number): void {
+    const worked = answered > this.#answered;
+    this.#answered = answered;
     const wire = this.#session.outgoing.all().filter((exchange) => exchange.epoch === epoch);
     for (const exchange of wire) {
       if (exchange.overdues >= CONVICTED) {

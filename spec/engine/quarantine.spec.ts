@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { PoisonedMessageError } from '../../lib/errors.ts';
 import { brief, online, withSession } from '../support/engines.ts';
-import { connack, puback } from '../support/packets.ts';
+import { connack, puback, pubrec } from '../support/packets.ts';
 import type { Rig } from '../support/rig.ts';
 
 const PRESENT = connack({ sessionPresent: true });
@@ -100,6 +100,17 @@ describe('a message that takes the connection down', () => {
       lose(rig);
     }
     expect([one.waiter.error, two.waiter.error]).toEqual([undefined, undefined]);
+  });
+
+  it('or too many at once, are sent one at a time although some get halfway: only what is over is progress', () => {
+    const rig = online({ maxInflight: 3 });
+    for (const topic of ['a', 'b', 'c']) rig.publish(topic, { qos: 2 });
+    for (let i = 0; i < 2; i++) {
+      rig.sent();
+      rig.send(pubrec(1));
+      lose(rig, 10, connack());
+    }
+    expect(rig.engine.load.inFlight).toBe(1);
   });
 
   it('is not in the way of QoS 0', () => {
