@@ -97,7 +97,8 @@ export class Subscribing {
       const reasonCodes = await this.#send('subscribe', entries, options);
       this.#granted(subscription, entries, reasonCodes, partial);
     } catch (error) {
-      subscription.end('acknowledge', error);
+      // What it was handed before it had failed is the session's, where that is one to keep: nobody has processed it.
+      subscription.end(this.#host.persistent ? 'leave' : 'acknowledge', error);
       this.#release(this.#router.remove(subscription), subscription);
       throw error;
     }
