@@ -124,6 +124,44 @@ describe('a connection in memory', () => {
     expect(log.entries).toEqual(['1000 1111', '1000 2222', '1000 closed']);
   });
 
+  it('brings nothing while it is paused, and afterwards all of it, and the end', async () => {
+    const clock = new FakeClock(0);
+    const { client, server } = memoryPair(clock, { latency: 5, room: 4 });
+    const [clientLog, serverLog] = [new Log(clock, client), new Log(clock, server)];
+    client.write(bytes('1111'), nothing);
+    client.write(bytes('2222'), nothing);
+    // One is on its way when the other end stops reading.
+    await clock.advance(2);
+    server.pause();
+    server.pause();
+    client.end();
+    server.write(bytes('back'), nothing);
+    await clock.advance(100);
+    expect([serverLog.entries, clientLog.entries, client.heldBack]).toEqual([[], ['7 back'], 4]);
+    server.resume();
+    server.resume();
+    await clock.advance(10);
+    expect(serverLog.entries).toEqual(['102 1111', '102 2222', '107 closed']);
+    expect(clock.armed).toBe(0);
+  });
+
+  it('is paused from the middle of a read on', async () => {
+    const clock = new FakeClock(0);
+    const { client, server } = memoryPair(clock);
+    const log = new Log(clock, server);
+    const filled = log.filled.bind(log);
+    log.filled = (length) => {
+      filled(length);
+      server.pause();
+    };
+    client.write(bytes('0123456789'), nothing);
+    await clock.advance(5);
+    expect(log.entries).toEqual(['0 01234567']);
+    server.resume();
+    await clock.advance(0);
+    expect(log.entries).toEqual(['0 01234567', '5 89']);
+  });
+
   it('closes both ends once what was written before end() has arrived', async () => {
     const clock = new FakeClock(0);
     const { client, server } = memoryPair(clock, { latency: 10, room: 0 });

@@ -1,0 +1,94 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { Client } from '../../lib/client/client.ts';
+import { startAedes } from '../support/aedes.ts';
+import { leakGuard } from '../support/leaks.ts';
+
+/*
+ * Aedes keeps no window towards a subscriber: what 3.1.1 lets it send, it sends at once.
+ */
+
+const COUNT = 5_000;
+const LONG = 60_000;
+const EACH = Array.from({ length: COUNT }, (_, n) => String(n));
+const KEEP = { cleanStart: false, clientId: 'consumer' } as const;
+
+const ending: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const end of ending.splice(0).toReversed()) await end();
+});
+
+leakGuard();
+
+/** A broker, a client of it with `options`, and what `status()` said of messages that were let go. */
+async function rig(options: object) {
+  const broker = await startAedes();
+  ending.push(() => broker.close());
+  const client = new Client(broker.url, options);
+  ending.push(() => client.disconnect());
+  let [dropped, connections] = [0, 0];
+  void (async () => {
+    for await (const event of client.status()) {
+      if (event.type === 'overflow') dropped = event.dropped;
+      if (event.type === 'connected') connections++;
+    }
+  })();
+  await client.connect();
+  const publish = (topic: string, payload: string, qos: 0 | 1): Promise<void> =>
+    new Promise((resolve) => {
+      const packet = { cmd: 'publish', topic, payload, qos, dup: false, retain: false } as const;
+      broker.aedes.publish(packet, () => resolve());
+    });
+  return {
+    client,
+    publish,
+    counts: () => ({ dropped, connections }),
+  };
+}
+
+describe('with Aedes: 5,000 messages of QoS 1 at once', () => {
+  it.each([
+    ['a clean session', {}],
+    ['a session to keep', KEEP],
+  ])(
+    'reach a loop that reads, each once and in order, on one connection, and none is let go (%s)',
+    async (_, options) => {
+      const { client, publish, counts } = await rig(options);
+      const subscription = await client.subscribe('flood', { qos: 1 });
+      for (const text of EACH) void publish('flood', text, 1);
+      const texts: string[] = [];
+      for await (const message of subscription) {
+        texts.push(message.text());
+        if (texts.length === COUNT) break;
+      }
+      expect(texts).toEqual(EACH);
+      expect(counts()).toEqual({ dropped: 0, connections: 1 });
+    },
+    LONG,
+  );
+
+  it(
+    'are all there in the end for a consumer that is slow to begin in a session to keep, by few reconnects',
+    async () => {
+      const { client, publish, counts } = await rig({ ...KEEP, ackStallTimeout: 0 });
+      const subscription = await client.subscribe('flood', { qos: 1 });
+      const end = await client.subscribe('end');
+      for (const text of EACH) await publish('flood', text, 1);
+      void publish('end', '', 0);
+      // All of the flood has been here before it.
+      await end.receive();
+      expect(subscription.depth).toBe(1_024);
+      const texts = new Set<string>();
+      // Aedes sends again without DUP, so that what was unsettled comes a second time.
+      for await (const message of subscription) {
+        texts.add(message.text());
+        if (texts.size === COUNT) break;
+      }
+      expect([...texts].toSorted((one, other) => Number(one) - Number(other))).toEqual(EACH);
+      expect(counts().dropped).toBe(0);
+      expect(counts().connections).toBeGreaterThan(1);
+      expect(counts().connections).toBeLessThanOrEqual(12);
+    },
+    LONG,
+  );
+});
