@@ -1,38 +1,27 @@
 import { encode } from '../codec/codec.ts';
 import type { DisconnectProperties } from '../codec/packets.ts';
 import type { Negotiated } from '../connection/handshake.ts';
-import type { Change } from '../engine/effects.ts';
 import type { Pending } from '../engine/ending.ts';
-import type { ClientState } from '../engine/states.ts';
 import { CLIENT_DISCONNECT_CODES } from '../engine/refusals.ts';
-import { ClosedError, type MqttError } from '../errors.ts';
-import type { Receipt } from '../session/incoming.ts';
+import type { ClientState } from '../engine/states.ts';
+import { ClosedError } from '../errors.ts';
 import { dialTcp } from '../transport/tcp.ts';
-import { parseUrl } from '../transport/url.ts';
 import { checkCall, type CallOptions } from './calls.ts';
 import { asArgument, integer, oneOf, record } from './checks.ts';
 import { systemClock } from './clock.ts';
-import { Configuration, type ConfigurableOptions } from './configuring.ts';
-import { Connecting, type ConnectOptions } from './connecting.ts';
-import { Driver } from './driver.ts';
-import { Draining, type DrainReport } from './draining.ts';
+import type { ConfigurableOptions } from './configuring.ts';
+import type { ConnectOptions } from './connecting.ts';
+import type { DrainReport } from './draining.ts';
 import type { PublishResult } from './exchanges.ts';
-import { Log } from './log.ts';
 import type { Message } from './message.ts';
-import { toIdentity, type ClientOptions, type Platform, type Settings } from './options.ts';
-import { Parking } from './parking.ts';
+import type { ClientOptions, Platform } from './options.ts';
+import { Parts } from './parts.ts';
 import type { Payload } from './payload.ts';
-import { Publishing, type PublishOptions } from './publishing.ts';
-import { Router, type ReceivedPublish } from './router.ts';
-import { Counters, type ClientStats } from './stats.ts';
-import { Status, type Connack, type StatusEvent } from './status.ts';
-import {
-  Subscribing,
-  type FilterOptions,
-  type SubscribeOptions,
-  type UnsubscribeResult,
-} from './subscribing.ts';
-import type { Subscription, SubscriptionHost } from './subscription.ts';
+import type { PublishOptions } from './publishing.ts';
+import type { ClientStats } from './stats.ts';
+import type { Connack, StatusEvent } from './status.ts';
+import type { FilterOptions, SubscribeOptions, UnsubscribeResult } from './subscribing.ts';
+import type { Subscription } from './subscription.ts';
 
 /** How `disconnect()` ends the connection. */
 export interface DisconnectOptions {
@@ -53,17 +42,10 @@ const machine: Platform = { clock: systemClock, dial: dialTcp, random: Math.rand
  * is restored, with what was subscribed and what is unacknowledged, until `disconnect()`.
  */
 export class Client<UserData = undefined> implements AsyncDisposable {
-  readonly #configuration: Configuration<UserData>;
-  readonly #driver: Driver;
-  readonly #router = new Router();
-  readonly #status = new Status();
-  readonly #log: Log;
-  readonly #publishing: Publishing;
-  readonly #subscribing: Subscribing;
-  readonly #connecting: Connecting;
-  readonly #draining: Draining;
-  readonly #parking: Parking;
-  readonly #counters = new Counters();
+  readonly #url: string | URL;
+  readonly #options: ClientOptions<UserData>;
+  readonly #platform: Platform;
+  #parts: Parts<UserData>;
 
   /**
    * `url`: `mqtt://host[:port]`, port 1883 where none is given. Throws `TypeError` or `RangeError` on anything that is
@@ -73,76 +55,34 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   /** @internal */
   constructor(url: string | URL, options: ClientOptions<UserData> | undefined, platform: Platform);
   constructor(url: string | URL, options: ClientOptions<UserData> = {}, platform: Platform = machine) {
-    const { target, credentials } = parseUrl(url);
-    this.#configuration = new Configuration(target, options, platform.random, credentials);
-    const { settings } = this.#configuration;
-    const { clock } = platform;
-    this.#log = new Log(settings.logger);
-    this.#driver = new Driver(settings.engine, {
-      clock,
-      random: platform.random,
-      credentials: async (attempt, signal) =>
-        toIdentity(await this.#settings.credentials({ attempt, signal }), settings.engine.protocolVersion),
-      dial: (signal) => platform.dial(this.#connecting.target, signal),
-      deliver: (publish, topicName, receipt) => {
-        if (!this.#draining.refuses(publish, topicName, receipt)) this.#deliver(publish, topicName, receipt);
-      },
-      overflowed: (topicName) => this.#overflowed(topicName),
-      changed: (change) => this.#changed(change),
-      moved: () => this.#draining.look(),
-    });
-    const host: SubscriptionHost = {
-      clock,
-      persistent: settings.persistent,
-      canReject: settings.engine.protocolVersion === 5,
-      settle: (receipt, reasonCode) => this.#driver.settle(receipt, reasonCode),
-      giveWay: (receipt) => this.#driver.giveWay(receipt),
-      leave: (receipt) => this.#driver.leave(receipt),
-      discarded: (count) => {
-        this.#counters.discarded += count;
-        if (count > 0) this.#log.debug(`${count} messages that nobody had taken were discarded`);
-      },
-      unsubscribe: (subscription) => this.#subscribing.end(subscription),
-      asked: () => this.#draining.look(),
-      warn: (message) => this.#log.warn(message),
-    };
-    this.#publishing = new Publishing(this.#driver, clock, settings.engine.protocolVersion);
-    this.#subscribing = new Subscribing(this.#driver, this.#router, host, settings.engine.protocolVersion);
-    this.#connecting = new Connecting(this.#driver, settings, clock);
-    this.#draining = new Draining(this.#driver, this.#router, clock, (publish, topicName, receipt) => {
-      this.#deliver(publish, topicName, receipt);
-      // It did not come from the engine just now, which would see to it itself.
-      if (receipt !== undefined && receipt.copies < 1) this.#driver.settle(receipt, 0);
-    });
-    this.#parking = new Parking(host);
-  }
-
-  get #settings(): Settings<UserData> {
-    return this.#configuration.settings;
+    this.#url = url;
+    this.#options = options;
+    this.#platform = platform;
+    this.#parts = new Parts(url, options, platform);
   }
 
   /** Where the client is in its life: see docs/state-machine.md. */
   get state(): ClientState {
-    return this.#driver.state;
+    return this.#parts.driver.state;
   }
 
   /** The Client Identifier; the assigned one once there is one (3.2.2.3.7). */
   get clientId(): string {
-    return this.#driver.clientId;
+    return this.#parts.driver.clientId;
   }
 
   /** What the server granted on this Network Connection; undefined where there is none. */
   get negotiated(): Negotiated | undefined {
-    return this.#driver.negotiated;
+    return this.#parts.driver.negotiated;
   }
 
   /** Settles when the client is finished: resolves after `disconnect()`, rejects with the error that ended it. */
   get closed(): Promise<void> {
-    return this.#connecting.closed;
+    return this.#parts.connecting.closed;
   }
 
   get userData(): UserData {
-    return this.#settings.userData;
+    return this.#parts.settings.userData;
   }
 
   /**
@@ -150,7 +90,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
    * `reconnect.retryInitial` or `retry` is on. Calls at the same time share one attempt; aborting one rejects that one.
    */
   connect(options: ConnectOptions = {}): Promise<Connack> {
-    return this.#connecting.connect(options);
+    return this.#parts.connecting.connect(options);
   }
 
   /**
@@ -158,9 +98,9 @@ export class Client<UserData = undefined> implements AsyncDisposable {
    * changes nothing then.
    */
   configure(changes: ConfigurableOptions<UserData>): void {
-    this.#configuration.change(changes);
-    this.#log.use(this.#settings.logger);
-    this.#driver.reconfigured();
+    this.#parts.configuration.change(changes);
+    this.#parts.log.use(this.#parts.settings.logger);
+    this.#parts.driver.reconfigured();
   }
 
   /**
@@ -169,7 +109,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
    * `ClosedError` where the client was never connected or has ended.
    */
   reconnect(options: CallOptions = {}): Promise<Connack> {
-    return this.#connecting.reconnect(options);
+    return this.#parts.connecting.reconnect(options);
   }
 
   /**
@@ -178,7 +118,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
    */
   async disconnect(options: DisconnectOptions = {}): Promise<void> {
     record('disconnect', options, ['reasonCode', 'properties', 'pending', 'timeout']);
-    const { protocolVersion, sessionExpiryInterval } = this.#settings.engine;
+    const { protocolVersion, sessionExpiryInterval } = this.#parts.settings.engine;
     const reasonCode = oneOf('reasonCode', options.reasonCode ?? 0, CLIENT_DISCONNECT_CODES);
     const properties = {
       ...record('properties', options.properties ?? {}, [
@@ -196,9 +136,21 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     if (protocolVersion === 5) asArgument(() => encode({ type: 'disconnect', reasonCode, properties }, 5));
     const pending = oneOf('pending', options.pending ?? 'keep', ['keep', 'discard']);
     const timeout = integer('timeout', options.timeout ?? 5_000, 0);
-    this.#connecting.abort(new ClosedError('the client was disconnected'));
-    this.#driver.disconnect({ reasonCode, properties, pending, timeout });
-    await this.#connecting.ended();
+    this.#parts.connecting.abort(new ClosedError('the client was disconnected'));
+    this.#parts.driver.disconnect({ reasonCode, properties, pending, timeout });
+    await this.#parts.connecting.ended();
+  }
+
+  /**
+   * Back to the state in which `new` leaves a client, with these options, or those it was made with: disconnects,
+   * forgets what is unacknowledged, and begins anew. Throws like the constructor, and changes nothing then.
+   */
+  async reinitialise(options: ClientOptions<UserData> = this.#options): Promise<void> {
+    const parts = new Parts(this.#url, options, this.#platform);
+    const before = this.#parts;
+    await this.disconnect({ pending: 'discard' });
+    // Whoever came first of several has put new ones in place already.
+    if (this.#parts === before) this.#parts = parts;
   }
 
   /**
@@ -208,7 +160,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   async drain(options: CallOptions = {}): Promise<DrainReport> {
     record('drain', options, ['signal', 'timeout']);
     checkCall(options);
-    const report = await this.#draining.drain(options);
+    const report = await this.#parts.draining.drain(options);
     await this.disconnect();
     return report;
   }
@@ -220,7 +172,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
    */
   publish(topicName: string, payload: Payload, options?: PublishOptions): Promise<PublishResult> {
     try {
-      return this.#publishing.publish(topicName, payload, options);
+      return this.#parts.publishing.publish(topicName, payload, options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -235,10 +187,10 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     options: SubscribeOptions = {},
   ): Promise<Subscription> & AsyncIterable<Message> {
     const made: Subscription[] = [];
-    const subscribed = this.#subscribing.subscribe(topicFilter, options, (subscription) => {
+    const subscribed = this.#parts.subscribing.subscribe(topicFilter, options, (subscription) => {
       made.push(subscription);
-      this.#parking.handOver(subscription, (topicName) =>
-        this.#router.matching(topicName).includes(subscription),
+      this.#parts.parking.handOver(subscription, (topicName) =>
+        this.#parts.router.matching(topicName).includes(subscription),
       );
     });
     // Who only iterates gets the error in the loop.
@@ -253,98 +205,23 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     topicFilter: string | readonly string[],
     options: CallOptions = {},
   ): Promise<UnsubscribeResult> {
-    return this.#subscribing.unsubscribe(topicFilter, options);
+    return this.#parts.subscribing.unsubscribe(topicFilter, options);
   }
 
   /** What happens to the connection, from now until the client is closed. Several readers each get every event. */
   status(): AsyncIterable<StatusEvent> {
-    return this.#status.read();
+    return this.#parts.status.read();
   }
 
   /** How it stands with the client now. Costs nothing while nobody asks. */
   stats(): ClientStats {
-    return this.#counters.take(this.#driver, this.#router, this.#parking);
+    return this.#parts.counters.take(this.#parts.driver, this.#parts.router, this.#parts.parking);
   }
 
   /** `drain()`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.drain();
   }
-
-  #deliver(publish: ReceivedPublish, topicName: string, receipt: Receipt | undefined): void {
-    if (this.#router.deliver(publish, topicName, receipt) > 0) return;
-    if (receipt !== undefined && this.#settings.unmatched === 'park') {
-      if (!this.#parking.park(publish, topicName, receipt)) receipt.decline();
-      return;
-    }
-    receipt?.waive();
-    this.#counters.discarded++;
-    this.#log.debug('a message came for which there is no subscription: discarded');
-  }
-
-  #overflowed(topicName: string): void {
-    this.#counters.overflowed++;
-    const [subscription] = this.#router.matching(topicName);
-    this.#status.report({ type: 'overflow', subscription, dropped: this.#counters.overflowed });
-  }
-
-  #changed(change: Change): void {
-    this.#connecting.changed(change);
-    switch (change.type) {
-      case 'connecting':
-        this.#log.debug(`connecting (attempt ${change.attempt})`);
-        this.#status.report(change);
-        break;
-      case 'connected': {
-        this.#log.info('connected');
-        this.#status.report({ type: 'connected', connack: toConnack(change) });
-        break;
-      }
-      case 'disconnected': {
-        const { error, willRetryIn, flapping } = change;
-        this.#counters.lost(error);
-        this.#log.warn(`disconnected: ${error.message}; next attempt in ${Math.round(willRetryIn)} ms`);
-        this.#status.report({ type: 'disconnected', reason: error, willRetryIn, flapping });
-        break;
-      }
-      case 'gaveUp':
-        this.#counters.lost(change.error);
-        this.#log.error(`not connected: ${change.error.message}`);
-        break;
-      case 'ackStalled': {
-        const { receipt, ms } = change;
-        const subscription = this.#router.subscriptions.find((one) => one.has(receipt));
-        this.#log.warn(`a message was unsettled for ${ms} ms and kept others waiting: it is passed over`);
-        this.#status.report({ type: 'ack-stalled', subscription, ms });
-        break;
-      }
-      case 'sessionLost':
-        this.#parking.clear();
-        this.#log.warn('the server has lost the session');
-        this.#status.report({ type: 'session-lost', unsettled: change.unsettled });
-        break;
-      case 'refused':
-        this.#log.error(`${change.results.length} subscriptions were not restored`);
-        this.#subscribing.refused(change.results);
-        break;
-      case 'closed':
-        this.#close(change.error);
-        break;
-    }
-  }
-
-  #close(error: MqttError | undefined): void {
-    if (error === undefined) this.#log.info('closed');
-    else this.#log.error(`closed: ${error.message}`);
-    this.#parking.clear();
-    this.#subscribing.endAll(error);
-    this.#status.report(error === undefined ? { type: 'closed' } : { type: 'closed', error });
-  }
-}
-
-function toConnack({ connack }: Change & { type: 'connected' }): Connack {
-  const { sessionPresent, reasonCode, properties } = connack;
-  return { sessionPresent, reasonCode, properties };
 }
 
 /** A loop over a subscription that could not be made: it throws why. */

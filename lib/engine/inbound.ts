@@ -12,6 +12,8 @@ import type { Acknowledging } from './acknowledging.ts';
 import type { Effects } from './effects.ts';
 import { writePubcomp, writePubrel } from './outbound.ts';
 
+const NOTHING = new Uint8Array(0);
+
 /** PUBLISH: delivered, recognised as sent again, left to the server, or refused. */
 export function onPublish(
   incoming: Incoming,
@@ -49,7 +51,9 @@ export function onPublish(
   if (!allowed) throw tooMany(receiveMaximum);
   const full = !acknowledging.hasRoom(publish.payloadEnd - publish.payloadStart);
   if (full && !acknowledging.refuse()) return;
-  const receipt = incoming.open(publish.packetId, publish.qos, topicName, publish.payload());
+  // What is let go keeps no memory while its acknowledgement waits for its turn.
+  const payload = full ? NOTHING : publish.payload();
+  const receipt = incoming.open(publish.packetId, publish.qos, topicName, payload);
   if (full) {
     receipt.waive();
     effects.overflowed(topicName);

@@ -1,0 +1,156 @@
+import type { Change } from '../engine/effects.ts';
+import type { MqttError } from '../errors.ts';
+import type { Receipt } from '../session/incoming.ts';
+import { parseUrl } from '../transport/url.ts';
+import { Configuration } from './configuring.ts';
+import { Connecting } from './connecting.ts';
+import { Draining } from './draining.ts';
+import { Driver } from './driver.ts';
+import { Log } from './log.ts';
+import { toIdentity, type ClientOptions, type Platform, type Settings } from './options.ts';
+import { Parking } from './parking.ts';
+import { Publishing } from './publishing.ts';
+import { Router, type ReceivedPublish } from './router.ts';
+import { Counters } from './stats.ts';
+import { Status, type Connack } from './status.ts';
+import { Subscribing } from './subscribing.ts';
+import type { SubscriptionHost } from './subscription.ts';
+
+/** What a client is made of, put together. */
+export class Parts<UserData> {
+  readonly configuration: Configuration<UserData>;
+  readonly driver: Driver;
+  readonly router: Router = new Router();
+  readonly status: Status = new Status();
+  readonly log: Log;
+  readonly publishing: Publishing;
+  readonly subscribing: Subscribing;
+  readonly connecting: Connecting;
+  readonly draining: Draining;
+  readonly parking: Parking;
+  readonly counters: Counters = new Counters();
+
+  constructor(url: string | URL, options: ClientOptions<UserData>, platform: Platform) {
+    const { target, credentials } = parseUrl(url);
+    this.configuration = new Configuration(target, options, platform.random, credentials);
+    const { settings } = this.configuration;
+    const { clock } = platform;
+    this.log = new Log(settings.logger);
+    this.driver = new Driver(settings.engine, {
+      clock,
+      random: platform.random,
+      credentials: async (attempt, signal) =>
+        toIdentity(await this.settings.credentials({ attempt, signal }), settings.engine.protocolVersion),
+      dial: (signal) => platform.dial(this.connecting.target, signal),
+      deliver: (publish, topicName, receipt) => {
+        if (!this.draining.refuses(publish, topicName, receipt)) this.#deliver(publish, topicName, receipt);
+      },
+      overflowed: (topicName) => this.#overflowed(topicName),
+      changed: (change) => this.#changed(change),
+      moved: () => this.draining.look(),
+    });
+    const host: SubscriptionHost = {
+      clock,
+      persistent: settings.persistent,
+      canReject: settings.engine.protocolVersion === 5,
+      settle: (receipt, reasonCode) => this.driver.settle(receipt, reasonCode),
+      giveWay: (receipt) => this.driver.giveWay(receipt),
+      leave: (receipt) => this.driver.leave(receipt),
+      discarded: (count) => {
+        this.counters.discarded += count;
+        if (count > 0) this.log.debug(`${count} messages that nobody had taken were discarded`);
+      },
+      unsubscribe: (subscription) => this.subscribing.end(subscription),
+      asked: () => this.draining.look(),
+      warn: (message) => this.log.warn(message),
+    };
+    this.publishing = new Publishing(this.driver, clock, settings.engine.protocolVersion);
+    this.subscribing = new Subscribing(this.driver, this.router, host, settings.engine.protocolVersion);
+    this.connecting = new Connecting(this.driver, settings, clock);
+    this.draining = new Draining(this.driver, this.router, clock, (publish, topicName, receipt) => {
+      this.#deliver(publish, topicName, receipt);
+      // It did not come from the engine just now, which would see to it itself.
+      if (receipt !== undefined && receipt.copies < 1) this.driver.settle(receipt, 0);
+    });
+    this.parking = new Parking(host);
+  }
+
+  get settings(): Settings<UserData> {
+    return this.configuration.settings;
+  }
+
+  #deliver(publish: ReceivedPublish, topicName: string, receipt: Receipt | undefined): void {
+    if (this.router.deliver(publish, topicName, receipt) > 0) return;
+    if (receipt !== undefined && this.settings.unmatched === 'park') {
+      if (!this.parking.park(publish, topicName, receipt)) receipt.decline();
+      return;
+    }
+    receipt?.waive();
+    this.counters.discarded++;
+    this.log.debug('a message came for which there is no subscription: discarded');
+  }
+
+  #overflowed(topicName: string): void {
+    this.counters.overflowed++;
+    const [subscription] = this.router.matching(topicName);
+    this.status.report({ type: 'overflow', subscription, dropped: this.counters.overflowed });
+  }
+
+  #changed(change: Change): void {
+    this.connecting.changed(change);
+    switch (change.type) {
+      case 'connecting':
+        this.log.debug(`connecting (attempt ${change.attempt})`);
+        this.status.report(change);
+        break;
+      case 'connected': {
+        this.log.info('connected');
+        this.status.report({ type: 'connected', connack: toConnack(change) });
+        break;
+      }
+      case 'disconnected': {
+        const { error, willRetryIn, flapping } = change;
+        this.counters.lost(error);
+        this.log.warn(`disconnected: ${error.message}; next attempt in ${Math.round(willRetryIn)} ms`);
+        this.status.report({ type: 'disconnected', reason: error, willRetryIn, flapping });
+        break;
+      }
+      case 'gaveUp':
+        this.counters.lost(change.error);
+        this.log.error(`not connected: ${change.error.message}`);
+        break;
+      case 'ackStalled': {
+        const { receipt, ms } = change;
+        const subscription = this.router.subscriptions.find((one) => one.has(receipt));
+        this.log.warn(`a message was unsettled for ${ms} ms and kept others waiting: it is passed over`);
+        this.status.report({ type: 'ack-stalled', subscription, ms });
+        break;
+      }
+      case 'sessionLost':
+        this.parking.clear();
+        this.log.warn('the server has lost the session');
+        this.status.report({ type: 'session-lost', unsettled: change.unsettled });
+        break;
+      case 'refused':
+        this.log.error(`${change.results.length} subscriptions were not restored`);
+        this.subscribing.refused(change.results);
+        break;
+      case 'closed':
+        this.#close(change.error);
+        break;
+    }
+  }
+
+  #close(error: MqttError | undefined): void {
+    if (error === undefined) this.log.info('closed');
+    else this.log.error(`closed: ${error.message}`);
+    this.parking.clear();
+    this.subscribing.endAll(error);
+    this.status.report(error === undefined ? { type: 'closed' } : { type: 'closed', error });
+  }
+}
+
+function toConnack({ connack }: Change & { type: 'connected' }): Connack {
+  const { sessionPresent, reasonCode, properties } = connack;
+  return { sessionPresent, reasonCode, properties };
+}
