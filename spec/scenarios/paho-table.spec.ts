@@ -54,6 +54,26 @@ describe('paho: Client(client_id, clean_session, userdata, protocol)', () => {
   });
 });
 
+describe('paho: reinitialise(...)', () => {
+  it('is as new, with the arguments of the constructor', async () => {
+    const stage = new Stage();
+    const client = stage.client({ clientId: 'one' });
+    await client.reinitialise({ clientId: 'two' });
+    expect([client.clientId, client.state]).toEqual(['two', 'offline']);
+  });
+});
+
+describe('paho: disable_logger(), user_data_set()', () => {
+  it('are configure({ logger: null }) and configure({ userData })', async () => {
+    const stage = new Stage();
+    const client = stage.client<string>({ userData: 'one' });
+    client.configure({ logger: null, userData: 'two' });
+    expect(client.userData).toBe('two');
+    await client.disconnect();
+    expect(stage.log).toEqual([]);
+  });
+});
+
 describe('paho: max_inflight_messages_set(20)', () => {
   it.each([
     [{}, 20],
