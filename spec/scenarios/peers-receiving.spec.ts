@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import type { Message } from '../../lib/client/message.ts';
 import { collect, message, Stage, statusOf, watch } from './stage.ts';
@@ -6,6 +7,15 @@ const KEEP = { cleanStart: false, clientId: 'me', messageRetry: 0 } as const;
 const found = { sessionPresent: true };
 const again = <Packet>(packet: Packet) => ({ ...packet, duplicate: true });
 const MIB = 1_048_576;
+
+/** Memory of payloads that is in use. */
+async function arrayBuffers(): Promise<number> {
+  for (let n = 0; n < 3; n++) {
+    globalThis.gc!();
+    await turn();
+  }
+  return process.memoryUsage().arrayBuffers;
+}
 
 describe('peers: acknowledging by hand', () => {
   it('peers P11: a message that comes again is neither lost nor delivered twice, and its acknowledgement goes out once', async () => {
@@ -90,6 +100,20 @@ describe('peers: a consumer that is slow', () => {
     await stage.clock.advance(0);
     expect([subscription.depth, subscription.dropped]).toEqual([10, 990]);
     expect((await stage.until(subscription.receive())).text()).toBe('990');
+    await stage.end(client, broker);
+  });
+
+  it('peers P13: costs no memory for what was let go', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ ackStallTimeout: 0 });
+    await stage.subscribe(client, broker, 'a', { qos: 1 });
+    const payload = new Uint8Array(MIB);
+    const before = await arrayBuffers();
+    for (let n = 1; n <= 300; n++) {
+      broker.send({ ...message('a', '', n), payload });
+      await stage.clock.advance(0);
+    }
+    expect((await arrayBuffers()) - before).toBeLessThan(100 * MIB);
     await stage.end(client, broker);
   });
 });
