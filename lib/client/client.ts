@@ -56,7 +56,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   constructor(url: string | URL, options: ClientOptions<UserData> | undefined, platform: Platform);
   constructor(url: string | URL, options: ClientOptions<UserData> = {}, platform: Platform = machine) {
     this.#url = url;
-    this.#options = options;
+    this.#options = { ...options };
     this.#platform = platform;
     this.#parts = new Parts(url, options, platform);
   }

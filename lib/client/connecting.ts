@@ -49,7 +49,7 @@ interface Attempt {
 /** `connect()` and what waits for the connection: to come up, to end. */
 export class Connecting {
   readonly #driver: Driver;
-  readonly #settings: Settings<unknown>;
+  readonly #configuration: { readonly settings: Settings<unknown> };
   readonly #clock: Clock;
   readonly #lane = new ControlLane();
   #target: Target;
@@ -60,11 +60,11 @@ export class Connecting {
   #closed = deferred<void>();
   #life: 'going on' | 'over' = 'going on';
 
-  constructor(driver: Driver, settings: Settings<unknown>, clock: Clock) {
+  constructor(driver: Driver, configuration: { readonly settings: Settings<unknown> }, clock: Clock) {
     this.#driver = driver;
-    this.#settings = settings;
+    this.#configuration = configuration;
     this.#clock = clock;
-    this.#target = settings.target;
+    this.#target = configuration.settings.target;
   }
 
   /** What to connect to. */
@@ -85,7 +85,7 @@ export class Connecting {
   async connect(options: ConnectOptions): Promise<Connack> {
     record('connect', options, ['host', 'port', 'keepAlive', 'localAddress', 'retry', 'signal', 'timeout']);
     checkCall(options);
-    const retry = flag('retry', options.retry ?? this.#settings.retryInitial);
+    const retry = flag('retry', options.retry ?? this.#configuration.settings.retryInitial);
     this.#override(options);
     if (this.#driver.state === 'connected' && this.#connack !== undefined) return this.#connack;
     const attempt = (this.#attempt ??= this.#begin(retry));
@@ -226,7 +226,8 @@ export class Connecting {
       ...(port !== undefined && { port: integer('port', port, 1, 65_535) }),
       ...(localAddress !== undefined && { localAddress: string('localAddress', localAddress) }),
     };
-    if (keepAlive !== undefined) this.#settings.engine.keepAlive = integer('keepAlive', keepAlive, 0, 65_535);
+    if (keepAlive !== undefined)
+      this.#configuration.settings.engine.keepAlive = integer('keepAlive', keepAlive, 0, 65_535);
     this.#target = target;
   }
 }

@@ -66,7 +66,7 @@ export class Parts<UserData> {
     };
     this.publishing = new Publishing(this.driver, clock, settings.engine.protocolVersion);
     this.subscribing = new Subscribing(this.driver, this.router, host, settings.engine.protocolVersion);
-    this.connecting = new Connecting(this.driver, settings, clock);
+    this.connecting = new Connecting(this.driver, this.configuration, clock);
     this.draining = new Draining(this.driver, this.router, clock, (publish, topicName, receipt) => {
       this.#deliver(publish, topicName, receipt);
       // It did not come from the engine just now, which would see to it itself.

@@ -22,6 +22,8 @@ export class Attempts {
   onFailure: 'give up' | 'retry' = 'give up';
   /** Attempts since the last connection that was up. */
   #number = 0;
+  /** What the number was when the connection that is up was accepted: where it flaps, the count goes on from there. */
+  #before = 0;
   /** When the connection that is up was accepted. */
   #acceptedAt: number | undefined = undefined;
   /** Short connections in a row. */
@@ -79,7 +81,14 @@ export class Attempts {
   accepted(now: number): void {
     this.#accepted++;
     this.#acceptedAt = now;
+    this.#before = this.#number;
+    this.#number = 0;
     this.onFailure = 'retry';
+  }
+
+  /** The connection that is up is given up for the next one: how long it lived says nothing. */
+  retired(): void {
+    this.#acceptedAt = undefined;
   }
 
   /** The connection or attempt is over. `verdict` holds where no policy of the user's says otherwise. */
@@ -110,7 +119,7 @@ export class Attempts {
     const uptime = now - this.#acceptedAt;
     this.#acceptedAt = undefined;
     this.#short = uptime < SHORT ? this.#short + 1 : 0;
-    if (this.#short < FLAPPING) this.#number = 0;
+    if (this.#short >= FLAPPING) this.#number = this.#before;
     return uptime;
   }
 }

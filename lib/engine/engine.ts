@@ -158,8 +158,8 @@ export class Engine {
   handleTimeout(now: number): void {
     const deadlines = this.#deadlines;
     if (deadlines.expire(Timer.Connect, now)) {
-      const ms = this.#options.connectTimeout;
-      this.#fail(new ConnectError('timeout', `no connection within ${ms} ms (state: ${this.#state})`), now);
+      const what = `no connection within ${this.#options.connectTimeout} ms (state: ${this.#state})`;
+      this.#fail(new ConnectError('timeout', what), now);
     }
     if (deadlines.expire(Timer.Reconnect, now) && this.#go('delayElapsed')) this.#dial(now);
     if (deadlines.expire(Timer.Ack, now)) this.#requesting.expire(this.#established(), now);
@@ -197,6 +197,7 @@ export class Engine {
   reconnect(now: number): boolean {
     const connection = this.#established();
     if (!this.#go('reconnect')) return false;
+    this.#attempts.retired();
     this.#dialAgain(connection, now);
     return true;
   }
@@ -226,15 +227,12 @@ export class Engine {
 
   /** SUBSCRIBE or UNSUBSCRIBE: written with those of the same turn by `flushRequests()`. */
   request(request: Request): void {
-    if (this.#state === 'closed' || this.#state === 'disconnecting')
-      request.fail(new ClosedError('the client is closed'));
-    else this.#session.requests.add(request);
+    this.#requesting.add(request, this.#state);
   }
 
   /** Nobody waits for `request` any longer. */
   withdrawRequest(request: Request): void {
-    request.waiter = undefined;
-    this.#session.requests.withdraw(request);
+    this.#requesting.withdraw(request);
   }
 
   /** Writes the requests of this turn. */

@@ -17,6 +17,8 @@ const CONVICTED = 3;
 export class Quarantine {
   readonly #session: Session;
   readonly #suspects = new Set<Exchange>();
+  /** The one that closes the connection that is up. */
+  #overdue: Exchange | undefined = undefined;
   /** Exchanges that were over when the last connection was lost. */
   #answered = 0;
 
@@ -34,6 +36,7 @@ export class Quarantine {
   /** `exchange` closes the connection, as it was unanswered for too long. */
   overdue(exchange: Exchange): void {
     exchange.overdues++;
+    this.#overdue = exchange;
   }
 
   /**
@@ -44,7 +47,10 @@ export class Quarantine {
     const worked = answered > this.#answered;
     this.#answered = answered;
     const wire = this.#session.outgoing.all().filter((exchange) => exchange.epoch === epoch);
+    const overdue = this.#overdue;
+    this.#overdue = undefined;
     for (const exchange of wire) {
+      if (exchange !== overdue) exchange.overdues = 0;
       if (exchange.overdues >= CONVICTED) {
         this.#convict(exchange, `it was unanswered for too long ${exchange.overdues} times in a row`);
         continue;

@@ -1,8 +1,10 @@
 import type { Text } from '../codec/text.ts';
 import type { Connection } from '../connection/connection.ts';
-import { TimeoutError } from '../errors.ts';
+import { ClosedError, TimeoutError } from '../errors.ts';
+import type { Request } from '../session/requests.ts';
 import type { Session } from '../session/session.ts';
 import { type Deadlines, Timer } from './deadlines.ts';
+import type { ClientState } from './states.ts';
 import type { EngineOptions } from './options.ts';
 import { writeRequests } from './outbound.ts';
 
@@ -18,6 +20,19 @@ export class Requesting {
     this.#deadlines = deadlines;
     this.#options = options;
     this.#text = text;
+  }
+
+  /** Takes `request` over; its waiter is told how it ends. */
+  add(request: Request, state: ClientState): void {
+    if (state === 'closed' || state === 'disconnecting')
+      request.fail(new ClosedError('the client is closed'));
+    else this.#session.requests.add(request);
+  }
+
+  /** Nobody waits for `request` any longer. What is on the wire is answered for nobody. */
+  withdraw(request: Request): void {
+    request.waiter = undefined;
+    this.#session.requests.withdraw(request);
   }
 
   /** Writes what can go now: those of one turn share packets, those behind an answered one of the same filter follow. */
