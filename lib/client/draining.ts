@@ -6,7 +6,7 @@ import type { ReceivedPublish, Router } from './router.ts';
 
 /** What `drain()` could not finish. */
 export interface DrainReport {
-  /** Messages received that no loop has taken. */
+  /** Messages received that no loop has taken, parked ones included. */
   readonly undelivered: number;
   /** Messages published that the server has not acknowledged. */
   readonly unacknowledged: number;
@@ -28,8 +28,11 @@ export class Draining {
   /** How to hand out after all what came meanwhile, in its order. */
   #refused: (() => void)[] = [];
   readonly #deliver: Deliver;
+  /** How many messages wait for a subscription. */
+  readonly #parked: () => number;
 
-  constructor(driver: Driver, router: Router, clock: Clock, deliver: Deliver) {
+  constructor(driver: Driver, router: Router, clock: Clock, parked: () => number, deliver: Deliver) {
+    this.#parked = parked;
     this.#driver = driver;
     this.#router = router;
     this.#clock = clock;
@@ -90,7 +93,7 @@ export class Draining {
   }
 
   #report(): DrainReport {
-    let undelivered = 0;
+    let undelivered = this.#parked();
     for (const subscription of this.#router.subscriptions) undelivered += subscription.depth;
     return { undelivered, unacknowledged: this.#driver.pendingPublishes };
   }

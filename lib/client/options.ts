@@ -414,9 +414,10 @@ function toPolicy(policy: ReconnectPolicy | undefined, log: Log): EngineOptions[
     try {
       const answer: unknown = policy(context);
       if (answer === false || (typeof answer === 'number' && answer >= 0)) return answer;
-      log.error(
-        `reconnect.policy: expected a delay in ms or false, got ${typeof answer}: the default is taken`,
-      );
+      // One that is asynchronous by mistake must not end the process when it rejects.
+      if (answer instanceof Promise) answer.catch(() => {});
+      const got = typeof answer === 'number' ? String(answer) : typeof answer;
+      log.error(`reconnect.policy: expected a delay in ms or false, got ${got}: the default is taken`);
     } catch (error) {
       log.error(`reconnect.policy threw, and the default is taken: ${String(error)}`);
     }

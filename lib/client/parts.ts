@@ -67,11 +67,17 @@ export class Parts<UserData> {
     this.publishing = new Publishing(this.driver, clock, settings.engine.protocolVersion);
     this.subscribing = new Subscribing(this.driver, this.router, host, settings.engine.protocolVersion);
     this.connecting = new Connecting(this.driver, this.configuration, clock);
-    this.draining = new Draining(this.driver, this.router, clock, (publish, topicName, receipt) => {
-      this.#deliver(publish, topicName, receipt);
-      // It did not come from the engine just now, which would see to it itself.
-      if (receipt !== undefined && receipt.copies < 1) this.driver.settle(receipt, 0);
-    });
+    this.draining = new Draining(
+      this.driver,
+      this.router,
+      clock,
+      () => this.parking.depth,
+      (publish, topicName, receipt) => {
+        this.#deliver(publish, topicName, receipt);
+        // It did not come from the engine just now, which would see to it itself.
+        if (receipt !== undefined && receipt.copies < 1) this.driver.settle(receipt, 0);
+      },
+    );
     this.parking = new Parking(host);
   }
 
@@ -119,13 +125,9 @@ export class Parts<UserData> {
         this.counters.lost(change.error);
         this.log.error(`not connected: ${change.error.message}`);
         break;
-      case 'ackStalled': {
-        const { receipt, ms } = change;
-        const subscription = this.router.subscriptions.find((one) => one.has(receipt));
-        this.log.warn(`a message was unsettled for ${ms} ms and kept others waiting: it is passed over`);
-        this.status.report({ type: 'ack-stalled', subscription, ms });
+      case 'ackStalled':
+        this.#ackStalled(change.receipts, change.ms);
         break;
-      }
       case 'sessionLost':
         this.parking.clear();
         this.log.warn('the server has lost the session');
@@ -139,6 +141,18 @@ export class Parts<UserData> {
         this.#close(change.error);
         break;
     }
+  }
+
+  /** Each subscription is told of once, however many of its messages are passed over. */
+  #ackStalled(receipts: readonly Receipt[], ms: number): void {
+    this.log.warn(`${receipts.length} messages kept others waiting for ${ms} ms: they are passed over`);
+    const { router } = this;
+    const subscriptions = receipts.map(
+      (receipt) =>
+        router.subscriptions.find((one) => one.has(receipt)) ?? router.matching(receipt.topicName)[0],
+    );
+    for (const subscription of new Set(subscriptions))
+      this.status.report({ type: 'ack-stalled', subscription, ms });
   }
 
   #close(error: MqttError | undefined): void {

@@ -18,8 +18,8 @@ export class Acknowledging {
   readonly #effects: Effects;
   /** The last message there was when the Stall timer was set: those behind it are not late yet. */
   #suspects = 0;
-  /** Messages of this connection that were left to the server. */
-  #refused = 0;
+  /** The size of the smallest message of this connection that was left to the server; Infinity where there is none. */
+  #refused = Infinity;
 
   constructor(
     incoming: Incoming,
@@ -37,7 +37,7 @@ export class Acknowledging {
 
   /** A new Network Connection. */
   connected(): void {
-    this.#refused = 0;
+    this.#refused = Infinity;
   }
 
   /** Whether one more message may be with the application. One alone may, however large it is. */
@@ -51,9 +51,9 @@ export class Acknowledging {
    * A message for which there is no room: left to the server where it will send it again, else acknowledged and let
    * go. Returns whether it is to be acknowledged.
    */
-  refuse(): boolean {
+  refuse(size: number): boolean {
     if (!this.#options.persistent) return true;
-    this.#refused++;
+    this.#refused = Math.min(this.#refused, size);
     this.#incoming.leaveOut();
     return false;
   }
@@ -96,10 +96,10 @@ export class Acknowledging {
 
   /** The Stall timer is due: whoever has been in the way since it was set is passed over. */
   expire(now: number): void {
-    for (const receipt of this.#incoming.inTheWay(this.#suspects)) {
-      this.#effects.changed({ type: 'ackStalled', receipt, ms: this.#options.ackStallTimeout });
-      this.#incoming.passOver(receipt);
-    }
+    const receipts = this.#incoming.inTheWay(this.#suspects);
+    if (receipts.length > 0)
+      this.#effects.changed({ type: 'ackStalled', receipts, ms: this.#options.ackStallTimeout });
+    for (const receipt of receipts) this.#incoming.passOver(receipt);
     this.answerDue();
     if (this.#incoming.inTheWay(Infinity).length > 0) this.#watch(now);
   }
@@ -113,7 +113,8 @@ export class Acknowledging {
     const { receiveMaximum, persistent } = this.#options;
     if (!persistent) return false;
     const { unsettled, passedOver, passedOverSettled, unsettledBytes } = this.#incoming;
-    if (this.#refused > 0) return unsettled <= receiveMaximum / 2 && unsettledBytes <= MOST_BYTES / 2;
+    const half = unsettled <= receiveMaximum / 2 && unsettledBytes <= MOST_BYTES / 2;
+    if (this.#refused < Infinity) return half && this.hasRoom(this.#refused);
     return passedOver >= receiveMaximum / 2 && passedOverSettled >= passedOver / 2;
   }
 

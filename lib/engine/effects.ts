@@ -19,8 +19,8 @@ export type Change =
   | { readonly type: 'gaveUp'; readonly error: MqttError }
   /** The server no longer has the session; so many messages of it were with the application. */
   | { readonly type: 'sessionLost'; readonly unsettled: number }
-  /** The application kept other acknowledgements waiting with this message, which was passed over now. */
-  | { readonly type: 'ackStalled'; readonly receipt: Receipt; readonly ms: number }
+  /** The application kept other acknowledgements waiting with these messages, which are passed over now. */
+  | { readonly type: 'ackStalled'; readonly receipts: readonly Receipt[]; readonly ms: number }
   /** The server does not grant these subscriptions any more. */
   | { readonly type: 'refused'; readonly results: readonly FilterResult[] }
   /** The end; `error` where it was not asked for. */

@@ -49,8 +49,9 @@ export function onPublish(
       throw new ProtocolError(`Packet Identifier ${publish.packetId} is in use`, 'MQTT-2.2.1-4', 0x82);
   }
   if (!allowed) throw tooMany(receiveMaximum);
-  const full = !acknowledging.hasRoom(publish.payloadEnd - publish.payloadStart);
-  if (full && !acknowledging.refuse()) return;
+  const size = publish.payloadEnd - publish.payloadStart;
+  const full = !acknowledging.hasRoom(size);
+  if (full && !acknowledging.refuse(size)) return;
   // What is let go keeps no memory while its acknowledgement waits for its turn.
   const payload = full ? NOTHING : publish.payload();
   const receipt = incoming.open(publish.packetId, publish.qos, topicName, payload);

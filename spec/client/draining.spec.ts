@@ -181,4 +181,15 @@ describe('drain()', () => {
       await expect(client.drain(wrong as object)).rejects.toThrow(/expected/);
     expect(client.state).toBe('offline');
   });
+
+  it('reports what is parked, and does not wait for it', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ cleanStart: false, clientId: 'me' });
+    broker.send({ type: 'publish', topic: 'nobody', payload: new Uint8Array(1), qos: 1, packetId: 1 });
+    await stage.clock.advance(1);
+    const report = client.drain();
+    await broker.expect('disconnect');
+    broker.close();
+    expect(await stage.until(report)).toEqual({ undelivered: 1, unacknowledged: 0 });
+  });
 });

@@ -32,7 +32,7 @@ describe('a message that keeps others waiting', () => {
     expect(brief(rig.sent())).toEqual([]);
     rig.advance(1);
     expect(brief(rig.sent())).toEqual(['puback 2']);
-    expect(rig.effects.last('ackStalled')).toEqual({ type: 'ackStalled', receipt: first, ms: 30_000 });
+    expect(rig.effects.last('ackStalled')).toEqual({ type: 'ackStalled', receipts: [first], ms: 30_000 });
     expect(settle(rig, first)).toEqual([]);
     rig.resume(connack({ sessionPresent: true }));
     rig.send(publish({ qos: 1, packetId: 1, payload: '1', duplicate: true }));
@@ -150,6 +150,15 @@ describe('more than may be unsettled', () => {
     rig.send(publish({ qos: 1, packetId: 1, payload }));
     rig.send(publish({ qos: 1, packetId: 2, payload }));
     expect(rig.effects.delivered).toHaveLength(1);
+  });
+
+  it('is not fetched before there is room for it', () => {
+    const rig = online({ protocolVersion: 4, cleanStart: false });
+    const [small] = come(rig, 1, 1) as [Receipt];
+    rig.send(publish({ qos: 1, packetId: 2, payload: 'x'.repeat(64 * 1_048_576) }));
+    expect([rig.engine.state, rig.effects.texts]).toEqual(['connected', ['1']]);
+    rig.engine.settle(small, 0, rig.now);
+    expect(rig.engine.state).toBe('dialing');
   });
 
   it('is a planned reconnect, too, where what was passed over holds half of the window and half of it is settled', () => {

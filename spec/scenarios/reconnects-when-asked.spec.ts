@@ -279,6 +279,7 @@ describe('reconnect.policy', () => {
     ['answers with NaN', () => Number.NaN],
     ['answers with nothing', () => undefined],
     ['answers with a promise', () => Promise.resolve(5)],
+    ['is asynchronous, and rejects', () => Promise.reject(new Error('late'))],
   ])('that %s is logged, and the default delay is taken', async (_, policy) => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ reconnect: policy as () => number });
