@@ -6,8 +6,10 @@ import type { Session } from '../session/session.ts';
 const SOON = 1_000;
 /** After so many such losses a message is suspect: suspects are sent one at a time. */
 const SUSPECT = 2;
-/** At this such loss, a message that was alone on the wire is the reason. */
+/** From this such loss on, a message that was alone on the wire is the reason; */
 const CONVICTED = 3;
+/** but not at the first time that it was alone: a network that breaks again and again convicts nobody. */
+const ALONE = 2;
 
 /**
  * Keeps one message that takes the connection down from doing so for ever, and from starving those behind it. Only
@@ -58,7 +60,7 @@ export class Quarantine {
       if (now - exchange.writtenAt > SOON) continue;
       exchange.losses = worked && wire.length > 1 ? 1 : exchange.losses + 1;
       if (exchange.losses >= SUSPECT) this.#suspects.add(exchange);
-      if (wire.length === 1 && exchange.losses >= CONVICTED)
+      if (wire.length === 1 && ++exchange.alone >= ALONE && exchange.losses >= CONVICTED)
         this.#convict(exchange, `the connection was lost ${exchange.losses} times right after it was sent`);
     }
   }

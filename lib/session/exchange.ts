@@ -47,6 +47,8 @@ export class Exchange implements OutgoingPublish {
   cleared = false;
   /** Connections that were lost right after it was sent, and that it closed by itself, unanswered for too long. */
   losses = 0;
+  /** How often it was alone on the wire of such a connection. */
+  alone = 0;
   overdues = 0;
   /** Payload bytes while it waits in the queue. */
   queuedBytes = 0;

@@ -34,6 +34,7 @@ describe('a message that takes the connection down', () => {
     expect(lose(rig)).toEqual(['publish a 1 DUP']);
     rig.send(puback(1));
     expect(brief(rig.sent())).toEqual(['publish poison 2 DUP']);
+    expect(lose(rig)).toEqual(['publish poison 2 DUP']);
     expect(lose(rig)).toEqual(['publish c 3 DUP']);
     rig.send(puback(3));
     expect(all.map(({ waiter }) => waiter.reasonCode ?? waiter.error?.name)).toEqual([
