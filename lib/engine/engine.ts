@@ -339,8 +339,8 @@ export class Engine {
     connection.keepAlive.receivedAt = now;
     const { incoming } = this.#session;
     // On 5.0 the server keeps to Receive Maximum, or is told that it did not.
-    const slice = connection.protocolVersion === 5 ? Infinity : this.#options.receiveMaximum / 2;
-    const most = incoming.unsettled + Math.max(1, slice);
+    const room = connection.protocolVersion === 5 ? Infinity : this.#options.receiveMaximum;
+    const most = Math.max(incoming.unsettled + 1, room);
     try {
       let acknowledged = false;
       while (connection === this.#connection && incoming.unsettled < most && connection.framer.next()) {
