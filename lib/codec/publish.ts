@@ -219,7 +219,7 @@ export class PublishWriter {
   #topicLength = 0;
   #remainingLength = 0;
   #version: ProtocolVersion = 5;
-  /** Holds the properties of the packet measured; made for the first message that has any. */
+  /** Holds the properties of the packet measured; made with the first message that has properties. */
   #properties: Writer | undefined;
   /** A view of them. Messages of one kind have properties of one length: it is seldom made anew. */
   #propertyBytes: Uint8Array = NOTHING;
