@@ -101,8 +101,8 @@ export interface ClientOptions<UserData = undefined> {
   /** The same in bytes of payload. @default 0 */
   readonly maxQueuedBytes?: number;
   /**
-   * What happens beyond these limits: `reject` the new message, `wait` (it is taken in all the same, its promise is
-   * the backpressure), or `drop-oldest`. What is refused or dropped rejects with `QueueFullError`. @default "reject"
+   * What happens beyond these limits: `reject` the new message, have it `wait` in line until there is room, or
+   * `drop-oldest`. What is refused, dropped, or too large to ever fit rejects with `QueueFullError`. @default "reject"
    */
   readonly onQueueFull?: 'reject' | 'wait' | 'drop-oldest';
   /** `false`: QoS 0 without a connection rejects at once. @default true */

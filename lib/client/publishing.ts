@@ -2,7 +2,6 @@ import { encode } from '../codec/codec.ts';
 import type { ProtocolVersion, PublishProperties, QoS } from '../codec/packets.ts';
 import type { OutgoingPublish } from '../codec/publish.ts';
 import { TimeoutError, type MessageFate } from '../errors.ts';
-import { Stage } from '../session/exchange.ts';
 import { topicNameError } from '../topic/names.ts';
 import { bound, checkCall, isBounded, type CallOptions } from './calls.ts';
 import { asArgument, flag, oneOf, record, string } from './checks.ts';
@@ -96,9 +95,8 @@ export class Publishing {
   /** The caller may give up: the promise then ends, and a message that was written goes on without it. */
   #bind(exchange: PendingPublish, options: CallOptions): void {
     const done = bound(options, this.#clock, 'publish', (reason) => {
-      const written = exchange.stage !== Stage.Waiting;
       const kept = this.#driver.withdraw(exchange);
-      const fate: MessageFate = { delivery: written ? 'unknown' : 'not-sent', kept };
+      const fate: MessageFate = { delivery: exchange.written ? 'unknown' : 'not-sent', kept };
       exchange.abandon(reason instanceof TimeoutError ? new TimeoutError(reason.message, fate) : reason);
     });
     exchange.promise.then(done, done);

@@ -25,6 +25,8 @@ export function abandonAll(session: Session, pending: Pending, cause: MqttError 
     }
     exchange.fail(new ClosedError(message, { delivery: 'unknown', kept }, options));
   }
+  for (const exchange of session.queue.takeOutside())
+    exchange.end(new ClosedError(message, { delivery: 'not-sent', kept: false }, options));
   // A list of its own: withdrawing may move what is in the queue.
   const waiting = [...session.queue];
   for (const exchange of waiting) {

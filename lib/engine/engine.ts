@@ -209,8 +209,7 @@ export class Engine {
 
   /** The options have changed. */
   reconfigured(now: number): void {
-    const connection = this.#established();
-    if (connection !== undefined) this.#publishing.reconfigured(connection, now);
+    this.#publishing.reconfigured(this.#established(), now);
   }
 
   /** Takes `exchange` over; its waiter is told how it ends. */

@@ -19,7 +19,7 @@ export interface Load {
 
 export function loadOf({ queue, outgoing, incoming }: Session, connection: Connection | undefined): Load {
   return {
-    pending: queue.messages + outgoing.size,
+    pending: queue.messages + queue.outside + outgoing.size,
     inFlight: outgoing.size,
     window: connection?.quota.limit ?? 0,
     queued: { messages: queue.messages, bytes: queue.bytes },

@@ -76,6 +76,7 @@ export class Publishing {
       const head = queue.peek();
       if (head === undefined || (head.qos > 0 && !this.#admitted(head, connection))) return;
       queue.shift();
+      queue.letIn(this.#options.queueLimits);
       this.#transmit(head, connection, now);
     }
   }
@@ -124,15 +125,17 @@ export class Publishing {
   withdraw(exchange: Exchange, connection: Connection | undefined): boolean {
     exchange.waiter = undefined;
     this.#session.queue.withdraw(exchange);
+    this.#session.queue.letIn(this.#options.queueLimits);
     if (exchange.stage === Stage.Over) return false;
     if (connection !== undefined) this.#publisher.detach(connection, exchange);
     exchange.keepPayload();
     return true;
   }
 
-  /** The options have changed: the window of the connection that is up follows. */
-  reconfigured(connection: Connection, now: number): void {
-    if (connection.negotiated === undefined) return;
+  /** The options have changed: the queue and the window of the connection that is up follow. */
+  reconfigured(connection: Connection | undefined, now: number): void {
+    this.#session.queue.letIn(this.#options.queueLimits);
+    if (connection?.negotiated === undefined) return;
     connection.quota.limit = windowOf(connection.negotiated, this.#options);
     this.pump(connection, now);
   }
@@ -215,6 +218,7 @@ export class Publishing {
     }
     if (exchange.qos === 0) {
       exchange.stage = Stage.Published;
+      exchange.written = true;
       if (this.#publisher.passesByReference(exchange)) this.#publisher.endsWith(connection, exchange);
       else exchange.settle(0, NO_PROPERTIES);
       return;
@@ -279,16 +283,19 @@ export class Publishing {
   #enqueue(exchange: Exchange): void {
     const { queue } = this.#session;
     const { queueLimits, onQueueFull } = this.#options;
-    if (onQueueFull !== 'wait') {
-      // What would not even fit alone makes no room for itself.
-      const drops = onQueueFull === 'drop-oldest' && queue.fits(exchange, queueLimits);
-      while (!queue.admits(exchange, queueLimits)) {
-        const dropped = drops ? queue.shift() : undefined;
-        (dropped ?? exchange).end(
-          queueFull(queue, dropped === undefined ? 'refused' : 'dropped for a newer one'),
-        );
-        if (dropped === undefined) return;
-      }
+    // What would not even fit alone makes no room for itself, and would wait for ever.
+    const fits = queue.fits(exchange, queueLimits);
+    const full = queue.outside > 0 || !queue.admits(exchange, queueLimits);
+    if (fits && full && (queue.outside > 0 || onQueueFull === 'wait')) {
+      queue.hold(exchange);
+      return;
+    }
+    while (!queue.admits(exchange, queueLimits)) {
+      const dropped = fits && onQueueFull === 'drop-oldest' ? queue.shift() : undefined;
+      (dropped ?? exchange).end(
+        queueFull(queue, dropped === undefined ? 'refused' : 'dropped for a newer one'),
+      );
+      if (dropped === undefined) return;
     }
     queue.push(exchange);
   }

@@ -8,6 +8,7 @@ export const Stage = {
   /** PUBLISH written: PUBACK (QoS 1) or PUBREC (QoS 2) is awaited; QoS 0: its bytes are being written. */ Published: 1,
   /** PUBREC received: PUBCOMP is awaited. The PUBLISH is never sent again [MQTT-4.3.3-6]. */ Released: 2,
   /** Acknowledged, given up or withdrawn. */ Over: 3,
+  /** Before the queue, which has no room for it yet. */ Outside: 4,
 } as const;
 export type Stage = (typeof Stage)[keyof typeof Stage];
 

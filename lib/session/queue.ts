@@ -11,12 +11,16 @@ export interface QueueLimits {
 /**
  * Messages that wait for a connection, for the in-flight window or for room in the output, in call order. They have
  * no Packet Identifier yet. Withdrawn ones stay in the ring until they come to the front or outnumber the rest.
+ *
+ * Those `outside` wait for room in the queue itself, in call order behind all that is in it.
  */
 export class Queue {
   readonly #ring = new Ring<Exchange>();
+  readonly #outside = new Ring<Exchange>();
   #messages = 0;
   #bytes = 0;
   #atMostOnce = 0;
+  #messagesOutside = 0;
 
   /** Messages waiting. */
   get messages(): number {
@@ -28,7 +32,12 @@ export class Queue {
     return this.#bytes;
   }
 
-  /** How many of them are QoS 0: these keep an order of their own. */
+  /** Messages that wait for room in the queue. */
+  get outside(): number {
+    return this.#messagesOutside;
+  }
+
+  /** How many of all these are QoS 0: they keep an order of their own. */
   get atMostOnce(): number {
     return this.#atMostOnce;
   }
@@ -47,6 +56,32 @@ export class Queue {
   push(exchange: Exchange): void {
     this.#count(exchange);
     this.#ring.push(exchange);
+  }
+
+  /** Has `exchange` wait for room in the queue. */
+  hold(exchange: Exchange): void {
+    exchange.stage = Stage.Outside;
+    this.#outside.push(exchange);
+    this.#countOutside(exchange, 1);
+  }
+
+  /** Takes in what has waited for room longest, as far as there is room. */
+  letIn(limits: QueueLimits): void {
+    for (let first = this.#outside.peek(); first !== undefined; first = this.#outside.peek()) {
+      if (first.stage === Stage.Outside) {
+        if (!this.admits(first, limits)) return;
+        this.#countOutside(first, -1);
+        this.push(first);
+      }
+      this.#outside.shift();
+    }
+  }
+
+  /** Removes and returns all that wait for room. */
+  takeOutside(): Exchange[] {
+    const all = this.#outside.takeAll().filter(({ stage }) => stage === Stage.Outside);
+    for (const exchange of all) this.#countOutside(exchange, -1);
+    return all;
   }
 
   /** Puts messages that were once on their way before all others, in the order given. */
@@ -77,11 +112,12 @@ export class Queue {
 
   /** Takes one out of the middle. */
   withdraw(exchange: Exchange): void {
-    if (exchange.stage !== Stage.Waiting) return;
+    if (exchange.stage === Stage.Outside) this.#countOutside(exchange, -1);
+    else if (exchange.stage === Stage.Waiting) this.#discount(exchange);
+    else return;
     exchange.stage = Stage.Over;
-    this.#discount(exchange);
-    if (this.#ring.length > 64 && this.#ring.length > 2 * this.#messages)
-      this.#ring.filter((waiting) => waiting.stage === Stage.Waiting);
+    tidy(this.#ring, this.#messages);
+    tidy(this.#outside, this.#messagesOutside);
   }
 
   *[Symbol.iterator](): Generator<Exchange, void, undefined> {
@@ -96,11 +132,21 @@ export class Queue {
     if (exchange.qos === 0) this.#atMostOnce++;
   }
 
+  #countOutside({ qos }: Exchange, by: 1 | -1): void {
+    this.#messagesOutside += by;
+    if (qos === 0) this.#atMostOnce += by;
+  }
+
   #discount(exchange: Exchange): void {
     this.#messages--;
     this.#bytes -= exchange.queuedBytes;
     if (exchange.qos === 0) this.#atMostOnce--;
   }
+}
+
+/** Lets go of what was withdrawn, once it outnumbers the `wanted`. */
+function tidy(ring: Ring<Exchange>, wanted: number): void {
+  if (ring.length > 64 && ring.length > 2 * wanted) ring.filter(({ stage }) => stage !== Stage.Over);
 }
 
 function payloadBytes({ payload }: Exchange): number {

@@ -257,6 +257,42 @@ describe('the queue', () => {
     expect(brief(rig.sent())).toEqual(['publish a 1', 'publish c 2']);
   });
 
+  it('keeps those who wait in line out of the queue until there is room, first come, first served', () => {
+    const rig = offline({ queueLimits: { messages: 2, bytes: 5 }, onQueueFull: 'wait' });
+    rig.publish('a', { payload: '123' });
+    const large = rig.publish('b', { payload: '12345' });
+    // It would fit now, but it is not its turn.
+    const small = rig.publish('c', { payload: '1', qos: 0 });
+    expect(rig.engine.load).toMatchObject({ pending: 3, queued: { messages: 1, bytes: 3 } });
+    Object.assign(rig.options, { queueLimits: { messages: 2, bytes: 8 } });
+    rig.engine.reconfigured(rig.now);
+    expect(rig.engine.load).toMatchObject({ pending: 3, queued: { messages: 2, bytes: 8 } });
+    rig.engine.withdraw(large.exchange);
+    expect(rig.engine.load).toMatchObject({ pending: 2, queued: { messages: 2, bytes: 4 } });
+    expect(small.waiter.told).toBe(0);
+  });
+
+  it('keeps nobody waiting in line for room that there can never be', () => {
+    const rig = offline({ queueLimits: { messages: 0, bytes: 5 }, onQueueFull: 'wait' });
+    const huge = rig.publish('a', { payload: '123456' });
+    expect(huge.waiter.error).toBeInstanceOf(QueueFullError);
+    rig.publish('b', { payload: '12345' });
+    expect(rig.publish('c', { payload: '123456' }).waiter.error).toBeInstanceOf(QueueFullError);
+    expect(rig.engine.load.pending).toBe(1);
+  });
+
+  it('keeps with disconnect() what is in the queue, and nothing that waits in line for it', () => {
+    const rig = offline({ queueLimits: { messages: 1, bytes: 0 }, onQueueFull: 'wait' });
+    const all = [rig.publish('a'), rig.publish('b'), rig.publish('c')];
+    rig.disconnect();
+    expect(all.map(({ waiter }) => waiter.error)).toMatchObject([
+      { delivery: 'not-sent', kept: true },
+      { delivery: 'not-sent', kept: false },
+      { delivery: 'not-sent', kept: false },
+    ]);
+    expect(rig.engine.load.pending).toBe(1);
+  });
+
   it('gives up what nobody waits for any more', () => {
     const rig = online({ maxInflight: 1 });
     rig.publish('a');

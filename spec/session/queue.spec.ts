@@ -85,4 +85,19 @@ describe('Queue', () => {
     queue.push(new Exchange('a', new Uint8Array(4), 1, false, undefined));
     expect(queue.bytes).toBe(9);
   });
+
+  it('gives back the room of many that waited for room and were withdrawn, and lets in the rest in order', () => {
+    const queue = new Queue();
+    queue.push(message());
+    const all = Array.from({ length: 1_000 }, (_, n) => message(1, n === 500 ? 0 : 1));
+    for (const exchange of all) queue.hold(exchange);
+    expect([queue.messages, queue.outside, queue.atMostOnce]).toEqual([1, 1_000, 1]);
+    const [first, middle, last] = [all[0], all[500], all[999]] as [Exchange, Exchange, Exchange];
+    for (const exchange of all) if (![first, middle, last].includes(exchange)) queue.withdraw(exchange);
+    queue.letIn({ messages: 3, bytes: 0 });
+    expect([queue.messages, queue.outside, queue.atMostOnce]).toEqual([3, 1, 1]);
+    expect([...queue].slice(1)).toEqual([first, middle]);
+    expect(queue.takeOutside()).toEqual([last]);
+    expect(queue.outside).toBe(0);
+  });
 });
