@@ -18,6 +18,7 @@ export type { ForEachOptions } from './client/for-each.ts';
 export type { Message } from './client/message.ts';
 export type { Logger } from './client/log.ts';
 export type { Payload } from './client/payload.ts';
+export type { Publication, PublishManyOptions, PublishOutcome } from './client/publish-many.ts';
 export type { PublishOptions } from './client/publishing.ts';
 export type { ClientStats } from './client/stats.ts';
 export type { Connack, StatusEvent } from './client/status.ts';

@@ -17,6 +17,12 @@ import type { Message } from './message.ts';
 import type { ClientOptions, Platform } from './options.ts';
 import { Parts } from './parts.ts';
 import type { Payload } from './payload.ts';
+import {
+  publishMany,
+  type Publication,
+  type PublishManyOptions,
+  type PublishOutcome,
+} from './publish-many.ts';
 import type { PublishOptions } from './publishing.ts';
 import type { ClientStats } from './stats.ts';
 import type { Connack, StatusEvent } from './status.ts';
@@ -176,6 +182,20 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  /**
+   * Publishes what a source brings, and yields what came of each message, in the order of the source; no message makes
+   * it throw. Sends nothing before it is iterated, and pulls only as long as the window and the output have room: the
+   * source is held back by the network, and by whoever iterates. Leaving the loop stops the pulling; what was pulled
+   * goes out. Throws what the source throws, and a `ClosedError` once the client has ended. Wrong arguments throw at
+   * once.
+   */
+  publishMany<P extends Publication>(
+    source: Iterable<P> | AsyncIterable<P>,
+    options: PublishManyOptions = {},
+  ): AsyncIterable<PublishOutcome<P>> {
+    return publishMany(this.#parts.outlet, source, options);
   }
 
   /**

@@ -83,8 +83,7 @@ export class Driver {
     this.#clock = host.clock;
     this.#flushDue = () => {
       this.#flush = 'idle';
-      this.#write();
-      this.#settleTimer();
+      this.#written();
     };
     const effects: Effects = {
       deliver: (publish, topicName, receipt) => host.deliver(publish, topicName, receipt),
@@ -131,6 +130,11 @@ export class Driver {
   /** How late the process was for a timer at the most, in ms: how long it was busy with something else. */
   get lateness(): number {
     return this.#lateness;
+  }
+
+  /** Whether one more message, whatever its QoS, would go out at once. */
+  get hasRoom(): boolean {
+    return this.#engine.hasRoom;
   }
 
   /** Messages of ours that are not over: waiting or unanswered. */
@@ -250,6 +254,13 @@ export class Driver {
     process.nextTick(this.#flushDue);
   }
 
+  /** Output is handed over: there may be room for more. */
+  #written(): void {
+    this.#write();
+    this.#settleTimer();
+    this.#host.moved();
+  }
+
   /** Hands output over for as long as the network takes it at once. The rest waits for `drained()`. */
   #write(): void {
     const link = this.#link;
@@ -356,9 +367,7 @@ export class Driver {
         if (link === this.#link) this.#afterRead(link, engine.receive(bytes, this.#clock.now()));
       },
       drained: () => {
-        if (link !== this.#link) return;
-        this.#write();
-        this.#settleTimer();
+        if (link === this.#link) this.#written();
       },
       closed: (error) => {
         if (link === this.#retired?.link) this.#retired.closed();

@@ -9,12 +9,14 @@ import { Driver } from './driver.ts';
 import { Log } from './log.ts';
 import { toIdentity, type ClientOptions, type Platform, type Settings } from './options.ts';
 import { Parking } from './parking.ts';
+import type { Outlet } from './publish-many.ts';
 import { Publishing } from './publishing.ts';
 import { Router, type ReceivedPublish } from './router.ts';
 import { Counters } from './stats.ts';
 import { Status, type Connack } from './status.ts';
 import { Subscribing } from './subscribing.ts';
 import type { SubscriptionHost } from './subscription.ts';
+import { Watchers } from './watchers.ts';
 
 /** What a client is made of, put together. */
 export class Parts<UserData> {
@@ -24,11 +26,14 @@ export class Parts<UserData> {
   readonly status: Status = new Status();
   readonly log: Log;
   readonly publishing: Publishing;
+  readonly outlet: Outlet;
   readonly subscribing: Subscribing;
   readonly connecting: Connecting;
   readonly draining: Draining;
   readonly parking: Parking;
   readonly counters: Counters = new Counters();
+  /** Are told whenever there may be room, or nothing left to wait for. */
+  readonly watchers: Watchers = new Watchers();
 
   constructor(url: string | URL, options: ClientOptions<UserData>, platform: Platform) {
     const { target, credentials } = parseUrl(url);
@@ -47,7 +52,10 @@ export class Parts<UserData> {
       },
       overflowed: (topicName) => this.#overflowed(topicName),
       changed: (change) => this.#changed(change),
-      moved: () => this.draining.look(),
+      moved: () => {
+        this.draining.look();
+        this.watchers.look();
+      },
     });
     const host: SubscriptionHost = {
       clock,
@@ -62,6 +70,14 @@ export class Parts<UserData> {
       },
       unsubscribe: (subscription) => this.subscribing.end(subscription),
       asked: () => this.draining.look(),
+      warn: (message) => this.log.warn(message),
+    };
+    this.outlet = {
+      clock,
+      publish: (topicName, payload, options) => this.publishing.publish(topicName, payload, options),
+      hasRoom: () => this.driver.hasRoom,
+      isClosed: () => this.driver.state === 'closed' || this.driver.state === 'disconnecting',
+      watch: (look) => this.watchers.add(look),
       warn: (message) => this.log.warn(message),
     };
     this.publishing = new Publishing(this.driver, clock, settings.engine.protocolVersion);

@@ -13,7 +13,7 @@ import type { Exchange } from '../session/exchange.ts';
 import type { Receipt } from '../session/incoming.ts';
 import type { Request } from '../session/requests.ts';
 import { Session } from '../session/session.ts';
-import { grant, sessionPresence } from './accepting.ts';
+import { grant } from './accepting.ts';
 import { Acknowledging } from './acknowledging.ts';
 import { Attempts } from './attempts.ts';
 import { Deadlines, Timer } from './deadlines.ts';
@@ -28,7 +28,7 @@ import { Publishing } from './publishing.ts';
 import { Receiving, type Outcome } from './receiving.ts';
 import * as refusals from './refusals.ts';
 import { Requesting } from './requesting.ts';
-import { restoreSubscriptions } from './resuming.ts';
+import { Resuming } from './resuming.ts';
 import { nextState, type ClientState, type Input } from './states.ts';
 
 /**
@@ -47,6 +47,7 @@ export class Engine {
   readonly #receiving: Receiving;
   readonly #acknowledging: Acknowledging;
   readonly #requesting: Requesting;
+  readonly #resuming: Resuming;
   readonly #liveness = new Liveness(this.#deadlines);
   readonly #attempts: Attempts;
   #state: ClientState = 'offline';
@@ -66,6 +67,14 @@ export class Engine {
     this.#publisher = new Publisher(ports.text);
     this.#publishing = new Publishing(this.#session, this.#publisher, this.#deadlines, options);
     this.#requesting = new Requesting(this.#session, this.#deadlines, options, ports.text);
+    this.#resuming = new Resuming(
+      this.#session,
+      this.#publishing,
+      this.#requesting,
+      this.#attempts,
+      options,
+      effects,
+    );
     const { incoming } = this.#session;
     this.#acknowledging = new Acknowledging(incoming, this.#acknowledger, this.#deadlines, options, effects);
     this.#receiving = new Receiving(this.#session, effects, this.#acknowledging, options, ports.text);
@@ -89,6 +98,12 @@ export class Engine {
   /** How much of what is kept: to be looked at, not to be touched. */
   get load(): Load {
     return loadOf(this.#session, this.#established());
+  }
+
+  /** Whether one more message, whatever its QoS, would go out at once. */
+  get hasRoom(): boolean {
+    const connection = this.#established();
+    return connection !== undefined && this.#publishing.hasRoom(connection);
   }
 
   // --- B. What happened outside --------------------------------------------------------------------------------
@@ -421,7 +436,7 @@ export class Engine {
     this.#session.incoming.connected(connection.epoch);
     this.#acknowledging.connected();
     this.#effects.changed({ type: 'connected', connack, negotiated });
-    this.#resume(connection, now);
+    this.#resuming.resume(connection, now);
   }
 
   /** Ends `connection` in order, if there is one, and dials at once. */
@@ -433,20 +448,6 @@ export class Engine {
     }
     this.#deadlines.stopAll();
     this.#dial(now);
-  }
-
-  #resume(connection: Connection, now: number): void {
-    const presence = sessionPresence(connection);
-    if (presence !== 'present' && this.#options.resubscribe)
-      restoreSubscriptions(this.#session, (results) => this.#effects.changed({ type: 'refused', results }));
-    // Restored subscriptions go before all that is published.
-    this.#requesting.flush(connection, now);
-    if (presence !== 'absent') this.#publishing.resume(connection, this.#attempts.inherited, now);
-    else {
-      const unsettled = this.#publishing.startOver();
-      if (!this.#attempts.first) this.#effects.changed({ type: 'sessionLost', unsettled });
-    }
-    this.#publishing.pump(connection, now);
   }
 
   /** Ends the connection or attempt from this side. */

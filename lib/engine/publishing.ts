@@ -62,6 +62,13 @@ export class Publishing {
     else this.#enqueue(exchange);
   }
 
+  /** Whether one more message, whatever its QoS, would go out at once. */
+  hasRoom(connection: Connection): boolean {
+    const { queue, outgoing } = this.#session;
+    if (connection.outbox.size >= HIGH_WATER || queue.messages > 0) return false;
+    return outgoing.nextResend === undefined && this.#hasPlace(connection);
+  }
+
   /** The window has moved, output has left, or a connection has come up: sends what may go now. */
   pump(connection: Connection, now: number): void {
     const { queue, outgoing } = this.#session;
