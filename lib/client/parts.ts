@@ -22,7 +22,7 @@ import { Watchers } from './watchers.ts';
 export class Parts<UserData> {
   readonly configuration: Configuration<UserData>;
   readonly driver: Driver;
-  readonly router: Router = new Router();
+  readonly router: Router;
   readonly status: Status = new Status();
   readonly log: Log;
   readonly publishing: Publishing;
@@ -41,6 +41,7 @@ export class Parts<UserData> {
     const { settings } = this.configuration;
     const { clock } = platform;
     this.log = new Log(settings.logger);
+    this.router = new Router(() => clock.now());
     this.driver = new Driver(settings.engine, {
       clock,
       random: platform.random,
@@ -127,6 +128,7 @@ export class Parts<UserData> {
         break;
       case 'connected': {
         this.log.info('connected');
+        if (!change.connack.sessionPresent) this.router.retained.restored();
         this.status.report({ type: 'connected', connack: toConnack(change) });
         break;
       }

@@ -1,6 +1,9 @@
 import type { PublishReader } from '../codec/publish.ts';
+import type { QoS } from '../codec/packets.ts';
 import type { Receipt } from '../session/incoming.ts';
+import { isShared } from '../topic/filters.ts';
 import { Trie } from '../topic/trie.ts';
+import { RetainedCopies } from './retained.ts';
 import type { Subscription } from './subscription.ts';
 
 /** Topics whose subscriptions are remembered. Beyond it they are looked up each time: a cache must not thrash. */
@@ -14,24 +17,55 @@ export type ReceivedPublish = Pick<
 
 const NOBODY: readonly Subscription[] = [];
 
+/** A Topic Filter as one subscription holds it. */
+export interface Holding {
+  readonly subscription: Subscription;
+  readonly topicFilter: string;
+  /** As the application asked for it. */
+  readonly qos: QoS;
+}
+
 /** Message → the subscriptions whose Topic Filter matches (4.7), each once however many of its filters do. */
 export class Router {
-  readonly #trie = new Trie<Subscription>();
+  readonly retained: RetainedCopies;
+  readonly #trie = new Trie<Holding>();
   /** How many subscriptions hold each Topic Filter: the last one out ends it at the server. */
   readonly #holders = new Map<string, number>();
-  /** Each with the Topic Filters it still holds. */
-  readonly #subscriptions = new Map<Subscription, Set<string>>();
+  /** Each with what it still holds, by Topic Filter. */
+  readonly #subscriptions = new Map<Subscription, Map<string, Holding>>();
   #remembered = new Map<string, readonly Subscription[]>();
   #lastTopic: string | undefined = undefined;
   #lastFound: readonly Subscription[] = NOBODY;
 
+  /** `now`: ms of the client's clock. */
+  constructor(now: () => number) {
+    this.retained = new RetainedCopies(now);
+  }
+
   add(subscription: Subscription): void {
-    this.#subscriptions.set(subscription, new Set(subscription.topicFilters));
-    for (const filter of subscription.topicFilters) {
-      this.#trie.add(filter, subscription);
-      this.#holders.set(filter, (this.#holders.get(filter) ?? 0) + 1);
+    const holdings = new Map<string, Holding>();
+    this.#subscriptions.set(subscription, holdings);
+    this.retained.asked(subscription);
+    for (const { topicFilter, qos } of subscription.entries) {
+      const holding = { subscription, topicFilter, qos };
+      holdings.set(topicFilter, holding);
+      this.#trie.add(topicFilter, holding);
+      this.#holders.set(topicFilter, (this.#holders.get(topicFilter) ?? 0) + 1);
     }
     this.#forget();
+  }
+
+  /**
+   * What is held under Topic Filters of which a message can match both them and `topicFilter`. A Shared Subscription
+   * overlaps with nothing: the server has its own copy for it.
+   */
+  overlapping(topicFilter: string): Holding[] {
+    const found: Holding[] = [];
+    if (isShared(topicFilter)) return found;
+    this.#trie.overlapping(topicFilter, (holding) => {
+      if (!isShared(holding.topicFilter)) found.push(holding);
+    });
+    return found;
   }
 
   /** Takes filters of a subscription out. Returns those that no other subscription holds. */
@@ -39,8 +73,10 @@ export class Router {
     const last: string[] = [];
     const held = this.#subscriptions.get(subscription);
     for (const filter of topicFilters) {
-      if (held?.delete(filter) !== true) continue;
-      this.#trie.remove(filter, subscription);
+      const holding = held?.get(filter);
+      if (holding === undefined) continue;
+      held?.delete(filter);
+      this.#trie.remove(filter, holding);
       const left = (this.#holders.get(filter) ?? 1) - 1;
       if (left > 0) this.#holders.set(filter, left);
       else {
@@ -48,7 +84,10 @@ export class Router {
         last.push(filter);
       }
     }
-    if (held?.size === 0) this.#subscriptions.delete(subscription);
+    if (held?.size === 0) {
+      this.#subscriptions.delete(subscription);
+      this.retained.left(subscription);
+    }
     this.#forget();
     return last;
   }
@@ -77,8 +116,9 @@ export class Router {
 
   /** hot: hands a message to whom it is for. Returns how many there are. */
   deliver(publish: ReceivedPublish, topicName: string, receipt: Receipt | undefined): number {
-    const found = topicName === this.#lastTopic ? this.#lastFound : this.#find(topicName);
-    if (found.length === 0) return 0;
+    const matching = topicName === this.#lastTopic ? this.#lastFound : this.#find(topicName);
+    if (matching.length === 0) return 0;
+    const found = publish.retain ? this.retained.of(topicName, matching) : matching;
     const { bytes, qos, retain, duplicate, properties } = publish;
     const payload = receipt === undefined ? publish.payload() : receipt.payload;
     if (receipt !== undefined) this.#share(receipt, found);
@@ -101,7 +141,7 @@ export class Router {
     let found = this.#remembered.get(topicName);
     if (found === undefined) {
       const matching = new Set<Subscription>();
-      this.#trie.match(topicName, (subscription) => matching.add(subscription));
+      this.#trie.match(topicName, ({ subscription }) => matching.add(subscription));
       found = [...matching];
       if (this.#remembered.size < REMEMBERED) this.#remembered.set(topicName, found);
     }

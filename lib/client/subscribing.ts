@@ -94,7 +94,7 @@ export class Subscribing {
     this.#router.add(subscription);
     made(subscription);
     try {
-      const reasonCodes = await this.#send('subscribe', entries, options);
+      const reasonCodes = await this.#send('subscribe', this.#raised(entries), options);
       this.#granted(subscription, entries, reasonCodes, partial);
     } catch (error) {
       // What it was handed before it had failed is the session's, where that is one to keep: nobody has processed it.
@@ -194,6 +194,7 @@ export class Subscribing {
     partial: boolean,
   ): void {
     subscription.grant(reasonCodes);
+    this.#router.retained.granted(subscription);
     const results = entries.map(({ topicFilter }, i) => ({
       topicFilter,
       reasonCode: reasonCodes[i] ?? 0x80,
@@ -275,6 +276,25 @@ export class Subscribing {
       ),
       retainHandling: oneOf('retainHandling', own.retainHandling ?? options.retainHandling ?? 0, [0, 1, 2]),
     };
+  }
+
+  /**
+   * `entries`, already held, as they go out. Where Topic Filters overlap, a server may send one copy, with the QoS of whichever it found: the highest is asked
+   * for. The same filter again replaces what was asked for before [MQTT-3.8.4-3], which must not lower it for others.
+   */
+  #raised(entries: readonly SubscriptionRequest[]): SubscriptionRequest[] {
+    let overlaps = 0;
+    const raised = entries.map((entry) => {
+      let { qos } = entry;
+      for (const other of this.#router.overlapping(entry.topicFilter)) {
+        if (other.topicFilter !== entry.topicFilter) overlaps++;
+        if (other.qos > qos) qos = other.qos;
+      }
+      return { ...entry, qos };
+    });
+    if (overlaps > 0)
+      this.#host.warn('Topic Filters overlap: how many copies of a message come depends on the server');
+    return raised;
   }
 
   #checkFilter(topicFilter: string): string {

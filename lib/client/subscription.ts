@@ -42,6 +42,8 @@ const END: IteratorReturnResult<undefined> = { value: undefined, done: true };
  */
 export class Subscription implements AsyncIterable<Message>, AsyncDisposable, Source {
   readonly topicFilters: readonly string[];
+  /** What the application asked for. @internal */
+  readonly entries: readonly SubscriptionRequest[];
   readonly #host: SubscriptionHost;
   readonly #ack: AckMode;
   readonly #buffer: MessageBuffer;
@@ -57,6 +59,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
 
   /** @internal */
   constructor(entries: readonly SubscriptionRequest[], intake: Intake, host: SubscriptionHost) {
+    this.entries = entries;
     this.topicFilters = entries.map((entry) => entry.topicFilter);
     this.#host = host;
     this.#ack = intake.ack;

@@ -113,6 +113,11 @@ export class Trie<T> {
     const child = find(root, topicName, hashOf(topicName, 0, end), 0, end);
     if (child !== undefined) walk(child, topicName, end + 1, visit);
   }
+
+  /** Visits every value under a filter that shares a Topic Name with `filter`. `visit` must not add or remove. */
+  overlapping(filter: string, visit: (value: T) => void): void {
+    walkFilter(this.#root, matchedFilter(filter).split('/'), 0, visit);
+  }
 }
 
 /**
@@ -136,6 +141,49 @@ function walk<T>(node: Node<T>, name: string, start: number, visit: (value: T) =
     node = only;
     start = end + 1;
   }
+}
+
+/**
+ * Visits what is under a filter that shares a Topic Name with `levels`, from `node` and the level `at` on. No wildcard in
+ * the first level matches what begins with $ [MQTT-4.7.2-1], whichever of the two it is in.
+ */
+function walkFilter<T>(
+  node: Node<T>,
+  levels: readonly string[],
+  at: number,
+  visit: (value: T) => void,
+): void {
+  const level = levels[at];
+  if (level === '#') {
+    visitBelow(node, at, visit);
+    return;
+  }
+  const isHidden = at === 0 && level?.charCodeAt(0) === DOLLAR;
+  if (node.rest !== undefined && !isHidden) visitAll(node.rest, visit);
+  if (level === undefined) {
+    if (node.exact !== undefined) visitAll(node.exact, visit);
+  } else if (level === '+') {
+    for (const child of below(node, at)) walkFilter(child, levels, at + 1, visit);
+  } else {
+    const child = find(node, level, hashOf(level, 0, level.length), 0, level.length);
+    if (child !== undefined) walkFilter(child, levels, at + 1, visit);
+    if (node.plus !== undefined && !isHidden) walkFilter(node.plus, levels, at + 1, visit);
+  }
+}
+
+/** Visits what `#` in the level `at` stands for: `node` itself, and all below it. */
+function visitBelow<T>(node: Node<T>, at: number, visit: (value: T) => void): void {
+  if (node.exact !== undefined) visitAll(node.exact, visit);
+  if (node.rest !== undefined) visitAll(node.rest, visit);
+  for (const child of below(node, at)) visitBelow(child, at + 1, visit);
+}
+
+/** The nodes below `node` that a wildcard in the level `at` stands for. */
+function* below<T>(node: Node<T>, at: number): Generator<Node<T>, void, undefined> {
+  if (node.plus !== undefined) yield node.plus;
+  for (const first of node.children?.values() ?? [])
+    for (let child: Node<T> | undefined = first; child !== undefined; child = child.next)
+      if (at > 0 || child.level.charCodeAt(0) !== DOLLAR) yield child;
 }
 
 function visitAll<T>(values: readonly T[], visit: (value: T) => void): void {

@@ -56,7 +56,7 @@ describe('a router', () => {
           { minLength: 1, maxLength: 6 },
         ),
         (all, names) => {
-          const router = new Router();
+          const router = new Router(() => 0);
           const live = all.map(({ filters: own, removed }) => {
             const subscription = to(...own);
             router.add(subscription);
@@ -81,7 +81,7 @@ describe('a router', () => {
   });
 
   it('remembers no more than it should, and still finds everybody', () => {
-    const router = new Router();
+    const router = new Router(() => 0);
     const all = to('#');
     router.add(all);
     for (let round = 0; round < 2; round++)
@@ -93,7 +93,7 @@ describe('a router', () => {
 
 describe('the last one out', () => {
   it('is who is told which filters nobody holds any more', () => {
-    const router = new Router();
+    const router = new Router(() => 0);
     const [one, other, third] = [to('a', 'b'), to('b', 'c'), to('b')];
     for (const subscription of [one, other, third]) router.add(subscription);
     expect(router.remove(one)).toEqual(['a']);
@@ -106,7 +106,7 @@ describe('the last one out', () => {
   });
 
   it('does not hold what it gave up before', () => {
-    const router = new Router();
+    const router = new Router(() => 0);
     const [one, other] = [to('a', 'b'), to('a')];
     router.add(one);
     router.add(other);
@@ -114,6 +114,21 @@ describe('the last one out', () => {
     expect(router.holdersOf('a')).toEqual([other]);
     expect(router.holdersOf('b')).toEqual([one]);
     expect(router.holdersOf('nothing')).toEqual([]);
+  });
+});
+
+describe('what overlaps', () => {
+  it('is everything held that a message can match as well; a Shared Subscription has its own copies', () => {
+    const router = new Router(() => 0);
+    const [one, other, shared] = [to('a/#', 'b'), to('a/b'), to('$share/g/a/b')];
+    for (const subscription of [one, other, shared]) router.add(subscription);
+    const found = (topicFilter: string) =>
+      router.overlapping(topicFilter).map((holding) => holding.topicFilter);
+    expect(found('a/+')).toEqual(['a/#', 'a/b']);
+    expect(found('c')).toEqual([]);
+    expect(found('$share/h/a/b')).toEqual([]);
+    router.remove(one, ['a/#']);
+    expect(router.overlapping('a/b')).toMatchObject([{ subscription: other, topicFilter: 'a/b', qos: 1 }]);
   });
 });
 
@@ -127,7 +142,7 @@ describe('a message to be acknowledged', () => {
     [['processed', 'received'], 1, ReceiptState.Unsettled],
     [['received', 'received'], 0, ReceiptState.Unsettled],
   ] as const)('to %j waits for %d of them', (modes, copies, state) => {
-    const router = new Router();
+    const router = new Router(() => 0);
     for (const mode of modes) router.add(as(mode));
     const receipt = receiptOf();
     expect(router.deliver(publish('t'), 't', receipt)).toBe(modes.length);

@@ -308,3 +308,45 @@ describe('memory', () => {
     expect(growth).toBeLessThan(500_000); // 300,000 nodes would be some 20 MB
   });
 });
+
+describe('Trie.overlapping', () => {
+  const level = fc.constantFrom('a', 'b', '', '+', '$x');
+  const filter = fc
+    .tuple(fc.array(level, { minLength: 1, maxLength: 4 }), fc.constantFrom('', '/#'))
+    .map(([levels, end]) => levels.join('/') + end)
+    .filter((text) => topicFilterError(text) === undefined);
+  /** Every name of up to five levels of this alphabet, `c` standing for any that no filter names. */
+  const alphabet = ['a', 'b', 'c', '', '$x'];
+  const names = [1, 2, 3, 4, 5].flatMap((depth) =>
+    Array.from({ length: alphabet.length ** depth }, (_, n) =>
+      Array.from({ length: depth }, (__, i) => alphabet[Math.floor(n / alphabet.length ** i) % 5]).join('/'),
+    ),
+  );
+
+  it('visits exactly what is under filters that share a Topic Name, each once', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.oneof(filter, fc.constant('#')), { maxLength: 8 }),
+        filter,
+        (filters, asked) => {
+          const trie = new Trie<number>();
+          for (const [index, one] of filters.entries()) trie.add(one, index);
+          const found: number[] = [];
+          trie.overlapping(asked, (value) => found.push(value));
+          const mine = names.filter((name) => matches(asked, name));
+          const shared = filters.flatMap((one, i) => (mine.some((name) => matches(one, name)) ? [i] : []));
+          expect(found.toSorted((x, y) => x - y)).toEqual(shared);
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  it('takes of a Shared Subscription the part that is matched', () => {
+    const trie = new Trie<string>();
+    trie.add('$share/g/a/+', 'shared');
+    const found: string[] = [];
+    trie.overlapping('$share/h/+/b', (value) => found.push(value));
+    expect(found).toEqual(['shared']);
+  });
+});
