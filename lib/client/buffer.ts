@@ -77,6 +77,19 @@ export class MessageBuffer {
     return message;
   }
 
+  /** What waits and is `meant` may be let go from now on, so that the limits are for it too. Returns its receipts. */
+  loosen(meant: (message: Message) => boolean): Receipt[] {
+    const receipts: Receipt[] = [];
+    for (const message of this.#ring) {
+      const receipt = meant(message) ? message.loosen() : undefined;
+      if (receipt === undefined) continue;
+      receipts.push(receipt);
+      this.#count(message, 1);
+    }
+    this.#trim();
+    return receipts;
+  }
+
   /** What waits, oldest first; nothing may be changed meanwhile. */
   values(): Iterable<Message> {
     return this.#ring;
@@ -106,23 +119,23 @@ export class MessageBuffer {
   }
 
   #makeRoom(message: Message): boolean {
-    const { messages, bytes } = this.#limits;
     if (this.#overflow === 'latest-per-topic') this.#replace(message.topic);
     this.#count(message, 1);
-    if (this.#loose <= messages && this.#looseBytes <= bytes) return true;
-    if (this.#overflow === 'drop-newest') {
-      this.#count(message, -1);
-      this.#dropped++;
-      return false;
-    }
-    while (this.#loose > messages || this.#looseBytes > bytes) {
+    if (!this.#isOver || (this.#overflow !== 'drop-newest' && this.#trim())) return true;
+    this.#count(message, -1);
+    this.#dropped++;
+    return false;
+  }
+
+  get #isOver(): boolean {
+    return this.#loose > this.#limits.messages || this.#looseBytes > this.#limits.bytes;
+  }
+
+  /** Lets the oldest go until the limits are kept. Returns false where nothing is left to go, and they are not. */
+  #trim(): boolean {
+    while (this.#isOver) {
       const oldest = this.#ring.removeFirst((waiting) => !waiting.unsettled);
-      // Nothing else is left to go: one message larger than the limit.
-      if (oldest === undefined) {
-        this.#count(message, -1);
-        this.#dropped++;
-        return false;
-      }
+      if (oldest === undefined) return false;
       this.#count(oldest, -1);
       this.#dropped++;
     }

@@ -103,6 +103,11 @@ export class Message {
     return this.#receipt === receipt;
   }
 
+  /** Whether it is a copy of what any of `receipts` stands for. @internal */
+  isAnyOf(receipts: ReadonlySet<Receipt>): boolean {
+    return this.#receipt !== undefined && receipts.has(this.#receipt);
+  }
+
   /** Nobody may settle it for long: it gives way where others wait, and can still be settled. @internal */
   giveWay(): void {
     if (this.#receipt !== undefined) this.#settler.giveWay(this.#receipt);
@@ -113,6 +118,16 @@ export class Message {
     const receipt = this.#receipt;
     this.#receipt = undefined;
     if (receipt !== undefined) this.#settler.leave(receipt);
+  }
+
+  /**
+   * It is acknowledged, or about to be, whatever becomes of it here. Returns what it was to be acknowledged with.
+   * @internal
+   */
+  loosen(): Receipt | undefined {
+    const receipt = this.#receipt;
+    this.#receipt = undefined;
+    return receipt;
   }
 
   /** The same message for the next who takes it up, after a loop ended with it in hand. @internal */

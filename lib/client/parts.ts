@@ -13,9 +13,10 @@ import type { Outlet } from './publish-many.ts';
 import { Publishing } from './publishing.ts';
 import { Router, type ReceivedPublish } from './router.ts';
 import { Counters } from './stats.ts';
+import { Stalling } from './stalling.ts';
 import { Status, type Connack } from './status.ts';
 import { Subscribing } from './subscribing.ts';
-import type { SubscriptionHost } from './subscription.ts';
+import type { Subscription, SubscriptionHost } from './subscription.ts';
 import { Watchers } from './watchers.ts';
 
 /** What a client is made of, put together. */
@@ -31,6 +32,7 @@ export class Parts<UserData> {
   readonly connecting: Connecting;
   readonly draining: Draining;
   readonly parking: Parking;
+  readonly stalling: Stalling;
   readonly counters: Counters = new Counters();
   /** Are told whenever there may be room, or nothing left to wait for. */
   readonly watchers: Watchers = new Watchers();
@@ -49,6 +51,7 @@ export class Parts<UserData> {
         toIdentity(await this.settings.credentials({ attempt, signal }), settings.engine.protocolVersion),
       dial: (signal) => platform.dial(this.connecting.target, signal),
       deliver: (publish, topicName, receipt) => {
+        if (receipt !== undefined) this.stalling.arrived();
         if (!this.draining.refuses(publish, topicName, receipt)) this.#deliver(publish, topicName, receipt);
       },
       overflowed: (topicName) => this.#overflowed(topicName),
@@ -96,6 +99,12 @@ export class Parts<UserData> {
       },
     );
     this.parking = new Parking(host);
+    this.stalling = new Stalling({
+      clock,
+      timeout: () => this.settings.engine.ackStallTimeout,
+      subscriptions: () => this.router.subscriptions,
+      stalled: (subscription, ms) => this.#stalled(subscription, ms),
+    });
   }
 
   get settings(): Settings<UserData> {
@@ -161,22 +170,41 @@ export class Parts<UserData> {
     }
   }
 
+  /** Nobody reads `subscription`, and nothing comes for anybody: the server's window may be full of its messages. */
+  #stalled(subscription: Subscription, ms: number): void {
+    this.status.report({ type: 'ack-stalled', subscription, ms });
+    if (this.settings.persistent) {
+      this.log.warn(
+        `nobody has taken a message of a subscription for ${ms} ms: it may keep others from coming`,
+      );
+      return;
+    }
+    const receipts = subscription.loosen();
+    this.log.warn(`${receipts.length} messages that nobody has taken for ${ms} ms are acknowledged`);
+    for (const receipt of receipts) this.driver.settle(receipt, 0);
+  }
+
   /** Each subscription is told of once, however many of its messages are passed over. */
   #ackStalled(receipts: readonly Receipt[], ms: number): void {
-    this.log.warn(`${receipts.length} messages kept others waiting for ${ms} ms: they are passed over`);
     const { router } = this;
+    const what = this.settings.persistent ? 'passed over' : 'acknowledged';
+    this.log.warn(`${receipts.length} messages kept others waiting for ${ms} ms: they are ${what}`);
     const subscriptions = receipts.map(
       (receipt) =>
         router.subscriptions.find((one) => one.has(receipt)) ?? router.matching(receipt.topicName)[0],
     );
     for (const subscription of new Set(subscriptions))
       this.status.report({ type: 'ack-stalled', subscription, ms });
+    if (this.settings.persistent) return;
+    const loose = new Set(receipts);
+    for (const subscription of router.subscriptions) subscription.loosen(loose);
   }
 
   #close(error: MqttError | undefined): void {
     if (error === undefined) this.log.info('closed');
     else this.log.error(`closed: ${error.message}`);
     this.parking.clear();
+    this.stalling.stop();
     this.subscribing.endAll(error);
     this.status.report(error === undefined ? { type: 'closed' } : { type: 'closed', error });
   }

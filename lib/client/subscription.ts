@@ -54,6 +54,8 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
   #granted: readonly number[] = [];
   /** `draining`: it ends when what waits has been taken; `ended`: for good. */
   #phase: 'open' | 'draining' | 'ended' = 'open';
+  /** Messages taken so far. */
+  #taken = 0;
   #onEnd: (() => void) | undefined = undefined;
   #error: Failure | undefined = undefined;
 
@@ -218,6 +220,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
   ): void {
     const taker = this.#takers.shift();
     if (taker !== undefined) {
+      this.#taken++;
       taker.take(new Message(topic, payload, qos, retain, duplicate, properties, receipt, this.#host));
       return;
     }
@@ -252,7 +255,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
 
   /** Whoever asks for the next message gets it through `taker`. @internal */
   request(taker: Taker): void {
-    const message = this.#buffer.shift();
+    const message = this.shift();
     if (message !== undefined) taker.take(message);
     else if (this.#phase === 'open') this.#takers.push(taker);
     else {
@@ -268,7 +271,29 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
 
   /** hot: what waits, if anything. @internal */
   shift(): Message | undefined {
+    this.#taken++;
     return this.#buffer.shift();
+  }
+
+  /** Says by a change that its messages are taken. @internal */
+  get progress(): number {
+    return this.#taken;
+  }
+
+  /** Whether it has messages that are still to be acknowledged. @internal */
+  get hasUnsettled(): boolean {
+    return this.#unsettled().length > 0;
+  }
+
+  /**
+   * Its messages, those in hand included, are acknowledged whatever becomes of them here: all, or those that `receipts`
+   * stand for. They stay, within the limits of the buffer. Returns what they were to be acknowledged with. @internal
+   */
+  loosen(receipts?: ReadonlySet<Receipt>): Receipt[] {
+    const meant = (message: Message): boolean =>
+      message.unsettled && (receipts === undefined || message.isAnyOf(receipts));
+    const held = [...this.#readers].flatMap((reader) => reader.held.filter(meant));
+    return [...held.flatMap((message) => message.loosen() ?? []), ...this.#buffer.loosen(meant)];
   }
 
   /** A loop asks for its next message: the one it had is processed. @internal */

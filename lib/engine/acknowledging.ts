@@ -94,12 +94,18 @@ export class Acknowledging {
     return true;
   }
 
-  /** The Stall timer is due: whoever has been in the way since it was set is passed over. */
+  /**
+   * The Stall timer is due: whoever has been in the way since it was set is passed over. In a session that ends with the
+   * connection it is acknowledged instead: nothing would ever answer it there, and it would hold its place in the
+   * server's window to the end.
+   */
   expire(now: number): void {
     const receipts = this.#incoming.inTheWay(this.#suspects);
     if (receipts.length > 0)
       this.#effects.changed({ type: 'ackStalled', receipts, ms: this.#options.ackStallTimeout });
-    for (const receipt of receipts) this.#incoming.passOver(receipt);
+    for (const receipt of receipts)
+      if (this.#options.persistent) this.#incoming.passOver(receipt);
+      else this.#incoming.waived(receipt);
     this.answerDue();
     if (this.#incoming.inTheWay(Infinity).length > 0) this.#watch(now);
   }

@@ -187,3 +187,16 @@ describe('a payload that waits', () => {
     );
   });
 });
+
+describe('what waits to be acknowledged', () => {
+  it('can be let go like the rest once it is acknowledged whatever becomes of it', () => {
+    const buffer = bufferOf('drop-oldest', 2);
+    const receipts = ['a', 'b', 'c'].map((text) => say(buffer, text, 1));
+    say(buffer, 'd');
+    expect([buffer.depth, buffer.dropped]).toEqual([4, 0]);
+    expect(buffer.loosen((message) => message.text() !== 'c')).toEqual(receipts.slice(0, 2));
+    expect([buffer.depth, buffer.dropped]).toEqual([3, 1]);
+    expect(buffer.loosen(() => true)).toEqual(receipts.slice(2));
+    expect(take(buffer)).toEqual(['c', 'd']);
+  });
+});

@@ -40,6 +40,17 @@ describe('a message that keeps others waiting', () => {
     expect(rig.effects.texts).toEqual(['1', '2']);
   });
 
+  it('is acknowledged after ackStallTimeout in a session that ends with the connection: nothing else ever would', () => {
+    const rig = old({ cleanStart: true, persistent: false });
+    const [first, second] = come(rig, 1, 2) as [Receipt, Receipt];
+    settle(rig, second);
+    rig.advance(30_000);
+    expect(brief(rig.sent())).toEqual(['puback 1', 'puback 2']);
+    expect(rig.effects.last('ackStalled')).toEqual({ type: 'ackStalled', receipts: [first], ms: 30_000 });
+    expect(settle(rig, first)).toEqual([]);
+    expect(rig.engine.load).toMatchObject({ unsettled: { messages: 0, bytes: 0 }, passedOver: 0 });
+  });
+
   it('is left alone where nobody waits for it, however long it takes', () => {
     const rig = old({ keepAlive: 0 });
     const [first] = come(rig, 1, 1) as [Receipt];

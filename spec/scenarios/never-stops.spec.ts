@@ -25,12 +25,16 @@ const pubacks = (broker: ScriptedBroker): number[] =>
 
 describe('a subscription that nobody reads', () => {
   it.each([
-    ['3.1.1, a session to keep', KEEP],
-    ['3.1.1, a clean session', {}],
-    ['5.0, a session to keep', { ...KEEP, protocolVersion: 5, sessionExpiryInterval: 60 }],
+    ['3.1.1, a session to keep: it is passed over', KEEP, [2]],
+    ['3.1.1, a clean session: it is acknowledged', {}, [1, 2]],
+    [
+      '5.0, a session to keep: it is passed over',
+      { ...KEEP, protocolVersion: 5, sessionExpiryInterval: 60 },
+      [2],
+    ],
   ] as const)(
     'stops the others no longer than ackStallTimeout, and status() names it (%s)',
-    async (_, options) => {
+    async (_, options, answered) => {
       const stage = new Stage();
       const { client, broker } = await stage.online({ ...options, keepAlive: 0 });
       const stalls = eventsOf(client, 'ack-stalled');
@@ -40,11 +44,11 @@ describe('a subscription that nobody reads', () => {
       await stage.clock.advance(29_999);
       expect([busy.texts, pubacks(broker), stalls]).toEqual([['y'], [], []]);
       await stage.clock.advance(1);
-      expect(pubacks(broker)).toEqual([2]);
+      expect(pubacks(broker)).toEqual(answered);
       expect(stalls).toEqual([{ type: 'ack-stalled', subscription: unread, ms: 30_000 }]);
       broker.send(message('busy', 'z', 3));
       await stage.clock.advance(0);
-      expect([pubacks(broker), unread.depth]).toEqual([[2, 3], 1]);
+      expect([pubacks(broker), unread.depth]).toEqual([[...answered, 3], 1]);
       await stage.end(client, broker);
       expect(stage.clock.armed).toBe(0);
     },
@@ -202,7 +206,8 @@ describe('5,000 messages at once, from a server without a window', () => {
     expect(dropped).toHaveLength(COUNT - 1_024);
     expect(dropped.at(-1)).toEqual({ type: 'overflow', subscription: unread, dropped: COUNT - 1_024 });
     await stage.clock.advance(100);
-    expect(pubacks(broker)).toEqual(flood.slice(1_024).map(({ packetId }) => packetId));
+    // Those that are kept are acknowledged as well, as they keep the others waiting.
+    expect(pubacks(broker)).toEqual(flood.map(({ packetId }) => packetId));
     const late = collect(unread);
     await stage.clock.advance(0);
     expect(late.texts).toEqual(EACH.slice(0, 1_024));
@@ -251,9 +256,12 @@ describe('5,000 messages at once, from a server without a window', () => {
 });
 
 describe('a handler that never ends', () => {
-  it('stops nobody but itself', async () => {
+  it.each([
+    ['a session to keep', KEEP, 10],
+    ['a clean session', {}, 20],
+  ] as const)('stops nobody but itself (%s)', async (_, options, answered) => {
     const stage = new Stage();
-    const { client, broker } = await stage.online({ ackStallTimeout: 100 });
+    const { client, broker } = await stage.online({ ...options, ackStallTimeout: 100 });
     collect(await stage.subscribe(client, broker, 'stuck', { qos: 1 }), never);
     const busy = collect(await stage.subscribe(client, broker, 'busy', { qos: 1 }));
     for (let n = 0; n < 10; n++) {
@@ -261,7 +269,94 @@ describe('a handler that never ends', () => {
       await stage.clock.advance(100);
     }
     expect(busy.texts).toHaveLength(10);
-    expect(pubacks(broker)).toHaveLength(10);
+    expect(pubacks(broker)).toHaveLength(answered);
+    await stage.end(client, broker);
+  });
+});
+
+describe("a server's window that is full of messages nobody takes", () => {
+  const WINDOW = 20;
+  const held = Array.from({ length: WINDOW }, (_, n) => message('unread', String(n), n + 1));
+
+  it.each([
+    ['3.1.1', {}],
+    ['5.0', { protocolVersion: 5, receiveMaximum: WINDOW }],
+  ] as const)(
+    'is opened in a clean session: they are acknowledged, and are still there for who comes late (%s)',
+    async (_, options) => {
+      const stage = new Stage();
+      const { client, broker } = await stage.online({ ...options, keepAlive: 0 });
+      const stalls = eventsOf(client, 'ack-stalled');
+      const unread = await stage.subscribe(client, broker, 'unread', { qos: 1 });
+      const busy = collect(await stage.subscribe(client, broker, 'busy', { qos: 1 }));
+      broker.send(...held);
+      // For one whole ackStallTimeout, of those that follow each other, nothing has to come.
+      await stage.clock.advance(59_999);
+      expect([pubacks(broker), stalls]).toEqual([[], []]);
+      await stage.clock.advance(1);
+      expect(pubacks(broker)).toEqual(held.map(({ packetId }) => packetId));
+      expect(stalls).toEqual([{ type: 'ack-stalled', subscription: unread, ms: 30_000 }]);
+      broker.send(message('busy', 'on', 21));
+      await stage.clock.advance(0);
+      expect(busy.texts).toEqual(['on']);
+      const late = collect(unread);
+      await stage.clock.advance(0);
+      expect(late.texts).toEqual(held.map((_one, n) => String(n)));
+      expect(pubacks(broker)).toHaveLength(WINDOW + 1);
+      await stage.end(client, broker);
+      expect(stage.clock.armed).toBe(0);
+    },
+  );
+
+  it('is opened again and again, and memory keeps to the limits of the subscription', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ keepAlive: 0, ackStallTimeout: 100 });
+    const unread = await stage.subscribe(client, broker, 'unread', { qos: 1, buffer: { messages: 50 } });
+    await stage.subscribe(client, broker, 'other', { qos: 1 });
+    for (let round = 0; round < 5; round++) {
+      broker.send(...held);
+      await stage.clock.advance(200);
+    }
+    expect(pubacks(broker)).toHaveLength(5 * WINDOW);
+    expect([unread.depth, unread.dropped]).toEqual([50, 50]);
+    await stage.end(client, broker);
+  });
+
+  it('is told of once in a session to keep, where only the application can open it', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ ...KEEP, keepAlive: 0, ackStallTimeout: 100 });
+    const stalls = eventsOf(client, 'ack-stalled');
+    const unread = await stage.subscribe(client, broker, 'unread', { qos: 1 });
+    await stage.subscribe(client, broker, 'busy', { qos: 1 });
+    broker.send(...held);
+    await stage.clock.advance(1_000);
+    expect(stalls).toEqual([{ type: 'ack-stalled', subscription: unread, ms: 100 }]);
+    expect(pubacks(broker)).toEqual([]);
+    const late = collect(unread);
+    await stage.clock.advance(1_000);
+    expect([late.texts.length, pubacks(broker).length]).toEqual([WINDOW, WINDOW]);
+    await stage.end(client, broker);
+    expect(stage.clock.armed).toBe(0);
+  });
+
+  it.each([
+    ['something else keeps coming', {}, 2],
+    ['there is no other subscription', {}, 1],
+    ['ackStallTimeout is 0', { ackStallTimeout: 0 }, 2],
+  ] as const)('is not thought to be so where %s', async (_, options, subscriptions) => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ ackStallTimeout: 100, ...options, keepAlive: 0 });
+    const stalls = eventsOf(client, 'ack-stalled');
+    await stage.subscribe(client, broker, 'unread', { qos: 1 });
+    const more = subscriptions > 1 ? await stage.subscribe(client, broker, 'busy', { qos: 2 }) : undefined;
+    broker.send(...held);
+    for (let n = 0; n < 8; n++) {
+      // Of QoS 2, so that no PUBACK waits behind the others.
+      if (more !== undefined && !('ackStallTimeout' in options))
+        broker.send({ ...message('busy', 'x', 100 + n), qos: 2 });
+      await stage.clock.advance(50);
+    }
+    expect([stalls, pubacks(broker)]).toEqual([[], []]);
     await stage.end(client, broker);
   });
 });
