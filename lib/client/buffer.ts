@@ -1,4 +1,5 @@
 import { Ring } from '../session/ring.ts';
+import { Keeping } from './keeping.ts';
 import { Message, type Settler } from './message.ts';
 import type { PublishProperties, QoS } from '../codec/packets.ts';
 import type { Receipt } from '../session/incoming.ts';
@@ -14,9 +15,6 @@ export interface BufferLimits {
 /** What goes when a buffer is full. */
 export type Overflow = 'drop-oldest' | 'drop-newest' | 'latest-per-topic';
 
-/** Of the memory a payload is in, the share that has to be used before payloads are left where they are. */
-const DENSE = 1 / 16;
-
 /**
  * Messages that wait in one subscription, in order of arrival. What cannot be let go, as it is still to be
  * acknowledged, does not count against the limits: there the window of the server is the limit.
@@ -25,16 +23,15 @@ export class MessageBuffer {
   readonly #limits: BufferLimits;
   readonly #overflow: Overflow;
   readonly #ring = new Ring<Message>();
+  readonly #keeping: Keeping;
   #loose = 0;
   #looseBytes = 0;
   #dropped = 0;
-  /** What the last payload was in, and how many bytes of payload are still to be copied out of it. */
-  #memory: Uint8Array | undefined = undefined;
-  #toCopy = 0;
 
   constructor(limits: BufferLimits, overflow: Overflow) {
     this.#limits = limits;
     this.#overflow = overflow;
+    this.#keeping = new Keeping(overflow === 'latest-per-topic' ? 'scattered' : 'all in turn');
   }
 
   get depth(): number {
@@ -58,7 +55,7 @@ export class MessageBuffer {
     receipt: Receipt | undefined,
     settler: Settler,
   ): void {
-    const kept = this.#free(payload, memory);
+    const kept = this.#keeping.keep(payload, memory);
     if (receipt !== undefined) receipt.payload = kept;
     const message = new Message(topic, kept, qos, retain, duplicate, properties, receipt, settler);
     if (receipt === undefined && !this.#makeRoom(message)) return;
@@ -100,22 +97,6 @@ export class MessageBuffer {
     this.#loose = 0;
     this.#looseBytes = 0;
     return this.#ring.takeAll();
-  }
-
-  /**
-   * A view keeps all the memory it points into alive. So the first payloads in a piece of memory are copied, and only
-   * once a sixteenth of it waits here, the rest is left where it is: what is kept alive is never more than sixteen
-   * times what waits, and a burst is hardly ever copied. Where what stays is spread over all that came, as with the
-   * latest of each topic, a small payload is always copied.
-   */
-  #free(payload: Uint8Array, memory: Uint8Array): Uint8Array {
-    if (memory !== this.#memory) {
-      this.#memory = memory;
-      this.#toCopy = memory.length * DENSE;
-    }
-    if (this.#toCopy <= 0) return payload;
-    if (this.#overflow !== 'latest-per-topic') this.#toCopy -= payload.length;
-    return payload.length >= memory.length * DENSE ? payload : payload.slice();
   }
 
   #makeRoom(message: Message): boolean {

@@ -220,6 +220,11 @@ export class Driver {
     if (this.#engine.forgo(receipt, 'never')) this.#schedule();
   }
 
+  /** Messages of this size and more were left to the server: a planned reconnect asks for them once there is room. */
+  fetch(size: number): void {
+    this.#engine.fetch(size, this.#turn());
+  }
+
   /** A planned close, and the next attempt at once. Returns whether there is one. */
   reconnect(): boolean {
     if (this.#deciding !== 'no') return false;

@@ -1,6 +1,7 @@
 import { Ring } from '../session/ring.ts';
 import type { Receipt } from '../session/incoming.ts';
 import type { Clock, Wake } from './clock.ts';
+import { Keeping } from './keeping.ts';
 import type { ReceivedPublish } from './router.ts';
 import type { Subscription } from './subscription.ts';
 
@@ -23,6 +24,8 @@ interface Parked {
 export interface ParkingHost {
   readonly clock: Clock;
   giveWay(receipt: Receipt): void;
+  /** Messages were left to the server, the smallest of this size: they are to be asked for once there is room. */
+  fetch(size: number): void;
   warn(message: string): void;
 }
 
@@ -33,7 +36,10 @@ export interface ParkingHost {
 export class Parking {
   readonly #host: ParkingHost;
   readonly #parked = new Ring<Parked>();
+  readonly #keeping = new Keeping();
   #bytes = 0;
+  /** The size of the smallest message that this connection brought and there was no room for; Infinity: none. */
+  #leftOut = Infinity;
   #wake: Wake | undefined = undefined;
 
   constructor(host: ParkingHost) {
@@ -52,7 +58,11 @@ export class Parking {
     receipt: Receipt,
   ): boolean {
     const { size } = receipt;
-    if (this.#parked.length >= MOST_MESSAGES || this.#bytes + size > MOST_BYTES) return false;
+    if (this.#parked.length >= MOST_MESSAGES || this.#bytes + size > MOST_BYTES) {
+      this.#leftOut = Math.min(this.#leftOut, size);
+      return false;
+    }
+    receipt.payload = this.#keeping.keep(receipt.payload, bytes);
     const publish = { bytes, qos, retain, duplicate, properties, payload: () => receipt.payload };
     this.#parked.push({ publish, topicName, receipt, since: this.#host.clock.now() });
     this.#bytes += size;
@@ -62,7 +72,8 @@ export class Parking {
 
   /** Hands over what `subscription` has filters for, in order of arrival. */
   handOver(subscription: Subscription, matches: (topicName: string) => boolean): void {
-    if (this.#parked.length === 0) return;
+    const before = this.#parked.length;
+    if (before === 0) return;
     for (const parked of this.#parked.takeAll()) {
       if (!matches(parked.topicName)) {
         this.#parked.push(parked);
@@ -74,6 +85,14 @@ export class Parking {
       subscription.push(topicName, receipt.payload, bytes, qos, retain, duplicate, properties, receipt);
     }
     if (this.#parked.length === 0) this.#stop();
+    if (this.#parked.length === before || this.#leftOut === Infinity) return;
+    this.#host.fetch(this.#leftOut);
+    this.#leftOut = Infinity;
+  }
+
+  /** A new connection: what was left out comes again. */
+  connected(): void {
+    this.#leftOut = Infinity;
   }
 
   /** Lets go of everything: the connection or session it came in is over, and what counts comes again. */

@@ -98,7 +98,7 @@ export class Parts<UserData> {
         if (receipt !== undefined && receipt.copies < 1) this.driver.settle(receipt, 0);
       },
     );
-    this.parking = new Parking(host);
+    this.parking = new Parking({ ...host, fetch: (size) => this.driver.fetch(size) });
     this.stalling = new Stalling({
       clock,
       timeout: () => this.settings.engine.ackStallTimeout,
@@ -137,6 +137,7 @@ export class Parts<UserData> {
         break;
       case 'connected': {
         this.log.info('connected');
+        this.parking.connected();
         if (!change.connack.sessionPresent) this.router.retained.restored();
         this.status.report({ type: 'connected', connack: toConnack(change) });
         break;

@@ -18,7 +18,7 @@ export class Acknowledging {
   readonly #effects: Effects;
   /** The last message there was when the Stall timer was set: those behind it are not late yet. */
   #suspects = 0;
-  /** The size of the smallest message of this connection that was left to the server; Infinity where there is none. */
+  /** The size of the smallest message of this connection that is to come again; Infinity where there is none. */
   #refused = Infinity;
 
   constructor(
@@ -53,9 +53,14 @@ export class Acknowledging {
    */
   refuse(size: number): boolean {
     if (!this.#options.persistent) return true;
-    this.#refused = Math.min(this.#refused, size);
+    this.wanted(size);
     this.#incoming.leaveOut();
     return false;
+  }
+
+  /** A message of this size was left to the server, and is to come again. */
+  wanted(size: number): void {
+    this.#refused = Math.min(this.#refused, size);
   }
 
   /** Writes the acknowledgements whose turn it is. */

@@ -272,6 +272,12 @@ export class Engine {
     return until === 'later' ? this.#acknowledging.giveWay(receipt) : this.#acknowledging.leave(receipt);
   }
 
+  /** Messages of this size and more were left to the server: they are fetched once there is room. */
+  fetch(size: number, now: number): void {
+    this.#acknowledging.wanted(size);
+    this.#fetchAgain(now);
+  }
+
   /** Output has left: what waited for room goes on. Returns whether more output has come of it. */
   pump(now: number): boolean {
     const connection = this.#established();
@@ -374,7 +380,9 @@ export class Engine {
       this.#fetchAgain(now);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      this.#refuse(connection, error, now);
+      // The server broke the protocol: on 5.0 it is told so (4.13.1), then the connection is closed.
+      if (this.#state !== 'disconnecting') writeRefusal(connection, error);
+      this.#fail(refusals.brokenBy(error, this.#state), now);
     }
     return true;
   }
@@ -401,13 +409,6 @@ export class Engine {
       this.#hangUp();
       this.#lose(refusals.endedBy(outcome), now, refusals.afterDisconnect(outcome.reasonCode));
     }
-  }
-
-  /** The server broke the protocol: on 5.0 it is told so (4.13.1), then the connection is closed. */
-  #refuse(connection: Connection, error: ProtocolError, now: number): void {
-    if (this.#state !== 'disconnecting') writeRefusal(connection, error);
-    const connecting = this.#state === 'connecting';
-    this.#fail(connecting ? new ConnectError('connack', error.message, { cause: error }) : error, now);
   }
 
   #onConnack(connection: Connection, connack: ConnackPacket, now: number): void {

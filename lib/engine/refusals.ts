@@ -1,6 +1,6 @@
 import { reasonCodeName } from '../codec/reason-codes.ts';
 import type { ConnackPacket, DisconnectPacket, ProtocolVersion } from '../codec/packets.ts';
-import { ConnectError, ConnectionLostError, type MqttError } from '../errors.ts';
+import { ConnectError, ConnectionLostError, type MqttError, type ProtocolError } from '../errors.ts';
 import type { ClientState } from './states.ts';
 
 /** CONNACK Reason Codes (5.0) after which the same CONNECT would only be refused again. */
@@ -70,6 +70,11 @@ export function lostBy(cause: unknown, state: ClientState): MqttError {
   return state === 'connecting'
     ? new ConnectError('connack', 'the server closed the connection before CONNACK', options)
     : new ConnectionLostError('the connection was lost', options);
+}
+
+/** What a breach of the protocol by the server is, in the state it came in. */
+export function brokenBy(error: ProtocolError, state: ClientState): MqttError {
+  return state === 'connecting' ? new ConnectError('connack', error.message, { cause: error }) : error;
 }
 
 /** A Reason String is for people to read (U-3.2.2-f). */

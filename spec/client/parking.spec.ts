@@ -10,20 +10,22 @@ function rig() {
   const clock = new FakeClock();
   const gaveWay: number[] = [];
   const warnings: string[] = [];
+  const fetched: number[] = [];
   const parking = new Parking({
     clock,
     giveWay: (receipt) => {
       receipt.givesWay = true;
       gaveWay.push(receipt.packetId);
     },
+    fetch: (size) => void fetched.push(size),
     warn: (message) => void warnings.push(message),
   });
   let packetId = 0;
-  const park = (topicName: string, size = 1): boolean => {
-    const payload = new Uint8Array(size);
+  const park = (topicName: string, size = 1, memory = new Uint8Array(size)): boolean => {
+    const payload = memory.subarray(0, size);
     const receipt = new Receipt(++packetId, 1, topicName, payload, 1);
     const publish = {
-      bytes: payload,
+      bytes: memory,
       qos: 1 as const,
       retain: false,
       duplicate: false,
@@ -32,7 +34,7 @@ function rig() {
     };
     return parking.park(publish, topicName, receipt);
   };
-  return { clock, gaveWay, warnings, parking, park };
+  return { clock, gaveWay, warnings, fetched, parking, park };
 }
 
 const texts = (topics: readonly string[]) => (topicName: string) => topics.includes(topicName);
@@ -77,6 +79,30 @@ describe('a message for which there is no subscription yet', () => {
     const late = new SubscriptionRig();
     parking.handOver(late.subscription, texts(['a']));
     expect([late.subscription.depth, clock.armed]).toEqual([2, 0]);
+  });
+
+  it('is asked for again where there was no room for it, once somebody has come for those there was room for', () => {
+    const { park, parking, fetched } = rig();
+    for (let i = 0; i < 1_000; i++) park('a');
+    for (const size of [7, 5, 9]) park('a', size);
+    const [other, first] = [new SubscriptionRig(), new SubscriptionRig()];
+    parking.handOver(other.subscription, texts(['b']));
+    expect(fetched).toEqual([]);
+    parking.handOver(first.subscription, texts(['a']));
+    expect(fetched).toEqual([5]);
+    for (let i = 0; i <= 1_000; i++) park('a');
+    parking.connected();
+    parking.handOver(first.subscription, texts(['a']));
+    expect(fetched).toEqual([5]);
+  });
+
+  it('does not keep a large piece of memory alive for the sake of a small payload', async () => {
+    const { park, parking } = rig();
+    const memory = new Uint8Array(65_536);
+    park('a', 10, memory);
+    const { subscription } = new SubscriptionRig();
+    parking.handOver(subscription, texts(['a']));
+    expect((await subscription.receive()).payload.buffer.byteLength).toBe(10);
   });
 
   it('is forgotten when what it came in is over', () => {
