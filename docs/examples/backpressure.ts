@@ -25,7 +25,17 @@ await small.connect();
 await Promise.all(calls.slice(0, 2));
 await small.drain();
 
-// 4. A reader that is slower than its QoS 0 messages keeps only the newest three.
+// 4. A source of messages, at the pace of the network: what came of each, in its order.
+function* readings() {
+  for (let sensor = 0; sensor < 1_000; sensor++) yield { topic: `load/${sensor}`, payload: 21.5, sensor };
+}
+let published = 0;
+for await (const { publication, error } of client.publishMany(readings(), { qos: 1 }))
+  if (error === undefined) published++;
+  else console.warn(`sensor ${publication.sensor}:`, error);
+console.log(`${published} messages of a source`);
+
+// 5. A reader that is slower than its QoS 0 messages keeps only the newest three.
 const news = await client.subscribe('load/news', { buffer: { messages: 3 }, overflow: 'drop-oldest' });
 for (let i = 0; i < 10; i++) await client.publish('load/news', i);
 while (news.depth + news.dropped < 10) await sleep(5);

@@ -6,7 +6,7 @@ import { CLIENT_DISCONNECT_CODES } from '../engine/refusals.ts';
 import type { ClientState } from '../engine/states.ts';
 import { ClosedError } from '../errors.ts';
 import { dialTcp } from '../transport/tcp.ts';
-import { checkCall, type CallOptions } from './calls.ts';
+import { bound, checkCall, type CallOptions } from './calls.ts';
 import { asArgument, integer, oneOf, record } from './checks.ts';
 import { systemClock } from './clock.ts';
 import type { ConfigurableOptions } from './configuring.ts';
@@ -39,6 +39,8 @@ export interface DisconnectOptions {
   readonly pending?: Pending;
   /** ms to wait for the close. @default 5000 */
   readonly timeout?: number;
+  /** Aborting ends the waiting, with the reason of the signal; the client ends all the same. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 const machine: Platform = { clock: systemClock, dial: dialTcp, random: Math.random };
@@ -123,7 +125,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
    * Will is not published. Of no effect where there is nothing to end.
    */
   async disconnect(options: DisconnectOptions = {}): Promise<void> {
-    record('disconnect', options, ['reasonCode', 'properties', 'pending', 'timeout']);
+    record('disconnect', options, ['reasonCode', 'properties', 'pending', 'timeout', 'signal']);
     const { protocolVersion, sessionExpiryInterval } = this.#parts.settings.engine;
     const reasonCode = oneOf('reasonCode', options.reasonCode ?? 0, CLIENT_DISCONNECT_CODES);
     const properties = {
@@ -142,9 +144,15 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     if (protocolVersion === 5) asArgument(() => encode({ type: 'disconnect', reasonCode, properties }, 5));
     const pending = oneOf('pending', options.pending ?? 'keep', ['keep', 'discard']);
     const timeout = integer('timeout', options.timeout ?? 5_000, 0);
+    const { signal } = options;
+    checkCall({ signal });
     this.#parts.connecting.abort(new ClosedError('the client was disconnected'));
     this.#parts.driver.disconnect({ reasonCode, properties, pending, timeout });
-    await this.#parts.connecting.ended();
+    const ended = this.#parts.connecting.ended();
+    await new Promise<void>((resolve, reject) => {
+      const done = bound({ signal }, this.#platform.clock, 'disconnect', reject);
+      ended.then(resolve, reject).finally(done);
+    });
   }
 
   /**

@@ -31,7 +31,8 @@ export class Message {
   readonly duplicate: boolean;
   /** 5.0; an empty frozen object otherwise. */
   readonly properties: PublishProperties;
-  #receipt: Receipt | undefined;
+  /** What it is to be acknowledged with; null once it was settled by hand or by its loop. */
+  #receipt: Receipt | undefined | null;
   readonly #settler: Settler;
 
   /** @internal */
@@ -95,7 +96,12 @@ export class Message {
 
   /** Whether nobody has settled it yet; never with QoS 0. @internal */
   get unsettled(): boolean {
-    return this.#receipt !== undefined;
+    return this.#owed !== undefined;
+  }
+
+  /** Whether who has it in hand has said that it is processed, whatever its QoS. @internal */
+  get isDone(): boolean {
+    return this.#receipt === null;
   }
 
   /** Whether it is a copy of what `receipt` stands for. @internal */
@@ -105,19 +111,20 @@ export class Message {
 
   /** Whether it is a copy of what any of `receipts` stands for. @internal */
   isAnyOf(receipts: ReadonlySet<Receipt>): boolean {
-    return this.#receipt !== undefined && receipts.has(this.#receipt);
+    const owed = this.#owed;
+    return owed !== undefined && receipts.has(owed);
   }
 
   /** Nobody may settle it for long: it gives way where others wait, and can still be settled. @internal */
   giveWay(): void {
-    if (this.#receipt !== undefined) this.#settler.giveWay(this.#receipt);
+    const owed = this.#owed;
+    if (owed !== undefined) this.#settler.giveWay(owed);
   }
 
   /** Nobody here will settle it any more: the server sends it again. @internal */
   leave(): void {
-    const receipt = this.#receipt;
-    this.#receipt = undefined;
-    if (receipt !== undefined) this.#settler.leave(receipt);
+    const owed = this.loosen();
+    if (owed !== undefined) this.#settler.leave(owed);
   }
 
   /**
@@ -125,15 +132,14 @@ export class Message {
    * @internal
    */
   loosen(): Receipt | undefined {
-    const receipt = this.#receipt;
-    this.#receipt = undefined;
-    return receipt;
+    const owed = this.#owed;
+    if (owed !== undefined) this.#receipt = undefined;
+    return owed;
   }
 
   /** The same message for the next who takes it up, after a loop ended with it in hand. @internal */
   again(): Message {
-    const receipt = this.#receipt;
-    this.#receipt = undefined;
+    const owed = this.loosen();
     return new Message(
       this.topic,
       this.payload,
@@ -141,15 +147,18 @@ export class Message {
       this.retain,
       true,
       this.properties,
-      receipt,
+      owed,
       this.#settler,
     );
   }
 
+  get #owed(): Receipt | undefined {
+    return this.#receipt ?? undefined;
+  }
+
   #settle(reasonCode: number): void {
-    const receipt = this.#receipt;
-    if (receipt === undefined) return;
-    this.#receipt = undefined;
-    this.#settler.settle(receipt, reasonCode);
+    const owed = this.#owed;
+    this.#receipt = null;
+    if (owed !== undefined) this.#settler.settle(owed, reasonCode);
   }
 }

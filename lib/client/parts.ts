@@ -53,6 +53,7 @@ export class Parts<UserData> {
       deliver: (publish, topicName, receipt) => {
         if (receipt !== undefined) this.stalling.arrived();
         if (!this.draining.refuses(publish, topicName, receipt)) this.#deliver(publish, topicName, receipt);
+        else if (receipt === undefined) this.counters.discarded++;
       },
       overflowed: (topicName) => this.#overflowed(topicName),
       changed: (change) => this.#changed(change),
@@ -78,7 +79,7 @@ export class Parts<UserData> {
     };
     this.outlet = {
       clock,
-      publish: (topicName, payload, options) => this.publishing.publish(topicName, payload, options),
+      publish: (topicName, payload, how) => this.publishing.publish(topicName, payload, how),
       hasRoom: () => this.driver.hasRoom,
       isClosed: () => this.driver.state === 'closed' || this.driver.state === 'disconnecting',
       watch: (look) => this.watchers.add(look),

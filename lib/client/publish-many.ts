@@ -155,26 +155,23 @@ class Flow<P extends Publication> {
   #ask(): void {
     try {
       const answer = this.#source.next();
-      if (!('then' in answer)) {
-        this.#take(answer);
-        return;
-      }
-      this.#pull = 'asking';
-      answer.then(
-        (result) => {
-          this.#pull = 'idle';
-          this.#take(result);
-          this.#fill();
-        },
-        (error: unknown) => {
-          this.#pull = 'idle';
-          if (this.#phase === 'stopped') this.#lost(error);
-          else this.#exhausted({ reason: error });
-        },
-      );
+      if ('then' in answer) void this.#await(answer);
+      else this.#take(answer);
     } catch (error) {
       this.#exhausted({ reason: error });
     }
+  }
+
+  async #await(answer: Promise<IteratorResult<P>>): Promise<void> {
+    this.#pull = 'asking';
+    const result = await answer.catch((error: unknown) => {
+      if (this.#phase === 'stopped') this.#lost(error);
+      else this.#exhausted({ reason: error });
+    });
+    this.#pull = 'idle';
+    if (result === undefined) return;
+    this.#take(result);
+    this.#fill();
   }
 
   #take(result: IteratorResult<P>): void {
@@ -223,9 +220,9 @@ class Flow<P extends Publication> {
   }
 
   #proceed(): void {
-    const { proceed } = this.#waiting ?? {};
+    const waiting = this.#waiting;
     this.#waiting = undefined;
-    proceed?.();
+    waiting?.proceed();
   }
 
   /** `outcome`, which may be cut short by an abort. */

@@ -64,11 +64,11 @@ export class Stalling {
     if (isSilent && all.length > 1)
       for (const subscription of all) {
         const { progress } = subscription;
-        if (this.#progressBefore.get(subscription) !== progress || !subscription.hasUnsettled) continue;
+        if (this.#progressBefore.get(subscription) !== progress || !subscription.hasUnsettled()) continue;
         if (this.#reported.has(subscription)) continue;
         this.#host.stalled(subscription, timeout);
-        if (subscription.hasUnsettled) this.#reported.set(subscription, progress);
+        if (subscription.hasUnsettled()) this.#reported.set(subscription, progress);
       }
-    if (all.some((one) => one.hasUnsettled)) this.#arm();
+    if (all.some((one) => one.hasUnsettled())) this.#arm();
   }
 }

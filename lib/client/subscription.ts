@@ -196,10 +196,11 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
     return this.#ack === 'received';
   }
 
-  /** Whether a message of it is with a loop, or waits for one that runs. @internal */
+  /** Whether a message of it is with a loop that has not settled it, or waits for one that runs. @internal */
   get busy(): boolean {
     if (this.#readers.size === 0) return false;
-    return this.#buffer.depth > 0 || [...this.#readers].some((reader) => reader.held.length > 0);
+    if (this.#buffer.depth > 0) return true;
+    return [...this.#readers].some((reader) => reader.held.some((message) => !message.isDone));
   }
 
   /** Whether a message can be refused. @internal */
@@ -281,7 +282,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
   }
 
   /** Whether it has messages that are still to be acknowledged. @internal */
-  get hasUnsettled(): boolean {
+  hasUnsettled(): boolean {
     return this.#unsettled().length > 0;
   }
 

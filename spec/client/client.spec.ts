@@ -102,6 +102,19 @@ describe('the options of disconnect()', () => {
     await stage.clock.advance(1);
     expect([outcome(), client.state, stage.clock.armed]).toEqual([{ value: undefined }, 'closed', 0]);
   });
+
+  it('can end the waiting: the client ends all the same', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online();
+    const controller = new AbortController();
+    const ending = client.disconnect({ signal: controller.signal });
+    controller.abort(new Error('enough'));
+    expect((await errorOf(ending)).message).toBe('enough');
+    await broker.expect('disconnect');
+    broker.close();
+    await stage.until(client.closed);
+    expect((await errorOf(client.disconnect({ signal: controller.signal }))).message).toBe('enough');
+  });
 });
 
 describe('subscribe()', () => {

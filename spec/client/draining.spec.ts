@@ -27,6 +27,41 @@ describe('drain()', () => {
     expect(client.state).toBe('closed');
   });
 
+  it.each([0, 1] as const)(
+    'in the body of a loop does not wait for the message in hand, once that is settled (QoS %d)',
+    async (qos) => {
+      const stage = new Stage();
+      const { client, broker } = await stage.online();
+      const subscription = await stage.subscribe(client, broker, 'a', { qos });
+      const looping = collect(subscription, async (one) => {
+        one.ack();
+        await client.drain();
+      });
+      broker.send(message('a', '1', qos === 1 ? 1 : undefined));
+      if (qos === 1) await broker.expect('puback', { packetId: 1 });
+      await broker.expect('disconnect');
+      broker.close();
+      const before = stage.clock.now();
+      await stage.until(looping.done);
+      expect([looping.texts, client.state, stage.clock.now() - before]).toEqual([['1'], 'closed', 0]);
+    },
+  );
+
+  it('counts the QoS 0 that comes meanwhile', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online();
+    collect(await stage.subscribe(client, broker, 'a'), () => new Promise(() => {}));
+    broker.send(message('a', '1'));
+    await stage.clock.advance(0);
+    const draining = client.drain({ timeout: 100 });
+    broker.send(message('a', '2'), message('a', '3'));
+    await stage.clock.advance(50);
+    expect(client.stats().discarded).toBe(2);
+    await stage.clock.advance(50);
+    broker.close();
+    await stage.until(draining);
+  });
+
   it('waits for handlers of forEach()', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();

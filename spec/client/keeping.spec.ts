@@ -9,9 +9,9 @@ describe('a payload that waits', () => {
     fc.assert(
       fc.property(
         fc.array(fc.record({ slab: fc.nat(3), size: fc.nat(3_000) }), { maxLength: 60 }),
-        fc.constantFrom('all in turn', 'scattered'),
+        fc.constantFrom('all in turn' as const, 'scattered' as const),
         (payloads, what) => {
-          const keeping = new Keeping(what as 'all in turn');
+          const keeping = new Keeping(what);
           let [slab, memory] = [-1, new Uint8Array(0)];
           let [waits, pinned] = [0, new Set<ArrayBufferLike>()];
           for (const one of payloads) {

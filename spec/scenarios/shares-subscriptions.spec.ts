@@ -85,7 +85,7 @@ describe('a Topic Filter that overlaps with others', () => {
       ],
     });
     broker.send({ type: 'suback', packetId, reasonCodes: [2, 2] });
-    await stage.until(subscribing);
+    expect((await stage.until(subscribing)).granted).toEqual([2, 2]);
     await stage.end(client, broker);
   });
 

@@ -310,9 +310,9 @@ describe('memory', () => {
 });
 
 describe('Trie.overlapping', () => {
-  const level = fc.constantFrom('a', 'b', '', '+', '$x');
-  const filter = fc
-    .tuple(fc.array(level, { minLength: 1, maxLength: 4 }), fc.constantFrom('', '/#'))
+  const few = fc.constantFrom('a', 'b', '', '+', '$x');
+  const narrow = fc
+    .tuple(fc.array(few, { minLength: 1, maxLength: 4 }), fc.constantFrom('', '/#'))
     .map(([levels, end]) => levels.join('/') + end)
     .filter((text) => topicFilterError(text) === undefined);
   /** Every name of up to five levels of this alphabet, `c` standing for any that no filter names. */
@@ -326,15 +326,17 @@ describe('Trie.overlapping', () => {
   it('visits exactly what is under filters that share a Topic Name, each once', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.oneof(filter, fc.constant('#')), { maxLength: 8 }),
+        fc.array(fc.oneof(narrow, fc.constant('#')), { maxLength: 8 }),
         filter,
         (filters, asked) => {
           const trie = new Trie<number>();
           for (const [index, one] of filters.entries()) trie.add(one, index);
           const found: number[] = [];
           trie.overlapping(asked, (value) => found.push(value));
-          const mine = names.filter((name) => matches(asked, name));
-          const shared = filters.flatMap((one, i) => (mine.some((name) => matches(one, name)) ? [i] : []));
+          const mine = names.filter((one) => matches(asked, one));
+          const shared = filters.flatMap((one, i) =>
+            mine.some((topicName) => matches(one, topicName)) ? [i] : [],
+          );
           expect(found.toSorted((x, y) => x - y)).toEqual(shared);
         },
       ),
