@@ -20,7 +20,7 @@ export function abandonAll(session: Session, pending: Pending, cause: MqttError 
     const kept = pending === 'keep';
     if (kept) keep(exchange);
     else {
-      session.outgoing.end(exchange);
+      session.outgoing.giveUp(exchange);
       session.packetIdentifiers.free(exchange.packetId);
     }
     exchange.fail(new ClosedError(message, { delivery: 'unknown', kept }, options));

@@ -216,7 +216,7 @@ export class Publishing {
   }
 
   #transmit(exchange: Exchange, connection: Connection, now: number): void {
-    if (exchange.qos === 2 && this.#clear !== undefined) this.#clearTheWay(exchange, connection, this.#clear);
+    if (exchange.qos === 2 && this.#isHalfDone(exchange.packetId)) this.#clearTheWay(exchange, connection);
     const refused = this.#write(exchange, connection, false);
     if (refused !== undefined) {
       if (exchange.packetId !== 0) this.#session.packetIdentifiers.free(exchange.packetId);
@@ -234,13 +234,19 @@ export class Publishing {
     this.#written(exchange, connection, now);
   }
 
+  /** Whether the server may have an unfinished QoS 2 message under `packetId`. Once per identifier. */
+  #isHalfDone(packetId: number): boolean {
+    if (this.#session.outgoing.takeHalfDone(packetId)) return true;
+    if (this.#clear === undefined || this.#clear[packetId] === 1) return false;
+    this.#clear[packetId] = 1;
+    return true;
+  }
+
   /**
-   * The server may still wait for the PUBREL of a message that an earlier owner of the session sent under the same
-   * Packet Identifier, and would take this one for its repeat: it gets that PUBREL first. Once per identifier.
+   * The server may still wait for the PUBREL of a message that was given up, or that an earlier owner of the session
+   * sent, under the same Packet Identifier, and would take this one for its repeat: it gets that PUBREL first.
    */
-  #clearTheWay(exchange: Exchange, connection: Connection, clear: Uint8Array): void {
-    if (clear[exchange.packetId] === 1) return;
-    clear[exchange.packetId] = 1;
+  #clearTheWay(exchange: Exchange, connection: Connection): void {
     exchange.cleared = true;
     writePubrel(connection, exchange.packetId, 0);
   }
@@ -253,7 +259,7 @@ export class Publishing {
       return;
     }
     // The limits of this server are others than those it was sent under.
-    this.#session.outgoing.end(exchange);
+    this.#session.outgoing.giveUp(exchange);
     this.#session.packetIdentifiers.free(exchange.packetId);
     exchange.fail(refused);
   }

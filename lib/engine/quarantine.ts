@@ -66,7 +66,7 @@ export class Quarantine {
   }
 
   #convict(exchange: Exchange, why: string): void {
-    this.#session.outgoing.end(exchange);
+    this.#session.outgoing.giveUp(exchange);
     this.#session.packetIdentifiers.free(exchange.packetId);
     exchange.end(new PoisonedMessageError(`the message is not sent again: ${why}`));
   }

@@ -42,8 +42,8 @@ export class Exchange implements OutgoingPublish {
   /** Whether it was ever written: from then on nobody can know that it was not delivered. */
   written = false;
   /**
-   * A PUBREL went out ahead of its PUBLISH, for what an earlier owner of the session may have left half-done under
-   * this Packet Identifier: the PUBCOMP that answers it is not to be heeded.
+   * A PUBREL went out ahead of its PUBLISH, for what may have been left half-done under this Packet Identifier: the
+   * PUBCOMP that answers it is not to be heeded.
    */
   cleared = false;
   /** Connections that were lost right after it was sent, and that it closed by itself, unanswered for too long. */

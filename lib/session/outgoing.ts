@@ -39,6 +39,8 @@ export class Outgoing {
   readonly #released = new ExchangeList();
   /** The next PUBLISH to send again on this Network Connection; those before it in the list are on the wire. */
   #resend: Exchange | undefined = undefined;
+  /** Packet Identifiers under which the server may wait for a PUBREL that never comes: see `giveUp()`. */
+  readonly #halfDone = new Set<number>();
 
   /** Exchanges not over. */
   get size(): number {
@@ -73,6 +75,20 @@ export class Outgoing {
       this.#published.remove(exchange);
     }
     exchange.stage = Stage.Over;
+  }
+
+  /**
+   * The exchange is over without its last acknowledgement, its Packet Identifier free. A server that has a QoS 2 message
+   * under it would take the next one for its repeat [MQTT-4.3.3-10].
+   */
+  giveUp(exchange: Exchange): void {
+    this.end(exchange);
+    if (exchange.qos === 2) this.#halfDone.add(exchange.packetId);
+  }
+
+  /** Whether an exchange was given up under `packetId`. From now on it counts as cleared. */
+  takeHalfDone(packetId: number): boolean {
+    return this.#halfDone.size > 0 && this.#halfDone.delete(packetId);
   }
 
   /** The session was resumed: every PUBLISH is to be sent again. */
@@ -112,11 +128,12 @@ export class Outgoing {
     return [...this.#table.values()].toSorted((a, b) => a.ordinal - b.ordinal);
   }
 
-  /** Removes and returns all, in call order. */
+  /** The server has no session: removes and returns all, in call order. */
   takeAll(): Exchange[] {
     const all = this.all();
     for (const exchange of all) this.end(exchange);
     this.#resend = undefined;
+    this.#halfDone.clear();
     return all;
   }
 

@@ -2,8 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import { PublishError } from '../../lib/errors.ts';
 import { brief, offline, online, withSession } from '../support/engines.ts';
 import { connack, puback, pubcomp, pubrec, suback, unsuback } from '../support/packets.ts';
+import type { Rig } from '../support/rig.ts';
 
 const LOST = connack({ sessionPresent: false });
+const PRESENT = connack({ sessionPresent: true });
 
 describe('Session Present 1', () => {
   it('v5 MQTT-4.4.0-1, MQTT-4.6.0-1, MQTT-3.3.1-1, peers P4, P8 sends PUBLISH again with DUP and its old identifier, in order', () => {
@@ -334,4 +336,60 @@ describe('a session that an earlier process began', () => {
     rig.publish('b', { qos: 2 });
     expect(brief(rig.sent())).toEqual(['publish b 2']);
   });
+});
+
+describe('a QoS 2 message that is given up while the server may have it', () => {
+  /** Gives up QoS 2 under Packet Identifier 1 in another way each. */
+  const ways: [string, (rig: Rig) => void][] = [
+    [
+      'as it no longer fits',
+      (rig) => {
+        rig.publish('large', { qos: 2, payload: 'x'.repeat(100) });
+        rig.sent();
+        rig.now += 2_000;
+        rig.resume(connack({ sessionPresent: true, maximumPacketSize: 50 }));
+      },
+    ],
+    [
+      'in quarantine',
+      (rig) => {
+        rig.publish('poison', { qos: 2 });
+        rig.sent();
+        for (let n = 0; n < 3; n++) rig.resume(PRESENT);
+      },
+    ],
+    [
+      'by disconnect()',
+      (rig) => {
+        rig.publish('unwanted', { qos: 2 });
+        rig.sent();
+        rig.disconnect('discard');
+        rig.sent();
+        rig.engine.lost(undefined, rig.now);
+        rig.engine.connect('give up', rig.now);
+        rig.open();
+        rig.send(PRESENT);
+      },
+    ],
+  ];
+
+  it.each(ways)(
+    'v5 MQTT-4.3.3-10 does not swallow the next one under its identifier: that has its PUBREL sent first (%s)',
+    (_, giveUp) => {
+      const rig = withSession({ maxInflight: 0 });
+      giveUp(rig);
+      expect([rig.sent(), rig.engine.load.pending]).toEqual([[], 0]);
+      for (let id = 2; id <= 65_535; id++) rig.publish('others', { payload: '' });
+      rig.sent();
+      const { waiter } = rig.publish('next', { qos: 2 });
+      expect(brief(rig.sent())).toEqual(['pubrel 1', 'publish next 1']);
+      rig.send(pubcomp(1), pubrec(1));
+      expect([brief(rig.sent()), waiter.told]).toEqual([['pubrel 1'], 0]);
+      rig.send(pubcomp(1));
+      expect(waiter.reasonCode).toBe(0);
+      // Once.
+      rig.publish('last', { qos: 2 });
+      expect(brief(rig.sent())).toEqual(['publish last 1']);
+    },
+  );
 });

@@ -83,4 +83,14 @@ describe('Outgoing', () => {
     expect(outgoing.nextResend).toBeUndefined();
     expect([...outgoing.released()]).toEqual([]);
   });
+
+  it('knows once under which identifiers QoS 2 was given up, until the session is lost', () => {
+    const outgoing = new Outgoing();
+    const [one, two] = [5, 3].map((id) => begun(outgoing, id)) as [Exchange, Exchange];
+    for (const exchange of [one, two]) outgoing.giveUp(exchange);
+    expect([outgoing.size, one.stage]).toEqual([0, Stage.Over]);
+    expect([5, 5, 4].map((id) => outgoing.takeHalfDone(id))).toEqual([true, false, false]);
+    outgoing.takeAll();
+    expect(outgoing.takeHalfDone(3)).toBe(false);
+  });
 });
