@@ -266,6 +266,11 @@ export class Publishing {
 
   /** Writes a PUBLISH, or says why not: one message that cannot be sent must not stop those behind it. */
   #write(exchange: Exchange, connection: Connection, again: boolean): PublishError | undefined {
+    // The alias it was sent under ended with its connection [MQTT-3.3.2-7]: where this one has no such alias, the message
+    // is not lost for that.
+    const alias = exchange.properties?.topicAlias;
+    if (alias !== undefined && exchange.written && alias > connection.aliases.outgoingMaximum)
+      exchange.dropTopicAlias();
     try {
       const refused = this.#publisher.write(connection, exchange, exchange.packetId, again);
       return refused === 0 ? undefined : refusal(refused, exchange.written);

@@ -26,7 +26,7 @@ export class Exchange implements OutgoingPublish {
   payload: Uint8Array | string;
   readonly qos: QoS;
   readonly retain: boolean;
-  readonly properties: PublishProperties | undefined;
+  properties: PublishProperties | undefined;
 
   /** Undefined once nobody waits any more. */
   waiter: PublishWaiter | undefined = undefined;
@@ -82,6 +82,12 @@ export class Exchange implements OutgoingPublish {
   /** The payload is the caller's again, and the message goes on: it has a copy from now on. */
   keepPayload(): void {
     if (typeof this.payload !== 'string') this.payload = this.payload.slice();
+  }
+
+  /** It goes on under its whole topic alone. */
+  dropTopicAlias(): void {
+    const { topicAlias: _, ...others } = this.properties ?? {};
+    this.properties = others;
   }
 
   /** It is over without an answer. */

@@ -50,4 +50,12 @@ describe('Exchange', () => {
     text.keepPayload();
     expect(text.payload).toBe('text');
   });
+
+  it('goes on without its Topic Alias, and without changing what its caller gave', () => {
+    const properties = { topicAlias: 1, contentType: 'text' };
+    const exchange = new Exchange('a', '', 1, false, properties);
+    exchange.dropTopicAlias();
+    expect(exchange.properties).toEqual({ contentType: 'text' });
+    expect(properties.topicAlias).toBe(1);
+  });
 });
