@@ -2,7 +2,7 @@
 import type { OutgoingPublish } from '../codec/publish.ts';
 import { NO_PROPERTIES } from '../codec/packets.ts';
 import type { Connection } from '../connection/connection.ts';
-import { ConnectionLostError, ProtocolError, PublishError, QueueFullError } from '../errors.ts';
+import { ConnectionLostError, ProtocolError, PublishError, QueueFullError, TimeoutError } from '../errors.ts';
 import { Stage, type Exchange } from '../session/exchange.ts';
 import { PACKET_IDENTIFIERS } from '../session/packet-identifiers.ts';
 import type { Queue } from '../session/queue.ts';
@@ -53,6 +53,7 @@ export class Publishing {
   /** A new message: out at once, or into the queue. `connection`: undefined where there is none that is up. */
   publish(exchange: Exchange, connection: Connection | undefined, now: number): void {
     exchange.ordinal = ++this.#ordinal;
+    exchange.calledAt = now;
     if (connection !== undefined && this.#canGo(exchange, connection))
       this.#transmit(exchange, connection, now);
     else if (exchange.qos === 0 && connection === undefined && !this.#options.queueQos0Offline)
@@ -84,7 +85,8 @@ export class Publishing {
       if (head === undefined || (head.qos > 0 && !this.#admitted(head, connection))) return;
       queue.shift();
       queue.letIn(this.#options.queueLimits);
-      this.#transmit(head, connection, now);
+      if (head.expires(now)) this.#expire(head);
+      else this.#transmit(head, connection, now);
     }
   }
 
@@ -232,6 +234,12 @@ export class Publishing {
     }
     this.#session.outgoing.begin(exchange);
     this.#written(exchange, connection, now);
+  }
+
+  #expire(exchange: Exchange): void {
+    if (exchange.packetId !== 0) this.#session.packetIdentifiers.free(exchange.packetId);
+    const fate = { delivery: 'not-sent', kept: false } as const;
+    exchange.end(new TimeoutError('the message expired while it waited (messageExpiryInterval)', fate));
   }
 
   /** Whether the server may have an unfinished QoS 2 message under `packetId`. Once per identifier. */

@@ -37,6 +37,8 @@ export class Exchange implements OutgoingPublish {
   ordinal = 0;
   /** The Network Connection it was last written on, 0 = none: more than 0 makes a PUBLISH a duplicate. */
   epoch = 0;
+  /** When it was published, in ms. */
+  calledAt = 0;
   /** When it was last written, in ms. */
   writtenAt = 0;
   /** Whether it was ever written: from then on nobody can know that it was not delivered. */
@@ -82,6 +84,19 @@ export class Exchange implements OutgoingPublish {
   /** The payload is the caller's again, and the message goes on: it has a copy from now on. */
   keepPayload(): void {
     if (typeof this.payload !== 'string') this.payload = this.payload.slice();
+  }
+
+  /**
+   * Takes what it has waited off its Message Expiry Interval (3.3.2.3.3), in whole seconds. Returns whether nothing is
+   * left. What was written once does not expire any more [MQTT-4.3.3-7].
+   */
+  expires(now: number): boolean {
+    const interval = this.properties?.messageExpiryInterval;
+    if (interval === undefined || this.written) return false;
+    const waited = Math.floor((now - this.calledAt) / 1_000);
+    if (waited === 0) return false;
+    this.properties = { ...this.properties, messageExpiryInterval: Math.max(0, interval - waited) };
+    return waited >= interval;
   }
 
   /** It goes on under its whole topic alone. */

@@ -341,6 +341,41 @@ describe('the queue', () => {
   });
 });
 
+describe('a message with a Message Expiry Interval', () => {
+  const expiring = (messageExpiryInterval: number, qos: 0 | 1 = 1) => ({
+    qos,
+    properties: { messageExpiryInterval },
+  });
+
+  it('v5 R1 peers P14 is not sent any more where it has expired in the queue, and what has waited is taken off', () => {
+    const rig = offline();
+    const expired = [rig.publish('a', expiring(10)), rig.publish('b', expiring(10, 0))];
+    rig.publish('c', expiring(11));
+    rig.publish('d');
+    rig.advance(10_999);
+    rig.engine.connect('give up', rig.now);
+    rig.open();
+    rig.send(connack());
+    expect(rig.sent()).toMatchObject([
+      { topic: 'c', packetId: 2, properties: { messageExpiryInterval: 1 } },
+      { topic: 'd', packetId: 3, properties: {} },
+    ]);
+    for (const { waiter } of expired)
+      expect(waiter.error).toMatchObject({ name: 'TimeoutError', delivery: 'not-sent', kept: false });
+    expect(rig.engine.load.pending).toBe(2);
+  });
+
+  it('v5 MQTT-4.3.3-7 does not expire once it was sent', () => {
+    const rig = withSession();
+    rig.publish('a', expiring(5));
+    rig.sent();
+    rig.advance(9_000);
+    expect(rig.resume()).toMatchObject([{ topic: 'a', properties: { messageExpiryInterval: 5 } }]);
+    rig.advance(9_000);
+    expect(rig.resume(connack())).toMatchObject([{ topic: 'a', properties: { messageExpiryInterval: 5 } }]);
+  });
+});
+
 describe('a message that cannot be encoded', () => {
   it('peers P5 fails alone when its turn comes, and stops nobody behind it', () => {
     const rig = offline();
