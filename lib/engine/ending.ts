@@ -1,41 +1,87 @@
+import type { Connection } from '../connection/connection.ts';
 import { ClosedError, type MqttError } from '../errors.ts';
 import type { Exchange } from '../session/exchange.ts';
 import type { Session } from '../session/session.ts';
+import type { Pending } from './options.ts';
+import type { Publisher } from './outbound.ts';
 
-/** What becomes of messages that are not over when the client is ended: they go out after the next connect, or not. */
-export type Pending = 'keep' | 'discard';
+const nobody = (): boolean => false;
 
 /**
  * Tells everybody who waits that the client has ended. Messages with QoS > 0 stay, unless they are to be discarded:
  * the promise ends, the message does not. QoS 0 is never kept over the end.
  */
-export function abandonAll(session: Session, pending: Pending, cause: MqttError | undefined): void {
-  const options = cause === undefined ? undefined : { cause };
-  const message =
-    cause === undefined ? 'the client was disconnected' : `the client has ended: ${cause.message}`;
-  for (const request of session.requests.takeAll())
-    request.fail(new ClosedError(message, undefined, options));
-  session.incoming.abandon();
-  for (const exchange of session.outgoing.all()) {
-    const kept = pending === 'keep';
-    if (kept) keep(exchange);
-    else {
-      session.outgoing.giveUp(exchange);
-      session.packetIdentifiers.free(exchange.packetId);
-    }
-    exchange.fail(new ClosedError(message, { delivery: 'unknown', kept }, options));
+export class Abandoning {
+  readonly #session: Session;
+  readonly #publisher: Publisher;
+  #pending: Pending = 'keep';
+  /** Whose payload the network may still be reading. */
+  #isLent: (exchange: Exchange) => boolean = nobody;
+
+  constructor(session: Session, publisher: Publisher) {
+    this.#session = session;
+    this.#publisher = publisher;
   }
-  for (const exchange of session.queue.takeOutside())
-    exchange.end(new ClosedError(message, { delivery: 'not-sent', kept: false }, options));
-  // A list of its own: withdrawing may move what is in the queue.
-  const waiting = [...session.queue];
-  for (const exchange of waiting) {
-    const kept = pending === 'keep' && exchange.qos > 0;
-    if (kept) keep(exchange);
-    else session.queue.withdraw(exchange);
-    exchange.fail(
-      new ClosedError(message, { delivery: exchange.written ? 'unknown' : 'not-sent', kept }, options),
-    );
+
+  /**
+   * `disconnect()`: now. `connection`: the one that is being ended in order; `held`: the network holds output of it. Whose
+   * payload may be among that has to wait for `finish()`, as it is not its caller's before.
+   */
+  begin(pending: Pending, connection: Connection | undefined, held: boolean): void {
+    this.#pending = pending;
+    if (connection !== undefined) this.#publisher.detach(connection);
+    if (held)
+      this.#isLent = (exchange) => exchange.epoch === connection?.epoch && this.#publisher.isLent(exchange);
+    this.#abandon(undefined);
+  }
+
+  /** The client has ended or is ending: what was kept is let go after all. */
+  discard(): void {
+    this.#pending = 'discard';
+    this.#abandon(undefined);
+  }
+
+  /** The connection is gone. */
+  finish(): void {
+    this.#isLent = nobody;
+    this.#abandon(undefined);
+  }
+
+  /** An error that is final. */
+  end(cause: MqttError): void {
+    this.#pending = 'keep';
+    this.#abandon(cause);
+  }
+
+  #abandon(cause: MqttError | undefined): void {
+    const pending = this.#pending;
+    const session = this.#session;
+    const options = cause === undefined ? undefined : { cause };
+    const message =
+      cause === undefined ? 'the client was disconnected' : `the client has ended: ${cause.message}`;
+    for (const request of session.requests.takeAll())
+      request.fail(new ClosedError(message, undefined, options));
+    session.incoming.abandon();
+    for (const exchange of session.outgoing.all()) {
+      if (this.#isLent(exchange)) continue;
+      const kept = pending === 'keep';
+      if (kept) keep(exchange);
+      else {
+        session.outgoing.giveUp(exchange);
+        session.packetIdentifiers.free(exchange.packetId);
+      }
+      exchange.fail(new ClosedError(message, { delivery: 'unknown', kept }, options));
+    }
+    for (const exchange of session.queue.takeOutside())
+      exchange.end(new ClosedError(message, { delivery: 'not-sent', kept: false }, options));
+    // A list of its own: withdrawing may move what is in the queue.
+    for (const exchange of [...session.queue]) {
+      const kept = pending === 'keep' && exchange.qos > 0;
+      if (kept) keep(exchange);
+      else session.queue.withdraw(exchange);
+      const delivery = exchange.written ? 'unknown' : 'not-sent';
+      exchange.fail(new ClosedError(message, { delivery, kept }, options));
+    }
   }
 }
 

@@ -18,7 +18,7 @@ import { Acknowledging } from './acknowledging.ts';
 import { Attempts } from './attempts.ts';
 import { Deadlines, Timer } from './deadlines.ts';
 import type { Effects } from './effects.ts';
-import { abandonAll } from './ending.ts';
+import { Abandoning } from './ending.ts';
 import { loadOf, type Load } from './load.ts';
 import { Liveness } from './liveness.ts';
 import type { Credentials, EngineOptions, EnginePorts, Ending } from './options.ts';
@@ -47,6 +47,7 @@ export class Engine {
   readonly #receiving: Receiving;
   readonly #acknowledging: Acknowledging;
   readonly #requesting: Requesting;
+  readonly #abandoning: Abandoning;
   readonly #resuming: Resuming;
   readonly #liveness = new Liveness(this.#deadlines);
   readonly #attempts: Attempts;
@@ -66,6 +67,7 @@ export class Engine {
     this.#attempts = new Attempts(options, ports);
     this.#publisher = new Publisher(ports.text);
     this.#publishing = new Publishing(this.#session, this.#publisher, this.#deadlines, options);
+    this.#abandoning = new Abandoning(this.#session, this.#publisher);
     this.#requesting = new Requesting(this.#session, this.#deadlines, options, ports.text);
     this.#resuming = new Resuming(
       this.#session,
@@ -292,13 +294,11 @@ export class Engine {
     // Throws on what may not be sent, before anything is done.
     const packet = disconnectPacket(this.#options, connection, ending);
     if (!this.#go('disconnect')) {
-      // It has ended or is ending: what was kept may still be let go.
-      if (ending.pending === 'discard') abandonAll(this.#session, 'discard', undefined);
+      if (ending.pending === 'discard') this.#abandoning.discard();
       return;
     }
     this.#deadlines.stopAll();
-    if (connection !== undefined) this.#publisher.detach(connection);
-    abandonAll(this.#session, ending.pending, undefined);
+    this.#abandoning.begin(ending.pending, connection, this.#piecesOut > 0);
     if (connection === undefined) {
       this.#hangUp();
       this.#leaveConnection();
@@ -464,6 +464,7 @@ export class Engine {
     this.#leaveConnection();
     this.#deadlines.stopAll();
     if (this.#state === 'disconnecting') {
+      this.#abandoning.finish();
       this.#go('lost');
       this.#effects.changed({ type: 'closed', error: undefined });
       return;
@@ -493,7 +494,7 @@ export class Engine {
   #end(error: MqttError): void {
     this.#deadlines.stopAll();
     this.#go('ended');
-    abandonAll(this.#session, 'keep', error);
+    this.#abandoning.end(error);
     this.#effects.changed({ type: 'closed', error });
   }
 }

@@ -5,7 +5,6 @@ import type { Traffic } from '../connection/traffic.ts';
 import type { Text } from '../codec/text.ts';
 import type { QueueLimits } from '../session/queue.ts';
 import type { Backoff, RetryContext } from './backoff.ts';
-import type { Pending } from './ending.ts';
 
 /** What the engine goes by. All times in ms. */
 export interface EngineOptions extends ConnectSettings {
@@ -54,6 +53,9 @@ export interface EnginePorts {
 
 /** User name and password of one attempt. */
 export type Credentials = Pick<ConnectIdentity, 'username' | 'password'>;
+
+/** What becomes of messages that are not over when the client is ended: they go out after the next connect, or not. */
+export type Pending = 'keep' | 'discard';
 
 /** How a connection is ended by `disconnect()`. */
 export interface Ending {

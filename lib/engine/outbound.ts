@@ -83,6 +83,11 @@ export class Publisher {
     return payload.length * 3 > COPY_LIMIT && this.#text.byteLength(payload) > COPY_LIMIT;
   }
 
+  /** Whether the payload of `message` is its caller's own memory, where it is passed by reference. */
+  isLent(message: OutgoingPublish): boolean {
+    return typeof message.payload !== 'string' && this.passesByReference(message);
+  }
+
   /** `exchange`, just written by reference, ends when its payload has left. */
   endsWith(connection: Connection, exchange: Exchange): void {
     const { lastPiece } = connection.outbox;

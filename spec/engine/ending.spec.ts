@@ -164,6 +164,37 @@ describe('messages that are not over', () => {
     expect(waiter).toMatchObject({ told: 1, reasonCode: 0 });
   });
 
+  it.each(['keep', 'discard'] as const)(
+    'with a large payload that the network holds give it back when the connection is gone (%s)',
+    (pending) => {
+      const rig = withSession();
+      const payload = new Uint8Array(20_000).fill(1);
+      const { waiter } = rig.publish('a', { payload });
+      const small = rig.publish('b');
+      const pieces: Uint8Array[] = [];
+      const take = (): void => {
+        const { engine, now } = rig;
+        for (let piece = engine.takeOutput(now); piece !== undefined; piece = engine.takeOutput(now))
+          pieces.push(piece);
+      };
+      take();
+      expect(pieces.some(({ buffer }) => buffer === payload.buffer)).toBe(true);
+      rig.disconnect(pending);
+      take();
+      expect([waiter.told, small.waiter.told]).toEqual([0, 1]);
+      for (const piece of pieces) rig.engine.left(piece, true, rig.now);
+      rig.engine.lost(undefined, rig.now);
+      expect(waiter.error).toMatchObject({ delivery: 'unknown', kept: pending === 'keep' });
+      payload.fill(0);
+      rig.engine.connect('give up', rig.now);
+      rig.open();
+      rig.send(connack());
+      const again = rig.sent();
+      if (pending === 'keep') expect(again[0]).toMatchObject({ payload: new Uint8Array(20_000).fill(1) });
+      else expect(again).toEqual([]);
+    },
+  );
+
   it('are not kept with QoS 0', () => {
     const rig = offline();
     const { waiter } = rig.publish('a', { qos: 0 });
