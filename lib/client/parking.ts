@@ -23,6 +23,7 @@ interface Parked {
 /** What parking needs of its client. */
 export interface ParkingHost {
   readonly clock: Clock;
+  settle(receipt: Receipt, reasonCode: number): void;
   giveWay(receipt: Receipt): void;
   /** Messages were left to the server, the smallest of this size: they are to be asked for once there is room. */
   fetch(size: number): void;
@@ -82,7 +83,9 @@ export class Parking {
       const { publish, topicName, receipt } = parked;
       const { bytes, qos, retain, duplicate, properties } = publish;
       this.#bytes -= receipt.size;
-      subscription.push(topicName, receipt.payload, bytes, qos, retain, duplicate, properties, receipt);
+      const mine = subscription.settlesOnReceipt ? undefined : receipt;
+      subscription.push(topicName, receipt.payload, bytes, qos, retain, duplicate, properties, mine);
+      if (mine === undefined) this.#host.settle(receipt, 0);
     }
     if (this.#parked.length === 0) this.#stop();
     if (this.#parked.length === before || this.#leftOut === Infinity) return;

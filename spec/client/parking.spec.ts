@@ -9,10 +9,12 @@ import { SubscriptionRig } from './subscription-rig.ts';
 function rig() {
   const clock = new FakeClock();
   const gaveWay: number[] = [];
+  const settled: number[] = [];
   const warnings: string[] = [];
   const fetched: number[] = [];
   const parking = new Parking({
     clock,
+    settle: (receipt) => void settled.push(receipt.packetId),
     giveWay: (receipt) => {
       receipt.givesWay = true;
       gaveWay.push(receipt.packetId);
@@ -34,7 +36,7 @@ function rig() {
     };
     return parking.park(publish, topicName, receipt);
   };
-  return { clock, gaveWay, warnings, fetched, parking, park };
+  return { clock, gaveWay, settled, warnings, fetched, parking, park };
 }
 
 const texts = (topics: readonly string[]) => (topicName: string) => topics.includes(topicName);
@@ -50,6 +52,17 @@ describe('a message for which there is no subscription yet', () => {
     parking.handOver(other.subscription, texts(['b']));
     expect([other.subscription.depth, parking.depth, clock.armed]).toEqual([1, 0, 0]);
     expect((await other.subscription.receive()).topic).toBe('b');
+  });
+
+  it('is acknowledged as it is handed over to a subscription that acknowledges on receipt', () => {
+    const { parking, park, settled } = rig();
+    park('a');
+    const [processing, receiving] = [new SubscriptionRig(), new SubscriptionRig({ ack: 'received' })];
+    parking.handOver(processing.subscription, texts(['a']));
+    expect(settled).toEqual([]);
+    park('a');
+    parking.handOver(receiving.subscription, texts(['a']));
+    expect([settled, receiving.subscription.depth, receiving.settled]).toEqual([[2], 1, []]);
   });
 
   it('has its room: a thousand messages, and 16 MiB', () => {
