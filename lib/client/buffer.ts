@@ -58,7 +58,10 @@ export class MessageBuffer {
     const kept = this.#keeping.keep(payload, memory);
     if (receipt !== undefined) receipt.payload = kept;
     const message = new Message(topic, kept, qos, retain, duplicate, properties, receipt, settler);
-    if (receipt === undefined && !this.#makeRoom(message)) return;
+    if (receipt === undefined) {
+      if (this.#overflow === 'latest-per-topic') this.#replace(topic);
+      if (!this.#makeRoom(message)) return;
+    }
     this.#ring.push(message);
   }
 
@@ -77,13 +80,11 @@ export class MessageBuffer {
   /** What waits and is `meant` may be let go from now on, so that the limits are for it too. Returns its receipts. */
   loosen(meant: (message: Message) => boolean): Receipt[] {
     const receipts: Receipt[] = [];
-    for (const message of this.#ring) {
+    for (const message of this.takeAll()) {
       const receipt = meant(message) ? message.loosen() : undefined;
-      if (receipt === undefined) continue;
-      receipts.push(receipt);
-      this.#count(message, 1);
+      if (receipt !== undefined) receipts.push(receipt);
+      if (message.unsettled || this.#makeRoom(message)) this.#ring.push(message);
     }
-    this.#trim();
     return receipts;
   }
 
@@ -100,25 +101,14 @@ export class MessageBuffer {
   }
 
   #makeRoom(message: Message): boolean {
-    if (this.#overflow === 'latest-per-topic') this.#replace(message.topic);
+    const { messages, bytes } = this.#limits;
     this.#count(message, 1);
-    if (!this.#isOver || (this.#overflow !== 'drop-newest' && this.#trim())) return true;
-    this.#count(message, -1);
-    this.#dropped++;
-    return false;
-  }
-
-  get #isOver(): boolean {
-    return this.#loose > this.#limits.messages || this.#looseBytes > this.#limits.bytes;
-  }
-
-  /** Lets the oldest go until the limits are kept. Returns false where nothing is left to go, and they are not. */
-  #trim(): boolean {
-    while (this.#isOver) {
-      const oldest = this.#ring.removeFirst((waiting) => !waiting.unsettled);
-      if (oldest === undefined) return false;
-      this.#count(oldest, -1);
+    while (this.#loose > messages || this.#looseBytes > bytes) {
+      const goes = this.#overflow === 'drop-newest' ? undefined : this.#ring.removeFirst(isLoose);
+      // Where nothing else is left to go, it is one message larger than the limit.
+      this.#count(goes ?? message, -1);
       this.#dropped++;
+      if (goes === undefined) return false;
     }
     return true;
   }
@@ -134,4 +124,8 @@ export class MessageBuffer {
     this.#loose += by;
     this.#looseBytes += by * message.payload.byteLength;
   }
+}
+
+function isLoose(message: Message): boolean {
+  return !message.unsettled;
 }

@@ -159,6 +159,7 @@ export class Parts<UserData> {
         break;
       case 'sessionLost':
         this.parking.clear();
+        for (const subscription of this.router.subscriptions) subscription.sessionLost();
         this.log.warn('the server has lost the session');
         this.status.report({ type: 'session-lost', unsettled: change.unsettled });
         break;

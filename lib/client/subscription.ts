@@ -254,6 +254,14 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
     if (this.#buffer.depth === 0) this.end('leave', error);
   }
 
+  /**
+   * The server has lost the session: what waits can no longer be acknowledged, and no window limits it any more. From now
+   * on the limits of the buffer do. @internal
+   */
+  sessionLost(): void {
+    this.#buffer.loosen(() => true);
+  }
+
   /** Whoever asks for the next message gets it through `taker`. @internal */
   request(taker: Taker): void {
     const message = this.shift();

@@ -46,6 +46,22 @@ describe('a buffer', () => {
   });
 });
 
+describe('a buffer whose session is lost', () => {
+  it.each([
+    ['drop-oldest', ['c', 'd', 'e'], 2],
+    ['drop-newest', ['a', 'b', 'c'], 2],
+    ['latest-per-topic', ['c', 'd', 'e'], 2],
+  ] as const)('holds what waits to its limits, as nothing else limits it: %s', (overflow, left, dropped) => {
+    const buffer = bufferOf(overflow, 3);
+    for (const text of ['a', 'b', 'c', 'd', 'e']) say(buffer, text, 1);
+    expect(buffer.depth).toBe(5);
+    buffer.loosen(() => true);
+    expect([buffer.depth, buffer.dropped]).toEqual([3, dropped]);
+    expect([...buffer.values()].some((message) => message.unsettled)).toBe(false);
+    expect(take(buffer)).toEqual(left);
+  });
+});
+
 describe('a buffer that is full', () => {
   it.each([
     ['drop-oldest', ['c', 'd', 'e']],
