@@ -130,7 +130,10 @@ export class Publishing {
     return unsettled;
   }
 
-  /** Nobody waits for `exchange` any longer. Returns whether the message is kept: it is, once it was written. */
+  /**
+   * Nobody waits for `exchange` any longer. Returns whether the message is kept: it is, once it was written, unless it is
+   * QoS 0, which is never sent again.
+   */
   withdraw(exchange: Exchange, connection: Connection | undefined): boolean {
     exchange.waiter = undefined;
     this.#session.queue.withdraw(exchange);
@@ -138,7 +141,7 @@ export class Publishing {
     if (exchange.stage === Stage.Over) return false;
     if (connection !== undefined) this.#publisher.detach(connection, exchange);
     exchange.keepPayload();
-    return true;
+    return exchange.qos > 0;
   }
 
   /** The options have changed: the queue and the window of the connection that is up follow. */

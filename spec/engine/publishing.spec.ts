@@ -327,6 +327,13 @@ describe('the queue', () => {
     expect(rig.sent()).toMatchObject([{ payload: new Uint8Array(20_000).fill(7) }]);
   });
 
+  it('does not call QoS 0 kept whose caller leaves while it is being written: it is not sent again', () => {
+    const rig = online();
+    const { exchange } = rig.publish('a', { qos: 0, payload: new Uint8Array(20_000) });
+    expect(rig.engine.withdraw(exchange)).toBe(false);
+    expect(brief(rig.sent())).toEqual(['publish a']);
+  });
+
   it('holds messages back while a lot of output waits, and goes on when it has left', () => {
     const rig = online();
     const payload = 'x'.repeat(10_000);
