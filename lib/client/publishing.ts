@@ -2,6 +2,7 @@ import { encode } from '../codec/codec.ts';
 import type { ProtocolVersion, PublishProperties, QoS } from '../codec/packets.ts';
 import type { OutgoingPublish } from '../codec/publish.ts';
 import { TimeoutError, type MessageFate } from '../errors.ts';
+import { COPY_LIMIT } from '../engine/outbound.ts';
 import { topicNameError } from '../topic/names.ts';
 import { bound, checkCall, isBounded, type CallOptions } from './calls.ts';
 import { asArgument, flag, oneOf, record, string } from './checks.ts';
@@ -66,8 +67,10 @@ export class Publishing {
       if (passed !== undefined) return passed.then(() => PUBLISHED);
     }
     const properties = options.properties === undefined ? undefined : { ...options.properties };
-    const exchange = new PendingPublish(topicName, content, qos, retain, properties);
-    if (isBounded(options)) this.#bind(exchange, options);
+    const isLeavable = isBounded(options);
+    const kept = isLeavable ? ownLarge(content) : content;
+    const exchange = new PendingPublish(topicName, kept, qos, retain, properties);
+    if (isLeavable) this.#bind(exchange, options);
     this.#driver.publish(exchange);
     return exchange.promise;
   }
@@ -101,4 +104,12 @@ export class Publishing {
     });
     exchange.promise.then(done, done);
   }
+}
+
+/**
+ * A large payload is passed on by reference, and what the network holds of it cannot be exchanged for a copy any more
+ * when its caller leaves: so it is copied before, where the caller can leave.
+ */
+function ownLarge(payload: Uint8Array | string): Uint8Array | string {
+  return typeof payload !== 'string' && payload.byteLength > COPY_LIMIT ? payload.slice() : payload;
 }

@@ -15,7 +15,7 @@ import type { Ending, EngineOptions } from './options.ts';
 import { sendableCode } from './refusals.ts';
 
 /** Payloads up to this many bytes are copied into the slab: a write of their own would cost more than the copy. */
-const COPY_LIMIT = 16_384;
+export const COPY_LIMIT = 16_384;
 
 /** With so many bytes waiting in the output nothing new is published; it waits in the queue. */
 export const HIGH_WATER = 1_048_576;

@@ -249,6 +249,18 @@ describe('a publish() that its caller gives up', () => {
     expect(stage.clock.armed).toBe(0);
   });
 
+  it('has its large payload back, whatever the network still holds of it', async () => {
+    const stage = new Stage({ room: 1_000, latency: 100 });
+    const { client, broker } = await stage.online();
+    const payload = new Uint8Array(50_000).fill(7);
+    const outcome = watch(client.publish('a', payload, { qos: 1, timeout: 50 }));
+    await stage.clock.advance(50);
+    expect(outcome()).toMatchObject({ error: { delivery: 'unknown', kept: true } });
+    payload.fill(0);
+    await broker.expect('publish', { payload: new Uint8Array(50_000).fill(7) });
+    await stage.end(client, broker);
+  });
+
   it('before it was called is not published', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
