@@ -181,7 +181,11 @@ export class Publishing {
     if (due <= now) {
       // On the wire already, so it takes no place in the window.
       if (oldest.stage === Stage.Released) writePubrel(connection, oldest.packetId, 0);
-      else this.#publisher.write(connection, oldest, oldest.packetId, true);
+      else {
+        // The answer to the first transmission may come, and give the caller its payload back, before this has left.
+        if (this.#publisher.passesByReference(oldest)) oldest.keepPayload();
+        this.#publisher.write(connection, oldest, oldest.packetId, true);
+      }
       this.#progressAt = now;
       this.#retryDelay *= 2;
     }

@@ -43,6 +43,18 @@ describe('messageRetry', () => {
     expect(rig.engine.nextTimeout()).toBe(Infinity);
   });
 
+  it('sends a large payload from memory of its own: the answer may give the caller his back before it has left', () => {
+    const rig = online(RETRY);
+    const payload = new Uint8Array(20_000).fill(7);
+    const { waiter } = rig.publish('a', { payload });
+    rig.sent();
+    rig.advance(5_000);
+    rig.send(puback(1));
+    expect(waiter.told).toBe(1);
+    payload.fill(0);
+    expect(rig.sent()).toMatchObject([{ duplicate: true, payload: new Uint8Array(20_000).fill(7) }]);
+  });
+
   it('repeats PUBREL where that is what is unanswered', () => {
     const rig = online(RETRY);
     rig.publish('a', { qos: 2 });
