@@ -5,7 +5,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { programPath } from './programs.ts';
+import { programPath } from './program-path.ts';
 
 /** ms that a broker may take to start. */
 const PATIENCE = 10_000;

@@ -1,29 +1,7 @@
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { programPath } from './program-path.ts';
 
-/** Package managers put brokers where only administrators look. */
-const PLACES = [
-  ...(process.env['PATH'] ?? '').split(delimiter),
-  '/usr/sbin',
-  '/usr/local/sbin',
-  '/opt/homebrew/sbin',
-];
-
-/** Where a program is; undefined where it is not installed. */
-export function programPath(name: string, places: readonly string[] = PLACES): string | undefined {
-  return places
-    .filter((place) => place !== '')
-    .map((place) => join(place, name))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
-}
+export { programPath } from './program-path.ts';
 
 /** Whether specs that need Mosquitto cannot run here. */
 export function mosquittoMissing(): boolean {

@@ -1,0 +1,25 @@
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/** Package managers put brokers where only administrators look. */
+const PLACES = [
+  ...(process.env['PATH'] ?? '').split(delimiter),
+  '/usr/sbin',
+  '/usr/local/sbin',
+  '/opt/homebrew/sbin',
+];
+
+/** Where a program is; undefined where it is not installed. */
+export function programPath(name: string, places: readonly string[] = PLACES): string | undefined {
+  return places
+    .filter((place) => place !== '')
+    .map((place) => join(place, name))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+}
