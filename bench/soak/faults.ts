@@ -49,7 +49,7 @@ export class Faults {
       await this.#wait(random() * 9_000);
       proxy.thaw();
     } else if (chance < 0.86) {
-      this.#count('slow', () => proxy.slow(10_000 + random() * 200_000));
+      this.#count('slow', () => proxy.slow(30_000 + random() * 300_000));
       await this.#wait(random() * 5_000);
       proxy.slow(Infinity);
     } else if (performance.now() >= restartsFrom) {
