@@ -75,7 +75,8 @@ export class Abandoning {
     for (const exchange of session.queue.takeOutside())
       exchange.end(new ClosedError(message, { delivery: 'not-sent', kept: false }, options));
     // A list of its own: withdrawing may move what is in the queue.
-    for (const exchange of [...session.queue]) {
+    const waiting = [...session.queue];
+    for (const exchange of waiting) {
       const kept = pending === 'keep' && exchange.qos > 0;
       if (kept) keep(exchange);
       else session.queue.withdraw(exchange);
