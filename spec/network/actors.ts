@@ -1,0 +1,142 @@
+import { afterEach } from '@jest/globals';
+import type { ProtocolVersion } from '../../lib/codec/packets.ts';
+import { Client, type ClientOptions, type StatusEvent } from '../../lib/index.ts';
+import { type LocalBroker, startAedes } from '../support/aedes.ts';
+import { FaultProxy } from '../support/fault-proxy.ts';
+import { leakGuard } from '../support/leaks.ts';
+import { type Mosquitto, type MosquittoOptions, startMosquitto } from '../support/mosquitto.ts';
+import {
+  type MosquittoSub,
+  type MosquittoSubOptions,
+  subscribeWithMosquitto,
+} from '../support/mosquitto-sub.ts';
+import { endPrograms } from './children.ts';
+import { WireTap } from './wire-tap.ts';
+
+/*
+ * Who takes part in a spec over a real network. Whatever is started here ends with the test, also where it fails.
+ */
+
+const ending: (() => unknown)[] = [];
+
+/** Ends something with the test: what came last goes first. */
+export function atEnd(end: () => unknown): void {
+  ending.push(end);
+}
+
+/** Ends all that a test has started, and fails it where something is left. Once per file. */
+export function endActors(): void {
+  afterEach(async () => {
+    const errors: unknown[] = [];
+    for (const end of [endPrograms, ...ending.splice(0).toReversed()]) {
+      try {
+        await end();
+      } catch (error) {
+        // One that cannot end must not keep the others running.
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw errors[0];
+  });
+  leakGuard();
+}
+
+/** A Mosquitto that lets no message go for a reader that is slow or away, as it does unless told not to. */
+export async function mosquitto({ config = [], ...options }: MosquittoOptions = {}): Promise<Mosquitto> {
+  const broker = await startMosquitto({ ...options, config: ['max_queued_messages 0', ...config] });
+  atEnd(() => broker.stop());
+  return broker;
+}
+
+export async function aedes(): Promise<LocalBroker> {
+  const broker = await startAedes();
+  atEnd(() => broker.close());
+  return broker;
+}
+
+/** A witness that is none of ours. */
+export async function mosquittoSub(broker: Mosquitto, options: MosquittoSubOptions): Promise<MosquittoSub> {
+  const witness = await subscribeWithMosquitto(broker, options);
+  atEnd(() => witness.stop());
+  return witness;
+}
+
+export async function faultProxy(port: number): Promise<FaultProxy> {
+  const proxy = await FaultProxy.to(port);
+  atEnd(() => proxy.close());
+  return proxy;
+}
+
+export async function wireTap(port: number, version: ProtocolVersion = 4): Promise<WireTap> {
+  const tap = await WireTap.to(port, version);
+  atEnd(() => tap.close());
+  return tap;
+}
+
+/** A client, and what it has told so far. */
+export interface Actor {
+  readonly client: Client;
+  readonly events: readonly StatusEvent[];
+  /** What its logger was told, as `warn: …`. */
+  readonly log: readonly string[];
+  /** How many events of this type there were. */
+  count(type: StatusEvent['type']): number;
+  /** Waits for the next event of a type, from now on. */
+  next<Type extends StatusEvent['type']>(type: Type): Promise<Extract<StatusEvent, { type: Type }>>;
+}
+
+/** Delays that do not make a spec wait. */
+export const SOON = { minDelay: 5, maxDelay: 40 } as const;
+
+/** A client that is connected. */
+export async function actor(url: string, options: ClientOptions = {}): Promise<Actor> {
+  const log: string[] = [];
+  const line = (level: string) => (message: string) => void log.push(`${level}: ${message}`);
+  const logger = { debug: () => {}, info: line('info'), warn: line('warn'), error: line('error') };
+  const client = new Client(url, { reconnect: SOON, logger, ...options });
+  const events: StatusEvent[] = [];
+  const reading = (async () => {
+    for await (const event of client.status()) events.push(event);
+  })();
+  atEnd(async () => {
+    await client.disconnect();
+    await reading;
+  });
+  // Whoever is interested in the end asks for it.
+  client.closed.catch(() => {});
+  const next = async <Type extends StatusEvent['type']>(type: Type) => {
+    for await (const event of client.status())
+      if (event.type === type) return event as Extract<StatusEvent, { type: Type }>;
+    throw new Error(`expected the event ${type}, got the end of the client`);
+  };
+  await client.connect();
+  return {
+    client,
+    events,
+    log,
+    count: (type) => events.filter((event) => event.type === type).length,
+    next,
+  };
+}
+
+/** What the promises of calls came to, where not all is well: nothing that a failing spec would have to guess. */
+export function rejections(settled: readonly PromiseSettledResult<unknown>[]): readonly string[] {
+  return settled.flatMap((one, i) => {
+    if (one.status === 'fulfilled') return [];
+    const { name, message, delivery, kept } = one.reason as Error & { delivery?: string; kept?: boolean };
+    return [`${i}: ${name}: ${message} (delivery: ${delivery}, kept: ${kept})`];
+  });
+}
+
+/** `promise`, or an error that says how far it has come where it takes longer than `ms`. */
+export async function inTime<T>(promise: Promise<T>, ms: number, state: () => string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`expected an end within ${ms} ms, got ${state()}`)), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
