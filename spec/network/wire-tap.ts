@@ -13,6 +13,11 @@ export class WireTap {
   readonly peak: Record<1 | 2, number> = { 1: 0, 2: 0 };
   /** Payloads of messages whose last acknowledgement went to the client. */
   readonly acknowledged = new Set<string>();
+  readonly #published = new Set<string>();
+  /** PUBLISH packets of QoS 1 and 2 that were sent, repeats included. */
+  sent = 0;
+  /** Those of them with DUP 1. */
+  duplicates = 0;
   /** Connections that there were. */
   connections = 0;
   /** Is called with the payload of each message that was just acknowledged. */
@@ -38,6 +43,11 @@ export class WireTap {
     return new WireTap(server, target, protocolVersion);
   }
 
+  /** Payloads of QoS 1 and 2, each once, in the order in which they were first sent. */
+  get published(): readonly string[] {
+    return [...this.#published];
+  }
+
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     await new Promise((resolve) => this.#server.close(resolve));
@@ -52,7 +62,11 @@ export class WireTap {
   #sent(packet: Packet): void {
     if (packet.type !== 'publish' || packet.qos === 0 || packet.packetId === undefined) return;
     const { qos, packetId } = packet;
-    this.#open.set(packetId, { qos, payload: Buffer.from(packet.payload).toString() });
+    const payload = Buffer.from(packet.payload).toString();
+    this.sent++;
+    if (packet.duplicate) this.duplicates++;
+    this.#published.add(payload);
+    this.#open.set(packetId, { qos, payload });
     const count = [...this.#open.values()].filter((message) => message.qos === qos).length;
     this.peak[qos] = Math.max(this.peak[qos], count);
   }
