@@ -80,9 +80,11 @@ export interface Actor {
   /** What its logger was told, as `warn: …`. */
   readonly log: readonly string[];
   /** How many events of this type there were. */
-  count(type: StatusEvent['type']): number;
+  readonly count: (type: StatusEvent['type']) => number;
   /** Waits for the next event of a type, from now on. */
-  next<Type extends StatusEvent['type']>(type: Type): Promise<Extract<StatusEvent, { type: Type }>>;
+  readonly next: <Type extends StatusEvent['type']>(
+    type: Type,
+  ) => Promise<Extract<StatusEvent, { type: Type }>>;
 }
 
 /** Delays that do not make a spec wait. */

@@ -8,6 +8,7 @@ import type { Packet, ProtocolVersion } from '../../lib/codec/packets.ts';
  * when it leaves the client until its PUBACK or PUBCOMP is about to reach it.
  */
 export class WireTap {
+  readonly port: number;
   readonly url: string;
   /** The most messages that were unacknowledged at once, per QoS. */
   readonly peak: Record<1 | 2, number> = { 1: 0, 2: 0 };
@@ -29,7 +30,8 @@ export class WireTap {
 
   private constructor(server: Server, target: number, protocolVersion: ProtocolVersion) {
     this.#server = server;
-    this.url = `mqtt://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    this.port = (server.address() as AddressInfo).port;
+    this.url = `mqtt://127.0.0.1:${this.port}`;
     server.on('connection', (client: Socket) => {
       this.connections++;
       this.#join(client, connect({ port: target, host: '127.0.0.1', noDelay: true }), protocolVersion);

@@ -1,6 +1,9 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
+/** What a slow link lets through at once, in ms of its rate: a real one drips, and is never silent for long. */
+const DRIP = 50;
+
 /** One connection through the proxy, cut in two. */
 interface Pair {
   readonly client: Socket;
@@ -119,18 +122,22 @@ export class FaultProxy {
     const goOn = (): void => {
       if (!this.#isFrozen && this.#pairs.has(pair)) from.resume();
     };
-    if (!to.write(bytes)) {
+    if (this.#bytesPerSecond === Infinity) {
+      if (to.write(bytes)) return;
       from.pause();
       to.once('drain', goOn);
+      return;
     }
-    if (this.#bytesPerSecond === Infinity) return;
     from.pause();
+    const length = Math.min(bytes.length, Math.ceil((this.#bytesPerSecond * DRIP) / 1000));
+    if (length < bytes.length) from.unshift(bytes.subarray(length));
+    to.write(bytes.subarray(0, length));
     const timer = setTimeout(
       () => {
         this.#timers.delete(timer);
         goOn();
       },
-      (bytes.length / this.#bytesPerSecond) * 1000,
+      (length / this.#bytesPerSecond) * 1000,
     );
     this.#timers.add(timer);
   }
