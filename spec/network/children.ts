@@ -21,6 +21,8 @@ export interface Child {
   readonly ended: Promise<Ended>;
   /** Waits until it has printed this line. */
   printed(line: string): Promise<void>;
+  /** Ends it as a crash would, and waits for the end. */
+  kill(): Promise<void>;
 }
 
 const running = new Set<ChildProcess>();
@@ -66,7 +68,11 @@ export function startNode(args: readonly string[], cwd: string = ROOT): Child {
     })();
     await Promise.race([seen, early]);
   };
-  return { ended, printed };
+  const kill = async (): Promise<void> => {
+    child.kill('SIGKILL');
+    await ended;
+  };
+  return { ended, printed, kill };
 }
 
 /** Ends what a spec that failed has left. */

@@ -23,6 +23,8 @@ export class WireTap {
   connections = 0;
   /** Is called with the payload of each message that was just acknowledged. */
   onAcknowledged: (payload: string) => void = () => {};
+  /** Is called with each packet before it goes on to the other side, and who it is from. */
+  onPacket: (packet: Packet, from: 'client' | 'server') => void = () => {};
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   /** What is unacknowledged, by Packet Identifier: an exchange may begin on one connection and end on the next. */
@@ -62,6 +64,7 @@ export class WireTap {
   }
 
   #sent(packet: Packet): void {
+    this.onPacket(packet, 'client');
     if (packet.type !== 'publish' || packet.qos === 0 || packet.packetId === undefined) return;
     const { qos, packetId } = packet;
     const payload = Buffer.from(packet.payload).toString();
@@ -74,6 +77,7 @@ export class WireTap {
   }
 
   #answered(packet: Packet): void {
+    this.onPacket(packet, 'server');
     // What was open in a session that is gone, nobody answers any more.
     if (packet.type === 'connack' && !packet.sessionPresent) this.#open.clear();
     if (packet.type !== 'puback' && packet.type !== 'pubcomp') return;
