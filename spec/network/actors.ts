@@ -43,7 +43,10 @@ export function endActors(): void {
 
 /** A Mosquitto that lets no message go for a reader that is slow or away, as it does unless told not to. */
 export async function mosquitto({ config = [], ...options }: MosquittoOptions = {}): Promise<Mosquitto> {
-  const broker = await startMosquitto({ ...options, config: ['max_queued_messages 0', ...config] });
+  const broker = await startMosquitto({
+    ...options,
+    config: ['max_queued_messages 0', 'set_tcp_nodelay true', ...config],
+  });
   atEnd(() => broker.stop());
   return broker;
 }

@@ -1,0 +1,185 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { describe, expect, it } from '@jest/globals';
+import type { ProtocolVersion } from '../../lib/codec/packets.ts';
+import { ConnectionLostError, type StatusEvent } from '../../lib/index.ts';
+import { describeWithMosquitto } from '../support/programs.ts';
+import { ScriptedBroker } from '../support/scripted-broker.ts';
+import { type Actor, actor, atEnd, endActors, faultProxy, inTime, mosquitto, wireTap } from './actors.ts';
+import { startProgram } from './children.ts';
+
+/*
+ * Sessions that change hands: from a process that crashed to the next one, and between two that both think it is theirs.
+ */
+
+const LONG = 30_000;
+/** ms after which what has not come to its end is told of. */
+const PATIENCE = 15_000;
+
+endActors();
+
+const several = (what: string, count: number): string[] =>
+  Array.from({ length: count }, (_, i) => `${what} ${i}`);
+const OLD = several('old', 5);
+const NEW = several('new', 10);
+const SAME = NEW.map(() => 'same');
+
+/** The session of the program half-done, for who comes after it. */
+const SESSION = { clientId: 'half-done', cleanStart: false } as const;
+const SESSION_5 = { ...SESSION, protocolVersion: 5, sessionExpiryInterval: 600 } as const;
+
+/** Lets half-done publish these, kills it when each has its PUBREC and no PUBREL is out. */
+async function crash(port: number, version: number, published: readonly string[]): Promise<void> {
+  const tap = await wireTap(port, version as ProtocolVersion);
+  const proxy = await faultProxy(tap.port);
+  let [received, released] = [0, 0];
+  const halfDone = new Promise<void>((resolve) => {
+    tap.onPacket = ({ type }, from) => {
+      if (type === 'pubrel' && from === 'client') released++;
+      if (type !== 'pubrec') return;
+      // With the first of them at the tap, none comes through any more.
+      proxy.freeze();
+      if (++received === published.length) resolve();
+    };
+  });
+  const child = startProgram('half-done', proxy.url, String(version), ...published);
+  await Promise.race([halfDone, child.ended]);
+  await child.kill();
+  expect([received, released]).toEqual([published.length, 0]);
+}
+
+describeWithMosquitto('a process that crashes with QoS 2 half-done', () => {
+  // Its successor uses the same Packet Identifiers, for which the server still waits for a PUBREL. Mosquitto sees that it
+  // is another message by its payload, and only by that.
+  it.each([
+    ['whatever they say', 4, SESSION, OLD, NEW],
+    ['also where they say the same', 5, SESSION_5, SAME.slice(0, 5), SAME],
+  ] as const)(
+    'is followed by one whose messages of QoS 2 all arrive, each exactly once: %s',
+    async (_, version, session, before, after) => {
+      const broker = await mosquitto();
+      const { client: witness } = await actor(broker.url, { protocolVersion: version });
+      const subscription = await witness.subscribe('+/it', { qos: 2 });
+      await crash(broker.port, version, before);
+      const { client } = await actor(broker.url, session);
+      const properties = version === 5 ? { properties: { contentType: 'new' } } : {};
+      const calls = after.map((text) => client.publish('from/it', text, { qos: 2, ...properties }));
+      await inTime(Promise.all(calls), PATIENCE, () => JSON.stringify(client.stats()));
+      await client.publish('end/it', '', { qos: 2 });
+      const [old, fresh]: [string[], string[]] = [[], []];
+      for await (const message of subscription) {
+        if (message.topic === 'end/it') break;
+        const isNew = version === 5 ? message.properties.contentType === 'new' : NEW.includes(message.text());
+        (isNew ? fresh : old).push(message.text());
+      }
+      expect(fresh).toEqual(after);
+      // Whether these arrive, nobody was promised. None arrives twice.
+      expect(old.length).toBeLessThanOrEqual(before.length);
+      expect(version === 5 || new Set(old).size === old.length).toBe(true);
+    },
+    LONG,
+  );
+
+  it(
+    'is followed by one that gets what is new exactly once, and nothing again that was received without PUBREL',
+    async () => {
+      const broker = await mosquitto();
+      const tap = await wireTap(broker.port);
+      const proxy = await faultProxy(tap.port);
+      const child = startProgram('half-done', proxy.url, '4');
+      await child.printed('ready');
+      const { client: source } = await actor(broker.url);
+      let answered = 0;
+      const halfDone = new Promise<void>((resolve) => {
+        tap.onPacket = ({ type }, from) => {
+          if (from === 'client' && type === 'pubrec' && ++answered === OLD.length) resolve();
+          if (from === 'server' && type === 'pubrel') proxy.freeze();
+        };
+      });
+      await Promise.all(OLD.map((text) => source.publish('to/it', text, { qos: 2 })));
+      await halfDone;
+      await child.kill();
+      const successor = await wireTap(broker.port);
+      let pubrels = 0;
+      successor.onPacket = ({ type }, from) => {
+        if (from === 'server' && type === 'pubrel') pubrels++;
+      };
+      const { client } = await actor(successor.url, SESSION);
+      const subscription = await client.subscribe('to/it', { qos: 2 });
+      await Promise.all(NEW.map((text) => source.publish('to/it', text, { qos: 2 })));
+      const texts: string[] = [];
+      for await (const message of subscription) {
+        texts.push(message.text());
+        if (message.text() === NEW.at(-1)) break;
+      }
+      expect(texts).toEqual(NEW);
+      expect(pubrels).toBeGreaterThanOrEqual(OLD.length);
+    },
+    LONG,
+  );
+});
+
+/** What a client was told of its waits until one of them was as long as this, or it ended. */
+async function delaysUntil({ client, events }: Actor, least: number): Promise<number[]> {
+  for await (const event of client.status())
+    if (event.type === 'disconnected' && (event.willRetryIn ?? 0) >= least) break;
+  return events.flatMap((event) =>
+    event.type === 'disconnected' && event.willRetryIn !== undefined ? [event.willRetryIn] : [],
+  );
+}
+
+describeWithMosquitto('two clients with one Client Identifier', () => {
+  // On 5.0 a server should tell the first one so, which would end it. Mosquitto 2.0.11 does not.
+  it.each([3, 4, 5] as const)(
+    'evict each other ever more slowly where the server does not say why, and both tell (protocol version %d)',
+    async (protocolVersion) => {
+      const broker = await mosquitto();
+      const tap = await wireTap(broker.port, protocolVersion);
+      const reconnect = { minDelay: 10, maxDelay: 10_000, jitter: 0 };
+      const options = { clientId: 'both', protocolVersion, reconnect };
+      const actors = [await actor(tap.url, options), await actor(tap.url, options)];
+      const grown = Promise.race(actors.map((one) => delaysUntil(one, 320)));
+      const delays = await inTime(grown, PATIENCE, () => `${tap.connections} connections`);
+      const isTold = (event: StatusEvent): boolean =>
+        event.type === 'closed' && (event.error as ConnectionLostError | undefined)?.reasonCode === 0x8e;
+      if (actors.some(({ events }) => events.some(isTold))) return expect(protocolVersion).toBe(5);
+      // From the third short connection on the delay doubles.
+      expect(delays).toEqual([10, 10, 10, 20, 40, 80, 160, 320].slice(-delays.length));
+      for (const { events } of actors)
+        expect(events.some((event) => event.type === 'disconnected' && event.flapping)).toBe(true);
+      // As many as it takes to get there, and no more.
+      expect(tap.connections).toBeLessThanOrEqual(2 * 9);
+    },
+    LONG,
+  );
+});
+
+describe('two clients with one Client Identifier on a server that says so (5.0)', () => {
+  it('are told apart: the first one ends with Session taken over (0x8E), the second one stays', async () => {
+    const brokers: ScriptedBroker[] = [];
+    const server = createServer((socket) => {
+      const broker = ScriptedBroker.on(socket);
+      const evicted = brokers.at(-1);
+      brokers.push(broker);
+      void (async () => {
+        await broker.accept();
+        broker.answerAll();
+        evicted?.send({ type: 'disconnect', reasonCode: 0x8e });
+        evicted?.close();
+      })();
+    }).listen(0, '127.0.0.1');
+    atEnd(() => new Promise((resolve) => server.close(resolve)));
+    await once(server, 'listening');
+    const url = `mqtt://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const options = { clientId: 'both', protocolVersion: 5 } as const;
+    const one = await actor(url, options);
+    const other = await actor(url, options);
+    const error: unknown = await one.client.closed.catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(ConnectionLostError);
+    expect(error).toMatchObject({ reasonCode: 0x8e });
+    expect(one.client.state).toBe('closed');
+    await other.client.publish('still', 'here', { qos: 1 });
+    expect(other.events.map(({ type }) => type)).toEqual(['connecting', 'connected']);
+    expect(brokers).toHaveLength(2);
+  });
+});
