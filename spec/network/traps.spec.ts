@@ -1,0 +1,290 @@
+import { Readable } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
+import { expect, it } from '@jest/globals';
+import type { ClientOptions, Message, SubscribeOptions } from '../../lib/index.ts';
+import type { PrintedMessage } from '../support/mosquitto-sub.ts';
+import { describeWithMosquitto } from '../support/programs.ts';
+import { actor, aedes, endActors, faultProxy, inTime, mosquitto, mosquittoSub, wireTap } from './actors.ts';
+
+/*
+ * What is easily done with a client, and has to be right all the same; on a real server, and judged by what others see.
+ */
+
+const LONG = 30_000;
+/** ms after which what has not come to its end is told of. */
+const PATIENCE = 15_000;
+
+endActors();
+
+const numbers = (count: number): string[] => Array.from({ length: count }, (_, i) => String(i));
+const texts = (messages: readonly PrintedMessage[]): string[] => messages.map(({ text }) => text);
+
+describeWithMosquitto('one buffer that is filled anew for each message', () => {
+  it.each([
+    ['QoS 0', 0, 100],
+    ['QoS 0, more than is copied', 0, 40_000],
+    ['QoS 1', 1, 100],
+    ['QoS 1, large', 1, 40_000],
+    ['QoS 2', 2, 100],
+    ['QoS 2, large', 2, 40_000],
+  ] as const)(
+    'arrives as it was when publish() was called: %s',
+    async (_, qos, size) => {
+      const broker = await mosquitto();
+      // Of the large ones more than the kernel takes: some have to wait in the client.
+      const count = size > 1_000 ? 150 : 1_000;
+      const { done } = await mosquittoSub(broker, { topicFilter: 'refilled', qos, count });
+      const proxy = await faultProxy(broker.port);
+      const { client } = await actor(proxy.url);
+      const held = qos === 0 && size > 1_000;
+      if (held) proxy.freeze();
+      const buffer = new Uint8Array(size);
+      for (let i = 0; i < count; i++) {
+        buffer.fill(i);
+        const call = client.publish('refilled', buffer, { qos });
+        if (held && (await Promise.race([call, turn('waits')])) === 'waits') proxy.thaw();
+        await call;
+      }
+      buffer.fill(255);
+      proxy.thaw();
+      const wrong = (await done).filter(({ payload }, i) => !payload.equals(Buffer.alloc(size, i)));
+      expect(wrong).toEqual([]);
+    },
+    LONG,
+  );
+});
+
+/** What a slow loop gets of another, it publishes before it asks for more. */
+async function throughSlowLoop(url: string, qos: 1 | 2, options: ClientOptions): Promise<void> {
+  const { client } = await actor(url, { maxInflight: 1, ...options });
+  const { client: source } = await actor(url);
+  const subscription = await client.subscribe('in', { qos });
+  const calls = numbers(50).map((text) => source.publish('in', text, { qos }));
+  const passing = (async () => {
+    const distinct = new Set<string>();
+    for await (const message of subscription) {
+      await turn();
+      await client.publish('out/it', message.payload, { qos });
+      if (distinct.add(message.text()).size === calls.length) return message.ack();
+    }
+  })();
+  await inTime(passing, PATIENCE, () => JSON.stringify(client.stats()));
+  await Promise.all(calls);
+}
+
+describeWithMosquitto('publishing in a loop that is slow, with every window full', () => {
+  it.each([
+    [1, 3, {}],
+    [2, 3, {}],
+    [1, 4, {}],
+    [2, 4, {}],
+    // Mosquitto 2.0.11 goes beyond Receive Maximum, except beyond this.
+    [1, 5, { receiveMaximum: 65_535 }],
+    [2, 5, { receiveMaximum: 65_535 }],
+    // And beyond its own window: what there is no room for is left to it, and comes again.
+    [1, 4, { receiveMaximum: 2, clientId: 'slow', cleanStart: false }],
+    [2, 4, { receiveMaximum: 2, clientId: 'slow', cleanStart: false }],
+  ] as const)(
+    'goes on, and all come out (QoS %d, protocol version %d, %j)',
+    async (qos, protocolVersion, options) => {
+      const broker = await mosquitto();
+      const { messages } = await mosquittoSub(broker, { topicFilter: 'out/+', qos });
+      await throughSlowLoop(broker.url, qos, { protocolVersion, ...options });
+      // Whatever there is more than there should be comes before this one.
+      const { client } = await actor(broker.url);
+      await client.publish('out/end', 'end', { qos });
+      const ending = (async () => {
+        while (messages.at(-1)?.topic !== 'out/end') await turn();
+      })();
+      await inTime(ending, PATIENCE, () => `${messages.length} messages`);
+      const out = texts(messages).slice(0, -1);
+      expect(qos === 2 ? out : [...new Set(out)]).toEqual(numbers(50));
+    },
+    LONG,
+  );
+
+  it.each([
+    [1, 3],
+    [2, 4],
+  ] as const)(
+    'goes on with Aedes, and all come out (QoS %d, protocol version %d)',
+    async (qos, version) => {
+      const broker = await aedes();
+      const out: string[] = [];
+      broker.aedes.on('publish', ({ topic, payload }) => {
+        if (topic === 'out') out.push(payload.toString());
+      });
+      const { client } = await actor(broker.url, { maxInflight: 1, protocolVersion: version });
+      const subscription = await client.subscribe('in', { qos });
+      const calls = numbers(50).map((text) => client.publish('in', text, { qos }));
+      for await (const message of subscription) {
+        await client.publish('out', message.payload, { qos });
+        if (out.length === calls.length) break;
+      }
+      await Promise.all(calls);
+      expect(out).toEqual(numbers(50));
+    },
+    LONG,
+  );
+});
+
+describeWithMosquitto('a loop in the body of another', () => {
+  it.each([
+    ['few', 3],
+    // The message in the hand of the outer loop holds the acknowledgements of the inner one up until it is passed over.
+    ['more than the window of the server', 50],
+  ] as const)(
+    'gets its messages while the other waits, and neither loses any: %s',
+    async (_, parts) => {
+      const broker = await mosquitto();
+      const options = { clientId: 'nested', cleanStart: false, ackStallTimeout: 100, receiveMaximum: 20 };
+      const { client, count } = await actor(broker.url, options);
+      const { client: source } = await actor(broker.url);
+      const outer = await client.subscribe('whole', { qos: 1 });
+      const inner = await client.subscribe('part', { qos: 1 });
+      // They stay below the window of the server: messages that nobody comes to leave room for others there.
+      const wholes = numbers(8);
+      const calls = wholes.map((text) => source.publish('whole', text, { qos: 1 }));
+      const seen: string[] = [];
+      const looping = (async () => {
+        for await (const whole of outer) {
+          const asked = numbers(parts).map((text) =>
+            source.publish('part', `${whole.text()} ${text}`, { qos: 1 }),
+          );
+          let got = 0;
+          for await (const part of inner) {
+            seen.push(part.text());
+            if (++got < parts) continue;
+            part.ack();
+            break;
+          }
+          await Promise.all(asked);
+          if (whole.text() !== wholes.at(-1)) continue;
+          whole.ack();
+          return;
+        }
+      })();
+      await inTime(
+        looping,
+        PATIENCE,
+        () => `${seen.length} parts, ${count('connected')} connections, ${JSON.stringify(client.stats())}`,
+      );
+      await Promise.all(calls);
+      expect(seen).toEqual(wholes.flatMap((whole) => numbers(parts).map((text) => `${whole} ${text}`)));
+    },
+    LONG,
+  );
+});
+
+describeWithMosquitto('a subscription that nobody reads, in a session to keep', () => {
+  it.each([1, 2] as const)(
+    'does not hold up one that is read: it is passed over, reported, and all there for who comes later (QoS %d)',
+    async (qos) => {
+      const broker = await mosquitto();
+      const options = { clientId: 'reader', cleanStart: false, ackStallTimeout: 100 };
+      const { client, events } = await actor(broker.url, options);
+      const { client: source } = await actor(broker.url);
+      const unread = await client.subscribe('unread', { qos });
+      const busy = await client.subscribe('busy', { qos });
+      // Fewer than the window of Mosquitto, which is 20.
+      await Promise.all(numbers(15).map((text) => source.publish('unread', text, { qos })));
+      const calls = numbers(500).map((text) => source.publish('busy', text, { qos }));
+      const seen: string[] = [];
+      const reading = (async () => {
+        for await (const message of busy)
+          if (seen.push(message.text()) === calls.length) return message.ack();
+      })();
+      await inTime(reading, PATIENCE, () => `${seen.length} messages, ${JSON.stringify(client.stats())}`);
+      await Promise.all(calls);
+      expect(seen).toEqual(numbers(500));
+      const stalled = events.filter((event) => event.type === 'ack-stalled');
+      expect(stalled.map(({ subscription }) => subscription)).toEqual([unread]);
+      const late: string[] = [];
+      for await (const message of unread) if (late.push(message.text()) === 15) break;
+      expect(late).toEqual(numbers(15));
+    },
+    LONG,
+  );
+});
+
+/** A client with five messages on their way to it through a tap, which counts what it acknowledges. */
+async function fiveMessages(intake: SubscribeOptions) {
+  const broker = await mosquitto();
+  const tap = await wireTap(broker.port);
+  const session = { clientId: 'streams', cleanStart: false };
+  const { client, log } = await actor(tap.url, session);
+  const subscription = await client.subscribe('stream', { qos: 1, ...intake });
+  const { client: source } = await actor(broker.url);
+  let acknowledged = 0;
+  tap.onPacket = ({ type }, from) => {
+    if (type === 'puback' && from === 'client') acknowledged++;
+  };
+  await Promise.all(numbers(5).map((text) => source.publish('stream', text, { qos: 1 })));
+  /** How many acknowledgements there were, with all that the client had written before. */
+  const seen = async (): Promise<number> => {
+    await client.publish('settled', '', { qos: 1 });
+    return acknowledged;
+  };
+  /** What the server still has for the session, once the client has gone. */
+  const left = async (): Promise<string[]> => {
+    await client.disconnect();
+    const { client: next } = await actor(broker.url, session);
+    const rest = await next.subscribe('stream', { qos: 1 });
+    await source.publish('stream', 'end', { qos: 1 });
+    const messages: string[] = [];
+    for await (const message of rest) {
+      if (message.text() === 'end') break;
+      messages.push(message.text());
+    }
+    return messages;
+  };
+  return { subscription, log, seen, left };
+}
+
+describeWithMosquitto('an adapter that reads ahead', () => {
+  it(
+    'settles nothing with `ack: "manual"`: Readable.from() brings all, and what was not settled by hand comes again',
+    async () => {
+      const { subscription, seen, left } = await fiveMessages({ ack: 'manual' });
+      const counts: number[] = [];
+      for await (const message of Readable.from(subscription) as AsyncIterable<Message>) {
+        counts.push(await seen());
+        // The last two are not finished when the stream is left.
+        if (counts.length > 3) break;
+        message.ack();
+      }
+      expect(counts).toEqual([0, 1, 2, 3]);
+      expect(await left()).toEqual(['3', '4']);
+    },
+    LONG,
+  );
+
+  it(
+    'has messages of a Readable.from() acknowledged one ahead of its reader without that, and none beyond',
+    async () => {
+      const { subscription, seen, left } = await fiveMessages({});
+      const counts: number[] = [];
+      for await (const _ of Readable.from(subscription)) {
+        counts.push(await seen());
+        if (counts.length === 3) break;
+      }
+      expect(counts).toEqual([1, 2, 3]);
+      expect(await left()).toEqual(['3', '4']);
+    },
+    LONG,
+  );
+
+  it(
+    'settles nothing where its calls overlap, and is warned of once',
+    async () => {
+      const { subscription, log, seen, left } = await fiveMessages({});
+      const iterator = subscription[Symbol.asyncIterator]();
+      const results = await Promise.all(numbers(5).map(() => iterator.next()));
+      expect(results.map(({ value }) => (value as Message).text())).toEqual(numbers(5));
+      expect(await seen()).toBe(0);
+      expect(log.filter((line) => line.includes('overlapping'))).toHaveLength(1);
+      expect(await left()).toEqual(numbers(5));
+    },
+    LONG,
+  );
+});
