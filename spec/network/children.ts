@@ -30,6 +30,9 @@ const running = new Set<ChildProcess>();
 /** Starts one of the programs of this folder. */
 export function startProgram(name: string, ...args: readonly string[]): Child {
   return startNode([
+    // Some measure memory; and what nobody catches ends any of them.
+    '--expose-gc',
+    '--unhandled-rejections=strict',
     '--import',
     'tsx',
     fileURLToPath(new URL(`programs/${name}.ts`, import.meta.url)),

@@ -1,0 +1,11 @@
+import { setImmediate as turn } from 'node:timers/promises';
+
+/** Bytes of heap and external memory in use, once everything that can go has gone. Needs --expose-gc. */
+export async function memoryInUse(): Promise<number> {
+  for (let i = 0; i < 5; i++) {
+    await turn();
+    globalThis.gc?.();
+  }
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}

@@ -1,0 +1,46 @@
+/**
+ * slow-consumer URL QOS PERSISTENT COUNT: takes COUNT messages from `warm-up` as they come, says `warm`, then takes
+ * `backlog` at 100 messages per second until something comes from `end`. Says how many it took, how many were unsettled
+ * and waiting at the most, how many were let go, and how much more memory is in use than when it was warm.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { connect } from '../../../lib/index.ts';
+import type { QoS } from '../../../lib/codec/packets.ts';
+import { memoryInUse } from './memory-in-use.ts';
+
+/** ms per message. */
+const PACE = 10;
+
+const [url = '', level = '', persistent = '', count = ''] = process.argv.slice(2);
+const qos = Number(level) as QoS;
+const client = await connect(url, {
+  ...(persistent === 'true' && { clientId: 'slow-consumer', cleanStart: false }),
+});
+const warmUp = await client.subscribe('warm-up', { qos });
+const backlog = await client.subscribe('backlog', { qos });
+const end = await client.subscribe('end');
+console.log('ready');
+for (let i = 0; i < Number(count); i++) await warmUp.receive();
+const before = await memoryInUse();
+console.log('warm');
+
+let over = false;
+const ending = end.receive().then(() => (over = true));
+let [taken, unsettled, depth] = [0, 0, 0];
+let growth = 0;
+for await (const _ of backlog) {
+  unsettled = Math.max(unsettled, client.stats().unsettled.messages);
+  depth = Math.max(depth, backlog.depth);
+  taken++;
+  if (taken % 100 === 0) console.log(`taken ${taken}`);
+  if (over) {
+    growth = (await memoryInUse()) - before;
+    break;
+  }
+  await pause(PACE);
+}
+await ending;
+const { overflowed } = client.stats();
+const result = { taken, unsettled, depth, growth, letGo: overflowed + backlog.dropped };
+await client.disconnect();
+console.log(JSON.stringify(result));
