@@ -1,0 +1,172 @@
+import type { QoS } from '../../lib/codec/packets.ts';
+import type { Message } from '../../lib/client/message.ts';
+import type { Model } from './model.ts';
+import { tagOf } from './payloads.ts';
+
+/** A message of the server's, as one subscription has it. */
+interface Copy {
+  /** How often the application was given it. */
+  given: number;
+  /** When the application was done with it; 0 = not yet. */
+  settledAt: number;
+  isInHand: boolean;
+}
+
+/** A message of the server's. */
+interface Arrival {
+  readonly tag: number;
+  readonly topic: string;
+  readonly qos: QoS;
+  readonly size: number;
+  readonly copies: Map<string, Copy>;
+  /** The server acknowledged nothing any more: it has lost its session. */
+  isLost: boolean;
+  isAcknowledged: boolean;
+}
+
+/** A message in the hands of the application. */
+export interface Holding {
+  readonly tag: number;
+  readonly message: Message;
+  readonly reader: string;
+  readonly copy: Copy;
+}
+
+/** What came from the server, and what the application did with it. */
+export class Arrivals {
+  readonly #model: Model;
+  readonly all: Arrival[] = [];
+  /** Readers whose messages are acknowledged as they come. */
+  readonly atOnce = new Set<string>();
+  /** Topic → the readers that want it. */
+  readonly wants = new Map<string, Set<string>>();
+  /** When the client last ended, and when a subscription did for good. */
+  clientEndedAt = 0;
+  subscriptionEndedAt = 0;
+  /** Messages that the client let go for lack of room. */
+  overflowed: () => number = () => 0;
+  readonly #last = new Map<string, { qos0: number; first: number }>();
+
+  constructor(model: Model) {
+    this.#model = model;
+  }
+
+  sent(topic: string, qos: QoS, size: number): Arrival {
+    const arrival: Arrival = {
+      tag: this.all.length + 1,
+      topic,
+      qos,
+      size,
+      copies: new Map(),
+      isLost: false,
+      isAcknowledged: false,
+    };
+    this.all.push(arrival);
+    return arrival;
+  }
+
+  lost(tags: readonly number[]): void {
+    for (const tag of tags) this.#of(tag).isLost = true;
+  }
+
+  /** The application is given a message. */
+  given(reader: string, message: Message): Holding | undefined {
+    const tag = this.#tagOf(message);
+    const arrival = tag === undefined ? undefined : this.all[tag - 1];
+    if (tag === undefined || arrival === undefined) {
+      this.#model.broken(`${reader} got a payload that is spoiled: ${message.text().slice(0, 40)}`);
+      return undefined;
+    }
+    if (
+      message.topic !== arrival.topic ||
+      message.qos !== arrival.qos ||
+      !this.#isWanted(reader, message.topic)
+    )
+      this.#model.broken(`${reader} got m${tag} as ${message.topic} with QoS ${message.qos}`);
+    let copy = arrival.copies.get(reader);
+    if (copy === undefined) arrival.copies.set(reader, (copy = { given: 0, settledAt: 0, isInHand: false }));
+    this.#checkOnce(reader, arrival, copy);
+    if (copy.given === 0) this.#checkOrder(reader, arrival);
+    copy.given++;
+    copy.isInHand = true;
+    return { tag, message, reader, copy };
+  }
+
+  /** The application is done with a message, before the client is told. */
+  settled({ copy, tag, message, reader }: Holding): void {
+    if (this.#tagOf(message) !== tag) this.#model.broken(`m${tag} was overwritten while ${reader} had it`);
+    copy.isInHand = false;
+    if (copy.settledAt === 0) copy.settledAt = this.#model.order.next();
+  }
+
+  /** The application gives it back. */
+  givenBack({ copy }: Holding): void {
+    copy.isInHand = false;
+  }
+
+  /** PUBACK or PUBREC is with the server. */
+  acknowledged(tag: number): void {
+    const arrival = this.#of(tag);
+    arrival.isAcknowledged = true;
+    const wanted = [...(this.wants.get(arrival.topic) ?? [])];
+    if (wanted.some((reader) => this.atOnce.has(reader)) || this.#mayBeLetGo()) return;
+    const copies = [...arrival.copies.values()];
+    const done = copies.some(({ settledAt }) => settledAt > 0);
+    if (!done || copies.some(({ isInHand }) => isInHand))
+      this.#model.broken(`m${tag} (QoS ${arrival.qos}) acknowledged before it was processed`);
+    if (this.clientEndedAt === 0 && copies.filter(({ settledAt }) => settledAt > 0).length < wanted.length)
+      this.#model.broken(`m${tag} acknowledged before all who wanted it had it`);
+  }
+
+  /** The world has been friendly for long: all that was acknowledged, or is the server's no more, must have arrived. */
+  check(): void {
+    for (const { tag, topic, qos, copies, isLost } of this.all) {
+      if (qos === 0 || isLost || this.#mayBeLetGo()) continue;
+      const readers = this.wants.get(topic) ?? new Set();
+      if ([...readers].some((reader) => this.atOnce.has(reader))) continue;
+      const got = [...copies.values()].filter(({ given }) => given > 0).length;
+      if (got < (this.clientEndedAt === 0 ? readers.size : 1))
+        this.#model.broken(`m${tag} (QoS ${qos}) was lost`);
+    }
+  }
+
+  #checkOnce(reader: string, { tag, qos, isAcknowledged, topic }: Arrival, copy: Copy): void {
+    if (copy.given === 0) return;
+    const again = `${reader} got m${tag} (QoS ${qos}) again`;
+    if (qos === 0) return this.#model.broken(again);
+    if (copy.isInHand) return this.#model.broken(`${again} while it had it`);
+    if (copy.settledAt === 0 || this.atOnce.has(reader)) return;
+    // Where others have not settled it, ending the client leaves it to the server for all.
+    const shared = (this.wants.get(topic)?.size ?? 0) > 1;
+    if (shared && !isAcknowledged && this.clientEndedAt > copy.settledAt) return;
+    if (qos === 1 && this.#model.lostOutputSince(copy.settledAt)) return;
+    this.#model.broken(`${again} after it was processed`);
+  }
+
+  #checkOrder(reader: string, { tag, qos }: Arrival): void {
+    let last = this.#last.get(reader);
+    if (last === undefined) this.#last.set(reader, (last = { qos0: 0, first: 0 }));
+    const before = qos === 0 ? last.qos0 : last.first;
+    if (tag < before && (qos === 0 || this.#model.rules.keepsOrder))
+      this.#model.broken(`${reader} got m${tag} (QoS ${qos}) after m${before}`);
+    if (qos === 0) last.qos0 = tag;
+    else last.first = tag;
+  }
+
+  /** A clean session may let go of what nobody takes. */
+  #mayBeLetGo(): boolean {
+    return !this.#model.rules.isPersistent && (this.subscriptionEndedAt > 0 || this.overflowed() > 0);
+  }
+
+  #isWanted(reader: string, topic: string): boolean {
+    return this.wants.get(topic)?.has(reader) === true;
+  }
+
+  #tagOf({ payload }: Message): number | undefined {
+    return tagOf('m', payload, (one) => this.all[one - 1]?.size ?? 0);
+  }
+
+  #of(tag: number): Arrival {
+    return this.all[tag - 1] as Arrival;
+  }
+}

@@ -1,0 +1,259 @@
+import { Decoder, encode } from '../../lib/codec/codec.ts';
+import type { ConnectPacket, EncodablePacket, Packet, PublishPacket, QoS } from '../../lib/codec/packets.ts';
+import { Deliveries } from './deliveries.ts';
+import { Exchanges } from './exchanges.ts';
+import type { Model } from './model.ts';
+import type { Order, Peer, Wire } from './wire.ts';
+
+/** How the server is, for the length of a run. */
+export interface ServerOptions {
+  readonly protocolVersion: 4 | 5;
+  /** What CONNACK says (5.0). */
+  readonly receiveMaximum: number;
+  /** QoS > 0 messages it sends at once, on versions where the client cannot say. */
+  readonly sendWindow: number;
+  /** `maxInflight` of the client. */
+  readonly maxInflight: number;
+  /** Whether the client sends again on a live connection. */
+  readonly retries: boolean;
+  /** Whether there is a session of another client's under its identifier, with QoS 2 exchanges left half-done. */
+  readonly inherited: boolean;
+}
+
+/** Session State of the server. */
+export interface ServerSession {
+  readonly number: number;
+  readonly subscriptions: Map<string, QoS>;
+  readonly exchanges: Exchanges;
+  readonly deliveries: Deliveries;
+}
+
+/** One Network Connection as the server sees it. */
+export class ServerConnection implements Peer {
+  readonly number: number;
+  readonly wire: Wire;
+  readonly #broker: ModelBroker;
+  readonly #decoder = new Decoder({ receiver: 'server' });
+  session: ServerSession | undefined;
+  connect: ConnectPacket | undefined;
+  sessionPresent = false;
+  lastHeardAt: number;
+  #isOver = false;
+
+  constructor(number: number, wire: Wire, broker: ModelBroker) {
+    this.number = number;
+    this.wire = wire;
+    this.#broker = broker;
+    this.lastHeardAt = broker.clock.now();
+  }
+
+  receive(bytes: Uint8Array, written: number): void {
+    this.lastHeardAt = this.#broker.clock.now();
+    try {
+      this.#decoder.push(bytes);
+      for (let packet = this.#decoder.next(); packet !== undefined; packet = this.#decoder.next())
+        this.#take(packet, written);
+    } catch (error) {
+      this.#broker.model.broken(`the client wrote what is no MQTT: ${String(error)}`);
+    }
+  }
+
+  closed(): void {
+    this.#broker.ended(this);
+  }
+
+  #take(packet: Packet, written: number): void {
+    if (this.#isOver) this.#broker.model.broken(`${packet.type} after DISCONNECT`);
+    if (packet.type === 'disconnect') this.#isOver = true;
+    if ((packet.type === 'connect') !== (this.connect === undefined))
+      this.#broker.model.broken(`${packet.type} out of place`);
+    this.#broker.take(this, packet, written);
+  }
+}
+
+/**
+ * An honest server for one client. It answers when it is told to, keeps what a session has to keep, and holds every
+ * packet of the client's against the specification and against what the client has promised its user.
+ */
+export class ModelBroker {
+  readonly options: ServerOptions;
+  readonly model: Model;
+  readonly order: Order;
+  readonly clock: { now(): number };
+  /** The connection that is up. */
+  connection: ServerConnection | undefined;
+  session: ServerSession | undefined;
+  /** Whether it loses its session before the next CONNACK. */
+  forgets = false;
+  /** Whether it answers PUBLISH, PUBREC and PUBREL by itself. */
+  answersAtOnce = true;
+  #connections = 0;
+  #sessions = 0;
+  /** Answers it has not given yet, oldest first. */
+  #owed: { readonly packet: EncodablePacket; readonly arrives: () => void }[] = [];
+
+  constructor(options: ServerOptions, model: Model, order: Order, clock: { now(): number }) {
+    this.options = options;
+    this.model = model;
+    this.order = order;
+    this.clock = clock;
+    if (options.inherited) {
+      this.session = this.#begin();
+      this.session.exchanges.leaveHalfDone([1, 2, 4]);
+    }
+  }
+
+  get connections(): number {
+    return this.#connections;
+  }
+
+  /** Answers owed. */
+  get owed(): number {
+    return this.#owed.length;
+  }
+
+  accept(wire: Wire): Peer {
+    return new ServerConnection(++this.#connections, wire, this);
+  }
+
+  /** The packet goes out when its turn comes; `arrives`: the client gets it. */
+  answer(packet: EncodablePacket, arrives: () => void): void {
+    this.#owed.push({ packet, arrives });
+    if (this.answersAtOnce) this.give(Infinity);
+  }
+
+  /** Whether an answer of this kind to `packetId` is owed already. */
+  owes(type: EncodablePacket['type'], packetId: number): boolean {
+    return this.#owed.some(
+      ({ packet }) => packet.type === type && 'packetId' in packet && packet.packetId === packetId,
+    );
+  }
+
+  /** Gives the oldest answers. */
+  give(count: number): void {
+    for (let i = 0; i < count; i++) {
+      const owed = this.#owed.shift();
+      if (owed === undefined) return;
+      this.send(owed.packet, owed.arrives);
+    }
+  }
+
+  /** Refuses the oldest PUBLISH that is unanswered (5.0). Returns whether there was one. */
+  refuse(reasonCode: number): void {
+    const at = this.#owed.findIndex(({ packet }) => packet.type === 'puback' || packet.type === 'pubrec');
+    const owed = this.#owed[at];
+    if (owed === undefined || this.options.protocolVersion < 5 || this.session === undefined) return;
+    // What is before it goes first, as acknowledgements keep their order.
+    this.give(at);
+    this.#owed.shift();
+    const packet = owed.packet as Extract<EncodablePacket, { type: 'puback' | 'pubrec' }>;
+    const arrives = this.session.exchanges.refuse(packet.packetId, reasonCode);
+    this.send({ type: packet.type, packetId: packet.packetId, reasonCode }, arrives);
+  }
+
+  /** An Application Message for the client. Returns whether it has subscribed to it. */
+  publish(tag: number, topic: string, payload: Uint8Array, qos: QoS): boolean {
+    const { session } = this;
+    const granted = session?.subscriptions.get(topic);
+    if (session === undefined || granted === undefined) return false;
+    session.deliveries.add(tag, topic, payload, Math.min(granted, qos) as QoS);
+    return true;
+  }
+
+  send(packet: EncodablePacket, arrives?: () => void): void {
+    this.connection?.wire.send(encode(packet, this.options.protocolVersion), arrives);
+  }
+
+  take(connection: ServerConnection, packet: Packet, written: number): void {
+    if (packet.type === 'connect') return this.#connect(connection, packet);
+    const { session } = connection;
+    if (session === undefined || connection !== this.connection) return;
+    if (
+      (packet.type === 'subscribe' || packet.type === 'unsubscribe') &&
+      session.exchanges.uses(packet.packetId)
+    )
+      this.model.broken(`${packet.type} under Packet Identifier ${packet.packetId}, which is in use`);
+    switch (packet.type) {
+      case 'publish':
+        return session.exchanges.onPublish(connection, packet as PublishPacket, written);
+      case 'pubrel':
+        return session.exchanges.onPubrel(packet.packetId, written);
+      case 'puback':
+      case 'pubrec':
+      case 'pubcomp':
+        return session.deliveries.onAck(packet.type, packet.packetId, packet.reasonCode ?? 0);
+      case 'subscribe':
+        for (const { topicFilter, qos } of packet.subscriptions) session.subscriptions.set(topicFilter, qos);
+        return this.send({
+          type: 'suback',
+          packetId: packet.packetId,
+          reasonCodes: packet.subscriptions.map(({ qos }) => qos),
+        });
+      case 'unsubscribe':
+        for (const topicFilter of packet.topicFilters) session.subscriptions.delete(topicFilter);
+        return this.send({
+          type: 'unsuback',
+          packetId: packet.packetId,
+          reasonCodes: this.options.protocolVersion === 5 ? packet.topicFilters.map(() => 0) : [],
+        });
+      case 'pingreq':
+        return this.send({ type: 'pingresp' });
+      case 'disconnect':
+        return;
+      default:
+        this.model.broken(`a client does not send ${packet.type}`);
+    }
+  }
+
+  /** The connection is over for the server. */
+  ended(connection: ServerConnection): void {
+    if (connection !== this.connection) return;
+    this.connection = undefined;
+    this.#owed = [];
+    this.model.connectionEnded(connection.number, connection.wire);
+    const { connect } = connection;
+    const lasts =
+      this.options.protocolVersion === 5
+        ? (connect?.properties.sessionExpiryInterval ?? 0) > 0
+        : connect?.cleanStart === false;
+    if (!lasts) this.#forget();
+  }
+
+  #connect(connection: ServerConnection, connect: ConnectPacket): void {
+    this.connection?.wire.cut();
+    connection.connect = connect;
+    if (this.forgets || connect.cleanStart) this.#forget();
+    this.forgets = false;
+    connection.sessionPresent = this.session !== undefined;
+    this.session ??= this.#begin();
+    connection.session = this.session;
+    this.connection = connection;
+    const { protocolVersion, receiveMaximum } = this.options;
+    this.model.connectionBegan(connection.number, this.session.number);
+    this.send({
+      type: 'connack',
+      sessionPresent: connection.sessionPresent,
+      reasonCode: 0,
+      properties: protocolVersion === 5 ? { receiveMaximum } : {},
+    });
+    const window =
+      protocolVersion === 5 ? (connect.properties.receiveMaximum ?? 65_535) : this.options.sendWindow;
+    this.session.exchanges.connected();
+    this.session.deliveries.connected(connection, window);
+  }
+
+  #begin(): ServerSession {
+    const number = ++this.#sessions;
+    return {
+      number,
+      subscriptions: new Map(),
+      exchanges: new Exchanges(number, this),
+      deliveries: new Deliveries(this),
+    };
+  }
+
+  #forget(): void {
+    if (this.session !== undefined) this.model.sessionLost(this.session.deliveries.tags);
+    this.session = undefined;
+  }
+}

@@ -1,0 +1,170 @@
+import * as fc from 'fast-check';
+import type { QoS } from '../../lib/codec/packets.ts';
+import type { Model } from './model.ts';
+import { TOPICS, type Bound, type PayloadKind, type World } from './world.ts';
+
+/** Something that happens, in words. */
+class Happening implements fc.AsyncCommand<Model, World> {
+  readonly #words: string;
+  readonly #happen: (world: World) => unknown;
+
+  constructor(words: string, happen: (world: World) => unknown) {
+    this.#words = words;
+    this.#happen = happen;
+  }
+
+  check(): boolean {
+    return true;
+  }
+
+  async run(_model: Model, world: World): Promise<void> {
+    await this.#happen(world);
+    await world.settle();
+    world.check();
+  }
+
+  toString(): string {
+    return this.#words;
+  }
+}
+
+type Happenings = fc.Arbitrary<Happening>;
+
+const qos: fc.Arbitrary<QoS> = fc.constantFrom(0, 1, 1, 2, 2);
+const count = fc.integer({ min: 1, max: 5 });
+const which = fc.nat({ max: 20 });
+/** Above 16 KiB a payload is not copied. */
+const size = fc.constantFrom(8, 8, 8, 300, 20_000);
+
+const publish: Happenings = fc
+  .tuple(
+    qos,
+    count,
+    size,
+    fc.constantFrom<PayloadKind>('bytes', 'bytes', 'text'),
+    fc.constantFrom<Bound>('none', 'none', 'signal', 700),
+  )
+  .map(([level, times, bytes, kind, bound]) => {
+    const how = bound === 'none' ? '' : bound === 'signal' ? ', can be aborted' : `, within ${bound} ms`;
+    return new Happening(`publish ${times} x QoS ${level}, ${bytes} bytes as ${kind}${how}`, (world) => {
+      for (let i = 0; i < times; i++) world.publish(level, bytes, kind, bound);
+    });
+  });
+
+const abort: Happenings = which.map((n) => new Happening(`abort call ${n}`, (world) => world.abort(n)));
+
+const serverPublishes: Happenings = fc
+  .tuple(qos, count, fc.constantFrom(...TOPICS), fc.constantFrom(8, 8, 300, 9_000))
+  .map(
+    ([level, times, topic, bytes]) =>
+      new Happening(`server publishes ${times} x QoS ${level} to ${topic}, ${bytes} bytes`, (world) => {
+        for (let i = 0; i < times; i++) world.serverPublishes(topic, level, bytes);
+      }),
+  );
+
+const answer: Happenings = count.map(
+  (n) => new Happening(`server gives ${n} answers`, ({ broker }) => broker.give(n)),
+);
+
+const refuse: Happenings = fc
+  .constantFrom(0x80, 0x97)
+  .map((code) => new Happening(`server refuses a message with ${code}`, ({ broker }) => broker.refuse(code)));
+
+const answersAtOnce: Happenings = fc.boolean().map(
+  (atOnce) =>
+    new Happening(atOnce ? 'server answers at once' : 'server takes its time', ({ broker }) => {
+      broker.answersAtOnce = atOnce;
+      if (atOnce) broker.give(Infinity);
+    }),
+);
+
+const cut: Happenings = fc
+  .tuple(
+    fc.constantFrom('between packets' as const, 'in the middle' as const),
+    fc.nat({ max: 3 }),
+    fc.nat({ max: 5 }),
+  )
+  .map(([where, forgets, refusals]) => {
+    const then = `${forgets === 0 ? ', and the session is lost' : ''}${refusals > 3 ? ', and no way back for a while' : ''}`;
+    return new Happening(`connection breaks ${where}${then}`, (world) => {
+      if (forgets === 0) world.broker.forgets = true;
+      if (refusals > 3) world.refusals = refusals - 3;
+      world.cut(where);
+    });
+  });
+
+const pass: Happenings = fc
+  .constantFrom(20, 120, 120, 1_100, 1_100, 4_000, 11_000)
+  .map((ms) => new Happening(`${ms} ms pass`, (world) => world.pass(ms)));
+
+const take: Happenings = fc
+  .tuple(fc.nat({ max: 2 }), fc.constantFrom(1, 2, 5))
+  .map(
+    ([n, times]) =>
+      new Happening(`reader ${'abc'[n]} takes ${times}`, ({ readers }) => readers[n]?.take(times)),
+  );
+
+const settle: Happenings = which.map(
+  (n) => new Happening(`reader b settles ${n}`, ({ readers, client }) => readers[1]?.settle(n, client)),
+);
+
+const breakLoop: Happenings = fc.nat({ max: 2 }).map(
+  (n) =>
+    new Happening(`reader ${'abc'[n]} breaks its loop`, (world) => {
+      const reader = world.readers[n];
+      if (reader !== undefined) world.breakLoop(reader);
+    }),
+);
+
+const press: Happenings = fc
+  .boolean()
+  .map(
+    (is) =>
+      new Happening(is ? 'network takes nothing more' : 'network takes again', (world) => world.press(is)),
+  );
+
+const freeze: Happenings = fc
+  .boolean()
+  .map((is) => new Happening(is ? 'server stands still' : 'server goes on', (world) => world.freeze(is)));
+
+const reads: Happenings = fc
+  .constantFrom(1, 7, 1_000, Infinity)
+  .map((n) => new Happening(`reads bring ${n} bytes`, (world) => world.cutReads(n)));
+
+const reconnect: Happenings = fc.constant(
+  new Happening('reconnect()', ({ client }) => void client.reconnect().catch(() => {})),
+);
+
+const disconnect: Happenings = fc
+  .tuple(fc.constantFrom('keep' as const, 'keep' as const, 'discard' as const), fc.boolean())
+  .map(
+    ([pending, again]) =>
+      new Happening(`disconnect(${pending})${again ? ', connect()' : ''}`, async (world) => {
+        if (world.client.state !== 'closed' && world.client.state !== 'offline')
+          await world.disconnect(pending);
+        if (again) await world.connect();
+      }),
+  );
+
+const connect: Happenings = fc.constant(new Happening('connect()', (world) => world.connect()));
+
+/** All that can happen, the frequent more often. */
+export const happenings: Happenings = fc.oneof(
+  { weight: 10, arbitrary: publish },
+  { weight: 2, arbitrary: abort },
+  { weight: 8, arbitrary: serverPublishes },
+  { weight: 6, arbitrary: answer },
+  { weight: 1, arbitrary: refuse },
+  { weight: 2, arbitrary: answersAtOnce },
+  { weight: 4, arbitrary: cut },
+  { weight: 6, arbitrary: pass },
+  { weight: 6, arbitrary: take },
+  { weight: 4, arbitrary: settle },
+  { weight: 2, arbitrary: breakLoop },
+  { weight: 2, arbitrary: press },
+  { weight: 1, arbitrary: freeze },
+  { weight: 1, arbitrary: reads },
+  { weight: 1, arbitrary: reconnect },
+  { weight: 1, arbitrary: disconnect },
+  { weight: 1, arbitrary: connect },
+);

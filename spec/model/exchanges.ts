@@ -1,0 +1,173 @@
+import type { PublishPacket } from '../../lib/codec/packets.ts';
+import type { ModelBroker, ServerConnection } from './broker.ts';
+import type { Wire } from './wire.ts';
+
+/** A QoS 1 or 2 message of the client's that is not fully acknowledged. */
+interface Exchange {
+  readonly tag: number;
+  readonly qos: 1 | 2;
+  /** When PUBREC arrived at the client, and how; 0 = not yet. */
+  recordedAt: number;
+  recordedOver: Wire | undefined;
+}
+
+/** What a server knows of the messages that a client sends it, and what it holds against them. */
+export class Exchanges {
+  readonly #session: number;
+  readonly #broker: ModelBroker;
+  readonly #open = new Map<number, Exchange>();
+  /** What was last acknowledged under a Packet Identifier, and how that came to the client. */
+  readonly #finished = new Map<number, { readonly tag: number; readonly over: Wire | undefined }>();
+  /** QoS 2: what was stored under Packet Identifiers whose PUBREL has not come (4.3.3). */
+  readonly #stored = new Map<number, number>();
+  // Of the connection that is up: Packet Identifiers published under, released, and not free again.
+  #published = new Set<number>();
+  #released = new Set<number>();
+  #inFlight = new Set<number>();
+  #lastTag = 0;
+  #lastRecorded = 0;
+
+  constructor(session: number, broker: ModelBroker) {
+    this.#session = session;
+    this.#broker = broker;
+  }
+
+  /** An earlier owner of the session went away after PUBLISH. */
+  leaveHalfDone(packetIds: readonly number[]): void {
+    for (const packetId of packetIds) this.#stored.set(packetId, 0);
+  }
+
+  /** A new Network Connection. */
+  connected(): void {
+    this.#published = new Set();
+    this.#released = new Set();
+    this.#inFlight = new Set();
+    this.#lastTag = 0;
+    this.#lastRecorded = 0;
+  }
+
+  uses(packetId: number): boolean {
+    return this.#open.has(packetId);
+  }
+
+  onPublish(connection: ServerConnection, publish: PublishPacket, written: number): void {
+    const { model } = this.#broker;
+    const tag = model.arrived(publish, connection.number);
+    if (tag === undefined || publish.qos === 0) return;
+    const { qos } = publish;
+    const packetId = publish.packetId as number;
+    this.#judge(connection, packetId, publish.duplicate, tag, written);
+    if (!this.#open.has(packetId))
+      this.#open.set(packetId, { tag, qos, recordedAt: 0, recordedOver: undefined });
+    this.#store(packetId, qos, tag);
+    const type = qos === 1 ? 'puback' : 'pubrec';
+    if (this.#broker.owes(type, packetId)) return;
+    this.#broker.answer({ type, packetId }, () =>
+      qos === 1 ? this.#finish(packetId, 0) : this.#record(packetId),
+    );
+  }
+
+  onPubrel(packetId: number, written: number): void {
+    const { model, options } = this.#broker;
+    const exchange = this.#open.get(packetId);
+    if (exchange === undefined) {
+      const inherited = options.inherited && this.#session === 1;
+      const again = options.retries || this.#finished.get(packetId)?.over?.lostInput === true;
+      if (!inherited && !again) model.broken(`PUBREL ${packetId} for nothing`);
+    } else if (exchange.recordedAt === 0 || written < exchange.recordedAt)
+      model.broken(`PUBREL of p${exchange.tag} before its PUBREC`);
+    else if (!this.#released.has(packetId)) {
+      if (exchange.recordedAt < this.#lastRecorded)
+        model.broken(`PUBREL of p${exchange.tag} not in the order of the PUBRECs`);
+      this.#lastRecorded = exchange.recordedAt;
+      this.#released.add(packetId);
+      this.#inFlight.add(packetId);
+    }
+    const known = this.#stored.delete(packetId);
+    if (this.#broker.owes('pubcomp', packetId)) return;
+    const reasonCode = known || options.protocolVersion < 5 ? 0 : 0x92;
+    this.#broker.answer({ type: 'pubcomp', packetId, reasonCode }, () => {
+      if (this.#released.has(packetId)) this.#finish(packetId, 0);
+    });
+  }
+
+  /** The message under `packetId` is not taken. Returns what to do when the client is told. */
+  refuse(packetId: number, reasonCode: number): () => void {
+    const exchange = this.#open.get(packetId);
+    this.#stored.delete(packetId);
+    if (exchange !== undefined) this.#broker.model.untaken(exchange.tag, this.#session);
+    return () => this.#finish(packetId, reasonCode);
+  }
+
+  #judge(
+    connection: ServerConnection,
+    packetId: number,
+    duplicate: boolean,
+    tag: number,
+    written: number,
+  ): void {
+    const { model, options } = this.#broker;
+    const known = this.#open.get(packetId);
+    const here = this.#published.has(packetId);
+    if (known !== undefined && known.tag !== tag)
+      model.broken(`p${tag} under Packet Identifier ${packetId}, which p${known.tag} has`);
+    else if (known !== undefined && !duplicate) model.broken(`p${tag} again without DUP`);
+    else if (known !== undefined && known.recordedAt > 0 && written > known.recordedAt) {
+      if (known.recordedOver?.lostInput !== true) model.broken(`p${tag} again after its PUBREC`);
+    } else if (known !== undefined && here && !options.retries)
+      model.broken(`p${tag} twice on one connection`);
+    if (duplicate && !here && !connection.sessionPresent)
+      model.broken(`p${tag} with DUP though the session is new`);
+    if (duplicate && known === undefined && !this.#mayBeUnknown(packetId, tag))
+      model.broken(`p${tag} with DUP for the first time`);
+    if (here) return;
+    if (tag < this.#lastTag) model.broken(`p${tag} after p${this.#lastTag}`);
+    this.#lastTag = tag;
+    this.#published.add(packetId);
+    this.#inFlight.add(packetId);
+    const { protocolVersion, maxInflight, receiveMaximum } = options;
+    const window = protocolVersion < 5 ? maxInflight : Math.min(maxInflight, receiveMaximum);
+    if (this.#inFlight.size > window) model.broken(`${this.#inFlight.size} in flight, window ${window}`);
+  }
+
+  /** Whether the client may rightly repeat what this server does not know: it was lost, or so was the answer. */
+  #mayBeUnknown(packetId: number, tag: number): boolean {
+    const { model, options } = this.#broker;
+    const finished = this.#finished.get(packetId);
+    if (finished?.tag === tag) return options.retries || finished.over?.lostInput === true;
+    return model.mayBeUnseen(tag);
+  }
+
+  #store(packetId: number, qos: 1 | 2, tag: number): void {
+    const { model } = this.#broker;
+    if (qos === 1) return model.taken(tag, this.#session);
+    const stored = this.#stored.get(packetId);
+    if (stored === undefined) {
+      this.#stored.set(packetId, tag);
+      model.taken(tag, this.#session);
+      // The PUBREL that was to clear the way may have been lost together with the first transmission: known, rare.
+    } else if (stored !== tag && !model.mayBeUnseen(tag))
+      model.broken(`p${tag} is lost: its Packet Identifier awaits a PUBREL`);
+  }
+
+  /** PUBREC is with the client. */
+  #record(packetId: number): void {
+    const exchange = this.#open.get(packetId);
+    if (exchange === undefined || exchange.recordedAt > 0) return;
+    exchange.recordedAt = this.#broker.order.next();
+    exchange.recordedOver = this.#broker.connection?.wire;
+  }
+
+  /** The last acknowledgement is with the client. */
+  #finish(packetId: number, reasonCode: number): void {
+    const exchange = this.#open.get(packetId);
+    if (exchange === undefined) return;
+    this.#open.delete(packetId);
+    this.#inFlight.delete(packetId);
+    this.#published.delete(packetId);
+    this.#released.delete(packetId);
+    const over = this.#broker.connection?.wire;
+    this.#finished.set(packetId, { tag: exchange.tag, over });
+    this.#broker.model.answered(exchange.tag, reasonCode, over);
+  }
+}

@@ -1,0 +1,230 @@
+import type { PublishPacket, QoS } from '../../lib/codec/packets.ts';
+import { Arrivals } from './arrivals.ts';
+import { tagOf } from './payloads.ts';
+import type { Order, Wire } from './wire.ts';
+
+/** What of the client's options the rules depend on. */
+export interface Rules {
+  /** Whether the session outlives a connection. */
+  readonly isPersistent: boolean;
+  /** Whether the client sends again on a live connection. */
+  readonly retries: boolean;
+  readonly onSessionLost: 'resend' | 'reject';
+  /** Whether the server never sends more than the client has room for, so that nothing has to come again later. */
+  readonly keepsOrder: boolean;
+}
+
+/** What a rejection says of the message. */
+interface Fate {
+  readonly name?: string;
+  readonly delivery?: string;
+  readonly kept?: boolean;
+}
+
+/** One call of `publish()`, and what has become of its message. */
+export interface Publication {
+  readonly tag: number;
+  readonly qos: QoS;
+  readonly size: number;
+  /** The newest connection at the time of the call, and when the promise ended. */
+  readonly calledAfter: number;
+  endedAfter: number;
+  /** The connections on which the server saw it. */
+  readonly seenOn: number[];
+  /** Session of the server → how often it took the message as a new one. */
+  readonly taken: Map<number, number>;
+  /** The last acknowledgement, once it is with the client. */
+  answer: { readonly reasonCode: number; readonly over: Wire | undefined } | undefined;
+  outcome: 'pending' | 'resolved' | 'rejected';
+  fate: Fate;
+  /** The application has asked for it to be forgotten, or agreed to. */
+  mayBeForgotten: boolean;
+}
+
+/** The reason of aborted calls. */
+export const GIVEN_UP: Error = new Error('given up');
+
+/**
+ * What the client has promised, as far as it can be seen from outside. It knows what was asked and what was seen, and
+ * nothing of how the client is made. What is broken is collected; a run that has collected anything has failed.
+ */
+export class Model {
+  readonly rules: Rules;
+  readonly order: Order;
+  readonly publications: Publication[] = [];
+  readonly arrivals: Arrivals;
+  readonly complaints: string[] = [];
+  /** The session of the server that is valid now; 0 = none. */
+  session = 0;
+  sessionsLost = 0;
+  connection = 0;
+  connectionsLost = 0;
+  /** The last connection that ended with output that the server never saw, and when that was. */
+  #lossy = { connection: 0, at: 0 };
+  #lastQos0 = 0;
+  /** Whether the network has output that the server has not seen. */
+  owes: () => boolean = () => false;
+
+  constructor(rules: Rules, order: Order) {
+    this.rules = rules;
+    this.order = order;
+    this.arrivals = new Arrivals(this);
+  }
+
+  broken(what: string): void {
+    this.complaints.push(what);
+  }
+
+  // --- connections ---------------------------------------------------------------------------------------------
+
+  connectionBegan(connection: number, session: number): void {
+    this.connection = connection;
+    this.session = session;
+  }
+
+  connectionEnded(connection: number, wire: Wire): void {
+    this.connectionsLost++;
+    if (wire.lostOutput) this.#lossy = { connection, at: this.order.next() };
+  }
+
+  sessionLost(tags: readonly number[]): void {
+    this.session = 0;
+    this.sessionsLost++;
+    this.arrivals.lost(tags);
+    if (this.rules.onSessionLost === 'resend') return;
+    for (const one of this.publications)
+      if (one.qos === 2 && (one.seenOn.length > 0 || this.mayBeUnseen(one.tag))) one.mayBeForgotten = true;
+  }
+
+  /** Whether output that was written after `at` may have been lost. */
+  lostOutputSince(at: number): boolean {
+    return this.#lossy.at > at;
+  }
+
+  /** Whether the client may have written the message without the server seeing it. */
+  mayBeUnseen(tag: number): boolean {
+    return this.#lossy.connection > 0 && this.#lossy.connection >= this.#of(tag).calledAfter;
+  }
+
+  // --- what the client publishes -------------------------------------------------------------------------------
+
+  called(qos: QoS, size: number): Publication {
+    const publication: Publication = {
+      tag: this.publications.length + 1,
+      qos,
+      size,
+      calledAfter: this.connection,
+      endedAfter: 0,
+      seenOn: [],
+      taken: new Map(),
+      answer: undefined,
+      outcome: 'pending',
+      fate: {},
+      mayBeForgotten: false,
+    };
+    this.publications.push(publication);
+    return publication;
+  }
+
+  /** A PUBLISH is with the server. Returns which message it is, where that can be told. */
+  arrived(publish: PublishPacket, connection: number): number | undefined {
+    const tag = tagOf('p', publish.payload, (one) => this.publications[one - 1]?.size ?? 0);
+    const publication = tag === undefined ? undefined : this.publications[tag - 1];
+    if (tag === undefined || publication === undefined) {
+      this.broken(`a payload arrived spoiled: ${Buffer.from(publish.payload).toString('latin1', 0, 40)}`);
+      return undefined;
+    }
+    const { qos, seenOn, outcome, fate, answer } = publication;
+    if (publish.qos !== qos) this.broken(`p${tag} has QoS ${publish.qos}, not ${qos}`);
+    if (qos === 0) {
+      if (seenOn.length > 0) this.broken(`p${tag} (QoS 0) arrived twice`);
+      if (tag < this.#lastQos0) this.broken(`p${tag} (QoS 0) arrived after p${this.#lastQos0}`);
+      this.#lastQos0 = tag;
+    }
+    if (answer !== undefined && !publish.duplicate && answer.over?.lostInput !== true)
+      this.broken(`p${tag} again as a new message, though it was acknowledged`);
+    if (outcome === 'rejected' && fate.kept === false)
+      if (fate.delivery === 'not-sent' || connection > publication.endedAfter)
+        this.broken(`p${tag} arrived, though it was said to be ${fate.delivery} and not kept`);
+    if (seenOn.at(-1) !== connection) seenOn.push(connection);
+    return tag;
+  }
+
+  /** The server has taken the message as a new one. */
+  taken(tag: number, session: number): void {
+    const { qos, taken } = this.#of(tag);
+    const times = (taken.get(session) ?? 0) + 1;
+    taken.set(session, times);
+    if (qos === 2 && times > 1) this.broken(`p${tag} (QoS 2) was delivered twice in one session`);
+  }
+
+  /** The server has refused it after all. */
+  untaken(tag: number, session: number): void {
+    const { taken } = this.#of(tag);
+    taken.set(session, (taken.get(session) ?? 1) - 1);
+  }
+
+  /** The last acknowledgement is with the client. */
+  answered(tag: number, reasonCode: number, over: Wire | undefined): void {
+    this.#of(tag).answer = { reasonCode, over };
+  }
+
+  resolved(publication: Publication): void {
+    this.#end(publication, 'resolved');
+    const { tag, qos, answer } = publication;
+    if (qos > 0 && (answer === undefined || answer.reasonCode >= 0x80))
+      this.broken(`p${tag} resolved without an acknowledgement`);
+  }
+
+  rejected(publication: Publication, error: unknown): void {
+    this.#end(publication, 'rejected');
+    const { tag, answer, seenOn } = publication;
+    const mayBeUnseen = this.mayBeUnseen(tag) || this.owes();
+    const isSeen = seenOn.length > 0;
+    if (error === GIVEN_UP) {
+      // The reason is the caller's own, so it says nothing of the message.
+      if (publication.taken.has(this.session)) publication.fate = { kept: true };
+      else if (!isSeen && !mayBeUnseen) publication.fate = { delivery: 'not-sent', kept: false };
+      return;
+    }
+    const fate = error as Fate;
+    publication.fate = fate;
+    const { name, delivery, kept } = fate;
+    const said = `p${tag} rejected (${name}: ${delivery}, kept ${kept})`;
+    if (delivery === undefined || kept === undefined) this.broken(`${said}: says nothing of the message`);
+    if (delivery === 'not-sent' && isSeen) this.broken(`${said}, though it was seen`);
+    if (delivery === 'unknown' && !isSeen && !mayBeUnseen)
+      this.broken(`${said}, though it was never written`);
+    const refused = answer !== undefined && answer.reasonCode >= 0x80;
+    if ((delivery === 'rejected') !== refused) this.broken(`${said}: the answer was ${answer?.reasonCode}`);
+    if (answer !== undefined && !refused && answer.over?.lostInput !== true)
+      this.broken(`${said}, though it was acknowledged`);
+    if (name === 'PoisonedMessageError' && this.connectionsLost < 3)
+      this.broken(`${said} after ${this.connectionsLost} losses`);
+  }
+
+  /** The world has been friendly for long: all that was promised must have come about. */
+  checkPublications(): void {
+    for (const publication of this.publications) {
+      const { tag, qos, outcome, fate, answer, seenOn, mayBeForgotten } = publication;
+      if (outcome === 'pending') this.broken(`p${tag} (QoS ${qos}) was never settled`);
+      if (outcome === 'rejected' && fate.kept === true && answer === undefined)
+        if (!mayBeForgotten && seenOn.length < 3) this.broken(`p${tag} (QoS ${qos}) was kept, and is lost`);
+      if (outcome !== 'resolved') continue;
+      if (qos === 0 && seenOn.length === 0 && !this.mayBeUnseen(tag))
+        this.broken(`p${tag} (QoS 0) resolved, and was never written`);
+      if (qos > 0 && [...publication.taken.values()].every((times) => times === 0))
+        this.broken(`p${tag} (QoS ${qos}) resolved, and the server does not have it`);
+    }
+  }
+
+  #end(publication: Publication, outcome: 'resolved' | 'rejected'): void {
+    if (publication.outcome !== 'pending') this.broken(`p${publication.tag} settled twice`);
+    publication.outcome = outcome;
+    publication.endedAfter = this.connection;
+  }
+
+  #of(tag: number): Publication {
+    return this.publications[tag - 1] as Publication;
+  }
+}

@@ -1,0 +1,19 @@
+/** Payloads that say which message they are, and show every byte that is not theirs. */
+
+/** The text of message `tag`, of `size` bytes at least. */
+export function payloadText(kind: 'p' | 'm', tag: number, size: number): string {
+  return `${kind}${tag}|`.padEnd(size, String.fromCharCode(35 + (tag % 80)));
+}
+
+/** The tag of a payload, which must be whole. Undefined where it is not what was sent. */
+export function tagOf(
+  kind: 'p' | 'm',
+  payload: Uint8Array,
+  sizeOf: (tag: number) => number,
+): number | undefined {
+  const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('latin1');
+  const bar = text.indexOf('|');
+  if (bar < 2 || text[0] !== kind) return undefined;
+  const tag = Number(text.slice(1, bar));
+  return payloadText(kind, tag, sizeOf(tag)) === text ? tag : undefined;
+}

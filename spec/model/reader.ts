@@ -1,0 +1,145 @@
+import type { Client } from '../../lib/client/client.ts';
+import type { Message } from '../../lib/client/message.ts';
+import type { AckMode } from '../../lib/client/subscription.ts';
+import type { Holding } from './arrivals.ts';
+import type { Model } from './model.ts';
+
+/** How a reader subscribes. */
+export interface ReaderOptions {
+  readonly name: string;
+  readonly topicFilters: readonly string[];
+  readonly ack: AckMode;
+  /** QoS 0 messages that may wait. */
+  readonly most: number;
+}
+
+/** An application that reads one subscription, as slowly as it is told to. */
+export class Reader {
+  readonly options: ReaderOptions;
+  readonly #model: Model;
+  #messages: AsyncIterable<Message> | undefined;
+  #loop: AsyncIterator<Message> | undefined;
+  #isAsking = false;
+  #wanted = 0;
+  /** With the body of the loop. */
+  #inHand: Holding | undefined;
+  /** `manual`: taken and not settled, oldest first. */
+  #held: Holding[] = [];
+
+  constructor(options: ReaderOptions, model: Model) {
+    this.options = options;
+    this.#model = model;
+    const { wants, atOnce } = model.arrivals;
+    for (const topic of options.topicFilters)
+      wants.set(topic, (wants.get(topic) ?? new Set()).add(options.name));
+    if (options.ack === 'received') atOnce.add(options.name);
+  }
+
+  get isSubscribed(): boolean {
+    return this.#messages !== undefined;
+  }
+
+  get isReading(): boolean {
+    return this.#isAsking;
+  }
+
+  /** Messages that the application has and has not settled. */
+  get held(): number {
+    return this.#held.length;
+  }
+
+  subscribe(client: Client): void {
+    const { topicFilters, ack, most } = this.options;
+    const subscribed = client.subscribe(topicFilters, { qos: 2, ack, buffer: { messages: most } });
+    this.#messages = subscribed;
+    subscribed.catch((error: unknown) => {
+      if ((error as { code?: string }).code !== 'ERR_MQTT_CLOSED')
+        this.#model.broken(`${this.options.name} could not subscribe: ${String(error)}`);
+    });
+  }
+
+  /** Takes so many messages, as they come. */
+  take(count: number): void {
+    if (this.#messages === undefined) return;
+    this.#loop ??= this.#messages[Symbol.asyncIterator]();
+    this.#wanted += count;
+    this.#ask();
+  }
+
+  /** `manual`: settles one of those in hand, in whatever order. */
+  settle(which: number, client: Client): void {
+    const [holding] = this.#held.splice(which % Math.max(1, this.#held.length), 1);
+    if (holding === undefined) return;
+    this.#model.arrivals.settled(holding);
+    // Refused ones are settled as well; only 5.0 can say so.
+    if (client.negotiated?.protocolVersion === 5 && which % 7 === 6) holding.message.reject(0x80);
+    else holding.message.ack();
+  }
+
+  /** Ends its loop, as `break` does. Returns whether there was one that is not waiting. */
+  break(): boolean {
+    if (this.#loop === undefined || this.#isAsking) return false;
+    const loop = this.#loop;
+    this.#loop = undefined;
+    this.#wanted = 0;
+    const inHand = this.#inHand;
+    this.#inHand = undefined;
+    if (inHand !== undefined && this.options.ack === 'manual') this.#drop(inHand);
+    else if (inHand !== undefined) this.#model.arrivals.givenBack(inHand);
+    void loop.return?.();
+    return true;
+  }
+
+  /** The subscription has ended, for the client or for the server: what it had is nobody's. */
+  ended(): void {
+    for (const holding of [...this.#held, ...(this.#inHand === undefined ? [] : [this.#inHand])])
+      this.#model.arrivals.givenBack(holding);
+    if (this.#isAsking) this.#model.broken(`a loop of ${this.options.name} goes on after the end`);
+    this.#held = [];
+    this.#inHand = undefined;
+    this.#loop = undefined;
+    this.#messages = undefined;
+    this.#wanted = 0;
+  }
+
+  /** What is with the body of a loop in manual mode is given back only where it is not settled. */
+  #drop(holding: Holding): void {
+    const at = this.#held.indexOf(holding);
+    if (at === -1) return;
+    this.#held.splice(at, 1);
+    this.#model.arrivals.givenBack(holding);
+  }
+
+  #ask(): void {
+    if (this.#isAsking || this.#wanted <= 0 || this.#loop === undefined) return;
+    const { ack } = this.options;
+    if (ack === 'processed' && this.#inHand !== undefined) this.#model.arrivals.settled(this.#inHand);
+    this.#inHand = undefined;
+    this.#isAsking = true;
+    this.#loop.next().then(
+      (result) => {
+        this.#isAsking = false;
+        if (result.done !== true) this.#got(result.value);
+      },
+      (error: unknown) => {
+        this.#isAsking = false;
+        this.#model.broken(`a loop of ${this.options.name} threw ${String(error)}`);
+      },
+    );
+  }
+
+  #got(message: Message): void {
+    this.#wanted--;
+    const holding = this.#model.arrivals.given(this.options.name, message);
+    if (holding !== undefined && this.options.ack === 'received') {
+      this.#model.arrivals.settled(holding);
+    } else if (holding !== undefined) {
+      this.#inHand = holding;
+      if (this.options.ack === 'manual') {
+        if (message.qos > 0) this.#held.push(holding);
+        else this.#model.arrivals.settled(holding);
+      }
+    }
+    this.#ask();
+  }
+}

@@ -1,0 +1,48 @@
+import type { Setting } from './world.ts';
+
+/** Little of everything, so that every limit is met. */
+const common = {
+  clientId: 'model',
+  keepAlive: 10,
+  reconnect: { minDelay: 100, maxDelay: 800, jitter: 0 },
+  ackStallTimeout: 3_000,
+  requestTimeout: 60_000,
+  connectTimeout: 5_000,
+  receiveMaximum: 8,
+  maxInflight: 3,
+} as const;
+
+/** The kinds of client and server that are looked at. */
+export const settings: readonly Setting[] = [
+  {
+    name: '5.0, a session to keep',
+    client: { ...common, protocolVersion: 5, cleanStart: false, sessionExpiryInterval: 3_600, maxQueued: 12 },
+    server: { receiveMaximum: 2 },
+  },
+  {
+    name: '3.1.1, a session to keep, messages retried',
+    client: { ...common, protocolVersion: 4, cleanStart: false, messageRetry: 1_500 },
+    server: { sendWindow: 20 },
+  },
+  {
+    name: '3.1.1, a session to keep, exchanges watched',
+    client: { ...common, protocolVersion: 4, cleanStart: false, messageRetry: 0, ackTimeout: 2_500 },
+    server: { sendWindow: 6, inherited: true },
+  },
+  {
+    name: '5.0, a session that ends with the connection',
+    client: {
+      ...common,
+      protocolVersion: 5,
+      onSessionLost: 'reject',
+      maxQueued: 10,
+      onQueueFull: 'drop-oldest',
+    },
+    server: {},
+  },
+  {
+    name: '3.1.1, a session that ends with the connection',
+    client: { ...common, protocolVersion: 4, maxInflight: 2 },
+    server: { sendWindow: 10 },
+  },
+];

@@ -1,0 +1,234 @@
+import type { Receiver, Transport } from '../../lib/transport/transport.ts';
+
+/** The server's end of a wire. */
+export interface Peer {
+  /** Bytes of the client's, which it handed to the network at the time `written`. */
+  receive(bytes: Uint8Array, written: number): void;
+  closed(): void;
+}
+
+interface Held {
+  bytes: Uint8Array;
+  readonly at: number;
+  readonly written: (bytes: Uint8Array) => void;
+}
+
+interface Coming {
+  bytes: Uint8Array;
+  /** Told right before the client gets the last byte. */
+  readonly arrives: () => void;
+}
+
+/** Counts what happens, so that one can say what came first. */
+export class Order {
+  #last = 0;
+
+  get now(): number {
+    return this.#last;
+  }
+
+  next(): number {
+    return ++this.#last;
+  }
+}
+
+/**
+ * A Network Connection in memory, without latency. Output that the network has no room for is held as it was handed
+ * over, uncopied: whoever writes into it before it comes back spoils what arrives.
+ */
+export class Wire implements Transport {
+  readonly #order: Order;
+  readonly #peer: Peer;
+  #receiver: Receiver | undefined;
+  #held: Held[] = [];
+  /** What the network has taken and the server has not read. */
+  #stuck: { readonly bytes: Uint8Array; readonly at: number }[] = [];
+  #coming: Coming[] = [];
+  #isPaused = false;
+  #isDelivering = false;
+  #phase: 'open' | 'ending' | 'closed' = 'open';
+  /** The network takes nothing of the client's. */
+  #isPressed = false;
+  /** The server neither reads nor writes. */
+  #isFrozen = false;
+  /** How many bytes one read brings at most. */
+  chunk = Infinity;
+  /** Whether it ended with output of the client's that the server never saw. */
+  lostOutput = false;
+  /** Whether the client may have left unread what had arrived. */
+  lostInput = false;
+
+  constructor(order: Order, peer: (wire: Wire) => Peer) {
+    this.#order = order;
+    this.#peer = peer(this);
+  }
+
+  get isOpen(): boolean {
+    return this.#phase !== 'closed';
+  }
+
+  /** Whether something is going to arrive at the client by itself. */
+  get isBusy(): boolean {
+    return this.isOpen && this.#coming.length > 0 && !this.#isFrozen;
+  }
+
+  /** Whether the server has not seen all that the client has written. */
+  get owes(): boolean {
+    return this.#held.length > 0 || this.#stuck.length > 0;
+  }
+
+  get isFrozen(): boolean {
+    return this.#isFrozen;
+  }
+
+  get isPressed(): boolean {
+    return this.#isPressed;
+  }
+
+  // --- for the client ------------------------------------------------------------------------------------------
+
+  open(receiver: Receiver): void {
+    this.#receiver = receiver;
+    this.#deliverSoon();
+  }
+
+  write(bytes: Uint8Array, written: (bytes: Uint8Array) => void): void {
+    if (this.#phase !== 'open') return written(bytes);
+    const at = this.#order.next();
+    if (this.#isPressed || this.#held.length > 0) this.#held.push({ bytes, at, written });
+    else {
+      if (this.#isFrozen) this.#stuck.push({ bytes: bytes.slice(), at });
+      else this.#peer.receive(bytes.slice(), at);
+      written(bytes);
+    }
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.lostInput = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#deliverSoon();
+  }
+
+  get heldBack(): number {
+    return this.#held.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  }
+
+  end(): void {
+    if (this.#phase !== 'open') return;
+    this.#phase = 'ending';
+    if (!this.owes) setImmediate(() => this.cut());
+  }
+
+  destroy(): void {
+    if (this.#phase === 'closed') return;
+    this.#close();
+    setImmediate(() => this.#receiver?.closed());
+  }
+
+  // --- for the server and the world ----------------------------------------------------------------------------
+
+  /** The server writes. */
+  send(bytes: Uint8Array, arrives: () => void = () => {}): void {
+    if (this.#phase === 'closed') return;
+    this.#coming.push({ bytes, arrives });
+    this.#deliverSoon();
+  }
+
+  /** The network takes nothing more, or takes again: then also what it held back. */
+  press(isPressed: boolean): void {
+    this.#isPressed = isPressed;
+    if (isPressed || this.#held.length === 0) return;
+    const held = this.#held;
+    this.#held = [];
+    for (const { bytes, at, written } of held) {
+      if (this.#isFrozen) this.#stuck.push({ bytes: bytes.slice(), at });
+      else this.#peer.receive(bytes.slice(), at);
+      written(bytes);
+    }
+    if (this.#phase === 'open') this.#receiver?.drained();
+    this.#endIfDue();
+  }
+
+  /** The server stands still, or goes on. */
+  freeze(isFrozen: boolean): void {
+    this.#isFrozen = isFrozen;
+    if (isFrozen) return;
+    for (const { bytes, at } of this.#stuck.splice(0)) this.#peer.receive(bytes, at);
+    this.#deliverSoon();
+    this.#endIfDue();
+  }
+
+  /** The connection ends. `in the middle`: of a packet, in both directions, where there is one under way. */
+  cut(where: 'between packets' | 'in the middle' = 'between packets', error?: unknown): void {
+    if (this.#phase === 'closed') return;
+    if (where === 'in the middle') {
+      const [first] = this.#held;
+      if (first !== undefined && !this.#isFrozen)
+        this.#peer.receive(first.bytes.slice(0, first.bytes.length >> 1), first.at);
+      const [next] = this.#coming;
+      if (next !== undefined && !this.#isPaused) this.#read(next.bytes.subarray(0, next.bytes.length >> 1));
+    }
+    if (!this.isOpen) return;
+    this.#close();
+    this.#receiver?.closed(error);
+  }
+
+  #endIfDue(): void {
+    if (this.#phase === 'ending' && !this.owes) setImmediate(() => this.cut());
+  }
+
+  #close(): void {
+    this.#phase = 'closed';
+    this.lostOutput = this.owes;
+    const held = this.#held;
+    this.#held = [];
+    this.#stuck = [];
+    this.#coming = [];
+    this.#peer.closed();
+    for (const { bytes, written } of held) written(bytes);
+  }
+
+  #deliverSoon(): void {
+    if (this.#isDelivering || this.#receiver === undefined || this.#coming.length === 0) return;
+    this.#isDelivering = true;
+    setImmediate(() => {
+      this.#isDelivering = false;
+      this.#deliver();
+    });
+  }
+
+  /** Brings what has come, in as few reads as `chunk` allows. */
+  #deliver(): void {
+    while (this.#coming.length > 0 && this.isOpen && !this.#isPaused && !this.#isFrozen) {
+      const parts: Uint8Array[] = [];
+      let room = this.chunk;
+      while (room > 0 && this.#coming.length > 0) {
+        const next = this.#coming[0] as Coming;
+        const length = Math.min(room, next.bytes.length);
+        parts.push(next.bytes.subarray(0, length));
+        room -= length;
+        if (length < next.bytes.length) next.bytes = next.bytes.subarray(length);
+        else {
+          this.#coming.shift();
+          if (this.#phase === 'open') next.arrives();
+        }
+      }
+      this.#read(Buffer.concat(parts));
+    }
+  }
+
+  #read(bytes: Uint8Array): void {
+    for (let rest = bytes; rest.length > 0 && this.isOpen;) {
+      const space = this.#receiver?.space() ?? new Uint8Array(0);
+      const length = Math.min(space.length, rest.length);
+      space.set(rest.subarray(0, length));
+      rest = rest.subarray(length);
+      this.#receiver?.filled(length);
+      if (rest.length > 0 && !this.isOpen) this.lostInput = true;
+    }
+  }
+}

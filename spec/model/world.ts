@@ -1,0 +1,232 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Client } from '../../lib/client/client.ts';
+import type { ClientOptions, Platform } from '../../lib/client/options.ts';
+import type { QoS } from '../../lib/codec/packets.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { ModelBroker, type ServerOptions } from './broker.ts';
+import { GIVEN_UP, Model, type Publication, type Rules } from './model.ts';
+import { payloadText } from './payloads.ts';
+import { Reader, type ReaderOptions } from './reader.ts';
+import { Order, Wire } from './wire.ts';
+
+/** Makes the client that is looked at. */
+export type MakeClient = (url: string, options: ClientOptions, platform: Platform) => Client;
+
+/** One world: what kind of client, and what kind of server. */
+export interface Setting {
+  readonly name: string;
+  readonly client: ClientOptions & { readonly protocolVersion: 4 | 5; readonly receiveMaximum: number };
+  readonly server: Partial<ServerOptions>;
+}
+
+/** How a payload is given. */
+export type PayloadKind = 'bytes' | 'text';
+/** How a call is bounded; a number: `timeout`. */
+export type Bound = 'none' | 'signal' | number;
+
+const READERS: readonly ReaderOptions[] = [
+  { name: 'a', topicFilters: ['in/a', 'in/both'], ack: 'processed', most: 6 },
+  { name: 'b', topicFilters: ['in/b', 'in/both'], ack: 'manual', most: 6 },
+  { name: 'c', topicFilters: ['in/c'], ack: 'received', most: 4 },
+];
+export const TOPICS = ['in/a', 'in/b', 'in/both', 'in/c'] as const;
+
+/** A client, a server, and the network and time between them. */
+export class World {
+  readonly setting: Setting;
+  readonly clock: FakeClock = new FakeClock();
+  readonly order: Order = new Order();
+  readonly model: Model;
+  readonly broker: ModelBroker;
+  readonly client: Client;
+  readonly readers: readonly Reader[];
+  wire: Wire | undefined;
+  /** Attempts to connect that fail from now on. */
+  refusals = 0;
+  readonly #aborts: { readonly publication: Publication; abort(): void }[] = [];
+  #frozenSince: number | undefined;
+  #chunk = Infinity;
+
+  constructor(makeClient: MakeClient, setting: Setting) {
+    this.setting = setting;
+    const { client, server } = setting;
+    const { protocolVersion, maxInflight = 20 } = client;
+    const retries = (client.messageRetry ?? (protocolVersion < 5 ? 5_000 : 0)) > 0;
+    const sendWindow = server.sendWindow ?? 1_000;
+    const rules: Rules = {
+      isPersistent:
+        protocolVersion === 5 ? (client.sessionExpiryInterval ?? 0) > 0 : client.cleanStart === false,
+      retries,
+      onSessionLost: client.onSessionLost ?? 'resend',
+      keepsOrder: protocolVersion === 5 || sendWindow <= client.receiveMaximum,
+    };
+    this.model = new Model(rules, this.order);
+    this.model.owes = () => this.wire?.owes === true;
+    const options: ServerOptions = {
+      receiveMaximum: 65_535,
+      inherited: false,
+      ...server,
+      protocolVersion,
+      sendWindow,
+      maxInflight,
+      retries,
+    };
+    this.broker = new ModelBroker(options, this.model, this.order, this.clock);
+    this.client = makeClient('mqtt://server', client, {
+      clock: this.clock,
+      random: () => 0.5,
+      dial: (_target, signal) => this.#dial(signal),
+    });
+    this.model.arrivals.overflowed = () => this.client.stats().overflowed;
+    this.readers = READERS.map((one) => new Reader(one, this.model));
+  }
+
+  async #dial(signal: AbortSignal): Promise<Wire> {
+    signal.throwIfAborted();
+    await Promise.resolve();
+    signal.throwIfAborted();
+    if (this.refusals > 0) {
+      this.refusals--;
+      throw new Error('refused');
+    }
+    this.wire = new Wire(this.order, (wire) => this.broker.accept(wire));
+    this.wire.chunk = this.#chunk;
+    this.#frozenSince = undefined;
+    return this.wire;
+  }
+
+  // --- what can happen -----------------------------------------------------------------------------------------
+
+  publish(qos: QoS, size: number, kind: PayloadKind, bound: Bound): void {
+    const publication = this.model.called(qos, size);
+    const text = payloadText('p', publication.tag, size);
+    const payload = kind === 'text' ? text : new Uint8Array(Buffer.from(text));
+    // From here on the payload is the caller's again, and is put to other use.
+    const reuse = (): void => void (typeof payload !== 'string' && payload.fill(0x7e));
+    const controller = new AbortController();
+    const promise = this.client.publish('out/x', payload, {
+      qos,
+      ...(bound === 'signal' && { signal: controller.signal }),
+      ...(typeof bound === 'number' && { timeout: bound }),
+    });
+    promise.then(
+      () => (reuse(), this.model.resolved(publication)),
+      (error: unknown) => (reuse(), this.model.rejected(publication, error)),
+    );
+    if (bound !== 'signal') return;
+    const abort = (): void => {
+      if (publication.outcome !== 'pending') return;
+      controller.abort(GIVEN_UP);
+      reuse();
+    };
+    this.#aborts.push({ publication, abort });
+  }
+
+  /** Aborts one of the calls that can be. */
+  abort(which: number): void {
+    const open = this.#aborts.filter(({ publication }) => publication.outcome === 'pending');
+    open[which % Math.max(1, open.length)]?.abort();
+  }
+
+  serverPublishes(topic: string, qos: QoS, size: number): void {
+    const { tag } = this.model.arrivals.sent(topic, qos, size);
+    const payload = Buffer.from(payloadText('m', tag, size));
+    if (!this.broker.publish(tag, topic, payload, qos)) this.model.arrivals.lost([tag]);
+  }
+
+  cut(where: 'between packets' | 'in the middle'): void {
+    this.wire?.cut(where, new Error('reset'));
+  }
+
+  press(isPressed: boolean): void {
+    this.wire?.press(isPressed);
+  }
+
+  freeze(isFrozen: boolean): void {
+    if (this.wire?.isOpen !== true) return;
+    this.wire.freeze(isFrozen);
+    this.#frozenSince = isFrozen ? (this.#frozenSince ?? this.clock.now()) : undefined;
+  }
+
+  cutReads(chunk: number): void {
+    this.#chunk = chunk;
+    if (this.wire !== undefined) this.wire.chunk = chunk;
+  }
+
+  async connect(): Promise<void> {
+    if (this.client.state !== 'offline' && this.client.state !== 'closed') return;
+    this.client.connect({ retry: true }).catch(() => {});
+    await this.settle();
+    for (const reader of this.readers) if (!reader.isSubscribed) reader.subscribe(this.client);
+  }
+
+  breakLoop(reader: Reader): void {
+    if (!reader.break() || this.model.rules.isPersistent) return;
+    // In a clean session the subscription ends with its last loop.
+    this.model.arrivals.subscriptionEndedAt = this.order.next();
+    reader.ended();
+    reader.subscribe(this.client);
+  }
+
+  async disconnect(pending: 'keep' | 'discard'): Promise<void> {
+    if (pending === 'discard')
+      for (const publication of this.model.publications) publication.mayBeForgotten = true;
+    let isOver = false;
+    void this.client.disconnect({ pending, timeout: 1_000 }).then(() => (isOver = true));
+    await this.settle();
+    if (!isOver) await this.pass(1_000);
+    if (!isOver) this.model.broken('disconnect() did not end');
+    this.model.arrivals.clientEndedAt = this.order.next();
+    for (const reader of this.readers) reader.ended();
+    for (const { tag, outcome } of this.model.publications)
+      if (outcome === 'pending') this.model.broken(`p${tag} was not settled by disconnect()`);
+  }
+
+  /** Time passes. */
+  async pass(ms: number): Promise<void> {
+    await this.settle();
+    await this.clock.advance(ms);
+    await this.settle();
+  }
+
+  /** Has everything happen that needs no time. */
+  async settle(): Promise<void> {
+    for (let quiet = 0, turns = 0; quiet < 2 && turns < 200; turns++) {
+      await turn();
+      quiet = this.wire?.isBusy === true ? 0 : quiet + 1;
+    }
+  }
+
+  // --- what must hold at all times -----------------------------------------------------------------------------
+
+  check(): void {
+    const { model, client, clock, setting } = this;
+    const { receiveMaximum, maxQueued = 0, keepAlive = 60 } = setting.client;
+    const stats = client.stats();
+    if (stats.unsettled.messages > receiveMaximum)
+      model.broken(`${stats.unsettled.messages} messages unsettled, expected ${receiveMaximum} at the most`);
+    // What was on its way when a session was lost waits again, whatever the limit says.
+    if (maxQueued > 0 && stats.queued.messages > maxQueued + (model.sessionsLost > 0 ? 100 : 0))
+      model.broken(`${stats.queued.messages} messages queued, expected ${maxQueued} at the most`);
+    for (const { topicFilters, depth } of stats.subscriptions) {
+      const options = READERS.find((one) =>
+        one.topicFilters.includes(topicFilters[0] as string),
+      ) as ReaderOptions;
+      const most = options.most + (options.ack === 'received' ? 0 : receiveMaximum);
+      if (depth > most)
+        model.broken(`${depth} messages wait for ${options.name}, expected ${most} at the most`);
+    }
+    const { connection } = this.broker;
+    if (client.state === 'connected' && connection !== undefined && keepAlive > 0) {
+      const limit = keepAlive * 1_500;
+      if (this.#frozenSince !== undefined && clock.now() - this.#frozenSince > limit + 1)
+        model.broken(
+          `the server has been silent for ${clock.now() - this.#frozenSince} ms, and the client stays`,
+        );
+      const isHeard = !connection.wire.isFrozen && !connection.wire.isPressed;
+      if (isHeard && clock.now() - connection.lastHeardAt > limit)
+        model.broken(`the client has been silent for ${clock.now() - connection.lastHeardAt} ms`);
+    }
+    if (model.complaints.length > 0) throw new Error(model.complaints.slice(0, 5).join('\n'));
+  }
+}
