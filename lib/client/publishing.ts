@@ -98,6 +98,7 @@ export class Publishing {
   /** The caller may give up: the promise then ends, and a message that was written goes on without it. */
   #bind(exchange: PendingPublish, options: CallOptions): void {
     const done = bound(options, this.#clock, 'publish', (reason) => {
+      // What waits again, since the session was lost, may have arrived in the one before.
       const kept = this.#driver.withdraw(exchange);
       const fate: MessageFate = { delivery: exchange.written ? 'unknown' : 'not-sent', kept };
       exchange.abandon(reason instanceof TimeoutError ? new TimeoutError(reason.message, fate) : reason);

@@ -249,6 +249,26 @@ describe('a publish() that its caller gives up', () => {
     expect(stage.clock.armed).toBe(0);
   });
 
+  it('is not called never sent where it waits again, as the session it was sent in is lost', async () => {
+    const stage = new Stage();
+    const options = {
+      cleanStart: false,
+      clientId: 'me',
+      protocolVersion: 5,
+      sessionExpiryInterval: 60,
+    } as const;
+    const { client, broker } = await stage.online(options);
+    client.publish('a', 'first', { qos: 1 }).catch(() => {});
+    const outcome = watch(client.publish('a', 'mine', { qos: 1, timeout: 5_000 }));
+    await broker.expect('publish');
+    await broker.expect('publish');
+    const next = await stage.reconnect(broker, { sessionPresent: false, properties: { receiveMaximum: 1 } });
+    await next.expect('publish', { payload: bytes('first') });
+    await stage.clock.advance(5_000);
+    expect(outcome()).toMatchObject({ error: { delivery: 'unknown', kept: false } });
+    await stage.end(client, next);
+  });
+
   it('has its large payload back, whatever the network still holds of it', async () => {
     const stage = new Stage({ room: 1_000, latency: 100 });
     const { client, broker } = await stage.online();
