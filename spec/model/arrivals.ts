@@ -147,7 +147,9 @@ export class Arrivals {
     let last = this.#last.get(reader);
     if (last === undefined) this.#last.set(reader, (last = { qos0: 0, first: 0 }));
     const before = qos === 0 ? last.qos0 : last.first;
-    if (tag < before && (qos === 0 || this.#model.rules.keepsOrder))
+    // What was let go for a newer one may come again, where its acknowledgement was lost.
+    const keepsOrder = this.#model.rules.keepsOrder && !this.atOnce.has(reader);
+    if (tag < before && (qos === 0 || keepsOrder))
       this.#model.broken(`${reader} got m${tag} (QoS ${qos}) after m${before}`);
     if (qos === 0) last.qos0 = tag;
     else last.first = tag;

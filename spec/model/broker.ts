@@ -86,7 +86,7 @@ export class ModelBroker {
   /** Whether it loses its session before the next CONNACK. */
   forgets = false;
   /** Whether it answers PUBLISH, PUBREC and PUBREL by itself. */
-  answersAtOnce = true;
+  answersAtOnce = false;
   #connections = 0;
   #sessions = 0;
   /** Answers it has not given yet, oldest first. */

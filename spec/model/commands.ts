@@ -117,10 +117,12 @@ const breakLoop: Happenings = fc.nat({ max: 2 }).map(
 );
 
 const press: Happenings = fc
-  .boolean()
+  .constantFrom(0, 50, 9_000, Infinity, Infinity)
   .map(
-    (is) =>
-      new Happening(is ? 'network takes nothing more' : 'network takes again', (world) => world.press(is)),
+    (room) =>
+      new Happening(room < Infinity ? `network takes ${room} bytes more` : 'network takes again', (world) =>
+        world.press(room),
+      ),
   );
 
 const freeze: Happenings = fc

@@ -116,7 +116,8 @@ export class Exchanges {
       if (known.recordedOver?.lostInput !== true) model.broken(`p${tag} again after its PUBREC`);
     } else if (known !== undefined && here && !options.retries)
       model.broken(`p${tag} twice on one connection`);
-    if (duplicate && !here && !connection.sessionPresent)
+    const late = options.retries && this.#finished.get(packetId)?.tag === tag;
+    if (duplicate && !here && !connection.sessionPresent && !late)
       model.broken(`p${tag} with DUP though the session is new`);
     if (duplicate && known === undefined && !this.#mayBeUnknown(packetId, tag))
       model.broken(`p${tag} with DUP for the first time`);
@@ -145,9 +146,11 @@ export class Exchanges {
     if (stored === undefined) {
       this.#stored.set(packetId, tag);
       model.taken(tag, this.#session);
-      // The PUBREL that was to clear the way may have been lost together with the first transmission: known, rare.
-    } else if (stored !== tag && !model.mayBeUnseen(tag))
-      model.broken(`p${tag} is lost: its Packet Identifier awaits a PUBREL`);
+    } else if (stored !== tag) {
+      // The PUBREL that was to clear the way may have been lost together with the first transmission.
+      if (model.mayBeUnseen(tag)) model.excuse(tag);
+      else model.broken(`p${tag} is lost: its Packet Identifier awaits a PUBREL`);
+    }
   }
 
   /** PUBREC is with the client. */

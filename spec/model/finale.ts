@@ -39,7 +39,7 @@ async function beFriendly(world: World): Promise<void> {
   world.cutReads(Infinity);
   broker.forgets = false;
   broker.answersAtOnce = true;
-  world.press(false);
+  world.press(Infinity);
   world.freeze(false);
   broker.give(Infinity);
   await world.connect();

@@ -10,6 +10,8 @@ export interface Rules {
   /** Whether the client sends again on a live connection. */
   readonly retries: boolean;
   readonly onSessionLost: 'resend' | 'reject';
+  /** Whether newer messages push older ones out, kept ones too. */
+  readonly dropsOldest: boolean;
   /** Whether the server never sends more than the client has room for, so that nothing has to come again later. */
   readonly keepsOrder: boolean;
 }
@@ -39,6 +41,8 @@ export interface Publication {
   fate: Fate;
   /** The application has asked for it to be forgotten, or agreed to. */
   mayBeForgotten: boolean;
+  /** Neither the client nor the server could know better. */
+  isExcused: boolean;
 }
 
 /** The reason of aborted calls. */
@@ -121,6 +125,7 @@ export class Model {
       outcome: 'pending',
       fate: {},
       mayBeForgotten: false,
+      isExcused: false,
     };
     this.publications.push(publication);
     return publication;
@@ -162,6 +167,11 @@ export class Model {
   untaken(tag: number, session: number): void {
     const { taken } = this.#of(tag);
     taken.set(session, (taken.get(session) ?? 1) - 1);
+  }
+
+  /** Nobody can be blamed for its loss. */
+  excuse(tag: number): void {
+    this.#of(tag).isExcused = true;
   }
 
   /** The last acknowledgement is with the client. */
@@ -209,8 +219,9 @@ export class Model {
       const { tag, qos, outcome, fate, answer, seenOn, mayBeForgotten } = publication;
       if (outcome === 'pending') this.broken(`p${tag} (QoS ${qos}) was never settled`);
       if (outcome === 'rejected' && fate.kept === true && answer === undefined)
-        if (!mayBeForgotten && seenOn.length < 3) this.broken(`p${tag} (QoS ${qos}) was kept, and is lost`);
-      if (outcome !== 'resolved') continue;
+        if (!mayBeForgotten && this.connectionsLost < 3 && !this.rules.dropsOldest)
+          this.broken(`p${tag} (QoS ${qos}) was kept, and is lost`);
+      if (outcome !== 'resolved' || publication.isExcused) continue;
       if (qos === 0 && seenOn.length === 0 && !this.mayBeUnseen(tag))
         this.broken(`p${tag} (QoS 0) resolved, and was never written`);
       if (qos > 0 && [...publication.taken.values()].every((times) => times === 0))

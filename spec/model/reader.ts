@@ -21,6 +21,7 @@ export class Reader {
   #loop: AsyncIterator<Message> | undefined;
   #isAsking = false;
   #wanted = 0;
+  #isGranted = false;
   /** With the body of the loop. */
   #inHand: Holding | undefined;
   /** `manual`: taken and not settled, oldest first. */
@@ -52,10 +53,11 @@ export class Reader {
     const { topicFilters, ack, most } = this.options;
     const subscribed = client.subscribe(topicFilters, { qos: 2, ack, buffer: { messages: most } });
     this.#messages = subscribed;
-    subscribed.catch((error: unknown) => {
-      if ((error as { code?: string }).code !== 'ERR_MQTT_CLOSED')
-        this.#model.broken(`${this.options.name} could not subscribe: ${String(error)}`);
-    });
+    this.#isGranted = false;
+    subscribed.then(
+      () => (this.#isGranted = true),
+      (error: unknown) => this.#failed('could not subscribe', error),
+    );
   }
 
   /** Takes so many messages, as they come. */
@@ -123,9 +125,15 @@ export class Reader {
       },
       (error: unknown) => {
         this.#isAsking = false;
-        this.#model.broken(`a loop of ${this.options.name} threw ${String(error)}`);
+        this.#failed('could not go on', error);
       },
     );
+  }
+
+  /** Only what had not come about when the client was ended may fail. */
+  #failed(what: string, error: unknown): void {
+    if (this.#isGranted || (error as { code?: string }).code !== 'ERR_MQTT_CLOSED')
+      this.#model.broken(`${this.options.name} ${what}: ${String(error)}`);
   }
 
   #got(message: Message): void {

@@ -47,8 +47,8 @@ export class Wire implements Transport {
   #isPaused = false;
   #isDelivering = false;
   #phase: 'open' | 'ending' | 'closed' = 'open';
-  /** The network takes nothing of the client's. */
-  #isPressed = false;
+  /** So many bytes of the client's the network still takes. */
+  #room = Infinity;
   /** The server neither reads nor writes. */
   #isFrozen = false;
   /** How many bytes one read brings at most. */
@@ -82,7 +82,7 @@ export class Wire implements Transport {
   }
 
   get isPressed(): boolean {
-    return this.#isPressed;
+    return this.#room < Infinity;
   }
 
   // --- for the client ------------------------------------------------------------------------------------------
@@ -95,8 +95,9 @@ export class Wire implements Transport {
   write(bytes: Uint8Array, written: (bytes: Uint8Array) => void): void {
     if (this.#phase !== 'open') return written(bytes);
     const at = this.#order.next();
-    if (this.#isPressed || this.#held.length > 0) this.#held.push({ bytes, at, written });
+    if (bytes.length > this.#room || this.#held.length > 0) this.#held.push({ bytes, at, written });
     else {
+      this.#room -= bytes.length;
       if (this.#isFrozen) this.#stuck.push({ bytes: bytes.slice(), at });
       else this.#peer.receive(bytes.slice(), at);
       written(bytes);
@@ -138,10 +139,10 @@ export class Wire implements Transport {
     this.#deliverSoon();
   }
 
-  /** The network takes nothing more, or takes again: then also what it held back. */
-  press(isPressed: boolean): void {
-    this.#isPressed = isPressed;
-    if (isPressed || this.#held.length === 0) return;
+  /** The network takes so many bytes more; without a limit also what it held back. */
+  press(room: number): void {
+    this.#room = room;
+    if (room < Infinity || this.#held.length === 0) return;
     const held = this.#held;
     this.#held = [];
     for (const { bytes, at, written } of held) {
