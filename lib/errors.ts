@@ -163,11 +163,13 @@ export class SubscribeError extends MqttError {
 
 /** The outgoing queue is full (`maxQueued`, `maxQueuedBytes`), or its policy let this message go. */
 export class QueueFullError extends MqttError implements MessageFate {
-  readonly delivery = 'not-sent';
+  /** `unknown`: it waited again, as the session it had been sent in was lost. */
+  readonly delivery: Delivery;
   readonly kept = false;
 
-  constructor(message: string, options?: ErrorOptions) {
+  constructor(message: string, options: ErrorOptions & { delivery?: Delivery } = {}) {
     super('ERR_MQTT_QUEUE_FULL', message, options);
+    this.delivery = options.delivery ?? 'not-sent';
   }
 
   static {

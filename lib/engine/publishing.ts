@@ -325,15 +325,17 @@ export class Publishing {
     }
     while (!queue.admits(exchange, queueLimits)) {
       const dropped = fits && onQueueFull === 'drop-oldest' ? queue.shift() : undefined;
-      (dropped ?? exchange).end(
-        queueFull(queue, dropped === undefined ? 'refused' : 'dropped for a newer one'),
-      );
+      const gone = dropped ?? exchange;
+      const what = dropped === undefined ? 'refused' : 'dropped for a newer one';
+      gone.end(queueFull(queue, what, gone.written));
       if (dropped === undefined) return;
     }
     queue.push(exchange);
   }
 }
 
-function queueFull({ messages, bytes }: Queue, what: string): QueueFullError {
-  return new QueueFullError(`the queue is full (${messages} messages, ${bytes} bytes): message ${what}`);
+function queueFull({ messages, bytes }: Queue, what: string, written: boolean): QueueFullError {
+  return new QueueFullError(`the queue is full (${messages} messages, ${bytes} bytes): message ${what}`, {
+    delivery: written ? 'unknown' : 'not-sent',
+  });
 }

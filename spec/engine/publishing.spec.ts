@@ -239,6 +239,22 @@ describe('the queue', () => {
     expect(rig.engine.load.pending).toBe(1);
   });
 
+  it('does not say of one it drops that it was never sent, where it was, in a session that is lost', () => {
+    const options = {
+      maxInflight: 2,
+      queueLimits: { messages: 1, bytes: 0 },
+      onQueueFull: 'drop-oldest',
+    } as const;
+    const rig = withSession(options);
+    const [one, two] = [rig.publish('a'), rig.publish('b')];
+    rig.sent();
+    rig.engine.lost(undefined, rig.now);
+    expect(brief(rig.reconnect(connack({ receiveMaximum: 1 })))).toEqual(['publish a 3']);
+    rig.publish('c');
+    expect(two.waiter.error).toMatchObject({ code: 'ERR_MQTT_QUEUE_FULL', delivery: 'unknown', kept: false });
+    expect(one.waiter.told).toBe(0);
+  });
+
   it('drops nothing for a message that would not even fit alone', () => {
     const rig = offline({ queueLimits: { messages: 3, bytes: 10 }, onQueueFull: 'drop-oldest' });
     const small = rig.publish('a', { payload: '1234' });
