@@ -443,6 +443,8 @@ export class Engine {
   /** Ends `connection` in order, if there is one, and dials at once. */
   #dialAgain(connection: Connection | undefined, now: number): void {
     if (connection !== undefined) {
+      // Whoever waits for a large payload to leave is told now, and has it back.
+      this.#publisher.detach(connection);
       connection.outbox.append(encode({ type: 'disconnect' }, connection.protocolVersion));
       this.#effects.retire(connection.outbox.takeAll());
       this.#leaveConnection();

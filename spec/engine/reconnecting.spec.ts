@@ -32,6 +32,20 @@ function redialing(options: Partial<EngineOptions> = {}): Rig {
   return rig;
 }
 
+describe('a planned reconnect', () => {
+  it('gives large payloads back that are still to leave: what leaves is a copy', () => {
+    const rig = online();
+    const payload = new Uint8Array(20_000).fill(7);
+    const { waiter } = rig.publish('a', { qos: 0, payload });
+    expect(rig.engine.reconnect(rig.now)).toBe(true);
+    expect(waiter.error).toMatchObject({ delivery: 'unknown', kept: false });
+    payload.fill(0);
+    expect(
+      rig.effects.rest.some((piece) => piece.length === 20_000 && piece.every((byte) => byte === 7)),
+    ).toBe(true);
+  });
+});
+
 describe('after a connection was lost', () => {
   it('dials again after the delay, with the number of the attempt', () => {
     const rig = online();
