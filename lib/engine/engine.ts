@@ -104,8 +104,7 @@ export class Engine {
 
   /** Whether one more message, whatever its QoS, would go out at once. */
   get hasRoom(): boolean {
-    const connection = this.#established();
-    return connection !== undefined && this.#publishing.hasRoom(connection);
+    return this.#state === 'connected' && this.#publishing.hasRoom(this.#connection as Connection);
   }
 
   // --- B. What happened outside --------------------------------------------------------------------------------
@@ -440,10 +439,9 @@ export class Engine {
     this.#resuming.resume(connection, now);
   }
 
-  /** Ends `connection` in order, if there is one, and dials at once. */
+  /** Ends `connection` in order, if there is one, and dials at once: large payloads are their callers' again. */
   #dialAgain(connection: Connection | undefined, now: number): void {
     if (connection !== undefined) {
-      // Whoever waits for a large payload to leave is told now, and has it back.
       this.#publisher.detach(connection);
       connection.outbox.append(encode({ type: 'disconnect' }, connection.protocolVersion));
       this.#effects.retire(connection.outbox.takeAll());
