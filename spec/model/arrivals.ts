@@ -22,6 +22,8 @@ interface Arrival {
   /** The server acknowledged nothing any more: it has lost its session. */
   isLost: boolean;
   isAcknowledged: boolean;
+  /** Some reader has refused it: then its identifier is free with PUBREC, as it is with PUBACK. */
+  isRefused: boolean;
 }
 
 /** A message in the hands of the application. */
@@ -60,6 +62,7 @@ export class Arrivals {
       copies: new Map(),
       isLost: false,
       isAcknowledged: false,
+      isRefused: false,
     };
     this.all.push(arrival);
     return arrival;
@@ -93,7 +96,8 @@ export class Arrivals {
   }
 
   /** The application is done with a message, before the client is told. */
-  settled({ copy, tag, message, reader }: Holding): void {
+  settled({ copy, tag, message, reader }: Holding, how: 'done' | 'refused' = 'done'): void {
+    if (how === 'refused') this.#of(tag).isRefused = true;
     if (this.#tagOf(message) !== tag) this.#model.broken(`m${tag} was overwritten while ${reader} had it`);
     copy.isInHand = false;
     if (copy.settledAt === 0) copy.settledAt = this.#model.order.next();
@@ -130,7 +134,8 @@ export class Arrivals {
     }
   }
 
-  #checkOnce(reader: string, { tag, qos, isAcknowledged, topic }: Arrival, copy: Copy): void {
+  #checkOnce(reader: string, arrival: Arrival, copy: Copy): void {
+    const { tag, qos, isAcknowledged, topic, isRefused } = arrival;
     if (copy.given === 0) return;
     const again = `${reader} got m${tag} (QoS ${qos}) again`;
     if (qos === 0) return this.#model.broken(again);
@@ -139,20 +144,22 @@ export class Arrivals {
     // Where others have not settled it, ending the client leaves it to the server for all.
     const shared = (this.wants.get(topic)?.size ?? 0) > 1;
     if (shared && !isAcknowledged && this.clientEndedAt > copy.settledAt) return;
-    if (qos === 1 && this.#model.lostOutputSince(copy.settledAt)) return;
+    if ((qos === 1 || isRefused) && this.#model.lostOutputSince(copy.settledAt)) return;
     this.#model.broken(`${again} after it was processed`);
   }
 
-  #checkOrder(reader: string, { tag, qos }: Arrival): void {
+  #checkOrder(reader: string, { tag, qos, topic }: Arrival): void {
     let last = this.#last.get(reader);
     if (last === undefined) this.#last.set(reader, (last = { qos0: 0, first: 0 }));
     const before = qos === 0 ? last.qos0 : last.first;
     // What was let go for a newer one may come again, where its acknowledgement was lost.
-    const keepsOrder = this.#model.rules.keepsOrder && !this.atOnce.has(reader);
+    // So may what was parked, and is for the first who subscribes: the second gets it in a later life of the client.
+    const second = this.clientEndedAt > 0 && (this.wants.get(topic)?.size ?? 0) > 1;
+    const keepsOrder = this.#model.rules.keepsOrder && !this.atOnce.has(reader) && !second;
     if (tag < before && (qos === 0 || keepsOrder))
       this.#model.broken(`${reader} got m${tag} (QoS ${qos}) after m${before}`);
     if (qos === 0) last.qos0 = tag;
-    else last.first = tag;
+    else if (!second) last.first = tag;
   }
 
   /** A clean session may let go of what nobody takes. */

@@ -39,6 +39,8 @@ export class ServerConnection implements Peer {
   sessionPresent = false;
   lastHeardAt: number;
   #isOver = false;
+  /** When the first piece was written of a packet that is not complete. */
+  #begun: number | undefined;
 
   constructor(number: number, wire: Wire, broker: ModelBroker) {
     this.number = number;
@@ -49,10 +51,16 @@ export class ServerConnection implements Peer {
 
   receive(bytes: Uint8Array, written: number): void {
     this.lastHeardAt = this.#broker.clock.now();
+    // A packet is as old as its first piece.
+    let began = this.#begun ?? written;
+    this.#begun = began;
     try {
       this.#decoder.push(bytes);
-      for (let packet = this.#decoder.next(); packet !== undefined; packet = this.#decoder.next())
-        this.#take(packet, written);
+      for (let packet = this.#decoder.next(); packet !== undefined; packet = this.#decoder.next()) {
+        this.#take(packet, began);
+        began = written;
+        this.#begun = undefined;
+      }
     } catch (error) {
       this.#broker.model.broken(`the client wrote what is no MQTT: ${String(error)}`);
     }

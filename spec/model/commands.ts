@@ -93,6 +93,32 @@ const cut: Happenings = fc
     });
   });
 
+const giveUpHalfSent: Happenings = fc.constantFrom<Bound>('signal', 700).map(
+  (bound) =>
+    new Happening('a large message is half sent, and given up', async (world) => {
+      world.press(9_000);
+      world.publish(1, 20_000, 'bytes', bound);
+      await world.pass(750);
+      world.abort(20);
+    }),
+);
+
+const cutWhileAnswering: Happenings = fc.nat({ max: 4 }).map(
+  (forgets) =>
+    new Happening(
+      `connection breaks while the client answers${forgets === 0 ? ', and the session is lost' : ''}`,
+      async (world) => {
+        world.press(0);
+        world.broker.give(Infinity);
+        for (const reader of world.readers) reader.take(1);
+        world.readers[1]?.settle(0, world.client);
+        await world.settle();
+        if (forgets === 0) world.broker.forgets = true;
+        world.cut('between packets');
+      },
+    ),
+);
+
 const pass: Happenings = fc
   .constantFrom(20, 120, 120, 1_100, 1_100, 4_000, 11_000)
   .map((ms) => new Happening(`${ms} ms pass`, (world) => world.pass(ms)));
@@ -159,6 +185,8 @@ export const happenings: Happenings = fc.oneof(
   { weight: 1, arbitrary: refuse },
   { weight: 2, arbitrary: answersAtOnce },
   { weight: 4, arbitrary: cut },
+  { weight: 2, arbitrary: cutWhileAnswering },
+  { weight: 1, arbitrary: giveUpHalfSent },
   { weight: 6, arbitrary: pass },
   { weight: 6, arbitrary: take },
   { weight: 4, arbitrary: settle },

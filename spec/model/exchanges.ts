@@ -121,7 +121,7 @@ export class Exchanges {
       model.broken(`p${tag} with DUP though the session is new`);
     if (duplicate && known === undefined && !this.#mayBeUnknown(packetId, tag))
       model.broken(`p${tag} with DUP for the first time`);
-    if (here) return;
+    if (here || late) return;
     if (tag < this.#lastTag) model.broken(`p${tag} after p${this.#lastTag}`);
     this.#lastTag = tag;
     this.#published.add(packetId);

@@ -56,7 +56,7 @@ async function beFriendly(world: World): Promise<void> {
 /** Reads everything until nothing more comes; `held`: so many messages of the manual reader stay in hand. */
 async function calm(world: World, held: number): Promise<void> {
   const { model } = world;
-  for (let i = 0, quiet = 0; quiet < 8 && i < STEPS; i++) {
+  for (let i = 0, quiet = 0; quiet < 5 && i < STEPS; i++) {
     const before = world.order.now;
     readAll(world, held);
     await world.pass(1_000);

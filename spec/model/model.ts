@@ -30,6 +30,8 @@ export interface Publication {
   readonly size: number;
   /** The newest connection at the time of the call, and when the promise ended. */
   readonly calledAfter: number;
+  /** Whether there was a connection and no QoS 0 before it, so that QoS 0 waits for nothing but the network. */
+  readonly goesAtOnce: boolean;
   endedAfter: number;
   /** The connections on which the server saw it. */
   readonly seenOn: number[];
@@ -112,12 +114,13 @@ export class Model {
 
   // --- what the client publishes -------------------------------------------------------------------------------
 
-  called(qos: QoS, size: number): Publication {
+  called(qos: QoS, size: number, goesAtOnce: boolean): Publication {
     const publication: Publication = {
       tag: this.publications.length + 1,
       qos,
       size,
       calledAfter: this.connection,
+      goesAtOnce,
       endedAfter: 0,
       seenOn: [],
       taken: new Map(),

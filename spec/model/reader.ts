@@ -72,10 +72,11 @@ export class Reader {
   settle(which: number, client: Client): void {
     const [holding] = this.#held.splice(which % Math.max(1, this.#held.length), 1);
     if (holding === undefined) return;
-    this.#model.arrivals.settled(holding);
-    // Refused ones are settled as well; only 5.0 can say so.
-    if (client.negotiated?.protocolVersion === 5 && which % 7 === 6) holding.message.reject(0x80);
-    else holding.message.ack();
+    // Only 5.0 can refuse a message.
+    const how = client.negotiated?.protocolVersion === 5 && which % 7 === 6 ? 'refused' : 'done';
+    this.#model.arrivals.settled(holding, how);
+    if (how === 'done') holding.message.ack();
+    else holding.message.reject(0x80);
   }
 
   /** Ends its loop, as `break` does. Returns whether there was one that is not waiting. */

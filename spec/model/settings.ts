@@ -35,6 +35,7 @@ export const settings: readonly Setting[] = [
       ...common,
       protocolVersion: 5,
       onSessionLost: 'reject',
+      receiveMaximum: 5,
       maxQueued: 10,
       onQueueFull: 'drop-oldest',
     },
@@ -42,7 +43,7 @@ export const settings: readonly Setting[] = [
   },
   {
     name: '3.1.1, a session that ends with the connection',
-    client: { ...common, protocolVersion: 4, maxInflight: 2 },
+    client: { ...common, protocolVersion: 4, maxInflight: 2, receiveMaximum: 5 },
     server: { sendWindow: 10 },
   },
 ];

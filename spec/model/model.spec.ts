@@ -1,0 +1,57 @@
+import { describe, expect, it } from '@jest/globals';
+import { Client } from '../../lib/client/client.ts';
+import { faults, planted } from '../support/faults.ts';
+import { clientWith } from './planting.ts';
+import { explore } from './run.ts';
+import { settings } from './settings.ts';
+
+/** Tries per setting for a fault: few at first, as most are found at once, more where it hides. */
+const TRIES = [30, 120, 500];
+
+describe('whatever happens, in whatever order', () => {
+  it.each(settings.map((setting) => [setting.name, setting] as const))(
+    'nothing is lost, doubled, out of order, untrue or left over: %s',
+    async (_name, setting) => {
+      const finding = await explore((...given) => new Client(...given), setting, { numRuns: 100 });
+      expect(finding?.text).toBeUndefined();
+    },
+    60_000,
+  );
+});
+
+/** How a client with a bug is found out; undefined where it is not. */
+async function whatFinds(fault: (typeof faults)[number]): Promise<string | undefined> {
+  const makeClient = await clientWith(fault);
+  for (const numRuns of TRIES)
+    for (const setting of settings) {
+      const finding = await explore(makeClient, setting, { numRuns, endOnFailure: true });
+      if (finding !== undefined) return finding.text;
+    }
+  return undefined;
+}
+
+describe('the model', () => {
+  it.each(faults.map((fault) => [fault.name, fault] as const))(
+    'finds: %s',
+    async (_name, fault) => {
+      expect(await whatFinds(fault)).toMatch(/seed/);
+    },
+    60_000,
+  );
+});
+
+describe('a fault', () => {
+  it('has its place exactly once, or says so', () => {
+    const fault = { name: 'a fault', changes: [{ file: 'a.ts', find: 'b', replace: 'c' }] };
+    expect(planted(fault, 'a.ts', 'abc')).toBe('acc');
+    expect(planted(fault, 'other.ts', 'abc')).toBe('abc');
+    expect(() => planted(fault, 'a.ts', 'ac')).toThrow('expected its place in a.ts once, got it 0 times');
+    expect(() => planted(fault, 'a.ts', 'abb')).toThrow(
+      'a fault: expected its place in a.ts once, got it 2 times',
+    );
+  });
+
+  it('is known by its name', () => {
+    expect(new Set(faults.map(({ name }) => name)).size).toBe(faults.length);
+  });
+});
