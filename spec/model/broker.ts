@@ -1,5 +1,5 @@
 import { Decoder, encode } from '../../lib/codec/codec.ts';
-import type { ConnectPacket, EncodablePacket, Packet, PublishPacket, QoS } from '../../lib/codec/packets.ts';
+import type { ConnectPacket, EncodablePacket, Packet, QoS } from '../../lib/codec/packets.ts';
 import { Deliveries } from './deliveries.ts';
 import { Exchanges } from './exchanges.ts';
 import type { Model } from './model.ts';
@@ -183,7 +183,7 @@ export class ModelBroker {
       this.model.broken(`${packet.type} under Packet Identifier ${packet.packetId}, which is in use`);
     switch (packet.type) {
       case 'publish':
-        return session.exchanges.onPublish(connection, packet as PublishPacket, written);
+        return session.exchanges.onPublish(connection, packet, written);
       case 'pubrel':
         return session.exchanges.onPubrel(packet.packetId, written);
       case 'puback':

@@ -103,6 +103,24 @@ const giveUpHalfSent: Happenings = fc.constantFrom<Bound>('signal', 700).map(
     }),
 );
 
+const slowly: Happenings = qos.map(
+  (level) =>
+    new Happening(`two large messages, QoS ${level}, leave bit by bit`, async (world) => {
+      world.press(9_000);
+      for (let i = 0; i < 2; i++) world.publish(level, 20_000, 'bytes', 'none');
+      await world.settle();
+      world.press(Infinity);
+    }),
+);
+
+/** Keep Alive and half of it again: by then a client has noticed. */
+const silence: Happenings = fc.constant(
+  new Happening('server stands still for 17 s', async (world) => {
+    world.freeze(true);
+    await world.pass(17_000);
+  }),
+);
+
 const cutWhileAnswering: Happenings = fc.nat({ max: 4 }).map(
   (forgets) =>
     new Happening(
@@ -187,6 +205,8 @@ export const happenings: Happenings = fc.oneof(
   { weight: 4, arbitrary: cut },
   { weight: 2, arbitrary: cutWhileAnswering },
   { weight: 1, arbitrary: giveUpHalfSent },
+  { weight: 1, arbitrary: slowly },
+  { weight: 1, arbitrary: silence },
   { weight: 6, arbitrary: pass },
   { weight: 6, arbitrary: take },
   { weight: 4, arbitrary: settle },

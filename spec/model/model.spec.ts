@@ -6,7 +6,7 @@ import { explore } from './run.ts';
 import { settings } from './settings.ts';
 
 /** Tries per setting for a fault: few at first, as most are found at once, more where it hides. */
-const TRIES = [30, 120, 500];
+const TRIES = [15, 40, 120, 500];
 
 describe('whatever happens, in whatever order', () => {
   it.each(settings.map((setting) => [setting.name, setting] as const))(

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { build } from 'esbuild';
+import * as esbuild from 'esbuild';
 import type { Client } from '../../lib/client/client.ts';
 import { planted, type Fault } from '../support/faults.ts';
 import type { MakeClient } from './world.ts';
@@ -15,7 +15,7 @@ export async function clientWith(fault: Fault): Promise<MakeClient> {
   const left = new Set(fault.changes.map(({ file }) => file));
   const outfile = join(directory, 'client.mjs');
   try {
-    await build({
+    await esbuild.build({
       entryPoints: [join(LIB, 'client/client.ts')],
       bundle: true,
       platform: 'node',
@@ -26,9 +26,9 @@ export async function clientWith(fault: Fault): Promise<MakeClient> {
       plugins: [
         {
           name: 'fault',
-          setup({ onLoad }) {
+          setup(build) {
             const names = fault.changes.map(({ file }) => file.replace('/', '.').replace('.ts', '\\.ts$'));
-            onLoad({ filter: new RegExp(names.join('|')) }, ({ path }) => {
+            build.onLoad({ filter: new RegExp(names.join('|')) }, ({ path }) => {
               const file = relative(LIB, path).split(sep).join('/');
               left.delete(file);
               return { contents: planted(fault, file, readFileSync(path, 'utf8')), loader: 'ts' };

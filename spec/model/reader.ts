@@ -120,10 +120,7 @@ export class Reader {
     this.#inHand = undefined;
     this.#isAsking = true;
     this.#loop.next().then(
-      (result) => {
-        this.#isAsking = false;
-        if (result.done !== true) this.#got(result.value);
-      },
+      (result) => this.#answered(result),
       (error: unknown) => {
         this.#isAsking = false;
         this.#failed('could not go on', error);
@@ -135,6 +132,11 @@ export class Reader {
   #failed(what: string, error: unknown): void {
     if (this.#isGranted || (error as { code?: string }).code !== 'ERR_MQTT_CLOSED')
       this.#model.broken(`${this.options.name} ${what}: ${String(error)}`);
+  }
+
+  #answered(result: IteratorResult<Message>): void {
+    this.#isAsking = false;
+    if (result.done !== true) this.#got(result.value);
   }
 
   #got(message: Message): void {
