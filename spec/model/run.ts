@@ -3,8 +3,10 @@ import { happenings } from './commands.ts';
 import { finish } from './finale.ts';
 import { World, type MakeClient, type Setting } from './world.ts';
 
-/** How often, and from where. */
-export type Runs = Pick<fc.Parameters<unknown>, 'numRuns' | 'seed' | 'path' | 'endOnFailure'>;
+/** How often, and from where: `seed`, `path` and `replayPath` of a finding have it happen again. */
+export interface Runs extends Pick<fc.Parameters<unknown>, 'numRuns' | 'seed' | 'path' | 'endOnFailure'> {
+  readonly replayPath?: string;
+}
 
 /** What came of it: undefined, all held; else what did not, with the seed and the shortest way to it. */
 export interface Finding {
@@ -16,10 +18,14 @@ export interface Finding {
 export async function explore(
   makeClient: MakeClient,
   setting: Setting,
-  runs: Runs,
+  { replayPath, ...runs }: Runs,
 ): Promise<Finding | undefined> {
   const property = fc.asyncProperty(
-    fc.commands([happenings], { maxCommands: 50, size: 'max' }),
+    fc.commands([happenings], {
+      maxCommands: 50,
+      size: 'max',
+      ...(replayPath !== undefined && { replayPath }),
+    }),
     async (commands) => {
       const world = new World(makeClient, setting);
       await world.connect();
@@ -31,15 +37,17 @@ export async function explore(
   const result = await fc.check(property, runs);
   if (!result.failed) return undefined;
   const [commands] = result.counterexample ?? [];
-  const steps = commands === undefined ? [] : [...commands].map(String);
+  // What it prints ends with the path of the commands; those that came after the failure never ran.
+  const replay = /replayPath="[^"]*"/.exec(String(commands))?.[0];
+  const steps = [...(commands ?? [])].filter((one) => (one as { hasRan?: boolean }).hasRan !== false);
   const error =
     result.errorInstance instanceof Error ? result.errorInstance.message : String(result.errorInstance);
   return {
     runs: result.numRuns,
     text: [
       `${setting.name}: ${error}`,
-      `seed ${result.seed}, path ${result.counterexamplePath}, after ${result.numRuns} runs and ${result.numShrinks} steps`,
-      ...steps.map((step) => `  ${step}`),
+      `seed ${result.seed}, path "${result.counterexamplePath}", ${replay}, after ${result.numRuns} runs and ${result.numShrinks} steps`,
+      ...steps.map((step) => `  ${String(step)}`),
     ].join('\n'),
   };
 }
