@@ -38,7 +38,7 @@ export async function explore(
   if (!result.failed) return undefined;
   const [commands] = result.counterexample ?? [];
   // What it prints ends with the path of the commands; those that came after the failure never ran.
-  const replay = /replayPath="[^"]*"/.exec(String(commands))?.[0];
+  const replay = /replayPath="[^"]*"/.exec(fc.stringify(commands))?.[0];
   const steps = [...(commands ?? [])].filter((one) => (one as { hasRan?: boolean }).hasRan !== false);
   const error =
     result.errorInstance instanceof Error ? result.errorInstance.message : String(result.errorInstance);
