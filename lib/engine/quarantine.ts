@@ -10,6 +10,8 @@ const SUSPECT = 2;
 const CONVICTED = 3;
 /** but not at the first time that it was alone: a network that breaks again and again convicts nobody. */
 const ALONE = 2;
+/** Nor before its losses are so far apart, in ms: those of a shorter time are one disturbance of the network. */
+const DISTURBANCE = 1_500;
 
 /**
  * Keeps one message that takes the connection down from doing so for ever, and from starving those behind it. Only
@@ -59,8 +61,10 @@ export class Quarantine {
       }
       if (now - exchange.writtenAt > SOON) continue;
       exchange.losses = worked && wire.length > 1 ? 1 : exchange.losses + 1;
+      if (exchange.losses === 1) exchange.firstLostAt = now;
       if (exchange.losses >= SUSPECT) this.#suspects.add(exchange);
-      if (wire.length === 1 && ++exchange.alone >= ALONE && exchange.losses >= CONVICTED)
+      const lasts = now - exchange.firstLostAt >= DISTURBANCE;
+      if (wire.length === 1 && ++exchange.alone >= ALONE && exchange.losses >= CONVICTED && lasts)
         this.#convict(exchange, `the connection was lost ${exchange.losses} times right after it was sent`);
     }
   }

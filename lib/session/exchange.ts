@@ -50,6 +50,8 @@ export class Exchange implements OutgoingPublish {
   cleared = false;
   /** Connections that were lost right after it was sent, and that it closed by itself, unanswered for too long. */
   losses = 0;
+  /** When the first of these losses was, in ms. */
+  firstLostAt = 0;
   /** How often it was alone on the wire of such a connection. */
   alone = 0;
   overdues = 0;

@@ -78,6 +78,16 @@ describe('a message that takes the connection down', () => {
     expect([one.waiter.error, two.waiter.error]).toEqual([undefined, undefined]);
   });
 
+  it('is not one that a network hits which breaks again and again within a moment; it is one in the long run', () => {
+    const rig = withSession({ reconnect: { minDelay: 5, maxDelay: 200, factor: 2, jitter: 0 } });
+    const { waiter } = rig.publish('a');
+    const begin = rig.now;
+    while (rig.now < begin + 1_400) lose(rig);
+    expect(waiter.error).toBeUndefined();
+    while (rig.now < begin + 2_000) lose(rig);
+    expect(waiter.error).toBeInstanceOf(PoisonedMessageError);
+  });
+
   it('is one whose own ackTimeout closed the connection three times in a row', () => {
     const rig = withSession({ ackTimeout: 5_000, keepAlive: 0 });
     const { waiter } = rig.publish('a');
