@@ -127,7 +127,8 @@ async function exchange(qos: 1 | 2, seed: number, port: number): Promise<Outcome
 }
 
 const ALL = Array.from({ length: COUNT }, (_, i) => i);
-const SEEDS = [1, 2, 3] as const;
+/** The last two have found an innocent message that was given up. */
+const SEEDS = [1, 17, 26] as const;
 
 describeWithMosquitto('a network that breaks 20 times in 5,000 messages', () => {
   it.each(SEEDS)(
