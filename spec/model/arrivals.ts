@@ -22,6 +22,9 @@ interface Arrival {
   /** The server acknowledged nothing any more: it has lost its session. */
   isLost: boolean;
   isAcknowledged: boolean;
+  /** When the server last wrote it, and whether it was acknowledged though nobody was done with it. */
+  writtenAt: number;
+  isEarly: boolean;
   /** Some reader has refused it: then its identifier is free with PUBREC, as it is with PUBACK. */
   isRefused: boolean;
 }
@@ -45,8 +48,10 @@ export class Arrivals {
   /** When the client last ended, and when a subscription did for good. */
   clientEndedAt = 0;
   subscriptionEndedAt = 0;
-  /** Messages that the client let go for lack of room. */
+  /** Messages that the client let go for lack of room, altogether and by the limits of its subscriptions. */
   overflowed: () => number = () => 0;
+  dropped: () => number = () => 0;
+  now: () => number = () => 0;
   readonly #last = new Map<string, { qos0: number; first: number }>();
 
   constructor(model: Model) {
@@ -62,6 +67,8 @@ export class Arrivals {
       copies: new Map(),
       isLost: false,
       isAcknowledged: false,
+      writtenAt: Infinity,
+      isEarly: false,
       isRefused: false,
     };
     this.all.push(arrival);
@@ -70,6 +77,11 @@ export class Arrivals {
 
   lost(tags: readonly number[]): void {
     for (const tag of tags) this.#of(tag).isLost = true;
+  }
+
+  /** The server writes a message. */
+  written(tag: number): void {
+    this.#of(tag).writtenAt = this.now();
   }
 
   /** The application is given a message. */
@@ -114,6 +126,10 @@ export class Arrivals {
     arrival.isAcknowledged = true;
     const wanted = [...(this.wants.get(arrival.topic) ?? [])];
     if (wanted.some((reader) => this.atOnce.has(reader)) || this.#mayBeLetGo()) return;
+    if (this.now() - arrival.writtenAt >= this.#model.rules.patience) {
+      arrival.isEarly = true;
+      return;
+    }
     const copies = [...arrival.copies.values()];
     const done = copies.some(({ settledAt }) => settledAt > 0);
     if (!done || copies.some(({ isInHand }) => isInHand))
@@ -124,8 +140,10 @@ export class Arrivals {
 
   /** The world has been friendly for long: all that was acknowledged, or is the server's no more, must have arrived. */
   check(): void {
-    for (const { tag, topic, qos, copies, isLost } of this.all) {
+    for (const { tag, topic, qos, copies, isLost, isEarly } of this.all) {
       if (qos === 0 || isLost || this.#mayBeLetGo()) continue;
+      // It counts against the limits of its subscription from then on.
+      if (isEarly && this.dropped() > 0) continue;
       const readers = this.wants.get(topic) ?? new Set();
       if ([...readers].some((reader) => this.atOnce.has(reader))) continue;
       const got = [...copies.values()].filter(({ given }) => given > 0).length;

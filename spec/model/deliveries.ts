@@ -95,6 +95,7 @@ export class Deliveries {
         continue;
       }
       delivery.phase = 'published';
+      this.#broker.model.arrivals.written(delivery.tag);
       const { topic, payload, qos, packetId } = delivery;
       this.#broker.send({ type: 'publish', topic, payload, qos, packetId, duplicate });
     }

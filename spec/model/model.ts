@@ -7,6 +7,8 @@ import type { Order, Wire } from './wire.ts';
 export interface Rules {
   /** Whether the session outlives a connection. */
   readonly isPersistent: boolean;
+  /** ms after which a message that nobody is done with may be acknowledged all the same; Infinity: never. */
+  readonly patience: number;
   /** Whether the client sends again on a live connection. */
   readonly retries: boolean;
   readonly onSessionLost: 'resend' | 'reject';

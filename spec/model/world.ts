@@ -53,9 +53,11 @@ export class World {
     const { protocolVersion, maxInflight = 20 } = client;
     const retries = (client.messageRetry ?? (protocolVersion < 5 ? 5_000 : 0)) > 0;
     const sendWindow = server.sendWindow ?? 1_000;
+    const isPersistent =
+      protocolVersion === 5 ? (client.sessionExpiryInterval ?? 0) > 0 : client.cleanStart === false;
     const rules: Rules = {
-      isPersistent:
-        protocolVersion === 5 ? (client.sessionExpiryInterval ?? 0) > 0 : client.cleanStart === false,
+      isPersistent,
+      patience: isPersistent ? Infinity : (client.ackStallTimeout ?? 30_000),
       retries,
       onSessionLost: client.onSessionLost ?? 'resend',
       dropsOldest: client.onQueueFull === 'drop-oldest',
@@ -78,7 +80,10 @@ export class World {
       random: () => 0.5,
       dial: (_target, signal) => this.#dial(signal),
     });
+    this.model.arrivals.now = () => this.clock.now();
     this.model.arrivals.overflowed = () => this.client.stats().overflowed;
+    this.model.arrivals.dropped = () =>
+      this.client.stats().subscriptions.reduce((sum, one) => sum + one.dropped, 0);
     this.readers = READERS.map((one) => new Reader(one, this.model));
   }
 

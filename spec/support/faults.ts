@@ -143,21 +143,20 @@ export const faults: readonly Fault[] = [
   fault(
     'output that was held back does not go on',
     'client/driver.ts',
-    `        if (link !== this.#link) return;
-        this.#write();
-`,
-    `        if (link !== this.#link) return;
-`,
+    'if (link === this.#link) this.#written();',
+    '',
   ),
   // what promises say
   fault(
     'a promise resolves when its message is written',
     'engine/publishing.ts',
     `    exchange.written = true;
+    connection.quota.take();
 `,
     `    exchange.written = true;
     exchange.waiter?.settled(0, NO_PROPERTIES);
     exchange.waiter = undefined;
+    connection.quota.take();
 `,
   ),
   fault(
@@ -194,16 +193,15 @@ export const faults: readonly Fault[] = [
     'a message that waits is sent, though its caller has left',
     'session/queue.ts',
     `    exchange.stage = Stage.Over;
-    this.#discount(exchange);`,
+    tidy(this.#ring, this.#messages);`,
     `    if (exchange.qos < 2) exchange.stage = Stage.Over;
-    this.#discount(exchange);`,
+    tidy(this.#ring, this.#messages);`,
   ),
   fault(
     'what waited and was taken out counts for ever',
     'session/queue.ts',
-    `    exchange.stage = Stage.Over;
-    this.#discount(exchange);`,
-    '    exchange.stage = Stage.Over;',
+    'else if (exchange.stage === Stage.Waiting) this.#discount(exchange);',
+    'else if (exchange.stage === Stage.Waiting) exchange.stage = Stage.Over;',
   ),
   // memory
   fault(
@@ -234,8 +232,8 @@ export const faults: readonly Fault[] = [
   fault(
     'the buffer of a subscription has no limit',
     'client/buffer.ts',
-    'if (this.#loose <= messages && this.#looseBytes <= bytes) return true;',
-    'if (this.#loose >= 0) return true;',
+    'while (this.#loose > messages || this.#looseBytes > bytes) {',
+    'while (this.#loose > 10 * messages || this.#looseBytes > 10 * bytes) {',
   ),
   fault(
     'what waits from a lost session has no limit',
@@ -269,7 +267,7 @@ export const faults: readonly Fault[] = [
   // the session
   fault(
     'a new session is taken for the old one',
-    'engine/engine.ts',
+    'engine/resuming.ts',
     "if (presence !== 'absent') this.#publishing.resume(",
     "if (presence !== 'absent' || !this.#attempts.first) this.#publishing.resume(",
   ),
@@ -287,7 +285,7 @@ export const faults: readonly Fault[] = [
   ),
   fault(
     'subscriptions are not restored',
-    'engine/engine.ts',
+    'engine/resuming.ts',
     "if (presence !== 'present' && this.#options.resubscribe)",
     "if (presence === 'presumed' && this.#options.resubscribe)",
   ),
@@ -351,8 +349,20 @@ export const faults: readonly Fault[] = [
   fault(
     'one message that is not settled stops the others',
     'engine/acknowledging.ts',
-    'for (const receipt of receipts) this.#incoming.passOver(receipt);',
-    '',
+    'if (this.#options.persistent) this.#incoming.passOver(receipt);',
+    'if (this.#options.persistent) continue;',
+  ),
+  fault(
+    'one message that is passed over in a clean session is never answered',
+    'engine/acknowledging.ts',
+    'else this.#incoming.waived(receipt);',
+    'else this.#incoming.passOver(receipt);',
+  ),
+  fault(
+    'a message in a clean session is acknowledged before its time',
+    'engine/acknowledging.ts',
+    'this.#suspects = this.#incoming.lastPlace;\n    this.#deadlines.set(Timer.Stall, now + ackStallTimeout);',
+    'this.#suspects = this.#incoming.lastPlace;\n    this.#deadlines.set(Timer.Stall, now + ackStallTimeout / 10);',
   ),
   fault(
     'a message is acknowledged as it is handed over',
