@@ -121,8 +121,9 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   }
 
   /**
-   * Ends the connection and settles all promises. Resolves when it is closed, `timeout` ms later at the latest. The
-   * Will is not published. Of no effect where there is nothing to end.
+   * Ends the connection and settles all promises. Resolves when it is closed, `timeout` ms later at the latest, or up
+   * to 1000 ms where it is one that `reconnect()` has left. The Will is not published. Of no effect where there is
+   * nothing to end.
    */
   async disconnect(options: DisconnectOptions = {}): Promise<void> {
     record('disconnect', options, ['reasonCode', 'properties', 'pending', 'timeout', 'signal']);

@@ -78,8 +78,9 @@ export class Connecting {
 
   /** Resolves when the client is closed, however it came to that; at once where it was never used. */
   async ended(): Promise<void> {
-    if (this.#driver.state === 'closed' || this.#driver.state === 'offline') return;
-    await this.#closed.promise.catch(() => {});
+    const { state } = this.#driver;
+    if (state !== 'closed' && state !== 'offline') await this.#closed.promise.catch(() => {});
+    await this.#driver.retiring();
   }
 
   async connect(options: ConnectOptions): Promise<Connack> {

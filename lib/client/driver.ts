@@ -142,6 +142,11 @@ export class Driver {
     return this.#engine.load.pending;
   }
 
+  /** Resolves when no link is being closed in order any more. */
+  async retiring(): Promise<void> {
+    await this.#retired?.over();
+  }
+
   connect(onFailure: 'give up' | 'retry'): void {
     // A policy is asked only where an attempt or connection is under way: whatever comes of that is the answer.
     if (this.#deciding !== 'no') return;
@@ -343,7 +348,7 @@ export class Driver {
       const credentials = await this.#host.credentials(attempt, signal);
       signal.throwIfAborted();
       phase = 'dial';
-      await this.#retired?.over();
+      await this.retiring();
       signal.throwIfAborted();
       const transport = await this.#host.dial(signal);
       if (signal.aborted) transport.destroy();
@@ -409,6 +414,7 @@ export class Driver {
       const closed = (): void => {
         wake.cancel();
         this.#retired = undefined;
+        this.#engine.retired();
         resolve();
       };
       this.#retired = { link, over: () => over, closed };

@@ -124,13 +124,18 @@ export class Engine {
 
   /** The attempt failed before there was a Network Connection. */
   dialFailed(error: MqttError, now: number): void {
-    if (this.#state === 'dialing') this.#lose(error, now);
+    if (this.#state === 'dialing') this.#lose(error, now, 'normal');
   }
 
   /** The Network Connection ended by itself, or as `finish()` asked. */
   lost(cause: unknown, now: number): void {
     if (this.#connection === undefined) return;
-    this.#lose(refusals.lostBy(cause, this.#state), now);
+    this.#lose(refusals.lostBy(cause, this.#state), now, 'normal');
+  }
+
+  /** The connection that was retired is closed: what it may have been reading is its caller's again. */
+  retired(): void {
+    this.#publisher.abandonUnsent();
   }
 
   /** Memory for the next read. */
@@ -181,7 +186,7 @@ export class Engine {
     if (deadlines.expire(Timer.Ack, now)) this.#requesting.expire(this.#established(), now);
     if (deadlines.expire(Timer.Close, now)) {
       this.#hangUp();
-      this.#lose(new ConnectionLostError('the server did not close the connection in time'), now);
+      this.#lose(new ConnectionLostError('the server did not close the connection in time'), now, 'normal');
     }
     const connection = this.#connection;
     if (connection === undefined) return;
@@ -205,7 +210,7 @@ export class Engine {
     const waiting = this.#state === 'waiting';
     if (!waiting && this.#state !== 'dialing' && this.#state !== 'connecting') return;
     this.#attempts.onFailure = 'give up';
-    if (waiting) this.#lose(error, now);
+    if (waiting) this.#lose(error, now, 'normal');
     else this.#fail(error, now);
   }
 
@@ -290,7 +295,6 @@ export class Engine {
   /** Ends the connection, or what is to become one. Everybody who waits is told now. */
   disconnect(ending: Ending, now: number): void {
     const connection = this.#established();
-    // Throws on what may not be sent, before anything is done.
     const packet = disconnectPacket(this.#options, connection, ending);
     if (!this.#go('disconnect')) {
       if (ending.pending === 'discard') this.#abandoning.discard();
@@ -400,22 +404,16 @@ export class Engine {
   }
 
   #follow(connection: Connection, outcome: Exclude<Outcome, 'nothing' | 'acknowledged'>, now: number): void {
-    if (outcome === 'answered') {
-      this.#requesting.flush(connection, now);
-    } else if (outcome === 'pingresp') {
-      this.#liveness.alive(connection);
-    } else {
-      this.#hangUp();
-      this.#lose(refusals.endedBy(outcome), now, refusals.afterDisconnect(outcome.reasonCode));
-    }
+    if (outcome === 'answered') this.#requesting.flush(connection, now);
+    else if (outcome === 'pingresp') this.#liveness.alive(connection);
+    else this.#fail(refusals.endedBy(outcome), now, refusals.afterDisconnect(outcome.reasonCode));
   }
 
   #onConnack(connection: Connection, connack: ConnackPacket, now: number): void {
     const { identity, protocolVersion } = connection;
     if (connack.reasonCode !== 0) {
       const verdict = refusals.afterRefusal(connack.reasonCode, protocolVersion, this.#attempts.trusted);
-      this.#hangUp();
-      this.#lose(refusals.refusedBy(connack, protocolVersion), now, verdict);
+      this.#fail(refusals.refusedBy(connack, protocolVersion), now, verdict);
       return;
     }
     checkConnack(connack, this.#options, identity, identity.clientId !== '');
@@ -439,10 +437,9 @@ export class Engine {
     this.#resuming.resume(connection, now);
   }
 
-  /** Ends `connection` in order, if there is one, and dials at once: large payloads are their callers' again. */
+  /** Ends `connection` in order, if there is one, and dials at once. */
   #dialAgain(connection: Connection | undefined, now: number): void {
     if (connection !== undefined) {
-      this.#publisher.detach(connection);
       connection.outbox.append(encode({ type: 'disconnect' }, connection.protocolVersion));
       this.#effects.retire(connection.outbox.takeAll());
       this.#leaveConnection();
@@ -452,15 +449,16 @@ export class Engine {
   }
 
   /** Ends the connection or attempt from this side. */
-  #fail(error: MqttError, now: number): void {
+  #fail(error: MqttError, now: number, retry: refusals.Verdict = 'normal'): void {
     this.#hangUp();
-    this.#lose(error, now);
+    this.#lose(error, now, retry);
   }
 
   /** The connection or attempt is over: what follows from it. */
-  #lose(error: MqttError, now: number, retry: refusals.Verdict = 'normal'): void {
-    if (this.#state === 'connected' && this.#connection !== undefined)
-      this.#publishing.lost(this.#connection, now);
+  #lose(error: MqttError, now: number, retry: refusals.Verdict): void {
+    const connection = this.#connection;
+    if (connection !== undefined) this.#publisher.abandonUnsent();
+    if (this.#state === 'connected' && connection !== undefined) this.#publishing.lost(connection, now);
     this.#leaveConnection();
     this.#deadlines.stopAll();
     if (this.#state === 'disconnecting') {
@@ -487,7 +485,6 @@ export class Engine {
     this.#acknowledger.connection = undefined;
     this.#session.connectionLost();
     this.#piecesOut = 0;
-    this.#publisher.abandonUnsent();
   }
 
   /** The end: everybody who waits is told why. */

@@ -142,8 +142,8 @@ export class Arrivals {
   check(): void {
     for (const { tag, topic, qos, copies, isLost, isEarly } of this.all) {
       if (qos === 0 || isLost || this.#mayBeLetGo()) continue;
-      // It counts against the limits of its subscription from then on.
-      if (isEarly && this.dropped() > 0) continue;
+      // From then on the limits of its subscription may let it go, and so may the end of the client.
+      if (isEarly && (this.dropped() > 0 || this.clientEndedAt > 0)) continue;
       const readers = this.wants.get(topic) ?? new Set();
       if ([...readers].some((reader) => this.atOnce.has(reader))) continue;
       const got = [...copies.values()].filter(({ given }) => given > 0).length;

@@ -77,11 +77,6 @@ export class Wire implements Transport {
     return this.#held.length > 0 || this.#stuck.length > 0;
   }
 
-  /** Whether the network still has to send something that lies in `memory`. */
-  holds(memory: ArrayBufferLike): boolean {
-    return this.#held.some(({ bytes }) => bytes.buffer === memory);
-  }
-
   get isFrozen(): boolean {
     return this.#isFrozen;
   }

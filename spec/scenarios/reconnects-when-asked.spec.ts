@@ -198,10 +198,14 @@ describe('reconnect()', () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const again = watch(client.reconnect());
-    await client.disconnect();
+    const ending = watch(client.disconnect());
     await settled();
     expect([again(), client.state]).toEqual([{ error: expect.any(ClosedError) }, 'closed']);
-    await stage.clock.advance(1_000);
+    // The old connection is still being closed in order.
+    await stage.clock.advance(999);
+    expect(ending()).toBe('pending');
+    await stage.clock.advance(1);
+    expect(ending()).toEqual({ value: undefined });
     expect([stage.clock.armed, stage.targets.length, broker.isClosed]).toEqual([0, 1, true]);
   });
 

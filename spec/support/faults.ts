@@ -187,7 +187,7 @@ export const faults: readonly Fault[] = [
     'a timeout says that a message in flight is gone',
     'client/publishing.ts',
     'const kept = this.#driver.withdraw(exchange);',
-    'const kept = this.#driver.withdraw(exchange) && !written;',
+    'const kept = this.#driver.withdraw(exchange) && !exchange.written;',
   ),
   fault(
     'a message that waits is sent, though its caller has left',
