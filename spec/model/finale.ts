@@ -18,7 +18,9 @@ export async function finish(world: World): Promise<void> {
   await probe(world);
   world.check();
   for (let i = manual.held; i > 0; i--) manual.settle(0, client);
-  for (let i = 0; i < 4 && openDeliveries(world) > 0; i++) {
+  await calm(world, 0);
+  // What was passed over is answered on the next connection; a clean session has no such thing.
+  for (let i = 0; i < 4 && model.rules.isPersistent && openDeliveries(world) > 0; i++) {
     client.reconnect().catch(() => {});
     await calm(world, 0);
   }
