@@ -137,6 +137,20 @@ const cutWhileAnswering: Happenings = fc.nat({ max: 4 }).map(
     ),
 );
 
+const waitsOverLoss: Happenings = fc.constant(
+  new Happening('messages wait, their session is lost, and others come', async (world) => {
+    const come = (): void => {
+      for (let i = 0; i < 8; i++) world.serverPublishes('in/a', 1, 8);
+    };
+    come();
+    await world.settle();
+    world.broker.forgets = true;
+    world.cut('between packets');
+    await world.pass(1_100);
+    come();
+  }),
+);
+
 const pass: Happenings = fc
   .constantFrom(20, 120, 120, 1_100, 1_100, 4_000, 11_000)
   .map((ms) => new Happening(`${ms} ms pass`, (world) => world.pass(ms)));
@@ -204,6 +218,7 @@ export const happenings: Happenings = fc.oneof(
   { weight: 2, arbitrary: answersAtOnce },
   { weight: 4, arbitrary: cut },
   { weight: 2, arbitrary: cutWhileAnswering },
+  { weight: 1, arbitrary: waitsOverLoss },
   { weight: 1, arbitrary: giveUpHalfSent },
   { weight: 1, arbitrary: slowly },
   { weight: 1, arbitrary: silence },
