@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildSync } from 'esbuild';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** ms after which a program that does not end by itself is ended. */
@@ -27,15 +29,41 @@ export interface Child {
 
 const running = new Set<ChildProcess>();
 
+/** Programs that were built here, and where they are. */
+const built = new Map<string, string>();
+
+/** Builds one of the programs of this folder, once: to start it from its sources takes a second each time. */
+function build(name: string): string {
+  const known = built.get(name);
+  if (known !== undefined) return known;
+  // Below node_modules, so that what is not bundled is found. Each worker has its own: they build at the same time.
+  const outfile = join(
+    ROOT,
+    `node_modules/.cache/mqtt-await-specs/${process.env['JEST_WORKER_ID'] ?? 0}/${name}.mjs`,
+  );
+  buildSync({
+    entryPoints: [fileURLToPath(new URL(`programs/${name}.ts`, import.meta.url))],
+    bundle: true,
+    packages: 'external',
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    sourcemap: 'inline',
+    outfile,
+    logLevel: 'warning',
+  });
+  built.set(name, outfile);
+  return outfile;
+}
+
 /** Starts one of the programs of this folder. */
 export function startProgram(name: string, ...args: readonly string[]): Child {
+  // Some measure memory; and what nobody catches ends any of them.
   return startNode([
-    // Some measure memory; and what nobody catches ends any of them.
     '--expose-gc',
     '--unhandled-rejections=strict',
-    '--import',
-    'tsx',
-    fileURLToPath(new URL(`programs/${name}.ts`, import.meta.url)),
+    '--enable-source-maps',
+    build(name),
     ...args,
   ]);
 }
