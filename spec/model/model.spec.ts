@@ -1,4 +1,5 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { stop } from 'esbuild';
 import { Client } from '../../lib/client/client.ts';
 import { faults, planted } from '../support/faults.ts';
 import { clientWith } from './planting.ts';
@@ -7,6 +8,9 @@ import { settings } from './settings.ts';
 
 /** Tries per setting for a fault: few at first, as most are found at once, more where it hides. */
 const TRIES = [15, 40, 120, 500];
+
+// What builds the clients with bugs is a process of its own.
+afterAll(() => stop());
 
 describe('whatever happens, in whatever order', () => {
   it.each(settings.map((setting) => [setting.name, setting] as const))(
