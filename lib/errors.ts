@@ -33,21 +33,30 @@ export class MqttError extends Error {
 /** Where an attempt to connect failed. */
 export type ConnectPhase = 'credentials' | 'dial' | 'tls' | 'websocket' | 'connack' | 'timeout';
 
+/** What a `ConnectError` says beside its message. */
+export interface ConnectErrorOptions extends ErrorOptions {
+  readonly reasonCode?: number | undefined;
+  readonly status?: number | undefined;
+  readonly during?: ConnectPhase | undefined;
+}
+
 /** An attempt to connect failed. */
 export class ConnectError extends MqttError {
   /** How far the attempt had come. `timeout`: it took longer than `connectTimeout`. */
   readonly phase: ConnectPhase;
   /** The Reason Code (5.0) or return code (3.x) of a CONNACK that refused. */
   readonly reasonCode: number | undefined;
+  /** The HTTP status with which a WebSocket or a proxy was refused. */
+  readonly status: number | undefined;
+  /** With phase `timeout`: what was going on. */
+  readonly during: ConnectPhase | undefined;
 
-  constructor(
-    phase: ConnectPhase,
-    message: string,
-    options: ErrorOptions & { reasonCode?: number | undefined } = {},
-  ) {
+  constructor(phase: ConnectPhase, message: string, options: ConnectErrorOptions = {}) {
     super('ERR_MQTT_CONNECT', message, options);
     this.phase = phase;
     this.reasonCode = options.reasonCode;
+    this.status = options.status;
+    this.during = options.during;
   }
 
   static {

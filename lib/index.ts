@@ -3,7 +3,6 @@ export { Client, type DisconnectOptions } from './client/client.ts';
 export type {
   ClientOptions,
   Credentials,
-  CredentialsContext,
   ReconnectOptions,
   ReconnectPolicy,
   Will,
@@ -33,6 +32,17 @@ export type {
   UserProperties,
   WillProperties,
 } from './codec/packets.ts';
+export type { RoadOptions } from './client/roads.ts';
+export type {
+  AttemptContext,
+  Headers,
+  Pem,
+  ProxyOptions,
+  SocketOptions,
+  TlsOptions,
+  WebSocketOptions,
+} from './transport/options.ts';
+export type { Dial, Protocol, Receiver, Taken, Target, Transport } from './transport/transport.ts';
 export type { RetryContext } from './engine/backoff.ts';
 export type { Negotiated } from './connection/handshake.ts';
 export type { ClientState } from './engine/states.ts';

@@ -5,7 +5,7 @@ import type { Pending } from '../engine/options.ts';
 import { CLIENT_DISCONNECT_CODES } from '../engine/refusals.ts';
 import type { ClientState } from '../engine/states.ts';
 import { ClosedError } from '../errors.ts';
-import { dialTcp } from '../transport/tcp.ts';
+import { dial } from '../transport/dial.ts';
 import { bound, checkCall, type CallOptions } from './calls.ts';
 import { asArgument, integer, oneOf, record } from './checks.ts';
 import { systemClock } from './clock.ts';
@@ -43,7 +43,7 @@ export interface DisconnectOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const machine: Platform = { clock: systemClock, dial: dialTcp, random: Math.random };
+const machine: Platform = { clock: systemClock, dial, random: Math.random };
 
 /**
  * An MQTT client. `new` checks everything and does nothing; `connect()` connects, and from then on a lost connection

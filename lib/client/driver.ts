@@ -12,7 +12,8 @@ import { ConnectError, type ConnectPhase, type MqttError } from '../errors.ts';
 import type { Exchange } from '../session/exchange.ts';
 import type { Receipt } from '../session/incoming.ts';
 import type { Request } from '../session/requests.ts';
-import type { Receiver, Transport } from '../transport/transport.ts';
+import type { AttemptContext } from '../transport/options.ts';
+import type { Passage, Receiver, Taken, Transport } from '../transport/transport.ts';
 import type { Clock, Wake } from './clock.ts';
 import { allocate, Slabs } from './memory.ts';
 
@@ -36,9 +37,9 @@ export interface DriverHost {
   readonly clock: Clock;
   readonly random: () => number;
   /** Asked before each attempt. */
-  credentials(attempt: number, signal: AbortSignal): Promise<Credentials>;
+  credentials(context: AttemptContext): Promise<Credentials>;
   /** Opens a Network Connection. */
-  dial(signal: AbortSignal): Promise<Transport>;
+  dial(passage: Passage): Promise<Transport>;
   /** hot */
   deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): void;
   /** A QoS > 0 message was let go for lack of room. */
@@ -59,11 +60,14 @@ interface Link extends Receiver {
  */
 export class Driver {
   readonly #engine: Engine;
+  readonly #protocolVersion: number;
   readonly #host: DriverHost;
   readonly #clock: Clock;
   readonly #traffic = new Traffic();
   #link: Link | undefined = undefined;
   #dialing: AbortController | undefined = undefined;
+  /** How far the attempt has come that is under way. */
+  #reached: ConnectPhase = 'credentials';
   #wake: Wake | undefined = undefined;
   #wakeAt = Infinity;
   #lateness = 0;
@@ -80,6 +84,7 @@ export class Driver {
 
   constructor(options: EngineOptions, host: DriverHost) {
     this.#host = host;
+    this.#protocolVersion = options.protocolVersion;
     this.#clock = host.clock;
     this.#flushDue = () => {
       this.#flush = 'idle';
@@ -87,7 +92,8 @@ export class Driver {
     };
     const effects: Effects = {
       deliver: (publish, topicName, receipt) => host.deliver(publish, topicName, receipt),
-      dial: (attempt) => this.#dial(attempt),
+      dial: (attempt, reason) => this.#dial(attempt, reason),
+      reached: () => this.#reached,
       overflowed: (topicName) => host.overflowed(topicName),
       hangUp: (rest) => this.#hangUp(rest),
       retire: (rest) => this.#retire(rest),
@@ -308,15 +314,15 @@ export class Driver {
   }
 
   #send(link: Link, piece: Uint8Array, now: number): void {
-    let when: 'at once' | 'later' = 'at once';
-    link.transport.write(piece, (written) => {
+    let byDefault: Taken = 'at once';
+    link.transport.write(piece, (written, taken = byDefault) => {
       slabs.give(written);
       if (link !== this.#link) return;
-      const held = when === 'later';
-      this.#engine.left(written, held, held ? this.#clock.now() : now);
-      if (held) this.#settleTimer();
+      const later = byDefault === 'held back';
+      this.#engine.left(written, taken === 'held back', later ? this.#clock.now() : now);
+      if (later) this.#settleTimer();
     });
-    when = 'later';
+    byDefault = 'held back';
   }
 
   #takeBreath(): Promise<void> {
@@ -332,32 +338,34 @@ export class Driver {
 
   // --- the network ---------------------------------------------------------------------------------------------
 
-  #dial(attempt: number): void {
+  #dial(attempt: number, reason: MqttError | undefined): void {
     const dialing = new AbortController();
     this.#dialing = dialing;
-    void this.#open(attempt, dialing);
+    this.#reached = 'credentials';
+    const { signal } = dialing;
+    const reached = (leg: ConnectPhase): void => {
+      if (dialing === this.#dialing) this.#reached = leg;
+    };
+    void this.#open({ attempt, reason, signal, protocolVersion: this.#protocolVersion, reached });
   }
 
-  async #open(attempt: number, dialing: AbortController): Promise<void> {
-    const { signal } = dialing;
-    let phase: ConnectPhase = 'credentials';
+  async #open(passage: Passage & { reached(phase: ConnectPhase): void }): Promise<void> {
+    const { attempt, reason, signal } = passage;
     try {
       // Whatever the application's function does, it does after the engine has finished what it is at.
       await Promise.resolve();
       signal.throwIfAborted();
-      const credentials = await this.#host.credentials(attempt, signal);
+      const credentials = await this.#host.credentials({ attempt, reason, signal });
       signal.throwIfAborted();
-      phase = 'dial';
+      passage.reached('dial');
       await this.retiring();
       signal.throwIfAborted();
-      const transport = await this.#host.dial(signal);
+      const transport = await this.#host.dial(passage);
       if (signal.aborted) transport.destroy();
       else this.#opened(transport, credentials);
     } catch (cause) {
       if (signal.aborted) return;
-      const what = phase === 'dial' ? 'no connection' : 'no credentials';
-      const why = cause instanceof Object && 'message' in cause ? String(cause.message) : String(cause);
-      this.#engine.dialFailed(new ConnectError(phase, `${what}: ${why}`, { cause }), this.#clock.now());
+      this.#engine.dialFailed(failedIn(this.#reached, cause), this.#clock.now());
       this.#after();
     }
   }
@@ -474,4 +482,13 @@ export class Driver {
     this.#engine.handleTimeout(this.#clock.now());
     this.#after();
   }
+}
+
+/** What went wrong in `phase`, for the caller of `connect()`. */
+function failedIn(phase: ConnectPhase, cause: unknown): ConnectError {
+  // Who opens the connection knows better.
+  if (cause instanceof ConnectError) return cause;
+  const what = phase === 'credentials' ? 'no credentials' : 'no connection';
+  const why = cause instanceof Object && 'message' in cause ? String(cause.message) : String(cause);
+  return new ConnectError(phase, `${what}: ${why}`, { cause });
 }

@@ -11,24 +11,18 @@ import type { RetryContext } from '../engine/backoff.ts';
 import type { EngineOptions } from '../engine/options.ts';
 import { topicNameError } from '../topic/names.ts';
 import type { Clock } from './clock.ts';
-import type { Dial, Target } from '../transport/transport.ts';
+import type { AttemptContext } from '../transport/options.ts';
+import type { Dial, RoadDial, Target } from '../transport/transport.ts';
 import type { UrlCredentials } from '../transport/url.ts';
 import { asArgument, flag, integer, numeric, oneOf, record, string, wrongType } from './checks.ts';
 import { Log, type Logger } from './log.ts';
 import { toBytes, type Payload } from './payload.ts';
+import { ROAD_KEYS, toRoad, toTransport, type RoadOptions, type RoadSettings } from './roads.ts';
 
 /** User name and password for one CONNECT (3.1.3.5, 3.1.3.6). */
 export interface Credentials {
   readonly username?: string;
   readonly password?: string | Uint8Array;
-}
-
-/** What a `credentials` function is asked with. */
-export interface CredentialsContext {
-  /** Attempts since the last connection that was up, from 0. */
-  readonly attempt: number;
-  /** Aborted when the attempt is given up. */
-  readonly signal: AbortSignal;
 }
 
 /** The message the server publishes for a client that is gone without DISCONNECT (3.1.2.5). */
@@ -68,7 +62,7 @@ export interface ReconnectOptions {
 }
 
 /** Options of a client. What is only in MQTT 5.0 is a `TypeError` with another `protocolVersion`. */
-export interface ClientOptions<UserData = undefined> {
+export interface ClientOptions<UserData = undefined> extends RoadOptions {
   /** 3 = MQTT 3.1, 4 = MQTT 3.1.1, 5 = MQTT 5.0. @default 4 */
   readonly protocolVersion?: ProtocolVersion;
   /**
@@ -90,7 +84,7 @@ export interface ClientOptions<UserData = undefined> {
   /** Without `username` only on 5.0 [v4 MQTT-3.1.2-22]. */
   readonly password?: string | Uint8Array;
   /** Asked before every CONNECT, in place of `username` and `password`: for tokens that expire. */
-  readonly credentials?: (context: CredentialsContext) => Credentials | Promise<Credentials>;
+  readonly credentials?: (context: AttemptContext) => Credentials | Promise<Credentials>;
   readonly will?: Will;
   /** Anything: it is on the client as `userData`. @default undefined */
   readonly userData?: UserData;
@@ -158,7 +152,7 @@ export interface ClientOptions<UserData = undefined> {
 /** What stands between a client and the machine, so that specs can put something else there. @internal */
 export interface Platform {
   readonly clock: Clock;
-  readonly dial: Dial;
+  readonly dial: RoadDial;
   /** In [0, 1). */
   readonly random: () => number;
 }
@@ -166,8 +160,11 @@ export interface Platform {
 /** All options, checked and with their defaults. */
 export interface Settings<UserData> {
   readonly target: Target;
+  readonly road: RoadSettings;
+  /** In place of the transports here. */
+  readonly transport: Dial | undefined;
   readonly engine: EngineOptions & { keepAlive: number };
-  readonly credentials: (context: CredentialsContext) => Credentials | Promise<Credentials>;
+  readonly credentials: (context: AttemptContext) => Credentials | Promise<Credentials>;
   readonly retryInitial: boolean;
   readonly userData: UserData;
   readonly logger: Logger | undefined;
@@ -207,6 +204,7 @@ const KEYS: readonly (keyof ClientOptions)[] = [
   'resubscribe',
   'logger',
   'properties',
+  ...ROAD_KEYS,
 ];
 const ONLY_5: readonly (keyof ClientOptions)[] = ['sessionExpiryInterval', 'properties'];
 const U32 = 0xffff_ffff;
@@ -267,6 +265,8 @@ export function toSettings<UserData>(
   );
   return {
     target,
+    road: toRoad(given),
+    transport: given.transport && toTransport(given.transport),
     engine: {
       ...connect,
       will: structuredClone(connect.will),

@@ -47,9 +47,12 @@ export class Parts<UserData> {
     this.driver = new Driver(settings.engine, {
       clock,
       random: platform.random,
-      credentials: async (attempt, signal) =>
-        toIdentity(await this.settings.credentials({ attempt, signal }), settings.engine.protocolVersion),
-      dial: (signal) => platform.dial(this.connecting.target, signal),
+      credentials: async (context) =>
+        toIdentity(await this.settings.credentials(context), settings.engine.protocolVersion),
+      dial: (passage) => {
+        const { road, transport = platform.dial } = this.settings;
+        return transport({ ...road, ...this.connecting.target }, passage.signal, passage);
+      },
       deliver: (publish, topicName, receipt) => {
         if (receipt !== undefined) this.stalling.arrived();
         if (!this.draining.refuses(publish, topicName, receipt)) this.#deliver(publish, topicName, receipt);

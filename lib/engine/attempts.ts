@@ -22,6 +22,8 @@ export class Attempts {
   onFailure: 'give up' | 'retry' = 'give up';
   /** Attempts since the last connection that was up. */
   #number = 0;
+  /** What ended the attempt or connection before. */
+  #reason: MqttError | undefined = undefined;
   /** What the number was when the connection that is up was accepted: where it flaps, the count goes on from there. */
   #before = 0;
   /** When the connection that is up was accepted. */
@@ -39,6 +41,11 @@ export class Attempts {
 
   get number(): number {
     return this.#number;
+  }
+
+  /** Why there is another attempt: what ended the last one, or the connection. */
+  get reason(): MqttError | undefined {
+    return this.#reason;
   }
 
   /** Whether a server has taken our credentials before, or the next attempt may come with others. */
@@ -72,6 +79,7 @@ export class Attempts {
     this.onFailure = onFailure;
     this.#number = 0;
     this.#short = 0;
+    this.#reason = undefined;
   }
 
   wiped(): void {
@@ -83,6 +91,7 @@ export class Attempts {
     this.#acceptedAt = now;
     this.#before = this.#number;
     this.#number = 0;
+    this.#reason = undefined;
     this.onFailure = 'retry';
   }
 
@@ -94,6 +103,7 @@ export class Attempts {
   /** The connection or attempt is over. `verdict` holds where no policy of the user's says otherwise. */
   failed(error: MqttError, verdict: Verdict, now: number): Next {
     const uptime = this.#uptime(now);
+    this.#reason = error;
     const flapping = this.#short >= FLAPPING;
     if (this.onFailure === 'give up') return verdict === 'final' ? { input: 'ended' } : { input: 'gaveUp' };
     const { reconnect, policy } = this.#options;

@@ -1,7 +1,7 @@
 import type { ConnackPacket } from '../codec/packets.ts';
 import type { PublishReader } from '../codec/publish.ts';
 import type { Negotiated } from '../connection/handshake.ts';
-import type { FilterResult, MqttError } from '../errors.ts';
+import type { ConnectPhase, FilterResult, MqttError } from '../errors.ts';
 import type { Receipt } from '../session/incoming.ts';
 
 /** What has happened to the connection, for whoever watches. */
@@ -35,8 +35,10 @@ export interface Effects {
   deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): void;
   /** A QoS > 0 message for which there is no room was acknowledged and let go. */
   overflowed(topicName: string): void;
-  /** cold: open a Network Connection, then say `opened()`, or `dialFailed()`. */
-  dial(attempt: number): void;
+  /** cold: open a Network Connection, then say `opened()`, or `dialFailed()`. `reason`: why there is another attempt. */
+  dial(attempt: number, reason: MqttError | undefined): void;
+  /** How far the attempt has come that is under way. */
+  reached(): ConnectPhase;
   /** cold: write the rest of the output, close, and report nothing more of this Network Connection or attempt. */
   hangUp(rest: readonly Uint8Array[]): void;
   /**

@@ -8,7 +8,7 @@ import {
   type ConnectIdentity,
   type Negotiated,
 } from '../connection/handshake.ts';
-import { ClosedError, ConnectError, ConnectionLostError, ProtocolError, type MqttError } from '../errors.ts';
+import { ClosedError, ConnectionLostError, ProtocolError, type MqttError } from '../errors.ts';
 import type { Exchange } from '../session/exchange.ts';
 import type { Receipt } from '../session/incoming.ts';
 import type { Request } from '../session/requests.ts';
@@ -179,8 +179,8 @@ export class Engine {
   handleTimeout(now: number): void {
     const deadlines = this.#deadlines;
     if (deadlines.expire(Timer.Connect, now)) {
-      const what = `no connection within ${this.#options.connectTimeout} ms (state: ${this.#state})`;
-      this.#fail(new ConnectError('timeout', what), now);
+      const during = this.#state === 'connecting' ? 'connack' : this.#effects.reached();
+      this.#fail(refusals.lateAt(during, this.#options.connectTimeout), now);
     }
     if (deadlines.expire(Timer.Reconnect, now) && this.#go('delayElapsed')) this.#dial(now);
     if (deadlines.expire(Timer.Ack, now)) this.#requesting.expire(this.#established(), now);
@@ -355,7 +355,7 @@ export class Engine {
   #dial(now: number): void {
     this.#deadlines.set(Timer.Connect, now + this.#options.connectTimeout);
     this.#effects.changed({ type: 'connecting', attempt: this.#attempts.number });
-    this.#effects.dial(this.#attempts.number);
+    this.#effects.dial(this.#attempts.number, this.#attempts.reason);
   }
 
   #receive(connection: Connection, now: number): boolean {

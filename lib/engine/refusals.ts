@@ -1,6 +1,12 @@
 import { reasonCodeName } from '../codec/reason-codes.ts';
 import type { ConnackPacket, DisconnectPacket, ProtocolVersion } from '../codec/packets.ts';
-import { ConnectError, ConnectionLostError, type MqttError, type ProtocolError } from '../errors.ts';
+import {
+  ConnectError,
+  ConnectionLostError,
+  type ConnectPhase,
+  type MqttError,
+  ProtocolError,
+} from '../errors.ts';
 import type { ClientState } from './states.ts';
 
 /** CONNACK Reason Codes (5.0) after which the same CONNECT would only be refused again. */
@@ -64,8 +70,27 @@ export function endedBy({ reasonCode, properties }: DisconnectPacket): Connectio
   });
 }
 
+/** What an attempt waits for, in each of its phases. */
+const AWAITED: Readonly<Record<ConnectPhase, string>> = {
+  credentials: 'the application to say what to connect with',
+  dial: 'the network to connect',
+  tls: 'the TLS handshake',
+  websocket: 'the WebSocket handshake',
+  connack: 'CONNACK',
+  timeout: '',
+};
+
+/** What an attempt that has taken too long is for the caller of `connect()`. */
+export function lateAt(during: ConnectPhase, connectTimeout: number): ConnectError {
+  const what = `no connection within ${connectTimeout} ms: waited for ${AWAITED[during]} (${during})`;
+  return new ConnectError('timeout', what, { during });
+}
+
 /** What the close of a connection that nobody asked for is, in the state it came in. */
 export function lostBy(cause: unknown, state: ClientState): MqttError {
+  // The transport knows better: what it does not allow, or what the server did not like about the way.
+  if (cause instanceof ProtocolError) return brokenBy(cause, state);
+  if (cause instanceof ConnectError && state === 'connecting') return cause;
   const options = cause === undefined ? {} : { cause };
   return state === 'connecting'
     ? new ConnectError('connack', 'the server closed the connection before CONNACK', options)

@@ -1,160 +1,57 @@
-/** MQTT over TCP (§4.2). */
+/** MQTT over TCP (§4.2), and over Unix sockets. */
 
-import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
-import type { Dial, Receiver, Target, Transport } from './transport.ts';
+import { Socket, type SocketConnectOpts } from 'node:net';
+import { arrival, Landing, StreamTransport } from './stream.ts';
+import type { Road, Transport } from './transport.ts';
 
-/** Enough for most CONNACKs: see `#first`. */
-const FIRST_READ = 256;
-
-/**
- * Opens a TCP connection. An address that is being looked up when `signal` aborts is looked up to the end, as the
- * platform cannot call that off; nobody hears of it any more.
- */
-export const dialTcp: Dial = async (target, signal) => {
-  signal.throwIfAborted();
-  const transport = new TcpTransport();
-  await transport.connect(target, signal);
-  return transport;
-};
+/** ms: see `SocketOptions.tcpKeepAlive`. */
+const KEEP_ALIVE = 60_000;
 
 /**
- * A `net.Socket` that reads straight into the memory of the receiver.
- *
- * A socket has to be told where to read to when it is made, at a time when there is no receiver. It is therefore
- * paused until `open()`, and its first read goes into a little memory of its own; before every other read the
- * receiver is asked.
+ * Opens a TCP connection or a Unix socket. An address that is being looked up when `signal` aborts is looked up to the
+ * end, as the platform cannot call that off; nobody hears of it any more.
  */
-class TcpTransport implements Transport {
-  readonly #socket: Socket;
-  readonly #first = new Uint8Array(FIRST_READ);
-  #receiver: Receiver | undefined;
-  #error: unknown;
-  /** Writes that the network did not take at once and has not finished yet. */
-  #unfinished = 0;
-
-  constructor() {
-    const options: SocketConstructorOpts & ConnectOpts = {
-      onread: {
-        buffer: () => this.#space(),
-        callback: (length, bytes) => this.#read(length, bytes),
-      },
-    };
-    const socket = new Socket(options);
-    this.#socket = socket;
-    socket.pause();
-    // To be said before the connection is there; an option of connect() would not do it.
-    socket.setNoDelay(true);
-    // Without a listener for it, an error would be an uncaught exception. `close` always follows.
-    socket.on('error', (error) => {
-      this.#error = error;
-    });
-    // A peer that has finished sending has left: what is still held back here would only wait for it.
-    socket.on('end', () => socket.destroy());
-    socket.on('close', () => this.#receiver?.closed(this.#error));
-  }
-
-  /** Resolves with the connection. When it rejects, the socket is closed. */
-  connect({ host, port, localAddress }: Target, signal: AbortSignal): Promise<void> {
-    const socket = this.#socket;
-    try {
-      socket.connect({ host, port, ...(localAddress !== undefined && { localAddress }) });
-    } catch (error) {
-      // An address that is none is refused at once, and leaves the socket as it was.
-      socket.destroy(error as Error);
-    }
-    return new Promise((resolve, reject) => {
-      const abort = (): void => void socket.destroy();
-      const settle = (): void => {
-        signal.removeEventListener('abort', abort);
-        socket.off('connect', up);
-        socket.off('close', down);
-      };
-      const up = (): void => {
-        settle();
-        resolve();
-      };
-      const down = (): void => {
-        settle();
-        reject((signal.aborted ? signal.reason : explained(this.#error)) as Error);
-      };
-      signal.addEventListener('abort', abort);
-      socket.on('connect', up);
-      socket.on('close', down);
-    });
-  }
-
-  open(receiver: Receiver): void {
-    this.#receiver = receiver;
-    // Lost before it was opened: `close` has been or is about to be emitted, with or without a receiver.
-    if (this.#socket.closed) process.nextTick(() => receiver.closed(this.#error));
-    else this.#socket.resume();
-  }
-
-  write(bytes: Uint8Array, written: (bytes: Uint8Array) => void): void {
-    const socket = this.#socket;
-    if (socket.destroyed || socket.writableEnded) {
-      written(bytes);
-      return;
-    }
-    let isHeld = false;
-    socket.write(bytes, () => {
-      if (isHeld) this.#finished(bytes, written);
-    });
-    // Only where nothing at all is left has the kernel taken a copy. Else the socket keeps a reference to `bytes`.
-    if (socket.writableLength === 0) {
-      written(bytes);
-    } else {
-      isHeld = true;
-      this.#unfinished++;
-    }
-  }
-
-  pause(): void {
-    this.#socket.pause();
-  }
-
-  resume(): void {
-    this.#socket.resume();
-  }
-
-  get heldBack(): number {
-    return this.#socket.writableLength;
-  }
-
-  end(): void {
-    // Who does not read does not see that the peer has closed, too.
-    if (this.#receiver === undefined) this.#socket.destroy();
-    else this.#socket.end();
-  }
-
-  destroy(): void {
-    this.#socket.destroy();
-  }
-
-  /** Called when the socket is made and after each read: where the next one goes. */
-  #space(): Uint8Array {
-    // After `destroy()` there is no next one, and the receiver may have nothing left to offer.
-    return this.#receiver === undefined || this.#socket.destroyed ? this.#first : this.#receiver.space();
-  }
-
-  #read(length: number, bytes: Uint8Array): boolean {
-    if (bytes === this.#first) this.#receiver?.chunk(bytes.subarray(0, length));
-    else this.#receiver?.filled(length);
-    return true;
-  }
-
-  /** A write that had to wait is done, or has failed. */
-  #finished(bytes: Uint8Array, written: (bytes: Uint8Array) => void): void {
-    this.#unfinished--;
-    written(bytes);
-    if (this.#unfinished === 0 && !this.#socket.destroyed) this.#receiver?.drained();
-  }
+export async function dialTcp(road: Road, signal: AbortSignal): Promise<Transport> {
+  const landing = new Landing();
+  const socket = await openSocket(road, signal, landing);
+  return new StreamTransport(socket, { landing });
 }
 
-/** Where several addresses were tried, Node lists what happened to each, but leaves the message empty. */
-function explained(error: unknown): unknown {
-  if (!(error instanceof Object && 'errors' in error && Array.isArray(error.errors))) return error;
-  const several = error as AggregateError;
-  if (several.message === '') several.message = several.errors.map((each: Error) => each.message).join('; ');
-  return several;
+/** The socket of a road without a proxy, connected. It is paused: nothing is read before somebody asks for it. */
+export async function openSocket(road: Road, signal: AbortSignal, landing?: Landing): Promise<Socket> {
+  signal.throwIfAborted();
+  const socket = new Socket(landing?.options);
+  landing?.of(socket);
+  socket.pause();
+  tune(socket, road);
+  const arrived = arrival(socket, 'connect', signal);
+  try {
+    socket.connect(addressOf(road));
+  } catch (error) {
+    // An address that is none is refused at once, and leaves the socket as it was.
+    socket.destroy(error as Error);
+  }
+  await arrived;
+  return socket;
+}
+
+/** Where a road leads to and comes from, as sockets want it. */
+export function addressOf(road: Road): SocketConnectOpts {
+  const { protocol, host, port, path = '', localAddress, localPort, family } = road;
+  if (protocol === 'mqtt+unix') return { path };
+  return {
+    host,
+    port,
+    ...(localAddress !== undefined && { localAddress }),
+    ...(localPort !== undefined && { localPort }),
+    ...(family !== undefined && { family }),
+  };
+}
+
+/** What holds for every socket of a road. To be said before the connection is there. */
+export function tune(socket: Socket, { noDelay = true, tcpKeepAlive = KEEP_ALIVE }: Road): void {
+  socket.setNoDelay(noDelay);
+  if (tcpKeepAlive > 0) socket.setKeepAlive(true, tcpKeepAlive);
+  // Without a listener for it, an error would be an uncaught exception; whoever has the socket looks for its reason.
+  socket.on('error', () => {});
 }

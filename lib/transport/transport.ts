@@ -2,6 +2,8 @@
  * The network as the client sees it: bytes in, bytes out, and an end. A transport knows no Control Packet.
  */
 
+import type { AttemptContext, ProxyOptions, SocketOptions, TlsOptions, WebSocketOptions } from './options.ts';
+
 /** Where a transport brings what happens to it. Nothing is called before `open()` and nothing after `closed()`. */
 export interface Receiver {
   /** Memory for the next read, at least one byte of it. Asked for before each read. */
@@ -16,15 +18,20 @@ export interface Receiver {
   closed(error?: unknown): void;
 }
 
+/** Whether the network took bytes as they came, or had no room for them at first. */
+export type Taken = 'at once' | 'held back';
+
 /** One Network Connection. */
 export interface Transport {
   /** Begins reading. Called once, before anything is written. */
   open(receiver: Receiver): void;
   /**
    * Sends `bytes`, which belong to the transport until it gives them back with `written(bytes)`: at once where the
-   * network took them whole, later where it did not, and also when the connection broke. Never throws.
+   * network took them whole, later where it did not, and also when the connection broke. Never throws. `taken` is for
+   * transports that are told late of what the network took at once: what is given back later counts as held back, and
+   * what was held back and has left is a sign of life of the other side.
    */
-  write(bytes: Uint8Array, written: (bytes: Uint8Array) => void): void;
+  write(bytes: Uint8Array, written: (bytes: Uint8Array, taken?: Taken) => void): void;
   /** Reads nothing more until `resume()`. What was read already may still be brought. */
   pause(): void;
   /** Reads again. */
@@ -37,12 +44,18 @@ export interface Transport {
   destroy(): void;
 }
 
+/** The scheme of a URL: which transport. */
+export type Protocol = 'mqtt' | 'mqtts' | 'ws' | 'wss' | 'mqtt+unix';
+
 /** What to connect to. */
 export interface Target {
-  /** The scheme: decides which transport. */
-  readonly protocol: 'mqtt';
+  readonly protocol: Protocol;
+  /** A name or an address, an IPv6 address without brackets; empty for a Unix socket. */
   readonly host: string;
+  /** 0 for a Unix socket. */
   readonly port: number;
+  /** `ws`, `wss`: path and query; `mqtt+unix`: the file of the socket. Absent otherwise. */
+  readonly path?: string;
   /** The local address to connect from. */
   readonly localAddress?: string;
 }
@@ -52,3 +65,24 @@ export interface Target {
  * nothing of the attempt is left.
  */
 export type Dial = (target: Target, signal: AbortSignal) => Promise<Transport>;
+
+/** A target, and how to get there. */
+export interface Road extends Target, Omit<SocketOptions, 'localAddress'> {
+  readonly tls?: TlsOptions;
+  readonly ws?: WebSocketOptions;
+  readonly proxy?: ProxyOptions | 'environment';
+}
+
+/** How far an attempt has come on its road: where it fails, that is its phase. */
+export type Leg = 'dial' | 'tls' | 'websocket';
+
+/** One attempt on its road. */
+export interface Passage extends AttemptContext {
+  /** 3 = MQTT 3.1, 4 = MQTT 3.1.1, 5 = MQTT 5.0: WebSocket has a subprotocol of its own for 3.1. */
+  readonly protocolVersion: number;
+  /** The next leg begins. */
+  reached(leg: Leg): void;
+}
+
+/** A `Dial` of our own. */
+export type RoadDial = (road: Road, signal: AbortSignal, passage: Passage) => Promise<Transport>;

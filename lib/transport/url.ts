@@ -1,9 +1,9 @@
 /**
- * The URL of a server: which transport, which host, which port, and who asks. As it may hold a password, no message
- * here repeats it.
+ * The URL of a server: which transport, which host, which port, and who asks. As it may hold a password or a signature,
+ * no message here repeats it.
  */
 
-import type { Target } from './transport.ts';
+import type { Protocol, Target } from './transport.ts';
 
 /** What a URL says of a server. */
 export interface ParsedUrl {
@@ -19,31 +19,40 @@ export interface UrlCredentials {
 }
 
 /** Every scheme there is, with its default port. */
-const DEFAULT_PORTS: Readonly<Record<Target['protocol'], number>> = { mqtt: 1883 };
+const DEFAULT_PORTS: Readonly<Record<Protocol, number>> = {
+  mqtt: 1883,
+  mqtts: 8883,
+  ws: 80,
+  wss: 443,
+  'mqtt+unix': 0,
+};
 const SCHEMES: string = Object.keys(DEFAULT_PORTS)
+  .filter((protocol) => protocol !== 'mqtt+unix')
   .map((protocol) => `${protocol}://`)
   .join(', ');
-const EXPECTED = `url: expected ${SCHEMES}host[:port]`;
+const EXPECTED = `url: expected ${SCHEMES}host[:port], or mqtt+unix:///path`;
+
+/** Where MQTT over WebSocket is, unless the URL says so. */
+export const DEFAULT_PATH = '/mqtt';
 
 /**
- * Takes a URL such as `mqtt://user:password@host:1883` apart.
+ * Takes a URL such as `mqtt://user:password@host:1883` apart. `path` is that of a WebSocket whose URL has none.
  * @throws TypeError when it is none, has another scheme, no host, or parts that mean nothing here
  * @throws RangeError when the port is 0
  */
-export function parseUrl(url: string | URL): ParsedUrl {
+export function parseUrl(url: string | URL, path: string = DEFAULT_PATH): ParsedUrl {
   const parsed = toUrl(url);
   const protocol = parsed.protocol.slice(0, -1);
   if (!isProtocol(protocol)) throw new TypeError(`${EXPECTED}, got the scheme ${parsed.protocol}`);
+  if (parsed.hash !== '') throw new TypeError(`${EXPECTED}, got a fragment`);
+  if (protocol === 'mqtt+unix') return { target: unixTarget(parsed), credentials: {} };
   if (parsed.hostname === '') throw new TypeError(`${EXPECTED}, got no host`);
-  if (parsed.pathname !== '' && parsed.pathname !== '/') throw new TypeError(`${EXPECTED}, got a path`);
-  if (parsed.search !== '' || parsed.hash !== '')
-    throw new TypeError(`${EXPECTED}, got a query or a fragment`);
   const port = parsed.port === '' ? DEFAULT_PORTS[protocol] : Number(parsed.port);
   if (port === 0) throw new RangeError('url: expected a port of 1 to 65535, got 0');
   const username = decoded(parsed.username, 'user name');
   const password = decoded(parsed.password, 'password');
   return {
-    target: { protocol, host: hostOf(parsed), port },
+    target: { protocol, host: hostOf(parsed), port, ...pathOf(parsed, protocol, path) },
     credentials: { ...(username !== '' && { username }), ...(password !== '' && { password }) },
   };
 }
@@ -57,8 +66,27 @@ function toUrl(url: string | URL): URL {
   return new URL(text);
 }
 
-function isProtocol(protocol: string): protocol is Target['protocol'] {
+function isProtocol(protocol: string): protocol is Protocol {
   return Object.hasOwn(DEFAULT_PORTS, protocol);
+}
+
+/** `mqtt+unix:///run/mosquitto.sock` */
+function unixTarget(url: URL): Target {
+  if (url.host !== '') throw new TypeError(`${EXPECTED}, got a host: a Unix socket takes three slashes`);
+  if (url.search !== '') throw new TypeError(`${EXPECTED}, got a query`);
+  const path = decoded(url.pathname, 'path');
+  if (path === '' || path === '/') throw new TypeError(`${EXPECTED}, got no path`);
+  return { protocol: 'mqtt+unix', host: '', port: 0, path };
+}
+
+/** Only a WebSocket has a path. */
+function pathOf(url: URL, protocol: Protocol, byDefault: string): { path?: string } {
+  const has = url.pathname !== '' && url.pathname !== '/';
+  if (protocol === 'ws' || protocol === 'wss')
+    return { path: `${has ? url.pathname : byDefault}${url.search}` };
+  if (has) throw new TypeError(`${EXPECTED}, got a path`);
+  if (url.search !== '') throw new TypeError(`${EXPECTED}, got a query`);
+  return {};
 }
 
 /** The host as the network wants it: an IPv6 address without its brackets. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Configuration } from '../../lib/client/configuring.ts';
 import type { ClientOptions } from '../../lib/client/options.ts';
 import { Stage } from '../scenarios/stage.ts';
+import { firstAttempt } from '../support/passages.ts';
 
 const TARGET = { protocol: 'mqtt', host: 'h', port: 1883 } as const;
 
@@ -27,7 +28,7 @@ describe('configure()', () => {
     some.change({ maxQueuedBytes: 9 });
     expect(some.settings.engine).toBe(engine);
     expect(engine).toMatchObject({ clientId, maxInflight: 3, queueLimits: { messages: 5, bytes: 9 } });
-    expect(some.settings.credentials({ attempt: 0, signal: new AbortController().signal })).toMatchObject({
+    expect(some.settings.credentials(firstAttempt())).toMatchObject({
       username: 'me',
     });
   });

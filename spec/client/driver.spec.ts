@@ -109,8 +109,8 @@ function driverOf(options: Partial<typeof ENGINE_DEFAULTS> = {}, over: Partial<C
     {
       clock: counting,
       random: () => 0.5,
-      credentials: (_attempt, signal) => credentials(signal),
-      dial: (signal) => answer(signal),
+      credentials: ({ signal }) => credentials(signal),
+      dial: ({ signal }) => answer(signal),
       deliver: (_publish, topicName) => delivered.push(topicName),
       changed: (change) => changes.push(change),
       overflowed: () => {},

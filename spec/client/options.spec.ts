@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { toIdentity, toSettings, type ClientOptions } from '../../lib/client/options.ts';
 import type { Logger } from '../../lib/client/log.ts';
 import type { Target } from '../../lib/transport/transport.ts';
+import { firstAttempt } from '../support/passages.ts';
 
 const TARGET: Target = { protocol: 'mqtt', host: 'server', port: 1883 };
 
@@ -213,7 +214,7 @@ describe('persistent', () => {
 describe('credentials', () => {
   const identityOf = async (options: object, fromUrl = {}) => {
     const settings = toSettings(TARGET, options as ClientOptions, Math.random, fromUrl);
-    const given = await settings.credentials({ attempt: 0, signal: new AbortController().signal });
+    const given = await settings.credentials(firstAttempt());
     return toIdentity(given, settings.engine.protocolVersion);
   };
   const bytes = (text: string) => new TextEncoder().encode(text);
@@ -427,7 +428,7 @@ describe('the options that were passed in', () => {
     });
     expect(engine.properties).toEqual({ userProperties: [['c', 'd']] });
     expect(engine.reconnect).toMatchObject({ minDelay: 5 });
-    const { password } = await settings.credentials({ attempt: 0, signal: new AbortController().signal });
+    const { password } = await settings.credentials(firstAttempt());
     expect(password).toEqual(Uint8Array.of(1, 2));
   });
 

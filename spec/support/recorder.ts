@@ -1,7 +1,7 @@
 import type { PublishReader } from '../../lib/codec/publish.ts';
 import type { AckProperties } from '../../lib/codec/packets.ts';
 import type { Change, Effects } from '../../lib/engine/effects.ts';
-import type { MqttError } from '../../lib/errors.ts';
+import type { ConnectPhase, MqttError } from '../../lib/errors.ts';
 import type { PublishWaiter } from '../../lib/session/exchange.ts';
 import type { Receipt } from '../../lib/session/incoming.ts';
 import type { RequestWaiter } from '../../lib/session/requests.ts';
@@ -22,6 +22,8 @@ const decoder = new TextDecoder();
 export class Recorder implements Effects {
   readonly delivered: Delivered[] = [];
   readonly changes: Change[] = [];
+  /** How far an attempt has come that is under way. */
+  phase: ConnectPhase = 'dial';
   /** Output that was handed over with the last `hangUp()`. */
   rest: readonly Uint8Array[] = [];
   /** What is done with a QoS > 0 message while it is delivered. */
@@ -37,6 +39,10 @@ export class Recorder implements Effects {
 
   dial(attempt: number): void {
     this.#log.push(`dial ${attempt}`);
+  }
+
+  reached(): ConnectPhase {
+    return this.phase;
   }
 
   hangUp(rest: readonly Uint8Array[]): void {

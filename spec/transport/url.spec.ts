@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { parseUrl } from '../../lib/transport/url.ts';
 
+const EXPECTED = 'url: expected mqtt://, mqtts://, ws://, wss://host[:port], or mqtt+unix:///path';
+
 /** The message with which a URL is refused. */
 function refusal(url: unknown): string {
   try {
@@ -29,6 +31,30 @@ describe('parseUrl', () => {
   });
 
   it.each([
+    ['mqtts://localhost', 'mqtts', 8883, undefined],
+    ['ws://localhost', 'ws', 80, '/mqtt'],
+    ['ws://localhost/', 'ws', 80, '/mqtt'],
+    ['ws://localhost:80/other', 'ws', 80, '/other'],
+    ['wss://localhost', 'wss', 443, '/mqtt'],
+    ['wss://localhost:9001/a%20b?token=c%2Fd', 'wss', 9001, '/a%20b?token=c%2Fd'],
+    ['wss://localhost?token', 'wss', 443, '/mqtt?token'],
+  ])('knows the port and the path of %s', (url, protocol, port, path) => {
+    const target = { protocol, host: 'localhost', port, ...(path !== undefined && { path }) };
+    expect(parseUrl(url)).toEqual({ target, credentials: {} });
+  });
+
+  it('takes another path for WebSockets whose URL has none', () => {
+    expect(parseUrl('ws://host', '/ws').target.path).toBe('/ws');
+    expect(parseUrl('ws://host/mine', '/ws').target.path).toBe('/mine');
+    expect(parseUrl('mqtt://host', '/ws').target.path).toBeUndefined();
+  });
+
+  it('takes the file of a Unix socket', () => {
+    const target = { protocol: 'mqtt+unix', host: '', port: 0, path: '/run/a b/mosquitto.sock' };
+    expect(parseUrl('mqtt+unix:///run/a%20b/mosquitto.sock')).toEqual({ target, credentials: {} });
+  });
+
+  it.each([
     ['mqtt://me:secret@host', { username: 'me', password: 'secret' }],
     ['mqtt://me@host', { username: 'me' }],
     ['mqtt://:secret@host', { password: 'secret' }],
@@ -40,33 +66,36 @@ describe('parseUrl', () => {
   });
 
   it.each([
-    ['tcp://me:secret@host', 'TypeError: url: expected mqtt://host[:port], got the scheme tcp:'],
-    ['mqtts://me:secret@host', 'TypeError: url: expected mqtt://host[:port], got the scheme mqtts:'],
-    ['ws://me:secret@host/mqtt', 'TypeError: url: expected mqtt://host[:port], got the scheme ws:'],
-    ['constructor://host', 'TypeError: url: expected mqtt://host[:port], got the scheme constructor:'],
-    ['localhost:1883', 'TypeError: url: expected mqtt://host[:port], got the scheme localhost:'],
-    ['localhost', 'TypeError: url: expected mqtt://host[:port], got a string that is not a URL'],
-    ['', 'TypeError: url: expected mqtt://host[:port], got a string that is not a URL'],
-    [
-      'mqtt://me:secret@host:65536',
-      'TypeError: url: expected mqtt://host[:port], got a string that is not a URL',
-    ],
-    ['mqtt://me:secret@ho st', 'TypeError: url: expected mqtt://host[:port], got a string that is not a URL'],
-    ['mqtt://', 'TypeError: url: expected mqtt://host[:port], got no host'],
-    ['mqtt:///secret', 'TypeError: url: expected mqtt://host[:port], got no host'],
-    ['mqtt:secret', 'TypeError: url: expected mqtt://host[:port], got no host'],
+    ['tcp://me:secret@host', `TypeError: ${EXPECTED}, got the scheme tcp:`],
+    ['https://me:secret@host', `TypeError: ${EXPECTED}, got the scheme https:`],
+    ['constructor://host', `TypeError: ${EXPECTED}, got the scheme constructor:`],
+    ['localhost:1883', `TypeError: ${EXPECTED}, got the scheme localhost:`],
+    ['localhost', `TypeError: ${EXPECTED}, got a string that is not a URL`],
+    ['', `TypeError: ${EXPECTED}, got a string that is not a URL`],
+    ['mqtt://me:secret@host:65536', `TypeError: ${EXPECTED}, got a string that is not a URL`],
+    ['mqtt://me:secret@ho st', `TypeError: ${EXPECTED}, got a string that is not a URL`],
+    ['mqtt://', `TypeError: ${EXPECTED}, got no host`],
+    ['mqtt:///secret', `TypeError: ${EXPECTED}, got no host`],
+    ['mqtt:secret', `TypeError: ${EXPECTED}, got no host`],
     ['mqtt://me:secret@host:0', 'RangeError: url: expected a port of 1 to 65535, got 0'],
-    ['mqtt://me:secret@host/path', 'TypeError: url: expected mqtt://host[:port], got a path'],
-    ['mqtt://host?secret', 'TypeError: url: expected mqtt://host[:port], got a query or a fragment'],
-    ['mqtt://host#secret', 'TypeError: url: expected mqtt://host[:port], got a query or a fragment'],
+    ['mqtts://me:secret@host/path', `TypeError: ${EXPECTED}, got a path`],
+    ['ws://me:secret@host#secret', `TypeError: ${EXPECTED}, got a fragment`],
+    ['wss:///', `TypeError: ${EXPECTED}, got a string that is not a URL`],
+    ['mqtt+unix://host/path', `TypeError: ${EXPECTED}, got a host: a Unix socket takes three slashes`],
+    ['mqtt+unix:///path?secret', `TypeError: ${EXPECTED}, got a query`],
+    ['mqtt+unix:///', `TypeError: ${EXPECTED}, got no path`],
+    ['mqtt+unix:', `TypeError: ${EXPECTED}, got no path`],
+    ['mqtt://me:secret@host/path', `TypeError: ${EXPECTED}, got a path`],
+    ['mqtt://host?secret', `TypeError: ${EXPECTED}, got a query`],
+    ['mqtt://host#secret', `TypeError: ${EXPECTED}, got a fragment`],
     [
       'mqtt://me:secret%zz@host',
       'TypeError: url: expected the password in percent-encoding, got a % that stands for nothing',
     ],
-    [undefined, 'TypeError: url: expected mqtt://host[:port], got undefined'],
-    [null, 'TypeError: url: expected mqtt://host[:port], got null'],
-    [1883, 'TypeError: url: expected mqtt://host[:port], got number'],
-    [{}, 'TypeError: url: expected mqtt://host[:port], got object'],
+    [undefined, `TypeError: ${EXPECTED}, got undefined`],
+    [null, `TypeError: ${EXPECTED}, got null`],
+    [1883, `TypeError: ${EXPECTED}, got number`],
+    [{}, `TypeError: ${EXPECTED}, got object`],
   ])('refuses %s without repeating its secrets', (url, message) => {
     expect(refusal(url)).toBe(message);
     expect(message).not.toContain('secret');

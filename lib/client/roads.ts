@@ -1,0 +1,220 @@
+/** The options that say which way to go: checked and copied. */
+
+import type {
+  Headers,
+  Pem,
+  ProxyOptions,
+  SocketOptions,
+  TlsOptions,
+  WebSocketOptions,
+} from '../transport/options.ts';
+import type { Dial, Road } from '../transport/transport.ts';
+import { flag, integer, oneOf, record, string, wrongType } from './checks.ts';
+
+/** Options of the way to the server. */
+export interface RoadOptions extends SocketOptions {
+  /** For `mqtts:` and `wss:`. @default the server is verified by the authorities that the system knows */
+  readonly tls?: TlsOptions;
+  /** For `ws:` and `wss:`. */
+  readonly ws?: WebSocketOptions;
+  /**
+   * A proxy, with a URL alone or more; `"environment"`: the one that `https_proxy` or `all_proxy` names, unless
+   * `no_proxy` excepts the server, which takes the package `proxy-from-env`. @default none
+   */
+  readonly proxy?: string | URL | ProxyOptions;
+  /** Opens Network Connections in place of the transports here. */
+  readonly transport?: Dial;
+}
+
+/** What the options come to: what is added to a target to make a road of it. */
+export type RoadSettings = Omit<Road, 'protocol' | 'host' | 'port' | 'path'>;
+
+export const ROAD_KEYS = [
+  'tls',
+  'ws',
+  'proxy',
+  'transport',
+  'localAddress',
+  'localPort',
+  'family',
+  'noDelay',
+  'tcpKeepAlive',
+] as const satisfies readonly (keyof RoadOptions)[];
+
+const TLS_KEYS: readonly (keyof TlsOptions)[] = [
+  'ca',
+  'caFile',
+  'cert',
+  'certFile',
+  'key',
+  'keyFile',
+  'pfx',
+  'pfxFile',
+  'passphrase',
+  'rejectUnauthorized',
+  'verifyHostname',
+  'minVersion',
+  'maxVersion',
+  'ciphers',
+  'alpn',
+  'servername',
+  'secureContext',
+  'pskCallback',
+];
+
+/** What a secure context has in it already. */
+const IN_CONTEXT: readonly (keyof TlsOptions)[] = [
+  'ca',
+  'caFile',
+  'cert',
+  'certFile',
+  'key',
+  'keyFile',
+  'pfx',
+  'pfxFile',
+  'passphrase',
+  'minVersion',
+  'maxVersion',
+  'ciphers',
+];
+const VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const;
+
+/** Checks what concerns the way, and copies it. */
+export function toRoad(given: RoadOptions): RoadSettings {
+  const { tls, ws, proxy, localAddress, localPort, family, noDelay, tcpKeepAlive } = given;
+  return {
+    ...(tls !== undefined && { tls: toTls('tls', tls) }),
+    ...(ws !== undefined && { ws: toWebSocket(ws) }),
+    ...(proxy !== undefined && { proxy: toProxy(proxy) }),
+    ...(localAddress !== undefined && { localAddress: string('localAddress', localAddress) }),
+    ...(localPort !== undefined && { localPort: integer('localPort', localPort, 1, 65_535) }),
+    ...(family !== undefined && { family: oneOf('family', family, [4, 6]) }),
+    ...(noDelay !== undefined && { noDelay: flag('noDelay', noDelay) }),
+    ...(tcpKeepAlive !== undefined && { tcpKeepAlive: integer('tcpKeepAlive', tcpKeepAlive, 0) }),
+  };
+}
+
+/** A `Dial` of the application's own. */
+export function toTransport(transport: Dial): Dial {
+  if (typeof transport !== 'function') throw wrongType('transport', 'a function', transport);
+  return transport;
+}
+
+/** What there is to warn of. */
+export function warnings({ tls }: RoadSettings): readonly string[] {
+  if (tls?.rejectUnauthorized === false)
+    return ['tls.rejectUnauthorized is off: anybody can pretend to be the server'];
+  if (tls?.verifyHostname === false)
+    return [
+      'tls.verifyHostname is off: whoever has a certificate of a known authority can pretend to be the server',
+    ];
+  return [];
+}
+
+function toTls(name: string, given: TlsOptions): TlsOptions {
+  const tls = record(name, given, TLS_KEYS) as TlsOptions;
+  for (const key of ['cert', 'key'] as const) if (tls[key] !== undefined) pem(`${name}.${key}`, tls[key]);
+  for (const key of ['certFile', 'keyFile', 'pfxFile', 'ciphers', 'servername'] as const)
+    if (tls[key] !== undefined) string(`${name}.${key}`, tls[key]);
+  for (const key of ['cert', 'key', 'pfx'] as const)
+    if (tls[key] !== undefined && tls[`${key}File`] !== undefined)
+      throw new TypeError(`${name}: expected ${key} or ${key}File, got both`);
+  for (const entry of listOf(tls.ca)) pem(`${name}.ca`, entry);
+  for (const entry of listOf(tls.caFile)) string(`${name}.caFile`, entry);
+  for (const entry of listOf(tls.alpn)) string(`${name}.alpn`, entry);
+  if (tls.pfx !== undefined && !(tls.pfx instanceof Uint8Array))
+    throw wrongType(`${name}.pfx`, 'bytes', tls.pfx);
+  const hasCert = tls.cert !== undefined || tls.certFile !== undefined;
+  const hasKey = tls.key !== undefined || tls.keyFile !== undefined;
+  const hasPfx = tls.pfx !== undefined || tls.pfxFile !== undefined;
+  if (hasCert && !hasKey)
+    throw new TypeError(`${name}: expected the key of the certificate as well (key or keyFile), got none`);
+  if (hasKey && !hasCert)
+    throw new TypeError(`${name}: expected the certificate of the key as well (cert or certFile), got none`);
+  if (hasPfx && hasCert) throw new TypeError(`${name}: expected a certificate and key, or a pfx, got both`);
+  for (const key of ['rejectUnauthorized'] as const)
+    if (tls[key] !== undefined) flag(`${name}.${key}`, tls[key]);
+  for (const key of ['minVersion', 'maxVersion'] as const)
+    if (tls[key] !== undefined) oneOf(`${name}.${key}`, tls[key], VERSIONS);
+  if (tls.verifyHostname !== undefined && typeof tls.verifyHostname !== 'function')
+    flag(`${name}.verifyHostname`, tls.verifyHostname);
+  if (
+    tls.passphrase !== undefined &&
+    typeof tls.passphrase !== 'function' &&
+    typeof tls.passphrase !== 'string'
+  )
+    throw wrongType(`${name}.passphrase`, 'a string or a function', tls.passphrase);
+  if (tls.pskCallback !== undefined && typeof tls.pskCallback !== 'function')
+    throw wrongType(`${name}.pskCallback`, 'a function', tls.pskCallback);
+  if (tls.secureContext !== undefined) {
+    if (typeof tls.secureContext !== 'object')
+      throw wrongType(`${name}.secureContext`, 'a secure context', tls.secureContext);
+    const twice = IN_CONTEXT.find((key) => tls[key] !== undefined);
+    if (twice !== undefined)
+      throw new TypeError(`${name}.${twice}: expected none beside secureContext, which has one of its own`);
+  }
+  return {
+    ...tls,
+    ...(tls.ca !== undefined && { ca: listOf(tls.ca) }),
+    ...(tls.caFile !== undefined && { caFile: listOf(tls.caFile) }),
+    ...(tls.alpn !== undefined && { alpn: listOf(tls.alpn) }),
+  };
+}
+
+function toWebSocket(given: WebSocketOptions): WebSocketOptions {
+  const ws = record('ws', given, ['path', 'headers', 'maxPayload', 'perMessageDeflate']) as WebSocketOptions;
+  if (ws.path !== undefined && !string('ws.path', ws.path).startsWith('/'))
+    throw new TypeError('ws.path: expected a path that begins with /, got one that does not');
+  if (ws.maxPayload !== undefined) integer('ws.maxPayload', ws.maxPayload, 1);
+  if (ws.perMessageDeflate !== undefined) flag('ws.perMessageDeflate', ws.perMessageDeflate);
+  const { headers } = ws;
+  if (headers === undefined || typeof headers === 'function') return { ...ws };
+  return { ...ws, headers: toHeaders('ws.headers', headers) };
+}
+
+/** Header fields, as the application gave them or as its function returned them. */
+export function toHeaders(name: string, given: Headers): Headers {
+  if (typeof given !== 'object' || (given as unknown) === null) throw wrongType(name, 'an object', given);
+  for (const [field, value] of Object.entries(given)) {
+    if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(field))
+      throw new TypeError(`${name}: expected names of header fields, got one that is none`);
+    // A line break in a value would be the beginning of another field.
+    if (/[^\t\x20-\x7e\x80-\xff]/.test(string(`${name}.${field}`, value)))
+      throw new TypeError(
+        `${name}.${field}: expected the value of a header field, got one with control characters`,
+      );
+  }
+  return { ...given };
+}
+
+const PROXIES = ['http:', 'https:', 'socks:', 'socks5:', 'socks5h:'];
+
+function toProxy(given: NonNullable<RoadOptions['proxy']>): NonNullable<RoadSettings['proxy']> {
+  if (given === 'environment') return given;
+  const bare = typeof given === 'string' || given instanceof URL;
+  const options = bare
+    ? { url: given }
+    : (record('proxy', given, ['url', 'headers', 'tls']) as unknown as ProxyOptions);
+  const text: unknown = options.url instanceof URL ? options.url.href : options.url;
+  if (typeof text !== 'string' || !URL.canParse(text))
+    throw wrongType('proxy', 'a URL or "environment"', text);
+  const url = new URL(text);
+  if (!PROXIES.includes(url.protocol))
+    throw new TypeError(`proxy: expected http, https, socks5 or socks5h, got the scheme ${url.protocol}`);
+  if (url.hostname === '') throw new TypeError('proxy: expected a URL with a host, got none');
+  return {
+    url,
+    ...(options.headers !== undefined && { headers: toHeaders('proxy.headers', options.headers) }),
+    ...(options.tls !== undefined && { tls: toTls('proxy.tls', options.tls) }),
+  };
+}
+
+function pem(name: string, value: unknown): void {
+  if (typeof value !== 'string' && !(value instanceof Uint8Array))
+    throw wrongType(name, 'PEM as text or bytes', value);
+}
+
+function listOf<T extends string | Pem>(given: T | readonly T[] | undefined): readonly T[] {
+  if (given === undefined) return [];
+  return Array.isArray(given) ? [...(given as readonly T[])] : [given as T];
+}

@@ -1,0 +1,105 @@
+/** What an application may say about the way to the server. */
+
+import type { PeerCertificate, PSKCallbackNegotation, SecureContext, SecureVersion } from 'node:tls';
+import type { MqttError } from '../errors.ts';
+
+/** What the functions of an application are asked with, once per attempt. */
+export interface AttemptContext {
+  /** Attempts since the last connection that was up, from 0. */
+  readonly attempt: number;
+  /** Why there is another attempt: what ended the last one, or the connection. Undefined for the first one. */
+  readonly reason: MqttError | undefined;
+  /** Aborted when the attempt is given up, or has taken `connectTimeout`. */
+  readonly signal: AbortSignal;
+}
+
+/** Certificates or a key: PEM as text or bytes. */
+export type Pem = string | Uint8Array;
+
+/** TLS, for `mqtts:` and `wss:`. Files are read again for every attempt, so that renewed certificates are used. */
+export interface TlsOptions {
+  /**
+   * Certificate authorities that may have signed the server's certificate. They take the place of those the system
+   * knows; an entry `"system"` stands for these. @default those of the system
+   */
+  readonly ca?: Pem | readonly Pem[];
+  /** The same in files, added to `ca`. */
+  readonly caFile?: string | readonly string[];
+  /** The client's certificate, with those between it and its authority; takes `key` or `keyFile`. */
+  readonly cert?: Pem;
+  readonly certFile?: string;
+  /** The private key of the client's certificate; takes `cert` or `certFile`. */
+  readonly key?: Pem;
+  readonly keyFile?: string;
+  /** Certificate and key together, PKCS #12. */
+  readonly pfx?: Uint8Array;
+  readonly pfxFile?: string;
+  /** Opens an encrypted key. A function is asked once per attempt. */
+  readonly passphrase?: string | ((context: AttemptContext) => string | Promise<string>);
+  /** `false`: the server's certificate is not verified at all, which is warned of. @default true */
+  readonly rejectUnauthorized?: boolean;
+  /**
+   * `false`: any host name will do, which is warned of; that a known authority has signed is still verified. A function
+   * decides in place of the usual check: it returns or throws what is wrong. @default true
+   */
+  readonly verifyHostname?: boolean | ((host: string, certificate: PeerCertificate) => Error | undefined);
+  /** @default that of Node.js, TLSv1.2 */
+  readonly minVersion?: SecureVersion;
+  /** @default that of Node.js, TLSv1.3 */
+  readonly maxVersion?: SecureVersion;
+  /** In the notation of OpenSSL. @default those of Node.js */
+  readonly ciphers?: string;
+  /** Protocols to offer (ALPN), such as `x-amzn-mqtt-ca`. @default none */
+  readonly alpn?: string | readonly string[];
+  /** The name asked for (SNI) and verified. @default the host of the URL, unless that is an address */
+  readonly servername?: string;
+  /** Made by `tls.createSecureContext()`: in place of certificates, key, versions and ciphers. */
+  readonly secureContext?: SecureContext;
+  /** Pre-shared keys: see `tls.connect()` of Node.js. Takes `ciphers` with PSK among them. */
+  readonly pskCallback?: (hint: string | null) => PSKCallbackNegotation | null;
+}
+
+/** HTTP header fields. */
+export type Headers = Readonly<Record<string, string>>;
+
+/** WebSocket, for `ws:` and `wss:`. */
+export interface WebSocketOptions {
+  /** Where the URL has no path. @default "/mqtt" */
+  readonly path?: string;
+  /** Sent with the HTTP request. A function gets the default ones, and is asked once per attempt. @default none */
+  readonly headers?: Headers | ((defaults: Headers, context: AttemptContext) => Headers | Promise<Headers>);
+  /** Bytes of one message, which is kept whole in memory; a larger one closes the connection. @default 268435460 */
+  readonly maxPayload?: number;
+  /** Compression: costs time and memory, and MQTT gains little. @default false */
+  readonly perMessageDeflate?: boolean;
+}
+
+/** A proxy to connect through. */
+export interface ProxyOptions {
+  /**
+   * `http://[user:password@]host[:port]` or `https://…` for HTTP CONNECT, `socks5://…` for SOCKS5, which takes the
+   * package `socks`. Host names are resolved by the proxy.
+   */
+  readonly url: string | URL;
+  /** Sent with CONNECT. @default none */
+  readonly headers?: Headers;
+  /** TLS to an `https:` proxy itself. */
+  readonly tls?: TlsOptions;
+}
+
+/** TCP. */
+export interface SocketOptions {
+  /** The local address to connect from. */
+  readonly localAddress?: string;
+  /** The local port to connect from. @default a free one */
+  readonly localPort?: number;
+  /** Only addresses of IPv4 or of IPv6. @default both; where a name has several addresses, one after the other is tried */
+  readonly family?: 4 | 6;
+  /** `false`: small writes may wait for others (Nagle's algorithm). @default true */
+  readonly noDelay?: boolean;
+  /**
+   * ms without traffic after which the operating system asks whether the other side is there (TCP keep-alive); 0 = off.
+   * Keep Alive of MQTT is surer and sooner: this is for those who switch it off. @default 60000
+   */
+  readonly tcpKeepAlive?: number;
+}

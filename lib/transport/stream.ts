@@ -1,0 +1,203 @@
+/** A transport over a stream: a socket of TCP or TLS, or any other Duplex. */
+
+import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Receiver, Taken, Transport } from './transport.ts';
+
+/** Enough for most CONNACKs: see `Landing`. */
+const FIRST_READ = 256;
+
+/**
+ * Where a socket of our own reads to: the memory of the receiver.
+ *
+ * A socket has to be told that when it is made, at a time when there is no receiver. Its first read therefore goes into
+ * a little memory of its own; before every other read the receiver is asked.
+ */
+export class Landing {
+  readonly #first = new Uint8Array(FIRST_READ);
+  /** What came before there was a receiver. */
+  readonly #early: Uint8Array[] = [];
+  #receiver: Receiver | undefined;
+  #socket: Socket | undefined;
+  /** For the making of the socket. */
+  readonly options: SocketConstructorOpts & ConnectOpts = {
+    onread: {
+      buffer: () => this.#space(),
+      callback: (length, bytes) => this.#read(length, bytes),
+    },
+  };
+
+  /** `socket` was made with our options. */
+  of(socket: Socket): void {
+    this.#socket = socket;
+  }
+
+  open(receiver: Receiver): void {
+    this.#receiver = receiver;
+    for (const bytes of this.#early.splice(0)) receiver.chunk(bytes);
+  }
+
+  /** Called when the socket is made and after each read: where the next one goes. */
+  #space(): Uint8Array {
+    // After `destroy()` there is no next one, and the receiver may have nothing left to offer.
+    return this.#receiver === undefined || this.#socket?.destroyed === true
+      ? this.#first
+      : this.#receiver.space();
+  }
+
+  #read(length: number, bytes: Uint8Array): boolean {
+    if (this.#receiver === undefined) this.#early.push(bytes.slice(0, length));
+    else if (bytes === this.#first) this.#receiver.chunk(bytes.slice(0, length));
+    else this.#receiver.filled(length);
+    return true;
+  }
+}
+
+/** How a stream is read and written. */
+export interface StreamOptions {
+  /** Where the stream reads to, if it is a socket that was made for that. */
+  readonly landing?: Landing;
+  /** What an error of the stream is for the client. @default itself */
+  readonly explain?: (error: unknown) => unknown;
+}
+
+/** A stream as a transport. It takes the stream over: nobody else may read, write or end it any more. */
+export class StreamTransport implements Transport {
+  readonly #stream: Duplex;
+  readonly #landing: Landing | undefined;
+  readonly #explain: (error: unknown) => unknown;
+  #receiver: Receiver | undefined;
+  #error: unknown;
+  /** Writes that the network did not take at once and has not finished yet. */
+  #unfinished = 0;
+
+  constructor(stream: Duplex, { landing, explain = (error) => error }: StreamOptions = {}) {
+    this.#stream = stream;
+    this.#landing = landing;
+    this.#explain = explain;
+    // Without a listener for it, an error would be an uncaught exception. `close` always follows.
+    stream.on('error', (error) => {
+      this.#error = error;
+    });
+    // A peer that has finished sending has left: what is still held back here would only wait for it.
+    stream.on('end', () => stream.destroy());
+    stream.on('close', () => this.#closed());
+  }
+
+  open(receiver: Receiver): void {
+    const stream = this.#stream;
+    this.#receiver = receiver;
+    // Lost before it was opened: `close` has been or is about to be emitted, with or without a receiver.
+    if (stream.closed) {
+      process.nextTick(() => this.#closed());
+      return;
+    }
+    if (this.#landing === undefined) stream.on('data', (chunk: unknown) => this.#chunk(chunk));
+    else this.#landing.open(receiver);
+    stream.resume();
+  }
+
+  write(bytes: Uint8Array, written: (bytes: Uint8Array, taken?: Taken) => void): void {
+    const stream = this.#stream;
+    if (stream.destroyed || stream.writableEnded) {
+      written(bytes);
+      return;
+    }
+    let isHeld = false;
+    let taken: Taken = 'at once';
+    // Other streams than sockets may keep what they have taken, and hand it on later.
+    stream.write(stream instanceof Socket ? bytes : bytes.slice(), () => {
+      if (isHeld) this.#finished(bytes, written, taken);
+    });
+    // Only where nothing at all is left has the kernel taken a copy. Else the stream keeps a reference to `bytes`.
+    if (stream.writableLength === 0) {
+      written(bytes);
+      return;
+    }
+    isHeld = true;
+    this.#unfinished++;
+    // TLS always says so later, but before this where the network took everything at once.
+    setImmediate(() => {
+      taken = 'held back';
+    });
+  }
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
+
+  get heldBack(): number {
+    return this.#stream.writableLength;
+  }
+
+  end(): void {
+    // Who does not read does not see that the peer has closed, too.
+    if (this.#receiver === undefined) this.#stream.destroy();
+    else this.#stream.end();
+  }
+
+  destroy(): void {
+    this.#stream.destroy();
+  }
+
+  #chunk(chunk: unknown): void {
+    if (chunk instanceof Uint8Array) this.#receiver?.chunk(chunk);
+    else
+      this.#stream.destroy(new TypeError(`transport: expected bytes from the stream, got ${typeof chunk}`));
+  }
+
+  /** A write that had to wait is done, or has failed. */
+  #finished(bytes: Uint8Array, written: (bytes: Uint8Array, taken: Taken) => void, taken: Taken): void {
+    this.#unfinished--;
+    written(bytes, taken);
+    if (this.#unfinished === 0 && !this.#stream.destroyed) this.#receiver?.drained();
+  }
+
+  #closed(): void {
+    const error = this.#error ?? this.#stream.errored ?? undefined;
+    this.#receiver?.closed(error === undefined ? undefined : this.#explain(error));
+  }
+}
+
+/** Resolves when `socket` emits `event`. Rejects, with the socket destroyed, when it closes before or `signal` aborts. */
+export function arrival(
+  socket: Socket,
+  event: 'connect' | 'secureConnect',
+  signal: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => void socket.destroy();
+    const settle = (): void => {
+      signal.removeEventListener('abort', abort);
+      socket.off(event, up);
+      socket.off('close', down);
+    };
+    const up = (): void => {
+      settle();
+      resolve();
+    };
+    const down = (): void => {
+      settle();
+      const why = socket.errored ?? new Error('the connection was closed');
+      reject((signal.aborted ? signal.reason : explained(why)) as Error);
+    };
+    signal.addEventListener('abort', abort);
+    socket.on(event, up);
+    socket.on('close', down);
+    if (signal.aborted) abort();
+    // It may have been over before anybody looked.
+    if (socket.closed) down();
+  });
+}
+
+/** Where several addresses were tried, Node lists what happened to each, but leaves the message empty. */
+function explained(error: unknown): unknown {
+  if (!(error instanceof Object && 'errors' in error && Array.isArray(error.errors))) return error;
+  const several = error as AggregateError;
+  if (several.message === '') several.message = several.errors.map((each: Error) => each.message).join('; ');
+  return several;
+}

@@ -1,0 +1,222 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, Socket } from 'node:net';
+import { Duplex, PassThrough } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { arrival, Landing, StreamTransport } from '../../lib/transport/stream.ts';
+import type { Receiver, Taken } from '../../lib/transport/transport.ts';
+import { leakGuard } from '../support/leaks.ts';
+
+const ending: (() => void)[] = [];
+
+afterEach(() => {
+  for (const end of ending.splice(0)) end();
+});
+
+leakGuard();
+
+/** Both ends of a stream in memory. A write at the far end is read at this one, and the other way round. */
+function pair(): { near: Duplex; far: PassThrough; sent: Uint8Array[]; finish: () => void } {
+  const sent: Uint8Array[] = [];
+  const finishing: (() => void)[] = [];
+  const far = new PassThrough();
+  const near = new Duplex({
+    read() {},
+    write(chunk: Uint8Array, _encoding, callback) {
+      sent.push(chunk);
+      finishing.push(callback);
+    },
+  });
+  far.on('data', (chunk) => near.push(chunk));
+  far.on('end', () => near.push(null));
+  ending.push(() => near.destroy());
+  return { near, far, sent, finish: () => finishing.shift()?.() };
+}
+
+/** A receiver that writes down what it is told. */
+function listener(): Receiver & { readonly heard: string[]; readonly error: () => unknown } {
+  const heard: string[] = [];
+  let failure: unknown;
+  return {
+    heard,
+    error: () => failure,
+    space: () => new Uint8Array(16),
+    filled: (length) => heard.push(`filled ${length}`),
+    chunk: (bytes) => heard.push(`chunk ${Buffer.from(bytes).toString()}`),
+    drained: () => heard.push('drained'),
+    closed: (error) => {
+      failure = error;
+      heard.push('closed');
+    },
+  };
+}
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+describe('a transport over any stream', () => {
+  it('reads nothing before it is opened, then everything', async () => {
+    const { near, far } = pair();
+    const transport = new StreamTransport(near);
+    const receiver = listener();
+    far.write('early');
+    await turn();
+    expect(receiver.heard).toEqual([]);
+    transport.open(receiver);
+    await turn();
+    transport.pause();
+    far.write('late');
+    await turn();
+    expect(receiver.heard).toEqual(['chunk early']);
+    transport.resume();
+    await turn();
+    expect(receiver.heard).toEqual(['chunk early', 'chunk late']);
+  });
+
+  it('lends nothing: what it was given may be overwritten as soon as it is given back', async () => {
+    const { near, sent, finish } = pair();
+    const transport = new StreamTransport(near);
+    transport.open(listener());
+    const piece = bytes('one');
+    const taken: (Taken | undefined)[] = [];
+    transport.write(piece, (back, how) => {
+      back.fill(0);
+      taken.push(how);
+    });
+    expect(transport.heldBack).toBe(3);
+    piece.fill(0);
+    expect(Buffer.concat(sent).toString()).toBe('one');
+    await turn();
+    await turn();
+    finish();
+    await turn();
+    expect(taken).toEqual(['held back']);
+    expect(transport.heldBack).toBe(0);
+  });
+
+  it('tells what was taken at once, but said late, from what had to wait', async () => {
+    const { near, finish } = pair();
+    const transport = new StreamTransport(near);
+    const receiver = listener();
+    transport.open(receiver);
+    const taken: (Taken | undefined)[] = [];
+    transport.write(bytes('a'), (_, how) => taken.push(how));
+    process.nextTick(finish);
+    await turn();
+    await turn();
+    transport.write(bytes('b'), (_, how) => taken.push(how));
+    await turn();
+    await turn();
+    finish();
+    await turn();
+    expect(taken).toEqual(['at once', 'held back']);
+    expect(receiver.heard).toEqual(['drained', 'drained']);
+  });
+
+  it('ends where the other side stops sending, without an error', async () => {
+    const { near, far } = pair();
+    const transport = new StreamTransport(near);
+    const receiver = listener();
+    transport.open(receiver);
+    far.end('bye');
+    while (!receiver.heard.includes('closed')) await turn();
+    expect(receiver.heard).toEqual(['chunk bye', 'closed']);
+    expect(receiver.error()).toBeUndefined();
+    expect(near.destroyed).toBe(true);
+  });
+
+  it('ends with the error of the stream, as it is explained', async () => {
+    const { near } = pair();
+    const transport = new StreamTransport(near, { explain: (error) => `because of ${String(error)}` });
+    const receiver = listener();
+    transport.open(receiver);
+    near.destroy(new Error('rain'));
+    while (!receiver.heard.includes('closed')) await turn();
+    expect(receiver.error()).toBe('because of Error: rain');
+  });
+
+  it.each(['before', 'after'])('tells of an end that came %s it was made', async (when) => {
+    const { near } = pair();
+    if (when === 'before') near.on('error', () => {}).destroy(new Error('rain'));
+    if (when === 'before') await new Promise((resolve) => near.on('close', resolve));
+    const transport = new StreamTransport(near);
+    if (when === 'after') near.destroy(new Error('rain'));
+    await turn();
+    const receiver = listener();
+    transport.open(receiver);
+    expect(receiver.heard).toEqual([]);
+    await turn();
+    expect(receiver.heard).toEqual(['closed']);
+    expect(receiver.error()).toMatchObject({ message: 'rain' });
+  });
+
+  it('closes a stream that brings something else than bytes', async () => {
+    const { near } = pair();
+    near.setEncoding('utf8');
+    const transport = new StreamTransport(near);
+    const receiver = listener();
+    transport.open(receiver);
+    near.push('text');
+    while (!receiver.heard.includes('closed')) await turn();
+    expect(receiver.error()).toMatchObject({
+      message: 'transport: expected bytes from the stream, got string',
+    });
+  });
+
+  it('gives back at once what it is to write after the end', () => {
+    const { near } = pair();
+    const transport = new StreamTransport(near);
+    transport.destroy();
+    let back = 0;
+    transport.write(bytes('x'), () => back++);
+    expect(back).toBe(1);
+  });
+
+  it('closes at once what was never opened', () => {
+    const { near } = pair();
+    new StreamTransport(near).end();
+    expect(near.destroyed).toBe(true);
+  });
+});
+
+describe('Landing', () => {
+  it('keeps what a socket reads before there is a receiver', async () => {
+    const { port, server } = await listening();
+    server.on('connection', (peer) => peer.end('hello'));
+    const landing = new Landing();
+    const socket = new Socket(landing.options);
+    ending.push(() => socket.destroy());
+    landing.of(socket);
+    socket.connect(port, '127.0.0.1');
+    await once(socket, 'end');
+    const receiver = listener();
+    landing.open(receiver);
+    expect(receiver.heard).toEqual(['chunk hello']);
+  });
+});
+
+describe('arrival()', () => {
+  it('rejects where the signal has aborted, and where the socket was destroyed before anybody looked', async () => {
+    const { port } = await listening();
+    const socket = connect(port, '127.0.0.1');
+    const reason = new Error('no');
+    await expect(arrival(socket, 'connect', AbortSignal.abort(reason))).rejects.toBe(reason);
+    expect(socket.destroyed).toBe(true);
+    const gone = new Socket();
+    gone.destroy();
+    await once(gone, 'close');
+    await expect(arrival(gone, 'connect', new AbortController().signal)).rejects.toThrow(
+      'the connection was closed',
+    );
+  });
+});
+
+async function listening(): Promise<{ server: Server; port: number }> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  server.on('connection', (peer) => {
+    peer.on('error', () => {});
+    ending.push(() => peer.destroy());
+  });
+  ending.push(() => server.close());
+  return { server, port: (server.address() as AddressInfo).port };
+}
