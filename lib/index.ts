@@ -1,12 +1,9 @@
 export { connect } from './client/connect.ts';
 export { Client, type DisconnectOptions } from './client/client.ts';
-export type {
-  ClientOptions,
-  Credentials,
-  ReconnectOptions,
-  ReconnectPolicy,
-  Will,
-} from './client/options.ts';
+export type { ClientOptions, ReconnectOptions, ReconnectPolicy } from './client/options.ts';
+export type { Askable, IdentityOptions } from './client/asking.ts';
+export type { Credentials, OtherConnectProperties, Will } from './client/identity.ts';
+export type { ServerUrl } from './client/servers.ts';
 export type { BufferLimits, Overflow } from './client/buffer.ts';
 export type { CallOptions } from './client/calls.ts';
 export type { ConfigurableOptions } from './client/configuring.ts';

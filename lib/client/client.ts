@@ -24,6 +24,7 @@ import {
   type PublishOutcome,
 } from './publish-many.ts';
 import type { PublishOptions } from './publishing.ts';
+import type { ServerUrl } from './servers.ts';
 import type { ClientStats } from './stats.ts';
 import type { Connack, StatusEvent } from './status.ts';
 import type { FilterOptions, SubscribeOptions, UnsubscribeResult } from './subscribing.ts';
@@ -50,19 +51,20 @@ const machine: Platform = { clock: systemClock, dial, random: Math.random };
  * is restored, with what was subscribed and what is unacknowledged, until `disconnect()`.
  */
 export class Client<UserData = undefined> implements AsyncDisposable {
-  readonly #url: string | URL;
+  readonly #url: ServerUrl;
   readonly #options: ClientOptions<UserData>;
   readonly #platform: Platform;
   #parts: Parts<UserData>;
 
   /**
-   * `url`: `mqtt://host[:port]`, port 1883 where none is given. Throws `TypeError` or `RangeError` on anything that is
-   * not as it should be.
+   * `url`: `mqtt://host[:port]` (1883), `mqtts://host[:port]` (TLS, 8883), `ws://host[:port][/path]` and `wss://…`
+   * (WebSocket, 80 and 443, `/mqtt`), `mqtt+unix:///path`, or a function that is asked for it before every CONNECT.
+   * Throws `TypeError` or `RangeError` on anything that is not as it should be.
    */
-  constructor(url: string | URL, options?: ClientOptions<UserData>);
+  constructor(url: ServerUrl, options?: ClientOptions<UserData>);
   /** @internal */
-  constructor(url: string | URL, options: ClientOptions<UserData> | undefined, platform: Platform);
-  constructor(url: string | URL, options: ClientOptions<UserData> = {}, platform: Platform = machine) {
+  constructor(url: ServerUrl, options: ClientOptions<UserData> | undefined, platform: Platform);
+  constructor(url: ServerUrl, options: ClientOptions<UserData> = {}, platform: Platform = machine) {
     this.#url = url;
     this.#options = { ...options };
     this.#platform = platform;
@@ -108,6 +110,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   configure(changes: ConfigurableOptions<UserData>): void {
     this.#parts.configuration.change(changes);
     this.#parts.log.use(this.#parts.settings.logger);
+    if (changes.tls !== undefined) this.#parts.warn();
     this.#parts.driver.reconfigured();
   }
 

@@ -1,9 +1,9 @@
 import type { EngineOptions } from '../engine/options.ts';
-import type { Target } from '../transport/transport.ts';
-import type { UrlCredentials } from '../transport/url.ts';
 import { record } from './checks.ts';
 import type { Logger } from './log.ts';
 import { toSettings, type ClientOptions, type Settings } from './options.ts';
+import { ROAD_KEYS } from './roads.ts';
+import type { ServerUrl } from './servers.ts';
 
 /** What acts at once, on the connection that is up as well. */
 type AtOnce =
@@ -24,11 +24,22 @@ type AtOnce =
   | 'resubscribe';
 
 /** What acts with the next CONNECT. */
-type AtNextConnect = 'username' | 'password' | 'credentials' | 'will' | 'keepAlive' | 'pingTimeout';
+type AtNextConnect =
+  | 'username'
+  | 'password'
+  | 'credentials'
+  | 'will'
+  | 'keepAlive'
+  | 'pingTimeout'
+  | 'servers'
+  | 'serverOrder'
+  | 'followServerReference'
+  | (typeof ROAD_KEYS)[number];
 
 /**
  * What `configure()` changes. With the next CONNECT: `username`, `password`, `credentials`, `will`, `keepAlive`,
- * `pingTimeout`; all else at once. A limit that is lowered drops nothing, it only admits less.
+ * `pingTimeout`, and what concerns servers and the way to them; all else at once. A limit that is lowered drops nothing,
+ * it only admits less.
  */
 export type ConfigurableOptions<UserData = undefined> = Pick<
   ClientOptions<UserData>,
@@ -45,6 +56,10 @@ const KEYS: readonly (keyof ConfigurableOptions)[] = [
   'will',
   'keepAlive',
   'pingTimeout',
+  'servers',
+  'serverOrder',
+  'followServerReference',
+  ...ROAD_KEYS,
   'userData',
   'maxInflight',
   'maxQueued',
@@ -87,17 +102,15 @@ const ENGINE_KEYS: readonly (keyof EngineOptions)[] = [
 
 /** The options a client was given, as they change. */
 export class Configuration<UserData> {
-  readonly #target: Target;
+  readonly #url: ServerUrl;
   readonly #random: () => number;
-  readonly #fromUrl: UrlCredentials;
   #given: ClientOptions<UserData>;
   #settings: Settings<UserData>;
 
-  constructor(target: Target, given: ClientOptions<UserData>, random: () => number, fromUrl: UrlCredentials) {
-    this.#target = target;
+  constructor(url: ServerUrl, given: ClientOptions<UserData>, random: () => number) {
+    this.#url = url;
     this.#random = random;
-    this.#fromUrl = fromUrl;
-    this.#settings = toSettings(target, given, random, fromUrl);
+    this.#settings = toSettings(url, given, random);
     this.#given = { ...given };
   }
 
@@ -111,7 +124,7 @@ export class Configuration<UserData> {
     const { logger: before, ...kept } = this.#given;
     const now = logger === null ? undefined : (logger ?? before);
     const given = { ...kept, ...rest, ...(now !== undefined && { logger: now }) } as ClientOptions<UserData>;
-    const { engine, ...next } = toSettings(this.#target, given, this.#random, this.#fromUrl);
+    const { engine, ...next } = toSettings(this.#url, given, this.#random);
     const lasting = this.#settings.engine;
     // `connect()` may have said another Keep Alive since: only a new word takes its place.
     const keys = ENGINE_KEYS.filter((key) => key !== 'keepAlive' || rest.keepAlive !== undefined);

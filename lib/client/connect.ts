@@ -1,9 +1,10 @@
 import { Client } from './client.ts';
 import type { ClientOptions } from './options.ts';
+import type { ServerUrl } from './servers.ts';
 
 /** `new Client(url, options)` and `connect()`: resolves with a client that is connected. */
 export async function connect<UserData = undefined>(
-  url: string | URL,
+  url: ServerUrl,
   options?: ClientOptions<UserData>,
 ): Promise<Client<UserData>> {
   const client = new Client(url, options);

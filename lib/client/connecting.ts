@@ -1,12 +1,12 @@
 import type { Change } from '../engine/effects.ts';
 import { ClosedError, ConnectError, type MqttError } from '../errors.ts';
-import type { Target } from '../transport/transport.ts';
 import { bound, checkCall, type CallOptions } from './calls.ts';
 import { flag, integer, record, string } from './checks.ts';
 import type { Clock } from './clock.ts';
 import { ControlLane } from './control-lane.ts';
 import type { Driver } from './driver.ts';
 import type { Settings } from './options.ts';
+import type { Servers } from './servers.ts';
 import type { Connack } from './status.ts';
 
 /** Options of `connect()`: over what the constructor was given, for this and later attempts. */
@@ -50,9 +50,9 @@ interface Attempt {
 export class Connecting {
   readonly #driver: Driver;
   readonly #configuration: { readonly settings: Settings<unknown> };
+  readonly #servers: Servers;
   readonly #clock: Clock;
   readonly #lane = new ControlLane();
-  #target: Target;
   #connack: Connack | undefined = undefined;
   #attempt: Attempt | undefined = undefined;
   /** What settles when the connection is up, or will not come up. */
@@ -60,16 +60,16 @@ export class Connecting {
   #closed = deferred<void>();
   #life: 'going on' | 'over' = 'going on';
 
-  constructor(driver: Driver, configuration: { readonly settings: Settings<unknown> }, clock: Clock) {
+  constructor(
+    driver: Driver,
+    configuration: { readonly settings: Settings<unknown> },
+    servers: Servers,
+    clock: Clock,
+  ) {
     this.#driver = driver;
+    this.#servers = servers;
     this.#configuration = configuration;
     this.#clock = clock;
-    this.#target = configuration.settings.target;
-  }
-
-  /** What to connect to. */
-  get target(): Target {
-    return this.#target;
   }
 
   get closed(): Promise<void> {
@@ -221,14 +221,13 @@ export class Connecting {
 
   #override(options: ConnectOptions): void {
     const { host, port, keepAlive, localAddress } = options;
-    const target = {
-      ...this.#target,
+    const over = {
       ...(host !== undefined && { host: string('host', host) }),
       ...(port !== undefined && { port: integer('port', port, 1, 65_535) }),
       ...(localAddress !== undefined && { localAddress: string('localAddress', localAddress) }),
     };
     if (keepAlive !== undefined)
       this.#configuration.settings.engine.keepAlive = integer('keepAlive', keepAlive, 0, 65_535);
-    this.#target = target;
+    this.#servers.override(over);
   }
 }

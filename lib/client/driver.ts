@@ -6,15 +6,15 @@ import type { Change, Effects } from '../engine/effects.ts';
 import { Traffic } from '../connection/traffic.ts';
 import { Engine } from '../engine/engine.ts';
 import type { Load } from '../engine/load.ts';
-import type { Credentials, Ending, EngineOptions, EnginePorts } from '../engine/options.ts';
+import type { Credentials, Ending, EngineOptions, EnginePorts, Which } from '../engine/options.ts';
 import type { ClientState } from '../engine/states.ts';
-import { ConnectError, type ConnectPhase, type MqttError } from '../errors.ts';
+import type { MqttError } from '../errors.ts';
 import type { Exchange } from '../session/exchange.ts';
 import type { Receipt } from '../session/incoming.ts';
 import type { Request } from '../session/requests.ts';
-import type { AttemptContext } from '../transport/options.ts';
 import type { Passage, Receiver, Taken, Transport } from '../transport/transport.ts';
 import type { Clock, Wake } from './clock.ts';
+import { Dialing, type Prepared } from './dialing.ts';
 import { allocate, Slabs } from './memory.ts';
 
 /** Shared by all clients of the process. */
@@ -36,10 +36,12 @@ const RETIREMENT = 1_000;
 export interface DriverHost {
   readonly clock: Clock;
   readonly random: () => number;
-  /** Asked before each attempt. */
-  credentials(context: AttemptContext): Promise<Credentials>;
-  /** Opens a Network Connection. */
-  dial(passage: Passage): Promise<Transport>;
+  /** Goes to a server. Returns how many are left beside it. */
+  choose(which: Which): number;
+  /** The server that was chosen names others. Returns how many of them come next. */
+  refer(serverReference: string, lasting: 'for now' | 'for good'): number;
+  /** Asks the application what to connect with, and where to; `dial()` opens the Network Connection. */
+  prepare(passage: Passage): Promise<Prepared>;
   /** hot */
   deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): void;
   /** A QoS > 0 message was let go for lack of room. */
@@ -60,14 +62,11 @@ interface Link extends Receiver {
  */
 export class Driver {
   readonly #engine: Engine;
-  readonly #protocolVersion: number;
+  readonly #dialing: Dialing;
   readonly #host: DriverHost;
   readonly #clock: Clock;
   readonly #traffic = new Traffic();
   #link: Link | undefined = undefined;
-  #dialing: AbortController | undefined = undefined;
-  /** How far the attempt has come that is under way. */
-  #reached: ConnectPhase = 'credentials';
   #wake: Wake | undefined = undefined;
   #wakeAt = Infinity;
   #lateness = 0;
@@ -84,7 +83,6 @@ export class Driver {
 
   constructor(options: EngineOptions, host: DriverHost) {
     this.#host = host;
-    this.#protocolVersion = options.protocolVersion;
     this.#clock = host.clock;
     this.#flushDue = () => {
       this.#flush = 'idle';
@@ -92,8 +90,13 @@ export class Driver {
     };
     const effects: Effects = {
       deliver: (publish, topicName, receipt) => host.deliver(publish, topicName, receipt),
-      dial: (attempt, reason) => this.#dial(attempt, reason),
-      reached: () => this.#reached,
+      dial: (attempt, reason, which) => {
+        const left = host.choose(which);
+        this.#dialing.begin(attempt, reason);
+        return left;
+      },
+      refer: (serverReference, lasting) => host.refer(serverReference, lasting),
+      reached: () => this.#dialing.reached,
       overflowed: (topicName) => host.overflowed(topicName),
       hangUp: (rest) => this.#hangUp(rest),
       retire: (rest) => this.#retire(rest),
@@ -111,6 +114,16 @@ export class Driver {
       decide: (ask) => this.#decide(ask),
     };
     this.#engine = new Engine(options, ports, effects);
+    this.#dialing = new Dialing({
+      protocolVersion: options.protocolVersion,
+      prepare: (passage) => host.prepare(passage),
+      retiring: () => this.retiring(),
+      opened: (transport, credentials) => this.#opened(transport, credentials),
+      failed: (error) => {
+        this.#engine.dialFailed(error, this.#clock.now());
+        this.#after();
+      },
+    });
   }
 
   get state(): ClientState {
@@ -338,40 +351,7 @@ export class Driver {
 
   // --- the network ---------------------------------------------------------------------------------------------
 
-  #dial(attempt: number, reason: MqttError | undefined): void {
-    const dialing = new AbortController();
-    this.#dialing = dialing;
-    this.#reached = 'credentials';
-    const { signal } = dialing;
-    const reached = (leg: ConnectPhase): void => {
-      if (dialing === this.#dialing) this.#reached = leg;
-    };
-    void this.#open({ attempt, reason, signal, protocolVersion: this.#protocolVersion, reached });
-  }
-
-  async #open(passage: Passage & { reached(phase: ConnectPhase): void }): Promise<void> {
-    const { attempt, reason, signal } = passage;
-    try {
-      // Whatever the application's function does, it does after the engine has finished what it is at.
-      await Promise.resolve();
-      signal.throwIfAborted();
-      const credentials = await this.#host.credentials({ attempt, reason, signal });
-      signal.throwIfAborted();
-      passage.reached('dial');
-      await this.retiring();
-      signal.throwIfAborted();
-      const transport = await this.#host.dial(passage);
-      if (signal.aborted) transport.destroy();
-      else this.#opened(transport, credentials);
-    } catch (cause) {
-      if (signal.aborted) return;
-      this.#engine.dialFailed(failedIn(this.#reached, cause), this.#clock.now());
-      this.#after();
-    }
-  }
-
   #opened(transport: Transport, credentials: Credentials): void {
-    this.#dialing = undefined;
     this.#closing = 'no';
     const engine = this.#engine;
     const link: Link = {
@@ -402,8 +382,7 @@ export class Driver {
   }
 
   #hangUp(rest: readonly Uint8Array[]): void {
-    this.#dialing?.abort();
-    this.#dialing = undefined;
+    this.#dialing.abandon();
     const link = this.#link;
     this.#link = undefined;
     if (link === undefined) return;
@@ -482,13 +461,4 @@ export class Driver {
     this.#engine.handleTimeout(this.#clock.now());
     this.#after();
   }
-}
-
-/** What went wrong in `phase`, for the caller of `connect()`. */
-function failedIn(phase: ConnectPhase, cause: unknown): ConnectError {
-  // Who opens the connection knows better.
-  if (cause instanceof ConnectError) return cause;
-  const what = phase === 'credentials' ? 'no credentials' : 'no connection';
-  const why = cause instanceof Object && 'message' in cause ? String(cause.message) : String(cause);
-  return new ConnectError(phase, `${what}: ${why}`, { cause });
 }

@@ -1,42 +1,16 @@
-import { encode } from '../codec/codec.ts';
-import type {
-  ConnectProperties,
-  ProtocolVersion,
-  QoS,
-  WillMessage,
-  WillProperties,
-} from '../codec/packets.ts';
-import { connectPacket, type ConnectSettings } from '../connection/handshake.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { ProtocolVersion } from '../codec/packets.ts';
+import type { ConnectSettings } from '../connection/handshake.ts';
 import type { RetryContext } from '../engine/backoff.ts';
 import type { EngineOptions } from '../engine/options.ts';
-import { topicNameError } from '../topic/names.ts';
 import type { Clock } from './clock.ts';
-import type { AttemptContext } from '../transport/options.ts';
-import type { Dial, RoadDial, Target } from '../transport/transport.ts';
-import type { UrlCredentials } from '../transport/url.ts';
-import { asArgument, flag, integer, numeric, oneOf, record, string, wrongType } from './checks.ts';
+import type { Dial, RoadDial } from '../transport/transport.ts';
+import { checkConnect, fixedCredentials, known, toAsk, type Ask, type IdentityOptions } from './asking.ts';
+import { flag, integer, numeric, oneOf, record, wrongType } from './checks.ts';
+import { anyClientId, toClientId, toConnectProperties, toIdentity, toWill } from './identity.ts';
 import { Log, type Logger } from './log.ts';
-import { toBytes, type Payload } from './payload.ts';
 import { ROAD_KEYS, toRoad, toTransport, type RoadOptions, type RoadSettings } from './roads.ts';
-
-/** User name and password for one CONNECT (3.1.3.5, 3.1.3.6). */
-export interface Credentials {
-  readonly username?: string;
-  readonly password?: string | Uint8Array;
-}
-
-/** The message the server publishes for a client that is gone without DISCONNECT (3.1.2.5). */
-export interface Will {
-  readonly topic: string;
-  /** `null` = zero length. */
-  readonly payload?: Payload;
-  /** @default 0 */
-  readonly qos?: QoS;
-  /** @default false */
-  readonly retain?: boolean;
-  /** 5.0 */
-  readonly properties?: WillProperties;
-}
+import { toPlace, type Place, type ServerSettings, type ServerUrl } from './servers.ts';
 
 /** See `ReconnectOptions.policy`. */
 export type ReconnectPolicy = (context: RetryContext) => number | false;
@@ -62,14 +36,9 @@ export interface ReconnectOptions {
 }
 
 /** Options of a client. What is only in MQTT 5.0 is a `TypeError` with another `protocolVersion`. */
-export interface ClientOptions<UserData = undefined> extends RoadOptions {
+export interface ClientOptions<UserData = undefined> extends RoadOptions, IdentityOptions {
   /** 3 = MQTT 3.1, 4 = MQTT 3.1.1, 5 = MQTT 5.0. @default 4 */
   readonly protocolVersion?: ProtocolVersion;
-  /**
-   * Client Identifier (3.1.3.1). Empty or absent: a random one of up to 23 letters and digits, which takes
-   * `cleanStart: true`; on 5.0 an empty one lets the server assign it. @default random
-   */
-  readonly clientId?: string;
   /**
    * Clean Start (3.1.2.4), Clean Session on 3.x: whether the session at the server is discarded on connecting.
    * `"first"`: only by the first CONNECT of this client; so does `true` with `sessionExpiryInterval` above 0.
@@ -80,12 +49,6 @@ export interface ClientOptions<UserData = undefined> extends RoadOptions {
   readonly sessionExpiryInterval?: number;
   /** Seconds, 0 = off, at most 65,535 (3.1.2.10). @default 60 */
   readonly keepAlive?: number;
-  readonly username?: string;
-  /** Without `username` only on 5.0 [v4 MQTT-3.1.2-22]. */
-  readonly password?: string | Uint8Array;
-  /** Asked before every CONNECT, in place of `username` and `password`: for tokens that expire. */
-  readonly credentials?: (context: AttemptContext) => Credentials | Promise<Credentials>;
-  readonly will?: Will;
   /** Anything: it is on the client as `userData`. @default undefined */
   readonly userData?: UserData;
   /** QoS > 0 messages of ours on the wire at once; 0 = as many as the server's Receive Maximum allows. @default 20 */
@@ -142,11 +105,15 @@ export interface ClientOptions<UserData = undefined> extends RoadOptions {
   readonly resubscribe?: boolean;
   /** @default none */
   readonly logger?: Logger;
-  /** The other CONNECT properties (3.1.2.11, 5.0). */
-  readonly properties?: Pick<
-    ConnectProperties,
-    'topicAliasMaximum' | 'requestResponseInformation' | 'requestProblemInformation' | 'userProperties'
-  >;
+  /** Servers that are tried in turn where the one of the URL, and those before, cannot be connected to. @default none */
+  readonly servers?: readonly ServerUrl[];
+  /** Whether each attempt tries them in the order given, that of the URL first, or in any. @default "listed" */
+  readonly serverOrder?: 'listed' | 'shuffled';
+  /**
+   * Whether an attempt goes on, or the next one begins, at the server that a server names when it refuses or ends the
+   * connection: Server Reference (4.11, 5.0). It gets the same credentials. @default false
+   */
+  readonly followServerReference?: boolean;
 }
 
 /** What stands between a client and the machine, so that specs can put something else there. @internal */
@@ -158,13 +125,12 @@ export interface Platform {
 }
 
 /** All options, checked and with their defaults. */
-export interface Settings<UserData> {
-  readonly target: Target;
+export interface Settings<UserData> extends ServerSettings {
   readonly road: RoadSettings;
   /** In place of the transports here. */
   readonly transport: Dial | undefined;
   readonly engine: EngineOptions & { keepAlive: number };
-  readonly credentials: (context: AttemptContext) => Credentials | Promise<Credentials>;
+  readonly ask: Ask;
   readonly retryInitial: boolean;
   readonly userData: UserData;
   readonly logger: Logger | undefined;
@@ -204,26 +170,28 @@ const KEYS: readonly (keyof ClientOptions)[] = [
   'resubscribe',
   'logger',
   'properties',
+  'servers',
+  'serverOrder',
+  'followServerReference',
   ...ROAD_KEYS,
 ];
-const ONLY_5: readonly (keyof ClientOptions)[] = ['sessionExpiryInterval', 'properties'];
+const ONLY_5: readonly (keyof ClientOptions)[] = [
+  'sessionExpiryInterval',
+  'properties',
+  'followServerReference',
+];
 const U32 = 0xffff_ffff;
-const LETTERS = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
 
-/**
- * Checks everything, throws `TypeError` or `RangeError`, fills in the defaults. `options` is copied; `fromUrl` stands in
- * for what it does not say.
- */
+/** Checks everything, throws `TypeError` or `RangeError`, fills in the defaults. `options` is copied. */
 export function toSettings<UserData>(
-  target: Target,
+  url: ServerUrl,
   options: ClientOptions<UserData>,
   random: () => number,
-  fromUrl: UrlCredentials = {},
 ): Settings<UserData> {
   const said = Object.entries(record('options', options, KEYS)).filter(([, value]) => value !== undefined);
   for (const [key, value] of said)
     if (value === null && key !== 'userData') throw wrongType(key, 'a value, or none at all', value);
-  const given = { ...fromUrl, ...Object.fromEntries(said) } as ClientOptions<UserData>;
+  const given = Object.fromEntries(said) as ClientOptions<UserData>;
   const protocolVersion = oneOf('protocolVersion', given.protocolVersion ?? 4, [3, 4, 5]);
   if (protocolVersion < 5)
     for (const key of ONLY_5)
@@ -238,40 +206,43 @@ export function toSettings<UserData>(
     throw new TypeError(
       `messageRetry: expected 0 with protocolVersion 5, which forbids it [v5 MQTT-4.4.0-1], got ${messageRetry}`,
     );
-  const { credentials } = given;
   const reconnect = toReconnectOptions(given.reconnect);
   const logger = given.logger === undefined ? undefined : toLogger(given.logger);
   const persistent = protocolVersion === 5 ? sessionExpiryInterval > 0 : cleanStart !== true;
-  if (credentials !== undefined && typeof credentials !== 'function')
-    throw wrongType('credentials', 'a function', credentials);
-  const fixed: Credentials = {
-    ...(given.username !== undefined && { username: given.username }),
-    ...(given.password !== undefined && { password: given.password }),
-  };
-  const identity = toIdentity(fixed, protocolVersion);
-  const clientId = toClientId(given.clientId, cleanStart, protocolVersion, random);
+  const road = toRoad(given);
+  const places = toPlaces(url, given, road);
+  const will = known(given.will);
   const connect: ConnectSettings = {
     protocolVersion,
     sessionExpiryInterval,
     keepAlive: integer('keepAlive', given.keepAlive ?? 60, 0, 65_535),
-    will: given.will === undefined ? undefined : toWill(given.will, protocolVersion),
+    will: will && toWill(will, protocolVersion),
     receiveMaximum: integer('receiveMaximum', given.receiveMaximum ?? 1_024, 1, 65_535),
     maximumPacketSize: optional('maximumPacketSize', given.maximumPacketSize, 1, U32),
-    properties: toConnectProperties(given.properties ?? {}),
+    properties: toConnectProperties(known(given.properties) ?? {}),
   };
+  const clientId = known(given.clientId) ?? '';
+  const ask = toAsk(given, connect, cleanStart);
+  if (typeof given.clientId !== 'function') toClientId(clientId, cleanStart, protocolVersion);
   // What cannot be encoded is told now, not by the first attempt to connect.
-  asArgument(() =>
-    encode(connectPacket(connect, { clientId, cleanStart: true, ...identity }), protocolVersion),
-  );
+  for (const place of places) {
+    const fromUrl = typeof place === 'function' ? {} : place.credentials;
+    const identity = toIdentity(fixedCredentials(given, fromUrl), protocolVersion);
+    checkConnect(connect, { ...identity, ...(clientId !== '' && { clientId }) });
+  }
   return {
-    target,
-    road: toRoad(given),
+    places,
+    serverOrder: oneOf('serverOrder', given.serverOrder ?? 'listed', ['listed', 'shuffled']),
+    followServerReference: flag('followServerReference', given.followServerReference ?? false),
+    road,
     transport: given.transport && toTransport(given.transport),
     engine: {
       ...connect,
-      will: structuredClone(connect.will),
-      properties: structuredClone(connect.properties),
-      clientId,
+      // On 5.0 the server assigns one; where none was asked for and none has to last, ours is as good.
+      clientId:
+        clientId !== '' || (protocolVersion === 5 && given.clientId === '') || cleanStart !== true
+          ? clientId
+          : anyClientId(random),
       cleanStart,
       maxInflight: integer('maxInflight', given.maxInflight ?? 20, 0, 65_535),
       queueLimits: {
@@ -292,9 +263,9 @@ export function toSettings<UserData>(
       persistent,
       maxFiltersPerPacket: integer('maxFiltersPerPacket', given.maxFiltersPerPacket ?? 0, 0),
       resubscribe: flag('resubscribe', given.resubscribe ?? true),
-      credentialsVary: credentials !== undefined,
+      credentialsVary: given.credentials !== undefined,
     },
-    credentials: credentials ?? (() => identity),
+    ask,
     retryInitial: reconnect !== false && (reconnect.retryInitial ?? false),
     userData: given.userData as UserData,
     logger,
@@ -306,82 +277,23 @@ export function toSettings<UserData>(
   };
 }
 
+/** The server of the URL and the others, each once. */
+function toPlaces(
+  url: ServerUrl,
+  { servers = [], ws }: Pick<ClientOptions, 'servers' | 'ws'>,
+  road: RoadSettings,
+): readonly Place[] {
+  if (!Array.isArray(servers)) throw wrongType('servers', 'an array of URLs', servers);
+  const places = [url, ...(servers as readonly ServerUrl[])].map((one) => toPlace(one, ws?.path));
+  const protocols = places.map((place) => (typeof place === 'function' ? 'mqtts' : place.target.protocol));
+  // What was meant to be secure must not go out in the clear.
+  if (road.tls !== undefined && !protocols.some((protocol) => protocol === 'mqtts' || protocol === 'wss'))
+    throw new TypeError(`tls: expected a URL that begins with mqtts: or wss:, got ${protocols[0]}:`);
+  return places.filter((place, i) => places.findIndex((other) => isDeepStrictEqual(place, other)) === i);
+}
+
 function optional(name: string, value: number | undefined, least: number, most?: number): number | undefined {
   return value === undefined ? undefined : integer(name, value, least, most);
-}
-
-function toClientId(
-  given: string | undefined,
-  cleanStart: boolean | 'first',
-  version: ProtocolVersion,
-  random: () => number,
-): string {
-  const clientId = given === undefined ? '' : string('clientId', given);
-  if (clientId !== '') {
-    if (!clientId.isWellFormed() || clientId.includes('\0'))
-      throw new TypeError('clientId: expected well-formed text without U+0000');
-    return clientId;
-  }
-  // On 5.0 the server assigns one [MQTT-3.1.3-7]; where none was asked for and none has to last, ours is as good.
-  if (version === 5 && (given === '' || cleanStart !== true)) return '';
-  if (cleanStart !== true)
-    throw new TypeError(`clientId: expected one of your own with cleanStart ${cleanStart}, got none`);
-  return Array.from({ length: 23 }, () => LETTERS[Math.floor(random() * LETTERS.length)]).join('');
-}
-
-/** Checks credentials and puts them into the form that CONNECT has. */
-export function toIdentity(
-  credentials: Credentials,
-  version: ProtocolVersion,
-): { username?: string; password?: Uint8Array } {
-  const { username, password } = record('credentials', credentials, ['username', 'password']) as Credentials;
-  if (username !== undefined) string('username', username);
-  if (password !== undefined && typeof password !== 'string' && !(password instanceof Uint8Array))
-    throw wrongType('password', 'a string or bytes', password);
-  if (password !== undefined && username === undefined && version < 5)
-    throw new TypeError(
-      'password: expected a username with it, as MQTT 3.1 and 3.1.1 have no password without [v4 MQTT-3.1.2-22]',
-    );
-  const identity = {
-    ...(username !== undefined && { username }),
-    ...(password !== undefined && { password: toBytes(password) }),
-  };
-  // Too long, or not well-formed: it must not be found out by the attempt that is to send it.
-  asArgument(() =>
-    encode({ type: 'connect', clientId: '1', cleanStart: true, keepAlive: 0, ...identity }, version),
-  );
-  return identity;
-}
-
-function toWill(given: Will, version: ProtocolVersion): WillMessage {
-  const will = record('will', given, ['topic', 'payload', 'qos', 'retain', 'properties']) as unknown as Will;
-  const wrong = topicNameError(string('will.topic', will.topic));
-  if (wrong !== undefined) throw new TypeError(`will.topic: ${wrong}`);
-  if (version < 5 && will.properties !== undefined)
-    throw new TypeError(
-      `will.properties: expected none with protocolVersion ${version}, as only MQTT 5.0 has them`,
-    );
-  return {
-    topic: will.topic,
-    payload: toBytes(will.payload ?? null),
-    qos: oneOf('will.qos', will.qos ?? 0, [0, 1, 2]),
-    retain: flag('will.retain', will.retain ?? false),
-    properties: will.properties ?? {},
-  };
-}
-
-function toConnectProperties(given: NonNullable<ClientOptions['properties']>): ConnectProperties {
-  const keys = [
-    'topicAliasMaximum',
-    'requestResponseInformation',
-    'requestProblemInformation',
-    'userProperties',
-  ];
-  const properties = record('properties', given, keys) as ConnectProperties;
-  optional('properties.topicAliasMaximum', properties.topicAliasMaximum, 0, 65_535);
-  for (const key of ['requestResponseInformation', 'requestProblemInformation'] as const)
-    if (properties[key] !== undefined) flag(`properties.${key}`, properties[key]);
-  return properties;
 }
 
 /** A bare function is short for `{ policy }`. */

@@ -1,17 +1,19 @@
 import type { Change } from '../engine/effects.ts';
 import type { MqttError } from '../errors.ts';
 import type { Receipt } from '../session/incoming.ts';
-import { parseUrl } from '../transport/url.ts';
+import { ask } from './asking.ts';
 import { Configuration } from './configuring.ts';
 import { Connecting } from './connecting.ts';
 import { Draining } from './draining.ts';
 import { Driver } from './driver.ts';
 import { Log } from './log.ts';
-import { toIdentity, type ClientOptions, type Platform, type Settings } from './options.ts';
+import type { ClientOptions, Platform, Settings } from './options.ts';
 import { Parking } from './parking.ts';
 import type { Outlet } from './publish-many.ts';
 import { Publishing } from './publishing.ts';
 import { Router, type ReceivedPublish } from './router.ts';
+import { warnings } from './roads.ts';
+import { Servers, type ServerUrl } from './servers.ts';
 import { Counters } from './stats.ts';
 import { Stalling } from './stalling.ts';
 import { Status, type Connack } from './status.ts';
@@ -22,6 +24,7 @@ import { Watchers } from './watchers.ts';
 /** What a client is made of, put together. */
 export class Parts<UserData> {
   readonly configuration: Configuration<UserData>;
+  readonly servers: Servers;
   readonly driver: Driver;
   readonly router: Router;
   readonly status: Status = new Status();
@@ -37,21 +40,31 @@ export class Parts<UserData> {
   /** Are told whenever there may be room, or nothing left to wait for. */
   readonly watchers: Watchers = new Watchers();
 
-  constructor(url: string | URL, options: ClientOptions<UserData>, platform: Platform) {
-    const { target, credentials } = parseUrl(url);
-    this.configuration = new Configuration(target, options, platform.random, credentials);
+  constructor(url: ServerUrl, options: ClientOptions<UserData>, platform: Platform) {
+    this.configuration = new Configuration(url, options, platform.random);
     const { settings } = this.configuration;
+    this.servers = new Servers(this.configuration, platform.random);
+    const { configuration, servers } = this;
     const { clock } = platform;
     this.log = new Log(settings.logger);
+    this.warn();
     this.router = new Router(() => clock.now());
     this.driver = new Driver(settings.engine, {
       clock,
       random: platform.random,
-      credentials: async (context) =>
-        toIdentity(await this.settings.credentials(context), settings.engine.protocolVersion),
-      dial: (passage) => {
-        const { road, transport = platform.dial } = this.settings;
-        return transport({ ...road, ...this.connecting.target }, passage.signal, passage);
+      choose: (which) => servers.choose(which),
+      refer: (serverReference, lasting) => servers.refer(serverReference, lasting),
+      async prepare(passage) {
+        const { road, transport = platform.dial, ask: identify } = configuration.settings;
+        const { target, credentials } = await ask(
+          'url',
+          () => servers.locate(passage),
+          (found) => found,
+        );
+        return {
+          credentials: await identify(passage, credentials),
+          dial: () => transport({ ...road, ...target }, passage.signal, passage),
+        };
       },
       deliver: (publish, topicName, receipt) => {
         if (receipt !== undefined) this.stalling.arrived();
@@ -90,7 +103,7 @@ export class Parts<UserData> {
     };
     this.publishing = new Publishing(this.driver, clock, settings.engine.protocolVersion);
     this.subscribing = new Subscribing(this.driver, this.router, host, settings.engine.protocolVersion);
-    this.connecting = new Connecting(this.driver, this.configuration, clock);
+    this.connecting = new Connecting(this.driver, this.configuration, servers, clock);
     this.draining = new Draining(
       this.driver,
       this.router,
@@ -109,6 +122,11 @@ export class Parts<UserData> {
       subscriptions: () => this.router.subscriptions,
       stalled: (subscription, ms) => this.#stalled(subscription, ms),
     });
+  }
+
+  /** Says what is insecure in the way to the server. */
+  warn(): void {
+    for (const line of warnings(this.settings.road)) this.log.warn(line);
   }
 
   get settings(): Settings<UserData> {
@@ -139,7 +157,11 @@ export class Parts<UserData> {
         this.log.debug(`connecting (attempt ${change.attempt})`);
         this.status.report(change);
         break;
+      case 'elsewhere':
+        this.log.warn(`${change.error.message}; the next server is tried`);
+        break;
       case 'connected': {
+        this.servers.connected();
         this.log.info('connected');
         this.parking.connected();
         if (!change.connack.sessionPresent) this.router.retained.restored();

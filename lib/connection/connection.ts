@@ -1,7 +1,7 @@
 import { Framer } from '../codec/framer.ts';
 import type { ProtocolVersion } from '../codec/packets.ts';
 import { KeepAlive } from './keep-alive.ts';
-import type { ConnectIdentity, Negotiated } from './handshake.ts';
+import type { ConnectIdentity, ConnectSettings, Negotiated } from './handshake.ts';
 import { Outbox, type SlabPool } from './outbox.ts';
 import { SendQuota } from './send-quota.ts';
 import type { Traffic } from './traffic.ts';
@@ -11,9 +11,9 @@ import { TopicAliases } from './topic-aliases.ts';
 export interface ConnectionOptions {
   /** The how-manieth Network Connection of this client, from 1. */
   readonly epoch: number;
-  readonly protocolVersion: ProtocolVersion;
+  /** What CONNECT is made of. */
+  readonly settings: ConnectSettings;
   readonly identity: ConnectIdentity;
-  readonly maximumPacketSize: number | undefined;
   readonly slabs: SlabPool;
   readonly traffic: Traffic;
   readonly allocate: (size: number) => Uint8Array;
@@ -23,7 +23,10 @@ export interface ConnectionOptions {
 export class Connection {
   readonly epoch: number;
   readonly protocolVersion: ProtocolVersion;
+  readonly settings: ConnectSettings;
   readonly identity: ConnectIdentity;
+  /** Whether CONNECT asked for no Reason Strings and User Properties where they are not the message itself. */
+  readonly isPlain: boolean;
   readonly framer: Framer;
   readonly outbox: Outbox;
   readonly traffic: Traffic;
@@ -36,11 +39,15 @@ export class Connection {
 
   constructor(options: ConnectionOptions, now: number) {
     this.epoch = options.epoch;
-    this.protocolVersion = options.protocolVersion;
+    const { settings } = options;
+    const { protocolVersion, maximumPacketSize } = settings;
+    this.protocolVersion = protocolVersion;
+    this.settings = settings;
     this.identity = options.identity;
+    this.isPlain = protocolVersion === 5 && settings.properties.requestProblemInformation === false;
     this.framer = new Framer({
-      protocolVersion: options.protocolVersion,
-      ...(options.maximumPacketSize !== undefined && { maximumPacketSize: options.maximumPacketSize }),
+      protocolVersion,
+      ...(maximumPacketSize !== undefined && { maximumPacketSize }),
       allocate: options.allocate,
     });
     this.traffic = options.traffic;

@@ -10,9 +10,10 @@ export function grant(
   options: EngineOptions,
   now: number,
 ): Negotiated {
-  const negotiated = negotiate(connack, options, connection.identity);
-  const { properties, pingTimeout } = options;
-  const topicAliasMaximum = properties.topicAliasMaximum ?? 0;
+  const { settings, identity } = connection;
+  const negotiated = negotiate(connack, settings, identity);
+  const { pingTimeout } = options;
+  const topicAliasMaximum = settings.properties.topicAliasMaximum ?? 0;
   connection.accepted(
     negotiated,
     { window: windowOf(negotiated, options), topicAliasMaximum, pingTimeout },

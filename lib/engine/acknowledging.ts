@@ -36,7 +36,8 @@ export class Acknowledging {
   }
 
   /** A new Network Connection. */
-  connected(): void {
+  connected(epoch: number): void {
+    this.#incoming.connected(epoch);
     this.#refused = Infinity;
   }
 

@@ -1,7 +1,9 @@
+import type { ConnackPacket, DisconnectPacket } from '../codec/packets.ts';
 import type { MqttError } from '../errors.ts';
 import { backoffDelay } from './backoff.ts';
-import type { EngineOptions, EnginePorts } from './options.ts';
-import type { Verdict } from './refusals.ts';
+import type { Effects } from './effects.ts';
+import type { EngineOptions, EnginePorts, Which } from './options.ts';
+import { noneOf, referenceIn, type Verdict } from './refusals.ts';
 
 /** A connection that lived for less, in ms, is a short one. */
 const SHORT = 5_000;
@@ -22,6 +24,17 @@ export class Attempts {
   onFailure: 'give up' | 'retry' = 'give up';
   /** Attempts since the last connection that was up. */
   #number = 0;
+  /** When the attempt has to be over. */
+  #until = 0;
+  /** How long its present server may take. */
+  #share = 0;
+  /** Servers it has not tried yet. */
+  #left = 0;
+  /** What those said that it has. */
+  #failures: MqttError[] = [];
+  /** With which Client Identifier a server has accepted us last, and whether that was another one before. */
+  #clientId: string | undefined = undefined;
+  #renamed: 'no' | 'yes' = 'no';
   /** What ended the attempt or connection before. */
   #reason: MqttError | undefined = undefined;
   /** What the number was when the connection that is up was accepted: where it flaps, the count goes on from there. */
@@ -63,6 +76,16 @@ export class Attempts {
     return this.first && !this.#wiped;
   }
 
+  /** Whether the session of this connection is not the one that this client has had so far. */
+  get renamed(): boolean {
+    return this.#renamed === 'yes';
+  }
+
+  /** How long the server that is tried may take. */
+  get share(): number {
+    return Math.round(this.#share);
+  }
+
   /** Clean Start of the next CONNECT. A session that was asked to be kept is cleaned once, or every reconnect would wipe it. */
   get cleanStart(): boolean {
     const { cleanStart, sessionExpiryInterval, protocolVersion } = this.#options;
@@ -82,11 +105,54 @@ export class Attempts {
     this.#reason = undefined;
   }
 
+  /**
+   * A server is tried, and `left` others may follow. Returns until when: each has an equal share of the time that is
+   * left for the attempt.
+   */
+  dialled(which: Which, left: number, now: number): number {
+    if (which !== 'next') {
+      this.#until = now + this.#options.connectTimeout;
+      this.#failures = [];
+    }
+    this.#left = left;
+    this.#share = (this.#until - now) / (left + 1);
+    return now + this.#share;
+  }
+
+  /** A refusal or DISCONNECT may name other servers: the attempt goes on there, or the next one begins there. */
+  heed(packet: ConnackPacket | DisconnectPacket, effects: Pick<Effects, 'refer'>): void {
+    const reference = referenceIn(packet);
+    if (reference !== undefined) this.#left += effects.refer(reference.serverReference, reference.lasting);
+  }
+
+  /** Nobody wants this attempt any more: no other server is tried. */
+  abandoned(): void {
+    this.#left = 0;
+    this.#failures = [];
+    this.onFailure = 'give up';
+  }
+
+  /** A server has failed: whether the attempt goes on with another one. */
+  goesElsewhere(error: MqttError, verdict: Verdict, now: number): boolean {
+    this.#failures.push(error);
+    return this.#left > 0 && verdict !== 'final' && now < this.#until;
+  }
+
+  /** Why the attempt has failed: what its last server said, and what the others did. */
+  failure(error: MqttError): MqttError {
+    const failures = this.#failures;
+    return failures.length > 1 && failures.at(-1) === error ? noneOf(failures) : error;
+  }
+
   wiped(): void {
     this.#wiped = true;
   }
 
-  accepted(now: number): void {
+  accepted(now: number, clientId: string): void {
+    this.#renamed = this.#accepted > 0 && this.#clientId !== clientId ? 'yes' : 'no';
+    this.#clientId = clientId;
+    this.#left = 0;
+    this.#failures = [];
     this.#accepted++;
     this.#acceptedAt = now;
     this.#before = this.#number;

@@ -3,10 +3,13 @@ import type { PublishReader } from '../codec/publish.ts';
 import type { Negotiated } from '../connection/handshake.ts';
 import type { ConnectPhase, FilterResult, MqttError } from '../errors.ts';
 import type { Receipt } from '../session/incoming.ts';
+import type { Which } from './options.ts';
 
 /** What has happened to the connection, for whoever watches. */
 export type Change =
   | { readonly type: 'connecting'; readonly attempt: number }
+  /** A server could not be connected to, and the attempt goes on with the next one. */
+  | { readonly type: 'elsewhere'; readonly error: MqttError }
   | { readonly type: 'connected'; readonly connack: ConnackPacket; readonly negotiated: Negotiated }
   /** The connection is gone or did not come up; `willRetryIn` in ms. */
   | {
@@ -35,8 +38,13 @@ export interface Effects {
   deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): void;
   /** A QoS > 0 message for which there is no room was acknowledged and let go. */
   overflowed(topicName: string): void;
-  /** cold: open a Network Connection, then say `opened()`, or `dialFailed()`. `reason`: why there is another attempt. */
-  dial(attempt: number, reason: MqttError | undefined): void;
+  /**
+   * cold: open a Network Connection, then say `opened()`, or `dialFailed()`. `reason`: why there is another attempt.
+   * Returns how many servers are left beside this one.
+   */
+  dial(attempt: number, reason: MqttError | undefined, which: Which): number;
+  /** A server names others (4.11). Returns how many of them come next, if any. */
+  refer(serverReference: string, lasting: 'for now' | 'for good'): number;
   /** How far the attempt has come that is under way. */
   reached(): ConnectPhase;
   /** cold: write the rest of the output, close, and report nothing more of this Network Connection or attempt. */

@@ -1,13 +1,8 @@
 import { encode } from '../codec/codec.ts';
 import { NO_PROPERTIES, type ConnackPacket } from '../codec/packets.ts';
 import type { OutgoingPublish } from '../codec/publish.ts';
-import { Connection } from '../connection/connection.ts';
-import {
-  checkConnack,
-  connectPacket,
-  type ConnectIdentity,
-  type Negotiated,
-} from '../connection/handshake.ts';
+import type { Connection } from '../connection/connection.ts';
+import { checkConnack, type Negotiated } from '../connection/handshake.ts';
 import { ClosedError, ConnectionLostError, ProtocolError, type MqttError } from '../errors.ts';
 import type { Exchange } from '../session/exchange.ts';
 import type { Receipt } from '../session/incoming.ts';
@@ -20,8 +15,9 @@ import { Deadlines, Timer } from './deadlines.ts';
 import type { Effects } from './effects.ts';
 import { Abandoning } from './ending.ts';
 import { loadOf, type Load } from './load.ts';
+import { introduce } from './introducing.ts';
 import { Liveness } from './liveness.ts';
-import type { Credentials, EngineOptions, EnginePorts, Ending } from './options.ts';
+import type { Credentials, EngineOptions, EnginePorts, Ending, Which } from './options.ts';
 import { Acknowledger, disconnectPacket, Publisher, writeRefusal } from './outbound.ts';
 import { expireOn } from './overdue.ts';
 import { Publishing } from './publishing.ts';
@@ -112,14 +108,9 @@ export class Engine {
   /** The Network Connection is open: CONNECT goes out. */
   opened(credentials: Credentials, now: number): void {
     if (!this.#go('opened')) return;
-    const { protocolVersion, maximumPacketSize } = this.#options;
     const { cleanStart } = this.#attempts;
-    const identity: ConnectIdentity = { clientId: this.#clientId, cleanStart, ...credentials };
-    this.#connection = new Connection(
-      { epoch: ++this.#epoch, protocolVersion, identity, maximumPacketSize, ...this.#ports },
-      now,
-    );
-    this.#connection.outbox.append(encode(connectPacket(this.#options, identity), protocolVersion));
+    const session = { epoch: ++this.#epoch, clientId: this.#clientId, cleanStart };
+    this.#connection = introduce(this.#options, session, credentials, this.#ports, now);
   }
 
   /** The attempt failed before there was a Network Connection. */
@@ -180,7 +171,7 @@ export class Engine {
     const deadlines = this.#deadlines;
     if (deadlines.expire(Timer.Connect, now)) {
       const during = this.#state === 'connecting' ? 'connack' : this.#effects.reached();
-      this.#fail(refusals.lateAt(during, this.#options.connectTimeout), now);
+      this.#fail(refusals.lateAt(during, this.#attempts.share), now);
     }
     if (deadlines.expire(Timer.Reconnect, now) && this.#go('delayElapsed')) this.#dial(now);
     if (deadlines.expire(Timer.Ack, now)) this.#requesting.expire(this.#established(), now);
@@ -209,7 +200,7 @@ export class Engine {
   giveUp(error: MqttError, now: number): void {
     const waiting = this.#state === 'waiting';
     if (!waiting && this.#state !== 'dialing' && this.#state !== 'connecting') return;
-    this.#attempts.onFailure = 'give up';
+    this.#attempts.abandoned();
     if (waiting) this.#lose(error, now, 'normal');
     else this.#fail(error, now);
   }
@@ -219,7 +210,7 @@ export class Engine {
     const connection = this.#established();
     if (!this.#go('reconnect')) return false;
     this.#attempts.retired();
-    this.#dialAgain(connection, now);
+    this.#dialAgain(connection, now, 'first');
     return true;
   }
 
@@ -352,10 +343,11 @@ export class Engine {
     return this.#state === 'connected' ? this.#connection : undefined;
   }
 
-  #dial(now: number): void {
-    this.#deadlines.set(Timer.Connect, now + this.#options.connectTimeout);
-    this.#effects.changed({ type: 'connecting', attempt: this.#attempts.number });
-    this.#effects.dial(this.#attempts.number, this.#attempts.reason);
+  #dial(now: number, which: Which = 'first'): void {
+    const { number, reason } = this.#attempts;
+    if (which !== 'next') this.#effects.changed({ type: 'connecting', attempt: number });
+    const left = this.#effects.dial(number, reason, which);
+    this.#deadlines.set(Timer.Connect, this.#attempts.dialled(which, left, now));
   }
 
   #receive(connection: Connection, now: number): boolean {
@@ -406,22 +398,26 @@ export class Engine {
   #follow(connection: Connection, outcome: Exclude<Outcome, 'nothing' | 'acknowledged'>, now: number): void {
     if (outcome === 'answered') this.#requesting.flush(connection, now);
     else if (outcome === 'pingresp') this.#liveness.alive(connection);
-    else this.#fail(refusals.endedBy(outcome), now, refusals.afterDisconnect(outcome.reasonCode));
+    else {
+      this.#attempts.heed(outcome, this.#effects);
+      this.#fail(refusals.endedBy(outcome), now, refusals.afterDisconnect(outcome.reasonCode));
+    }
   }
 
   #onConnack(connection: Connection, connack: ConnackPacket, now: number): void {
     const { identity, protocolVersion } = connection;
     if (connack.reasonCode !== 0) {
       const verdict = refusals.afterRefusal(connack.reasonCode, protocolVersion, this.#attempts.trusted);
+      this.#attempts.heed(connack, this.#effects);
       this.#fail(refusals.refusedBy(connack, protocolVersion), now, verdict);
       return;
     }
-    checkConnack(connack, this.#options, identity, identity.clientId !== '');
+    checkConnack(connack, connection.settings, identity, identity.clientId !== '');
     // 3.x, `cleanStart: "first"`: this connection was to wipe the session; the next one begins the session to keep.
     if (this.#attempts.wipes) {
       this.#attempts.wiped();
       this.#go('wiped');
-      this.#dialAgain(connection, now);
+      this.#dialAgain(connection, now, 'same');
       return;
     }
     const negotiated = grant(connection, connack, this.#options, now);
@@ -429,23 +425,22 @@ export class Engine {
     this.#deadlines.stop(Timer.Connect);
     this.#liveness.alive(connection);
     this.#clientId = negotiated.clientId;
-    this.#attempts.accepted(now);
+    this.#attempts.accepted(now, negotiated.clientId);
     this.#acknowledger.connection = connection;
-    this.#session.incoming.connected(connection.epoch);
-    this.#acknowledging.connected();
+    this.#acknowledging.connected(connection.epoch);
     this.#effects.changed({ type: 'connected', connack, negotiated });
     this.#resuming.resume(connection, now);
   }
 
   /** Ends `connection` in order, if there is one, and dials at once. */
-  #dialAgain(connection: Connection | undefined, now: number): void {
+  #dialAgain(connection: Connection | undefined, now: number, which: Which): void {
     if (connection !== undefined) {
       connection.outbox.append(encode({ type: 'disconnect' }, connection.protocolVersion));
       this.#effects.retire(connection.outbox.takeAll());
       this.#leaveConnection();
     }
     this.#deadlines.stopAll();
-    this.#dial(now);
+    this.#dial(now, which);
   }
 
   /** Ends the connection or attempt from this side. */
@@ -455,7 +450,7 @@ export class Engine {
   }
 
   /** The connection or attempt is over: what follows from it. */
-  #lose(error: MqttError, now: number, retry: refusals.Verdict): void {
+  #lose(cause: MqttError, now: number, retry: refusals.Verdict): void {
     const connection = this.#connection;
     if (connection !== undefined) this.#publisher.abandonUnsent();
     if (this.#state === 'connected' && connection !== undefined) this.#publishing.lost(connection, now);
@@ -467,6 +462,12 @@ export class Engine {
       this.#effects.changed({ type: 'closed', error: undefined });
       return;
     }
+    if (this.#attempts.goesElsewhere(cause, retry, now) && this.#go('elsewhere')) {
+      this.#effects.changed({ type: 'elsewhere', error: cause });
+      this.#dial(now, 'next');
+      return;
+    }
+    const error = this.#attempts.failure(cause);
     const next = this.#attempts.failed(error, retry, now);
     if (next.input === 'ended') this.#end(error);
     else if (next.input === 'gaveUp') {

@@ -51,8 +51,19 @@ export interface EnginePorts {
   readonly decide: <T>(ask: () => T) => T;
 }
 
-/** User name and password of one attempt. */
-export type Credentials = Pick<ConnectIdentity, 'username' | 'password'>;
+/** What one attempt connects with. What is absent is as the options say. */
+export interface Credentials extends Pick<ConnectIdentity, 'username' | 'password'> {
+  /** Not empty. */
+  readonly clientId?: string;
+  readonly will?: ConnectSettings['will'];
+  readonly properties?: ConnectSettings['properties'];
+}
+
+/**
+ * Which server an attempt tries: the first of those there are, the next one where that has failed, or the same one once
+ * more.
+ */
+export type Which = 'first' | 'next' | 'same';
 
 /** What becomes of messages that are not over when the client is ended: they go out after the next connect, or not. */
 export type Pending = 'keep' | 'discard';

@@ -32,8 +32,6 @@ export class Receiving {
   readonly #publish: PublishReader;
   readonly #ack = new AckReader();
   readonly #receiveMaximum: number;
-  /** Whether CONNECT asked for no Reason Strings and User Properties where they are not the message itself. */
-  readonly #plain: boolean;
 
   constructor(
     session: Session,
@@ -46,7 +44,6 @@ export class Receiving {
     this.#effects = effects;
     this.#acknowledging = acknowledging;
     this.#receiveMaximum = settings.receiveMaximum;
-    this.#plain = settings.protocolVersion === 5 && settings.properties.requestProblemInformation === false;
     this.#publish = new PublishReader(text);
   }
 
@@ -72,7 +69,7 @@ export class Receiving {
     if (type < PUBACK || type > PUBCOMP) return this.#cold(connection);
     const ack = this.#ack;
     ack.read(bytes, header, start, end, protocolVersion);
-    if (this.#plain) checkPlain(ack.properties);
+    if (connection.isPlain) checkPlain(ack.properties);
     switch (type) {
       case PUBACK:
         return onPuback(this.#session, connection, ack) ? 'acknowledged' : 'nothing';
@@ -111,7 +108,7 @@ export class Receiving {
     switch (packet.type) {
       case 'suback':
       case 'unsuback':
-        if (this.#plain) checkPlain(packet.properties);
+        if (connection.isPlain) checkPlain(packet.properties);
         onRequestAck(this.#session, packet, connection.protocolVersion);
         return 'answered';
       case 'pingresp':

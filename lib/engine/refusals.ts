@@ -70,6 +70,27 @@ export function endedBy({ reasonCode, properties }: DisconnectPacket): Connectio
   });
 }
 
+/** What an attempt is for the caller of `connect()` that none of several servers has accepted. */
+export function noneOf(errors: readonly MqttError[]): MqttError {
+  const last = errors.at(-1);
+  const what = `none of ${errors.length} servers: ${errors.map(({ message }) => message).join('; ')}`;
+  const { phase, reasonCode, status, during } =
+    last instanceof ConnectError ? last : ({ phase: 'connack' } as const);
+  return new ConnectError(phase, what, {
+    reasonCode,
+    status,
+    during,
+    cause: new AggregateError(errors, what),
+  });
+}
+
+/** The servers that a CONNACK or DISCONNECT names, and for how long they take its place (4.11). */
+export function referenceIn({ reasonCode, properties }: ConnackPacket | DisconnectPacket) {
+  const { serverReference } = properties;
+  if (serverReference === undefined || (reasonCode !== 0x9c && reasonCode !== 0x9d)) return undefined;
+  return { serverReference, lasting: reasonCode === 0x9d ? 'for good' : 'for now' } as const;
+}
+
 /** What an attempt waits for, in each of its phases. */
 const AWAITED: Readonly<Record<ConnectPhase, string>> = {
   credentials: 'the application to say what to connect with',

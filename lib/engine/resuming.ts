@@ -35,7 +35,8 @@ export class Resuming {
   }
 
   resume(connection: Connection, now: number): void {
-    const presence = sessionPresence(connection);
+    // What is kept here belongs to the Client Identifier of before.
+    const presence = this.#attempts.renamed ? 'absent' : sessionPresence(connection);
     if (presence !== 'present' && this.#options.resubscribe)
       restoreSubscriptions(this.#session, (results) => this.#effects.changed({ type: 'refused', results }));
     // Restored subscriptions go before all that is published.

@@ -3,13 +3,14 @@
  * `docs/state-machine.md` is printed from it.
  *
  * `connecting`: CONNECT sent, CONNACK awaited; `waiting`: the delay before the next attempt; `gaveUp`: a first attempt
- * failed and is not retried, or whoever asked for it has left; `wiped`: the old session is gone, the one to keep comes next; `ended`: a refusal or loss that is final.
+ * failed and is not retried, or whoever asked for it has left; `elsewhere`: the attempt goes on with another server;
+ * `wiped`: the old session is gone, the one to keep comes next; `ended`: a refusal or loss that is final.
  */
 // prettier-ignore
 export const TRANSITIONS = {
   offline: { connect: 'dialing', disconnect: 'closed' },
-  dialing: { opened: 'connecting', lost: 'waiting', gaveUp: 'offline', ended: 'closed', disconnect: 'closed' },
-  connecting: { accepted: 'connected', wiped: 'dialing', lost: 'waiting', gaveUp: 'offline', ended: 'closed', disconnect: 'closed' },
+  dialing: { opened: 'connecting', elsewhere: 'dialing', lost: 'waiting', gaveUp: 'offline', ended: 'closed', disconnect: 'closed' },
+  connecting: { accepted: 'connected', wiped: 'dialing', elsewhere: 'dialing', lost: 'waiting', gaveUp: 'offline', ended: 'closed', disconnect: 'closed' },
   connected: { lost: 'waiting', ended: 'closed', reconnect: 'dialing', disconnect: 'disconnecting' },
   disconnecting: { lost: 'closed' },
   waiting: { delayElapsed: 'dialing', reconnect: 'dialing', gaveUp: 'offline', ended: 'closed', disconnect: 'closed' },
@@ -25,6 +26,7 @@ export const INPUTS = [
   'opened',
   'accepted',
   'wiped',
+  'elsewhere',
   'lost',
   'gaveUp',
   'ended',

@@ -19,7 +19,7 @@ export interface UrlCredentials {
 }
 
 /** Every scheme there is, with its default port. */
-const DEFAULT_PORTS: Readonly<Record<Protocol, number>> = {
+export const DEFAULT_PORTS: Readonly<Record<Protocol, number>> = {
   mqtt: 1883,
   mqtts: 8883,
   ws: 80,

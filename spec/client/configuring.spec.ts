@@ -4,10 +4,8 @@ import type { ClientOptions } from '../../lib/client/options.ts';
 import { Stage } from '../scenarios/stage.ts';
 import { firstAttempt } from '../support/passages.ts';
 
-const TARGET = { protocol: 'mqtt', host: 'h', port: 1883 } as const;
-
 function configuration(given: ClientOptions = {}): Configuration<undefined> {
-  return new Configuration(TARGET, given, () => 0.5, {});
+  return new Configuration('mqtt://h', given, () => 0.5);
 }
 
 describe('configure()', () => {
@@ -20,7 +18,7 @@ describe('configure()', () => {
     expect(some.settings.engine.maxInflight).toBe(7);
   });
 
-  it('keeps what it is not told about, and the object that the engine goes by', () => {
+  it('keeps what it is not told about, and the object that the engine goes by', async () => {
     const some = configuration({ maxQueued: 5, username: 'me', password: 'secret' });
     const { engine } = some.settings;
     const { clientId } = engine;
@@ -28,9 +26,7 @@ describe('configure()', () => {
     some.change({ maxQueuedBytes: 9 });
     expect(some.settings.engine).toBe(engine);
     expect(engine).toMatchObject({ clientId, maxInflight: 3, queueLimits: { messages: 5, bytes: 9 } });
-    expect(some.settings.credentials(firstAttempt())).toMatchObject({
-      username: 'me',
-    });
+    await expect(some.settings.ask(firstAttempt(), {})).resolves.toMatchObject({ username: 'me' });
   });
 
   it('leaves the Keep Alive that connect() was given, unless it is told another', () => {

@@ -109,8 +109,12 @@ function driverOf(options: Partial<typeof ENGINE_DEFAULTS> = {}, over: Partial<C
     {
       clock: counting,
       random: () => 0.5,
-      credentials: ({ signal }) => credentials(signal),
-      dial: ({ signal }) => answer(signal),
+      choose: () => 0,
+      refer: () => 0,
+      prepare: async ({ signal }) => ({
+        credentials: await credentials(signal),
+        dial: () => answer(signal),
+      }),
       deliver: (_publish, topicName) => delivered.push(topicName),
       changed: (change) => changes.push(change),
       overflowed: () => {},

@@ -1,13 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { toIdentity, toSettings, type ClientOptions } from '../../lib/client/options.ts';
+import { toSettings, type ClientOptions } from '../../lib/client/options.ts';
 import type { Logger } from '../../lib/client/log.ts';
-import type { Target } from '../../lib/transport/transport.ts';
 import { firstAttempt } from '../support/passages.ts';
 
-const TARGET: Target = { protocol: 'mqtt', host: 'server', port: 1883 };
-
 const settingsOf = (options: object = {}, random: () => number = () => 0.5) =>
-  toSettings(TARGET, options as ClientOptions, random);
+  toSettings('mqtt://server', options as ClientOptions, random);
 const engineOf = (options: object = {}) => settingsOf(options).engine;
 
 /** Name, value of the option, and how to read it back from the engine's options. */
@@ -66,13 +63,13 @@ describe('the defaults', () => {
       resubscribe: true,
       credentialsVary: false,
     });
-    const { retryInitial, userData, logger, persistent, target } = settingsOf();
-    expect([retryInitial, userData, logger, persistent, target]).toEqual([
+    const { retryInitial, userData, logger, persistent, places } = settingsOf();
+    expect([retryInitial, userData, logger, persistent, places]).toEqual([
       false,
       undefined,
       undefined,
       false,
-      TARGET,
+      [{ target: { protocol: 'mqtt', host: 'server', port: 1883 }, credentials: {} }],
     ]);
   });
 
@@ -211,88 +208,6 @@ describe('persistent', () => {
   });
 });
 
-describe('credentials', () => {
-  const identityOf = async (options: object, fromUrl = {}) => {
-    const settings = toSettings(TARGET, options as ClientOptions, Math.random, fromUrl);
-    const given = await settings.credentials(firstAttempt());
-    return toIdentity(given, settings.engine.protocolVersion);
-  };
-  const bytes = (text: string) => new TextEncoder().encode(text);
-
-  it('are a user name and a password, as text or as bytes', async () => {
-    await expect(identityOf({ username: 'u' })).resolves.toEqual({ username: 'u' });
-    await expect(identityOf({ username: 'u', password: 'é' })).resolves.toEqual({
-      username: 'u',
-      password: bytes('é'),
-    });
-    await expect(identityOf({ username: '', password: Uint8Array.of(0, 255) })).resolves.toEqual({
-      username: '',
-      password: Uint8Array.of(0, 255),
-    });
-    await expect(identityOf({})).resolves.toEqual({});
-  });
-
-  it('have a password without a user name only on 5.0 [v4 MQTT-3.1.2-22]', async () => {
-    for (const protocolVersion of [3, 4])
-      expect(() => settingsOf({ protocolVersion, password: 'p' })).toThrow(/^password: expected a username/);
-    await expect(identityOf({ protocolVersion: 5, password: 'p' })).resolves.toEqual({
-      password: bytes('p'),
-    });
-  });
-
-  it('of the URL stand in for what the options do not say', async () => {
-    const fromUrl = { username: 'url', password: 'urlpass' };
-    await expect(identityOf({}, fromUrl)).resolves.toEqual({ username: 'url', password: bytes('urlpass') });
-    await expect(identityOf({ username: undefined }, fromUrl)).resolves.toMatchObject({ username: 'url' });
-    await expect(identityOf({ username: 'mine' }, fromUrl)).resolves.toEqual({
-      username: 'mine',
-      password: bytes('urlpass'),
-    });
-  });
-
-  it('are checked at once, without a word of them in the message', () => {
-    const wrong: object[] = [
-      { username: 7 },
-      { username: 'secret\ud800' },
-      { username: 'secret'.repeat(20_000) },
-      { username: 'u', password: ['secret'] },
-      { username: 'u', password: 'secret\ud800' },
-      { username: 'u', password: 'secret'.repeat(20_000) },
-      { password: 'secret' },
-      { credentials: 'secret' },
-      { credentials: { username: 'secret' } },
-    ];
-    for (const options of wrong) {
-      let error: unknown;
-      try {
-        settingsOf(options);
-      } catch (thrown) {
-        error = thrown;
-      }
-      expect(error instanceof TypeError || error instanceof RangeError).toBe(true);
-      expect((error as Error).message).not.toContain('secret');
-    }
-    expect.assertions(wrong.length * 2);
-  });
-
-  it('of a function may differ each time', () => {
-    expect(engineOf({ credentials: () => ({}) }).credentialsVary).toBe(true);
-  });
-
-  it('of a function are checked when it has given them', () => {
-    for (const given of [
-      undefined,
-      null,
-      'token',
-      { user: 'a' },
-      { username: 'a\0' },
-      { username: 'a'.repeat(65_536) },
-    ])
-      expect(() => toIdentity(given as never, 4)).toThrow(TypeError);
-    expect(() => toIdentity({ password: 'p' }, 4)).toThrow(TypeError);
-  });
-});
-
 describe('the will', () => {
   const willOf = (will: unknown, options: object = {}) => engineOf({ ...options, will }).will;
 
@@ -428,7 +343,7 @@ describe('the options that were passed in', () => {
     });
     expect(engine.properties).toEqual({ userProperties: [['c', 'd']] });
     expect(engine.reconnect).toMatchObject({ minDelay: 5 });
-    const { password } = await settings.credentials(firstAttempt());
+    const { password } = await settings.ask(firstAttempt(), {});
     expect(password).toEqual(Uint8Array.of(1, 2));
   });
 

@@ -3,14 +3,14 @@ import { Connection } from '../../lib/connection/connection.ts';
 import { Traffic } from '../../lib/connection/traffic.ts';
 import type { Negotiated } from '../../lib/connection/handshake.ts';
 import { SLAB_SIZE } from '../../lib/connection/outbox.ts';
+import { ENGINE_DEFAULTS } from '../support/engine-options.ts';
 
 function connection(maximumPacketSize?: number): Connection {
   return new Connection(
     {
       epoch: 3,
-      protocolVersion: 5,
       identity: { clientId: 'c', cleanStart: true },
-      maximumPacketSize,
+      settings: { ...ENGINE_DEFAULTS, maximumPacketSize },
       traffic: new Traffic(),
       slabs: { take: () => new Uint8Array(SLAB_SIZE) },
       allocate: (size) => new Uint8Array(size),

@@ -9,9 +9,8 @@ function connection(protocolVersion: ProtocolVersion, cleanStart: boolean): Conn
   return new Connection(
     {
       epoch: 1,
-      protocolVersion,
+      settings: { ...ENGINE_DEFAULTS, protocolVersion },
       identity: { clientId: 'a', cleanStart },
-      maximumPacketSize: undefined,
       traffic: new Traffic(),
       slabs: { take: () => new Uint8Array(64) },
       allocate: (size) => new Uint8Array(size),

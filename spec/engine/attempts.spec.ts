@@ -36,9 +36,9 @@ describe('Attempts', () => {
   it('retries once one was accepted, from the first delay on', () => {
     const some = attempts();
     some.begin('give up');
-    some.accepted(0);
+    some.accepted(0, 'c');
     expect([failed(some), failed(some)]).toEqual([1_000, 2_000]);
-    some.accepted(0);
+    some.accepted(0, 'c');
     expect(failed(some)).toBe(1_000);
   });
 
@@ -47,7 +47,7 @@ describe('Attempts', () => {
     some.begin('give up');
     expect(failed(some, 'final')).toBe('ended');
     expect(failed(some)).toBe('gaveUp');
-    some.accepted(0);
+    some.accepted(0, 'c');
     expect(failed(some)).toBe('ended');
   });
 
@@ -65,7 +65,7 @@ describe('Attempts', () => {
     const old = attempts({ protocolVersion: 4, cleanStart: true, sessionExpiryInterval: 1 });
     const all = [kept, plain, never, old];
     expect(all.map(({ cleanStart }) => cleanStart)).toEqual([true, true, false, true]);
-    for (const one of all) one.accepted(0);
+    for (const one of all) one.accepted(0, 'c');
     expect(all.map(({ cleanStart }) => cleanStart)).toEqual([false, true, false, true]);
   });
 
@@ -74,23 +74,23 @@ describe('Attempts', () => {
     expect([some.wipes, some.cleanStart, some.trusted]).toEqual([true, true, false]);
     some.wiped();
     expect([some.wipes, some.cleanStart, some.trusted]).toEqual([false, false, true]);
-    some.accepted(0);
+    some.accepted(0, 'c');
     expect([some.first, some.inherited]).toEqual([true, false]);
     expect(attempts({ cleanStart: 'first' }).wipes).toBe(false);
   });
 
   it('may inherit a session on its first connection alone', () => {
     const some = attempts({ cleanStart: false });
-    some.accepted(0);
+    some.accepted(0, 'c');
     expect([some.first, some.inherited]).toEqual([true, true]);
-    some.accepted(0);
+    some.accepted(0, 'c');
     expect([some.first, some.inherited]).toEqual([false, false]);
   });
 
   it('trusts credentials that were accepted, or that change', () => {
     const some = attempts();
     expect(some.trusted).toBe(false);
-    some.accepted(0);
+    some.accepted(0, 'c');
     expect(some.trusted).toBe(true);
     expect(attempts({ credentialsVary: true }).trusted).toBe(true);
   });
@@ -99,7 +99,7 @@ describe('Attempts', () => {
     const some = attempts();
     some.begin('retry');
     const lives = (ms: number, from: number) => {
-      some.accepted(from);
+      some.accepted(from, 'c');
       return some.failed(error, 'normal', from + ms);
     };
     const lost = (delay: number, flapping: boolean) => ({ input: 'lost', delay, flapping });
@@ -123,7 +123,7 @@ describe('Attempts', () => {
     });
     some.begin('retry');
     const refused = new ConnectError('connack', 'refused', { reasonCode: 0x87 });
-    some.accepted(100);
+    some.accepted(100, 'c');
     expect(some.failed(error, 'normal', 400)).toMatchObject({ delay: 250 });
     expect(some.failed(refused, 'patient', 500)).toMatchObject({ delay: 30_000 });
     expect(some.failed(error, 'normal', 600)).toEqual({ input: 'ended' });

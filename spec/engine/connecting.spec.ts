@@ -103,7 +103,7 @@ describe('Clean Start', () => {
       const rig = connecting({ protocolVersion, cleanStart: 'first' });
       const { waiter } = rig.publish('a');
       rig.send(connack());
-      expect(rig.effects.take()).toEqual(['retire', 'changed: connecting', 'dial 0']);
+      expect(rig.effects.take()).toEqual(['retire', 'changed: connecting', 'dial 0, the same server']);
       expect(brief(rig.rest())).toEqual(['disconnect']);
       expect(connectOf(rig)).toMatchObject({ cleanStart: false });
       rig.send(connack());

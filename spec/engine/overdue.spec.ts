@@ -14,9 +14,8 @@ function rig(overdue: 'overdue' | 'in time' = 'in time') {
   const connection = new Connection(
     {
       epoch: 1,
-      protocolVersion: 4,
+      settings: { ...ENGINE_DEFAULTS, protocolVersion: 4 },
       identity: { clientId: 'a', cleanStart: true },
-      maximumPacketSize: undefined,
       traffic: new Traffic(),
       slabs: { take: () => new Uint8Array(64) },
       allocate: (size) => new Uint8Array(size),

@@ -11,6 +11,7 @@ const NO_OPS: Readonly<Record<ClientState, Partial<Record<Input, string>>>> = {
     opened: 'no attempt is under way',
     accepted: 'no attempt is under way',
     wiped: 'no attempt is under way',
+    elsewhere: 'no attempt is under way',
     lost: 'there is nothing to lose',
     gaveUp: 'there is nothing to give up',
     ended: 'nothing has begun',
@@ -35,6 +36,7 @@ const NO_OPS: Readonly<Record<ClientState, Partial<Record<Input, string>>>> = {
     opened: 'it is open already',
     accepted: 'a second CONNACK is a Protocol Error, which is a loss',
     wiped: 'only an attempt wipes',
+    elsewhere: 'no attempt is under way',
     gaveUp: 'the attempt has succeeded',
     delayElapsed: 'no delay is running',
   },
@@ -43,6 +45,7 @@ const NO_OPS: Readonly<Record<ClientState, Partial<Record<Input, string>>>> = {
     opened: 'it is open already',
     accepted: 'nothing is read any more',
     wiped: 'only an attempt wipes',
+    elsewhere: 'no attempt is under way',
     gaveUp: 'there is nothing to give up',
     ended: 'it is ending already',
     reconnect: 'it is ending',
@@ -54,12 +57,14 @@ const NO_OPS: Readonly<Record<ClientState, Partial<Record<Input, string>>>> = {
     opened: 'no attempt is under way',
     accepted: 'no attempt is under way',
     wiped: 'no attempt is under way',
+    elsewhere: 'no attempt is under way',
     lost: 'there is nothing to lose',
   },
   closed: {
     opened: 'no attempt is under way',
     accepted: 'no attempt is under way',
     wiped: 'no attempt is under way',
+    elsewhere: 'no attempt is under way',
     lost: 'there is nothing to lose',
     gaveUp: 'there is nothing to give up',
     ended: 'it has ended already',
@@ -109,6 +114,7 @@ ${diagram()}
 - \`dialing\`: credentials and the Network Connection are under way. \`connecting\`: CONNECT is sent, CONNACK awaited.
 - \`waiting\`: the delay before the next attempt is running. \`disconnecting\`: DISCONNECT is on its way out.
 - \`gaveUp\`: a first attempt failed and is not retried, or whoever asked for it has left.
+- \`elsewhere\`: a server could not be connected to, and the attempt goes on with the next one.
 - \`wiped\`: the old session is gone, the connection of the one to keep comes next (\`cleanStart: "first"\` on 3.x).
 - \`ended\`: a refusal or a loss that is final.
 

@@ -1,6 +1,7 @@
 import { Client } from '../../lib/client/client.ts';
 import type { Message } from '../../lib/client/message.ts';
 import type { ClientOptions } from '../../lib/client/options.ts';
+import type { ServerUrl } from '../../lib/client/servers.ts';
 import type { StatusEvent } from '../../lib/client/status.ts';
 import type { Subscription } from '../../lib/client/subscription.ts';
 import type { ConnackPacket } from '../../lib/codec/packets.ts';
@@ -34,7 +35,7 @@ export class Stage {
   }
 
   /** A client on this stage. */
-  client<T = undefined>(options: ClientOptions<T> = {}, url = 'mqtt://server'): Client<T> {
+  client<T = undefined>(options: ClientOptions<T> = {}, url: ServerUrl = 'mqtt://server'): Client<T> {
     const write = (level: string) => (line: string) => void this.log.push(`${level}: ${line}`);
     const logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
     return new Client<T>(

@@ -219,9 +219,9 @@ export const faults: readonly Fault[] = [
   fault(
     'a slab is used again while the network holds it',
     'client/driver.ts',
-    "    let when: 'at once' | 'later' = 'at once';",
+    "    let byDefault: Taken = 'at once';",
     `    slabs.give(piece);
-    let when: 'at once' | 'later' = 'at once';`,
+    let byDefault: Taken = 'at once';`,
   ),
   fault(
     'what was read is overwritten while the application has it',

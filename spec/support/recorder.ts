@@ -2,6 +2,7 @@ import type { PublishReader } from '../../lib/codec/publish.ts';
 import type { AckProperties } from '../../lib/codec/packets.ts';
 import type { Change, Effects } from '../../lib/engine/effects.ts';
 import type { ConnectPhase, MqttError } from '../../lib/errors.ts';
+import type { Which } from '../../lib/engine/options.ts';
 import type { PublishWaiter } from '../../lib/session/exchange.ts';
 import type { Receipt } from '../../lib/session/incoming.ts';
 import type { RequestWaiter } from '../../lib/session/requests.ts';
@@ -22,6 +23,11 @@ const decoder = new TextDecoder();
 export class Recorder implements Effects {
   readonly delivered: Delivered[] = [];
   readonly changes: Change[] = [];
+  /** How many servers there are. */
+  servers = 1;
+  left = 0;
+  /** How many servers a reference comes to. */
+  followed = 0;
   /** How far an attempt has come that is under way. */
   phase: ConnectPhase = 'dial';
   /** Output that was handed over with the last `hangUp()`. */
@@ -37,8 +43,17 @@ export class Recorder implements Effects {
     if (receipt !== undefined) this.onReceipt(receipt);
   }
 
-  dial(attempt: number): void {
-    this.#log.push(`dial ${attempt}`);
+  dial(attempt: number, _reason: MqttError | undefined, which: Which): number {
+    this.#log.push(which === 'first' ? `dial ${attempt}` : `dial ${attempt}, the ${which} server`);
+    if (which === 'first') this.left = this.servers;
+    if (which !== 'same') this.left--;
+    return this.left;
+  }
+
+  refer(serverReference: string, lasting: 'for now' | 'for good'): number {
+    this.#log.push(`refer to ${serverReference} ${lasting}`);
+    this.left += this.followed;
+    return this.followed;
   }
 
   reached(): ConnectPhase {
