@@ -39,6 +39,7 @@ export type {
   TlsOptions,
   WebSocketOptions,
 } from './transport/options.ts';
+export { transportOver } from './transport/stream.ts';
 export type { Dial, Protocol, Receiver, Taken, Target, Transport } from './transport/transport.ts';
 export type { RetryContext } from './engine/backoff.ts';
 export type { Negotiated } from './connection/handshake.ts';

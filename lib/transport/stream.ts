@@ -163,6 +163,19 @@ export class StreamTransport implements Transport {
   }
 }
 
+/**
+ * A stream of bytes that is connected to a server, as the `transport` of an application may return it: a tunnel through
+ * another protocol, a serial line, a socket that was made elsewhere. The stream belongs to the client from then on.
+ * Throws a `TypeError` for what is no Duplex.
+ */
+export function transportOver(stream: Duplex): Transport {
+  const given: unknown = stream;
+  // Not by its class: there are packages with streams of their own.
+  if (!(given instanceof Object) || !['write', 'resume', 'destroy'].every((method) => method in given))
+    throw new TypeError(`transportOver: expected a Duplex, got ${given === null ? 'null' : typeof given}`);
+  return new StreamTransport(stream);
+}
+
 /** Resolves when `socket` emits `event`. Rejects, with the socket destroyed, when it closes before or `signal` aborts. */
 export function arrival(
   socket: Socket,

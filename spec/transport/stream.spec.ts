@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, Socket } from 'no
 import { Duplex, PassThrough } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { arrival, Landing, StreamTransport } from '../../lib/transport/stream.ts';
+import { arrival, Landing, StreamTransport, transportOver } from '../../lib/transport/stream.ts';
 import type { Receiver, Taken } from '../../lib/transport/transport.ts';
 import { leakGuard } from '../support/leaks.ts';
 
@@ -175,6 +175,15 @@ describe('a transport over any stream', () => {
     const { near } = pair();
     new StreamTransport(near).end();
     expect(near.destroyed).toBe(true);
+  });
+});
+
+describe('transportOver()', () => {
+  it('takes any Duplex, and nothing else', () => {
+    const { near } = pair();
+    expect(transportOver(near)).toBeInstanceOf(StreamTransport);
+    for (const wrong of [undefined, null, {}, 'stream'])
+      expect(() => transportOver(wrong as never)).toThrow('transportOver: expected a Duplex, got');
   });
 });
 
