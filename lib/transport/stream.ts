@@ -169,10 +169,11 @@ export class StreamTransport implements Transport {
  * Throws a `TypeError` for what is no Duplex.
  */
 export function transportOver(stream: Duplex): Transport {
-  const given: unknown = stream;
+  const given: Partial<Duplex> | null | undefined = stream;
   // Not by its class: there are packages with streams of their own.
-  if (!(given instanceof Object) || !['write', 'resume', 'destroy'].every((method) => method in given))
-    throw new TypeError(`transportOver: expected a Duplex, got ${given === null ? 'null' : typeof given}`);
+  for (const method of ['write', 'resume', 'destroy'] as const)
+    if (typeof given?.[method] !== 'function')
+      throw new TypeError(`transportOver: expected a Duplex, got ${given === null ? 'null' : typeof given}`);
   return new StreamTransport(stream);
 }
 
