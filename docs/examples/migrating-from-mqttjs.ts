@@ -1,7 +1,14 @@
 /** docs/migrating-from-mqttjs.md: the common jobs, first as they are written with MQTT.js 5, then as they are here. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import mqtt, { type MqttClient } from 'mqtt';
-import { Client, ConnectError, connect, PublishError, type Message } from '../../lib/index.ts';
+import {
+  Client,
+  ConnectError,
+  connect,
+  PublishError,
+  type Message,
+  type ReconnectPolicy,
+} from '../../lib/index.ts';
 import { startBroker, startMosquitto } from './broker.ts';
 
 await using broker = await startBroker();
@@ -210,6 +217,19 @@ const now = (...words: unknown[]): void => console.log('mqtt-await:', ...words);
   await client.connect();
   await publishing;
   await client.disconnect();
+}
+
+// Delays between attempts.
+{
+  const client = mqtt.connect(url, { reconnectPeriod: 1_000, manualConnect: true });
+  old(client.connected);
+}
+{
+  const growing = { minDelay: 1_000, maxDelay: 120_000, factor: 2, jitter: 0.2 }; // as by default
+  const constant = { minDelay: 1_000, maxDelay: 1_000, jitter: 0 }; // as MQTT.js
+  const own: ReconnectPolicy = ({ attempt, reasonCode }) => (reasonCode === 0x8a ? false : 500 * attempt);
+  const clients = [growing, constant, own].map((reconnect) => new Client(url, { reconnect }));
+  now(clients.map(({ state }) => state).join());
 }
 
 // A session that outlives the connection, and a Will.
