@@ -39,12 +39,11 @@ type AtNextConnect =
 /**
  * What `configure()` changes. With the next CONNECT: `username`, `password`, `credentials`, `will`, `keepAlive`,
  * `pingTimeout`, and what concerns servers and the way to them; all else at once. A limit that is lowered drops nothing,
- * it only admits less.
+ * it only admits less. `undefined`: back to the default, such as no Will.
  */
-export type ConfigurableOptions<UserData = undefined> = Pick<
-  ClientOptions<UserData>,
-  AtOnce | AtNextConnect
-> & {
+export type ConfigurableOptions<UserData = undefined> = {
+  readonly [Key in AtOnce | AtNextConnect]?: ClientOptions<UserData>[Key] | undefined;
+} & {
   /** `null`: none. */
   readonly logger?: Logger | null;
 };

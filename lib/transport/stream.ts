@@ -169,11 +169,11 @@ export class StreamTransport implements Transport {
  * Throws a `TypeError` for what is no Duplex.
  */
 export function transportOver(stream: Duplex): Transport {
-  const given: Partial<Duplex> | null | undefined = stream;
+  const given = stream as Partial<Duplex> | null | undefined;
   // Not by its class: there are packages with streams of their own.
   for (const method of ['write', 'resume', 'destroy'] as const)
     if (typeof given?.[method] !== 'function')
-      throw new TypeError(`transportOver: expected a Duplex, got ${given === null ? 'null' : typeof given}`);
+      throw new TypeError(`transportOver: expected a Duplex, got ${typeof stream}`);
   return new StreamTransport(stream);
 }
 
