@@ -4,22 +4,24 @@
  *   npm run bench:loopback                      quick, under a minute
  *   npm run bench:loopback -- --full            more runs, more messages, more scenarios
  *   npm run bench:loopback -- --only "QoS 1"    scenarios with that in their name
+ *   npm run bench:loopback -- --over tls        over tls, ws or wss in place of tcp; the goals are those of tcp
  *   npm run bench:loopback -- --profile DIR     ours alone, a .cpuprofile per scenario in DIR
  *
  * Each run is a process of its own, and the runs of all contenders take turns. Read the ratios, and those of CPU first:
  * messages per second depend on what else the machine does. The goals are those of one run of `--full`.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { parseArgs, promisify } from 'node:util';
 import { transformSync } from 'esbuild';
 import { type Installed, installBuilt } from '../spec/network/built-package.ts';
 import type { Scenario, Style } from './support/contenders.ts';
 import type { Figures, Task } from './support/loopback-client.ts';
+import type { Listening } from './support/null-server.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const STYLES: readonly Style[] = ['ours', 'callback', 'promise'];
@@ -30,6 +32,7 @@ const { values } = parseArgs({
   options: {
     full: { type: 'boolean', default: process.env['BENCH_FULL'] === '1' },
     only: { type: 'string', default: '' },
+    over: { type: 'string', default: 'tcp' },
     profile: { type: 'string' },
   },
 });
@@ -129,13 +132,30 @@ const PLANS: readonly Plan[] = [
 const RUNS = values.full ? 7 : 3;
 const SCALE = values.full ? 3 : 1;
 
+const SCHEMES = { tcp: 'mqtt', tls: 'mqtts', ws: 'ws', wss: 'wss' } as const;
+
+/** How the server listens, with a certificate of its own where it takes one. */
+async function listen(directory: string): Promise<Listening> {
+  const over = values.over as Listening['over'];
+  if (SCHEMES[over] === undefined) throw new TypeError(`--over: expected tcp, tls, ws or wss, got ${over}`);
+  if (over === 'tcp' || over === 'ws') return { over };
+  const [key, cert] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const how = ['-x509', '-nodes', '-days', '1', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'];
+  await promisify(execFile)('openssl', ['req', ...how, ...subject, '-keyout', key, '-out', cert]);
+  return { over, key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
+}
+
 /** Builds the package as it is published, and puts the programs of the bench beside it. */
 async function build(): Promise<Installed> {
   const installed = await installBuilt();
   try {
     const { directory } = installed;
     writeFileSync(join(directory, 'package.json'), '{"type":"module"}');
-    symlinkSync(join(ROOT, 'node_modules/mqtt'), join(directory, 'node_modules/mqtt'), 'junction');
+    for (const name of ['mqtt', 'ws']) {
+      const path = join(directory, 'node_modules', name);
+      if (!existsSync(path)) symlinkSync(join(ROOT, 'node_modules', name), path, 'junction');
+    }
     for (const name of ['contenders', 'loopback-client', 'null-server']) {
       const source = readFileSync(join(ROOT, `bench/support/${name}.ts`), 'utf8');
       const tsconfigRaw = { compilerOptions: { verbatimModuleSyntax: true } };
@@ -178,6 +198,7 @@ async function start(
 interface Ring {
   readonly directory: string;
   readonly url: string;
+  readonly ca?: string | undefined;
 }
 
 async function run(
@@ -189,7 +210,7 @@ async function run(
 ): Promise<Figures> {
   const task: Task = {
     url: ring.url,
-
+    ...(ring.ca !== undefined && { ca: ring.ca }),
     style,
     scenario: plan.scenario,
     warmUp: Math.ceil(messages / 2),
@@ -279,9 +300,15 @@ const plans = PLANS.filter(
 const installed = await build();
 let server: ChildProcess | undefined;
 try {
-  const [child, port] = await start([], join(installed.directory, 'null-server.js'), '');
+  const { directory } = installed;
+  const listening = await listen(directory);
+  const [child, port] = await start([], join(directory, 'null-server.js'), JSON.stringify(listening));
   server = child;
-  const ring = { directory: installed.directory, url: `mqtt://127.0.0.1:${port.trim()}` };
+  const ring = {
+    directory,
+    url: `${SCHEMES[listening.over]}://127.0.0.1:${port.trim()}`,
+    ca: listening.cert,
+  };
   if (values.profile === undefined) await compare(ring, plans);
   else await profile(ring, plans, resolve(values.profile));
   const model = cpus()[0]?.model ?? 'unknown';

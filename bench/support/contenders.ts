@@ -105,12 +105,16 @@ const fail = (error: unknown): void => {
 };
 
 /** Ours, as it is published. */
-export async function ours(url: string, scenario: Scenario): Promise<Contender> {
+export async function ours(url: string, scenario: Scenario, ca?: string): Promise<Contender> {
   // The compiler would look for a built package here.
   const name: string = 'mqtt-await';
   const { connect } = (await import(name)) as { connect: typeof Connect };
   const { qos, window, version } = scenario;
-  const client = await connect(url, { maxInflight: Math.max(window, 20), protocolVersion: version });
+  const client = await connect(url, {
+    maxInflight: Math.max(window, 20),
+    protocolVersion: version,
+    ...(ca !== undefined && { tls: { ca } }),
+  });
   const payload = new Uint8Array(scenario.payload).fill(0x61);
   return {
     publish: (count) => promised(count, window, () => client.publish(TOPIC, payload, { qos })),
@@ -132,10 +136,15 @@ export async function theirs(
   url: string,
   scenario: Scenario,
   style: 'callback' | 'promise',
+  ca?: string,
 ): Promise<Contender> {
   const { default: mqtt } = await import('mqtt');
   const { qos, window, version } = scenario;
-  const client = await mqtt.connectAsync(url, { protocolVersion: version, reconnectPeriod: 0 });
+  const client = await mqtt.connectAsync(url, {
+    protocolVersion: version,
+    reconnectPeriod: 0,
+    ...(ca !== undefined && { ca }),
+  });
   const payload = Buffer.alloc(scenario.payload, 0x61);
   const options: IClientPublishOptions = { qos };
   const call = (done: (error?: Error | null) => void): void =>

@@ -8,6 +8,8 @@ import type { Demand } from './null-server.ts';
 
 export interface Task {
   readonly url: string;
+  /** The certificate that the server is to be known by, over TLS. */
+  readonly ca?: string;
   readonly style: Style;
   readonly scenario: Scenario;
   readonly warmUp: number;
@@ -79,9 +81,9 @@ async function work(
   await all;
 }
 
-async function measure({ url, style, scenario, warmUp, messages }: Task): Promise<Figures> {
+async function measure({ url, ca, style, scenario, warmUp, messages }: Task): Promise<Figures> {
   const writes = countWrites();
-  const contender = style === 'ours' ? await ours(url, scenario) : await theirs(url, scenario, style);
+  const contender = style === 'ours' ? await ours(url, scenario, ca) : await theirs(url, scenario, style, ca);
   const tally = new Tally();
   if (scenario.direction === 'receive') await contender.subscribe(tally.add);
   await work(contender, scenario, tally, warmUp);

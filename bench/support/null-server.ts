@@ -5,7 +5,19 @@
  *
  * Prints its port. It ends when its stdin does.
  */
-import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { createServer as createTlsServer } from 'node:tls';
+import { createWebSocketStream, WebSocketServer } from 'ws';
+
+/** How clients come, and what the server shows them where that takes TLS. */
+export interface Listening {
+  readonly over: 'tcp' | 'tls' | 'ws' | 'wss';
+  readonly key?: string;
+  readonly cert?: string;
+}
 
 /** What a client asks for. */
 export interface Demand {
@@ -49,7 +61,7 @@ function prepare({ payload, qos, topic }: Demand, version: number): { bytes: Buf
 
 /** One client. */
 class Session {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #input = Buffer.allocUnsafeSlow(READ + 65_536);
   /** Bytes of a packet that is not complete, at the beginning of `#input`. */
   #kept = 0;
@@ -62,7 +74,7 @@ class Session {
   #unacknowledged = 0;
   #next = 0;
 
-  constructor(socket: Socket) {
+  constructor(socket: Duplex) {
     this.#socket = socket;
     socket.on('drain', () => this.#deliver());
   }
@@ -169,7 +181,7 @@ class Session {
   }
 }
 
-const server = createServer({ noDelay: true }, (socket) => {
+function serve(socket: Duplex): void {
   socket.on('error', () => socket.destroy());
   const session = new Session(socket);
   socket.on('data', (chunk: Buffer) => {
@@ -179,6 +191,29 @@ const server = createServer({ noDelay: true }, (socket) => {
       at += length;
     }
   });
-});
+}
+
+/** A server of HTTP or HTTPS that speaks WebSocket. */
+function webSocket(server: Server): Server {
+  const sockets = new WebSocketServer({ server: server as ReturnType<typeof createHttpServer> });
+  sockets.on('connection', (socket) => serve(createWebSocketStream(socket)));
+  return server;
+}
+
+function listening({ over, ...certificate }: Listening): Server {
+  const options = { noDelay: true, ...certificate };
+  switch (over) {
+    case 'tcp':
+      return createServer(options, serve);
+    case 'tls':
+      return createTlsServer(options, serve);
+    case 'ws':
+      return webSocket(createHttpServer(options));
+    case 'wss':
+      return webSocket(createHttpsServer(options));
+  }
+}
+
+const server = listening(JSON.parse(process.argv[2]!) as Listening);
 server.listen(0, '127.0.0.1', () => console.log((server.address() as AddressInfo).port));
 process.stdin.on('end', () => process.exit()).resume();

@@ -85,10 +85,15 @@ export function noneOf(errors: readonly MqttError[]): MqttError {
 }
 
 /** The servers that a CONNACK or DISCONNECT names, and for how long they take its place (4.11). */
-export function referenceIn({ reasonCode, properties }: ConnackPacket | DisconnectPacket) {
+export function referenceIn({
+  reasonCode,
+  properties,
+}: ConnackPacket | DisconnectPacket):
+  | { readonly serverReference: string; readonly lasting: 'for now' | 'for good' }
+  | undefined {
   const { serverReference } = properties;
   if (serverReference === undefined || (reasonCode !== 0x9c && reasonCode !== 0x9d)) return undefined;
-  return { serverReference, lasting: reasonCode === 0x9d ? 'for good' : 'for now' } as const;
+  return { serverReference, lasting: reasonCode === 0x9d ? 'for good' : 'for now' };
 }
 
 /** What an attempt waits for, in each of its phases. */
