@@ -64,13 +64,20 @@ export type Headers = Readonly<Record<string, string>>;
 
 /** WebSocket, for `ws:` and `wss:`. */
 export interface WebSocketOptions {
-  /** Where the URL has no path. @default "/mqtt" */
+  /** Where the URL has no path; may have a query. @default "/mqtt" */
   readonly path?: string;
-  /** Sent with the HTTP request. A function gets the default ones, and is asked once per attempt. @default none */
+  /**
+   * Sent with the HTTP request, beside those that make it one for a WebSocket, which cannot be given. `Host` takes the
+   * place of the usual one. A function is asked once per attempt, when the server is connected; it gets `Host` as it
+   * will be, unless it says otherwise. What it throws ends the attempt. @default none
+   */
   readonly headers?: Headers | ((defaults: Headers, context: AttemptContext) => Headers | Promise<Headers>);
-  /** Bytes of one message, which is kept whole in memory; a larger one closes the connection. @default 268435460 */
+  /**
+   * Bytes of one WebSocket message, which is kept whole in memory; a larger one closes the connection. At most
+   * 2147483647. @default 268435460
+   */
   readonly maxPayload?: number;
-  /** Compression: costs time and memory, and MQTT gains little. @default false */
+  /** Whether to offer compression: it costs time and memory, and MQTT gains little. @default false */
   readonly perMessageDeflate?: boolean;
 }
 

@@ -2,6 +2,7 @@
 
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { Holding } from './holding.ts';
 import type { Receiver, Taken, Transport } from './transport.ts';
 
 /** Enough for most CONNACKs: see `Landing`. */
@@ -66,15 +67,22 @@ export class StreamTransport implements Transport {
   readonly #stream: Duplex;
   readonly #landing: Landing | undefined;
   readonly #explain: (error: unknown) => unknown;
+  readonly #holding: Holding;
   #receiver: Receiver | undefined;
   #error: unknown;
-  /** Writes that the network did not take at once and has not finished yet. */
-  #unfinished = 0;
 
   constructor(stream: Duplex, { landing, explain = (error) => error }: StreamOptions = {}) {
     this.#stream = stream;
     this.#landing = landing;
     this.#explain = explain;
+    this.#holding = new Holding({
+      // Other streams than sockets may keep what they have taken, and hand it on later.
+      send: (bytes, done) => void stream.write(stream instanceof Socket ? bytes : bytes.slice(), done),
+      isEmpty: () => stream.writableLength === 0,
+      drained: () => {
+        if (!stream.destroyed) this.#receiver?.drained();
+      },
+    });
     // Without a listener for it, an error would be an uncaught exception. `close` always follows.
     stream.on('error', (error) => {
       this.#error = error;
@@ -99,27 +107,8 @@ export class StreamTransport implements Transport {
 
   write(bytes: Uint8Array, written: (bytes: Uint8Array, taken?: Taken) => void): void {
     const stream = this.#stream;
-    if (stream.destroyed || stream.writableEnded) {
-      written(bytes);
-      return;
-    }
-    let isHeld = false;
-    let taken: Taken = 'at once';
-    // Other streams than sockets may keep what they have taken, and hand it on later.
-    stream.write(stream instanceof Socket ? bytes : bytes.slice(), () => {
-      if (isHeld) this.#finished(bytes, written, taken);
-    });
-    // Only where nothing at all is left has the kernel taken a copy. Else the stream keeps a reference to `bytes`.
-    if (stream.writableLength === 0) {
-      written(bytes);
-      return;
-    }
-    isHeld = true;
-    this.#unfinished++;
-    // TLS always says so later, but before this where the network took everything at once.
-    setImmediate(() => {
-      taken = 'held back';
-    });
+    if (stream.destroyed || stream.writableEnded) written(bytes);
+    else this.#holding.write(bytes, written);
   }
 
   pause(): void {
@@ -131,7 +120,7 @@ export class StreamTransport implements Transport {
   }
 
   get heldBack(): number {
-    return this.#stream.writableLength;
+    return this.#holding.bytes;
   }
 
   end(): void {
@@ -148,13 +137,6 @@ export class StreamTransport implements Transport {
     if (chunk instanceof Uint8Array) this.#receiver?.chunk(chunk);
     else
       this.#stream.destroy(new TypeError(`transport: expected bytes from the stream, got ${typeof chunk}`));
-  }
-
-  /** A write that had to wait is done, or has failed. */
-  #finished(bytes: Uint8Array, written: (bytes: Uint8Array, taken: Taken) => void, taken: Taken): void {
-    this.#unfinished--;
-    written(bytes, taken);
-    if (this.#unfinished === 0 && !this.#stream.destroyed) this.#receiver?.drained();
   }
 
   #closed(): void {

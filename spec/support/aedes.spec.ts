@@ -1,6 +1,7 @@
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { WebSocket } from 'ws';
 import { Decoder, encode } from '../../lib/codec/codec.ts';
 import { type LocalBroker, startAedes } from './aedes.ts';
 import { leakGuard } from './leaks.ts';
@@ -20,6 +21,25 @@ describe('startAedes', () => {
     expect(decoder.next()).toMatchObject({ type: 'connack', reasonCode: 0 });
     expect(broker.aedes.connectedClients).toBe(1);
     const closed = once(socket, 'close');
+    broker.cut();
+    await closed;
+  });
+
+  it('is reached over WebSocket where that is asked for', async () => {
+    broker = await startAedes({ over: 'ws' });
+    const ws = new WebSocket(broker.url, 'mqtt');
+    await once(ws, 'open');
+    ws.send(encode({ type: 'connect', clientId: 'c', cleanStart: true, keepAlive: 60 }, 4));
+    const decoder = new Decoder();
+    let packet;
+    // It sends the parts of a packet as messages of their own.
+    for await (const [message] of on(ws, 'message')) {
+      decoder.push(message as Buffer);
+      packet = decoder.next();
+      if (packet !== undefined) break;
+    }
+    expect(packet).toMatchObject({ type: 'connack', reasonCode: 0 });
+    const closed = once(ws, 'close');
     broker.cut();
     await closed;
   });

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { Aedes } from 'aedes';
+import { createWebSocketStream, WebSocketServer } from 'ws';
 
 /** An Aedes broker in this process: MQTT 3.1 and 3.1.1. */
 export interface LocalBroker {
@@ -14,15 +16,22 @@ export interface LocalBroker {
   close(): Promise<void>;
 }
 
+/** How an Aedes is reached. */
+export interface AedesOptions {
+  /** @default "tcp" */
+  readonly over?: 'tcp' | 'ws';
+}
+
 /** Starts an Aedes on a free port of this machine. */
-export async function startAedes(): Promise<LocalBroker> {
+export async function startAedes({ over = 'tcp' }: AedesOptions = {}): Promise<LocalBroker> {
   const aedes = await Aedes.createBroker();
   const sockets = new Set<Socket>();
-  const server = createServer({ noDelay: true }, (socket) => {
+  const server = over === 'ws' ? webSockets(aedes) : createServer({ noDelay: true });
+  server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => {});
-    aedes.handle(socket);
+    if (over === 'tcp') aedes.handle(socket);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -32,7 +41,7 @@ export async function startAedes(): Promise<LocalBroker> {
   };
   return {
     port,
-    url: `mqtt://127.0.0.1:${port}`,
+    url: `${over === 'ws' ? 'ws' : 'mqtt'}://127.0.0.1:${port}`,
     aedes,
     cut,
     async close() {
@@ -41,4 +50,15 @@ export async function startAedes(): Promise<LocalBroker> {
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** An HTTP server whose WebSockets, whatever their path, are connections of `aedes`. */
+function webSockets(aedes: Aedes): Server {
+  const server = createHttpServer({ noDelay: true });
+  new WebSocketServer({ server }).on('connection', (ws, request) => {
+    const stream = createWebSocketStream(ws);
+    stream.on('error', () => {});
+    aedes.handle(stream, request);
+  });
+  return server;
 }

@@ -1,0 +1,56 @@
+/** What was handed to the network and has not left yet: the bookkeeping of `Transport.write`. */
+
+import type { Taken } from './transport.ts';
+
+/** Where bytes are handed over. */
+export interface Outlet {
+  /** Hands `bytes` over; calls `done`, not before it has returned, when they have left or never will. */
+  send(bytes: Uint8Array, done: () => void): void;
+  /** Whether nothing that was handed over is still here: then nobody has a reference to any of it. */
+  isEmpty(): boolean;
+  /** All that was held back is done. */
+  drained(): void;
+}
+
+/** Writes that the network did not take at once and has not finished yet. */
+export class Holding {
+  readonly #outlet: Outlet;
+  #count = 0;
+  #bytes = 0;
+
+  constructor(outlet: Outlet) {
+    this.#outlet = outlet;
+  }
+
+  /** Bytes that are held back. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** See `Transport.write`, for a transport that is up. */
+  write(bytes: Uint8Array, written: (bytes: Uint8Array, taken?: Taken) => void): void {
+    let isHeld = false;
+    let taken: Taken = 'at once';
+    this.#outlet.send(bytes, () => {
+      if (isHeld) this.#finished(bytes, written, taken);
+    });
+    if (this.#outlet.isEmpty()) {
+      written(bytes);
+      return;
+    }
+    isHeld = true;
+    this.#count++;
+    this.#bytes += bytes.length;
+    // Who says late what the network took at once, as TLS does, says it before this.
+    setImmediate(() => {
+      taken = 'held back';
+    });
+  }
+
+  #finished(bytes: Uint8Array, written: (bytes: Uint8Array, taken: Taken) => void, taken: Taken): void {
+    this.#count--;
+    this.#bytes -= bytes.length;
+    written(bytes, taken);
+    if (this.#count === 0) this.#outlet.drained();
+  }
+}
