@@ -79,7 +79,7 @@ async function headersOf(
 function unlessAborted<T>(signal: AbortSignal, ask: () => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason as Error);
-    signal.addEventListener('abort', abort);
+    signal.addEventListener('abort', abort, { once: true });
     ask()
       .then(resolve, reject)
       .finally(() => signal.removeEventListener('abort', abort));
@@ -246,8 +246,9 @@ class WebSocketTransport implements Transport {
   }
 
   #drained(): void {
+    if (this.#stream.destroyed) return;
     if (this.#state === 'ending') this.#close();
-    if (this.#state === 'up' || this.#state === 'ending') this.#receiver?.drained();
+    this.#receiver?.drained();
   }
 
   #message(data: RawData, isBinary: boolean): void {

@@ -1,0 +1,844 @@
+import { getEventListeners, once } from 'node:events';
+import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
+import { inspect } from 'node:util';
+import { describe, expect, it } from '@jest/globals';
+import { ConnectError, ProtocolError } from '../../lib/errors.ts';
+import type { Taken } from '../../lib/transport/transport.ts';
+import { dialWebSocket } from '../../lib/transport/websocket.ts';
+import { passage } from '../support/passages.ts';
+import {
+  connected,
+  dialled,
+  endAll,
+  frame,
+  hashOf,
+  pattern,
+  pressUp,
+  rawlyConnected,
+  rawServer,
+  Recorder,
+  switching,
+  unmasked,
+  webSocketServer,
+} from './websocket-rig.ts';
+
+const BINARY = 2;
+const CLOSE = 8;
+
+endAll();
+
+const turns = async (count: number): Promise<void> => {
+  for (let i = 0; i < count; i++) await turn();
+};
+
+/** What an attempt that fails rejects with. */
+async function failure(promise: Promise<unknown>): Promise<ConnectError> {
+  const error: unknown = await promise.then(
+    () => 'a connection',
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof ConnectError)) throw new Error(`expected a ConnectError, got ${inspect(error)}`);
+  return error;
+}
+
+describe('the handshake', () => {
+  it.each([4, 5])(
+    'v5 MQTT-6.0.0-3, v4 MQTT-6.0.0-3 asks for the subprotocol mqtt and for the path (version %d)',
+    async (protocolVersion) => {
+      const { port, accepted } = await webSocketServer();
+      const { legs } = await dialled(port, { protocolVersion, path: '/a%20b?c=d' });
+      const { request, ws } = await accepted();
+      expect(ws.protocol).toBe('mqtt');
+      expect(request.url).toBe('/a%20b?c=d');
+      expect(request.headers).toEqual({
+        host: `127.0.0.1:${port}`,
+        connection: 'Upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-key': expect.any(String),
+        'sec-websocket-protocol': 'mqtt',
+        'sec-websocket-version': '13',
+      });
+      expect(legs).toEqual(['websocket']);
+    },
+  );
+
+  it('v3 V31-15 asks for the subprotocol mqttv3.1', async () => {
+    const { port, accepted } = await webSocketServer();
+    await dialled(port, { protocolVersion: 3 });
+    expect((await accepted()).ws.protocol).toBe('mqttv3.1');
+  });
+
+  it.each([
+    ['none', ''],
+    ['another', 'mqttv3.1'],
+    ['more than that', 'mqtt, mqttv3.1'],
+  ])(
+    'v5 MQTT-6.0.0-4, v4 MQTT-6.0.0-4 closes before CONNECT where the server selects %s',
+    async (_, selected) => {
+      const said: string[] = [];
+      let closed: Promise<unknown> | undefined;
+      const port = await rawServer((socket, head) => {
+        socket.on('data', (bytes) => said.push(bytes.toString('hex')));
+        closed = once(socket, 'close');
+        socket.write(switching(head, { 'Sec-WebSocket-Protocol': selected }));
+      });
+      const error = await failure(dialled(port));
+      expect(error).toMatchObject({
+        phase: 'websocket',
+        message: 'no WebSocket: the server did not select the subprotocol mqtt [MQTT-6.0.0-4]',
+      });
+      await closed;
+      expect(said).toEqual([]);
+    },
+  );
+
+  it.each([
+    ['::1', '[::1]'],
+    ['fe80::1%eth0', '[fe80::1]'],
+    ['broker.example', 'broker.example'],
+  ])('names the host %s as %s', async (host, named) => {
+    const { port, accepted } = await webSocketServer();
+    await dialled(port, { host });
+    expect((await accepted()).request.headers.host).toBe(`${named}:${port}`);
+  });
+
+  it('refuses a host that no URL can name', async () => {
+    const { port } = await webSocketServer();
+    const error = await failure(dialled(port, { host: 'a b' }));
+    expect(error).toMatchObject({ phase: 'websocket', message: expect.stringContaining('expected a host') });
+  });
+
+  it('is said as it is: what is encrypted for wss: is the stream', async () => {
+    const { port, accepted } = await webSocketServer();
+    await dialled(port, { protocol: 'wss' });
+    expect((await accepted()).request.headers.host).toBe(`127.0.0.1:${port}`);
+  });
+
+  it.each([false, true])('offers compression where it is asked for: %s', async (perMessageDeflate) => {
+    const { port, accepted } = await webSocketServer();
+    await dialled(port, { ws: { perMessageDeflate } });
+    const offered = (await accepted()).request.headers['sec-websocket-extensions'];
+    expect(offered ?? '').toMatch(perMessageDeflate ? /^permessage-deflate/ : /^$/);
+  });
+});
+
+describe('the headers', () => {
+  it('are those given', async () => {
+    const { port, accepted } = await webSocketServer();
+    await dialled(port, { ws: { headers: { Authorization: 'Bearer me', host: 'other.example' } } });
+    const { headers } = (await accepted()).request;
+    expect(headers).toMatchObject({ authorization: 'Bearer me', host: 'other.example' });
+  });
+
+  it('are those that a function makes of the host and the attempt', async () => {
+    const { port, accepted } = await webSocketServer();
+    const asked: unknown[] = [];
+    const { signal } = new AbortController();
+    const context = { attempt: 3, reason: new ConnectError('dial', 'no') };
+    await dialled(port, {
+      signal,
+      context,
+      ws: {
+        headers: async (...args) => {
+          asked.push(args);
+          await turn();
+          return { ...args[0], 'X-Attempt': String(args[1].attempt) };
+        },
+      },
+    });
+    expect(asked).toEqual([[{ Host: `127.0.0.1:${port}` }, { ...context, signal }]]);
+    expect((await accepted()).request.headers).toMatchObject({ 'x-attempt': '3' });
+  });
+
+  it.each(['throws', 'rejects'])('end the attempt where the function %s', async (way) => {
+    const { port } = await webSocketServer();
+    const cause = new Error('no token today');
+    const headers = (): Promise<never> => {
+      if (way === 'throws') throw cause;
+      return Promise.reject(cause);
+    };
+    const error = await failure(dialled(port, { ws: { headers } }));
+    expect(error).toMatchObject({
+      phase: 'websocket',
+      message: 'no headers for the WebSocket: no token today',
+      cause,
+    });
+  });
+
+  it('are no longer waited for when the attempt is given up', async () => {
+    const { port } = await webSocketServer();
+    const aborting = new AbortController();
+    const { signal } = aborting;
+    const reason = new Error('too late');
+    const headers = (): Promise<never> => {
+      setImmediate(() => aborting.abort(reason));
+      return new Promise(() => {});
+    };
+    await expect(dialled(port, { signal, ws: { headers } })).rejects.toBe(reason);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+  });
+});
+
+describe('a server that refuses', () => {
+  it.each([
+    [200, 'HTTP 200 OK'],
+    [301, 'HTTP 301 Moved Permanently, which is not followed'],
+    [401, 'HTTP 401 Unauthorized'],
+    [404, 'HTTP 404 Not Found'],
+    [503, 'HTTP 503 Service Unavailable'],
+    [599, 'HTTP 599'],
+  ])('is told of with its status: %d', async (status, text) => {
+    let closed: Promise<unknown> | undefined;
+    const port = await rawServer((socket) => {
+      closed = once(socket, 'close');
+      socket.write(
+        `HTTP/1.1 ${status} secret\r\nLocation: ws://secret.example\r\nContent-Length: 6\r\n\r\nsecret`,
+      );
+    });
+    const error = await failure(dialled(port));
+    expect(error).toMatchObject({
+      phase: 'websocket',
+      status,
+      message: `no WebSocket: the server answered with ${text}`,
+    });
+    expect(inspect(error, { depth: 9 })).not.toContain('secret');
+    await closed;
+  });
+
+  it.each<[string, (socket: Socket, head: string) => void, RegExp]>([
+    [
+      'says something else than HTTP',
+      (socket) => socket.write('SSH-2.0-OpenSSH_9.6\r\n'),
+      /Parse Error|HTTP/,
+    ],
+    ['closes', (socket) => socket.end(), /socket hang up/],
+    ['resets the connection', (socket) => socket.resetAndDestroy(), /ECONNRESET/],
+    [
+      'closes within its answer',
+      (socket, head) => socket.end(switching(head).slice(0, 50)),
+      /hang up|Parse Error/,
+    ],
+    [
+      'does not prove that it has understood',
+      (socket, head) => socket.write(switching(head, { 'Sec-WebSocket-Accept': 'x' })),
+      /Sec-WebSocket-Accept/,
+    ],
+    [
+      'upgrades to something else',
+      (socket, head) => socket.write(switching(head, { Upgrade: 'h2c' })),
+      /Upgrade/,
+    ],
+    [
+      'compresses unasked',
+      (socket, head) => socket.write(switching(head, { 'Sec-WebSocket-Extensions': 'permessage-deflate' })),
+      /Sec-WebSocket-Extensions/,
+    ],
+  ])('is told of where it %s', async (_, answer, message) => {
+    const port = await rawServer(answer);
+    const error = await failure(dialled(port));
+    expect(error).toMatchObject({
+      phase: 'websocket',
+      status: undefined,
+      message: expect.stringMatching(message),
+    });
+  });
+
+  it('is told of where it closes while the headers are made', async () => {
+    const { port } = await webSocketServer();
+    const stream: { socket?: Socket } = {};
+    const { signal } = new AbortController();
+    const made = (async () => {
+      const { openSocket } = await import('../../lib/transport/tcp.ts');
+      const socket = await openSocket({ protocol: 'ws', host: '127.0.0.1', port }, signal);
+      stream.socket = socket;
+      const headers = (): Record<string, string> => {
+        socket.destroy();
+        return {};
+      };
+      return dialWebSocket(
+        { protocol: 'ws', host: '127.0.0.1', port, ws: { headers } },
+        signal,
+        passage(),
+        socket,
+      );
+    })();
+    expect(await failure(made)).toMatchObject({
+      phase: 'websocket',
+      message: 'no WebSocket: the connection was closed',
+    });
+  });
+
+  it('never makes us repeat what it was sent', async () => {
+    const answers: ((socket: Socket, head: string) => void)[] = [
+      (socket, head) => socket.end(head),
+      (socket, head) => socket.end(`HTTP/1.1 400 ${head.slice(0, 60)}\r\n\r\n${head}`),
+      (socket, head) => socket.end(`HTTP/1.1 101 Yes\r\n${head.slice(head.indexOf('\r\n') + 2)}`),
+    ];
+    for (const answer of answers) {
+      const port = await rawServer(answer);
+      const error = await failure(
+        dialled(port, { path: '/mqtt?sig=hushhush', ws: { headers: { Authorization: 'hushhush' } } }),
+      );
+      const all = inspect(error, { depth: 9, showHidden: true, maxArrayLength: null, maxStringLength: null });
+      expect(all).not.toContain('hushhush');
+      expect(all).not.toContain(
+        Buffer.from('hushhush')
+          .toString('hex')
+          .replaceAll(/(..)(?!$)/g, '$1 '),
+      );
+    }
+  });
+
+  it.each(['before', 'while'])('is left when the attempt is given up %s it is silent', async (when) => {
+    let closed: Promise<unknown> | undefined;
+    const aborting = new AbortController();
+    const { signal } = aborting;
+    const reason = new Error('too late');
+    const port = await rawServer((socket) => {
+      closed = once(socket, 'close');
+      aborting.abort(reason);
+    });
+    const headers = (): Record<string, string> => {
+      if (when === 'before') aborting.abort(reason);
+      return {};
+    };
+    await expect(dialled(port, { signal, ws: { headers } })).rejects.toBe(reason);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+    await closed;
+  });
+
+  it('is left alone by a signal that aborts after the handshake', async () => {
+    const aborting = new AbortController();
+    const { transport, ws } = await connected({}, { signal: aborting.signal });
+    expect(getEventListeners(aborting.signal, 'abort')).toHaveLength(0);
+    aborting.abort();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    ws.send(Buffer.from('here'));
+    await recorder.until(4);
+    expect(recorder.log).toEqual([]);
+  });
+
+  it('gets its errors explained by whoever made the stream', async () => {
+    const port = await rawServer((socket) => socket.resetAndDestroy());
+    const { openSocket } = await import('../../lib/transport/tcp.ts');
+    const { signal } = new AbortController();
+    const socket = await openSocket({ protocol: 'ws', host: '127.0.0.1', port }, signal);
+    const better = new ConnectError('tls', 'the server wants a certificate');
+    const dialling = dialWebSocket(
+      { protocol: 'ws', host: '127.0.0.1', port },
+      signal,
+      passage(),
+      socket,
+      () => better,
+    );
+    await expect(dialling).rejects.toBe(better);
+  });
+});
+
+describe('reading', () => {
+  it.each([false, true])(
+    'brings every byte in order, in memory that nobody writes to again (compressed: %s)',
+    async (perMessageDeflate) => {
+      const { transport, ws } = await connected({ perMessageDeflate }, { ws: { perMessageDeflate } });
+      expect(ws.extensions).toBe(perMessageDeflate ? 'permessage-deflate' : '');
+      const recorder = new Recorder();
+      transport.open(recorder);
+      // Among small ones that come many to a read, large ones that come in several.
+      const sent = Array.from({ length: 600 }, (_, i) => pattern(i % 50 === 0 ? 200_000 : 100 + i, i));
+      for (const bytes of sent) ws.send(bytes);
+      await recorder.until(sent.reduce((sum, { length }) => sum + length, 0));
+      expect(hashOf(recorder.chunks)).toBe(hashOf(sent));
+      expect(recorder.log).toEqual([]);
+    },
+  );
+
+  it.each([1, 200, 300_000])('begins with open(): %d bytes that came before are kept', async (length) => {
+    const { transport, ws } = await connected();
+    const sent = pattern(length);
+    ws.send(sent);
+    ws.close();
+    await turns(20);
+    const recorder = new Recorder();
+    transport.open(recorder);
+    expect(recorder.bytes).toBe(0);
+    expect(await recorder.gone).toBeUndefined();
+    expect(hashOf(recorder.chunks)).toBe(hashOf([sent]));
+  });
+
+  it('keeps what comes together with the answer to the handshake', async () => {
+    const { transport } = await rawlyConnected(Buffer.concat([frame(BINARY, 'one'), frame(BINARY, 'two')]));
+    await turns(5);
+    const recorder = new Recorder();
+    transport.open(recorder);
+    await recorder.until(6);
+    expect(recorder.text).toBe('onetwo');
+  });
+
+  it('v5 MQTT-6.0.0-2, v4 MQTT-6.0.0-2 takes frames as a stream of bytes, wherever they end', async () => {
+    const { transport, peer } = await rawlyConnected();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    peer.write(frame(BINARY, 'se', false));
+    await turns(3);
+    // A ping may come between the parts of a message, and a message may be empty.
+    peer.write(Buffer.concat([frame(9, ''), frame(0, 've', false), frame(0, 'ral'), frame(BINARY, '')]));
+    await turns(3);
+    for (const byte of Buffer.concat([frame(BINARY, ' pieces'), frame(BINARY, ' of it')])) {
+      peer.write(Buffer.from([byte]));
+      await turn();
+    }
+    await recorder.until(20);
+    expect(recorder.text).toBe('several pieces of it');
+    expect(recorder.chunks.every(({ length }) => length > 0)).toBe(true);
+  });
+
+  it('v5 MQTT-6.0.0-1, v4 MQTT-6.0.0-1 closes when a text frame comes, and takes in nothing behind it', async () => {
+    const { transport, peer } = await rawlyConnected();
+    const said: Buffer[] = [];
+    peer.on('data', (bytes: Buffer) => said.push(bytes));
+    const closed = once(peer, 'close');
+    const recorder = new Recorder();
+    transport.open(recorder);
+    peer.write(Buffer.concat([frame(BINARY, 'good'), frame(1, 'bad'), frame(BINARY, 'late')]));
+    const error = await recorder.gone;
+    expect(error).toBeInstanceOf(ProtocolError);
+    expect(error).toMatchObject({
+      message: 'expected binary frames from the server, got a text frame [MQTT-6.0.0-1]',
+      statement: 'MQTT-6.0.0-1',
+      reasonCode: 0x82,
+    });
+    expect(recorder.text).toBe('good');
+    expect(recorder.log).toEqual(['closed']);
+    await closed;
+    expect(unmasked(Buffer.concat(said))).toMatchObject({
+      opcode: CLOSE,
+      payload: Buffer.from([1003 >> 8, 1003 & 0xff]),
+    });
+  });
+
+  it.each([false, true])(
+    'stops while it is paused, so that the server comes to wait (compressed: %s)',
+    async (perMessageDeflate) => {
+      const { transport, ws } = await connected({ perMessageDeflate }, { ws: { perMessageDeflate } });
+      const recorder = new Recorder();
+      transport.open(recorder);
+      transport.pause();
+      const sent = Array.from({ length: 400 }, (_, i) => pattern(65_536, i));
+      for (const bytes of sent) ws.send(bytes);
+      let [before, bytes] = [-1, recorder.bytes];
+      for (let still = 0; still < 20; [before, bytes] = [bytes, recorder.bytes]) {
+        await turns(5);
+        still = before === bytes ? still + 1 : 0;
+      }
+      expect(recorder.bytes).toBeLessThan(1_000_000);
+      expect(ws.bufferedAmount).toBeGreaterThan(1_000_000);
+      transport.resume();
+      await recorder.until(400 * 65_536);
+      expect(hashOf(recorder.chunks)).toBe(hashOf(sent));
+    },
+  );
+
+  it('answers pings, also when it has been paused for them', async () => {
+    const { transport, ws } = await connected();
+    transport.open(new Recorder());
+    ws.ping('a');
+    expect(String((await once(ws, 'pong'))[0])).toBe('a');
+    transport.pause();
+    ws.ping('b');
+    await turns(5);
+    transport.resume();
+    expect(String((await once(ws, 'pong'))[0])).toBe('b');
+  });
+
+  it('brings nothing after the receiver has destroyed the transport', async () => {
+    const { transport, peer } = await rawlyConnected();
+    const recorder = new Recorder();
+    recorder.onBytes = () => transport.destroy();
+    transport.open(recorder);
+    peer.write(Buffer.concat([frame(BINARY, 'one'), frame(BINARY, 'two'), frame(1, 'three')]));
+    expect(await recorder.gone).toBeUndefined();
+    expect(recorder.text).toBe('one');
+    expect(recorder.log).toEqual(['closed']);
+  });
+
+  it.each([false, true])(
+    'closes when a message is larger than maxPayload (compressed: %s)',
+    async (perMessageDeflate) => {
+      const { transport, ws } = await connected(
+        { perMessageDeflate },
+        { ws: { maxPayload: 100, perMessageDeflate } },
+      );
+      const recorder = new Recorder();
+      transport.open(recorder);
+      ws.send(new Uint8Array(100));
+      await recorder.until(100);
+      ws.send(new Uint8Array(101));
+      expect(await recorder.gone).toMatchObject({
+        message: 'websocket: Max payload size exceeded (WS_ERR_UNSUPPORTED_MESSAGE_LENGTH)',
+      });
+      expect(recorder.bytes).toBe(100);
+    },
+  );
+});
+
+describe('writing', () => {
+  it('v5 MQTT-6.0.0-1, v4 MQTT-6.0.0-1 sends binary frames, masked as those of a client are', async () => {
+    const { transport, peer } = await rawlyConnected();
+    transport.open(new Recorder());
+    const said = once(peer, 'data') as Promise<[Buffer]>;
+    transport.write(Buffer.from('hello'), () => {});
+    const [bytes] = await said;
+    expect(bytes.subarray(0, 2)).toEqual(Buffer.from([0x80 | BINARY, 0x80 | 5]));
+    expect(unmasked(bytes).payload.toString()).toBe('hello');
+  });
+
+  it.each([false, true])(
+    'sends every byte in order to a slow reader, from slabs that are filled again when they come back (compressed: %s)',
+    async (perMessageDeflate) => {
+      const { transport, ws } = await connected({ perMessageDeflate }, { ws: { perMessageDeflate } });
+      const pool: Uint8Array[] = Array.from({ length: 4 }, () => new Uint8Array(65_536));
+      const expected: Uint8Array[] = [];
+      const recorder = new Recorder();
+      const write = (): void => {
+        while (expected.length < 150 && pool.length > 0 && transport.heldBack === 0) {
+          const slab = pool.pop() as Uint8Array;
+          slab.set(pattern(slab.length, expected.length));
+          expected.push(slab.slice());
+          transport.write(slab, (bytes) => {
+            bytes.fill(0xee);
+            pool.push(bytes);
+          });
+        }
+      };
+      recorder.onDrained = write;
+      ws.pause();
+      transport.open(recorder);
+      write();
+      for (let i = 0; i < 400 && (expected.length === 150 || transport.heldBack === 0); i++) await turn();
+      expect(transport.heldBack).toBeGreaterThan(0);
+      const received: Buffer[] = [];
+      ws.resume();
+      for (let got = 0; got < 150; got++) received.push((await once(ws, 'message'))[0] as Buffer);
+      expect(hashOf(received)).toBe(hashOf(expected));
+      expect(new Set(recorder.log)).toEqual(new Set(['drained']));
+      while (transport.heldBack > 0) await turn();
+      expect(pool).toHaveLength(4);
+    },
+  );
+
+  it('gives bytes back at once when the network took them, and then never drains', async () => {
+    const { transport, ws } = await connected();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    const received = once(ws, 'message');
+    const back: unknown[] = [];
+    const piece = pattern(1000);
+    transport.write(piece, (bytes, taken) => back.push(bytes === piece, taken));
+    expect(back).toEqual([true, undefined]);
+    expect(transport.heldBack).toBe(0);
+    expect(hashOf([(await received)[0] as Buffer])).toBe(hashOf([piece]));
+    await turn();
+    expect(back).toHaveLength(2);
+    expect(recorder.log).toEqual([]);
+  });
+
+  it('gives back later what it holds back, each piece once and in order, and drains once at the end', async () => {
+    const { transport, ws } = await connected();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    ws.pause();
+    const given = pressUp(transport);
+    const drained = new Promise<void>((resolve) => (recorder.onDrained = resolve));
+    ws.resume();
+    await drained;
+    expect(new Set(given.values())).toEqual(new Set([1]));
+    expect(transport.heldBack).toBe(0);
+    await turn();
+    expect(recorder.log).toEqual(['drained']);
+  });
+
+  it('tells what was taken at once, but said late, from what had to wait, and does not count answers to pings', async () => {
+    const line = new Line();
+    const { signal } = new AbortController();
+    const transport = await dialWebSocket(
+      { protocol: 'wss', host: 'here', port: 443 },
+      signal,
+      passage(),
+      line as unknown as Socket,
+    );
+    const recorder = new Recorder();
+    const back: (Taken | undefined)[] = [];
+    const write = (): void => transport.write(pattern(10), (_, taken) => back.push(taken));
+    transport.open(recorder);
+    await turn();
+    write();
+    expect(transport.heldBack).toBe(10);
+    line.push(frame(9, 'ping'));
+    line.taken();
+    await turns(2);
+    expect(back).toEqual(['at once']);
+    // Its answer is still on the line, and keeps what comes behind it; by itself it is nothing to wait for.
+    expect(line.waiting).toBe(1);
+    expect(transport.heldBack).toBe(0);
+    write();
+    await turns(2);
+    line.taken();
+    await turn();
+    expect(back).toEqual(['at once']);
+    line.taken();
+    await turn();
+    expect(back).toEqual(['at once', 'held back']);
+    expect(recorder.log).toEqual(['drained', 'drained']);
+    transport.destroy();
+    await recorder.gone;
+  });
+});
+
+describe('the end', () => {
+  it.each([1000, 1001, undefined])('comes without an error when the server closes with %s', async (code) => {
+    const { transport, ws } = await connected();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    ws.send(Buffer.from('bye'));
+    ws.close(code);
+    expect(await recorder.gone).toBeUndefined();
+    expect(recorder.text).toBe('bye');
+    expect(recorder.log).toEqual(['closed']);
+  });
+
+  it.each<[string, (peer: Socket) => void, string]>([
+    [
+      'the server says what is wrong',
+      (peer) =>
+        peer.end(
+          frame(CLOSE, Buffer.concat([Buffer.from([1008 >> 8, 1008 & 0xff]), Buffer.from('token expired')])),
+        ),
+      'websocket: the server closed with 1008: token expired',
+    ],
+    [
+      'the server has a code of its own',
+      (peer) => peer.end(frame(CLOSE, Buffer.from([4000 >> 8, 4000 & 0xff]))),
+      'websocket: the server closed with 4000',
+    ],
+    [
+      'there is no close frame',
+      (peer) => peer.end(),
+      'websocket: the connection ended without a close frame (1006)',
+    ],
+    ['the connection is reset', (peer) => peer.resetAndDestroy(), 'read ECONNRESET'],
+    [
+      'a frame is none',
+      (peer) => peer.write(frame(3, 'x')),
+      'websocket: Invalid WebSocket frame: invalid opcode 3 (WS_ERR_INVALID_OPCODE)',
+    ],
+    [
+      'a frame of the server is masked',
+      (peer) => peer.write(Buffer.from([0x82, 0x81, 1, 2, 3, 4, 5])),
+      'websocket: Invalid WebSocket frame: MASK must be clear (WS_ERR_UNEXPECTED_MASK)',
+    ],
+  ])('comes with an error when %s', async (_, act, message) => {
+    const { transport, peer } = await rawlyConnected();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    act(peer);
+    expect(await recorder.gone).toMatchObject({ message });
+    await turns(3);
+    expect(recorder.log).toEqual(['closed']);
+  });
+
+  it('comes with the error as whoever made the stream explains it', async () => {
+    const line = new Line();
+    const transport = await dialWebSocket(
+      { protocol: 'wss', host: 'here', port: 443 },
+      new AbortController().signal,
+      passage(),
+      line as unknown as Socket,
+      (error) => `because of ${String(error)}`,
+    );
+    const recorder = new Recorder();
+    transport.open(recorder);
+    line.destroy(new Error('rain'));
+    expect(await recorder.gone).toBe('because of Error: rain');
+  });
+
+  it.each(['resets', 'closes'])(
+    'gives every slab back when the server %s while much is held back',
+    async (way) => {
+      const { transport, peer } = await rawlyConnected();
+      peer.pause();
+      const recorder = new Recorder();
+      transport.open(recorder);
+      const given = pressUp(transport);
+      if (way === 'resets') peer.resetAndDestroy();
+      else peer.destroy();
+      expect(await recorder.gone).toBeDefined();
+      await turns(3);
+      expect(new Set(given.values())).toEqual(new Set([1]));
+      expect(recorder.log).toEqual(['closed']);
+    },
+  );
+
+  it.each([false, true])(
+    'comes with destroy(), in the middle of a write too, and gives every slab back (compressed: %s)',
+    async (perMessageDeflate) => {
+      const { transport, ws } = await connected({ perMessageDeflate }, { ws: { perMessageDeflate } });
+      ws.pause();
+      const recorder = new Recorder();
+      transport.open(recorder);
+      const given = pressUp(transport);
+      transport.destroy();
+      transport.destroy();
+      expect(await recorder.gone).toBeUndefined();
+      while (transport.heldBack > 0) await turn();
+      expect(new Set(given.values())).toEqual(new Set([1]));
+      expect(recorder.log).toEqual(['closed']);
+    },
+  );
+
+  it.each([false, true])(
+    'comes after end() has sent what was held back, and then the close frame (compressed: %s)',
+    async (perMessageDeflate) => {
+      const { transport, ws } = await connected({ perMessageDeflate }, { ws: { perMessageDeflate } });
+      ws.pause();
+      const received: Buffer[] = [];
+      ws.on('message', (data: Buffer) => received.push(data));
+      const closed = once(ws, 'close');
+      const recorder = new Recorder();
+      transport.open(recorder);
+      const given = pressUp(transport);
+      transport.end();
+      transport.end();
+      await turns(5);
+      ws.resume();
+      expect(await recorder.gone).toBeUndefined();
+      expect((await closed)[0]).toBe(1000);
+      expect(hashOf(received)).toBe(hashOf(given.keys()));
+      expect(new Set(given.values())).toEqual(new Set([1]));
+      expect(recorder.log.at(-1)).toBe('closed');
+    },
+  );
+
+  it('goes on reading after end() until the server closes too', async () => {
+    const { transport, peer } = await rawlyConnected();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    transport.end();
+    await once(peer, 'data');
+    peer.end(Buffer.concat([frame(BINARY, 'last words'), frame(CLOSE, '')]));
+    expect(await recorder.gone).toBeUndefined();
+    expect(recorder.text).toBe('last words');
+  });
+
+  it('comes without an error after end(), also where the server just closes the connection', async () => {
+    const { transport, peer } = await rawlyConnected();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    peer.once('data', () => peer.end());
+    transport.end();
+    expect(await recorder.gone).toBeUndefined();
+    expect(recorder.log).toEqual(['closed']);
+  });
+
+  it('comes with destroy() where the server does not answer the close frame', async () => {
+    const { transport, peer } = await rawlyConnected();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    transport.end();
+    await once(peer, 'data');
+    transport.destroy();
+    expect(await recorder.gone).toBeUndefined();
+    expect(recorder.log).toEqual(['closed']);
+  });
+
+  it.each(['destroy', 'write'] as const)(
+    'comes with %s() where the server has said that it closes, but does not',
+    async (way) => {
+      const { transport, peer } = await rawlyConnected();
+      const recorder = new Recorder();
+      transport.open(recorder);
+      const answered = once(peer, 'data');
+      peer.write(frame(CLOSE, ''));
+      await answered;
+      const back: unknown[] = [];
+      if (way === 'destroy') transport.destroy();
+      else transport.write(pattern(10), (bytes) => back.push(bytes.length));
+      expect(back).toEqual(way === 'write' ? [10] : []);
+      expect(await recorder.gone).toBeUndefined();
+      expect(recorder.log).toEqual(['closed']);
+    },
+  );
+
+  it.each(['close', 'terminate'] as const)(
+    'is told to a receiver that opens a connection lost meanwhile (%s)',
+    async (lose) => {
+      const { transport, ws } = await connected();
+      ws[lose]();
+      await turns(10);
+      const recorder = new Recorder();
+      transport.open(recorder);
+      expect(recorder.log).toEqual([]);
+      await recorder.gone;
+      expect(recorder.log).toEqual(['closed']);
+    },
+  );
+
+  it.each(['end', 'destroy'] as const)('is told to a receiver that opens after %s()', async (way) => {
+    for (const pause of [0, 5]) {
+      const { transport } = await connected();
+      transport[way]();
+      await turns(pause);
+      const recorder = new Recorder();
+      transport.open(recorder);
+      expect(recorder.log).toEqual([]);
+      expect(await recorder.gone).toBeUndefined();
+      expect(recorder.log).toEqual(['closed']);
+    }
+  });
+
+  it.each(['end', 'destroy'] as const)('gives back at once what is written after %s()', async (way) => {
+    const { transport } = await connected();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    transport[way]();
+    const piece = pattern(10);
+    const back: Uint8Array[] = [];
+    transport.write(piece, (bytes) => back.push(bytes));
+    expect(back).toEqual([piece]);
+    transport.destroy();
+    await recorder.gone;
+    transport.write(piece, (bytes) => back.push(bytes));
+    expect(back).toEqual([piece, piece]);
+    expect(recorder.log).toEqual(['closed']);
+  });
+});
+
+/** A connection that says late, when it is told to, that it has taken something; its far end answers the handshake. */
+class Line extends Duplex {
+  readonly #taking: (() => void)[] = [];
+
+  /** Writes that are not taken yet. */
+  get waiting(): number {
+    return this.#taking.length;
+  }
+
+  taken(): void {
+    this.#taking.shift()?.();
+  }
+
+  setNoDelay(): void {}
+
+  override _read(): void {}
+
+  override _write(chunk: Buffer, _: string, done: () => void): void {
+    const head = chunk.toString('latin1');
+    if (!head.startsWith('GET ')) {
+      this.#taking.push(done);
+      return;
+    }
+    this.push(switching(head));
+    done();
+  }
+}
