@@ -29,7 +29,7 @@ export interface RoadOptions extends SocketOptions {
 /** What the options come to: what is added to a target to make a road of it. */
 export type RoadSettings = Omit<Road, 'protocol' | 'host' | 'port' | 'path'>;
 
-export const ROAD_KEYS = [
+export const ROAD_KEYS: readonly (keyof RoadOptions)[] = [
   'tls',
   'ws',
   'proxy',
@@ -39,7 +39,7 @@ export const ROAD_KEYS = [
   'family',
   'noDelay',
   'tcpKeepAlive',
-] as const satisfies readonly (keyof RoadOptions)[];
+];
 
 const TLS_KEYS: readonly (keyof TlsOptions)[] = [
   'ca',
