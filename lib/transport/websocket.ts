@@ -153,7 +153,9 @@ function failed(cause: unknown): unknown {
   if (cause instanceof ConnectError) return cause;
   // Bytes of the server could repeat what it was sent, such as a token.
   if (isObject(cause)) Reflect.deleteProperty(cause, 'rawPacket');
-  return new ConnectError('websocket', `no WebSocket: ${textOf(cause)}`, { cause });
+  const text = textOf(cause);
+  const why = text === 'socket hang up' ? 'the server closed the connection' : text;
+  return new ConnectError('websocket', `no WebSocket: ${why}`, { cause });
 }
 
 /** Another status than 101. */

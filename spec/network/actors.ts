@@ -1,7 +1,7 @@
 import { afterEach } from '@jest/globals';
 import type { ProtocolVersion } from '../../lib/codec/packets.ts';
 import { Client, type ClientOptions, type StatusEvent } from '../../lib/index.ts';
-import { type LocalBroker, startAedes } from '../support/aedes.ts';
+import { type AedesOptions, type LocalBroker, startAedes } from '../support/aedes.ts';
 import { FaultProxy } from '../support/fault-proxy.ts';
 import { leakGuard } from '../support/leaks.ts';
 import { type Mosquitto, type MosquittoOptions, startMosquitto } from '../support/mosquitto.ts';
@@ -51,8 +51,8 @@ export async function mosquitto({ config = [], ...options }: MosquittoOptions = 
   return broker;
 }
 
-export async function aedes(): Promise<LocalBroker> {
-  const broker = await startAedes();
+export async function aedes(options: AedesOptions = {}): Promise<LocalBroker> {
+  const broker = await startAedes(options);
   atEnd(() => broker.close());
   return broker;
 }

@@ -125,7 +125,7 @@ export async function freePort(): Promise<number> {
 }
 
 /** Whether somebody listens on a port. */
-async function accepts(port: number): Promise<boolean> {
+export async function accepts(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1');
   try {
     await once(socket, 'connect');

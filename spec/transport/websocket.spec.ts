@@ -213,12 +213,12 @@ describe('a server that refuses', () => {
       (socket) => socket.write('SSH-2.0-OpenSSH_9.6\r\n'),
       /Parse Error|HTTP/,
     ],
-    ['closes', (socket) => socket.end(), /socket hang up/],
+    ['closes', (socket) => socket.end(), /: the server closed the connection$/],
     ['resets the connection', (socket) => socket.resetAndDestroy(), /ECONNRESET/],
     [
       'closes within its answer',
       (socket, head) => socket.end(switching(head).slice(0, 50)),
-      /hang up|Parse Error/,
+      /closed the connection|Parse Error/,
     ],
     [
       'does not prove that it has understood',
