@@ -183,6 +183,7 @@ describe('the headers', () => {
 
 describe('a server that refuses', () => {
   it.each([
+    [101, 'HTTP 101 Switching Protocols'],
     [200, 'HTTP 200 OK'],
     [301, 'HTTP 301 Moved Permanently, which is not followed'],
     [401, 'HTTP 401 Unauthorized'],
