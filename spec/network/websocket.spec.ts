@@ -266,7 +266,9 @@ describe('a server without a WebSocket for us', () => {
 
   it('is left within connectTimeout where it is silent', async () => {
     const closed: Promise<unknown>[] = [];
-    const server = createServer((socket) => closed.push(once(socket.resume(), 'close')));
+    const server = createServer((socket) => {
+      closed.push(new Promise((resolve) => socket.resume().once('close', resolve)));
+    });
     const begin = performance.now();
     const error = await refusal(await clientOf(server, { connectTimeout: 100 }));
     expect(performance.now() - begin).toBeLessThan(1_000);

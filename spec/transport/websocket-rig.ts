@@ -30,10 +30,15 @@ export function endAll(): void {
   leakGuard();
 }
 
+/** Resolves when a socket is closed, whatever it was that closed it. */
+export function closing(socket: Socket): Promise<unknown> {
+  return new Promise((resolve) => socket.once('close', resolve));
+}
+
 async function listen(server: Server): Promise<number> {
   server.on('connection', (socket: Socket) => {
     socket.on('error', () => {});
-    const closed = new Promise((resolve) => socket.once('close', resolve));
+    const closed = closing(socket);
     atEnd(() => {
       socket.destroy();
       return closed;
