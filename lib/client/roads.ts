@@ -1,5 +1,6 @@
 /** The options that say which way to go: checked and copied. */
 
+import { isIP } from 'node:net';
 import type {
   Headers,
   Pem,
@@ -8,6 +9,7 @@ import type {
   TlsOptions,
   WebSocketOptions,
 } from '../transport/options.ts';
+import { parseProxyUrl } from '../transport/proxy-url.ts';
 import type { Dial, Road } from '../transport/transport.ts';
 import { flag, integer, oneOf, record, string, wrongType } from './checks.ts';
 
@@ -19,7 +21,9 @@ export interface RoadOptions extends SocketOptions {
   readonly ws?: WebSocketOptions;
   /**
    * A proxy, with a URL alone or more; `"environment"`: the one that `https_proxy` or `all_proxy` names, unless
-   * `no_proxy` excepts the server, which takes the package `proxy-from-env`. @default none
+   * `no_proxy` excepts the server, which takes the package `proxy-from-env`. It is asked for every attempt, as for
+   * `https://host:port`: MQTT takes tunnels, whatever is over it, and `http_proxy` is for what does not. There is none
+   * for Unix sockets. @default none
    */
   readonly proxy?: string | URL | ProxyOptions;
   /** Opens Network Connections in place of the transports here. */
@@ -81,18 +85,30 @@ const IN_CONTEXT: readonly (keyof TlsOptions)[] = [
 const LARGEST_MESSAGE = 2_147_483_647;
 const VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const;
 
+/** ms that systems can wait before they ask: 15 bits of seconds. */
+const LONGEST_IDLE = 32_767_000;
+
 /** Checks what concerns the way, and copies it. */
 export function toRoad(given: RoadOptions): RoadSettings {
   const { tls, ws, proxy, localAddress, localPort, family, noDelay, tcpKeepAlive } = given;
+  const from = localAddress === undefined ? 0 : isIP(string('localAddress', localAddress));
+  if (localAddress !== undefined && from === 0)
+    throw new TypeError('localAddress: expected an address of IPv4 or IPv6, got a string that is none');
+  if (from !== 0 && family !== undefined && oneOf('family', family, [4, 6]) !== from)
+    throw new TypeError(
+      `family: expected ${from} or none, as localAddress is one of IPv${from}, got ${family}`,
+    );
   return {
     ...(tls !== undefined && { tls: toTls('tls', tls) }),
     ...(ws !== undefined && { ws: toWebSocket(ws) }),
     ...(proxy !== undefined && { proxy: toProxy(proxy) }),
-    ...(localAddress !== undefined && { localAddress: string('localAddress', localAddress) }),
+    ...(localAddress !== undefined && { localAddress }),
     ...(localPort !== undefined && { localPort: integer('localPort', localPort, 1, 65_535) }),
     ...(family !== undefined && { family: oneOf('family', family, [4, 6]) }),
     ...(noDelay !== undefined && { noDelay: flag('noDelay', noDelay) }),
-    ...(tcpKeepAlive !== undefined && { tcpKeepAlive: integer('tcpKeepAlive', tcpKeepAlive, 0) }),
+    ...(tcpKeepAlive !== undefined && {
+      tcpKeepAlive: integer('tcpKeepAlive', tcpKeepAlive, 0, LONGEST_IDLE),
+    }),
   };
 }
 
@@ -192,9 +208,9 @@ function toUpgradeHeaders(given: Headers): Headers {
 
 /** Header fields, as the application gave them or as its function returned them. */
 export function toHeaders(name: string, given: Headers): Headers {
-  // A Map or a `Headers` of fetch() has no fields of its own, and would pass for empty.
+  // Lists, Maps and the Headers of fetch() show none of their entries as properties.
   if (typeof given !== 'object' || (given as unknown) === null || Symbol.iterator in given)
-    throw wrongType(name, 'an object', given);
+    throw wrongType(name, 'an object with the names and values of header fields', given);
   for (const [field, value] of Object.entries(given)) {
     if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(field))
       throw new TypeError(`${name}: expected names of header fields, got one that is none`);
@@ -207,26 +223,29 @@ export function toHeaders(name: string, given: Headers): Headers {
   return { ...given };
 }
 
-const PROXIES = ['http:', 'https:', 'socks:', 'socks5:', 'socks5h:'];
-
 function toProxy(given: NonNullable<RoadOptions['proxy']>): NonNullable<RoadSettings['proxy']> {
   if (given === 'environment') return given;
-  const bare = typeof given === 'string' || given instanceof URL;
-  const options = bare
+  const isBare = typeof given === 'string' || isUrl(given);
+  const options = isBare
     ? { url: given }
     : (record('proxy', given, ['url', 'headers', 'tls']) as unknown as ProxyOptions);
-  const text: unknown = options.url instanceof URL ? options.url.href : options.url;
-  if (typeof text !== 'string' || !URL.canParse(text))
-    throw wrongType('proxy', 'a URL or "environment"', text);
-  const url = new URL(text);
-  if (!PROXIES.includes(url.protocol))
-    throw new TypeError(`proxy: expected http, https, socks5 or socks5h, got the scheme ${url.protocol}`);
-  if (url.hostname === '') throw new TypeError('proxy: expected a URL with a host, got none');
+  const { url, headers, tls } = options;
+  if (typeof url !== 'string' && !isUrl(url))
+    throw wrongType(isBare ? 'proxy' : 'proxy.url', 'a URL or "environment"', url);
+  const { kind } = parseProxyUrl(url);
+  if (headers !== undefined && kind === 'socks5')
+    throw new TypeError('proxy.headers: expected none with SOCKS, which has no header fields');
+  if (tls !== undefined && kind !== 'https')
+    throw new TypeError('proxy.tls: expected none with a proxy that is not reached by TLS (https:)');
   return {
-    url,
-    ...(options.headers !== undefined && { headers: toHeaders('proxy.headers', options.headers) }),
-    ...(options.tls !== undefined && { tls: toTls('proxy.tls', options.tls) }),
+    url: new URL(url),
+    ...(headers !== undefined && { headers: toHeaders('proxy.headers', headers) }),
+    ...(tls !== undefined && { tls: toTls('proxy.tls', tls) }),
   };
+}
+
+function isUrl(value: unknown): value is URL {
+  return typeof value === 'object' && value !== null && 'href' in value;
 }
 
 function pem(name: string, value: unknown): void {

@@ -9,7 +9,7 @@ export const dial: RoadDial = async (road, signal, passage) => {
   const ws = road.protocol === 'ws' || road.protocol === 'wss' ? await import('./websocket.ts') : undefined;
   const proxy = road.proxy === undefined ? undefined : await import('./proxy.ts');
   // From here on somebody has a socket: whoever has it destroys it where the attempt ends.
-  const tunnel = await proxy?.openTunnel(road, signal);
+  const tunnel = await proxy?.openTunnel(road, signal, passage);
   if (ws !== undefined) {
     const stream =
       tls === undefined

@@ -84,28 +84,33 @@ export interface WebSocketOptions {
 /** A proxy to connect through. */
 export interface ProxyOptions {
   /**
-   * `http://[user:password@]host[:port]` or `https://…` for HTTP CONNECT, `socks5://…` for SOCKS5, which takes the
-   * package `socks`. Host names are resolved by the proxy.
+   * `http://[user:password@]host[:port]` (80) or `https://…` (443) for HTTP CONNECT; `socks5://…` (1080), or `socks` or
+   * `socks5h`, which are the same, for SOCKS5, which takes the package `socks`. User name and password in
+   * percent-encoding. Names of servers are looked up by the proxy.
    */
   readonly url: string | URL;
-  /** Sent with CONNECT. @default none */
+  /** Sent with HTTP CONNECT, over what is sent without them. @default none */
   readonly headers?: Headers;
-  /** TLS to an `https:` proxy itself. */
+  /** TLS to an `https:` proxy itself: that to the server goes through it and knows nothing of it. */
   readonly tls?: TlsOptions;
 }
 
-/** TCP. */
+/** TCP, to the server or, where there is one, to the proxy. Nothing of it is for Unix sockets. */
 export interface SocketOptions {
-  /** The local address to connect from. */
+  /** The local address to connect from: to addresses of its family only. */
   readonly localAddress?: string;
-  /** The local port to connect from. @default a free one */
+  /**
+   * The local port to connect from. One that the last connection came from may be in use for a minute after its end,
+   * and with it every attempt in that time fails. @default a free one
+   */
   readonly localPort?: number;
   /** Only addresses of IPv4 or of IPv6. @default both; where a name has several addresses, one after the other is tried */
   readonly family?: 4 | 6;
   /** `false`: small writes may wait for others (Nagle's algorithm). @default true */
   readonly noDelay?: boolean;
   /**
-   * ms without traffic after which the operating system asks whether the other side is there (TCP keep-alive); 0 = off.
+   * ms without traffic after which the operating system asks whether the other side is there (TCP keep-alive), counted
+   * in whole seconds, at most 32767000; 0 = off.
    * Keep Alive of MQTT is surer and sooner: this is for those who switch it off. @default 60000
    */
   readonly tcpKeepAlive?: number;

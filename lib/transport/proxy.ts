@@ -1,9 +1,100 @@
-/** Tunnels through a proxy: HTTP CONNECT and SOCKS5. */
+/** Tunnels through a proxy: which one, how it is reached, and who holds the socket meanwhile. */
 
-import type { Socket } from 'node:net';
-import type { Road } from './transport.ts';
+import { isIP, type Socket } from 'node:net';
+import { domainToASCII } from 'node:url';
+import { requestTunnel } from './http-proxy.ts';
+import type { ProxyOptions } from './options.ts';
+import { parseProxyUrl, type ProxyServer } from './proxy-url.ts';
+import { negotiateTunnel } from './socks-proxy.ts';
+import { openSocket } from './tcp.ts';
+import type { Passage, Road } from './transport.ts';
 
-/** A socket to the server of a road through its proxy. Undefined where the environment names none for this server. */
-export function openTunnel(_road: Road, _signal: AbortSignal): Promise<Socket | undefined> {
-  return Promise.reject(new Error('not there yet'));
+/** Where `https_proxy` is looked for, in this order. */
+const VARIABLES = ['https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'] as const;
+
+/**
+ * A socket to the server of a road through its proxy. It is paused, as one of `openSocket()` is. Undefined for Unix
+ * sockets, and where the environment names no proxy for this server.
+ *
+ * Whatever goes wrong is told as that of the proxy. What is told holds nothing of what the proxy was sent or has
+ * answered beyond its status: either may be a password.
+ */
+export async function openTunnel(
+  road: Road,
+  signal: AbortSignal,
+  passage: Passage,
+): Promise<Socket | undefined> {
+  const { proxy, protocol } = road;
+  if (proxy === undefined || protocol === 'mqtt+unix') return undefined;
+  const options = proxy === 'environment' ? await named(road) : proxy;
+  if (options === undefined) return undefined;
+  const server = parseProxyUrl(options.url, proxy === 'environment' ? 'proxy of the environment' : 'proxy');
+  const destination = { host: nameOf(road.host), port: road.port };
+  const socket = await reach(server, options, road, signal, passage);
+  return during(socket, signal, () =>
+    server.kind === 'socks5'
+      ? negotiateTunnel(socket, server, destination)
+      : requestTunnel(socket, server, destination, options.headers),
+  );
+}
+
+/** What the environment names. `https_proxy` is for what goes through tunnels, and MQTT does, whatever is over it. */
+async function named({ host, port }: Road): Promise<ProxyOptions | undefined> {
+  const { getProxyForUrl } = await import('proxy-from-env').catch((cause: unknown) => {
+    throw new Error(
+      'proxy: "environment" takes the package proxy-from-env, which is not there: npm install proxy-from-env',
+      { cause },
+    );
+  });
+  const url = getProxyForUrl(`https://${isIP(host) === 6 ? `[${host}]` : host}:${port}`);
+  if (url === '') return undefined;
+  // Without a scheme it would be the one that was asked with; everywhere else such a proxy is one without TLS.
+  const isBare = VARIABLES.some((variable) => url === `https://${process.env[variable]}`);
+  return { url: isBare ? url.replace('https', 'http') : url };
+}
+
+/** A connection to the proxy itself: what holds for sockets of the road holds for it. */
+async function reach(
+  { kind, host, port }: ProxyServer,
+  { tls = {} }: ProxyOptions,
+  road: Road,
+  signal: AbortSignal,
+  passage: Passage,
+): Promise<Socket> {
+  try {
+    if (kind !== 'https') return await openSocket({ ...road, protocol: 'mqtt', host, port }, signal);
+    const { openTls } = await import('./tls.ts');
+    // It is the way to the server that has come to this leg, not the way to the proxy.
+    const ahead: Passage = { ...passage, reached() {} };
+    return await openTls({ ...road, protocol: 'mqtts', host, port, tls }, signal, ahead, {});
+  } catch (cause) {
+    if (signal.aborted) throw signal.reason;
+    throw new Error(`proxy: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** A socket while it is asked for a tunnel: it goes with the attempt, or where there is none. */
+async function during(socket: Socket, signal: AbortSignal, ask: () => Promise<void>): Promise<Socket> {
+  const abort = (): void => void socket.destroy();
+  signal.addEventListener('abort', abort);
+  try {
+    signal.throwIfAborted();
+    await ask();
+    signal.throwIfAborted();
+    return socket;
+  } catch (error) {
+    socket.destroy();
+    throw signal.aborted ? signal.reason : error;
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+/** The host as a proxy takes it: an address, or a name in ASCII. */
+function nameOf(host: string): string {
+  if (isIP(host) !== 0) return host;
+  // Where one of these stands, what is behind it would be cut off, or be taken for something else.
+  const name = /[\s/\\?#@:%]/.test(host) ? '' : domainToASCII(host);
+  if (name === '') throw new Error('proxy: expected a server with a name or an address, got neither');
+  return name;
 }

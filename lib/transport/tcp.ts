@@ -1,11 +1,14 @@
 /** MQTT over TCP (§4.2), and over Unix sockets. */
 
-import { Socket, type SocketConnectOpts } from 'node:net';
+import { isIP, Socket, type SocketConnectOpts } from 'node:net';
 import { arrival, Landing, StreamTransport } from './stream.ts';
 import type { Road, Transport } from './transport.ts';
 
 /** ms: see `SocketOptions.tcpKeepAlive`. */
 const KEEP_ALIVE = 60_000;
+
+/** Bytes that the path of a Unix socket may have: the system cuts a longer one off, and connects to what is left. */
+const LONGEST_PATH = process.platform === 'linux' ? 107 : 103;
 
 /**
  * Opens a TCP connection or a Unix socket. An address that is being looked up when `signal` aborts is looked up to the
@@ -35,10 +38,23 @@ export async function openSocket(road: Road, signal: AbortSignal, landing?: Land
   return socket;
 }
 
-/** Where a road leads to and comes from, as sockets want it. */
+/**
+ * Where a road leads to and comes from, as sockets want it.
+ * @throws Error where it cannot lead there, and Node would not say so
+ */
 export function addressOf(road: Road): SocketConnectOpts {
-  const { protocol, host, port, path = '', localAddress, localPort, family } = road;
-  if (protocol === 'mqtt+unix') return { path };
+  const { protocol, host, port, path = '', localAddress, localPort, family = familyOf(localAddress) } = road;
+  if (protocol === 'mqtt+unix') {
+    const length = Buffer.byteLength(path);
+    if (length > LONGEST_PATH)
+      throw new Error(
+        `expected the path of a Unix socket of at most ${LONGEST_PATH} bytes, got ${length}: ${path}`,
+      );
+    return { path };
+  }
+  const given = familyOf(host);
+  if (family !== undefined && given !== undefined && family !== given)
+    throw new Error(`expected an address of IPv${family}, got ${host}`);
   return {
     host,
     port,
@@ -48,10 +64,17 @@ export function addressOf(road: Road): SocketConnectOpts {
   };
 }
 
+/** Of an address; a name has none of its own. What is to come from an address can only go to one of its family. */
+function familyOf(address: string | undefined): 4 | 6 | undefined {
+  const family = address === undefined ? 0 : isIP(address);
+  return family === 0 ? undefined : (family as 4 | 6);
+}
+
 /** What holds for every socket of a road. To be said before the connection is there. */
 export function tune(socket: Socket, { noDelay = true, tcpKeepAlive = KEEP_ALIVE }: Road): void {
   socket.setNoDelay(noDelay);
-  if (tcpKeepAlive > 0) socket.setKeepAlive(true, tcpKeepAlive);
+  // The system counts in seconds, and takes 0 of them for a mistake.
+  if (tcpKeepAlive > 0) socket.setKeepAlive(true, Math.ceil(tcpKeepAlive / 1_000) * 1_000);
   // Without a listener for it, an error would be an uncaught exception; whoever has the socket looks for its reason.
   socket.on('error', () => {});
 }

@@ -1,0 +1,63 @@
+/** Tunnels through an HTTP proxy: CONNECT (RFC 9110, 9.3.6). */
+
+import { request } from 'node:http';
+import type { Socket } from 'node:net';
+import { ConnectError } from '../errors.ts';
+import type { Headers } from './options.ts';
+import type { Destination, ProxyServer } from './proxy-url.ts';
+
+/** Characters of the proxy's own words that are told. */
+const WORDS = 100;
+
+/**
+ * Asks the proxy at the other end of `socket` for a tunnel. When this resolves, the socket is that tunnel, and paused.
+ * Rejects with a ConnectError where the proxy refuses, with an Error where it does not answer as one does.
+ */
+export function requestTunnel(
+  socket: Socket,
+  { username, password }: ProxyServer,
+  { host, port }: Destination,
+  headers: Headers = {},
+): Promise<void> {
+  const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  const isAnonymous = username === '' && password === '';
+  return new Promise((resolve, reject) => {
+    const closed = (): void => {
+      const why = socket.errored?.message ?? 'the connection was closed before the answer';
+      reject(new Error(`proxy: ${why}`));
+    };
+    socket.once('close', closed);
+    const asking = request({
+      method: 'CONNECT',
+      path: authority,
+      headers: {
+        Host: authority,
+        ...(!isAnonymous && { 'Proxy-Authorization': basic(username, password) }),
+        ...headers,
+      },
+      createConnection: () => socket,
+    });
+    asking.on('socket', () => socket.resume());
+    asking.on('connect', ({ statusCode = 0, statusMessage = '' }, _, head: Buffer) => {
+      socket.off('close', closed);
+      socket.pause();
+      if (statusCode >= 200 && statusCode < 300) {
+        if (head.length > 0) socket.unshift(head);
+        resolve();
+        return;
+      }
+      const words = `${statusCode} ${statusMessage}`.trim().slice(0, WORDS);
+      reject(new ConnectError('dial', `the proxy refused ${authority}: ${words}`, { status: statusCode }));
+    });
+    asking.on('error', (error: NodeJS.ErrnoException) => {
+      if (socket.errored !== null || !error.code?.startsWith('HPE_')) return closed();
+      // The error itself has with it what came, which may be what was sent.
+      reject(new Error(`proxy: expected an answer in HTTP, got something else (${error.code})`));
+    });
+    asking.end();
+  });
+}
+
+function basic(username: string, password: string): string {
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+}
