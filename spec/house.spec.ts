@@ -29,12 +29,19 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
 
 /** What a floor may import from outside: names or, with a colon at the end, how they begin. */
 const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
-  transport: ['node:', 'ws'],
+  transport: ['node:', 'ws', 'socks', 'proxy-from-env'],
   client: ['node:', 'p-queue'],
 };
 
 /** What may be imported in one file only. */
-const ONLY_IN: Readonly<Record<string, string>> = { ws: 'transport/websocket.ts' };
+const ONLY_IN: Readonly<Record<string, string>> = {
+  ws: 'transport/websocket.ts',
+  socks: 'transport/socks-proxy.ts',
+  'proxy-from-env': 'transport/proxy.ts',
+};
+
+/** What may not be installed: it is imported where it is needed, and not before. */
+const OPTIONAL = ['socks', 'proxy-from-env'];
 
 const PURE = ['errors.ts', 'topic', 'codec', 'session', 'connection', 'engine'];
 
@@ -92,6 +99,9 @@ function floorComplaints(file: string, source: string): string[] {
     );
     return allowed && (ONLY_IN[module] ?? file) === file ? [] : [`${file} imports ${module}`];
   });
+  for (const module of OPTIONAL)
+    if (new RegExp(`\\bfrom\\s*['"]${module}['"]|\\bimport\\s*['"]${module}['"]`).test(source))
+      complaints.push(`${file} imports ${module} before it is needed`);
   if (/(?<![.\w$])import\s*\((?!\s*"")/.test(codeOf(source)))
     complaints.push(`${file} imports what it computes`);
   return complaints;
@@ -181,6 +191,10 @@ describe('the floors', () => {
     ['engine/engine.ts', "import PQueue from 'p-queue';"],
     ['transport/tcp.ts', "import { utf8Length } from '../topic/names.ts';"],
     ['transport/tcp.ts', "import WebSocket from 'ws';"],
+    ['transport/tcp.ts', "const a = await import('socks');"],
+    ['transport/socks-proxy.ts', "import { SocksClient } from 'socks';"],
+    ['transport/proxy.ts', "import 'proxy-from-env';"],
+    ['client/roads.ts', "const a = await import('proxy-from-env');"],
     ['client/client.ts', "import WebSocket from 'ws';"],
     ['client/client.ts', "import { a } from '../index.ts';"],
     ['client/client.ts', "import { a } from '../../spec/support/bytes.ts';"],

@@ -91,13 +91,13 @@ const LONGEST_IDLE = 32_767_000;
 /** Checks what concerns the way, and copies it. */
 export function toRoad(given: RoadOptions): RoadSettings {
   const { tls, ws, proxy, localAddress, localPort, family, noDelay, tcpKeepAlive } = given;
-  const from = localAddress === undefined ? 0 : isIP(string('localAddress', localAddress));
-  if (localAddress !== undefined && from === 0)
-    throw new TypeError('localAddress: expected an address of IPv4 or IPv6, got a string that is none');
-  if (from !== 0 && family !== undefined && oneOf('family', family, [4, 6]) !== from)
-    throw new TypeError(
-      `family: expected ${from} or none, as localAddress is one of IPv${from}, got ${family}`,
-    );
+  if (localAddress !== undefined) {
+    const own = isIP(string('localAddress', localAddress));
+    if (own === 0)
+      throw new TypeError('localAddress: expected an address of IPv4 or IPv6, got a string that is none');
+    if (family !== undefined && oneOf('family', family, [4, 6]) !== own)
+      throw new TypeError(`family: expected ${own} as localAddress has it, or none, got ${family}`);
+  }
   return {
     ...(tls !== undefined && { tls: toTls('tls', tls) }),
     ...(ws !== undefined && { ws: toWebSocket(ws) }),

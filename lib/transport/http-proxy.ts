@@ -26,6 +26,8 @@ export function requestTunnel(
       const why = socket.errored?.message ?? 'the connection was closed before the answer';
       reject(new Error(`proxy: ${why}`));
     };
+    // It may have been over before anybody looked.
+    if (socket.closed) return closed();
     socket.once('close', closed);
     const asking = request({
       method: 'CONNECT',

@@ -20,10 +20,12 @@ export async function negotiateTunnel(
   const { SocksClient } = await import('socks').catch((cause: unknown) => {
     throw new Error('proxy: SOCKS takes the package socks, which is not there: npm install socks', { cause });
   });
-  // The package has a timer of its own and leaves it behind, with all it holds, when it is done. How long an attempt
-  // may take is known elsewhere: this one shall do nothing, and be gone at once.
+  // The package has a timer of its own and leaves it behind, with all it holds, when it is done. How long an attempt may
+  // take is known elsewhere: this one shall do nothing, and be gone at once. Where what it does has another name, it
+  // cannot be told to do nothing: then it shall come as late as can be.
   const ending = 'onEstablishedTimeout';
   const isKnown = ending in SocksClient.prototype;
+  // It may have been over before anybody looked.
   if (socket.destroyed) throw new Error(`proxy: ${CLOSED}`);
   await new Promise<void>((resolve, reject) => {
     const client = new SocksClient({

@@ -1,0 +1,176 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { describe, expect, it } from '@jest/globals';
+import { ConnectError } from '../../lib/errors.ts';
+import { requestTunnel } from '../../lib/transport/http-proxy.ts';
+import type { Headers } from '../../lib/transport/options.ts';
+import { parseProxyUrl } from '../../lib/transport/proxy-url.ts';
+import {
+  endTunnels,
+  errorOf,
+  everythingOf,
+  httpProxy,
+  listening,
+  read,
+  socketTo,
+} from '../support/tunnel-rig.ts';
+
+endTunnels();
+
+const DESTINATION = { host: 'broker.example', port: 1_883 };
+
+/** Asks the proxy of a URL for a tunnel. */
+async function ask(
+  url: string,
+  destination: { host: string; port: number } = DESTINATION,
+  headers?: Headers,
+): Promise<Socket> {
+  const server = parseProxyUrl(url);
+  const socket = await socketTo(server.port);
+  await requestTunnel(socket, server, destination, headers);
+  return socket;
+}
+
+/** The error with which a server that is no good proxy leaves who asks it. */
+async function askOf(serve: (socket: Socket) => void, userinfo = ''): Promise<Error> {
+  const { port } = await listening(serve);
+  return errorOf(ask(`http://${userinfo}127.0.0.1:${port}`));
+}
+
+/** Answers as soon as it was asked. */
+const answering =
+  (end: (socket: Socket) => void) =>
+  (socket: Socket): void =>
+    void socket.once('data', () => end(socket));
+
+describe('a tunnel through an HTTP proxy', () => {
+  it('carries bytes both ways, and is paused at first', async () => {
+    const { port } = await listening();
+    const proxy = await httpProxy();
+    const socket = await ask(proxy.url, { host: '127.0.0.1', port });
+    expect(socket.isPaused()).toBe(true);
+    socket.write('there and back');
+    expect(await read(socket, 14)).toBe('there and back');
+    expect(proxy.tunnels.open).toBe(1);
+  });
+
+  it('is asked for by name or address and port, an IPv6 address in brackets', async () => {
+    const proxy = await httpProxy();
+    proxy.answer = { status: 503 };
+    for (const host of ['broker.example', '192.0.2.1', '2001:db8::1'])
+      await errorOf(ask(proxy.url, { host, port: 8_883 }));
+    const authorities = ['broker.example:8883', '192.0.2.1:8883', '[2001:db8::1]:8883'];
+    expect(proxy.asked.map(({ authority }) => authority)).toEqual(authorities);
+    expect(proxy.asked.map(({ headers }) => headers.host)).toEqual(authorities);
+    expect(proxy.asked[0]?.headers).not.toHaveProperty('proxy-authorization');
+  });
+
+  it.each([
+    ['me', 's3cret'],
+    ['me@home', 'ä:/ %'],
+    ['', 'only a password'],
+    ['only a name', ''],
+  ])('is for who shows a user name and password: "%s" and "%s"', async (username, password) => {
+    const { port } = await listening();
+    const proxy = await httpProxy({ credentials: { username, password } });
+    await ask(proxy.urlFor(username, password), { host: '127.0.0.1', port });
+    expect(proxy.tunnels.open).toBe(1);
+  });
+
+  it('is asked for with the header fields of the application, which go before the others', async () => {
+    const proxy = await httpProxy();
+    proxy.answer = { status: 503 };
+    const headers = { 'X-Tenant': 'a', 'user-agent': 'b', 'proxy-authorization': 'Bearer token', host: 'c' };
+    await errorOf(ask(proxy.urlFor('me', 's3cret'), DESTINATION, headers));
+    expect(proxy.asked[0]?.headers).toMatchObject({
+      'x-tenant': 'a',
+      'user-agent': 'b',
+      'proxy-authorization': 'Bearer token',
+      host: 'c',
+    });
+  });
+
+  it('keeps what comes in one piece with the answer, and before anybody reads', async () => {
+    const { port } = await listening((socket) => void socket.write('world'));
+    const proxy = await httpProxy();
+    proxy.head = 'hello ';
+    const socket = await ask(proxy.url, { host: '127.0.0.1', port });
+    expect(await read(socket, 11)).toBe('hello world');
+  });
+
+  it('leaves nothing of HTTP on the socket', async () => {
+    const { port } = await listening();
+    const proxy = await httpProxy();
+    const socket = await socketTo(proxy.port);
+    const before = socket.eventNames().map((name) => [name, socket.listenerCount(name)]);
+    await requestTunnel(socket, parseProxyUrl(proxy.url), { host: '127.0.0.1', port });
+    await new Promise(setImmediate);
+    expect(socket.eventNames().map((name) => [name, socket.listenerCount(name)])).toEqual(before);
+  });
+});
+
+describe('an HTTP proxy that does not make a tunnel', () => {
+  it.each([
+    [407, '407 Proxy Authentication Required'],
+    [403, '403 Forbidden'],
+    [502, '502 Bad Gateway'],
+    [302, '302 Found'],
+  ])('is told of with its status: %d', async (status, words) => {
+    const proxy = await httpProxy();
+    proxy.answer = { status };
+    const error = await errorOf(ask(proxy.urlFor('me', 's3cret')));
+    expect(error).toBeInstanceOf(ConnectError);
+    expect(error).toMatchObject({
+      message: `the proxy refused broker.example:1883: ${words}`,
+      phase: 'dial',
+      status,
+    });
+    expect(everythingOf(error)).not.toMatch(/s3cret|bWU6czNjcmV0/);
+  });
+
+  it('is told of with its own words, as far as they are few', async () => {
+    const proxy = await httpProxy();
+    proxy.answer = { bytes: `HTTP/1.1 403 not ${'on '.repeat(50)}Sundays\r\n\r\n` };
+    const { message } = await errorOf(ask(proxy.url));
+    expect(message).toMatch(/^the proxy refused broker\.example:1883: 403 not on on/);
+    expect(message.length).toBeLessThan(150);
+  });
+
+  it.each([
+    ['closes at once', (socket: Socket) => socket.end()],
+    ['closes when asked', answering((socket) => socket.end())],
+    ['closes in the middle of its answer', answering((socket) => socket.end('HTTP/1.1 200 OK\r\n'))],
+  ])('is told of where it %s', async (_, serve) => {
+    expect((await askOf(serve)).message).toBe('proxy: the connection was closed before the answer');
+  });
+
+  it('is told of where it breaks the connection', async () => {
+    const { message } = await askOf(answering((socket) => socket.resetAndDestroy()));
+    expect(message).toBe('proxy: read ECONNRESET');
+  });
+
+  it.each([
+    ['speaks something else', 'SSH-2.0-OpenSSH_9.2\r\n'],
+    ['speaks MQTT', '\x20\x02\0\0'],
+    ['gets lost in header fields', `HTTP/1.1 200 OK\r\nA: ${'a'.repeat(20_000)}\r\n`],
+  ])('is told of where it %s', async (_, answer) => {
+    const { message } = await askOf(answering((socket) => socket.write(answer)));
+    expect(message).toMatch(/^proxy: expected an answer in HTTP, got something else \(HPE_\w+\)$/);
+  });
+
+  it('gets nothing it was sent into the error: it may have sent that back', async () => {
+    const echo = (socket: Socket): void => void socket.pipe(socket);
+    const everything = everythingOf(await askOf(echo, 'me:s3cret@'));
+    expect(everything).toContain('expected an answer in HTTP');
+    expect(everything).not.toMatch(/s3cret|bWU6czNjcmV0/);
+  });
+
+  it('is told of where the socket is gone already', async () => {
+    const { port } = await listening();
+    const socket = await socketTo(port);
+    socket.destroy();
+    await once(socket, 'close');
+    const asking = requestTunnel(socket, parseProxyUrl('http://proxy'), DESTINATION);
+    expect((await errorOf(asking)).message).toMatch(/^proxy: /);
+  });
+});
