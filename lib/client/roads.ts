@@ -226,12 +226,14 @@ export function toHeaders(name: string, given: Headers): Headers {
 function toProxy(given: NonNullable<RoadOptions['proxy']>): NonNullable<RoadSettings['proxy']> {
   if (given === 'environment') return given;
   const isBare = typeof given === 'string' || isUrl(given);
+  if (!isBare && typeof given !== 'object')
+    throw wrongType('proxy', 'a URL, "environment" or an object', given);
   const options = isBare
     ? { url: given }
     : (record('proxy', given, ['url', 'headers', 'tls']) as unknown as ProxyOptions);
-  const { url, headers, tls } = options;
-  if (typeof url !== 'string' && !isUrl(url))
-    throw wrongType(isBare ? 'proxy' : 'proxy.url', 'a URL or "environment"', url);
+  const { headers, tls } = options;
+  const url: unknown = isUrl(options.url) ? options.url.href : options.url;
+  if (typeof url !== 'string') throw wrongType('proxy.url', 'a URL', url);
   const { kind } = parseProxyUrl(url);
   if (headers !== undefined && kind === 'socks5')
     throw new TypeError('proxy.headers: expected none with SOCKS, which has no header fields');
@@ -245,7 +247,7 @@ function toProxy(given: NonNullable<RoadOptions['proxy']>): NonNullable<RoadSett
 }
 
 function isUrl(value: unknown): value is URL {
-  return typeof value === 'object' && value !== null && 'href' in value;
+  return typeof value === 'object' && value !== null && 'href' in value && typeof value.href === 'string';
 }
 
 function pem(name: string, value: unknown): void {
