@@ -192,7 +192,9 @@ export function arrival(
 
 /** Where several addresses were tried, Node lists what happened to each, but leaves the message empty. */
 function explained(error: unknown): unknown {
-  if (!(error instanceof Object && 'errors' in error && Array.isArray(error.errors))) return error;
+  // Not `instanceof`: what the platform throws is of another realm where modules are run in a context of their own.
+  if (typeof error !== 'object' || error === null || !('errors' in error) || !Array.isArray(error.errors))
+    return error;
   const several = error as AggregateError;
   if (several.message === '') several.message = several.errors.map((each: Error) => each.message).join('; ');
   return several;

@@ -1,0 +1,231 @@
+import dns from 'node:dns';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { dialTcp, openSocket } from '../../lib/transport/tcp.ts';
+import type { Receiver, Road, Transport } from '../../lib/transport/transport.ts';
+import { freePort } from '../support/mosquitto.ts';
+import { endTunnels, errorOf, held, listening, roadTo } from '../support/tunnel-rig.ts';
+
+/*
+ * Which way a connection goes: what a road says beside its host and port.
+ */
+
+const directories: string[] = [];
+const transports: Transport[] = [];
+
+afterEach(() => {
+  jest.restoreAllMocks();
+  for (const transport of transports.splice(0)) transport.destroy();
+  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true });
+});
+
+endTunnels();
+
+const never = new AbortController().signal;
+
+async function opened(road: Road): Promise<Socket> {
+  return held(await openSocket(road, never));
+}
+
+/** The path of a socket that is not there yet: short enough for every system. */
+function unixPath(name = 's'): string {
+  const directory = mkdtempSync(join(tmpdir(), 'mqtt-'));
+  directories.push(directory);
+  return join(directory, name);
+}
+
+const unixRoad = (path: string): Road => ({ protocol: 'mqtt+unix', host: '', port: 0, path });
+
+/** Makes a name have addresses; says with which family they were asked for. */
+function named(addresses: readonly { readonly address: string; readonly family: 4 | 6 }[]): unknown[] {
+  const families: unknown[] = [];
+  type Answer = (error: null, addresses: unknown, family?: number) => void;
+  const lookup = (_: string, options: dns.LookupOptions, answer: Answer): void => {
+    families.push(options.family);
+    const [first] = addresses;
+    if (options.all === true) process.nextTick(answer, null, addresses);
+    else process.nextTick(answer, null, first?.address, first?.family);
+  };
+  jest.spyOn(dns, 'lookup').mockImplementation(lookup as never);
+  return families;
+}
+
+/** Reads a transport to its end: how many bytes came. */
+function received(transport: Transport): Promise<number> {
+  transports.push(transport);
+  return new Promise((resolve) => {
+    let length = 0;
+    const receiver: Receiver = {
+      space: () => new Uint8Array(10_000),
+      filled: (count) => void (length += count),
+      chunk: (bytes) => void (length += bytes.length),
+      drained: () => {},
+      closed: () => resolve(length),
+    };
+    transport.open(receiver);
+  });
+}
+
+describe('a Unix socket', () => {
+  it('carries bytes both ways', async () => {
+    const path = unixPath();
+    let sent = 0;
+    const server = createServer((socket) => {
+      socket.on('data', (bytes) => {
+        sent += bytes.length;
+        if (sent === 1_000_000) socket.end(Buffer.alloc(2_000_000, 'x'));
+      });
+    }).listen(path);
+    await once(server, 'listening');
+    const transport = await dialTcp(unixRoad(path), never);
+    const receiving = received(transport);
+    transport.write(new Uint8Array(1_000_000), () => {});
+    expect(await receiving).toBe(2_000_000);
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  it('that is not there is told of with its path', async () => {
+    const path = unixPath();
+    expect(await errorOf(dialTcp(unixRoad(path), never))).toMatchObject({
+      code: 'ENOENT',
+      message: `connect ENOENT ${path}`,
+    });
+  });
+
+  it('that nobody listens on any more is told of with its path', async () => {
+    const error = await errorOf(dialTcp(unixRoad(process.execPath), never));
+    expect(error.message).toBe(`connect ECONNREFUSED ${process.execPath}`);
+  });
+
+  it('is not taken for another one whose path is the beginning of its own', async () => {
+    const path = unixPath();
+    const long = path.padEnd(130, 'x');
+    const server = createServer().listen(long.slice(0, 107));
+    await once(server, 'listening');
+    expect((await errorOf(dialTcp(unixRoad(long), never))).message).toMatch(
+      /^expected the path of a Unix socket of at most 10[37] bytes, got 130: /,
+    );
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  it('knows nothing of addresses', async () => {
+    const path = unixPath();
+    const server = createServer((socket) => socket.end('x')).listen(path);
+    await once(server, 'listening');
+    const options = { localAddress: '127.0.0.2', localPort: 1, family: 6, tcpKeepAlive: 1 } as const;
+    expect(await received(await dialTcp({ ...unixRoad(path), ...options }, never))).toBe(1);
+    await new Promise((resolve) => server.close(resolve));
+  });
+});
+
+describe('where a connection comes from', () => {
+  it('peers P28: is the local address that is asked for', async () => {
+    const { port } = await listening();
+    expect((await opened(roadTo(port, { localAddress: '127.0.0.2' }))).localAddress).toBe('127.0.0.2');
+  });
+
+  it('is a local address of the family of the server, of whose addresses the others are left out', async () => {
+    const { port } = await listening();
+    const families = named([{ address: '127.0.0.1', family: 4 }]);
+    const socket = await opened(roadTo(port, { host: 'broker.example', localAddress: '127.0.0.2' }));
+    expect([socket.localAddress, ...families]).toEqual(['127.0.0.2', 4]);
+    await errorOf(openSocket(roadTo(port, { host: 'broker.example', localAddress: '::1' }), never));
+    expect(families).toEqual([4, 6]);
+  });
+
+  it('is the local port that is asked for', async () => {
+    const { port } = await listening();
+    const localPort = await freePort();
+    expect((await opened(roadTo(port, { localPort }))).localPort).toBe(localPort);
+  });
+
+  it('is told of where others use it', async () => {
+    const { port } = await listening();
+    const { port: localPort } = await listening();
+    const error = await errorOf(openSocket(roadTo(port, { localPort, localAddress: '127.0.0.1' }), never));
+    expect(error).toMatchObject({ code: 'EADDRINUSE', message: `bind EADDRINUSE 127.0.0.1:${localPort}` });
+  });
+
+  it('is told of where this machine does not have it', async () => {
+    const { port } = await listening();
+    const error = await errorOf(openSocket(roadTo(port, { localAddress: '192.0.2.77' }), never));
+    expect(error).toMatchObject({ code: 'EADDRNOTAVAIL', message: 'bind EADDRNOTAVAIL 192.0.2.77' });
+  });
+});
+
+describe('a name with several addresses', () => {
+  it('leads to the first that somebody listens on', async () => {
+    const { port } = await listening(undefined, '127.0.0.3');
+    const addresses = ['127.0.0.1', '127.0.0.2', '127.0.0.3'].map((address) => ({
+      address,
+      family: 4 as const,
+    }));
+    named([{ address: '::1', family: 6 }, ...addresses]);
+    expect((await opened(roadTo(port, { host: 'broker.example' }))).remoteAddress).toBe('127.0.0.3');
+  });
+
+  it('is told of with what happened at each of them', async () => {
+    const port = await freePort();
+    named([
+      { address: '127.0.0.1', family: 4 },
+      { address: '127.0.0.2', family: 4 },
+    ]);
+    const error = await errorOf(openSocket(roadTo(port, { host: 'broker.example' }), never));
+    expect(error.message).toBe(
+      `connect ECONNREFUSED 127.0.0.1:${port}; connect ECONNREFUSED 127.0.0.2:${port}`,
+    );
+  });
+
+  it.each([4, 6] as const)('is asked only for addresses of IPv%d where these are wanted', async (family) => {
+    const { port } = await listening();
+    const families = named([{ address: '127.0.0.1', family: 4 }]);
+    await opened(roadTo(port, { host: 'broker.example', family }));
+    expect(families).toEqual([family]);
+  });
+
+  it('is not replaced by an address of the family that is not wanted', async () => {
+    const opening = openSocket(roadTo(1_883, { family: 6 }), never);
+    expect((await errorOf(opening)).message).toBe('expected an address of IPv6, got 127.0.0.1');
+  });
+});
+
+describe('a socket', () => {
+  it.each([
+    [{}, true],
+    [{ noDelay: true }, true],
+    [{ noDelay: false }, false],
+  ])('lets small writes wait for others only where it is told to: %j', async (options, noDelay) => {
+    const { port } = await listening();
+    const spy = jest.spyOn(Socket.prototype, 'setNoDelay');
+    await opened(roadTo(port, options));
+    expect(spy.mock.calls).toEqual([[noDelay]]);
+  });
+
+  it.each([
+    [{}, [[true, 60_000]]],
+    [{ tcpKeepAlive: 5_000 }, [[true, 5_000]]],
+    [{ tcpKeepAlive: 1 }, [[true, 1_000]]],
+    [{ tcpKeepAlive: 1_500 }, [[true, 2_000]]],
+    [{ tcpKeepAlive: 0 }, []],
+  ])(
+    'has the system ask after the other side, in whole seconds, unless told not to: %j',
+    async (options, calls) => {
+      const { port } = await listening();
+      const spy = jest.spyOn(Socket.prototype, 'setKeepAlive');
+      await opened(roadTo(port, options));
+      expect(spy.mock.calls).toEqual(calls);
+    },
+  );
+
+  it('survives an error that comes when nobody looks', async () => {
+    const { port } = await listening();
+    const socket = await opened(roadTo(port));
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.destroy(new Error('all of a sudden'));
+    expect(await closed).toBe(true);
+  });
+});
