@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { type RoadOptions, toHeaders, toRoad, toTransport } from '../../lib/client/roads.ts';
+import { toHeaders, toRoad, toTransport } from '../../lib/client/roads.ts';
 import { toSettings } from '../../lib/client/options.ts';
 
-const road = (options: object) => toRoad(options as RoadOptions);
+const road = (options: object) => toRoad(options);
 
 /** The message with which something is refused. */
 function refusal(check: () => unknown): string {

@@ -3,6 +3,7 @@ import type { ProtocolVersion } from '../../lib/codec/packets.ts';
 import { Client, type ClientOptions, type StatusEvent } from '../../lib/index.ts';
 import { type AedesOptions, type LocalBroker, startAedes } from '../support/aedes.ts';
 import { FaultProxy } from '../support/fault-proxy.ts';
+import { HttpProxy, type HttpProxyOptions } from '../support/http-proxy.ts';
 import { leakGuard } from '../support/leaks.ts';
 import { type Mosquitto, type MosquittoOptions, startMosquitto } from '../support/mosquitto.ts';
 import {
@@ -10,6 +11,8 @@ import {
   type MosquittoSubOptions,
   subscribeWithMosquitto,
 } from '../support/mosquitto-sub.ts';
+import { SocksProxy } from '../support/socks-proxy.ts';
+import type { ProxyOptions } from '../support/tunnels.ts';
 import { endPrograms } from './children.ts';
 import { WireTap } from './wire-tap.ts';
 
@@ -66,6 +69,19 @@ export async function mosquittoSub(broker: Mosquitto, options: MosquittoSubOptio
 
 export async function faultProxy(port: number): Promise<FaultProxy> {
   const proxy = await FaultProxy.to(port);
+  atEnd(() => proxy.close());
+  return proxy;
+}
+
+/** A proxy by HTTP CONNECT; with `tls`, one that is reached by TLS. */
+export async function httpProxy(options: HttpProxyOptions = {}): Promise<HttpProxy> {
+  const proxy = await HttpProxy.start(options);
+  atEnd(() => proxy.close());
+  return proxy;
+}
+
+export async function socksProxy(options: ProxyOptions = {}): Promise<SocksProxy> {
+  const proxy = await SocksProxy.start(options);
   atEnd(() => proxy.close());
   return proxy;
 }
