@@ -208,9 +208,9 @@ function toUpgradeHeaders(given: Headers): Headers {
 
 /** Header fields, as the application gave them or as its function returned them. */
 export function toHeaders(name: string, given: Headers): Headers {
-  // Lists, Maps and the Headers of fetch() show none of their entries as properties.
+  // A Map or a `Headers` of fetch() has no fields of its own, and would pass for empty.
   if (typeof given !== 'object' || (given as unknown) === null || Symbol.iterator in given)
-    throw wrongType(name, 'an object with the names and values of header fields', given);
+    throw wrongType(name, 'an object', given);
   for (const [field, value] of Object.entries(given)) {
     if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(field))
       throw new TypeError(`${name}: expected names of header fields, got one that is none`);

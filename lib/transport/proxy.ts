@@ -3,11 +3,14 @@
 import { isIP, type Socket } from 'node:net';
 import { domainToASCII } from 'node:url';
 import { requestTunnel } from './http-proxy.ts';
-import type { ProxyOptions } from './options.ts';
+import type { ProxyOptions, TlsOptions } from './options.ts';
 import { parseProxyUrl, type ProxyServer } from './proxy-url.ts';
 import { negotiateTunnel } from './socks-proxy.ts';
 import { openSocket } from './tcp.ts';
 import type { Passage, Road } from './transport.ts';
+
+/** One object for all: what is prepared for it is prepared once. */
+const DEFAULTS: TlsOptions = Object.freeze({});
 
 /** Where `https_proxy` is looked for, in this order. */
 const VARIABLES = ['https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'] as const;
@@ -56,7 +59,7 @@ async function named({ host, port }: Road): Promise<ProxyOptions | undefined> {
 /** A connection to the proxy itself: what holds for sockets of the road holds for it. */
 async function reach(
   { kind, host, port }: ProxyServer,
-  { tls = {} }: ProxyOptions,
+  { tls = DEFAULTS }: ProxyOptions,
   road: Road,
   signal: AbortSignal,
   passage: Passage,
