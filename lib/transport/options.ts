@@ -5,7 +5,7 @@ import type { MqttError } from '../errors.ts';
 
 /** What the functions of an application are asked with, once per attempt. */
 export interface AttemptContext {
-  /** Attempts since the last connection that was up, from 0. */
+  /** Attempts so far since the last connection that was up: 0 for the very first one, 1 for the first after a loss. */
   readonly attempt: number;
   /** Why there is another attempt: what ended the last one, or the connection. Undefined for the first one. */
   readonly reason: MqttError | undefined;

@@ -20,7 +20,7 @@ const refused = (options: object): string => refusal(() => road(options));
 describe('what is not said about the way', () => {
   it('stays open', () => {
     expect(road({})).toEqual({});
-    const settings = toSettings({ protocol: 'mqtt', host: 'server', port: 1_883 }, {}, () => 0);
+    const settings = toSettings('mqtt://server', {}, () => 0);
     expect([settings.road, settings.transport]).toEqual([{}, undefined]);
   });
 });
