@@ -41,9 +41,11 @@ export class Holding {
     isHeld = true;
     this.#count++;
     this.#bytes += bytes.length;
-    // Who says late what the network took at once, as TLS does, says it before this.
+    // Who says late what the network took at once, as TLS does, says it before the event loop has come round twice.
     setImmediate(() => {
-      taken = 'held back';
+      setImmediate(() => {
+        taken = 'held back';
+      });
     });
   }
 

@@ -1,10 +1,25 @@
 /** MQTT over TLS. */
 
-import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
-import { ConnectError } from '../errors.ts';
-import type { Landing } from './stream.ts';
+import { isIP, type Socket } from 'node:net';
+import { connect, type ConnectionOptions, TLSSocket } from 'node:tls';
+import { domainToASCII } from 'node:url';
+import type { TlsOptions } from './options.ts';
+import { arrival, Landing, StreamTransport } from './stream.ts';
+import { addressOf, tune } from './tcp.ts';
+import { verify } from './tls-certificate.ts';
+import { explain, handshakeError, messageOf, nameIn, tlsError } from './tls-errors.ts';
+import { materialOf, type Material } from './tls-material.ts';
+import type { Verified } from './tls-sessions.ts';
 import type { Passage, Road, Transport } from './transport.ts';
+
+/** Of all who give none: they have material and sessions in common. */
+const DEFAULTS: TlsOptions = Object.freeze({});
+
+/** How TLS is reached: through a tunnel, which is taken over, or by a socket of its own, which may have a landing. */
+export interface Over {
+  readonly tunnel?: Socket | undefined;
+  readonly landing?: Landing;
+}
 
 /** `mqtts:`, over a tunnel or over TCP. */
 export async function dialTls(
@@ -13,16 +28,179 @@ export async function dialTls(
   passage: Passage,
   tunnel: Socket | undefined,
 ): Promise<Transport> {
-  await openTls(road, signal, passage, { tunnel });
-  throw new ConnectError('tls', 'not there yet');
+  // Only a socket of our own can be told where to read to.
+  if (tunnel !== undefined) {
+    const socket = await openTls(road, signal, passage, { tunnel });
+    return new StreamTransport(socket, { explain: explainerOf(socket) });
+  }
+  const landing = new Landing();
+  const socket = await openTls(road, signal, passage, { landing });
+  return new StreamTransport(socket, { landing, explain: explainerOf(socket) });
 }
 
-/** A TLS socket whose server is verified: `over` says whether it goes through a tunnel, or reads into a landing. */
-export function openTls(
-  _road: Road,
-  _signal: AbortSignal,
-  _passage: Passage,
-  _over: { tunnel?: Socket | undefined; landing?: Landing },
+/** What errors of an open connection are for the client, where they are about TLS: see `StreamOptions.explain`. */
+export function explainerOf(socket: Socket): (error: unknown) => unknown {
+  const certificate = socket instanceof TLSSocket ? ownCertificate(socket) : undefined;
+  return (error) => explain(error, certificate);
+}
+
+/**
+ * A TLS socket whose server is verified. It is paused: nothing is read before somebody asks for it. A tunnel is
+ * destroyed where this rejects.
+ */
+export async function openTls(
+  road: Road,
+  signal: AbortSignal,
+  passage: Passage,
+  { tunnel, landing }: Over,
 ): Promise<TLSSocket> {
-  return Promise.reject(new ConnectError('tls', 'not there yet'));
+  // It may break while nobody looks.
+  tunnel?.on('error', () => {});
+  try {
+    signal.throwIfAborted();
+    passage.reached('tls');
+    const material = await materialOf(road.tls ?? DEFAULTS, { ...passage, signal });
+    return await new Handshake(road, material, passage).over(tunnel, landing, signal);
+  } catch (error) {
+    tunnel?.destroy();
+    throw error;
+  }
+}
+
+/** One handshake. */
+class Handshake {
+  readonly #road: Road;
+  readonly #options: TlsOptions;
+  readonly #material: Material;
+  readonly #passage: Passage;
+  /** What the server has to be called. */
+  readonly #name: string;
+  /** Which sessions could be resumed. */
+  readonly #server: string;
+  /** What was wrong with what the application's function for pre-shared keys did. */
+  #pskError: unknown;
+
+  constructor(road: Road, material: Material, passage: Passage) {
+    this.#road = road;
+    this.#options = road.tls ?? DEFAULTS;
+    this.#material = material;
+    this.#passage = passage;
+    this.#name = toAscii(this.#options.servername ?? road.host);
+    this.#server = `${road.host} ${road.port} ${this.#name}`;
+  }
+
+  async over(
+    tunnel: Socket | undefined,
+    landing: Landing | undefined,
+    signal: AbortSignal,
+  ): Promise<TLSSocket> {
+    const { sessions, anchors } = this.#material;
+    const ticket = sessions.take(this.#server);
+    const socket = this.#begin(tunnel, landing, ticket?.session);
+    // Of what is wrong after the handshake the platform only tells: it does not close the socket.
+    socket.on('error', () => socket.destroy());
+    let latest: Buffer | undefined;
+    let verified: Verified | undefined;
+    const keep = (session: Buffer): void => {
+      latest = session;
+      if (verified !== undefined) sessions.keep(this.#server, { ...verified, session });
+    };
+    // TLS 1.3: servers send them at any time after the handshake.
+    socket.on('session', keep);
+    // At once, so that a server that talks a lot is not read before anybody has asked for it.
+    socket.on('secureConnect', () => socket.pause());
+    if (tunnel === undefined) {
+      this.#passage.reached('dial');
+      await arrival(socket, 'connect', signal);
+      this.#passage.reached('tls');
+    }
+    const certificate = ownCertificate(socket);
+    try {
+      await arrival(socket, 'secureConnect', signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      if (this.#pskError !== undefined)
+        throw tlsError(`tls.pskCallback: ${messageOf(this.#pskError)}`, this.#pskError);
+      throw handshakeError(error, this.#options, certificate);
+    }
+    try {
+      verified = verify(socket, { name: this.#name, options: this.#options, anchors }, ticket);
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    }
+    // Where the server sends no new one, the old one goes on.
+    if (socket.isSessionReused()) latest ??= ticket?.session;
+    if (latest !== undefined) keep(latest);
+    return socket;
+  }
+
+  #begin(tunnel: Socket | undefined, landing: Landing | undefined, session: Buffer | undefined): TLSSocket {
+    const options = this.#connectionOptions(session);
+    if (tunnel !== undefined) {
+      if (tunnel.destroyed) throw tlsError('TLS: the proxy closed the connection before the handshake');
+      return connect({ ...options, socket: tunnel });
+    }
+    const { localAddress } = this.#road;
+    // Refused by the platform, too, but only after it has made a socket that nobody could close.
+    if (localAddress !== undefined && isIP(localAddress) === 0)
+      throw Object.assign(new TypeError('localAddress: expected an IP address, got something else'), {
+        code: 'ERR_INVALID_IP_ADDRESS',
+      });
+    const socket = connect({ ...options, ...addressOf(this.#road), ...landing?.options });
+    landing?.of(socket);
+    tune(socket, this.#road);
+    return socket;
+  }
+
+  #connectionOptions(session: Buffer | undefined): ConnectionOptions {
+    const { alpn, pskCallback } = this.#options;
+    return {
+      secureContext: this.#material.context,
+      // We verify for ourselves as soon as the handshake is done, and nothing is sent before. The platform would do so
+      // at the same moment, but leave neither the certificate nor its names to say what is wrong with them.
+      rejectUnauthorized: false,
+      checkServerIdentity: () => undefined,
+      // A name, never an address (RFC 6066, 3).
+      ...(isIP(this.#name) === 0 && { servername: this.#name }),
+      ...(alpn !== undefined && { ALPNProtocols: [alpn].flat() }),
+      ...(session !== undefined && { session }),
+      ...(pskCallback !== undefined && { pskCallback: (hint) => this.#preSharedKey(hint, pskCallback) }),
+    };
+  }
+
+  /** OpenSSL asks for it in the middle of the handshake: what is thrown there would be an uncaught exception. */
+  #preSharedKey(hint: string | null, ask: NonNullable<TlsOptions['pskCallback']>): ReturnType<typeof ask> {
+    try {
+      const answer: unknown = ask(hint);
+      if (answer === null || answer === undefined) return null;
+      if (isPreSharedKey(answer)) return answer;
+      throw new TypeError('expected { psk, identity }, bytes of 1 to 256 and text of 1 to 128, or null');
+    } catch (error) {
+      this.#pskError = error ?? new Error('it threw nothing');
+      return null;
+    }
+  }
+}
+
+function isPreSharedKey(value: unknown): value is { psk: NodeJS.ArrayBufferView; identity: string } {
+  if (typeof value !== 'object' || value === null || !('psk' in value) || !('identity' in value))
+    return false;
+  const { psk, identity } = value;
+  if (!ArrayBuffer.isView(psk) || typeof identity !== 'string') return false;
+  const length = Buffer.byteLength(identity);
+  return psk.byteLength > 0 && psk.byteLength <= 256 && length > 0 && length <= 128;
+}
+
+/** As certificates and SNI have it: `xn--bcher-kva.example`, and without the dot that ends a name. */
+function toAscii(name: string): string {
+  const ascii = /[^\0-\x7f]/.test(name) ? domainToASCII(name) : name;
+  return ascii.endsWith('.') ? ascii.slice(0, -1) : ascii;
+}
+
+/** The certificate of the client, for errors that are about it. */
+function ownCertificate(socket: TLSSocket): string | undefined {
+  const certificate = socket.getCertificate();
+  if (certificate === null || !('subject' in certificate)) return undefined;
+  return `${nameIn(certificate.subject)}, issued by ${nameIn(certificate.issuer)}, valid until ${certificate.valid_to}`;
 }

@@ -1,0 +1,161 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll } from '@jest/globals';
+
+const run = promisify(execFile);
+
+/** Opens `client-encrypted.key` and `client.pfx`. */
+export const PASSPHRASE = 'the horse staples correctly';
+
+const AUTHORITY = '/O=mqtt-await/CN=Spec Authority';
+const LOCAL = 'subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1';
+
+/** What `openssl ca` wants to be told: it alone makes, in all versions, certificates of other times than now. */
+const CONFIG = `
+[req]
+distinguished_name = nothing
+[nothing]
+[v3]
+basicConstraints = critical, CA:TRUE
+subjectKeyIdentifier = hash
+[ca]
+default_ca = authority
+[authority]
+database = index
+new_certs_dir = .
+default_md = sha256
+policy = any
+rand_serial = yes
+copy_extensions = copy
+[any]
+commonName = supplied
+`;
+
+/** Certificates and keys in files of a directory, each with its content at hand. */
+export class Certificates {
+  readonly directory: string;
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  file(name: string): string {
+    return join(this.directory, name);
+  }
+
+  read(name: string): Promise<string> {
+    return readFile(this.file(name), 'utf8');
+  }
+
+  /** What a server needs. */
+  async server(name: string): Promise<{ key: string; cert: string }> {
+    return { key: await this.read(`${name}.key`), cert: await this.read(`${name}.pem`) };
+  }
+
+  /** Makes them all. */
+  async make(): Promise<void> {
+    await writeFile(this.file('config'), CONFIG);
+    await Promise.all([
+      this.#authority('ca', AUTHORITY),
+      this.#authority('fake-ca', AUTHORITY),
+      this.#authority('client-ca', '/CN=Client Authority'),
+      this.#signed('lone', '/CN=localhost', LOCAL),
+    ]);
+    await Promise.all([
+      this.#signed('server', '/O=mqtt-await/CN=localhost', LOCAL, 'ca'),
+      this.#signed('wrong-host', '/CN=elsewhere', 'subjectAltName=DNS:elsewhere.example', 'ca'),
+      this.#signed('fake', '/O=mqtt-await/CN=localhost', LOCAL, 'fake-ca'),
+      this.#signed('client', '/CN=client 1', 'extendedKeyUsage=clientAuth', 'client-ca').then(() =>
+        Promise.all([this.#encrypted(), this.#pfx()]),
+      ),
+      this.#signed('stranger', '/CN=stranger', 'extendedKeyUsage=clientAuth', 'fake-ca'),
+      this.#dated('expired', '20200101000000Z', '20200102000000Z'),
+      this.#dated('early', '20980101000000Z', '20990101000000Z'),
+    ]);
+  }
+
+  async #authority(name: string, subject: string): Promise<void> {
+    await this.#openssl('req', '-x509', '-extensions', 'v3', '-days', '30', ...this.#keyed(name, subject));
+  }
+
+  async #signed(name: string, subject: string, extension: string, authority?: string): Promise<void> {
+    const by = authority === undefined ? [] : ['-CA', `${authority}.pem`, '-CAkey', `${authority}.key`];
+    await this.#openssl(
+      'req',
+      '-x509',
+      ...by,
+      '-days',
+      '30',
+      '-addext',
+      extension,
+      ...this.#keyed(name, subject),
+    );
+  }
+
+  /** One for this machine, but of another time. */
+  async #dated(name: string, from: string, until: string): Promise<void> {
+    // Each has a database of its own: they are made at the same time.
+    const database = `${name}.d`;
+    await mkdir(this.file(database));
+    await writeFile(this.file(join(database, 'index')), '');
+    await writeFile(this.file(`${name}.config`), CONFIG.replace('= index', `= ${database}/index`));
+    const request = this.#keyed(name, '/CN=localhost').with(-1, `${name}.csr`);
+    await this.#openssl('req', '-new', '-addext', LOCAL, ...request);
+    const times = ['-startdate', from, '-enddate', until];
+    const by = ['-cert', 'ca.pem', '-keyfile', 'ca.key'];
+    const files = ['-in', `${name}.csr`, '-out', `${name}.pem`];
+    await this.#openssl('ca', '-config', `${name}.config`, '-batch', '-notext', ...by, ...times, ...files);
+  }
+
+  async #encrypted(): Promise<void> {
+    const files = ['-in', 'client.key', '-out', 'client-encrypted.key'];
+    await this.#openssl('pkcs8', '-topk8', '-v2', 'aes-256-cbc', '-passout', `pass:${PASSPHRASE}`, ...files);
+  }
+
+  /** With the authority in it, as they often are. */
+  async #pfx(): Promise<void> {
+    const parts = ['-in', 'client.pem', '-inkey', 'client.key', '-certfile', 'client-ca.pem'];
+    await this.#openssl(
+      'pkcs12',
+      '-export',
+      ...parts,
+      '-passout',
+      `pass:${PASSPHRASE}`,
+      '-out',
+      'client.pfx',
+    );
+  }
+
+  #keyed(name: string, subject: string): string[] {
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', `${name}.key`];
+    return ['-config', 'config', '-subj', subject, ...key, '-out', `${name}.pem`];
+  }
+
+  async #openssl(...args: string[]): Promise<void> {
+    await run('openssl', args, { cwd: this.directory });
+  }
+}
+
+/** Certificates that are made when they are first asked for, and gone with the last spec of the file. */
+export function certificates(): () => Promise<Certificates> {
+  let making: Promise<Certificates> | undefined;
+  afterAll(async () => {
+    const made = await making?.catch(() => undefined);
+    if (made !== undefined) await rm(made.directory, { recursive: true });
+  });
+  return () => (making ??= makeCertificates());
+}
+
+async function makeCertificates(): Promise<Certificates> {
+  const made = new Certificates(await mkdtemp(join(tmpdir(), `mqtt-await-certificates-${process.pid}-`)));
+  try {
+    await made.make();
+    return made;
+  } catch (error) {
+    await rm(made.directory, { recursive: true });
+    throw error;
+  }
+}

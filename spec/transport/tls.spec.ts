@@ -1,0 +1,588 @@
+import { getEventListeners, once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
+import { describe, expect, it } from '@jest/globals';
+import type { TlsOptions } from '../../lib/transport/options.ts';
+import { dialTls, explainerOf, openTls } from '../../lib/transport/tls.ts';
+import type { Taken } from '../../lib/transport/transport.ts';
+import { certificates } from '../support/certificates.ts';
+import { passage } from '../support/passages.ts';
+import {
+  atEnd,
+  connected,
+  dial,
+  endRig,
+  failure,
+  listen,
+  pattern,
+  Recorder,
+  roadTo,
+  type TlsServer,
+  written,
+} from './tls-rig.ts';
+
+const made = certificates();
+
+endRig();
+
+/** A server whose certificate is in order, and how to verify it. */
+async function inOrder(options = {}): Promise<{ server: TlsServer; tls: TlsOptions }> {
+  const server = await listen({ ...(await (await made()).server('server')), ...options });
+  return { server, tls: { caFile: (await made()).file('ca.pem') } };
+}
+
+/** A server that accepts connections, and says nothing. */
+async function silent(): Promise<{ server: Server; port: number; sockets: Socket[] }> {
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => {
+    sockets.push(socket);
+    socket.on('error', () => {});
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  atEnd(async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  return { server, port: (server.address() as AddressInfo).port, sockets };
+}
+
+/** Somebody between a client and a server, who can say something to the client. */
+async function between(server: TlsServer): Promise<{ near: TlsServer; client: () => Socket }> {
+  const clients: Socket[] = [];
+  const relay = createServer((client) => {
+    clients.push(client);
+    const far = connect(server.port, '127.0.0.1');
+    for (const socket of [client, far]) socket.on('error', () => {});
+    client.pipe(far).pipe(client);
+    client.on('close', () => far.destroy());
+  }).listen(0, '127.0.0.1');
+  await once(relay, 'listening');
+  atEnd(async () => {
+    for (const client of clients) client.destroy();
+    await new Promise((resolve) => relay.close(resolve));
+  });
+  const { port } = relay.address() as AddressInfo;
+  return { near: { ...server, port }, client: () => clients.at(-1) as Socket };
+}
+
+async function tunnelTo(port: number): Promise<Socket> {
+  const tunnel = connect(port, '127.0.0.1');
+  await once(tunnel, 'connect');
+  return tunnel;
+}
+
+describe('a connection over TLS', () => {
+  it('comes about in legs: material, TCP, handshake', async () => {
+    const { server, tls } = await inOrder();
+    const steps = passage();
+    const transport = await dialTls(roadTo(server.port, tls), steps.signal, steps, undefined);
+    transport.destroy();
+    expect(steps.legs).toEqual(['tls', 'dial', 'tls']);
+    expect(getEventListeners(steps.signal, 'abort')).toHaveLength(0);
+  });
+
+  it('fails as TCP does, in the leg of TCP, where nobody listens', async () => {
+    const { server, tls } = await inOrder();
+    await server.close();
+    const steps = passage();
+    const dialing = dialTls(roadTo(server.port, tls, '127.0.0.1'), steps.signal, steps, undefined);
+    await expect(dialing).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    expect(steps.legs.at(-1)).toBe('dial');
+  });
+
+  it('fails in its own leg where a file is missing, before the server hears of it', async () => {
+    const { server } = await inOrder();
+    const steps = passage();
+    const road = roadTo(server.port, { caFile: '/nowhere/ca.pem' });
+    await expect(dialTls(road, steps.signal, steps, undefined)).rejects.toMatchObject({ phase: 'tls' });
+    expect(steps.legs.at(-1)).toBe('tls');
+    expect(server.sockets).toEqual([]);
+  });
+
+  it('peers P28: asks for the host by its name (SNI), and for another name where one is given', async () => {
+    const { server, tls } = await inOrder();
+    const asked = async (options: TlsOptions, host: string): Promise<unknown> => {
+      const accepted = server.accepted();
+      await dial(roadTo(server.port, options, host));
+      return (await accepted).servername;
+    };
+    expect(await asked(tls, 'localhost')).toBe('localhost');
+    expect(await asked({ ...tls, servername: 'localhost.' }, '127.0.0.1')).toBe('localhost');
+    // An address is no name, but it is verified all the same.
+    expect(await asked(tls, '127.0.0.1')).toBe(false);
+    const other = await failure(roadTo(server.port, { ...tls, servername: 'bücher.example' }));
+    expect(other.message).toContain('not for xn--bcher-kva.example');
+  });
+
+  it('peers P28: comes from the local address that is asked for', async () => {
+    const { server, tls } = await inOrder();
+    const accepted = server.accepted();
+    await dial({ ...roadTo(server.port, tls), localAddress: '127.0.0.2' });
+    expect((await accepted).remoteAddress).toBe('127.0.0.2');
+    const none = { ...roadTo(server.port, tls), localAddress: 'here' };
+    await expect(dial(none)).rejects.toMatchObject({ code: 'ERR_INVALID_IP_ADDRESS' });
+  });
+
+  it.each(['the start', 'TCP', 'the handshake'])('is left when its signal aborts at %s', async (when) => {
+    const { server, port, sockets } = await silent();
+    const aborting = new AbortController();
+    const reason = new Error('changed my mind');
+    if (when === 'the start') aborting.abort(reason);
+    const steps = passage(aborting.signal);
+    const dialing = dialTls(
+      roadTo(port, {}),
+      aborting.signal,
+      {
+        ...steps,
+        reached: (leg) => {
+          steps.reached(leg);
+          if (when === 'TCP' && leg === 'dial') aborting.abort(reason);
+        },
+      },
+      undefined,
+    );
+    if (when === 'the handshake') {
+      await Promise.race([once(server, 'connection'), dialing]);
+      while (steps.legs.length < 3) await turn();
+      aborting.abort(reason);
+    }
+    await expect(dialing).rejects.toBe(reason);
+    expect(getEventListeners(aborting.signal, 'abort')).toHaveLength(0);
+    for (const socket of sockets) await once(socket.resume(), 'close');
+  });
+
+  it('is left when its signal aborts while a passphrase is asked for', async () => {
+    const files = await made();
+    const aborting = new AbortController();
+    const reason = new Error('changed my mind');
+    const asked: unknown[] = [];
+    const tls: TlsOptions = {
+      certFile: files.file('client.pem'),
+      keyFile: files.file('client-encrypted.key'),
+      passphrase: (context) => {
+        asked.push(Object.keys(context));
+        aborting.abort(reason);
+        return new Promise(() => {});
+      },
+    };
+    const dialing = dialTls(roadTo(1, tls), aborting.signal, passage(aborting.signal), undefined);
+    await expect(dialing).rejects.toBe(reason);
+    expect(asked).toEqual([['attempt', 'reason', 'signal']]);
+    expect(getEventListeners(aborting.signal, 'abort')).toHaveLength(0);
+  });
+
+  it('lets go of the signal once it is there', async () => {
+    const { server, tls } = await inOrder();
+    const aborting = new AbortController();
+    const accepted = server.accepted();
+    const transport = await dialTls(
+      roadTo(server.port, tls),
+      aborting.signal,
+      passage(aborting.signal),
+      undefined,
+    );
+    atEnd(() => transport.destroy());
+    aborting.abort();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    (await accepted).write('still here');
+    await recorder.until(10);
+    expect(recorder.log).not.toContain('closed');
+  });
+});
+
+describe('bytes over TLS', () => {
+  it.each([1, 300, 2_000_000])('are kept where %d of them come before somebody reads', async (length) => {
+    const { server, tls } = await inOrder();
+    const sent = pattern(length);
+    server.server.on('secureConnection', (peer) => peer.end(sent));
+    const transport = await dial(roadTo(server.port, tls));
+    for (let i = 0; i < 20; i++) await turn();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    expect(await recorder.gone).toBeUndefined();
+    expect(Buffer.concat(recorder.pieces).equals(sent)).toBe(true);
+  });
+
+  it('come in order, into the memory of the receiver, and none is lost in pauses', async () => {
+    const { server, tls } = await inOrder();
+    const { transport, peer, recorder } = await connected(server, tls);
+    transport.open(recorder);
+    const sent = pattern(4_000_000);
+    peer.write(sent);
+    for (let seen = 0; recorder.bytes < sent.length;) {
+      await recorder.until(seen + 1);
+      transport.pause();
+      await turn();
+      await turn();
+      seen = recorder.bytes;
+      for (let i = 0; i < 5; i++) await turn();
+      // What was decrypted before may still come, but no more than TCP holds at once.
+      expect(recorder.bytes - seen).toBeLessThan(200_000);
+      seen = recorder.bytes;
+      transport.resume();
+    }
+    expect(Buffer.concat(recorder.pieces).equals(sent)).toBe(true);
+    // Only the first ones were copied.
+    expect(recorder.log).toEqual(['chunk']);
+  });
+
+  it('stay with a server that is not read', async () => {
+    const { server, tls } = await inOrder();
+    const { transport, peer, recorder } = await connected(server, tls);
+    transport.open(recorder);
+    transport.pause();
+    const sent = pattern(20_000_000);
+    peer.write(sent);
+    for (let i = 0; i < 50; i++) await turn();
+    expect(recorder.bytes).toBeLessThan(1_000_000);
+    transport.resume();
+    await recorder.until(sent.length);
+    expect(Buffer.concat(recorder.pieces).equals(sent)).toBe(true);
+  });
+
+  it('are taken at once where the network has room, though TLS says so late', async () => {
+    const { server, tls } = await inOrder();
+    const { transport, peer, recorder } = await connected(server, tls);
+    transport.open(recorder);
+    peer.resume();
+    const taken: Taken[] = [];
+    for (let i = 0; i < 20; i++) taken.push(await written(transport, pattern(100 + i)));
+    expect(new Set(taken)).toEqual(new Set(['at once']));
+    // Also where they are written from within the event that tells of the ones before.
+    taken.length = 0;
+    await new Promise<void>((resolve) => {
+      const next = (): void => transport.write(pattern(100), (_, how) => taken.push(how ?? 'at once'));
+      recorder.onDrained = () => {
+        if (taken.length >= 5) resolve();
+        else next();
+      };
+      next();
+    });
+    expect(new Set(taken)).toEqual(new Set(['at once']));
+  });
+
+  it('are held back where the server does not read, and all come when it does', async () => {
+    const { server, tls } = await inOrder();
+    const { transport, peer, recorder } = await connected(server, tls);
+    transport.open(recorder);
+    peer.pause();
+    const piece = pattern(65_536);
+    const taken: Promise<Taken>[] = [];
+    for (let i = 0; i < 300; i++) taken.push(written(transport, piece));
+    for (let i = 0; i < 10; i++) await turn();
+    expect(transport.heldBack).toBeGreaterThan(0);
+    const drained = new Promise<void>((resolve) => (recorder.onDrained = resolve));
+    let read = 0;
+    peer.on('data', (bytes: Buffer) => (read += bytes.length)).resume();
+    await drained;
+    expect(await Promise.all(taken)).toContain('held back');
+    transport.end();
+    await once(peer, 'end');
+    expect(read).toBe(taken.length * piece.length);
+    peer.end();
+    expect(await recorder.gone).toBeUndefined();
+    expect(recorder.log.filter((entry) => entry === 'closed')).toHaveLength(1);
+  });
+
+  it('end with the error of the network where it breaks', async () => {
+    const { server, tls } = await inOrder();
+    const { transport, recorder } = await connected(server, tls);
+    transport.open(recorder);
+    for (const socket of server.sockets) socket.resetAndDestroy();
+    expect(await recorder.gone).toMatchObject({ code: 'ECONNRESET' });
+  });
+
+  it('end with what is wrong where something else than TLS comes', async () => {
+    const { server, tls } = await inOrder();
+    const { near, client } = await between(server);
+    const { transport, recorder } = await connected(near, tls);
+    transport.open(recorder);
+    client().write('this is not TLS, is it?');
+    expect(await recorder.gone).toMatchObject({ name: 'ConnectError', phase: 'tls' });
+  });
+
+  it('are lost without harm where the connection breaks before somebody reads', async () => {
+    const { server, tls } = await inOrder();
+    const { transport, recorder } = await connected(server, tls);
+    for (const socket of server.sockets) socket.resetAndDestroy();
+    for (let i = 0; i < 20; i++) await turn();
+    transport.open(recorder);
+    expect(await recorder.gone).toMatchObject({ code: 'ECONNRESET' });
+  });
+});
+
+describe('TLS through a tunnel', () => {
+  it('carries everything, in the leg of TLS alone', async () => {
+    const { server, tls } = await inOrder();
+    const accepted = server.accepted();
+    const steps = passage();
+    const tunnel = await tunnelTo(server.port);
+    const transport = await dialTls(roadTo(server.port, tls), steps.signal, steps, tunnel);
+    atEnd(() => transport.destroy());
+    expect(steps.legs).toEqual(['tls']);
+    const recorder = new Recorder();
+    transport.open(recorder);
+    const peer = await accepted;
+    const sent = pattern(1_000_000);
+    peer.write(sent);
+    await recorder.until(sent.length);
+    expect(Buffer.concat(recorder.pieces).equals(sent)).toBe(true);
+    peer.resume();
+    expect(await written(transport, pattern(100))).toBe('at once');
+    peer.end();
+    expect(await recorder.gone).toBeUndefined();
+    expect(tunnel.destroyed).toBe(true);
+  });
+
+  it('goes through TLS as well, as to a proxy with https:', async () => {
+    const outer = await inOrder();
+    const inner = await inOrder();
+    outer.server.server.on('secureConnection', (front) => {
+      const back = connect(inner.server.port, '127.0.0.1');
+      back.on('error', () => {});
+      front.pipe(back).pipe(front);
+      front.on('close', () => back.destroy());
+    });
+    const steps = passage();
+    const tunnel = await openTls(roadTo(outer.server.port, outer.tls), steps.signal, steps, {});
+    const { transport, peer, recorder } = await connected(inner.server, inner.tls, tunnel);
+    transport.open(recorder);
+    peer.on('data', (bytes) => peer.write(bytes));
+    const sent = pattern(100_000);
+    transport.write(sent, () => {});
+    await recorder.until(sent.length);
+    expect(Buffer.concat(recorder.pieces).equals(sent)).toBe(true);
+  });
+
+  it('destroys the tunnel where it fails: a file, the server, the signal, a tunnel that is gone', async () => {
+    const { server, tls } = await inOrder();
+    const { port } = await silent();
+    const attempt = async (to: number, options: TlsOptions, during?: (tunnel: Socket) => void) => {
+      const tunnel = await tunnelTo(to);
+      const aborting = new AbortController();
+      const steps = passage(aborting.signal);
+      const dialing = dialTls(roadTo(to, options), aborting.signal, steps, tunnel);
+      during?.(tunnel);
+      if (during === undefined && to === port) setImmediate(() => aborting.abort(new Error('enough')));
+      const error = await dialing.catch((reason: unknown) => reason);
+      expect(tunnel.destroyed).toBe(true);
+      expect(getEventListeners(aborting.signal, 'abort')).toHaveLength(0);
+      return error;
+    };
+    expect(await attempt(server.port, { caFile: '/nowhere' })).toMatchObject({ phase: 'tls' });
+    expect(await attempt(server.port, {})).toMatchObject({ phase: 'tls' });
+    expect(await attempt(port, tls)).toMatchObject({ message: 'enough' });
+    const gone = await attempt(server.port, tls, (tunnel) => tunnel.destroy(new Error('rain')));
+    expect(gone).toMatchObject({ phase: 'tls', message: expect.stringContaining('proxy') });
+  });
+});
+
+describe('what is negotiated', () => {
+  it('is one of the protocols that are offered (ALPN)', async () => {
+    const { server, tls } = await inOrder({ ALPNProtocols: ['mqtt'] });
+    const { peer } = await connected(server, { ...tls, alpn: ['x-amzn-mqtt-ca', 'mqtt'] });
+    expect(peer.alpnProtocol).toBe('mqtt');
+    const refused = await failure(roadTo(server.port, { ...tls, alpn: 'x-amzn-mqtt-ca' }));
+    expect(refused.message).toContain('none of the protocols that were offered (alpn: x-amzn-mqtt-ca)');
+  });
+
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)('is %s where client and server both may', async (version) => {
+    const { server, tls } = await inOrder({ minVersion: version, maxVersion: version });
+    const { peer } = await connected(server, tls);
+    expect(peer.getProtocol()).toBe(version);
+    const other = version === 'TLSv1.2' ? 'TLSv1.3' : 'TLSv1.2';
+    const refused = await failure(roadTo(server.port, { ...tls, minVersion: other, maxVersion: other }));
+    expect(refused).toMatchObject({
+      phase: 'tls',
+      message: `TLS: the server speaks no version of the protocol that this client may (minVersion: ${other}, maxVersion: ${other})`,
+    });
+  });
+
+  it('is one of the ciphers that are asked for', async () => {
+    const cipher = 'ECDHE-ECDSA-AES256-GCM-SHA384';
+    const { server, tls } = await inOrder({ maxVersion: 'TLSv1.2', ciphers: cipher });
+    const { peer } = await connected(server, { ...tls, ciphers: cipher });
+    expect(peer.getCipher().name).toBe(cipher);
+    const refused = await failure(roadTo(server.port, { ...tls, ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' }));
+    expect(refused.message).toContain('no cipher in common');
+  });
+});
+
+describe('pre-shared keys', () => {
+  const key = Buffer.from('0123456789abcdef0123456789abcdef', 'hex');
+  const ciphers = 'PSK-AES256-GCM-SHA384:TLS_AES_128_GCM_SHA256';
+
+  async function psk(version: 'TLSv1.2' | 'TLSv1.3'): Promise<TlsServer> {
+    return listen({
+      minVersion: version,
+      maxVersion: version,
+      ciphers,
+      pskIdentityHint: 'who are you?',
+      pskCallback: (_, identity) => (identity === 'me' ? key : null),
+    });
+  }
+
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)('take the place of certificates, with %s', async (version) => {
+    const server = await psk(version);
+    const hints: (string | null)[] = [];
+    const { peer, transport, recorder } = await connected(server, {
+      ciphers,
+      pskCallback: (hint) => {
+        hints.push(hint);
+        return { psk: key, identity: 'me' };
+      },
+    });
+    transport.open(recorder);
+    peer.write('hello');
+    await recorder.until(5);
+    expect(hints.at(-1)).toBe(version === 'TLSv1.2' ? 'who are you?' : null);
+  });
+
+  it('are refused where they are wrong', async () => {
+    const server = await psk('TLSv1.2');
+    const wrongKey = { ciphers, pskCallback: () => ({ psk: Buffer.alloc(16), identity: 'me' }) };
+    expect((await failure(roadTo(server.port, wrongKey))).message).toContain('pre-shared key');
+    const wrongName = { ciphers, pskCallback: () => ({ psk: key, identity: 'you' }) };
+    expect((await failure(roadTo(server.port, wrongName))).message).toContain('pre-shared key');
+  });
+
+  it('do not excuse a certificate that does not hold', async () => {
+    const files = await made();
+    const server = await listen(await files.server('wrong-host'));
+    const pskCallback = () => ({ psk: key, identity: 'me' });
+    const tls = { caFile: files.file('ca.pem'), pskCallback };
+    expect((await failure(roadTo(server.port, tls))).message).toContain('not for localhost');
+  });
+
+  it.each([
+    ['throws', 'no key at hand'],
+    ['returns no bytes', 'expected { psk, identity }'],
+    ['returns too many', 'expected { psk, identity }'],
+  ])('fail the attempt where the function %s', async (what, message) => {
+    const server = await psk('TLSv1.2');
+    const tls: TlsOptions = {
+      ciphers,
+      pskCallback: () => {
+        if (what === 'throws') throw new Error('no key at hand');
+        return { psk: what === 'returns too many' ? Buffer.alloc(1000) : Buffer.alloc(0), identity: 'me' };
+      },
+    };
+    expect(await failure(roadTo(server.port, tls))).toMatchObject({
+      phase: 'tls',
+      message: expect.stringContaining(`tls.pskCallback: ${message}`),
+    });
+  });
+});
+
+describe('a session', () => {
+  /** Connects until the end of the test, and lets the server's first bytes arrive: with TLS 1.3, sessions come along. */
+  async function isResumed(server: TlsServer, tls: TlsOptions, host = 'localhost'): Promise<boolean> {
+    const accepted = server.accepted();
+    const transport = await dial(roadTo(server.port, tls, host));
+    const peer = await accepted;
+    const recorder = new Recorder();
+    transport.open(recorder);
+    peer.write('hello');
+    await recorder.until(5);
+    // The platform tells of the session after what came with it.
+    await turn();
+    await turn();
+    return peer.isSessionReused();
+  }
+
+  describe.each(['TLSv1.2', 'TLSv1.3'] as const)('of %s', (version) => {
+    it('is resumed with each further connection to the same server', async () => {
+      const { server, tls } = await inOrder({ minVersion: version, maxVersion: version });
+      const resumed: boolean[] = [];
+      for (let i = 0; i < 4; i++) resumed.push(await isResumed(server, tls));
+      expect(resumed).toEqual([false, true, true, true]);
+    });
+
+    it('is not resumed by other clients, nor under another name', async () => {
+      const { server, tls } = await inOrder({ minVersion: version, maxVersion: version });
+      await isResumed(server, tls);
+      expect(await isResumed(server, { ...tls })).toBe(false);
+      expect(await isResumed(server, tls, '127.0.0.1')).toBe(false);
+      expect(await isResumed(server, tls)).toBe(true);
+    });
+
+    it.each(['caFile', 'certFile'] as const)(
+      'is not resumed where the file of %s has changed',
+      async (which) => {
+        const files = await made();
+        const { server } = await inOrder({ minVersion: version, maxVersion: version });
+        const { writeFile } = await import('node:fs/promises');
+        const changing = files.file(`changing-${version}-${which}.pem`);
+        const tls: TlsOptions = {
+          caFile: files.file('ca.pem'),
+          certFile: files.file('client.pem'),
+          keyFile: files.file('client.key'),
+          [which]: changing,
+        };
+        const before = await files.read(which === 'caFile' ? 'ca.pem' : 'client.pem');
+        await writeFile(changing, before);
+        await isResumed(server, tls);
+        expect(await isResumed(server, tls)).toBe(true);
+        await writeFile(changing, `${before}\n${await files.read('client-ca.pem')}`);
+        expect(await isResumed(server, tls)).toBe(false);
+        expect(await isResumed(server, tls)).toBe(true);
+        if (which === 'certFile') return;
+        await writeFile(changing, await files.read('fake-ca.pem'));
+        expect((await failure(roadTo(server.port, tls))).message).toContain('not known here');
+      },
+    );
+
+    it('is not kept of a server that was not verified', async () => {
+      const { server } = await inOrder({ minVersion: version, maxVersion: version });
+      const tls: TlsOptions = { rejectUnauthorized: false };
+      await isResumed(server, tls);
+      expect(await isResumed(server, tls)).toBe(false);
+    });
+
+    it('does not keep the function for the host name from being asked', async () => {
+      const { server, tls } = await inOrder({ minVersion: version, maxVersion: version });
+      let answer: Error | undefined;
+      const asking: TlsOptions = { ...tls, verifyHostname: () => answer };
+      await isResumed(server, asking);
+      expect(await isResumed(server, asking)).toBe(true);
+      answer = new Error('not any more');
+      const refused = await failure(roadTo(server.port, asking));
+      expect(refused.message).toBe('tls.verifyHostname: not any more');
+    });
+  });
+
+  it('that the server has forgotten is no obstacle', async () => {
+    const { server, tls } = await inOrder();
+    await isResumed(server, tls);
+    server.server.setTicketKeys(Buffer.alloc(48, 7));
+    expect(await isResumed(server, tls)).toBe(false);
+    expect(await isResumed(server, tls)).toBe(true);
+  });
+});
+
+describe('explainerOf()', () => {
+  it('names the certificate that the server refused, and leaves other errors alone', async () => {
+    const files = await made();
+    const { server, tls } = await inOrder();
+    const steps = passage();
+    const socket = await openTls(
+      roadTo(server.port, { ...tls, certFile: files.file('client.pem'), keyFile: files.file('client.key') }),
+      steps.signal,
+      steps,
+      {},
+    );
+    atEnd(() => socket.destroy());
+    const alert = Object.assign(new Error('alert'), { code: 'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA' });
+    expect(explainerOf(socket)(alert)).toMatchObject({
+      phase: 'tls',
+      message: expect.stringMatching(/authority .*\(CN=client 1, issued by CN=Client Authority, valid until/),
+      cause: alert,
+    });
+    const other = new Error('rain');
+    expect(explainerOf(socket)(other)).toBe(other);
+    const plain = await tunnelTo(server.port);
+    atEnd(() => plain.destroy());
+    expect(explainerOf(plain)(other)).toBe(other);
+  });
+});
