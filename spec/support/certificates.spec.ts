@@ -43,6 +43,6 @@ describe('certificates', () => {
     expect((await read('client')).checkPrivateKey(createPrivateKey({ key, passphrase: PASSPHRASE }))).toBe(
       true,
     );
-    expect(() => createPrivateKey({ key, passphrase: 'another' })).toThrow();
+    expect(() => createPrivateKey({ key, passphrase: 'another' })).toThrow(/decrypt|asn1|unsupported/i);
   });
 });

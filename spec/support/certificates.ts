@@ -71,6 +71,7 @@ export class Certificates {
       this.#signed('client', '/CN=client 1', 'extendedKeyUsage=clientAuth', 'client-ca').then(() =>
         Promise.all([this.#encrypted(), this.#pfx()]),
       ),
+      this.#signed('other-server', '/CN=localhost', LOCAL, 'client-ca'),
       this.#signed('stranger', '/CN=stranger', 'extendedKeyUsage=clientAuth', 'fake-ca'),
       this.#dated('expired', '20200101000000Z', '20200102000000Z'),
       this.#dated('early', '20980101000000Z', '20990101000000Z'),
@@ -102,8 +103,7 @@ export class Certificates {
     await mkdir(this.file(database));
     await writeFile(this.file(join(database, 'index')), '');
     await writeFile(this.file(`${name}.config`), CONFIG.replace('= index', `= ${database}/index`));
-    const request = this.#keyed(name, '/CN=localhost').with(-1, `${name}.csr`);
-    await this.#openssl('req', '-new', '-addext', LOCAL, ...request);
+    await this.#openssl('req', '-new', '-addext', LOCAL, ...this.#keyed(name, '/CN=localhost', 'csr'));
     const times = ['-startdate', from, '-enddate', until];
     const by = ['-cert', 'ca.pem', '-keyfile', 'ca.key'];
     const files = ['-in', `${name}.csr`, '-out', `${name}.pem`];
@@ -129,9 +129,9 @@ export class Certificates {
     );
   }
 
-  #keyed(name: string, subject: string): string[] {
+  #keyed(name: string, subject: string, ending = 'pem'): string[] {
     const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', `${name}.key`];
-    return ['-config', 'config', '-subj', subject, ...key, '-out', `${name}.pem`];
+    return ['-config', 'config', '-subj', subject, ...key, '-out', `${name}.${ending}`];
   }
 
   async #openssl(...args: string[]): Promise<void> {

@@ -1,0 +1,139 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { describe, expect, it } from '@jest/globals';
+import { explain, handshakeError, nameIn, shown } from '../../lib/transport/tls-errors.ts';
+import { certificates } from '../support/certificates.ts';
+import { atEnd, endRig, failure, listen, roadTo } from './tls-rig.ts';
+
+const made = certificates();
+
+endRig();
+
+const coded = (code: string, reason = 'in short'): Error =>
+  Object.assign(new Error('0A000412:SSL routines:at length'), { code, reason });
+
+/** A server that does not speak TLS, and does this with who connects. */
+async function plain(greet: (socket: Socket) => void): Promise<number> {
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => {
+    sockets.push(socket);
+    socket.on('error', () => {});
+    greet(socket);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  atEnd(async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+describe.each(['TLSv1.2', 'TLSv1.3'] as const)(
+  'peers P28: a server of %s that wants a certificate',
+  (version) => {
+    it('says that there is none', async () => {
+      const files = await made();
+      const server = await listen({
+        ...(await files.server('server')),
+        ca: await files.read('client-ca.pem'),
+        requestCert: true,
+        minVersion: version,
+        maxVersion: version,
+      });
+      const caFile = files.file('ca.pem');
+      expect(await failure(roadTo(server.port, { caFile }))).toMatchObject({
+        phase: 'tls',
+        message: expect.stringContaining(
+          version === 'TLSv1.3'
+            ? 'requires a client certificate (it has none)'
+            : 'or it requires a client certificate and there is none',
+        ),
+      });
+      const right = { caFile, certFile: files.file('client.pem'), keyFile: files.file('client.key') };
+      const accepted = server.accepted();
+      const gone = failure(roadTo(server.port, right));
+      (await accepted).end();
+      expect(await gone).toBeUndefined();
+    });
+  },
+);
+
+describe('a server that does not speak TLS', () => {
+  it('is told from one that closes the connection', async () => {
+    const speaks = await plain((socket) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'));
+    expect(await failure(roadTo(speaks, {}))).toMatchObject({
+      phase: 'tls',
+      message: 'TLS: the server does not speak TLS on this port',
+    });
+    const closes = await plain((socket) => socket.end());
+    expect(await failure(roadTo(closes, {}))).toMatchObject({
+      phase: 'tls',
+      message: expect.stringContaining('closed the connection during the handshake'),
+    });
+    const resets = await plain((socket) => socket.once('data', () => socket.resetAndDestroy()));
+    expect(await failure(roadTo(resets, {}))).toMatchObject({
+      phase: 'tls',
+      message: expect.stringContaining('closed the connection during the handshake'),
+      cause: { code: 'ECONNRESET' },
+    });
+  });
+});
+
+describe('explain()', () => {
+  it('leaves alone what is not about TLS', () => {
+    const error = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
+    expect(explain(error)).toBe(error);
+    expect(explain(undefined)).toBeUndefined();
+  });
+
+  it.each([
+    ['ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED', 'the client certificate has expired (CN=me)'],
+    ['ERR_SSL_SSL/TLS_ALERT_CERTIFICATE_EXPIRED', 'the client certificate has expired (CN=me)'],
+    ['ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED', 'revoked (CN=me)'],
+    ['ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE', 'does not accept the client certificate (CN=me)'],
+    ['ERR_SSL_TLSV1_ALERT_ACCESS_DENIED', 'does not let in the owner of the client certificate (CN=me)'],
+    ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'requires a client certificate (CN=me)'],
+    ['ERR_SSL_TLSV1_ALERT_UNKNOWN_PSK_IDENTITY', 'does not know the identity of the pre-shared key'],
+    ['ERR_SSL_TLSV1_UNRECOGNIZED_NAME', 'does not know the name it was asked for (tls.servername)'],
+    ['ERR_SSL_BAD_EXTENSION', 'in short'],
+  ])('says of %s what it means', (code, message) => {
+    const error = coded(code);
+    expect(explain(error, 'CN=me')).toMatchObject({
+      name: 'ConnectError',
+      phase: 'tls',
+      message: expect.stringContaining(message),
+      cause: error,
+    });
+  });
+});
+
+describe('handshakeError()', () => {
+  it.each([
+    ['ERR_SSL_UNSUPPORTED_PROTOCOL', 'no version of the protocol that this client may (minVersion: TLSv1.3'],
+    ['ERR_SSL_NO_PROTOCOLS_AVAILABLE', 'no version of the protocol'],
+    ['ERR_SSL_PACKET_LENGTH_TOO_LONG', 'does not speak TLS on this port'],
+    ['ERR_SSL_TLSV1_ALERT_INSUFFICIENT_SECURITY', 'no cipher in common with this client (ciphers: A:B)'],
+    ['ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE', 'no cipher in common with this client (ciphers: A:B), or'],
+    ['ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN', 'does not accept the client certificate (it has none)'],
+  ])('says of %s what it means', (code, message) => {
+    const error = handshakeError(coded(code), { minVersion: 'TLSv1.3', ciphers: 'A:B' });
+    expect(error).toMatchObject({ phase: 'tls', message: expect.stringContaining(message) });
+  });
+
+  it('does not suspect a certificate that there is', () => {
+    const error = handshakeError(coded('ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE'), {}, 'CN=me');
+    expect(error.message).toBe('TLS: the server has no cipher in common with this client (the default ones)');
+  });
+});
+
+describe('names in certificates', () => {
+  it('are shown with all their parts', () => {
+    expect(nameIn({ O: 'Example', OU: ['a', 'b'], CN: 'me' })).toBe('O=Example, OU=a, OU=b, CN=me');
+    expect(nameIn(undefined)).toBe('no subject');
+  });
+
+  it('cannot break lines, nor be endless', () => {
+    expect(shown('a\nb\u001b[31mc\u202e')).toBe('a?b?[31mc?');
+    expect(shown('x'.repeat(10_000)).length).toBeLessThan(400);
+  });
+});

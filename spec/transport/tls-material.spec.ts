@@ -1,0 +1,224 @@
+import { getEventListeners } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { createSecureContext } from 'node:tls';
+import { inspect } from 'node:util';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { ConnectError } from '../../lib/errors.ts';
+import type { AttemptContext, TlsOptions } from '../../lib/transport/options.ts';
+import { materialOf } from '../../lib/transport/tls-material.ts';
+import { certificates, PASSPHRASE } from '../support/certificates.ts';
+import { firstAttempt } from '../support/passages.ts';
+import { connected, dial, endRig, failure, listen, roadTo } from './tls-rig.ts';
+
+const made = certificates();
+const EXTRA = process.env['NODE_EXTRA_CA_CERTS'];
+
+afterEach(() => {
+  if (EXTRA === undefined) delete process.env['NODE_EXTRA_CA_CERTS'];
+  else process.env['NODE_EXTRA_CA_CERTS'] = EXTRA;
+});
+
+endRig();
+
+/** What is wrong with the material; that nothing secret is told is seen to. */
+async function wrongWith(tls: TlsOptions): Promise<string> {
+  const error = (await materialOf(tls, firstAttempt()).catch((reason: unknown) => reason)) as ConnectError;
+  expect(error).toMatchObject({ name: 'ConnectError', phase: 'tls' });
+  const files = await made();
+  const all = inspect(error, { depth: 10 }) + String((error.cause as Error | undefined)?.stack);
+  for (const name of ['client.key', 'client-encrypted.key'])
+    for (const line of (await files.read(name)).split('\n').slice(1, -2)) expect(all).not.toContain(line);
+  expect(all).not.toContain(PASSPHRASE);
+  expect(all).not.toContain('not the one');
+  return error.message;
+}
+
+/** A client with a certificate, but for what is said otherwise. */
+async function pair(otherwise: TlsOptions = {}): Promise<TlsOptions> {
+  const files = await made();
+  return { certFile: files.file('client.pem'), keyFile: files.file('client.key'), ...otherwise };
+}
+
+describe('material', () => {
+  it('is the same for as long as the files are, and another where one has changed', async () => {
+    const files = await made();
+    const file = files.file('changing.pem');
+    await writeFile(file, await files.read('ca.pem'));
+    const tls = { caFile: [file] };
+    const first = await materialOf(tls, firstAttempt());
+    expect(await materialOf(tls, firstAttempt())).toBe(first);
+    await writeFile(file, await files.read('fake-ca.pem'));
+    const second = await materialOf(tls, firstAttempt());
+    expect(second.context).not.toBe(first.context);
+    expect(second.sessions).not.toBe(first.sessions);
+    // Another client's is its own.
+    expect(await materialOf({ ...tls }, firstAttempt())).not.toBe(second);
+  });
+
+  it('is another where the passphrase has changed', async () => {
+    const files = await made();
+    let passphrase = PASSPHRASE;
+    const tls = await pair({ keyFile: files.file('client-encrypted.key'), passphrase: () => passphrase });
+    const first = await materialOf(tls, firstAttempt());
+    expect(await materialOf(tls, firstAttempt())).toBe(first);
+    passphrase = 'not the one';
+    await expect(materialOf(tls, firstAttempt())).rejects.toMatchObject({ phase: 'tls' });
+  });
+
+  it('can be a secure context of the application', async () => {
+    const secureContext = createSecureContext({ ca: await (await made()).read('ca.pem') });
+    const server = await listen(await (await made()).server('server'));
+    await dial(roadTo(server.port, { secureContext }));
+    expect((await materialOf({ secureContext }, firstAttempt())).context).toBe(secureContext);
+  });
+
+  it.each([
+    'values',
+    'files',
+    'an encrypted key',
+    'a passphrase that is asked for',
+    'PKCS #12',
+    'PKCS #12 as a value',
+  ])('shows the server who the client is: %s', async (how) => {
+    const files = await made();
+    const asked: AttemptContext[] = [];
+    const passphrase = async (context: AttemptContext): Promise<string> => {
+      asked.push(context);
+      return PASSPHRASE;
+    };
+    const encrypted = files.file('client-encrypted.key');
+    const { readFile } = await import('node:fs/promises');
+    const options: Record<string, TlsOptions> = {
+      values: { cert: Buffer.from(await files.read('client.pem')), key: await files.read('client.key') },
+      files: await pair(),
+      'an encrypted key': await pair({ keyFile: encrypted, passphrase: PASSPHRASE }),
+      'a passphrase that is asked for': await pair({ keyFile: encrypted, passphrase }),
+      'PKCS #12': { pfxFile: files.file('client.pfx'), passphrase },
+      'PKCS #12 as a value': { pfx: await readFile(files.file('client.pfx')), passphrase: PASSPHRASE },
+    };
+    const server = await listen({
+      ...(await files.server('server')),
+      ca: await files.read('client-ca.pem'),
+      requestCert: true,
+    });
+    const tls = { caFile: files.file('ca.pem'), ...options[how] };
+    for (let i = 0; i < 2; i++) {
+      const { peer } = await connected(server, tls);
+      expect(peer.getPeerCertificate().subject.CN).toBe('client 1');
+    }
+    // Once for each attempt.
+    expect(asked).toHaveLength(tls.passphrase === passphrase ? 2 : 0);
+  });
+});
+
+describe('peers P28: authorities', () => {
+  it('are those that are given, of values and files, and no others', async () => {
+    const files = await made();
+    const server = await listen(await files.server('server'));
+    const ours = files.file('ca.pem');
+    const others = await files.read('client-ca.pem');
+    await dial(roadTo(server.port, { ca: await files.read('ca.pem') }));
+    await dial(roadTo(server.port, { ca: [others], caFile: [ours] }));
+    await dial(roadTo(server.port, { ca: `${others}\n# and\n${await files.read('ca.pem')}` }));
+    expect((await failure(roadTo(server.port, { ca: others }))).message).toContain('not known here');
+  });
+
+  it('of the system can be added to, with an entry "system"', async () => {
+    const files = await made();
+    const server = await listen(await files.server('server'));
+    await dial(roadTo(server.port, { ca: ['system', await files.read('ca.pem')] }));
+    await dial(roadTo(server.port, { ca: 'system', caFile: files.file('ca.pem') }));
+    const others = await files.read('client-ca.pem');
+    const unknown = await failure(roadTo(server.port, { ca: ['system', others] }));
+    expect(unknown.message).toContain('not known here');
+  });
+
+  it('of the system do without a file of NODE_EXTRA_CA_CERTS that is gone, as Node.js does', async () => {
+    process.env['NODE_EXTRA_CA_CERTS'] = '/nowhere/extra.pem';
+    await expect(materialOf({ ca: 'system' }, firstAttempt())).resolves.toBeDefined();
+  });
+});
+
+describe('material that is wrong', () => {
+  it('is told by the option it comes from', async () => {
+    const files = await made();
+    const lines = files.file('lines.pem');
+    await writeFile(lines, 'these are not the bytes\nyou are looking for\n');
+    const broken = files.file('broken.pem');
+    const ca = await files.read('ca.pem');
+    await writeFile(broken, `${ca}\n${ca.replace('MII', 'XYZ').replace('MIIB', 'XYZZ')}`);
+    expect(await wrongWith({ caFile: '/nowhere/ca.pem' })).toMatch(
+      /^tls\.caFile: ENOENT.*'\/nowhere\/ca\.pem'/,
+    );
+    expect(await wrongWith({ caFile: files.directory })).toMatch(/^tls\.caFile: EISDIR/);
+    expect(await wrongWith({ caFile: lines })).toBe('tls.caFile: expected a certificate in PEM, got none');
+    expect(await wrongWith({ ca: files.file('ca.pem') })).toMatch(
+      /^tls\.ca: .* \(a file goes into tls\.caFile\)/,
+    );
+    expect(await wrongWith({ caFile: broken })).toMatch(/^tls\.caFile: .* certificate 2 of 2 cannot be read/);
+    expect(await wrongWith(await pair({ certFile: '/nowhere' }))).toMatch(/^tls\.certFile: ENOENT/);
+    expect(await wrongWith(await pair({ keyFile: '/nowhere' }))).toMatch(/^tls\.keyFile: ENOENT/);
+    expect(await wrongWith(await pair({ certFile: lines }))).toMatch(
+      /^tls\.certFile: expected a certificate/,
+    );
+    expect(await wrongWith(await pair({ certFile: broken }))).toMatch(/^tls\.certFile|^tls\.keyFile/);
+    expect(await wrongWith(await pair({ keyFile: lines }))).toMatch(/^tls\.keyFile: expected a private key/);
+    const other = await pair({ keyFile: files.file('server.key') });
+    expect(await wrongWith(other)).toBe(
+      'tls.keyFile: expected the key of the certificate (tls.certFile), got another one',
+    );
+    expect(await wrongWith({ pfxFile: '/nowhere', passphrase: PASSPHRASE })).toMatch(/^tls\.pfxFile: ENOENT/);
+    expect(await wrongWith({ pfxFile: lines })).toMatch(/^tls\.pfxFile: expected PKCS #12/);
+    expect(await wrongWith({ ciphers: 'ROT13' })).toMatch(/^tls\.ciphers: expected ciphers/);
+  });
+
+  it('is told where it is the passphrase, without showing it', async () => {
+    const files = await made();
+    const encrypted = await pair({ keyFile: files.file('client-encrypted.key') });
+    expect(await wrongWith(encrypted)).toBe('tls.keyFile: cannot be opened: it takes a passphrase');
+    const wrong = 'tls.keyFile: cannot be opened: tls.passphrase is not the right one';
+    expect(await wrongWith({ ...encrypted, passphrase: 'not the one' })).toBe(wrong);
+    expect(await wrongWith({ ...encrypted, passphrase: async () => 'not the one' })).toBe(wrong);
+    const pfx = { pfxFile: files.file('client.pfx') };
+    expect(await wrongWith(pfx)).toBe('tls.pfxFile: cannot be opened: it takes a passphrase');
+    expect(await wrongWith({ ...pfx, passphrase: 'not the one' })).toMatch(/^tls\.pfxFile: cannot be opened/);
+  });
+
+  it('is told where it is the function for the passphrase', async () => {
+    const files = await made();
+    const encrypted = await pair({ keyFile: files.file('client-encrypted.key') });
+    const throws = () => Promise.reject(new Error('the vault is sealed'));
+    expect(await wrongWith({ ...encrypted, passphrase: throws })).toBe('tls.passphrase: the vault is sealed');
+    const returns = (() => 1234) as unknown as () => string;
+    expect(await wrongWith({ ...encrypted, passphrase: returns })).toBe(
+      'tls.passphrase: expected the function to return a string, got number',
+    );
+    const asked: unknown[] = [];
+    const passphrase = (context: AttemptContext): string => {
+      asked.push(context);
+      return PASSPHRASE;
+    };
+    // Where a file is missing, nobody is bothered.
+    await wrongWith({ ...encrypted, certFile: '/nowhere', passphrase });
+    expect(asked).toEqual([]);
+  });
+});
+
+describe('reading material', () => {
+  it('is left when its signal aborts, whatever a function or a file is waiting for', async () => {
+    const files = await made();
+    const reason = new Error('enough');
+    for (const [when, passphrase] of [
+      ['before', PASSPHRASE],
+      ['meanwhile', () => new Promise<string>(() => {})],
+    ] as const) {
+      const aborting = new AbortController();
+      if (when === 'before') aborting.abort(reason);
+      const tls = await pair({ keyFile: files.file('client-encrypted.key'), passphrase });
+      const reading = materialOf(tls, firstAttempt(aborting.signal));
+      setImmediate(() => aborting.abort(reason));
+      await expect(reading).rejects.toBe(reason);
+      expect(getEventListeners(aborting.signal, 'abort')).toHaveLength(0);
+    }
+  });
+});
