@@ -15,7 +15,7 @@ export const dial: RoadDial = async (road, signal, passage) => {
       tls === undefined
         ? (tunnel ?? (await openSocket(road, signal)))
         : await tls.openTls(road, signal, passage, { tunnel });
-    return ws.dialWebSocket(road, signal, passage, stream);
+    return ws.dialWebSocket(road, signal, passage, stream, tls?.explainerOf(stream));
   }
   if (tls !== undefined) return tls.dialTls(road, signal, passage, tunnel);
   return tunnel === undefined ? dialTcp(road, signal) : new StreamTransport(tunnel);

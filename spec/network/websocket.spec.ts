@@ -7,7 +7,7 @@ import { WebSocketServer } from 'ws';
 import { encode } from '../../lib/codec/codec.ts';
 import type { ProtocolVersion } from '../../lib/codec/packets.ts';
 import { Client, type ClientOptions, ConnectError, ProtocolError } from '../../lib/index.ts';
-import { accepts, freePort } from '../support/mosquitto.ts';
+import { freePort } from '../support/mosquitto.ts';
 import { describeWithMosquitto } from '../support/programs.ts';
 import { actor, aedes, atEnd, endActors, faultProxy, inTime, mosquitto, rejections } from './actors.ts';
 
@@ -30,7 +30,6 @@ interface Broker {
 async function overMosquitto(): Promise<Required<Broker>> {
   const port = await freePort();
   const { url: tcp } = await mosquitto({ config: [`listener ${port} 127.0.0.1`, 'protocol websockets'] });
-  while (!(await accepts(port))) await turn();
   return { url: `ws://127.0.0.1:${port}`, port, tcp };
 }
 

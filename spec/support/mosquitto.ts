@@ -62,7 +62,12 @@ export class Mosquitto {
     this.#log = '';
     child.on('error', (error) => (this.#log += error.message));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (this.#log += text));
-    await this.#until(() => accepts(this.port), 'accept connections');
+    // Each listener is there a little later than the one before.
+    for (const line of this.#config) {
+      const [, port] = /^listener ([1-9]\d*) /.exec(line) ?? [];
+      if (port !== undefined)
+        await this.#until(() => accepts(Number(port)), `accept connections on port ${port}`);
+    }
   }
 
   /** Waits until Mosquitto has taken a subscription of this Client Identifier. */
@@ -96,7 +101,7 @@ export class Mosquitto {
     const child = this.#process;
     for (const end = performance.now() + PATIENCE; !(await isTrue()); await pause(5)) {
       if (child === undefined || !isRunning(child) || performance.now() > end)
-        throw new Error(`expected Mosquitto to ${what} on port ${this.port}, got\n${this.#log}`);
+        throw new Error(`expected Mosquitto to ${what}, got\n${this.#log}`);
     }
   }
 }
@@ -125,7 +130,7 @@ export async function freePort(): Promise<number> {
 }
 
 /** Whether somebody listens on a port. */
-export async function accepts(port: number): Promise<boolean> {
+async function accepts(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1');
   try {
     await once(socket, 'connect');

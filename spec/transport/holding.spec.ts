@@ -34,6 +34,7 @@ describe('Holding', () => {
     holding.write(piece(4), (_, taken) => heard.push(`second ${taken}`));
     expect(holding.bytes).toBe(7);
     await turn();
+    await turn();
     take();
     expect(holding.bytes).toBe(4);
     take();
@@ -46,6 +47,7 @@ describe('Holding', () => {
     holding.write(piece(1), (_, taken) => heard.push(taken));
     await Promise.resolve().then(take);
     holding.write(piece(1), (_, taken) => heard.push(taken));
+    await turn();
     await turn();
     take();
     expect(heard).toEqual(['at once', 'held back']);
