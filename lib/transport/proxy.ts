@@ -19,8 +19,8 @@ const VARIABLES = ['https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'] as co
  * A socket to the server of a road through its proxy. It is paused, as one of `openSocket()` is. Undefined for Unix
  * sockets, and where the environment names no proxy for this server.
  *
- * Whatever goes wrong is told as that of the proxy. What is told holds nothing of what the proxy was sent or has
- * answered beyond its status: either may be a password.
+ * Whatever goes wrong is told as that of the proxy. What is told holds nothing of what the proxy was sent, nor
+ * of its answer beyond the status and the words with it: either may be a password.
  */
 export async function openTunnel(
   road: Road,
