@@ -1,0 +1,93 @@
+import { getEventListeners } from 'node:events';
+import type { Socket } from 'node:net';
+import { describe, expect, it } from '@jest/globals';
+import type { TlsOptions } from '../../lib/transport/options.ts';
+import { openTunnel } from '../../lib/transport/proxy.ts';
+import type { Road } from '../../lib/transport/transport.ts';
+import { certificates } from '../support/certificates.ts';
+import type { HttpProxyOptions } from '../support/http-proxy.ts';
+import { passage } from '../support/passages.ts';
+import { endTunnels, errorOf, held, httpProxy, listening, read, roadTo } from '../support/tunnel-rig.ts';
+
+/*
+ * A proxy that is reached by TLS. What TLS to the server is told is another matter.
+ */
+
+const made = certificates();
+
+endTunnels();
+
+const never = new AbortController().signal;
+
+const proxy = async (name = 'server', options: HttpProxyOptions = {}) =>
+  httpProxy({ tls: await (await made()).server(name), ...options });
+
+const through = (url: string, port: number, tls?: TlsOptions, rest: Partial<Road> = {}): Road =>
+  roadTo(port, { proxy: { url: new URL(url), ...(tls !== undefined && { tls }) }, ...rest });
+
+const authority = async (): Promise<TlsOptions> => ({ caFile: (await made()).file('ca.pem') });
+
+describe('peers P29: a tunnel through an HTTP proxy that is reached by TLS', () => {
+  it('carries bytes both ways, is paused at first, and is no leg of the way to the server', async () => {
+    const { port } = await listening();
+    const one = await proxy('server', {
+      credentials: { username: 'me', password: 's3cret' },
+    });
+    const way = passage(never);
+    const url = one.urlFor('me', 's3cret');
+    const socket = held((await openTunnel(through(url, port, await authority()), never, way)) as Socket);
+    expect([socket.isPaused(), way.legs]).toEqual([true, []]);
+    socket.write('there and back');
+    expect(await read(socket, 14)).toBe('there and back');
+    expect(one.asked).toHaveLength(1);
+  });
+
+  it('keeps what comes in one piece with the answer, and before anybody reads', async () => {
+    const { port } = await listening((socket) => void socket.write('world'));
+    const one = await proxy();
+    one.head = 'hello ';
+    const socket = held(
+      (await openTunnel(through(one.url, port, await authority()), never, passage())) as Socket,
+    );
+    expect(await read(socket, 11)).toBe('hello world');
+  });
+
+  it.each([
+    ['that nobody known has signed', 'server', {}],
+    ['of another', 'wrong-host', undefined],
+  ])(
+    'is not asked for where the proxy has a certificate %s, whatever the server may have',
+    async (_, name, tls) => {
+      const one = await proxy(name);
+      const road = through(one.url, 1_883, tls ?? (await authority()), {
+        tls: { rejectUnauthorized: false },
+      });
+      const error = await errorOf(openTunnel(road, never, passage()));
+      expect(error.message).toMatch(/^proxy: /);
+      expect(one.asked).toEqual([]);
+    },
+  );
+
+  it('is told of where the proxy speaks no TLS', async () => {
+    const one = await httpProxy();
+    const road = through(one.url.replace('http:', 'https:'), 1_883, await authority());
+    expect((await errorOf(openTunnel(road, never, passage()))).message).toMatch(/^proxy: /);
+  });
+
+  it.each([
+    ['the handshake', () => listening(() => {})],
+    ['the answer', async () => Object.assign(await proxy(), { answer: 'silence' as const })],
+  ])('leaves nothing where the attempt is aborted while %s is awaited', async (_, start) => {
+    const { port } = await start();
+    const aborting = new AbortController();
+    const { signal } = aborting;
+    const asking = errorOf(
+      openTunnel(through(`https://127.0.0.1:${port}`, 1, await authority()), signal, passage(signal)),
+    );
+    for (let turns = 0; turns < 100; turns++) await new Promise(setImmediate);
+    const reason = new Error('changed my mind');
+    aborting.abort(reason);
+    expect(await asking).toBe(reason);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+  });
+});
