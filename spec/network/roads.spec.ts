@@ -259,7 +259,8 @@ describeWithMosquitto('over each way to a broker', () => {
         const one = await actor(`${scheme}://127.0.0.1:${roads.ports[scheme]}`, options);
         for (const round of ['before', 'after']) {
           const texts = await take(one.client, round, 30);
-          for (const text of numbers(30)) await one.client.publish(round, text, { qos: 1 });
+          // All at once: Mosquitto 2.0.11 answers two records of TLS that come together 100 ms late over WebSocket.
+          await Promise.all(numbers(30).map((text) => one.client.publish(round, text, { qos: 1 })));
           expect(await texts.done).toEqual(numbers(30));
           if (round === 'after') break;
           const connected = one.next('connected');
