@@ -58,19 +58,23 @@ function build(name: string): string {
 
 /** Starts one of the programs of this folder. */
 export function startProgram(name: string, ...args: readonly string[]): Child {
+  return startProgramIn({}, name, ...args);
+}
+
+/** Starts one of the programs of this folder, with more variables in its environment. */
+export function startProgramIn(env: NodeJS.ProcessEnv, name: string, ...args: readonly string[]): Child {
   // Some measure memory; and what nobody catches ends any of them.
-  return startNode([
-    '--expose-gc',
-    '--unhandled-rejections=strict',
-    '--enable-source-maps',
-    build(name),
-    ...args,
-  ]);
+  const flags = ['--expose-gc', '--unhandled-rejections=strict', '--enable-source-maps'];
+  return startNode([...flags, build(name), ...args], ROOT, env);
 }
 
 /** Starts Node with these arguments. */
-export function startNode(args: readonly string[], cwd: string = ROOT): Child {
-  const child = spawn(process.execPath, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+export function startNode(args: readonly string[], cwd: string = ROOT, env: NodeJS.ProcessEnv = {}): Child {
+  const child = spawn(process.execPath, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   running.add(child);
   const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE);
   const lines: string[] = [];

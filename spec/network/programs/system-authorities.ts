@@ -1,0 +1,15 @@
+/** system-authorities URL CAFILE: who believes the server, whose authority the system knows and which is not in CAFILE? */
+import { Client, type TlsOptions } from '../../../lib/index.ts';
+
+const [url = '', caFile = ''] = process.argv.slice(2);
+
+for (const tls of [undefined, { caFile }, { caFile, ca: 'system' }] satisfies (TlsOptions | undefined)[]) {
+  const client = new Client(url, tls === undefined ? {} : { tls });
+  try {
+    await client.connect();
+    console.log('believed');
+  } catch (error) {
+    console.log((error as Error).message);
+  }
+  await client.disconnect();
+}
