@@ -20,7 +20,8 @@ export type Pem = string | Uint8Array;
 export interface TlsOptions {
   /**
    * Certificate authorities that may have signed the server's certificate. They take the place of those the system
-   * knows; an entry `"system"` stands for these. @default those of the system
+   * knows; an entry `"system"` stands for these: those of Node.js with NODE_EXTRA_CA_CERTS, and from Node.js 22.15 on those
+   * of the operating system. @default those of the system
    */
   readonly ca?: Pem | readonly Pem[];
   /** The same in files, added to `ca`. */
@@ -31,16 +32,20 @@ export interface TlsOptions {
   /** The private key of the client's certificate; takes `cert` or `certFile`. */
   readonly key?: Pem;
   readonly keyFile?: string;
-  /** Certificate and key together, PKCS #12. */
+  /**
+   * Certificate and key together, PKCS #12. Authorities in it verify the server as well, unless there is `ca` or
+   * `caFile`.
+   */
   readonly pfx?: Uint8Array;
   readonly pfxFile?: string;
-  /** Opens an encrypted key. A function is asked once per attempt. */
+  /** Opens an encrypted key or pfx. A function is asked once per attempt, after the files were read. */
   readonly passphrase?: string | ((context: AttemptContext) => string | Promise<string>);
   /** `false`: the server's certificate is not verified at all, which is warned of. @default true */
   readonly rejectUnauthorized?: boolean;
   /**
    * `false`: any host name will do, which is warned of; that a known authority has signed is still verified. A function
-   * decides in place of the usual check: it returns or throws what is wrong. @default true
+   * decides in place of the usual check, for a host that is `servername` where that is given: it returns or throws what
+   * is wrong. @default true
    */
   readonly verifyHostname?: boolean | ((host: string, certificate: PeerCertificate) => Error | undefined);
   /** @default that of Node.js, TLSv1.2 */
@@ -49,13 +54,16 @@ export interface TlsOptions {
   readonly maxVersion?: SecureVersion;
   /** In the notation of OpenSSL. @default those of Node.js */
   readonly ciphers?: string;
-  /** Protocols to offer (ALPN), such as `x-amzn-mqtt-ca`. @default none */
+  /** Protocols to offer (ALPN), such as `x-amzn-mqtt-ca`. A server may ignore them. @default none */
   readonly alpn?: string | readonly string[];
   /** The name asked for (SNI) and verified. @default the host of the URL, unless that is an address */
   readonly servername?: string;
   /** Made by `tls.createSecureContext()`: in place of certificates, key, versions and ciphers. */
   readonly secureContext?: SecureContext;
-  /** Pre-shared keys: see `tls.connect()` of Node.js. Takes `ciphers` with PSK among them. */
+  /**
+   * Pre-shared keys: see `tls.connect()` of Node.js. Takes `ciphers` with PSK among them, and is asked once or twice per
+   * attempt. Where the server has a certificate all the same, that is verified.
+   */
   readonly pskCallback?: (hint: string | null) => PSKCallbackNegotation | null;
 }
 

@@ -18,7 +18,7 @@ export interface Material {
 
 /** Something with the name of the option that it comes from. */
 interface Named {
-  readonly from: string;
+  readonly option: string;
   readonly bytes: Pem;
 }
 
@@ -70,7 +70,7 @@ async function readAll(options: TlsOptions, asking: AttemptContext): Promise<Giv
     const file = options[`${name}File`];
     if (file !== undefined) return readOne(`tls.${name}File`, file, signal);
     const bytes = options[name];
-    return bytes === undefined ? undefined : { from: `tls.${name}`, bytes };
+    return bytes === undefined ? undefined : { option: `tls.${name}`, bytes };
   };
   const [ca, cert, key, pfx] = await Promise.all([
     authorities(options, signal),
@@ -82,11 +82,11 @@ async function readAll(options: TlsOptions, asking: AttemptContext): Promise<Giv
   return { ca, cert, key, pfx, passphrase: await passphraseOf(options, asking) };
 }
 
-async function readOne(from: string, file: string, signal: AbortSignal): Promise<Named> {
+async function readOne(option: string, file: string, signal: AbortSignal): Promise<Named> {
   try {
-    return { from, bytes: await readFile(file, { signal }) };
+    return { option, bytes: await readFile(file, { signal }) };
   } catch (error) {
-    throw tlsError(`${from}: ${messageOf(error)}`, error);
+    throw tlsError(`${option}: ${messageOf(error)}`, error);
   }
 }
 
@@ -96,10 +96,10 @@ async function authorities(options: TlsOptions, signal: AbortSignal): Promise<Na
   if (options.ca === undefined && options.caFile === undefined) {
     // Where the operating system knows no others, the platform has them ready.
     const { all, others } = systemAuthorities();
-    return others.length === 0 ? undefined : [{ from: SYSTEM, bytes: all.join('\n') }];
+    return others.length === 0 ? undefined : [{ option: SYSTEM, bytes: all.join('\n') }];
   }
   const read = await Promise.all([
-    ...values.map((value) => (value === SYSTEM ? readSystem(signal) : { from: 'tls.ca', bytes: value })),
+    ...values.map((value) => (value === SYSTEM ? readSystem(signal) : { option: 'tls.ca', bytes: value })),
     ...files.map((file) => readOne('tls.caFile', file, signal)),
   ]);
   return read;
@@ -122,9 +122,9 @@ async function readSystem(signal: AbortSignal): Promise<Named> {
   const { all } = systemAuthorities();
   const extra = process.env['NODE_EXTRA_CA_CERTS'] ?? '';
   // What is in that file is among the others where these can be asked for.
-  if (extra === '' || 'getCACertificates' in tls) return { from: SYSTEM, bytes: all.join('\n') };
+  if (extra === '' || 'getCACertificates' in tls) return { option: SYSTEM, bytes: all.join('\n') };
   const more = await readOne('NODE_EXTRA_CA_CERTS', extra, signal).catch(() => undefined);
-  return { from: SYSTEM, bytes: [...all, ...(more === undefined ? [] : [textOf(more)])].join('\n') };
+  return { option: SYSTEM, bytes: [...all, ...(more === undefined ? [] : [textOf(more)])].join('\n') };
 }
 
 async function passphraseOf({ passphrase }: TlsOptions, asking: AttemptContext): Promise<string | undefined> {
@@ -163,22 +163,22 @@ const CERTIFICATE =
 function certificatesOf(named: Named): readonly X509Certificate[] {
   const blocks = textOf(named).match(CERTIFICATE) ?? [];
   if (blocks.length === 0) {
-    const hint = named.from === 'tls.ca' ? ' (a file goes into tls.caFile)' : '';
-    throw tlsError(`${named.from}: expected a certificate in PEM, got none${hint}`);
+    const hint = named.option === 'tls.ca' ? ' (a file goes into tls.caFile)' : '';
+    throw tlsError(`${named.option}: expected a certificate in PEM, got none${hint}`);
   }
   return blocks.map((block, i) => {
     try {
       return new X509Certificate(block);
     } catch (error) {
       const which = blocks.length === 1 ? 'the certificate' : `certificate ${i + 1} of ${blocks.length}`;
-      throw tlsError(`${named.from}: expected a certificate in PEM, but ${which} cannot be read`, error);
+      throw tlsError(`${named.option}: expected a certificate in PEM, but ${which} cannot be read`, error);
     }
   });
 }
 
 function contextOf(given: Given, { minVersion, maxVersion, ciphers }: TlsOptions): tls.SecureContext {
   const { ca, cert, key, pfx, passphrase } = given;
-  for (const each of ca ?? []) if (each.from !== SYSTEM) certificatesOf(each);
+  for (const each of ca ?? []) if (each.option !== SYSTEM) certificatesOf(each);
   try {
     return tls.createSecureContext({
       ...(ca !== undefined && { ca: ca.map(rawOf) }),
@@ -204,7 +204,7 @@ function blamed(error: unknown, { cert, key, pfx, passphrase }: Given): Error {
     const why = /mac verify/i.test(messageOf(error))
       ? `cannot be opened: ${secret}`
       : `expected PKCS #12 that OpenSSL can read: ${messageOf(error)}`;
-    return tlsError(`${pfx.from}: ${why}`, error);
+    return tlsError(`${pfx.option}: ${why}`, error);
   }
   if (cert === undefined || key === undefined) return tlsError(`tls: ${messageOf(error)}`, error);
   try {
@@ -214,15 +214,15 @@ function blamed(error: unknown, { cert, key, pfx, passphrase }: Given): Error {
   }
   if (codeOf(error) === 'ERR_OSSL_X509_KEY_VALUES_MISMATCH')
     return tlsError(
-      `${key.from}: expected the key of the certificate (${cert.from}), got another one`,
+      `${key.option}: expected the key of the certificate (${cert.option}), got another one`,
       error,
     );
   const text = textOf(key);
   if (!/-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/.test(text))
-    return tlsError(`${key.from}: expected a private key in PEM, got none`, error);
+    return tlsError(`${key.option}: expected a private key in PEM, got none`, error);
   if (!opens(text, passphrase) && /ENCRYPTED/.test(text))
-    return tlsError(`${key.from}: cannot be opened: ${secret}`, error);
-  return tlsError(`${key.from}: ${messageOf(error)}`, error);
+    return tlsError(`${key.option}: cannot be opened: ${secret}`, error);
+  return tlsError(`${key.option}: ${messageOf(error)}`, error);
 }
 
 function opens(key: string, passphrase: string | undefined): boolean {

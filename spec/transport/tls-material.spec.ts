@@ -1,5 +1,5 @@
 import { getEventListeners } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import { inspect } from 'node:util';
 import { afterEach, describe, expect, it } from '@jest/globals';
@@ -87,7 +87,6 @@ describe('material', () => {
       return PASSPHRASE;
     };
     const encrypted = files.file('client-encrypted.key');
-    const { readFile } = await import('node:fs/promises');
     const options: Record<string, TlsOptions> = {
       values: { cert: Buffer.from(await files.read('client.pem')), key: await files.read('client.key') },
       files: await pair(),

@@ -6,6 +6,7 @@ import type { ConnectError } from '../../lib/errors.ts';
 import type { TlsOptions } from '../../lib/transport/options.ts';
 import { dialTls } from '../../lib/transport/tls.ts';
 import type { Receiver, Road, Taken, Transport } from '../../lib/transport/transport.ts';
+import type { Certificates } from '../support/certificates.ts';
 import { leakGuard } from '../support/leaks.ts';
 import { passage } from '../support/passages.ts';
 
@@ -61,6 +62,15 @@ export async function listen(options: ServerOptions): Promise<TlsServer> {
     accepted: async () => ((await once(server, 'secureConnection')) as [TLSSocket])[0],
     close,
   };
+}
+
+/** A server whose certificate is in order, and how to verify it. */
+export async function inOrder(
+  files: Certificates,
+  options: ServerOptions = {},
+): Promise<{ server: TlsServer; tls: TlsOptions }> {
+  const server = await listen({ ...(await files.server('server')), ...options });
+  return { server, tls: { caFile: files.file('ca.pem') } };
 }
 
 /** The way to a server on this machine. */

@@ -1,10 +1,11 @@
+import dns from 'node:dns';
 import { getEventListeners, once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import type { TlsOptions } from '../../lib/transport/options.ts';
 import { dialTls, explainerOf, openTls } from '../../lib/transport/tls.ts';
-import type { Taken } from '../../lib/transport/transport.ts';
 import { certificates } from '../support/certificates.ts';
 import { passage } from '../support/passages.ts';
 import {
@@ -13,6 +14,7 @@ import {
   dial,
   endRig,
   failure,
+  inOrder,
   listen,
   pattern,
   Recorder,
@@ -24,12 +26,6 @@ import {
 const made = certificates();
 
 endRig();
-
-/** A server whose certificate is in order, and how to verify it. */
-async function inOrder(options = {}): Promise<{ server: TlsServer; tls: TlsOptions }> {
-  const server = await listen({ ...(await (await made()).server('server')), ...options });
-  return { server, tls: { caFile: (await made()).file('ca.pem') } };
-}
 
 /** A server that accepts connections, and says nothing. */
 async function silent(): Promise<{ server: Server; port: number; sockets: Socket[] }> {
@@ -46,25 +42,6 @@ async function silent(): Promise<{ server: Server; port: number; sockets: Socket
   return { server, port: (server.address() as AddressInfo).port, sockets };
 }
 
-/** Somebody between a client and a server, who can say something to the client. */
-async function between(server: TlsServer): Promise<{ near: TlsServer; client: () => Socket }> {
-  const clients: Socket[] = [];
-  const relay = createServer((client) => {
-    clients.push(client);
-    const far = connect(server.port, '127.0.0.1');
-    for (const socket of [client, far]) socket.on('error', () => {});
-    client.pipe(far).pipe(client);
-    client.on('close', () => far.destroy());
-  }).listen(0, '127.0.0.1');
-  await once(relay, 'listening');
-  atEnd(async () => {
-    for (const client of clients) client.destroy();
-    await new Promise((resolve) => relay.close(resolve));
-  });
-  const { port } = relay.address() as AddressInfo;
-  return { near: { ...server, port }, client: () => clients.at(-1) as Socket };
-}
-
 async function tunnelTo(port: number): Promise<Socket> {
   const tunnel = connect(port, '127.0.0.1');
   await once(tunnel, 'connect');
@@ -73,7 +50,7 @@ async function tunnelTo(port: number): Promise<Socket> {
 
 describe('a connection over TLS', () => {
   it('comes about in legs: material, TCP, handshake', async () => {
-    const { server, tls } = await inOrder();
+    const { server, tls } = await inOrder(await made());
     const steps = passage();
     const transport = await dialTls(roadTo(server.port, tls), steps.signal, steps, undefined);
     transport.destroy();
@@ -82,7 +59,7 @@ describe('a connection over TLS', () => {
   });
 
   it('fails as TCP does, in the leg of TCP, where nobody listens', async () => {
-    const { server, tls } = await inOrder();
+    const { server, tls } = await inOrder(await made());
     await server.close();
     const steps = passage();
     const dialing = dialTls(roadTo(server.port, tls, '127.0.0.1'), steps.signal, steps, undefined);
@@ -91,7 +68,7 @@ describe('a connection over TLS', () => {
   });
 
   it('fails in its own leg where a file is missing, before the server hears of it', async () => {
-    const { server } = await inOrder();
+    const { server } = await inOrder(await made());
     const steps = passage();
     const road = roadTo(server.port, { caFile: '/nowhere/ca.pem' });
     await expect(dialTls(road, steps.signal, steps, undefined)).rejects.toMatchObject({ phase: 'tls' });
@@ -100,7 +77,7 @@ describe('a connection over TLS', () => {
   });
 
   it('peers P28: asks for the host by its name (SNI), and for another name where one is given', async () => {
-    const { server, tls } = await inOrder();
+    const { server, tls } = await inOrder(await made());
     const asked = async (options: TlsOptions, host: string): Promise<unknown> => {
       const accepted = server.accepted();
       await dial(roadTo(server.port, options, host));
@@ -115,12 +92,36 @@ describe('a connection over TLS', () => {
   });
 
   it('peers P28: comes from the local address that is asked for', async () => {
-    const { server, tls } = await inOrder();
+    const { server, tls } = await inOrder(await made());
     const accepted = server.accepted();
     await dial({ ...roadTo(server.port, tls), localAddress: '127.0.0.2' });
     expect((await accepted).remoteAddress).toBe('127.0.0.2');
     const none = { ...roadTo(server.port, tls), localAddress: 'here' };
     await expect(dial(none)).rejects.toMatchObject({ code: 'ERR_INVALID_IP_ADDRESS' });
+  });
+
+  it('comes about where only a later address of the host answers', async () => {
+    const { server, tls } = await inOrder(await made(), { ALPNProtocols: ['mqtt'] });
+    const addresses = [
+      { address: '127.0.0.3', family: 4 },
+      { address: '127.0.0.1', family: 4 },
+    ];
+    const lookup = jest
+      .spyOn(dns, 'lookup')
+      .mockImplementation(((
+        _host: string,
+        _options: object,
+        found: (error: null, addresses: readonly object[]) => void,
+      ) => setImmediate(() => found(null, addresses))) as unknown as typeof dns.lookup);
+    atEnd(() => lookup.mockRestore());
+    const { transport, peer, recorder } = await connected(server, { ...tls, alpn: 'mqtt' });
+    expect(lookup).toHaveBeenCalledTimes(1);
+    expect([peer.servername, peer.alpnProtocol]).toEqual(['localhost', 'mqtt']);
+    transport.open(recorder);
+    const sent = pattern(100_000);
+    peer.write(sent);
+    await recorder.until(sent.length);
+    expect(Buffer.concat(recorder.pieces).equals(sent)).toBe(true);
   });
 
   it.each(['the start', 'TCP', 'the handshake'])('is left when its signal aborts at %s', async (when) => {
@@ -172,7 +173,7 @@ describe('a connection over TLS', () => {
   });
 
   it('lets go of the signal once it is there', async () => {
-    const { server, tls } = await inOrder();
+    const { server, tls } = await inOrder(await made());
     const aborting = new AbortController();
     const accepted = server.accepted();
     const transport = await dialTls(
@@ -191,130 +192,9 @@ describe('a connection over TLS', () => {
   });
 });
 
-describe('bytes over TLS', () => {
-  it.each([1, 300, 2_000_000])('are kept where %d of them come before somebody reads', async (length) => {
-    const { server, tls } = await inOrder();
-    const sent = pattern(length);
-    server.server.on('secureConnection', (peer) => peer.end(sent));
-    const transport = await dial(roadTo(server.port, tls));
-    for (let i = 0; i < 20; i++) await turn();
-    const recorder = new Recorder();
-    transport.open(recorder);
-    expect(await recorder.gone).toBeUndefined();
-    expect(Buffer.concat(recorder.pieces).equals(sent)).toBe(true);
-  });
-
-  it('come in order, into the memory of the receiver, and none is lost in pauses', async () => {
-    const { server, tls } = await inOrder();
-    const { transport, peer, recorder } = await connected(server, tls);
-    transport.open(recorder);
-    const sent = pattern(4_000_000);
-    peer.write(sent);
-    for (let seen = 0; recorder.bytes < sent.length;) {
-      await recorder.until(seen + 1);
-      transport.pause();
-      await turn();
-      await turn();
-      seen = recorder.bytes;
-      for (let i = 0; i < 5; i++) await turn();
-      // What was decrypted before may still come, but no more than TCP holds at once.
-      expect(recorder.bytes - seen).toBeLessThan(200_000);
-      seen = recorder.bytes;
-      transport.resume();
-    }
-    expect(Buffer.concat(recorder.pieces).equals(sent)).toBe(true);
-    // Only the first ones were copied.
-    expect(recorder.log).toEqual(['chunk']);
-  });
-
-  it('stay with a server that is not read', async () => {
-    const { server, tls } = await inOrder();
-    const { transport, peer, recorder } = await connected(server, tls);
-    transport.open(recorder);
-    transport.pause();
-    const sent = pattern(20_000_000);
-    peer.write(sent);
-    for (let i = 0; i < 50; i++) await turn();
-    expect(recorder.bytes).toBeLessThan(1_000_000);
-    transport.resume();
-    await recorder.until(sent.length);
-    expect(Buffer.concat(recorder.pieces).equals(sent)).toBe(true);
-  });
-
-  it('are taken at once where the network has room, though TLS says so late', async () => {
-    const { server, tls } = await inOrder();
-    const { transport, peer, recorder } = await connected(server, tls);
-    transport.open(recorder);
-    peer.resume();
-    const taken: Taken[] = [];
-    for (let i = 0; i < 20; i++) taken.push(await written(transport, pattern(100 + i)));
-    expect(new Set(taken)).toEqual(new Set(['at once']));
-    // Also where they are written from within the event that tells of the ones before.
-    taken.length = 0;
-    await new Promise<void>((resolve) => {
-      const next = (): void => transport.write(pattern(100), (_, how) => taken.push(how ?? 'at once'));
-      recorder.onDrained = () => {
-        if (taken.length >= 5) resolve();
-        else next();
-      };
-      next();
-    });
-    expect(new Set(taken)).toEqual(new Set(['at once']));
-  });
-
-  it('are held back where the server does not read, and all come when it does', async () => {
-    const { server, tls } = await inOrder();
-    const { transport, peer, recorder } = await connected(server, tls);
-    transport.open(recorder);
-    peer.pause();
-    const piece = pattern(65_536);
-    const taken: Promise<Taken>[] = [];
-    for (let i = 0; i < 300; i++) taken.push(written(transport, piece));
-    for (let i = 0; i < 10; i++) await turn();
-    expect(transport.heldBack).toBeGreaterThan(0);
-    const drained = new Promise<void>((resolve) => (recorder.onDrained = resolve));
-    let read = 0;
-    peer.on('data', (bytes: Buffer) => (read += bytes.length)).resume();
-    await drained;
-    expect(await Promise.all(taken)).toContain('held back');
-    transport.end();
-    await once(peer, 'end');
-    expect(read).toBe(taken.length * piece.length);
-    peer.end();
-    expect(await recorder.gone).toBeUndefined();
-    expect(recorder.log.filter((entry) => entry === 'closed')).toHaveLength(1);
-  });
-
-  it('end with the error of the network where it breaks', async () => {
-    const { server, tls } = await inOrder();
-    const { transport, recorder } = await connected(server, tls);
-    transport.open(recorder);
-    for (const socket of server.sockets) socket.resetAndDestroy();
-    expect(await recorder.gone).toMatchObject({ code: 'ECONNRESET' });
-  });
-
-  it('end with what is wrong where something else than TLS comes', async () => {
-    const { server, tls } = await inOrder();
-    const { near, client } = await between(server);
-    const { transport, recorder } = await connected(near, tls);
-    transport.open(recorder);
-    client().write('this is not TLS, is it?');
-    expect(await recorder.gone).toMatchObject({ name: 'ConnectError', phase: 'tls' });
-  });
-
-  it('are lost without harm where the connection breaks before somebody reads', async () => {
-    const { server, tls } = await inOrder();
-    const { transport, recorder } = await connected(server, tls);
-    for (const socket of server.sockets) socket.resetAndDestroy();
-    for (let i = 0; i < 20; i++) await turn();
-    transport.open(recorder);
-    expect(await recorder.gone).toMatchObject({ code: 'ECONNRESET' });
-  });
-});
-
 describe('TLS through a tunnel', () => {
   it('carries everything, in the leg of TLS alone', async () => {
-    const { server, tls } = await inOrder();
+    const { server, tls } = await inOrder(await made());
     const accepted = server.accepted();
     const steps = passage();
     const tunnel = await tunnelTo(server.port);
@@ -336,8 +216,8 @@ describe('TLS through a tunnel', () => {
   });
 
   it('goes through TLS as well, as to a proxy with https:', async () => {
-    const outer = await inOrder();
-    const inner = await inOrder();
+    const outer = await inOrder(await made());
+    const inner = await inOrder(await made());
     outer.server.server.on('secureConnection', (front) => {
       const back = connect(inner.server.port, '127.0.0.1');
       back.on('error', () => {});
@@ -356,7 +236,7 @@ describe('TLS through a tunnel', () => {
   });
 
   it('destroys the tunnel where it fails: a file, the server, the signal, a tunnel that is gone', async () => {
-    const { server, tls } = await inOrder();
+    const { server, tls } = await inOrder(await made());
     const { port } = await silent();
     const attempt = async (to: number, options: TlsOptions, during?: (tunnel: Socket) => void) => {
       const tunnel = await tunnelTo(to);
@@ -380,7 +260,7 @@ describe('TLS through a tunnel', () => {
 
 describe('what is negotiated', () => {
   it('is one of the protocols that are offered (ALPN)', async () => {
-    const { server, tls } = await inOrder({ ALPNProtocols: ['mqtt'] });
+    const { server, tls } = await inOrder(await made(), { ALPNProtocols: ['mqtt'] });
     const { peer } = await connected(server, { ...tls, alpn: ['x-amzn-mqtt-ca', 'mqtt'] });
     expect(peer.alpnProtocol).toBe('mqtt');
     const refused = await failure(roadTo(server.port, { ...tls, alpn: 'x-amzn-mqtt-ca' }));
@@ -388,7 +268,7 @@ describe('what is negotiated', () => {
   });
 
   it.each(['TLSv1.2', 'TLSv1.3'] as const)('is %s where client and server both may', async (version) => {
-    const { server, tls } = await inOrder({ minVersion: version, maxVersion: version });
+    const { server, tls } = await inOrder(await made(), { minVersion: version, maxVersion: version });
     const { peer } = await connected(server, tls);
     expect(peer.getProtocol()).toBe(version);
     const other = version === 'TLSv1.2' ? 'TLSv1.3' : 'TLSv1.2';
@@ -401,7 +281,7 @@ describe('what is negotiated', () => {
 
   it('is one of the ciphers that are asked for', async () => {
     const cipher = 'ECDHE-ECDSA-AES256-GCM-SHA384';
-    const { server, tls } = await inOrder({ maxVersion: 'TLSv1.2', ciphers: cipher });
+    const { server, tls } = await inOrder(await made(), { maxVersion: 'TLSv1.2', ciphers: cipher });
     const { peer } = await connected(server, { ...tls, ciphers: cipher });
     expect(peer.getCipher().name).toBe(cipher);
     const refused = await failure(roadTo(server.port, { ...tls, ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' }));
@@ -493,14 +373,14 @@ describe('a session', () => {
 
   describe.each(['TLSv1.2', 'TLSv1.3'] as const)('of %s', (version) => {
     it('is resumed with each further connection to the same server', async () => {
-      const { server, tls } = await inOrder({ minVersion: version, maxVersion: version });
+      const { server, tls } = await inOrder(await made(), { minVersion: version, maxVersion: version });
       const resumed: boolean[] = [];
       for (let i = 0; i < 4; i++) resumed.push(await isResumed(server, tls));
       expect(resumed).toEqual([false, true, true, true]);
     });
 
     it('is not resumed by other clients, nor under another name', async () => {
-      const { server, tls } = await inOrder({ minVersion: version, maxVersion: version });
+      const { server, tls } = await inOrder(await made(), { minVersion: version, maxVersion: version });
       await isResumed(server, tls);
       expect(await isResumed(server, { ...tls })).toBe(false);
       expect(await isResumed(server, tls, '127.0.0.1')).toBe(false);
@@ -511,8 +391,7 @@ describe('a session', () => {
       'is not resumed where the file of %s has changed',
       async (which) => {
         const files = await made();
-        const { server } = await inOrder({ minVersion: version, maxVersion: version });
-        const { writeFile } = await import('node:fs/promises');
+        const { server } = await inOrder(await made(), { minVersion: version, maxVersion: version });
         const changing = files.file(`changing-${version}-${which}.pem`);
         const tls: TlsOptions = {
           caFile: files.file('ca.pem'),
@@ -534,14 +413,14 @@ describe('a session', () => {
     );
 
     it('is not kept of a server that was not verified', async () => {
-      const { server } = await inOrder({ minVersion: version, maxVersion: version });
+      const { server } = await inOrder(await made(), { minVersion: version, maxVersion: version });
       const tls: TlsOptions = { rejectUnauthorized: false };
       await isResumed(server, tls);
       expect(await isResumed(server, tls)).toBe(false);
     });
 
     it('does not keep the function for the host name from being asked', async () => {
-      const { server, tls } = await inOrder({ minVersion: version, maxVersion: version });
+      const { server, tls } = await inOrder(await made(), { minVersion: version, maxVersion: version });
       let answer: Error | undefined;
       const asking: TlsOptions = { ...tls, verifyHostname: () => answer };
       await isResumed(server, asking);
@@ -553,7 +432,7 @@ describe('a session', () => {
   });
 
   it('that the server has forgotten is no obstacle', async () => {
-    const { server, tls } = await inOrder();
+    const { server, tls } = await inOrder(await made());
     await isResumed(server, tls);
     server.server.setTicketKeys(Buffer.alloc(48, 7));
     expect(await isResumed(server, tls)).toBe(false);
@@ -564,7 +443,7 @@ describe('a session', () => {
 describe('explainerOf()', () => {
   it('names the certificate that the server refused, and leaves other errors alone', async () => {
     const files = await made();
-    const { server, tls } = await inOrder();
+    const { server, tls } = await inOrder(await made());
     const steps = passage();
     const socket = await openTls(
       roadTo(server.port, { ...tls, certFile: files.file('client.pem'), keyFile: files.file('client.key') }),

@@ -1,0 +1,162 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
+import { describe, expect, it } from '@jest/globals';
+import type { Taken } from '../../lib/transport/transport.ts';
+import { certificates } from '../support/certificates.ts';
+import {
+  atEnd,
+  connected,
+  dial,
+  endRig,
+  inOrder,
+  pattern,
+  Recorder,
+  roadTo,
+  type TlsServer,
+  written,
+} from './tls-rig.ts';
+
+const made = certificates();
+
+endRig();
+
+/** Somebody between a client and a server, who can say something to the client. */
+async function between(server: TlsServer): Promise<{ near: TlsServer; client: () => Socket }> {
+  const clients: Socket[] = [];
+  const relay = createServer((client) => {
+    clients.push(client);
+    const far = connect(server.port, '127.0.0.1');
+    for (const socket of [client, far]) socket.on('error', () => {});
+    client.pipe(far).pipe(client);
+    client.on('close', () => far.destroy());
+  }).listen(0, '127.0.0.1');
+  await once(relay, 'listening');
+  atEnd(async () => {
+    for (const client of clients) client.destroy();
+    await new Promise((resolve) => relay.close(resolve));
+  });
+  const { port } = relay.address() as AddressInfo;
+  return { near: { ...server, port }, client: () => clients.at(-1) as Socket };
+}
+
+describe('bytes over TLS', () => {
+  it.each([1, 300, 2_000_000])('are kept where %d of them come before somebody reads', async (length) => {
+    const { server, tls } = await inOrder(await made());
+    const sent = pattern(length);
+    server.server.on('secureConnection', (peer) => peer.end(sent));
+    const transport = await dial(roadTo(server.port, tls));
+    for (let i = 0; i < 20; i++) await turn();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    expect(await recorder.gone).toBeUndefined();
+    expect(Buffer.concat(recorder.pieces).equals(sent)).toBe(true);
+  });
+
+  it('come in order, into the memory of the receiver, and none is lost in pauses', async () => {
+    const { server, tls } = await inOrder(await made());
+    const { transport, peer, recorder } = await connected(server, tls);
+    transport.open(recorder);
+    const sent = pattern(4_000_000);
+    peer.write(sent);
+    for (let seen = 0; recorder.bytes < sent.length;) {
+      await recorder.until(seen + 1);
+      transport.pause();
+      await turn();
+      await turn();
+      seen = recorder.bytes;
+      for (let i = 0; i < 5; i++) await turn();
+      // What was decrypted before may still come, but no more than TCP holds at once.
+      expect(recorder.bytes - seen).toBeLessThan(200_000);
+      seen = recorder.bytes;
+      transport.resume();
+    }
+    expect(Buffer.concat(recorder.pieces).equals(sent)).toBe(true);
+    // Only the first ones were copied.
+    expect(recorder.log).toEqual(['chunk']);
+  });
+
+  it('stay with a server that is not read', async () => {
+    const { server, tls } = await inOrder(await made());
+    const { transport, peer, recorder } = await connected(server, tls);
+    transport.open(recorder);
+    transport.pause();
+    const sent = pattern(10_000_000);
+    peer.write(sent);
+    for (let i = 0; i < 50; i++) await turn();
+    expect(recorder.bytes).toBeLessThan(1_000_000);
+    transport.resume();
+    await recorder.until(sent.length);
+    expect(Buffer.concat(recorder.pieces).equals(sent)).toBe(true);
+  });
+
+  it('are taken at once where the network has room, though TLS says so late', async () => {
+    const { server, tls } = await inOrder(await made());
+    const { transport, peer, recorder } = await connected(server, tls);
+    transport.open(recorder);
+    peer.resume();
+    const taken: Taken[] = [];
+    for (let i = 0; i < 20; i++) taken.push(await written(transport, pattern(100 + i)));
+    expect(new Set(taken)).toEqual(new Set(['at once']));
+    // Also where they are written from within the event that tells of the ones before.
+    taken.length = 0;
+    await new Promise<void>((resolve) => {
+      const next = (): void => transport.write(pattern(100), (_, how) => taken.push(how ?? 'at once'));
+      recorder.onDrained = () => {
+        if (taken.length >= 5) resolve();
+        else next();
+      };
+      next();
+    });
+    expect(new Set(taken)).toEqual(new Set(['at once']));
+  });
+
+  it('are held back where the server does not read, and all come when it does', async () => {
+    const { server, tls } = await inOrder(await made());
+    const { transport, peer, recorder } = await connected(server, tls);
+    transport.open(recorder);
+    peer.pause();
+    const piece = pattern(65_536);
+    const taken: Promise<Taken>[] = [];
+    for (let i = 0; i < 300; i++) taken.push(written(transport, piece));
+    for (let i = 0; i < 10; i++) await turn();
+    expect(transport.heldBack).toBeGreaterThan(0);
+    const drained = new Promise<void>((resolve) => (recorder.onDrained = resolve));
+    let read = 0;
+    peer.on('data', (bytes: Buffer) => (read += bytes.length)).resume();
+    await drained;
+    expect(await Promise.all(taken)).toContain('held back');
+    transport.end();
+    await once(peer, 'end');
+    expect(read).toBe(taken.length * piece.length);
+    peer.end();
+    expect(await recorder.gone).toBeUndefined();
+    expect(recorder.log.filter((entry) => entry === 'closed')).toHaveLength(1);
+  });
+
+  it('end with the error of the network where it breaks', async () => {
+    const { server, tls } = await inOrder(await made());
+    const { transport, recorder } = await connected(server, tls);
+    transport.open(recorder);
+    for (const socket of server.sockets) socket.resetAndDestroy();
+    expect(await recorder.gone).toMatchObject({ code: 'ECONNRESET' });
+  });
+
+  it('end with what is wrong where something else than TLS comes', async () => {
+    const { server, tls } = await inOrder(await made());
+    const { near, client } = await between(server);
+    const { transport, recorder } = await connected(near, tls);
+    transport.open(recorder);
+    client().write('this is not TLS, is it?');
+    expect(await recorder.gone).toMatchObject({ name: 'ConnectError', phase: 'tls' });
+  });
+
+  it('are lost without harm where the connection breaks before somebody reads', async () => {
+    const { server, tls } = await inOrder(await made());
+    const { transport, recorder } = await connected(server, tls);
+    for (const socket of server.sockets) socket.resetAndDestroy();
+    for (let i = 0; i < 20; i++) await turn();
+    transport.open(recorder);
+    expect(await recorder.gone).toMatchObject({ code: 'ECONNRESET' });
+  });
+});
