@@ -235,7 +235,7 @@ describeWithMosquitto('TLS', () => {
     await once(server, 'listening');
     atEnd(() => new Promise((resolve) => server.close(resolve)));
     const { port } = server.address() as AddressInfo;
-    const options = { ...(await trusting()), connectTimeout: 150, reconnect: false } as const;
+    const options = { ...(await trusting()), connectTimeout: 400, reconnect: false } as const;
     await expect(actor(`mqtts://127.0.0.1:${port}`, options)).rejects.toMatchObject({
       phase: 'timeout',
       during: 'tls',
