@@ -46,7 +46,7 @@ describe('Queue', () => {
         }
         expect([...queue]).toEqual(model);
       }),
-      { numRuns: 100 },
+      { numRuns: 50 },
     );
   });
 
