@@ -235,3 +235,10 @@ export class PoisonedMessageError extends MqttError implements MessageFate {
     this.prototype.name = 'PoisonedMessageError';
   }
 }
+
+/** What an error says, of whatever realm or kind it is. */
+export function messageOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'message' in error
+    ? String(error.message)
+    : String(error);
+}

@@ -3,7 +3,7 @@
 import { encode } from '../codec/codec.ts';
 import { connectPacket, type ConnectSettings } from '../connection/handshake.ts';
 import type { Credentials as Introduction } from '../engine/options.ts';
-import { ConnectError } from '../errors.ts';
+import { ConnectError, messageOf } from '../errors.ts';
 import type { AttemptContext } from '../transport/options.ts';
 import type { UrlCredentials } from '../transport/url.ts';
 import { asArgument, wrongType } from './checks.ts';
@@ -56,8 +56,7 @@ export async function ask<T, U>(
   try {
     return check(await asked());
   } catch (cause) {
-    const why = cause instanceof Object && 'message' in cause ? String(cause.message) : String(cause);
-    throw new ConnectError('credentials', `no ${name}: ${why}`, { cause });
+    throw new ConnectError('credentials', `no ${name}: ${messageOf(cause)}`, { cause });
   }
 }
 

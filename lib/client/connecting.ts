@@ -6,6 +6,7 @@ import type { Clock } from './clock.ts';
 import { ControlLane } from './control-lane.ts';
 import type { Driver } from './driver.ts';
 import type { Settings } from './options.ts';
+import { toLocalAddress } from './roads.ts';
 import type { Servers } from './servers.ts';
 import type { Connack } from './status.ts';
 
@@ -224,7 +225,7 @@ export class Connecting {
     const over = {
       ...(host !== undefined && { host: string('host', host) }),
       ...(port !== undefined && { port: integer('port', port, 1, 65_535) }),
-      ...(localAddress !== undefined && { localAddress: string('localAddress', localAddress) }),
+      ...(localAddress !== undefined && { localAddress: toLocalAddress(localAddress) }),
     };
     if (keepAlive !== undefined)
       this.#configuration.settings.engine.keepAlive = integer('keepAlive', keepAlive, 0, 65_535);

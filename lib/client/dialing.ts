@@ -1,5 +1,5 @@
 import type { Credentials } from '../engine/options.ts';
-import { ConnectError, type ConnectPhase, type MqttError } from '../errors.ts';
+import { ConnectError, type ConnectPhase, messageOf, type MqttError } from '../errors.ts';
 import type { Passage, Transport } from '../transport/transport.ts';
 
 /** An attempt that has everything it takes. */
@@ -81,6 +81,5 @@ export class Dialing {
 function failedIn(phase: ConnectPhase, cause: unknown): ConnectError {
   // Who opens the connection knows better.
   if (cause instanceof ConnectError) return cause;
-  const why = cause instanceof Object && 'message' in cause ? String(cause.message) : String(cause);
-  return new ConnectError(phase, `no connection: ${why}`, { cause });
+  return new ConnectError(phase, `no connection: ${messageOf(cause)}`, { cause });
 }

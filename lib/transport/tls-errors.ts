@@ -1,7 +1,7 @@
 /** What went wrong with TLS, in words. */
 
 import type { PeerCertificate } from 'node:tls';
-import { ConnectError } from '../errors.ts';
+import { ConnectError, messageOf } from '../errors.ts';
 import type { TlsOptions } from './options.ts';
 
 /** Characters of a name in a certificate that are shown: whoever made it may have put anything there. */
@@ -10,13 +10,6 @@ const LONGEST_NAME = 300;
 /** An error of this leg. */
 export function tlsError(message: string, cause?: unknown): ConnectError {
   return new ConnectError('tls', message, cause === undefined ? {} : { cause });
-}
-
-/** What an error says, of whatever realm it is. */
-export function messageOf(error: unknown): string {
-  return typeof error === 'object' && error !== null && 'message' in error
-    ? String(error.message)
-    : String(error);
 }
 
 /** The `code` of an error of the platform; empty where it has none. */

@@ -3,7 +3,7 @@
 import { type ClientRequest, type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { createConnection, Socket } from 'node:net';
 import { type RawData, WebSocket } from 'ws';
-import { ConnectError, ProtocolError } from '../errors.ts';
+import { ConnectError, messageOf, ProtocolError } from '../errors.ts';
 import { Holding } from './holding.ts';
 import type { Headers } from './options.ts';
 import type { Passage, Receiver, Road, Taken, Transport } from './transport.ts';
@@ -71,7 +71,7 @@ async function headersOf(
     return await unlessAborted(signal, async () => headers({ Host: host }, { attempt, reason, signal }));
   } catch (cause) {
     signal.throwIfAborted();
-    throw new ConnectError('websocket', `no headers for the WebSocket: ${textOf(cause)}`, { cause });
+    throw new ConnectError('websocket', `no headers for the WebSocket: ${messageOf(cause)}`, { cause });
   }
 }
 
@@ -153,7 +153,7 @@ function failed(cause: unknown): unknown {
   if (cause instanceof ConnectError) return cause;
   // Bytes of the server could repeat what it was sent, such as a token.
   if (isObject(cause)) Reflect.deleteProperty(cause, 'rawPacket');
-  const text = textOf(cause);
+  const text = messageOf(cause);
   const why = text === 'socket hang up' ? 'the server closed the connection' : text;
   return new ConnectError('websocket', `no WebSocket: ${why}`, { cause });
 }
@@ -167,10 +167,6 @@ function refused(status: number): ConnectError {
 }
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
-
-function textOf(error: unknown): string {
-  return isObject(error) && 'message' in error ? String(error.message) : String(error);
-}
 
 /** A WebSocket as a transport. What it sends and gets are bytes of a stream: where a frame ends means nothing. */
 class WebSocketTransport implements Transport {

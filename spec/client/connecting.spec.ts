@@ -41,6 +41,7 @@ describe('connect()', () => {
       { host: 'other', port: 0 },
       { host: 'other', keepAlive: 1, port: 70_000 },
       { keepAlive: 5, localAddress: 1 },
+      { keepAlive: 5, localAddress: 'here' },
       { retry: 'yes' },
       { timeout: -1 },
       { adress: 'x' },

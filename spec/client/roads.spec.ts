@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { toHeaders, toRoad, toTransport } from '../../lib/client/roads.ts';
+import { toRoad, toTransport, warnings } from '../../lib/client/roads.ts';
 import { toSettings } from '../../lib/client/options.ts';
+import { toHeaders } from '../../lib/client/websocket-options.ts';
+import { Stage } from '../scenarios/stage.ts';
 
 const road = (options: object) => toRoad(options);
 
@@ -205,5 +207,29 @@ describe('the proxy', () => {
   it('has no secret that a message would tell', () => {
     for (const url of ['ftp://me:s3cret@proxy', 'http://me:s3cret@proxy/path', 's3cret', 'http://s3cret@:80'])
       expect(refused({ proxy: url })).not.toContain('s3cret');
+  });
+});
+
+describe('what is insecure', () => {
+  const insecure = { tls: { verifyHostname: false } } as const;
+
+  it('is warned of, also on the way to a proxy', () => {
+    const proxy = { url: 'https://proxy', tls: { rejectUnauthorized: false } };
+    expect(warnings(road({ ...insecure, proxy }))).toEqual([
+      'tls.verifyHostname is off: whoever has a certificate of a known authority can pretend to be the server',
+      'proxy.tls.rejectUnauthorized is off: anybody can pretend to be the proxy',
+    ]);
+    expect(warnings(road({ tls: {}, proxy: 'environment' }))).toEqual([]);
+  });
+
+  it('is warned of when a client is made so, and when it becomes so', () => {
+    const stage = new Stage();
+    const client = stage.client(insecure, 'mqtts://server');
+    client.configure({ keepAlive: 5 });
+    client.configure({ tls: { rejectUnauthorized: false } });
+    expect(stage.log).toEqual([
+      expect.stringContaining('warn: tls.verifyHostname is off'),
+      expect.stringContaining('warn: tls.rejectUnauthorized is off'),
+    ]);
   });
 });
