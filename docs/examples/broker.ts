@@ -4,9 +4,14 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { Aedes } from 'aedes';
+import { createWebSocketStream, WebSocketServer } from 'ws';
 
 export interface Broker extends AsyncDisposable {
   readonly url: string;
@@ -19,30 +24,71 @@ export interface LocalBroker extends Broker {
   cut(): void;
 }
 
+/** How a local broker is reached. */
+export interface Ways {
+  /** @default "mqtt" */
+  readonly protocol?: 'mqtt' | 'mqtts' | 'ws' | 'wss' | 'mqtt+unix';
+  /** For `mqtts` and `wss`: see `tls.createServer()`. */
+  readonly tls?: TlsOptions;
+  /** For `mqtt+unix`: the file of the socket. */
+  readonly path?: string;
+  /** For `ws` and `wss`: what a request has to have, or it is answered with 401. @default anything */
+  readonly admits?: (request: IncomingMessage) => boolean;
+  /** Whether a user may connect. @default anybody */
+  readonly knows?: (clientId: string, username: string, password: string) => boolean;
+}
+
 /** An Aedes broker on a free port of this machine. */
-export async function startBroker(): Promise<LocalBroker> {
-  const aedes = await Aedes.createBroker();
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
-    aedes.handle(socket);
+export async function startBroker(ways: Ways = {}): Promise<LocalBroker> {
+  const { protocol = 'mqtt', knows = () => true } = ways;
+  const aedes = await Aedes.createBroker({
+    authenticate: ({ id }, username, password, done) =>
+      done(null, knows(id, username ?? '', password?.toString() ?? '')),
   });
-  server.listen(0, '127.0.0.1');
+  const sockets = new Set<Socket>();
+  const server = serverOf(ways, (stream) => aedes.handle(stream));
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.on('close', () => sockets.delete(socket));
+  });
+  server.listen(ways.path ?? { port: 0, host: '127.0.0.1' });
   await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
   const stop = async (): Promise<void> => {
     await new Promise<void>((resolve) => aedes.close(resolve));
+    for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => server.close(resolve));
   };
+  const where = ways.path ?? `127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
-    url: `mqtt://127.0.0.1:${port}`,
+    url: `${protocol}://${where}`,
     cut() {
       for (const socket of sockets) socket.destroy();
     },
     stop,
     [Symbol.asyncDispose]: stop,
   };
+}
+
+/** What listens, and hands over whoever has come. */
+function serverOf({ protocol, tls, admits = () => true }: Ways, serve: (stream: Duplex) => void): Server {
+  switch (protocol) {
+    case 'mqtts':
+      return createTlsServer({ ...tls }, serve);
+    case 'ws':
+    case 'wss': {
+      const server = protocol === 'ws' ? createHttpServer() : createHttpsServer({ ...tls });
+      const sockets = new WebSocketServer({
+        server,
+        handleProtocols: (offered) => (offered.has('mqtt') ? 'mqtt' : false),
+        verifyClient: ({ req }: { req: IncomingMessage }) => admits(req),
+      });
+      sockets.on('connection', (socket) => serve(createWebSocketStream(socket).on('error', () => {})));
+      return server;
+    }
+    default:
+      return createServer(serve);
+  }
 }
 
 /** A Mosquitto broker on a free port of this machine, or undefined where Mosquitto is not installed. */
