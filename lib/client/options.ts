@@ -263,7 +263,7 @@ export function toSettings<UserData>(
       persistent,
       maxFiltersPerPacket: integer('maxFiltersPerPacket', given.maxFiltersPerPacket ?? 0, 0),
       resubscribe: flag('resubscribe', given.resubscribe ?? true),
-      credentialsVary: given.credentials !== undefined,
+      credentialsVary: given.credentials !== undefined || credentialsDiffer(places),
     },
     ask,
     retryInitial: reconnect !== false && (reconnect.retryInitial ?? false),
@@ -290,6 +290,16 @@ function toPlaces(
   if (road.tls !== undefined && !protocols.some((protocol) => protocol === 'mqtts' || protocol === 'wss'))
     throw new TypeError(`tls: expected a URL that begins with mqtts: or wss:, got ${protocols[0]}:`);
   return places.filter((place, i) => places.findIndex((other) => isDeepStrictEqual(place, other)) === i);
+}
+
+/** Whether the URLs may come with other credentials than the one before. */
+function credentialsDiffer(places: readonly Place[]): boolean {
+  const [first] = places;
+  return places.some(
+    (place) =>
+      typeof place === 'function' ||
+      (typeof first === 'object' && !isDeepStrictEqual(place.credentials, first.credentials)),
+  );
 }
 
 function optional(name: string, value: number | undefined, least: number, most?: number): number | undefined {

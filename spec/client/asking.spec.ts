@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { ask } from '../../lib/client/asking.ts';
 import { toIdentity } from '../../lib/client/identity.ts';
 import { toSettings, type ClientOptions } from '../../lib/client/options.ts';
+import type { ServerUrl } from '../../lib/client/servers.ts';
 import { ConnectError } from '../../lib/errors.ts';
 import { firstAttempt } from '../support/passages.ts';
 
@@ -71,9 +72,12 @@ describe('credentials', () => {
   });
 
   it('of a function may differ each time', () => {
-    expect(toSettings('mqtt://server', { credentials: () => ({}) }, Math.random).engine.credentialsVary).toBe(
-      true,
-    );
+    const varies = (url: ServerUrl, options: ClientOptions = {}): unknown =>
+      toSettings(url, options, Math.random).engine.credentialsVary;
+    expect(varies('mqtt://server', { credentials: () => ({}) })).toBe(true);
+    expect(varies(() => 'mqtt://server')).toBe(true);
+    expect(varies('mqtt://me@a', { servers: ['mqtt://you@b'] })).toBe(true);
+    expect(varies('mqtt://me@a', { servers: ['mqtt://me@b'] })).toBe(false);
   });
 
   it('of a function are checked when it has given them', () => {
