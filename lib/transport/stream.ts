@@ -69,12 +69,18 @@ export class StreamTransport implements Transport {
   readonly #explain: (error: unknown) => unknown;
   readonly #holding: Holding;
   #receiver: Receiver | undefined;
+  /**
+   * What ended the stream. That is what it emits, not what it has as `errored` at its end: since Node 22 these may be
+   * writes that were cancelled because we had destroyed it.
+   */
   #error: unknown;
 
   constructor(stream: Duplex, { landing, explain = (error) => error }: StreamOptions = {}) {
     this.#stream = stream;
     this.#landing = landing;
     this.#explain = explain;
+    // It may have been over before anybody looked.
+    this.#error = stream.errored ?? undefined;
     this.#holding = new Holding({
       // Other streams than sockets may keep what they have taken, and hand it on later.
       send: (bytes, done) => void stream.write(stream instanceof Socket ? bytes : bytes.slice(), done),
@@ -140,7 +146,7 @@ export class StreamTransport implements Transport {
   }
 
   #closed(): void {
-    const error = this.#error ?? this.#stream.errored ?? undefined;
+    const error = this.#error;
     this.#receiver?.closed(error === undefined ? undefined : this.#explain(error));
   }
 }

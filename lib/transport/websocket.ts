@@ -172,7 +172,6 @@ const isObject = (value: unknown): value is object => typeof value === 'object' 
 class WebSocketTransport implements Transport {
   readonly #ws: WebSocket;
   readonly #stream: Socket;
-  readonly #explain: Explain;
   readonly #holding: Holding;
   #receiver: Receiver | undefined;
   /** `ending`: we close once all has left; `over`: what still comes is not listened to. */
@@ -183,7 +182,6 @@ class WebSocketTransport implements Transport {
   constructor(ws: WebSocket, stream: Socket, explain: Explain) {
     this.#ws = ws;
     this.#stream = stream;
-    this.#explain = explain;
     this.#holding = new Holding({
       send: (bytes, done) => ws.send(bytes, { binary: true }, done),
       isEmpty: () => ws.bufferedAmount === 0,
@@ -192,6 +190,10 @@ class WebSocketTransport implements Transport {
     ws.on('message', (data, isBinary) => this.#message(data, isBinary));
     ws.on('error', (error) => this.#broken(error));
     ws.on('close', (code, reason) => this.#closed(code, reason.toString()));
+    // Not what it has as `errored` at its end: since Node 22 these may be writes that we have cancelled ourselves.
+    stream.on('error', (error) => {
+      this.#error ??= explain(error);
+    });
   }
 
   open(receiver: Receiver): void {
@@ -273,8 +275,6 @@ class WebSocketTransport implements Transport {
   }
 
   #closed(code: number, reason: string): void {
-    const { errored } = this.#stream;
-    if (this.#error === undefined && errored !== null) this.#error = this.#explain(errored);
     if (this.#error === undefined && this.#state === 'up') this.#error = unexpected(code, reason);
     this.#state = 'closed';
     this.#receiver?.closed(this.#error);

@@ -18,13 +18,18 @@ leakGuard();
 /** Both ends of a stream in memory. A write at the far end is read at this one, and the other way round. */
 function pair(): { near: Duplex; far: PassThrough; sent: Uint8Array[]; finish: () => void } {
   const sent: Uint8Array[] = [];
-  const finishing: (() => void)[] = [];
+  const finishing: ((error?: Error) => void)[] = [];
   const far = new PassThrough();
   const near = new Duplex({
     read() {},
     write(chunk: Uint8Array, _encoding, callback) {
       sent.push(chunk);
       finishing.push(callback);
+    },
+    // As sockets do since Node 22.
+    destroy(error, callback) {
+      for (const cancel of finishing.splice(0)) cancel(new Error('write ECANCELED'));
+      callback(error);
     },
   });
   far.on('data', (chunk) => near.push(chunk));
@@ -147,6 +152,21 @@ describe('a transport over any stream', () => {
     await turn();
     expect(receiver.heard).toEqual(['closed']);
     expect(receiver.error()).toMatchObject({ message: 'rain' });
+  });
+
+  it.each(['destroy()', 'the end'])('ends without the errors of writes that %s cancels', async (way) => {
+    const { near, far } = pair();
+    const transport = new StreamTransport(near);
+    const receiver = listener();
+    transport.open(receiver);
+    let back = 0;
+    transport.write(bytes('never'), () => back++);
+    if (way === 'destroy()') transport.destroy();
+    else far.end();
+    while (!receiver.heard.includes('closed')) await turn();
+    expect(near.errored).toMatchObject({ message: 'write ECANCELED' });
+    expect(receiver.error()).toBeUndefined();
+    expect(back).toBe(1);
   });
 
   it('closes a stream that brings something else than bytes', async () => {
