@@ -3,27 +3,6 @@
 import type { Pem, TlsOptions } from '../transport/options.ts';
 import { flag, oneOf, record, string, wrongType } from './checks.ts';
 
-const TLS_KEYS: readonly (keyof TlsOptions)[] = [
-  'ca',
-  'caFile',
-  'cert',
-  'certFile',
-  'key',
-  'keyFile',
-  'pfx',
-  'pfxFile',
-  'passphrase',
-  'rejectUnauthorized',
-  'verifyHostname',
-  'minVersion',
-  'maxVersion',
-  'ciphers',
-  'alpn',
-  'servername',
-  'secureContext',
-  'pskCallback',
-];
-
 /** What a secure context has in it already. */
 const IN_CONTEXT: readonly (keyof TlsOptions)[] = [
   'ca',
@@ -38,6 +17,15 @@ const IN_CONTEXT: readonly (keyof TlsOptions)[] = [
   'minVersion',
   'maxVersion',
   'ciphers',
+];
+const TLS_KEYS: readonly (keyof TlsOptions)[] = [
+  ...IN_CONTEXT,
+  'rejectUnauthorized',
+  'verifyHostname',
+  'alpn',
+  'servername',
+  'secureContext',
+  'pskCallback',
 ];
 const VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const;
 
