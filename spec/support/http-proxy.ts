@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, STATUS_CODES, type Server } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
-import { type Answer, type ProxyOptions, Tunnels } from './tunnels.ts';
+import type { Socket } from 'node:net';
+import { Proxy, type ProxyOptions } from './tunnels.ts';
 
 export interface HttpProxyOptions extends ProxyOptions {
   /** With these, TLS is spoken to the proxy. */
@@ -17,26 +17,12 @@ export interface Asked {
 }
 
 /** An HTTP proxy for tunnels, on a free port of this machine. */
-export class HttpProxy {
-  readonly port: number;
-  /** Without credentials. */
-  readonly url: string;
+export class HttpProxy extends Proxy {
   /** Everything that was asked for, with or without success. */
   readonly asked: Asked[] = [];
-  /** Sent with the answer that there is a tunnel, in the same piece. */
-  head: string | Uint8Array = '';
-  answer: Answer = 'a tunnel';
-  readonly tunnels: Tunnels;
-  readonly #server: Server;
-  readonly #credentials: ProxyOptions['credentials'];
 
-  private constructor(server: Server, { credentials, names, tls }: HttpProxyOptions) {
-    this.#server = server;
-    this.#credentials = credentials;
-    this.tunnels = new Tunnels(names);
-    this.port = (server.address() as AddressInfo).port;
-    this.url = `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${this.port}`;
-    server.on('connection', (socket: Socket) => this.tunnels.hold(socket));
+  private constructor(server: Server, options: HttpProxyOptions) {
+    super(server, options.tls === undefined ? 'http' : 'https', options);
     server.on('connect', ({ url = '', headers }, socket: Socket, head: Uint8Array) => {
       this.asked.push({ authority: url, headers });
       // Servers of HTTP leave a connection open whose other side has ended.
@@ -50,24 +36,6 @@ export class HttpProxy {
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     return new HttpProxy(server, options);
-  }
-
-  /** The URL with a user name and password in it. */
-  urlFor(username: string, password: string): string {
-    const [scheme, rest] = this.url.split('://') as [string, string];
-    return `${scheme}://${encodeURIComponent(username)}:${encodeURIComponent(password)}@${rest}`;
-  }
-
-  /** Breaks all connections. */
-  cut(): void {
-    this.tunnels.cut();
-  }
-
-  /** Ends it, with all connections. */
-  async close(): Promise<void> {
-    const closed = new Promise((resolve) => this.#server.close(resolve));
-    this.cut();
-    await closed;
   }
 
   async #connect(
@@ -84,8 +52,8 @@ export class HttpProxy {
       socket.end('bytes' in this.answer ? this.answer.bytes : statusLine(this.answer.status));
       return;
     }
-    if (this.#credentials !== undefined) {
-      const { username, password } = this.#credentials;
+    if (this.credentials !== undefined) {
+      const { username, password } = this.credentials;
       const token = Buffer.from(`${username}:${password}`).toString('base64');
       if (authorization !== `Basic ${token}`) {
         socket.end(statusLine(407));

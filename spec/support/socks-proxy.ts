@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { type Answer, type ProxyOptions, Tunnels } from './tunnels.ts';
+import { createServer, type Server, type Socket } from 'node:net';
+import { Proxy, type ProxyOptions } from './tunnels.ts';
 
 /** One CONNECT. */
 export interface AskedOfSocks {
@@ -11,29 +11,15 @@ export interface AskedOfSocks {
 }
 
 /** A SOCKS5 proxy (RFC 1928, 1929), on a free port of this machine. `status` of an answer is the reply code. */
-export class SocksProxy {
-  readonly port: number;
-  /** Without credentials. */
-  readonly url: string;
+export class SocksProxy extends Proxy {
   /** Everything that was asked for, with or without success. */
   readonly asked: AskedOfSocks[] = [];
   /** User names and passwords that were shown. */
   readonly shown: string[] = [];
-  /** Sent with the answer that there is a tunnel, in the same piece. */
-  head: string | Uint8Array = '';
-  answer: Answer = 'a tunnel';
-  readonly tunnels: Tunnels;
-  readonly #server: Server;
-  readonly #credentials: ProxyOptions['credentials'];
 
-  private constructor(server: Server, { credentials, names }: ProxyOptions) {
-    this.#server = server;
-    this.#credentials = credentials;
-    this.tunnels = new Tunnels(names);
-    this.port = (server.address() as AddressInfo).port;
-    this.url = `socks5://127.0.0.1:${this.port}`;
+  private constructor(server: Server, options: ProxyOptions) {
+    super(server, 'socks5', options);
     server.on('connection', (socket: Socket) => {
-      this.tunnels.hold(socket);
       // Whoever leaves in the middle has left: there is nobody to tell.
       this.#serve(socket).catch(() => socket.destroy());
     });
@@ -45,23 +31,6 @@ export class SocksProxy {
     return new SocksProxy(server, options);
   }
 
-  /** The URL with a user name and password in it. */
-  urlFor(username: string, password: string): string {
-    return `socks5://${encodeURIComponent(username)}:${encodeURIComponent(password)}@127.0.0.1:${this.port}`;
-  }
-
-  /** Breaks all connections. */
-  cut(): void {
-    this.tunnels.cut();
-  }
-
-  /** Ends it, with all connections. */
-  async close(): Promise<void> {
-    const closed = new Promise((resolve) => this.#server.close(resolve));
-    this.cut();
-    await closed;
-  }
-
   async #serve(socket: Socket): Promise<void> {
     const [, count = 0] = await take(socket, 2);
     const methods = [...(await take(socket, count))];
@@ -70,7 +39,7 @@ export class SocksProxy {
       socket.end(answer.bytes);
       return;
     }
-    const method = this.#credentials === undefined ? 0 : 2;
+    const method = this.credentials === undefined ? 0 : 2;
     if (!methods.includes(method)) {
       socket.end(Buffer.of(5, 0xff));
       return;
@@ -101,7 +70,7 @@ export class SocksProxy {
     const username = (await take(socket, length)).toString();
     const password = await text(socket);
     this.shown.push(`${username}:${password}`);
-    const isRight = username === this.#credentials?.username && password === this.#credentials.password;
+    const isRight = username === this.credentials?.username && password === this.credentials.password;
     if (isRight) socket.write(Buffer.of(1, 0));
     else socket.end(Buffer.of(1, 1));
     return isRight;

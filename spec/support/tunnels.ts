@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, type Server, type Socket } from 'node:net';
 
 /** How a proxy answers who asks for a tunnel: an answer of its own is followed by the end of the connection. */
 export type Answer =
@@ -66,5 +66,49 @@ export class Tunnels {
   /** Breaks all connections. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
+  }
+}
+
+/** What proxies of all kinds have in common. */
+export abstract class Proxy {
+  readonly port: number;
+  /** Without credentials. */
+  readonly url: string;
+  /** Sent with the answer that there is a tunnel, in the same piece. */
+  head: string | Uint8Array = '';
+  answer: Answer = 'a tunnel';
+  readonly tunnels: Tunnels;
+  /** Who may pass. */
+  readonly credentials: ProxyOptions['credentials'];
+  readonly #server: Server;
+  readonly #scheme: string;
+
+  /** `server` listens already. */
+  constructor(server: Server, scheme: string, { credentials, names }: ProxyOptions) {
+    this.#server = server;
+    this.#scheme = scheme;
+    this.credentials = credentials;
+    this.tunnels = new Tunnels(names);
+    this.port = (server.address() as AddressInfo).port;
+    this.url = `${scheme}://127.0.0.1:${this.port}`;
+    server.on('connection', (socket: Socket) => this.tunnels.hold(socket));
+  }
+
+  /** The URL with a user name and password in it. */
+  urlFor(username: string, password: string): string {
+    const user = `${encodeURIComponent(username)}:${encodeURIComponent(password)}`;
+    return `${this.#scheme}://${user}@127.0.0.1:${this.port}`;
+  }
+
+  /** Breaks all connections. */
+  cut(): void {
+    this.tunnels.cut();
+  }
+
+  /** Ends it, with all connections. */
+  async close(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.cut();
+    await closed;
   }
 }
