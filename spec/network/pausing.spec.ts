@@ -1,69 +1,21 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { dialTcp } from '../../lib/transport/tcp.ts';
-import type { Receiver, Transport } from '../../lib/transport/transport.ts';
-import { leakGuard } from '../support/leaks.ts';
+import type { Transport } from '../../lib/transport/transport.ts';
+import { endWithTest, held, startServer } from '../support/endings.ts';
+import { pattern, Recorder } from '../support/receivers.ts';
 
-const ending: (() => unknown)[] = [];
-
-afterEach(async () => {
-  for (const end of ending.splice(0).toReversed()) await end();
-});
-
-leakGuard();
-
-/** Bytes that differ wherever they are cut. */
-const pattern = (length: number): Uint8Array => Uint8Array.from({ length }, (_, n) => (n * n) >> 3);
-
-/** What a transport brought. */
-class Recorder implements Receiver {
-  readonly pieces: Uint8Array[] = [];
-  onBytes: () => void = () => {};
-  readonly gone: Promise<unknown>;
-  closed: (error?: unknown) => void = () => {};
-  #memory = new Uint8Array(0);
-
-  constructor() {
-    this.gone = new Promise((resolve) => (this.closed = resolve));
-  }
-
-  get bytes(): number {
-    return this.pieces.reduce((sum, piece) => sum + piece.length, 0);
-  }
-
-  space(): Uint8Array {
-    return (this.#memory = new Uint8Array(10_000));
-  }
-
-  filled(length: number): void {
-    this.chunk(this.#memory.subarray(0, length));
-  }
-
-  chunk(bytes: Uint8Array): void {
-    this.pieces.push(bytes);
-    this.onBytes();
-  }
-
-  drained(): void {}
-}
+endWithTest();
 
 /** A transport that brings what it reads to `recorder`, and the socket at its other end. */
 async function connected(recorder: Recorder): Promise<{ transport: Transport; peer: Socket }> {
-  const server = createServer({ pauseOnConnect: true });
-  ending.push(() => new Promise((resolve) => server.close(resolve)));
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const { server, port } = await startServer(createServer({ pauseOnConnect: true }));
   const accepted = once(server, 'connection') as Promise<[Socket]>;
-  const { port } = server.address() as AddressInfo;
   const target = { protocol: 'mqtt', host: '127.0.0.1', port } as const;
-  const transport = await dialTcp(target, new AbortController().signal);
+  const transport = held(await dialTcp(target, new AbortController().signal));
   const [peer] = await accepted;
-  ending.push(
-    () => peer.destroy(),
-    () => transport.destroy(),
-  );
   transport.open(recorder);
   return { transport, peer };
 }

@@ -2,9 +2,10 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import type { HttpProxy } from './http-proxy.ts';
-import { endTunnels, held, httpProxy, listening } from './tunnel-rig.ts';
+import { endWithTest, held, listening } from './endings.ts';
+import { httpProxy } from './tunnel-rig.ts';
 
-endTunnels();
+endWithTest();
 
 /** Says something to a proxy. */
 function say(proxy: HttpProxy, text: string): Socket {

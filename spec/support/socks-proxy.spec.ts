@@ -2,9 +2,10 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import type { SocksProxy } from './socks-proxy.ts';
-import { endTunnels, held, listening, socksProxy } from './tunnel-rig.ts';
+import { endWithTest, held, listening } from './endings.ts';
+import { socksProxy } from './tunnel-rig.ts';
 
-endTunnels();
+endWithTest();
 
 /** Says one thing after another to a proxy, each when there was an answer; all that came, in hexadecimal. */
 async function say(proxy: SocksProxy, ...pieces: readonly (readonly number[])[]): Promise<string[]> {

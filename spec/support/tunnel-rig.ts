@@ -1,11 +1,10 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { inspect } from 'node:util';
-import { afterEach } from '@jest/globals';
 import { openSocket } from '../../lib/transport/tcp.ts';
 import type { Road } from '../../lib/transport/transport.ts';
+import { atEnd, held } from './endings.ts';
 import { HttpProxy, type HttpProxyOptions } from './http-proxy.ts';
-import { leakGuard } from './leaks.ts';
 import { SocksProxy } from './socks-proxy.ts';
 import type { ProxyOptions } from './tunnels.ts';
 
@@ -13,52 +12,16 @@ import type { ProxyOptions } from './tunnels.ts';
  * Who takes part in a spec of tunnels: all of it ends with the test.
  */
 
-const ending: (() => unknown)[] = [];
-
-/** Ends all that a test has started, and fails it where something is left. Once per file. */
-export function endTunnels(): void {
-  afterEach(async () => {
-    for (const end of ending.splice(0).toReversed()) await end();
-  });
-  leakGuard();
-}
-
 export async function httpProxy(options: HttpProxyOptions = {}): Promise<HttpProxy> {
   const proxy = await HttpProxy.start(options);
-  ending.push(() => proxy.close());
+  atEnd(() => proxy.close());
   return proxy;
 }
 
 export async function socksProxy(options: ProxyOptions = {}): Promise<SocksProxy> {
   const proxy = await SocksProxy.start(options);
-  ending.push(() => proxy.close());
+  atEnd(() => proxy.close());
   return proxy;
-}
-
-/** A server on a free port that does with each connection what it is told; by default it sends back what comes. */
-export async function listening(
-  serve: (socket: Socket) => void = (socket) => socket.pipe(socket),
-  host = '127.0.0.1',
-): Promise<{ readonly server: Server; readonly port: number }> {
-  const sockets = new Set<Socket>();
-  const server = createServer({ noDelay: true }, (socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-    serve(socket);
-  }).listen(0, host);
-  await once(server, 'listening');
-  ending.push(async () => {
-    const closed = new Promise((resolve) => server.close(resolve));
-    for (const socket of sockets) socket.destroy();
-    await closed;
-  });
-  return { server, port: (server.address() as AddressInfo).port };
-}
-
-/** A socket that ends with the test. */
-export function held<T extends Socket>(socket: T): T {
-  ending.push(() => socket.destroy());
-  return socket;
 }
 
 /** A road to a port of this machine. */

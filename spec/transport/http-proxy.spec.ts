@@ -5,17 +5,10 @@ import { ConnectError } from '../../lib/errors.ts';
 import { requestTunnel } from '../../lib/transport/http-proxy.ts';
 import type { Headers } from '../../lib/transport/options.ts';
 import { parseProxyUrl } from '../../lib/transport/proxy-url.ts';
-import {
-  endTunnels,
-  errorOf,
-  everythingOf,
-  httpProxy,
-  listening,
-  read,
-  socketTo,
-} from '../support/tunnel-rig.ts';
+import { endWithTest, listening } from '../support/endings.ts';
+import { errorOf, everythingOf, httpProxy, read, socketTo } from '../support/tunnel-rig.ts';
 
-endTunnels();
+endWithTest();
 
 const DESTINATION = { host: 'broker.example', port: 1_883 };
 

@@ -7,7 +7,8 @@ import type { Road } from '../../lib/transport/transport.ts';
 import { certificates } from '../support/certificates.ts';
 import type { HttpProxyOptions } from '../support/http-proxy.ts';
 import { passage } from '../support/passages.ts';
-import { endTunnels, errorOf, held, httpProxy, listening, read, roadTo } from '../support/tunnel-rig.ts';
+import { endWithTest, held, listening } from '../support/endings.ts';
+import { errorOf, httpProxy, read, roadTo } from '../support/tunnel-rig.ts';
 
 /*
  * A proxy that is reached by TLS. What TLS to the server is told is another matter.
@@ -15,7 +16,7 @@ import { endTunnels, errorOf, held, httpProxy, listening, read, roadTo } from '.
 
 const made = certificates();
 
-endTunnels();
+endWithTest();
 
 const never = new AbortController().signal;
 

@@ -8,20 +8,11 @@ import type { HttpProxy } from '../support/http-proxy.ts';
 import { freePort } from '../support/mosquitto.ts';
 import { passage } from '../support/passages.ts';
 import type { SocksProxy } from '../support/socks-proxy.ts';
-import {
-  endTunnels,
-  errorOf,
-  everythingOf,
-  held,
-  httpProxy,
-  listening,
-  read,
-  roadTo,
-  socksProxy,
-} from '../support/tunnel-rig.ts';
+import { endWithTest, held, listening } from '../support/endings.ts';
+import { errorOf, everythingOf, httpProxy, read, roadTo, socksProxy } from '../support/tunnel-rig.ts';
 import type { ProxyOptions } from '../support/tunnels.ts';
 
-endTunnels();
+endWithTest();
 
 /** Asks for a tunnel; what comes of it ends with the test. */
 async function tunnel(road: Road, signal?: AbortSignal): Promise<Socket | undefined> {

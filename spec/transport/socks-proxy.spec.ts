@@ -4,17 +4,10 @@ import { describe, expect, it, jest } from '@jest/globals';
 import { SocksClient } from 'socks';
 import { parseProxyUrl } from '../../lib/transport/proxy-url.ts';
 import { negotiateTunnel } from '../../lib/transport/socks-proxy.ts';
-import {
-  endTunnels,
-  errorOf,
-  everythingOf,
-  listening,
-  read,
-  socketTo,
-  socksProxy,
-} from '../support/tunnel-rig.ts';
+import { endWithTest, listening } from '../support/endings.ts';
+import { errorOf, everythingOf, read, socketTo, socksProxy } from '../support/tunnel-rig.ts';
 
-endTunnels();
+endWithTest();
 
 const DESTINATION = { host: 'broker.example', port: 1_883 };
 

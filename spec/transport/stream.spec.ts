@@ -1,19 +1,13 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, Socket } from 'node:net';
+import { connect, Socket } from 'node:net';
 import { Duplex, PassThrough } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { arrival, Landing, StreamTransport, transportOver } from '../../lib/transport/stream.ts';
 import type { Receiver, Taken } from '../../lib/transport/transport.ts';
-import { leakGuard } from '../support/leaks.ts';
+import { endWithTest, held, listening } from '../support/endings.ts';
 
-const ending: (() => void)[] = [];
-
-afterEach(() => {
-  for (const end of ending.splice(0)) end();
-});
-
-leakGuard();
+endWithTest();
 
 /** Both ends of a stream in memory. A write at the far end is read at this one, and the other way round. */
 function pair(): { near: Duplex; far: PassThrough; sent: Uint8Array[]; finish: () => void } {
@@ -34,7 +28,7 @@ function pair(): { near: Duplex; far: PassThrough; sent: Uint8Array[]; finish: (
   });
   far.on('data', (chunk) => near.push(chunk));
   far.on('end', () => near.push(null));
-  ending.push(() => near.destroy());
+  held(near);
   return { near, far, sent, finish: () => finishing.shift()?.() };
 }
 
@@ -209,11 +203,9 @@ describe('transportOver()', () => {
 
 describe('Landing', () => {
   it('keeps what a socket reads before there is a receiver', async () => {
-    const { port, server } = await listening();
-    server.on('connection', (peer) => peer.end('hello'));
+    const { port } = await listening((peer) => peer.end('hello'));
     const landing = new Landing();
-    const socket = new Socket(landing.options);
-    ending.push(() => socket.destroy());
+    const socket = held(new Socket(landing.options));
     landing.of(socket);
     socket.connect(port, '127.0.0.1');
     await once(socket, 'end');
@@ -238,14 +230,3 @@ describe('arrival()', () => {
     );
   });
 });
-
-async function listening(): Promise<{ server: Server; port: number }> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  server.on('connection', (peer) => {
-    peer.on('error', () => {});
-    ending.push(() => peer.destroy());
-  });
-  ending.push(() => server.close());
-  return { server, port: (server.address() as AddressInfo).port };
-}

@@ -8,7 +8,8 @@ import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { dialTcp, openSocket } from '../../lib/transport/tcp.ts';
 import type { Receiver, Road, Transport } from '../../lib/transport/transport.ts';
 import { freePort } from '../support/mosquitto.ts';
-import { endTunnels, errorOf, held, listening, roadTo } from '../support/tunnel-rig.ts';
+import { endWithTest, held, listening } from '../support/endings.ts';
+import { errorOf, roadTo } from '../support/tunnel-rig.ts';
 
 /*
  * Which way a connection goes: what a road says beside its host and port.
@@ -23,7 +24,7 @@ afterEach(() => {
   for (const directory of directories.splice(0)) rmSync(directory, { recursive: true });
 });
 
-endTunnels();
+endWithTest();
 
 const never = new AbortController().signal;
 

@@ -1,153 +1,41 @@
 import { createHash } from 'node:crypto';
 import { getEventListeners, once } from 'node:events';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { dialTcp } from '../../lib/transport/tcp.ts';
-import type { Receiver, Target, Transport } from '../../lib/transport/transport.ts';
-import { leakGuard } from '../support/leaks.ts';
+import type { Target, Transport } from '../../lib/transport/transport.ts';
+import { endWithTest, held, type Listening, startServer } from '../support/endings.ts';
+import { hashOf, pattern, pressUp, Recorder } from '../support/receivers.ts';
 
-const servers: Server[] = [];
-const sockets: Socket[] = [];
-const transports: Transport[] = [];
-
-afterEach(async () => {
-  for (const transport of transports.splice(0)) transport.destroy();
-  for (const socket of sockets.splice(0)) socket.destroy();
-  await Promise.all(servers.splice(0).map((server) => new Promise((resolve) => server.close(resolve))));
-});
-
-leakGuard();
+endWithTest();
 
 /** A server on a free port that reads only when asked to. */
-async function listen(): Promise<{ server: Server; target: Target }> {
-  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true });
-  servers.push(server);
-  server.on('connection', (socket) => {
-    sockets.push(socket);
-    socket.on('error', () => {});
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    server,
-    target: { protocol: 'mqtt', host: '127.0.0.1', port: (server.address() as AddressInfo).port },
-  };
+async function listen(): Promise<Listening & { readonly target: Target }> {
+  const started = await startServer(createServer({ pauseOnConnect: true, allowHalfOpen: true }));
+  return { ...started, target: { protocol: 'mqtt', host: '127.0.0.1', port: started.port } };
 }
 
 /** A transport and the socket at its other end. */
 async function connected(): Promise<{ transport: Transport; peer: Socket }> {
   const { server, target } = await listen();
   const accepted = once(server, 'connection') as Promise<[Socket]>;
-  const transport = await dialTcp(target, new AbortController().signal);
-  transports.push(transport);
+  const transport = held(await dialTcp(target, new AbortController().signal));
   return { transport, peer: (await accepted)[0] };
-}
-
-/** A receiver that keeps what it gets, and makes its memory unusable as soon as it has been read. */
-class Recorder implements Receiver {
-  readonly log: string[] = [];
-  readonly hash = createHash('sha256');
-  readonly gone: Promise<unknown>;
-  bytes = 0;
-  error: unknown;
-  onBytes: () => void = () => {};
-  #memory: Uint8Array | undefined;
-  #goes!: (error: unknown) => void;
-
-  constructor() {
-    this.gone = new Promise((resolve) => {
-      this.#goes = resolve;
-    });
-  }
-
-  space(): Uint8Array {
-    this.#memory = new Uint8Array(10_000).fill(0xee);
-    return this.#memory;
-  }
-
-  filled(length: number): void {
-    const memory = this.#memory as Uint8Array;
-    this.#take(memory.subarray(0, length));
-    memory.fill(0xee);
-    this.#memory = undefined;
-  }
-
-  chunk(bytes: Uint8Array): void {
-    this.#take(bytes);
-  }
-
-  #take(bytes: Uint8Array): void {
-    this.hash.update(bytes);
-    this.bytes += bytes.length;
-    this.onBytes();
-  }
-
-  drained(): void {
-    this.log.push('drained');
-  }
-
-  closed(error?: unknown): void {
-    this.log.push('closed');
-    this.error = error;
-    this.#goes(error);
-  }
-
-  /** Waits until so many bytes have come. */
-  until(bytes: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.onBytes = () => {
-        if (this.bytes >= bytes) resolve();
-      };
-      this.onBytes();
-    });
-  }
-}
-
-// A local name: looking up a global is slow in the context of a spec.
-const { imul } = Math;
-
-/** Bytes that differ wherever they are cut. */
-function pattern(length: number, seed = 1): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(length);
-  let state = seed;
-  for (let i = 0; i < length; i++) {
-    state = (imul(state, 1_103_515_245) + 12_345) >>> 0;
-    bytes[i] = state >>> 24;
-  }
-  return bytes;
-}
-
-const hashOf = (...pieces: readonly Uint8Array[]): string => {
-  const hash = createHash('sha256');
-  for (const piece of pieces) hash.update(piece);
-  return hash.digest('hex');
-};
-
-/** Writes until the network takes no more; says how often each piece was given back. */
-function pressUp(transport: Transport): Map<Uint8Array, number> {
-  const given = new Map<Uint8Array, number>();
-  for (let i = 0; i < 200 && transport.heldBack < 1_000_000; i++) {
-    const piece = pattern(65_536, i);
-    given.set(piece, 0);
-    transport.write(piece, (bytes) => given.set(bytes, (given.get(bytes) ?? Number.NaN) + 1));
-  }
-  expect(transport.heldBack).toBeGreaterThan(0);
-  return given;
 }
 
 describe('dialTcp', () => {
   it('rejects with the error of the network when nobody listens', async () => {
-    const { server, target } = await listen();
-    await new Promise((resolve) => server.close(resolve));
+    const { close, target } = await listen();
+    await close();
     const { signal } = new AbortController();
     await expect(dialTcp(target, signal)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 
   it('says of every address why it did not connect', async () => {
-    const { server, target } = await listen();
-    await new Promise((resolve) => server.close(resolve));
+    const { close, target } = await listen();
+    await close();
     const dialing = dialTcp({ ...target, host: 'localhost' }, new AbortController().signal);
     await expect(dialing).rejects.toMatchObject({ message: expect.stringMatching(/ECONNREFUSED .*:\d+/) });
   });
@@ -171,7 +59,7 @@ describe('dialTcp', () => {
   it.each(['127.0.0.1', 'localhost'])(
     'leaves nothing of an attempt to reach %s that is aborted',
     async (host) => {
-      const { server, target } = await listen();
+      const { server, sockets, target } = await listen();
       const aborting = new AbortController();
       const dialing = dialTcp({ ...target, host }, aborting.signal);
       const reason = new Error('changed my mind');
@@ -188,8 +76,7 @@ describe('dialTcp', () => {
     const { server, target } = await listen();
     const accepted = once(server, 'connection') as Promise<[Socket]>;
     const aborting = new AbortController();
-    const transport = await dialTcp(target, aborting.signal);
-    transports.push(transport);
+    const transport = held(await dialTcp(target, aborting.signal));
     expect(getEventListeners(aborting.signal, 'abort')).toHaveLength(0);
     aborting.abort();
     const [peer] = await accepted;
@@ -203,7 +90,7 @@ describe('dialTcp', () => {
   it('connects from the local address that is asked for', async () => {
     const { server, target } = await listen();
     const accepted = once(server, 'connection') as Promise<[Socket]>;
-    transports.push(await dialTcp({ ...target, localAddress: '127.0.0.2' }, new AbortController().signal));
+    held(await dialTcp({ ...target, localAddress: '127.0.0.2' }, new AbortController().signal));
     expect((await accepted)[0].remoteAddress).toBe('127.0.0.2');
   });
 
@@ -227,7 +114,7 @@ describe('reading', () => {
     const sent = pattern(8_000_000);
     peer.write(sent);
     await recorder.until(sent.length);
-    expect(recorder.hash.digest('hex')).toBe(hashOf(sent));
+    expect(recorder.hash).toBe(hashOf([sent]));
     expect(recorder.log).toEqual([]);
   });
 
@@ -245,7 +132,7 @@ describe('reading', () => {
       expect(recorder.bytes).toBe(0);
       expect(await recorder.gone).toBeUndefined();
       expect(recorder.bytes).toBe(length);
-      expect(recorder.hash.digest('hex')).toBe(hashOf(sent));
+      expect(recorder.hash).toBe(hashOf([sent]));
     },
   );
 
@@ -325,7 +212,7 @@ describe('writing', () => {
     expect(back[0]).toBe(piece);
     expect(transport.heldBack).toBe(0);
     const [received] = (await once(peer.resume(), 'data')) as [Uint8Array];
-    expect(hashOf(received)).toBe(hashOf(piece));
+    expect(hashOf([received])).toBe(hashOf([piece]));
     await turn();
     expect(back).toHaveLength(1);
     expect(recorder.log).toEqual([]);
@@ -442,7 +329,7 @@ describe('the end', () => {
     peer.on('end', () => peer.end());
     peer.resume();
     expect(await recorder.gone).toBeUndefined();
-    expect(received.digest('hex')).toBe(hashOf(...given.keys()));
+    expect(received.digest('hex')).toBe(hashOf(given.keys()));
     expect(new Set(given.values())).toEqual(new Set([1]));
     expect(recorder.log.at(-1)).toBe('closed');
   });

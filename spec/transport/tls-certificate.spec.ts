@@ -2,11 +2,12 @@ import type { PeerCertificate } from 'node:tls';
 import { describe, expect, it } from '@jest/globals';
 import type { TlsOptions } from '../../lib/transport/options.ts';
 import { certificates, PASSPHRASE } from '../support/certificates.ts';
-import { connected, dial, endRig, failure, listen, roadTo } from './tls-rig.ts';
+import { endWithTest } from '../support/endings.ts';
+import { connected, dial, failure, listen, roadTo } from './tls-rig.ts';
 
 const made = certificates();
 
-endRig();
+endWithTest();
 
 /** What a client that trusts our authority says of a server with this certificate. */
 async function saidOf(name: string, tls: TlsOptions = {}, host = 'localhost'): Promise<string> {

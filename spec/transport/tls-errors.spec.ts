@@ -1,32 +1,15 @@
-import { once } from 'node:events';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import { explain, handshakeError, nameIn, shown } from '../../lib/transport/tls-errors.ts';
 import { certificates } from '../support/certificates.ts';
-import { atEnd, endRig, failure, listen, roadTo } from './tls-rig.ts';
+import { endWithTest, listening } from '../support/endings.ts';
+import { failure, listen, roadTo } from './tls-rig.ts';
 
 const made = certificates();
 
-endRig();
+endWithTest();
 
 const coded = (code: string, reason = 'in short'): Error =>
   Object.assign(new Error('0A000412:SSL routines:at length'), { code, reason });
-
-/** A server that does not speak TLS, and does this with who connects. */
-async function plain(greet: (socket: Socket) => void): Promise<number> {
-  const sockets: Socket[] = [];
-  const server = createServer((socket) => {
-    sockets.push(socket);
-    socket.on('error', () => {});
-    greet(socket);
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  atEnd(async () => {
-    for (const socket of sockets) socket.destroy();
-    await new Promise((resolve) => server.close(resolve));
-  });
-  return (server.address() as AddressInfo).port;
-}
 
 describe.each(['TLSv1.2', 'TLSv1.3'] as const)(
   'peers P28: a server of %s that wants a certificate',
@@ -60,18 +43,18 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)(
 
 describe('a server that does not speak TLS', () => {
   it('is told from one that closes the connection', async () => {
-    const speaks = await plain((socket) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'));
-    expect(await failure(roadTo(speaks, {}))).toMatchObject({
+    const speaks = await listening((socket) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'));
+    expect(await failure(roadTo(speaks.port, {}))).toMatchObject({
       phase: 'tls',
       message: 'TLS: the server does not speak TLS on this port',
     });
-    const closes = await plain((socket) => socket.end());
-    expect(await failure(roadTo(closes, {}))).toMatchObject({
+    const closes = await listening((socket) => socket.end());
+    expect(await failure(roadTo(closes.port, {}))).toMatchObject({
       phase: 'tls',
       message: expect.stringContaining('closed the connection during the handshake'),
     });
-    const resets = await plain((socket) => socket.once('data', () => socket.resetAndDestroy()));
-    expect(await failure(roadTo(resets, {}))).toMatchObject({
+    const resets = await listening((socket) => socket.once('data', () => socket.resetAndDestroy()));
+    expect(await failure(roadTo(resets.port, {}))).toMatchObject({
       phase: 'tls',
       message: expect.stringContaining('closed the connection during the handshake'),
       cause: { code: 'ECONNRESET' },

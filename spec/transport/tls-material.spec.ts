@@ -8,7 +8,8 @@ import type { AttemptContext, TlsOptions } from '../../lib/transport/options.ts'
 import { materialOf } from '../../lib/transport/tls-material.ts';
 import { certificates, PASSPHRASE } from '../support/certificates.ts';
 import { firstAttempt } from '../support/passages.ts';
-import { connected, dial, endRig, failure, listen, roadTo } from './tls-rig.ts';
+import { endWithTest } from '../support/endings.ts';
+import { connected, dial, failure, listen, roadTo } from './tls-rig.ts';
 
 const made = certificates();
 const EXTRA = process.env['NODE_EXTRA_CA_CERTS'];
@@ -18,7 +19,7 @@ afterEach(() => {
   else process.env['NODE_EXTRA_CA_CERTS'] = EXTRA;
 });
 
-endRig();
+endWithTest();
 
 /** What is wrong with the material; that nothing secret is told is seen to. */
 async function wrongWith(tls: TlsOptions): Promise<string> {

@@ -1,46 +1,23 @@
 import dns from 'node:dns';
 import { getEventListeners, once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it, jest } from '@jest/globals';
 import type { TlsOptions } from '../../lib/transport/options.ts';
 import { dialTls, explainerOf, openTls } from '../../lib/transport/tls.ts';
 import { certificates } from '../support/certificates.ts';
 import { passage } from '../support/passages.ts';
-import {
-  atEnd,
-  connected,
-  dial,
-  endRig,
-  failure,
-  inOrder,
-  listen,
-  pattern,
-  Recorder,
-  roadTo,
-  type TlsServer,
-  written,
-} from './tls-rig.ts';
+import { atEnd, endWithTest, type Listening, listening } from '../support/endings.ts';
+import { hashOf, pattern, Recorder } from '../support/receivers.ts';
+import { connected, dial, failure, inOrder, listen, roadTo, type TlsServer, written } from './tls-rig.ts';
 
 const made = certificates();
 
-endRig();
+endWithTest();
 
 /** A server that accepts connections, and says nothing. */
-async function silent(): Promise<{ server: Server; port: number; sockets: Socket[] }> {
-  const sockets: Socket[] = [];
-  const server = createServer((socket) => {
-    sockets.push(socket);
-    socket.on('error', () => {});
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  atEnd(async () => {
-    for (const socket of sockets) socket.destroy();
-    await new Promise((resolve) => server.close(resolve));
-  });
-  return { server, port: (server.address() as AddressInfo).port, sockets };
-}
+const silent = (): Promise<Listening> => listening(() => {});
 
 async function tunnelTo(port: number): Promise<Socket> {
   const tunnel = connect(port, '127.0.0.1');
@@ -121,7 +98,7 @@ describe('a connection over TLS', () => {
     const sent = pattern(100_000);
     peer.write(sent);
     await recorder.until(sent.length);
-    expect(Buffer.concat(recorder.pieces).equals(sent)).toBe(true);
+    expect(recorder.hash).toBe(hashOf([sent]));
   });
 
   it.each(['the start', 'TCP', 'the handshake'])('is left when its signal aborts at %s', async (when) => {
@@ -207,7 +184,7 @@ describe('TLS through a tunnel', () => {
     const sent = pattern(1_000_000);
     peer.write(sent);
     await recorder.until(sent.length);
-    expect(Buffer.concat(recorder.pieces).equals(sent)).toBe(true);
+    expect(recorder.hash).toBe(hashOf([sent]));
     peer.resume();
     expect(await written(transport, pattern(100))).toBe('at once');
     peer.end();
@@ -232,7 +209,7 @@ describe('TLS through a tunnel', () => {
     const sent = pattern(100_000);
     transport.write(sent, () => {});
     await recorder.until(sent.length);
-    expect(Buffer.concat(recorder.pieces).equals(sent)).toBe(true);
+    expect(recorder.hash).toBe(hashOf([sent]));
   });
 
   it('destroys the tunnel where it fails: a file, the server, the signal, a tunnel that is gone', async () => {

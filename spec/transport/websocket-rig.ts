@@ -1,54 +1,17 @@
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { afterEach } from '@jest/globals';
+import type { Socket } from 'node:net';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import type { AttemptContext } from '../../lib/transport/options.ts';
 import { openSocket } from '../../lib/transport/tcp.ts';
-import type { Passage, Receiver, Road, Transport } from '../../lib/transport/transport.ts';
+import type { Passage, Road, Transport } from '../../lib/transport/transport.ts';
 import { dialWebSocket } from '../../lib/transport/websocket.ts';
-import { leakGuard } from '../support/leaks.ts';
+import { held, listening, startServer } from '../support/endings.ts';
 import { passage } from '../support/passages.ts';
 
 /*
- * Both ends of a WebSocket: servers of `ws`, servers of which a spec says every byte, and whoever listens to a transport.
+ * Both ends of a WebSocket: servers of `ws`, and servers of which a spec says every byte.
  */
-
-const ending: (() => unknown)[] = [];
-
-/** Ends something with the test. */
-export function atEnd(end: () => unknown): void {
-  ending.push(end);
-}
-
-/** Ends all that a test has started, and fails it where something is left. Once per file. */
-export function endAll(): void {
-  afterEach(async () => {
-    await Promise.all(ending.splice(0).map((end) => end()));
-  });
-  leakGuard();
-}
-
-/** Resolves when a socket is closed, whatever it was that closed it. */
-export function closing(socket: Socket): Promise<unknown> {
-  return new Promise((resolve) => socket.once('close', resolve));
-}
-
-async function listen(server: Server): Promise<number> {
-  server.on('connection', (socket: Socket) => {
-    socket.on('error', () => {});
-    const closed = closing(socket);
-    atEnd(() => {
-      socket.destroy();
-      return closed;
-    });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  atEnd(() => new Promise((resolve) => server.close(resolve)));
-  return (server.address() as AddressInfo).port;
-}
 
 /** The end of the server of a WebSocket. */
 export interface Accepted {
@@ -74,16 +37,15 @@ export async function webSocketServer(
     const one = there.shift();
     return one === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(one);
   };
-  return { port: await listen(http), accepted };
+  return { port: (await startServer(http)).port, accepted };
 }
 
 /** A server that answers the head of an HTTP request as `answer` wants to. */
 export async function rawServer(answer: (socket: Socket, head: string) => void): Promise<number> {
-  return listen(
-    createServer((socket) => {
-      socket.once('data', (head) => answer(socket, head.toString('latin1')));
-    }),
-  );
+  const { port } = await listening((socket) => {
+    socket.once('data', (head) => answer(socket, head.toString('latin1')));
+  });
+  return port;
 }
 
 /** The head of a response that makes a WebSocket of a request, with fields added or in place of the usual ones. */
@@ -135,8 +97,7 @@ export async function dialled(
   port: number,
   { signal = new AbortController().signal, protocolVersion = 4, context = {}, ...road }: Dialling = {},
 ): Promise<{ readonly transport: Transport; readonly legs: readonly string[]; readonly stream: Socket }> {
-  const stream = await openSocket({ protocol: 'ws', host: '127.0.0.1', port }, signal);
-  atEnd(() => stream.destroy());
+  const stream = held(await openSocket({ protocol: 'ws', host: '127.0.0.1', port }, signal));
   const one = { ...passage(signal), protocolVersion, ...context };
   const dial: Passage = one;
   const transport = await dialWebSocket(
@@ -145,7 +106,7 @@ export async function dialled(
     dial,
     stream,
   );
-  atEnd(() => transport.destroy());
+  held(transport);
   return { transport, legs: one.legs, stream };
 }
 
@@ -171,87 +132,4 @@ export async function rawlyConnected(
   });
   const { transport } = await dialled(port, road);
   return { transport, peer: peer! };
-}
-
-/** A receiver that keeps all it gets, and says what happened in which order. */
-export class Recorder implements Receiver {
-  readonly log: string[] = [];
-  readonly chunks: Uint8Array[] = [];
-  readonly gone: Promise<unknown>;
-  bytes = 0;
-  onBytes: () => void = () => {};
-  onDrained: () => void = () => {};
-  #goes!: (error: unknown) => void;
-
-  constructor() {
-    this.gone = new Promise((resolve) => (this.#goes = resolve));
-  }
-
-  space(): Uint8Array {
-    throw new Error('expected chunks, got a read into memory of ours');
-  }
-
-  filled(): void {}
-
-  chunk(bytes: Uint8Array): void {
-    this.chunks.push(bytes);
-    this.bytes += bytes.length;
-    this.onBytes();
-  }
-
-  drained(): void {
-    this.log.push('drained');
-    this.onDrained();
-  }
-
-  closed(error?: unknown): void {
-    this.log.push('closed');
-    this.#goes(error);
-  }
-
-  get text(): string {
-    return Buffer.concat(this.chunks).toString();
-  }
-
-  /** Waits until so many bytes have come. */
-  until(bytes: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.onBytes = () => {
-        if (this.bytes >= bytes) resolve();
-      };
-      this.onBytes();
-    });
-  }
-}
-
-// A local name: looking up a global is slow in the context of a spec.
-const { imul } = Math;
-
-/** Bytes that differ wherever they are cut. */
-export function pattern(length: number, seed = 1): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(length);
-  let state = seed;
-  for (let i = 0; i < length; i++) {
-    state = (imul(state, 1_103_515_245) + 12_345) >>> 0;
-    bytes[i] = state >>> 24;
-  }
-  return bytes;
-}
-
-export function hashOf(pieces: Iterable<Uint8Array>): string {
-  const hash = createHash('sha256');
-  for (const piece of pieces) hash.update(piece);
-  return hash.digest('hex');
-}
-
-/** Writes until the network takes no more; says how often each piece was given back. */
-export function pressUp(transport: Transport): Map<Uint8Array, number> {
-  const given = new Map<Uint8Array, number>();
-  for (let i = 0; i < 400 && transport.heldBack < 1_000_000; i++) {
-    const piece = pattern(65_536, i);
-    given.set(piece, 0);
-    transport.write(piece, (bytes) => given.set(bytes, (given.get(bytes) ?? Number.NaN) + 1));
-  }
-  if (transport.heldBack === 0) throw new Error('expected a network that is full, got none');
-  return given;
 }

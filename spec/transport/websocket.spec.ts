@@ -8,18 +8,14 @@ import { ConnectError, ProtocolError } from '../../lib/errors.ts';
 import type { Taken } from '../../lib/transport/transport.ts';
 import { dialWebSocket } from '../../lib/transport/websocket.ts';
 import { passage } from '../support/passages.ts';
+import { closing, endWithTest } from '../support/endings.ts';
+import { ChunkRecorder, hashOf, pattern, pressUp } from '../support/receivers.ts';
 import {
-  closing,
   connected,
   dialled,
-  endAll,
   frame,
-  hashOf,
-  pattern,
-  pressUp,
   rawlyConnected,
   rawServer,
-  Recorder,
   switching,
   unmasked,
   webSocketServer,
@@ -28,7 +24,7 @@ import {
 const BINARY = 2;
 const CLOSE = 8;
 
-endAll();
+endWithTest();
 
 const turns = async (count: number): Promise<void> => {
   for (let i = 0; i < count; i++) await turn();
@@ -316,7 +312,7 @@ describe('a server that refuses', () => {
     const { transport, ws } = await connected({}, { signal: aborting.signal });
     expect(getEventListeners(aborting.signal, 'abort')).toHaveLength(0);
     aborting.abort();
-    const recorder = new Recorder();
+    const recorder = new ChunkRecorder();
     transport.open(recorder);
     ws.send(Buffer.from('here'));
     await recorder.until(4);
@@ -346,13 +342,13 @@ describe('reading', () => {
     async (perMessageDeflate) => {
       const { transport, ws } = await connected({ perMessageDeflate }, { ws: { perMessageDeflate } });
       expect(ws.extensions).toBe(perMessageDeflate ? 'permessage-deflate' : '');
-      const recorder = new Recorder();
+      const recorder = new ChunkRecorder();
       transport.open(recorder);
       // Among small ones that come many to a read, large ones that come in several.
       const sent = Array.from({ length: 600 }, (_, i) => pattern(i % 50 === 0 ? 200_000 : 100 + i, i));
       for (const bytes of sent) ws.send(bytes);
       await recorder.until(sent.reduce((sum, { length }) => sum + length, 0));
-      expect(hashOf(recorder.chunks)).toBe(hashOf(sent));
+      expect(recorder.hash).toBe(hashOf(sent));
       expect(recorder.log).toEqual([]);
     },
   );
@@ -363,17 +359,17 @@ describe('reading', () => {
     ws.send(sent);
     ws.close();
     await turns(20);
-    const recorder = new Recorder();
+    const recorder = new ChunkRecorder();
     transport.open(recorder);
     expect(recorder.bytes).toBe(0);
     expect(await recorder.gone).toBeUndefined();
-    expect(hashOf(recorder.chunks)).toBe(hashOf([sent]));
+    expect(recorder.hash).toBe(hashOf([sent]));
   });
 
   it('keeps what comes together with the answer to the handshake', async () => {
     const { transport } = await rawlyConnected(Buffer.concat([frame(BINARY, 'one'), frame(BINARY, 'two')]));
     await turns(5);
-    const recorder = new Recorder();
+    const recorder = new ChunkRecorder();
     transport.open(recorder);
     await recorder.until(6);
     expect(recorder.text).toBe('onetwo');
@@ -381,7 +377,7 @@ describe('reading', () => {
 
   it('v5 MQTT-6.0.0-2, v4 MQTT-6.0.0-2 takes frames as a stream of bytes, wherever they end', async () => {
     const { transport, peer } = await rawlyConnected();
-    const recorder = new Recorder();
+    const recorder = new ChunkRecorder();
     transport.open(recorder);
     peer.write(frame(BINARY, 'se', false));
     await turns(3);
@@ -394,7 +390,7 @@ describe('reading', () => {
     }
     await recorder.until(20);
     expect(recorder.text).toBe('several pieces of it');
-    expect(recorder.chunks.every(({ length }) => length > 0)).toBe(true);
+    expect(recorder.pieces.every(({ length }) => length > 0)).toBe(true);
   });
 
   it('v5 MQTT-6.0.0-1, v4 MQTT-6.0.0-1 closes when a text frame comes, and takes in nothing behind it', async () => {
@@ -402,7 +398,7 @@ describe('reading', () => {
     const said: Buffer[] = [];
     peer.on('data', (bytes: Buffer) => said.push(bytes));
     const closed = closing(peer);
-    const recorder = new Recorder();
+    const recorder = new ChunkRecorder();
     transport.open(recorder);
     peer.write(Buffer.concat([frame(BINARY, 'good'), frame(1, 'bad'), frame(BINARY, 'late')]));
     const error = await recorder.gone;
@@ -425,7 +421,7 @@ describe('reading', () => {
     'stops while it is paused, so that the server comes to wait (compressed: %s)',
     async (perMessageDeflate) => {
       const { transport, ws } = await connected({ perMessageDeflate }, { ws: { perMessageDeflate } });
-      const recorder = new Recorder();
+      const recorder = new ChunkRecorder();
       transport.open(recorder);
       transport.pause();
       const sent = Array.from({ length: 200 }, (_, i) => pattern(65_536, i));
@@ -439,13 +435,13 @@ describe('reading', () => {
       expect(ws.bufferedAmount).toBeGreaterThan(1_000_000);
       transport.resume();
       await recorder.until(200 * 65_536);
-      expect(hashOf(recorder.chunks)).toBe(hashOf(sent));
+      expect(recorder.hash).toBe(hashOf(sent));
     },
   );
 
   it('answers pings, also when it has been paused for them', async () => {
     const { transport, ws } = await connected();
-    transport.open(new Recorder());
+    transport.open(new ChunkRecorder());
     ws.ping('a');
     expect(String((await once(ws, 'pong'))[0])).toBe('a');
     transport.pause();
@@ -457,7 +453,7 @@ describe('reading', () => {
 
   it('brings nothing after the receiver has destroyed the transport', async () => {
     const { transport, peer } = await rawlyConnected();
-    const recorder = new Recorder();
+    const recorder = new ChunkRecorder();
     recorder.onBytes = () => transport.destroy();
     transport.open(recorder);
     peer.write(Buffer.concat([frame(BINARY, 'one'), frame(BINARY, 'two'), frame(1, 'three')]));
@@ -473,7 +469,7 @@ describe('reading', () => {
         { perMessageDeflate },
         { ws: { maxPayload: 100, perMessageDeflate } },
       );
-      const recorder = new Recorder();
+      const recorder = new ChunkRecorder();
       transport.open(recorder);
       ws.send(new Uint8Array(100));
       await recorder.until(100);
@@ -489,7 +485,7 @@ describe('reading', () => {
 describe('writing', () => {
   it('v5 MQTT-6.0.0-1, v4 MQTT-6.0.0-1 sends binary frames, masked as those of a client are', async () => {
     const { transport, peer } = await rawlyConnected();
-    transport.open(new Recorder());
+    transport.open(new ChunkRecorder());
     const said = once(peer, 'data') as Promise<[Buffer]>;
     transport.write(Buffer.from('hello'), () => {});
     const [bytes] = await said;
@@ -503,7 +499,7 @@ describe('writing', () => {
       const { transport, ws } = await connected({ perMessageDeflate }, { ws: { perMessageDeflate } });
       const pool: Uint8Array[] = Array.from({ length: 4 }, () => new Uint8Array(65_536));
       const expected: Uint8Array[] = [];
-      const recorder = new Recorder();
+      const recorder = new ChunkRecorder();
       const write = (): void => {
         while (expected.length < 150 && pool.length > 0 && transport.heldBack === 0) {
           const slab = pool.pop() as Uint8Array;
@@ -533,7 +529,7 @@ describe('writing', () => {
 
   it('gives bytes back at once when the network took them, and then never drains', async () => {
     const { transport, ws } = await connected();
-    const recorder = new Recorder();
+    const recorder = new ChunkRecorder();
     transport.open(recorder);
     const received = once(ws, 'message');
     const back: unknown[] = [];
@@ -549,7 +545,7 @@ describe('writing', () => {
 
   it('gives back later what it holds back, each piece once and in order, and drains once at the end', async () => {
     const { transport, ws } = await connected();
-    const recorder = new Recorder();
+    const recorder = new ChunkRecorder();
     transport.open(recorder);
     ws.pause();
     const given = pressUp(transport);
@@ -571,7 +567,7 @@ describe('writing', () => {
       passage(),
       line as unknown as Socket,
     );
-    const recorder = new Recorder();
+    const recorder = new ChunkRecorder();
     const back: (Taken | undefined)[] = [];
     const write = (): void => transport.write(pattern(10), (_, taken) => back.push(taken));
     transport.open(recorder);
@@ -602,7 +598,7 @@ describe('writing', () => {
 describe('the end', () => {
   it.each([1000, 1001, undefined])('comes without an error when the server closes with %s', async (code) => {
     const { transport, ws } = await connected();
-    const recorder = new Recorder();
+    const recorder = new ChunkRecorder();
     transport.open(recorder);
     ws.send(Buffer.from('bye'));
     ws.close(code);
@@ -643,7 +639,7 @@ describe('the end', () => {
     ],
   ])('comes with an error when %s', async (_, act, message) => {
     const { transport, peer } = await rawlyConnected();
-    const recorder = new Recorder();
+    const recorder = new ChunkRecorder();
     transport.open(recorder);
     act(peer);
     expect(await recorder.gone).toMatchObject({ message });
@@ -660,7 +656,7 @@ describe('the end', () => {
       line as unknown as Socket,
       (error) => `because of ${String(error)}`,
     );
-    const recorder = new Recorder();
+    const recorder = new ChunkRecorder();
     transport.open(recorder);
     line.destroy(new Error('rain'));
     expect(await recorder.gone).toBe('because of Error: rain');
@@ -671,7 +667,7 @@ describe('the end', () => {
     async (way) => {
       const { transport, peer } = await rawlyConnected();
       peer.pause();
-      const recorder = new Recorder();
+      const recorder = new ChunkRecorder();
       transport.open(recorder);
       const given = pressUp(transport);
       if (way === 'resets') peer.resetAndDestroy();
@@ -688,7 +684,7 @@ describe('the end', () => {
     async (perMessageDeflate) => {
       const { transport, ws } = await connected({ perMessageDeflate }, { ws: { perMessageDeflate } });
       ws.pause();
-      const recorder = new Recorder();
+      const recorder = new ChunkRecorder();
       transport.open(recorder);
       const given = pressUp(transport);
       transport.destroy();
@@ -708,7 +704,7 @@ describe('the end', () => {
       const received: Buffer[] = [];
       ws.on('message', (data: Buffer) => received.push(data));
       const closed = once(ws, 'close');
-      const recorder = new Recorder();
+      const recorder = new ChunkRecorder();
       transport.open(recorder);
       const given = pressUp(transport);
       transport.end();
@@ -725,7 +721,7 @@ describe('the end', () => {
 
   it('goes on reading after end() until the server closes too', async () => {
     const { transport, peer } = await rawlyConnected();
-    const recorder = new Recorder();
+    const recorder = new ChunkRecorder();
     transport.open(recorder);
     transport.end();
     await once(peer, 'data');
@@ -736,7 +732,7 @@ describe('the end', () => {
 
   it('comes without an error after end(), also where the server just closes the connection', async () => {
     const { transport, peer } = await rawlyConnected();
-    const recorder = new Recorder();
+    const recorder = new ChunkRecorder();
     transport.open(recorder);
     peer.once('data', () => peer.end());
     transport.end();
@@ -746,7 +742,7 @@ describe('the end', () => {
 
   it('comes with destroy() where the server does not answer the close frame', async () => {
     const { transport, peer } = await rawlyConnected();
-    const recorder = new Recorder();
+    const recorder = new ChunkRecorder();
     transport.open(recorder);
     transport.end();
     await once(peer, 'data');
@@ -759,7 +755,7 @@ describe('the end', () => {
     'comes with %s() where the server has said that it closes, but does not',
     async (way) => {
       const { transport, peer } = await rawlyConnected();
-      const recorder = new Recorder();
+      const recorder = new ChunkRecorder();
       transport.open(recorder);
       const answered = once(peer, 'data');
       peer.write(frame(CLOSE, ''));
@@ -779,7 +775,7 @@ describe('the end', () => {
       const { transport, ws } = await connected();
       ws[lose]();
       await turns(10);
-      const recorder = new Recorder();
+      const recorder = new ChunkRecorder();
       transport.open(recorder);
       expect(recorder.log).toEqual([]);
       await recorder.gone;
@@ -792,7 +788,7 @@ describe('the end', () => {
       const { transport } = await connected();
       transport[way]();
       await turns(pause);
-      const recorder = new Recorder();
+      const recorder = new ChunkRecorder();
       transport.open(recorder);
       expect(recorder.log).toEqual([]);
       expect(await recorder.gone).toBeUndefined();
@@ -802,7 +798,7 @@ describe('the end', () => {
 
   it.each(['end', 'destroy'] as const)('gives back at once what is written after %s()', async (way) => {
     const { transport } = await connected();
-    const recorder = new Recorder();
+    const recorder = new ChunkRecorder();
     transport.open(recorder);
     transport[way]();
     const piece = pattern(10);

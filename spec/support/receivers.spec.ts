@@ -1,0 +1,63 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Transport } from '../../lib/transport/transport.ts';
+import { ChunkRecorder, hashOf, pattern, pressUp, Recorder } from './receivers.ts';
+
+describe('a recorder', () => {
+  it('keeps what it was brought, in whatever memory, and what happened', async () => {
+    const recorder = new Recorder();
+    const all = recorder.until(5);
+    recorder.space().set([1, 2, 3]);
+    recorder.filled(3);
+    recorder.chunk(Uint8Array.of(4, 5));
+    await all;
+    recorder.drained();
+    recorder.closed('rain');
+    expect(recorder.pieces.map((piece) => [...piece])).toEqual([
+      [1, 2, 3],
+      [4, 5],
+    ]);
+    expect(recorder.chunks).toBe(1);
+    expect(recorder.log).toEqual(['drained', 'closed']);
+    expect(await recorder.gone).toBe('rain');
+  });
+
+  it('makes its memory unusable once it has been read', () => {
+    const recorder = new Recorder();
+    const memory = recorder.space();
+    memory.set([1, 2, 3]);
+    recorder.filled(3);
+    expect(new Set(memory)).toEqual(new Set([0xee]));
+  });
+
+  it('has none for those who may not read into it', () => {
+    expect(() => new ChunkRecorder().space()).toThrow('expected chunks');
+  });
+});
+
+describe('a pattern', () => {
+  it('is another one wherever it is cut, and with another seed', () => {
+    const hashes = [pattern(100), pattern(100, 2), pattern(101), pattern(101).subarray(1)];
+    expect(new Set(hashes.map((bytes) => hashOf([bytes]))).size).toBe(hashes.length);
+    expect(hashOf([pattern(100).subarray(0, 7), pattern(100).subarray(7)])).toBe(hashOf([pattern(100)]));
+  });
+});
+
+describe('pressUp()', () => {
+  it('counts how often each piece comes back, and is nothing for a network that takes all', () => {
+    const back: (() => void)[] = [];
+    const network = {
+      heldBack: 0,
+      write(bytes: Uint8Array, written: (bytes: Uint8Array) => void): void {
+        this.heldBack += bytes.length;
+        back.push(() => written(bytes));
+      },
+    };
+    const given = pressUp(network as unknown as Transport);
+    expect(given.size).toBe(16);
+    for (const give of back) give();
+    back[0]?.();
+    expect([...given.values()]).toEqual([2, ...Array.from({ length: 15 }, () => 1)]);
+    const quick = { heldBack: 0, write: () => {} };
+    expect(() => pressUp(quick as unknown as Transport)).toThrow('expected a network that is full');
+  });
+});

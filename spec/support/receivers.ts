@@ -1,0 +1,122 @@
+import { createHash } from 'node:crypto';
+import type { Receiver, Transport } from '../../lib/transport/transport.ts';
+
+/*
+ * Whoever listens to a transport, and bytes to tell whether all have come.
+ */
+
+/** What memory is filled with that nobody may look at. */
+const POISON = 0xee;
+
+/** A receiver that keeps what it gets, and makes its memory unusable as soon as it has been read. */
+export class Recorder implements Receiver {
+  /** `drained` and `closed`, as they came. */
+  readonly log: string[] = [];
+  readonly pieces: Uint8Array[] = [];
+  /** Resolves, with the error if there is one, when the transport is closed. */
+  readonly gone: Promise<unknown>;
+  bytes = 0;
+  /** How many pieces came in memory of their own. */
+  chunks = 0;
+  onBytes: () => void = () => {};
+  onDrained: () => void = () => {};
+  #memory = new Uint8Array(0);
+  #goes!: (error: unknown) => void;
+
+  constructor() {
+    this.gone = new Promise((resolve) => {
+      this.#goes = resolve;
+    });
+  }
+
+  space(): Uint8Array {
+    this.#memory = new Uint8Array(10_000).fill(POISON);
+    return this.#memory;
+  }
+
+  filled(length: number): void {
+    const piece = this.#memory.slice(0, length);
+    this.#memory.fill(POISON);
+    this.#memory = new Uint8Array(0);
+    this.#take(piece);
+  }
+
+  chunk(bytes: Uint8Array): void {
+    this.chunks++;
+    this.#take(bytes);
+  }
+
+  drained(): void {
+    this.log.push('drained');
+    this.onDrained();
+  }
+
+  closed(error?: unknown): void {
+    this.log.push('closed');
+    this.#goes(error);
+  }
+
+  get text(): string {
+    return Buffer.concat(this.pieces).toString();
+  }
+
+  get hash(): string {
+    return hashOf(this.pieces);
+  }
+
+  /** Waits until so many bytes have come. */
+  until(bytes: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.onBytes = () => {
+        if (this.bytes >= bytes) resolve();
+      };
+      this.onBytes();
+    });
+  }
+
+  #take(bytes: Uint8Array): void {
+    this.pieces.push(bytes);
+    this.bytes += bytes.length;
+    this.onBytes();
+  }
+}
+
+/** A receiver for transports that cannot read into memory of ours. */
+export class ChunkRecorder extends Recorder {
+  override space(): never {
+    throw new Error('expected chunks, got a read into memory of ours');
+  }
+}
+
+// A local name: looking up a global is slow in the context of a spec.
+const { imul } = Math;
+
+/** Bytes that differ wherever they are cut. */
+export function pattern(length: number, seed = 1): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  let state = seed;
+  for (let i = 0; i < length; i++) {
+    state = (imul(state, 1_103_515_245) + 12_345) >>> 0;
+    bytes[i] = state >>> 24;
+  }
+  return bytes;
+}
+
+/** What tells one sequence of bytes from another, however it is cut. */
+export function hashOf(pieces: Iterable<Uint8Array>): string {
+  const hash = createHash('sha256');
+  for (const piece of pieces) hash.update(piece);
+  return hash.digest('hex');
+}
+
+/** Writes until the network takes no more; says how often each piece was given back. */
+export function pressUp(transport: Transport): Map<Uint8Array, number> {
+  const given = new Map<Uint8Array, number>();
+  for (let i = 0; i < 400 && transport.heldBack < 1_000_000; i++) {
+    const piece = pattern(65_536, i);
+    given.set(piece, 0);
+    transport.write(piece, (bytes) => given.set(bytes, (given.get(bytes) ?? Number.NaN) + 1));
+  }
+  if (transport.heldBack === 0) throw new Error('expected a network that is full, got none');
+  return given;
+}
