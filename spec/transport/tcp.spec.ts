@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { getEventListeners, once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -7,6 +6,7 @@ import { dialTcp } from '../../lib/transport/tcp.ts';
 import type { Target, Transport } from '../../lib/transport/transport.ts';
 import { endWithTest, held, type Listening, startServer } from '../support/endings.ts';
 import { hashOf, pattern, pressUp, Recorder } from '../support/receivers.ts';
+import { keepsTransportPromises, peerOf } from '../support/transport-promises.ts';
 
 endWithTest();
 
@@ -106,6 +106,13 @@ const connectionsOf = (server: Server): Promise<number> =>
     server.getConnections((error, count) => (error === null ? resolve(count) : reject(error)));
   });
 
+describe('TCP', () => {
+  keepsTransportPromises(async () => {
+    const { transport, peer } = await connected();
+    return { transport, peer: peerOf(peer), recorder: new Recorder() };
+  });
+});
+
 describe('reading', () => {
   it('brings every byte in order, whatever happens to the memory afterwards', async () => {
     const { transport, peer } = await connected();
@@ -117,24 +124,6 @@ describe('reading', () => {
     expect(recorder.hash).toBe(hashOf([sent]));
     expect(recorder.log).toEqual([]);
   });
-
-  it.each([1, 255, 256, 257, 2_000_000])(
-    'begins with open(): %d bytes that came before are kept',
-    async (length) => {
-      const { transport, peer } = await connected();
-      const sent = pattern(length);
-      // Once the other end has been told that there is no more, all that fits is on this side.
-      peer.write(sent);
-      peer.end();
-      for (let i = 0; i < 20; i++) await turn();
-      const recorder = new Recorder();
-      transport.open(recorder);
-      expect(recorder.bytes).toBe(0);
-      expect(await recorder.gone).toBeUndefined();
-      expect(recorder.bytes).toBe(length);
-      expect(recorder.hash).toBe(hashOf([sent]));
-    },
-  );
 
   it('brings nothing after the receiver has destroyed the transport', async () => {
     const { transport, peer } = await connected();
@@ -158,49 +147,6 @@ describe('reading', () => {
 });
 
 describe('writing', () => {
-  it('sends every byte in order to a slow reader, from slabs that are filled again when they come back', async () => {
-    const { transport, peer } = await connected();
-    const pool: Uint8Array[] = Array.from({ length: 4 }, () => new Uint8Array(65_536));
-    const total = 200;
-    const expected = createHash('sha256');
-    let count = 0;
-    const recorder = new Recorder();
-    const write = (): void => {
-      while (count < total && pool.length > 0 && transport.heldBack === 0) {
-        const slab = pool.pop() as Uint8Array;
-        slab.set(pattern(slab.length, count++));
-        expected.update(slab);
-        transport.write(slab, (bytes) => {
-          bytes.fill(0xee);
-          pool.push(bytes);
-        });
-      }
-    };
-    recorder.drained = () => {
-      recorder.log.push('drained');
-      write();
-    };
-    transport.open(recorder);
-    write();
-    expect(transport.heldBack).toBeGreaterThan(0);
-    const received = createHash('sha256');
-    for (let bytes = 0; bytes < total * 65_536;) {
-      const chunk = peer.read() as Uint8Array | null;
-      if (chunk === null) {
-        await once(peer, 'readable');
-        continue;
-      }
-      received.update(chunk);
-      bytes += chunk.length;
-      if (bytes % 3 === 0) await turn();
-    }
-    expect(received.digest('hex')).toBe(expected.digest('hex'));
-    expect(recorder.log.length).toBeGreaterThan(0);
-    expect(new Set(recorder.log)).toEqual(new Set(['drained']));
-    expect(pool).toHaveLength(4);
-    expect(transport.heldBack).toBe(0);
-  });
-
   it('gives bytes back at once when the network took them, and then never drains', async () => {
     const { transport, peer } = await connected();
     const recorder = new Recorder();
@@ -216,33 +162,6 @@ describe('writing', () => {
     await turn();
     expect(back).toHaveLength(1);
     expect(recorder.log).toEqual([]);
-  });
-
-  it('gives back later what it holds back, each piece once and in order, and drains once at the end', async () => {
-    const { transport, peer } = await connected();
-    const recorder = new Recorder();
-    transport.open(recorder);
-    const back: number[] = [];
-    const pieces = Array.from({ length: 200 }, (_, i) => pattern(65_536, i));
-    for (const [index, piece] of pieces.entries()) {
-      transport.write(piece, (bytes) => {
-        expect(bytes).toBe(piece);
-        back.push(index);
-      });
-    }
-    expect(back.length).toBeLessThan(pieces.length);
-    expect(transport.heldBack).toBeGreaterThan(0);
-    const drained = new Promise<void>((resolve) => {
-      recorder.drained = () => {
-        recorder.log.push(`drained with ${back.length} back and ${transport.heldBack} held back`);
-        resolve();
-      };
-    });
-    peer.resume();
-    await drained;
-    await turn();
-    expect(back).toEqual([...pieces.keys()]);
-    expect(recorder.log).toEqual([`drained with ${pieces.length} back and 0 held back`]);
   });
 });
 
@@ -271,16 +190,6 @@ describe('small packets', () => {
 });
 
 describe('the end', () => {
-  it('comes without an error when the peer closes in order', async () => {
-    const { transport, peer } = await connected();
-    const recorder = new Recorder();
-    transport.open(recorder);
-    peer.end(pattern(3));
-    expect(await recorder.gone).toBeUndefined();
-    expect(recorder.bytes).toBe(3);
-    expect(recorder.log).toEqual(['closed']);
-  });
-
   it('comes when the peer only stops sending, though it would still read what is held back', async () => {
     const { transport, peer } = await connected();
     const recorder = new Recorder();
@@ -302,75 +211,6 @@ describe('the end', () => {
     expect(await recorder.gone).toMatchObject({ code: expect.stringMatching(/^(ECONNRESET|EPIPE)$/) });
     await turn();
     expect(new Set(given.values())).toEqual(new Set([1]));
-    expect(recorder.log).toEqual(['closed']);
-  });
-
-  it('comes with destroy(), in the middle of a write too, and gives every slab back', async () => {
-    const { transport } = await connected();
-    const recorder = new Recorder();
-    transport.open(recorder);
-    const given = pressUp(transport);
-    transport.destroy();
-    transport.destroy();
-    expect(await recorder.gone).toBeUndefined();
-    await turn();
-    expect(new Set(given.values())).toEqual(new Set([1]));
-    expect(recorder.log).toEqual(['closed']);
-  });
-
-  it('comes after end() has sent what was held back', async () => {
-    const { transport, peer } = await connected();
-    const recorder = new Recorder();
-    transport.open(recorder);
-    const given = pressUp(transport);
-    transport.end();
-    const received = createHash('sha256');
-    peer.on('data', (chunk: Buffer) => received.update(chunk));
-    peer.on('end', () => peer.end());
-    peer.resume();
-    expect(await recorder.gone).toBeUndefined();
-    expect(received.digest('hex')).toBe(hashOf(given.keys()));
-    expect(new Set(given.values())).toEqual(new Set([1]));
-    expect(recorder.log.at(-1)).toBe('closed');
-  });
-
-  it('is told to a receiver that opens a connection lost meanwhile', async () => {
-    for (const lose of ['destroy', 'resetAndDestroy'] as const) {
-      const { transport, peer } = await connected();
-      peer[lose]();
-      for (let i = 0; i < 5; i++) await turn();
-      const recorder = new Recorder();
-      transport.open(recorder);
-      expect(recorder.log).toEqual([]);
-      await recorder.gone;
-      expect(recorder.log).toEqual(['closed']);
-    }
-  });
-
-  it.each(['end', 'destroy'] as const)('is told to a receiver that opens after %s()', async (way) => {
-    const { transport } = await connected();
-    transport[way]();
-    await turn();
-    const recorder = new Recorder();
-    transport.open(recorder);
-    expect(recorder.log).toEqual([]);
-    expect(await recorder.gone).toBeUndefined();
-    expect(recorder.log).toEqual(['closed']);
-  });
-
-  it.each(['end', 'destroy'] as const)('gives back at once what is written after %s()', async (way) => {
-    const { transport } = await connected();
-    const recorder = new Recorder();
-    transport.open(recorder);
-    transport[way]();
-    const piece = pattern(10);
-    const back: Uint8Array[] = [];
-    transport.write(piece, (bytes) => back.push(bytes));
-    expect(back).toEqual([piece]);
-    transport.destroy();
-    await recorder.gone;
-    transport.write(piece, (bytes) => back.push(bytes));
-    expect(back).toEqual([piece, piece]);
     expect(recorder.log).toEqual(['closed']);
   });
 });

@@ -6,6 +6,7 @@ import type { Taken } from '../../lib/transport/transport.ts';
 import { certificates } from '../support/certificates.ts';
 import { endWithTest, listening } from '../support/endings.ts';
 import { hashOf, pattern, Recorder } from '../support/receivers.ts';
+import { keepsTransportPromises, peerOf } from '../support/transport-promises.ts';
 import { connected, dial, inOrder, roadTo, type TlsServer, written } from './tls-rig.ts';
 
 const made = certificates();
@@ -22,6 +23,15 @@ async function between(server: TlsServer): Promise<{ near: TlsServer; client: ()
   });
   return { near: { ...server, port: relay.port }, client: () => relay.sockets.at(-1) as Socket };
 }
+
+describe.each(['TLSv1.2', 'TLSv1.3'] as const)('%s', (version) => {
+  keepsTransportPromises(async () => {
+    const { server, tls } = await inOrder(await made(), { minVersion: version, maxVersion: version });
+    const { transport, peer, recorder } = await connected(server, tls);
+    const reset = (): unknown => server.sockets.at(-1)?.resetAndDestroy();
+    return { transport, peer: peerOf(peer, reset), recorder };
+  });
+});
 
 describe('bytes over TLS', () => {
   it.each([1, 300, 2_000_000])('are kept where %d of them come before somebody reads', async (length) => {

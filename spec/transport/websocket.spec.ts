@@ -10,6 +10,7 @@ import { dialWebSocket } from '../../lib/transport/websocket.ts';
 import { passage } from '../support/passages.ts';
 import { closing, endWithTest } from '../support/endings.ts';
 import { ChunkRecorder, hashOf, pattern, pressUp } from '../support/receivers.ts';
+import { keepsTransportPromises, type Peer } from '../support/transport-promises.ts';
 import {
   connected,
   dialled,
@@ -336,6 +337,22 @@ describe('a server that refuses', () => {
   });
 });
 
+describe.each([false, true])('a WebSocket (compressed: %s)', (perMessageDeflate) => {
+  keepsTransportPromises(async () => {
+    const { transport, ws, request } = await connected({ perMessageDeflate }, { ws: { perMessageDeflate } });
+    const peer: Peer = {
+      write: (bytes) => ws.send(bytes),
+      end: () => ws.close(),
+      destroy: () => ws.terminate(),
+      reset: () => request.socket.resetAndDestroy(),
+      pause: () => ws.pause(),
+      resume: () => ws.resume(),
+      hear: (listener) => ws.on('message', listener),
+    };
+    return { transport, peer, recorder: new ChunkRecorder() };
+  });
+});
+
 describe('reading', () => {
   it.each([false, true])(
     'brings every byte in order, in memory that nobody writes to again (compressed: %s)',
@@ -352,19 +369,6 @@ describe('reading', () => {
       expect(recorder.log).toEqual([]);
     },
   );
-
-  it.each([1, 200, 300_000])('begins with open(): %d bytes that came before are kept', async (length) => {
-    const { transport, ws } = await connected();
-    const sent = pattern(length);
-    ws.send(sent);
-    ws.close();
-    await turns(20);
-    const recorder = new ChunkRecorder();
-    transport.open(recorder);
-    expect(recorder.bytes).toBe(0);
-    expect(await recorder.gone).toBeUndefined();
-    expect(recorder.hash).toBe(hashOf([sent]));
-  });
 
   it('keeps what comes together with the answer to the handshake', async () => {
     const { transport } = await rawlyConnected(Buffer.concat([frame(BINARY, 'one'), frame(BINARY, 'two')]));
@@ -493,40 +497,6 @@ describe('writing', () => {
     expect(unmasked(bytes).payload.toString()).toBe('hello');
   });
 
-  it.each([false, true])(
-    'sends every byte in order to a slow reader, from slabs that are filled again when they come back (compressed: %s)',
-    async (perMessageDeflate) => {
-      const { transport, ws } = await connected({ perMessageDeflate }, { ws: { perMessageDeflate } });
-      const pool: Uint8Array[] = Array.from({ length: 4 }, () => new Uint8Array(65_536));
-      const expected: Uint8Array[] = [];
-      const recorder = new ChunkRecorder();
-      const write = (): void => {
-        while (expected.length < 150 && pool.length > 0 && transport.heldBack === 0) {
-          const slab = pool.pop() as Uint8Array;
-          slab.set(pattern(slab.length, expected.length));
-          expected.push(slab.slice());
-          transport.write(slab, (bytes) => {
-            bytes.fill(0xee);
-            pool.push(bytes);
-          });
-        }
-      };
-      recorder.onDrained = write;
-      ws.pause();
-      transport.open(recorder);
-      write();
-      for (let i = 0; i < 400 && (expected.length === 150 || transport.heldBack === 0); i++) await turn();
-      expect(transport.heldBack).toBeGreaterThan(0);
-      const received: Buffer[] = [];
-      ws.resume();
-      for (let got = 0; got < 150; got++) received.push((await once(ws, 'message'))[0] as Buffer);
-      expect(hashOf(received)).toBe(hashOf(expected));
-      expect(new Set(recorder.log)).toEqual(new Set(['drained']));
-      while (transport.heldBack > 0) await turn();
-      expect(pool).toHaveLength(4);
-    },
-  );
-
   it('gives bytes back at once when the network took them, and then never drains', async () => {
     const { transport, ws } = await connected();
     const recorder = new ChunkRecorder();
@@ -541,21 +511,6 @@ describe('writing', () => {
     await turn();
     expect(back).toHaveLength(2);
     expect(recorder.log).toEqual([]);
-  });
-
-  it('gives back later what it holds back, each piece once and in order, and drains once at the end', async () => {
-    const { transport, ws } = await connected();
-    const recorder = new ChunkRecorder();
-    transport.open(recorder);
-    ws.pause();
-    const given = pressUp(transport);
-    const drained = new Promise<void>((resolve) => (recorder.onDrained = resolve));
-    ws.resume();
-    await drained;
-    expect(new Set(given.values())).toEqual(new Set([1]));
-    expect(transport.heldBack).toBe(0);
-    await turn();
-    expect(recorder.log).toEqual(['drained']);
   });
 
   it('tells what was taken at once, but said late, from what had to wait, and does not count answers to pings', async () => {
@@ -680,23 +635,6 @@ describe('the end', () => {
   );
 
   it.each([false, true])(
-    'comes with destroy(), in the middle of a write too, and gives every slab back (compressed: %s)',
-    async (perMessageDeflate) => {
-      const { transport, ws } = await connected({ perMessageDeflate }, { ws: { perMessageDeflate } });
-      ws.pause();
-      const recorder = new ChunkRecorder();
-      transport.open(recorder);
-      const given = pressUp(transport);
-      transport.destroy();
-      transport.destroy();
-      expect(await recorder.gone).toBeUndefined();
-      while (transport.heldBack > 0) await turn();
-      expect(new Set(given.values())).toEqual(new Set([1]));
-      expect(recorder.log).toEqual(['closed']);
-    },
-  );
-
-  it.each([false, true])(
     'comes after end() has sent what was held back, and then the close frame (compressed: %s)',
     async (perMessageDeflate) => {
       const { transport, ws } = await connected({ perMessageDeflate }, { ws: { perMessageDeflate } });
@@ -768,49 +706,6 @@ describe('the end', () => {
       expect(recorder.log).toEqual(['closed']);
     },
   );
-
-  it.each(['close', 'terminate'] as const)(
-    'is told to a receiver that opens a connection lost meanwhile (%s)',
-    async (lose) => {
-      const { transport, ws } = await connected();
-      ws[lose]();
-      await turns(10);
-      const recorder = new ChunkRecorder();
-      transport.open(recorder);
-      expect(recorder.log).toEqual([]);
-      await recorder.gone;
-      expect(recorder.log).toEqual(['closed']);
-    },
-  );
-
-  it.each(['end', 'destroy'] as const)('is told to a receiver that opens after %s()', async (way) => {
-    for (const pause of [0, 5]) {
-      const { transport } = await connected();
-      transport[way]();
-      await turns(pause);
-      const recorder = new ChunkRecorder();
-      transport.open(recorder);
-      expect(recorder.log).toEqual([]);
-      expect(await recorder.gone).toBeUndefined();
-      expect(recorder.log).toEqual(['closed']);
-    }
-  });
-
-  it.each(['end', 'destroy'] as const)('gives back at once what is written after %s()', async (way) => {
-    const { transport } = await connected();
-    const recorder = new ChunkRecorder();
-    transport.open(recorder);
-    transport[way]();
-    const piece = pattern(10);
-    const back: Uint8Array[] = [];
-    transport.write(piece, (bytes) => back.push(bytes));
-    expect(back).toEqual([piece]);
-    transport.destroy();
-    await recorder.gone;
-    transport.write(piece, (bytes) => back.push(bytes));
-    expect(back).toEqual([piece, piece]);
-    expect(recorder.log).toEqual(['closed']);
-  });
 });
 
 /** A connection that says late, when it is told to, that it has taken something; its far end answers the handshake. */
