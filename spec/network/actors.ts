@@ -1,18 +1,14 @@
-import { afterEach } from '@jest/globals';
 import type { ProtocolVersion } from '../../lib/codec/packets.ts';
 import { Client, type ClientOptions, type StatusEvent } from '../../lib/index.ts';
 import { type AedesOptions, type LocalBroker, startAedes } from '../support/aedes.ts';
+import { atEnd, endWithTest } from '../support/endings.ts';
 import { FaultProxy } from '../support/fault-proxy.ts';
-import { HttpProxy, type HttpProxyOptions } from '../support/http-proxy.ts';
-import { leakGuard } from '../support/leaks.ts';
 import { type Mosquitto, type MosquittoOptions, startMosquitto } from '../support/mosquitto.ts';
 import {
   type MosquittoSub,
   type MosquittoSubOptions,
   subscribeWithMosquitto,
 } from '../support/mosquitto-sub.ts';
-import { SocksProxy } from '../support/socks-proxy.ts';
-import type { ProxyOptions } from '../support/tunnels.ts';
 import { endPrograms } from './children.ts';
 import { WireTap } from './wire-tap.ts';
 
@@ -20,28 +16,9 @@ import { WireTap } from './wire-tap.ts';
  * Who takes part in a spec over a real network. Whatever is started here ends with the test, also where it fails.
  */
 
-const ending: (() => unknown)[] = [];
-
-/** Ends something with the test: what came last goes first. */
-export function atEnd(end: () => unknown): void {
-  ending.push(end);
-}
-
 /** Ends all that a test has started, and fails it where something is left. Once per file. */
 export function endActors(): void {
-  afterEach(async () => {
-    const errors: unknown[] = [];
-    for (const end of [endPrograms, ...ending.splice(0).toReversed()]) {
-      try {
-        await end();
-      } catch (error) {
-        // One that cannot end must not keep the others running.
-        errors.push(error);
-      }
-    }
-    if (errors.length > 0) throw errors[0];
-  });
-  leakGuard();
+  endWithTest(endPrograms);
 }
 
 /** A Mosquitto that lets no message go for a reader that is slow or away, as it does unless told not to. */
@@ -69,19 +46,6 @@ export async function mosquittoSub(broker: Mosquitto, options: MosquittoSubOptio
 
 export async function faultProxy(port: number): Promise<FaultProxy> {
   const proxy = await FaultProxy.to(port);
-  atEnd(() => proxy.close());
-  return proxy;
-}
-
-/** A proxy by HTTP CONNECT; with `tls`, one that is reached by TLS. */
-export async function httpProxy(options: HttpProxyOptions = {}): Promise<HttpProxy> {
-  const proxy = await HttpProxy.start(options);
-  atEnd(() => proxy.close());
-  return proxy;
-}
-
-export async function socksProxy(options: ProxyOptions = {}): Promise<SocksProxy> {
-  const proxy = await SocksProxy.start(options);
   atEnd(() => proxy.close());
   return proxy;
 }

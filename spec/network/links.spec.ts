@@ -2,12 +2,12 @@ import { setInterval as every } from 'node:timers/promises';
 import { expect, it } from '@jest/globals';
 import type { ProtocolVersion } from '../../lib/codec/packets.ts';
 import type { Client, ClientOptions } from '../../lib/index.ts';
+import { atEnd } from '../support/endings.ts';
 import type { Mosquitto } from '../support/mosquitto.ts';
 import { describeWithMosquitto } from '../support/programs.ts';
 import {
   actor,
   aedes,
-  atEnd,
   endActors,
   faultProxy,
   inTime,

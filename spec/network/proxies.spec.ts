@@ -1,12 +1,13 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Client, type ClientOptions, ConnectError } from '../../lib/index.ts';
+import { atEnd } from '../support/endings.ts';
 import type { HttpProxy } from '../support/http-proxy.ts';
 import { freePort } from '../support/mosquitto.ts';
 import { describeWithMosquitto } from '../support/programs.ts';
 import type { SocksProxy } from '../support/socks-proxy.ts';
-import { errorOf, everythingOf } from '../support/tunnel-rig.ts';
+import { errorOf, everythingOf, httpProxy, socksProxy } from '../support/tunnel-rig.ts';
 import type { ProxyOptions } from '../support/tunnels.ts';
-import { type Actor, actor, aedes, atEnd, endActors, httpProxy, mosquitto, socksProxy } from './actors.ts';
+import { type Actor, actor, aedes, endActors, mosquitto } from './actors.ts';
 
 endActors();
 

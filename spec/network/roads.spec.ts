@@ -2,21 +2,20 @@ import { setInterval as every } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import type { Client, ClientOptions } from '../../lib/index.ts';
 import { certificates } from '../support/certificates.ts';
+import { atEnd } from '../support/endings.ts';
 import type { FaultProxy } from '../support/fault-proxy.ts';
 import { freePort, type Mosquitto } from '../support/mosquitto.ts';
 import { describeWithMosquitto } from '../support/programs.ts';
+import { httpProxy, socksProxy } from '../support/tunnel-rig.ts';
 import {
   actor,
   type Actor,
-  atEnd,
   endActors,
   faultProxy,
-  httpProxy,
   inTime,
   mosquitto,
   mosquittoSub,
   rejections,
-  socksProxy,
 } from './actors.ts';
 import { seeded } from './random.ts';
 

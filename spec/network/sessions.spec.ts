@@ -3,9 +3,10 @@ import { type AddressInfo, createServer } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import type { ProtocolVersion } from '../../lib/codec/packets.ts';
 import { ConnectionLostError, type StatusEvent } from '../../lib/index.ts';
+import { atEnd } from '../support/endings.ts';
 import { describeWithMosquitto } from '../support/programs.ts';
 import { ScriptedBroker } from '../support/scripted-broker.ts';
-import { type Actor, actor, atEnd, endActors, faultProxy, inTime, mosquitto, wireTap } from './actors.ts';
+import { type Actor, actor, endActors, faultProxy, inTime, mosquitto, wireTap } from './actors.ts';
 import { startProgram } from './children.ts';
 
 /*

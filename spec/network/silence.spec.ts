@@ -3,8 +3,9 @@ import { connect as connectSocket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from '@jest/globals';
 import { Client, type ClientOptions, type ConnectError } from '../../lib/index.ts';
+import { atEnd } from '../support/endings.ts';
 import { scriptedServer } from '../support/scripted-network.ts';
-import { atEnd, endActors } from './actors.ts';
+import { endActors } from './actors.ts';
 
 /*
  * Servers that are there and say nothing. That of TLS, of WebSocket and of proxies are with the specs of these roads.

@@ -6,9 +6,10 @@ import { inspect } from 'node:util';
 import { expect, it } from '@jest/globals';
 import type { ClientOptions, ConnectError, TlsOptions } from '../../lib/index.ts';
 import { type Certificates, certificates, PASSPHRASE } from '../support/certificates.ts';
+import { atEnd } from '../support/endings.ts';
 import { freePort, type Mosquitto } from '../support/mosquitto.ts';
 import { describeWithMosquitto } from '../support/programs.ts';
-import { actor, type Actor, atEnd, endActors, faultProxy, mosquitto } from './actors.ts';
+import { actor, type Actor, endActors, faultProxy, mosquitto } from './actors.ts';
 import { startProgramIn } from './children.ts';
 
 /*

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { Client } from '../../lib/index.ts';
+import { atEnd } from '../support/endings.ts';
 import { describeWithMosquitto } from '../support/programs.ts';
 import { errorOf } from '../support/tunnel-rig.ts';
-import { actor, aedes, atEnd, endActors, mosquitto } from './actors.ts';
+import { actor, aedes, endActors, mosquitto } from './actors.ts';
 
 /*
  * Ways to a server of which a URL says little: sockets of this machine, and local addresses.

@@ -7,9 +7,10 @@ import { WebSocketServer } from 'ws';
 import { encode } from '../../lib/codec/codec.ts';
 import type { ProtocolVersion } from '../../lib/codec/packets.ts';
 import { Client, type ClientOptions, ConnectError, ProtocolError } from '../../lib/index.ts';
+import { atEnd } from '../support/endings.ts';
 import { freePort } from '../support/mosquitto.ts';
 import { describeWithMosquitto } from '../support/programs.ts';
-import { actor, aedes, atEnd, endActors, faultProxy, inTime, mosquitto, rejections } from './actors.ts';
+import { actor, aedes, endActors, faultProxy, inTime, mosquitto, rejections } from './actors.ts';
 
 /*
  * What holds over TCP holds over WebSocket.

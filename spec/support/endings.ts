@@ -20,10 +20,19 @@ export function held<T extends { destroy(): unknown }>(one: T): T {
   return one;
 }
 
-/** Ends all that a test has begun, and fails it where something is left. Once per file. */
-export function endWithTest(): void {
+/** Ends all that a test has begun, after `first`, and fails it where something is left. Once per file. */
+export function endWithTest(first: () => unknown = () => {}): void {
   afterEach(async () => {
-    for (let end = ending.pop(); end !== undefined; end = ending.pop()) await end();
+    const errors: unknown[] = [];
+    for (let end: typeof first | undefined = first; end !== undefined; end = ending.pop()) {
+      try {
+        await end();
+      } catch (error) {
+        // One that cannot end must not keep the others running.
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw errors[0];
   });
   leakGuard();
 }

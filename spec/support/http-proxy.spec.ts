@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
-import type { HttpProxy } from './http-proxy.ts';
 import { endWithTest, held, listening } from './endings.ts';
+import type { HttpProxy } from './http-proxy.ts';
 import { httpProxy } from './tunnel-rig.ts';
 
 endWithTest();

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
-import type { SocksProxy } from './socks-proxy.ts';
 import { endWithTest, held, listening } from './endings.ts';
+import type { SocksProxy } from './socks-proxy.ts';
 import { socksProxy } from './tunnel-rig.ts';
 
 endWithTest();

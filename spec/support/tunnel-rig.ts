@@ -12,6 +12,7 @@ import type { ProxyOptions } from './tunnels.ts';
  * Who takes part in a spec of tunnels: all of it ends with the test.
  */
 
+/** A proxy by HTTP CONNECT; with `tls`, one that is reached by TLS. */
 export async function httpProxy(options: HttpProxyOptions = {}): Promise<HttpProxy> {
   const proxy = await HttpProxy.start(options);
   atEnd(() => proxy.close());

@@ -5,9 +5,9 @@ import type { TlsOptions } from '../../lib/transport/options.ts';
 import { openTunnel } from '../../lib/transport/proxy.ts';
 import type { Road } from '../../lib/transport/transport.ts';
 import { certificates } from '../support/certificates.ts';
+import { endWithTest, held, listening } from '../support/endings.ts';
 import type { HttpProxyOptions } from '../support/http-proxy.ts';
 import { passage } from '../support/passages.ts';
-import { endWithTest, held, listening } from '../support/endings.ts';
 import { errorOf, httpProxy, read, roadTo } from '../support/tunnel-rig.ts';
 
 /*

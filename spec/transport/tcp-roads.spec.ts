@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { dialTcp, openSocket } from '../../lib/transport/tcp.ts';
 import type { Receiver, Road, Transport } from '../../lib/transport/transport.ts';
-import { freePort } from '../support/mosquitto.ts';
 import { endWithTest, held, listening } from '../support/endings.ts';
+import { freePort } from '../support/mosquitto.ts';
 import { errorOf, roadTo } from '../support/tunnel-rig.ts';
 
 /*

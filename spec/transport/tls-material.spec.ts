@@ -7,8 +7,8 @@ import type { ConnectError } from '../../lib/errors.ts';
 import type { AttemptContext, TlsOptions } from '../../lib/transport/options.ts';
 import { materialOf } from '../../lib/transport/tls-material.ts';
 import { certificates, PASSPHRASE } from '../support/certificates.ts';
-import { firstAttempt } from '../support/passages.ts';
 import { endWithTest } from '../support/endings.ts';
+import { firstAttempt } from '../support/passages.ts';
 import { connected, dial, failure, listen, roadTo } from './tls-rig.ts';
 
 const made = certificates();

@@ -7,8 +7,8 @@ import { describe, expect, it, jest } from '@jest/globals';
 import type { TlsOptions } from '../../lib/transport/options.ts';
 import { dialTls, explainerOf, openTls } from '../../lib/transport/tls.ts';
 import { certificates } from '../support/certificates.ts';
-import { passage } from '../support/passages.ts';
 import { atEnd, endWithTest, type Listening, listening } from '../support/endings.ts';
+import { passage } from '../support/passages.ts';
 import { hashOf, pattern, Recorder } from '../support/receivers.ts';
 import { connected, dial, failure, inOrder, listen, roadTo, type TlsServer, written } from './tls-rig.ts';
 

@@ -7,8 +7,8 @@ import { describe, expect, it } from '@jest/globals';
 import { ConnectError, ProtocolError } from '../../lib/errors.ts';
 import type { Taken } from '../../lib/transport/transport.ts';
 import { dialWebSocket } from '../../lib/transport/websocket.ts';
-import { passage } from '../support/passages.ts';
 import { closing, endWithTest } from '../support/endings.ts';
+import { passage } from '../support/passages.ts';
 import { ChunkRecorder, hashOf, pattern, pressUp } from '../support/receivers.ts';
 import { keepsTransportPromises, type Peer } from '../support/transport-promises.ts';
 import {
