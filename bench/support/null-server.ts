@@ -200,20 +200,14 @@ function webSocket(server: Server): Server {
   return server;
 }
 
-function listening({ over, ...certificate }: Listening): Server {
-  const options = { noDelay: true, ...certificate };
-  switch (over) {
-    case 'tcp':
-      return createServer(options, serve);
-    case 'tls':
-      return createTlsServer(options, serve);
-    case 'ws':
-      return webSocket(createHttpServer(options));
-    case 'wss':
-      return webSocket(createHttpsServer(options));
-  }
-}
+const LISTENERS: Readonly<Record<Listening['over'], (options: object) => Server>> = {
+  tcp: (options) => createServer(options, serve),
+  tls: (options) => createTlsServer(options, serve),
+  ws: (options) => webSocket(createHttpServer(options)),
+  wss: (options) => webSocket(createHttpsServer(options)),
+};
 
-const server = listening(JSON.parse(process.argv[2]!) as Listening);
+const { over, ...certificate } = JSON.parse(process.argv[2]!) as Listening;
+const server = LISTENERS[over]({ noDelay: true, ...certificate });
 server.listen(0, '127.0.0.1', () => console.log((server.address() as AddressInfo).port));
 process.stdin.on('end', () => process.exit()).resume();

@@ -21,7 +21,7 @@ const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256'
 
 /** A URL that is good for some minutes: Signature Version 4 for the service `iotdevicegateway`. */
 function signedUrl(host: string, region: string, credentials: AwsCredentials, now = new Date()): string {
-  const time = `${now.toISOString().replaceAll(/[-:]|\.\d+/g, '')}`;
+  const time = now.toISOString().replaceAll(/[-:]|\.\d+/g, '');
   const day = time.slice(0, 8);
   const scope = `${day}/${region}/iotdevicegateway/aws4_request`;
   const query = [

@@ -10,9 +10,10 @@ import { expect, it } from '@jest/globals';
 import { WebSocketServer } from 'ws';
 import type { ClientOptions, TlsOptions } from '../../lib/index.ts';
 import { certificates, PASSPHRASE } from '../support/certificates.ts';
+import { atEnd } from '../support/endings.ts';
 import { freePort } from '../support/mosquitto.ts';
 import { describeWithMosquitto } from '../support/programs.ts';
-import { actor, aedes, atEnd, endActors, mosquitto } from './actors.ts';
+import { actor, aedes, endActors, mosquitto } from './actors.ts';
 
 /*
  * The rows of the table of paho's Client that are about the way to the server; the others are in

@@ -142,15 +142,11 @@ describeWithMosquitto('over each way to a broker', () => {
           const [topic, qos] = i % 3 === 0 ? (['once', 2] as const) : (['least', 1] as const);
           return publisher.client.publish(topic, text, { qos });
         });
-        for (const call of calls) {
-          void call.then(
-            () => {
-              // The consumer's side is left alone in QoS 2: Mosquitto 2.0.11 itself repeats there.
-              if (++steps % 250 === 0) publisher.proxy[random() < 0.5 ? 'cut' : 'reset']();
-            },
-            () => {},
-          );
-        }
+        // The consumer's side is left alone in QoS 2: Mosquitto 2.0.11 itself repeats there.
+        const step = (): void => {
+          if (++steps % 250 === 0) publisher.proxy[random() < 0.5 ? 'cut' : 'reset']();
+        };
+        for (const call of calls) call.then(step, () => {});
         const state = (): string => JSON.stringify(publisher.client.stats());
         expect(rejections(await inTime(Promise.allSettled(calls), PATIENCE, state))).toEqual([]);
         expect(await once.done).toEqual(numbers(1_500).filter((_, i) => i % 3 === 0));
