@@ -12,7 +12,7 @@ import type { ClientOptions, TlsOptions } from '../../lib/index.ts';
 import { certificates, PASSPHRASE } from '../support/certificates.ts';
 import { atEnd } from '../support/endings.ts';
 import { freePort } from '../support/mosquitto.ts';
-import { describeWithMosquitto } from '../support/programs.ts';
+import { describeWithSecureMosquitto } from '../support/programs.ts';
 import { actor, aedes, endActors, mosquitto } from './actors.ts';
 
 /*
@@ -53,7 +53,7 @@ async function fails(url: string, tls: TlsOptions): Promise<unknown> {
   );
 }
 
-describeWithMosquitto('paho: Client(transport)', () => {
+describeWithSecureMosquitto('paho: Client(transport)', () => {
   it('is the scheme of the URL: mqtt, mqtts, ws, wss and mqtt+unix', async () => {
     expect.assertions(5);
     const certificate = await made();
@@ -83,7 +83,7 @@ describeWithMosquitto('paho: Client(transport)', () => {
   });
 });
 
-describeWithMosquitto('paho: ws_set_options(path="/mqtt", headers)', () => {
+describeWithSecureMosquitto('paho: ws_set_options(path="/mqtt", headers)', () => {
   it('is a path, which is /mqtt unless it is said, and header fields as a record or asked for per attempt', async () => {
     const seen: [path: string | undefined, headers: IncomingHttpHeaders][] = [];
     const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
@@ -105,41 +105,44 @@ describeWithMosquitto('paho: ws_set_options(path="/mqtt", headers)', () => {
   });
 });
 
-describeWithMosquitto('paho: tls_set(ca_certs, certfile, keyfile, cert_reqs, tls_version, ciphers)', () => {
-  it('verifies the server by an authority alone, and by those of the system where none is given', async () => {
-    const certificate = await made();
-    const url = await secure();
-    await expectWay(url, { tls: { caFile: certificate.file('ca.pem') } });
-    await expectWay(url, { tls: { ca: await certificate.read('ca.pem'), minVersion: 'TLSv1.3' } });
-    await expectWay(url, { tls: { rejectUnauthorized: false } });
-    expect(await fails(url, {})).toMatchObject({
-      phase: 'tls',
-      message: expect.stringContaining('not known'),
+describeWithSecureMosquitto(
+  'paho: tls_set(ca_certs, certfile, keyfile, cert_reqs, tls_version, ciphers)',
+  () => {
+    it('verifies the server by an authority alone, and by those of the system where none is given', async () => {
+      const certificate = await made();
+      const url = await secure();
+      await expectWay(url, { tls: { caFile: certificate.file('ca.pem') } });
+      await expectWay(url, { tls: { ca: await certificate.read('ca.pem'), minVersion: 'TLSv1.3' } });
+      await expectWay(url, { tls: { rejectUnauthorized: false } });
+      expect(await fails(url, {})).toMatchObject({
+        phase: 'tls',
+        message: expect.stringContaining('not known'),
+      });
     });
-  });
 
-  it('shows a certificate with its key, which may be encrypted', async () => {
-    expect.assertions(3);
-    const certificate = await made();
-    const url = await secure(
-      'server',
-      `cafile ${certificate.file('client-ca.pem')}`,
-      'require_certificate true',
-    );
-    const tls = {
-      caFile: certificate.file('ca.pem'),
-      certFile: certificate.file('client.pem'),
-      ciphers: 'ECDHE-ECDSA-AES256-GCM-SHA384',
-      maxVersion: 'TLSv1.2',
-    } as const;
-    await expectWay(url, { tls: { ...tls, keyFile: certificate.file('client.key') } });
-    const keyFile = certificate.file('client-encrypted.key');
-    await expectWay(url, { tls: { ...tls, keyFile, passphrase: PASSPHRASE } });
-    await expectWay(url, { tls: { ...tls, keyFile, passphrase: async () => PASSPHRASE } });
-  });
-});
+    it('shows a certificate with its key, which may be encrypted', async () => {
+      expect.assertions(3);
+      const certificate = await made();
+      const url = await secure(
+        'server',
+        `cafile ${certificate.file('client-ca.pem')}`,
+        'require_certificate true',
+      );
+      const tls = {
+        caFile: certificate.file('ca.pem'),
+        certFile: certificate.file('client.pem'),
+        ciphers: 'ECDHE-ECDSA-AES256-GCM-SHA384',
+        maxVersion: 'TLSv1.2',
+      } as const;
+      await expectWay(url, { tls: { ...tls, keyFile: certificate.file('client.key') } });
+      const keyFile = certificate.file('client-encrypted.key');
+      await expectWay(url, { tls: { ...tls, keyFile, passphrase: PASSPHRASE } });
+      await expectWay(url, { tls: { ...tls, keyFile, passphrase: async () => PASSPHRASE } });
+    });
+  },
+);
 
-describeWithMosquitto('paho: tls_set_context(context)', () => {
+describeWithSecureMosquitto('paho: tls_set_context(context)', () => {
   it('is tls.secureContext', async () => {
     expect.assertions(1);
     const certificate = await made();
@@ -148,7 +151,7 @@ describeWithMosquitto('paho: tls_set_context(context)', () => {
   });
 });
 
-describeWithMosquitto('paho: tls_insecure_set(True)', () => {
+describeWithSecureMosquitto('paho: tls_insecure_set(True)', () => {
   it('is tls.verifyHostname: false: any host name will do, any authority will not, and it is warned of', async () => {
     const certificate = await made();
     const caFile = certificate.file('ca.pem');

@@ -5,7 +5,7 @@ import { certificates } from '../support/certificates.ts';
 import { atEnd } from '../support/endings.ts';
 import type { FaultProxy } from '../support/fault-proxy.ts';
 import { freePort, type Mosquitto } from '../support/mosquitto.ts';
-import { describeWithMosquitto } from '../support/programs.ts';
+import { describeWithSecureMosquitto } from '../support/programs.ts';
 import { httpProxy, socksProxy } from '../support/tunnel-rig.ts';
 import {
   actor,
@@ -103,7 +103,7 @@ async function take(
 
 const numbers = (count: number, from = 0): string[] => Array.from({ length: count }, (_, i) => `${from + i}`);
 
-describeWithMosquitto('over each way to a broker', () => {
+describeWithSecureMosquitto('over each way to a broker', () => {
   describe.each(SCHEMES)('%s:', (scheme) => {
     it(
       'messages of each QoS, also large and empty ones, arrive as they were sent, in order',

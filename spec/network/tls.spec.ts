@@ -8,7 +8,7 @@ import type { ClientOptions, ConnectError, TlsOptions } from '../../lib/index.ts
 import { type Certificates, certificates, PASSPHRASE } from '../support/certificates.ts';
 import { atEnd } from '../support/endings.ts';
 import { freePort, type Mosquitto } from '../support/mosquitto.ts';
-import { describeWithMosquitto } from '../support/programs.ts';
+import { describeWithSecureMosquitto } from '../support/programs.ts';
 import { actor, type Actor, endActors, faultProxy, mosquitto } from './actors.ts';
 import { startProgramIn } from './children.ts';
 
@@ -104,7 +104,7 @@ async function refusal(url: string, options: ClientOptions): Promise<ConnectErro
   return error;
 }
 
-describeWithMosquitto('TLS', () => {
+describeWithSecureMosquitto('TLS', () => {
   it('carries messages, small and large, to a server that is verified by an authority in a file', async () => {
     const { url } = await secured();
     const one = await actor(url, await trusting());

@@ -1,7 +1,8 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { afterAll, describe, expect, it } from '@jest/globals';
+import { afterAll, expect, it } from '@jest/globals';
 import { certificates, PASSPHRASE } from './certificates.ts';
+import { describeWithOpenSsl as describe } from './programs.ts';
 
 let directory = '';
 // Hooks of one kind run in the order in which they are registered: the one that looks has to come last.

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { programPath, withoutMosquitto } from './programs.ts';
+import { programPath, without } from './programs.ts';
 
 describe('programPath', () => {
   it('finds what can be run, and nothing else', () => {
@@ -13,15 +13,15 @@ describe('programPath', () => {
   });
 });
 
-describe('where Mosquitto is not installed', () => {
+describe('where something is not installed', () => {
   it('one line says what did not run', () => {
-    const line = withoutMosquitto('resuming a session', '');
+    const line = without('Mosquitto', 'resuming a session', '');
     expect(line).toBe('Mosquitto is not installed: the specs of "resuming a session" did not run');
   });
 
   it('the specs fail where brokers are required', () => {
-    expect(() => withoutMosquitto('resuming a session', '1')).toThrow(
-      'expected mosquitto and mosquitto_sub to be installed: "resuming a session" needs them',
+    expect(() => without('Mosquitto', 'resuming a session', '1')).toThrow(
+      'expected mosquitto and mosquitto_sub to be installed: "resuming a session" needs that',
     );
   });
 });

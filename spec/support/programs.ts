@@ -3,26 +3,57 @@ import { programPath } from './program-path.ts';
 
 export { programPath } from './program-path.ts';
 
-/** Whether specs that need Mosquitto cannot run here. */
-export function mosquittoMissing(): boolean {
-  return programPath('mosquitto') === undefined || programPath('mosquitto_sub') === undefined;
-}
+/** What some specs need beside this package: what it is called, and its programs. */
+const PROGRAMS = {
+  Mosquitto: ['mosquitto', 'mosquitto_sub'],
+  OpenSSL: ['openssl'],
+} as const;
+type Name = keyof typeof PROGRAMS;
 
-/** The line to print where there is no Mosquitto; throws where brokers are required. */
-export function withoutMosquitto(name: string, required = process.env['MQTT_AWAIT_REQUIRE_BROKERS']): string {
+const isMissing = (name: Name): boolean => PROGRAMS[name].some((one) => programPath(one) === undefined);
+
+/** The line to print where something is missing; throws where everything is required. */
+export function without(
+  name: Name,
+  specs: string,
+  required = process.env['MQTT_AWAIT_REQUIRE_BROKERS'],
+): string {
   if (required === '1')
-    throw new Error(`expected mosquitto and mosquitto_sub to be installed: "${name}" needs them`);
-  return `Mosquitto is not installed: the specs of "${name}" did not run`;
+    throw new Error(`expected ${PROGRAMS[name].join(' and ')} to be installed: "${specs}" needs that`);
+  return `${name} is not installed: the specs of "${specs}" did not run`;
 }
 
-/** `describe` for specs that need Mosquitto. Where there is none, a line says so; where brokers are required, it fails. */
-export function describeWithMosquitto(name: string, specs: () => void): void {
-  describe(`with Mosquitto: ${name}`, () => {
-    if (!mosquittoMissing()) return specs();
-    it('needs Mosquitto, which is not installed here: nothing else of this ran', () => {
-      const line = withoutMosquitto(name);
+/** What stands in the place of specs that cannot run here. */
+function describeMissing(name: Name, specs: string): void {
+  describe(`${specs}:`, () => {
+    it(`needs ${name}, which is not installed here: nothing else of this ran`, () => {
+      const line = without(name, specs);
       process.stdout.write(`${line}\n`);
-      expect(line).toContain(name);
+      expect(line).toContain(specs);
     });
   });
 }
+
+function describeWith(names: readonly Name[], name: string, specs: () => void): void {
+  const missing = names.find(isMissing);
+  if (missing !== undefined) return describeMissing(missing, name);
+  describe(`with Mosquitto: ${name}`, () => {
+    specs();
+  });
+}
+
+/** `describe` for specs that need Mosquitto. Where there is none, a line says so; where brokers are required, it fails. */
+export const describeWithMosquitto = (name: string, specs: () => void): void =>
+  describeWith(['Mosquitto'], name, specs);
+
+/** The same for a Mosquitto that has certificates. */
+export const describeWithSecureMosquitto = (name: string, specs: () => void): void =>
+  describeWith(['Mosquitto', 'OpenSSL'], name, specs);
+
+/** The same for specs that need certificates, and no broker. */
+export const describeWithOpenSsl: Pick<typeof describe, 'each'> &
+  ((name: string, specs: () => void) => void) = isMissing('OpenSSL')
+  ? Object.assign((name: string): void => describeMissing('OpenSSL', name), {
+      each: (() => (name: string) => describeMissing('OpenSSL', name)) as unknown as typeof describe.each,
+    })
+  : describe;

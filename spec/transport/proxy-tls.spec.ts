@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import type { Socket } from 'node:net';
-import { describe, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import type { TlsOptions } from '../../lib/transport/options.ts';
 import { openTunnel } from '../../lib/transport/proxy.ts';
 import type { Road } from '../../lib/transport/transport.ts';
@@ -9,6 +9,7 @@ import { endWithTest, held, listening } from '../support/endings.ts';
 import type { HttpProxyOptions } from '../support/http-proxy.ts';
 import { passage } from '../support/passages.ts';
 import { errorOf, httpProxy, read, roadTo } from '../support/tunnel-rig.ts';
+import { describeWithOpenSsl as describe } from '../support/programs.ts';
 
 /*
  * A proxy that is reached by TLS. What TLS to the server is told is another matter.

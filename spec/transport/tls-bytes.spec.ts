@@ -1,13 +1,14 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
-import { describe, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import type { Taken } from '../../lib/transport/transport.ts';
 import { certificates } from '../support/certificates.ts';
 import { endWithTest, listening } from '../support/endings.ts';
 import { hashOf, pattern, Recorder } from '../support/receivers.ts';
 import { keepsTransportPromises, peerOf } from '../support/transport-promises.ts';
 import { connected, dial, inOrder, roadTo, type TlsServer, written } from './tls-rig.ts';
+import { describeWithOpenSsl as describe } from '../support/programs.ts';
 
 const made = certificates();
 

@@ -1,9 +1,10 @@
 import type { PeerCertificate } from 'node:tls';
-import { describe, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import type { TlsOptions } from '../../lib/transport/options.ts';
 import { certificates, PASSPHRASE } from '../support/certificates.ts';
 import { endWithTest } from '../support/endings.ts';
 import { connected, dial, failure, listen, roadTo } from './tls-rig.ts';
+import { describeWithOpenSsl as describe } from '../support/programs.ts';
 
 const made = certificates();
 

@@ -1,8 +1,9 @@
-import { describe, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import { explain, handshakeError, nameIn, shown } from '../../lib/transport/tls-errors.ts';
 import { certificates } from '../support/certificates.ts';
 import { endWithTest, listening } from '../support/endings.ts';
 import { failure, listen, roadTo } from './tls-rig.ts';
+import { describeWithOpenSsl as describe } from '../support/programs.ts';
 
 const made = certificates();
 

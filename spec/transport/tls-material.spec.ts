@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import { inspect } from 'node:util';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, expect, it } from '@jest/globals';
 import type { ConnectError } from '../../lib/errors.ts';
 import type { AttemptContext, TlsOptions } from '../../lib/transport/options.ts';
 import { materialOf } from '../../lib/transport/tls-material.ts';
@@ -10,6 +10,7 @@ import { certificates, PASSPHRASE } from '../support/certificates.ts';
 import { endWithTest } from '../support/endings.ts';
 import { firstAttempt } from '../support/passages.ts';
 import { connected, dial, failure, listen, roadTo } from './tls-rig.ts';
+import { describeWithOpenSsl as describe } from '../support/programs.ts';
 
 const made = certificates();
 const EXTRA = process.env['NODE_EXTRA_CA_CERTS'];

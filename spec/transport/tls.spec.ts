@@ -3,7 +3,7 @@ import { getEventListeners, once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
-import { describe, expect, it, jest } from '@jest/globals';
+import { expect, it, jest } from '@jest/globals';
 import type { TlsOptions } from '../../lib/transport/options.ts';
 import { dialTls, explainerOf, openTls } from '../../lib/transport/tls.ts';
 import { certificates } from '../support/certificates.ts';
@@ -11,6 +11,7 @@ import { atEnd, endWithTest, type Listening, listening } from '../support/ending
 import { passage } from '../support/passages.ts';
 import { hashOf, pattern, Recorder } from '../support/receivers.ts';
 import { connected, dial, failure, inOrder, listen, roadTo, type TlsServer, written } from './tls-rig.ts';
+import { describeWithOpenSsl as describe } from '../support/programs.ts';
 
 const made = certificates();
 
