@@ -31,6 +31,8 @@ export interface ConnectIdentity {
   readonly cleanStart: boolean;
   readonly username?: string;
   readonly password?: Uint8Array;
+  /** Where it goes: a name that tells one server from another. */
+  readonly server?: string;
 }
 
 /** What holds on one Network Connection: the server's word where it gave one, else what the specification says. */

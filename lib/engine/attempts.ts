@@ -28,13 +28,17 @@ export class Attempts {
   #until = 0;
   /** How long its present server may take. */
   #share = 0;
+  /** What its present server is. */
+  #which: Which = 'first';
   /** Servers it has not tried yet. */
   #left = 0;
   /** What those said that it has. */
   #failures: MqttError[] = [];
-  /** With which Client Identifier a server has accepted us last, and whether that was another one before. */
+  /** With which Client Identifier we were accepted last, and by which server. */
   #clientId: string | undefined = undefined;
-  #renamed: 'no' | 'yes' = 'no';
+  #server: string | undefined = undefined;
+  /** Whose session that is, compared with the one before. */
+  #owner: 'the same' | 'another server' | 'another identifier' = 'the same';
   /** What ended the attempt or connection before. */
   #reason: MqttError | undefined = undefined;
   /** What the number was when the connection that is up was accepted: where it flaps, the count goes on from there. */
@@ -45,7 +49,8 @@ export class Attempts {
   #short = 0;
   /** Network Connections that a server accepted, those that were only to wipe the session not counted. */
   #accepted = 0;
-  #wiped = false;
+  /** Where the old session was wiped. */
+  #wiped: { readonly server: string | undefined } | undefined = undefined;
 
   constructor(options: EngineOptions, ports: Pick<EnginePorts, 'random' | 'decide'>) {
     this.#options = options;
@@ -63,7 +68,7 @@ export class Attempts {
 
   /** Whether a server has taken our credentials before, or the next attempt may come with others. */
   get trusted(): boolean {
-    return this.#accepted > 0 || this.#wiped || this.#options.credentialsVary === true;
+    return this.#accepted > 0 || this.#wiped !== undefined || this.#options.credentialsVary === true;
   }
 
   /** Whether the connection that is up is the first of this client. */
@@ -71,14 +76,19 @@ export class Attempts {
     return this.#accepted === 1;
   }
 
-  /** Whether the session at the server may have had an owner before this client. */
+  /** Whether the session at the server may be of a time, or of an owner, that this client knows nothing of. */
   get inherited(): boolean {
-    return this.first && !this.#wiped;
+    return this.first ? this.#wiped === undefined : this.moved;
   }
 
   /** Whether the session of this connection is not the one that this client has had so far. */
   get renamed(): boolean {
-    return this.#renamed === 'yes';
+    return this.#owner === 'another identifier';
+  }
+
+  /** Whether it is another server's: the same one in a cluster that shares sessions, else one of an earlier time. */
+  get moved(): boolean {
+    return this.#owner === 'another server';
   }
 
   /** How long the server that is tried may take. */
@@ -86,16 +96,22 @@ export class Attempts {
     return Math.round(this.#share);
   }
 
-  /** Clean Start of the next CONNECT. A session that was asked to be kept is cleaned once, or every reconnect would wipe it. */
-  get cleanStart(): boolean {
+  /** Clean Start of a CONNECT to `server`. A session that was asked to be kept is cleaned once, or every reconnect would wipe it. */
+  cleanStart(server?: string): boolean {
     const { cleanStart, sessionExpiryInterval, protocolVersion } = this.#options;
     const once = cleanStart === 'first' || (cleanStart && protocolVersion === 5 && sessionExpiryInterval > 0);
-    return once ? this.#accepted === 0 && !this.#wiped : cleanStart;
+    if (!once) return cleanStart;
+    if (this.#accepted > 0) return false;
+    // Another server may have an old session of its own. Not right after wiping: a URL that is another one each time it
+    // is asked for would have that go on for ever.
+    return this.#wiped === undefined || (this.#wiped.server !== server && this.#which !== 'same');
   }
 
   /** Whether a connection with Clean Session 1 is there only to wipe: on 3.x it would end the session with itself. */
-  get wipes(): boolean {
-    return this.#options.protocolVersion < 5 && this.#options.cleanStart === 'first' && this.cleanStart;
+  wipes(server?: string): boolean {
+    return (
+      this.#options.protocolVersion < 5 && this.#options.cleanStart === 'first' && this.cleanStart(server)
+    );
   }
 
   begin(onFailure: 'give up' | 'retry'): void {
@@ -114,6 +130,7 @@ export class Attempts {
       this.#until = now + this.#options.connectTimeout;
       this.#failures = [];
     }
+    this.#which = which;
     this.#left = left;
     this.#share = (this.#until - now) / (left + 1);
     return now + this.#share;
@@ -144,13 +161,16 @@ export class Attempts {
     return failures.length > 1 && failures.at(-1) === error ? noneOf(failures) : error;
   }
 
-  wiped(): void {
-    this.#wiped = true;
+  wiped(server?: string): void {
+    this.#wiped = { server };
   }
 
-  accepted(now: number, clientId: string): void {
-    this.#renamed = this.#accepted > 0 && this.#clientId !== clientId ? 'yes' : 'no';
+  accepted(now: number, clientId: string, server?: string): void {
+    if (this.#accepted === 0) this.#owner = 'the same';
+    else if (this.#clientId !== clientId) this.#owner = 'another identifier';
+    else this.#owner = this.#server === server ? 'the same' : 'another server';
     this.#clientId = clientId;
+    this.#server = server;
     this.#left = 0;
     this.#failures = [];
     this.#accepted++;

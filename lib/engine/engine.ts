@@ -108,7 +108,7 @@ export class Engine {
   /** The Network Connection is open: CONNECT goes out. */
   opened(credentials: Credentials, now: number): void {
     if (!this.#go('opened')) return;
-    const { cleanStart } = this.#attempts;
+    const cleanStart = this.#attempts.cleanStart(credentials.server);
     const session = { epoch: ++this.#epoch, clientId: this.#clientId, cleanStart };
     this.#connection = introduce(this.#options, session, credentials, this.#ports, now);
   }
@@ -346,6 +346,7 @@ export class Engine {
   #dial(now: number, which: Which = 'first'): void {
     const { number, reason } = this.#attempts;
     if (which !== 'next') this.#effects.changed({ type: 'connecting', attempt: number });
+    if (this.#state !== 'dialing') return; // The logger has ended the client.
     const left = this.#effects.dial(number, reason, which);
     this.#deadlines.set(Timer.Connect, this.#attempts.dialled(which, left, now));
   }
@@ -414,8 +415,8 @@ export class Engine {
     }
     checkConnack(connack, connection.settings, identity, identity.clientId !== '');
     // 3.x, `cleanStart: "first"`: this connection was to wipe the session; the next one begins the session to keep.
-    if (this.#attempts.wipes) {
-      this.#attempts.wiped();
+    if (this.#attempts.wipes(identity.server)) {
+      this.#attempts.wiped(identity.server);
       this.#go('wiped');
       this.#dialAgain(connection, now, 'same');
       return;
@@ -425,7 +426,7 @@ export class Engine {
     this.#deadlines.stop(Timer.Connect);
     this.#liveness.alive(connection);
     this.#clientId = negotiated.clientId;
-    this.#attempts.accepted(now, negotiated.clientId);
+    this.#attempts.accepted(now, negotiated.clientId, identity.server);
     this.#acknowledger.connection = connection;
     this.#acknowledging.connected(connection.epoch);
     this.#effects.changed({ type: 'connected', connack, negotiated });

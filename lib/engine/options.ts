@@ -52,7 +52,7 @@ export interface EnginePorts {
 }
 
 /** What one attempt connects with. What is absent is as the options say. */
-export interface Credentials extends Pick<ConnectIdentity, 'username' | 'password'> {
+export interface Credentials extends Pick<ConnectIdentity, 'username' | 'password' | 'server'> {
   /** Not empty. */
   readonly clientId?: string;
   readonly will?: ConnectSettings['will'];

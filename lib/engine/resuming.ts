@@ -1,3 +1,4 @@
+import type { SubscriptionRequest } from '../codec/packets.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { FilterResult } from '../errors.ts';
 import { Request } from '../session/requests.ts';
@@ -35,10 +36,14 @@ export class Resuming {
   }
 
   resume(connection: Connection, now: number): void {
-    // What is kept here belongs to the Client Identifier of before.
-    const presence = this.#attempts.renamed ? 'absent' : sessionPresence(connection);
+    const presence = this.#presence(connection);
     if (presence !== 'present' && this.#options.resubscribe)
-      restoreSubscriptions(this.#session, (results) => this.#effects.changed({ type: 'refused', results }));
+      restoreSubscriptions(
+        this.#session,
+        // What such a session has already brings no retained messages again.
+        presence === 'presumed' && this.#options.protocolVersion === 5 ? onlyNew : (entry) => entry,
+        (results) => this.#effects.changed({ type: 'refused', results }),
+      );
     // Restored subscriptions go before all that is published.
     this.#requesting.flush(connection, now);
     if (presence !== 'absent') this.#publishing.resume(connection, this.#attempts.inherited, now);
@@ -48,19 +53,36 @@ export class Resuming {
     }
     this.#publishing.pump(connection, now);
   }
+
+  #presence(connection: Connection): 'present' | 'presumed' | 'absent' {
+    // What is kept here belongs to the Client Identifier of before.
+    if (this.#attempts.renamed) return 'absent';
+    const presence = sessionPresence(connection);
+    // Where servers do not share sessions, this one is of an earlier time, and lacks what was subscribed to since.
+    return presence === 'present' && this.#attempts.moved ? 'presumed' : presence;
+  }
+}
+
+/** A subscription that brings what is retained only where it does not exist yet (3.8.3.1). */
+function onlyNew(entry: SubscriptionRequest): SubscriptionRequest {
+  return entry.retainHandling === 2 ? entry : { ...entry, retainHandling: 1 };
 }
 
 /**
- * The server has no session: asks again for every subscription there was, before anything newer. `refused` is told
- * which of them the server does not grant any more.
+ * The server has no session, or perhaps an old one: asks again for every subscription there was, before anything newer.
+ * `refused` is told which of them the server does not grant any more.
  */
-function restoreSubscriptions(session: Session, refused: (results: readonly FilterResult[]) => void): void {
+function restoreSubscriptions(
+  session: Session,
+  as: (entry: SubscriptionRequest) => SubscriptionRequest,
+  refused: (results: readonly FilterResult[]) => void,
+): void {
   const awaiting = session.requests.awaiting();
   const entries = [...session.subscriptions.values()].filter((entry) => !awaiting.has(entry.topicFilter));
   session.subscriptions.clear();
   if (entries.length === 0) return;
   session.requests.addFirst(
-    new Request('subscribe', entries, undefined, {
+    new Request('subscribe', entries.map(as), undefined, {
       answered(reasonCodes) {
         const results = entries.map(({ topicFilter }, i) => ({
           topicFilter,

@@ -64,19 +64,19 @@ describe('Attempts', () => {
     const never = attempts({ cleanStart: false });
     const old = attempts({ protocolVersion: 4, cleanStart: true, sessionExpiryInterval: 1 });
     const all = [kept, plain, never, old];
-    expect(all.map(({ cleanStart }) => cleanStart)).toEqual([true, true, false, true]);
+    expect(all.map((one) => one.cleanStart())).toEqual([true, true, false, true]);
     for (const one of all) one.accepted(0, 'c');
-    expect(all.map(({ cleanStart }) => cleanStart)).toEqual([false, true, false, true]);
+    expect(all.map((one) => one.cleanStart())).toEqual([false, true, false, true]);
   });
 
   it('wipes once with "first" on 3.x, and inherits nothing then', () => {
     const some = attempts({ protocolVersion: 4, cleanStart: 'first' });
-    expect([some.wipes, some.cleanStart, some.trusted]).toEqual([true, true, false]);
+    expect([some.wipes(), some.cleanStart(), some.trusted]).toEqual([true, true, false]);
     some.wiped();
-    expect([some.wipes, some.cleanStart, some.trusted]).toEqual([false, false, true]);
+    expect([some.wipes(), some.cleanStart(), some.trusted]).toEqual([false, false, true]);
     some.accepted(0, 'c');
     expect([some.first, some.inherited]).toEqual([true, false]);
-    expect(attempts({ cleanStart: 'first' }).wipes).toBe(false);
+    expect(attempts({ cleanStart: 'first' }).wipes()).toBe(false);
   });
 
   it('may inherit a session on its first connection alone', () => {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import type { EngineOptions } from '../../lib/engine/options.ts';
 import { ConnectError } from '../../lib/errors.ts';
-import { offline, online } from '../support/engines.ts';
-import { connack, disconnect } from '../support/packets.ts';
+import type { Packet } from '../../lib/codec/packets.ts';
+import { brief, offline, online } from '../support/engines.ts';
+import { connack, disconnect, puback, suback } from '../support/packets.ts';
 import type { Rig } from '../support/rig.ts';
 
 /** One that is dialing the first of so many servers. */
@@ -150,5 +151,91 @@ describe('v5 U-4.11-a a server that names another one', () => {
     bare.open();
     bare.send(connack({ reasonCode: 0x9d }));
     expect(bare.effects.take()).toEqual(['hang up', 'changed: gaveUp']);
+  });
+});
+
+describe('a session and the servers it may be at', () => {
+  const KEPT = { cleanStart: false, sessionExpiryInterval: 3_600 } as const;
+  const PRESENT = connack({ sessionPresent: true });
+
+  /** The connection breaks, and the next one is to `server`. Returns what is written once it is accepted. */
+  function moveTo(rig: Rig, server: string, answer = PRESENT): Packet[] {
+    rig.engine.lost(undefined, rig.now);
+    rig.advance(1_000);
+    rig.open(server);
+    rig.send(answer);
+    return rig.sent();
+  }
+
+  function at(server: string, options: Partial<EngineOptions>): Rig {
+    const rig = offline(options);
+    rig.engine.connect('give up', rig.now);
+    rig.open(server);
+    rig.send(connack());
+    rig.sent();
+    return rig;
+  }
+
+  it.each([4, 5] as const)(
+    'is completed where another server has one of an earlier time: no subscription is missing there (%d)',
+    (protocolVersion) => {
+      const rig = at('a', {
+        ...KEPT,
+        protocolVersion,
+        ...(protocolVersion < 5 && { sessionExpiryInterval: 0 }),
+      });
+      rig.request('subscribe', 'x');
+      rig.sent();
+      rig.send(suback(1, 0));
+      expect(brief(moveTo(rig, 'b', connack()))).toEqual(['subscribe 2']);
+      rig.send(suback(2, 0));
+      rig.request('subscribe', 'y');
+      rig.sent();
+      rig.send(suback(3, 0));
+      const [subscribe, ...rest] = moveTo(rig, 'a');
+      expect(rest).toEqual([]);
+      // What is retained does not come again for what that session has.
+      const retainHandling = protocolVersion === 5 ? 1 : undefined;
+      expect(subscribe).toMatchObject({
+        type: 'subscribe',
+        subscriptions: [{ topicFilter: 'x' }, { topicFilter: 'y' }].map((entry) =>
+          retainHandling === undefined ? entry : { ...entry, retainHandling },
+        ),
+      });
+      rig.send(suback(subscribe?.type === 'subscribe' ? subscribe.packetId : 0, 0, 0));
+      expect(moveTo(rig, 'a')).toEqual([]);
+    },
+  );
+
+  it('goes on at another server, and a QoS 2 message is not taken there for a repeat of an old one', () => {
+    const rig = at('a', KEPT);
+    const first = rig.publish('one', { qos: 1 });
+    rig.sent();
+    expect(brief(moveTo(rig, 'b'))).toEqual(['publish one 1 DUP']);
+    rig.send(puback(1));
+    expect(first.waiter.reasonCode).toBe(0);
+    rig.publish('two', { qos: 2 });
+    expect(brief(rig.sent())).toEqual(['pubrel 2', 'publish two 2']);
+    expect(rig.effects.changes.map(({ type }) => type)).not.toContain('sessionLost');
+  });
+
+  it('is wiped at each server that is tried until one is accepted to be kept: cleanStart "first" on 3.1.1', () => {
+    const rig = offline({ protocolVersion: 4, cleanStart: 'first' });
+    rig.effects.servers = 2;
+    rig.engine.connect('give up', rig.now);
+    const cleanStartAt = (server: string) => {
+      const [connect] = rig.open(server);
+      return connect?.type === 'connect' && connect.cleanStart;
+    };
+    expect(cleanStartAt('a')).toBe(true);
+    rig.send(connack());
+    expect(cleanStartAt('a')).toBe(false);
+    rig.engine.lost(undefined, rig.now);
+    expect(cleanStartAt('b')).toBe(true);
+    rig.send(connack());
+    // Its URL is asked for again, and is another one: no loop.
+    expect(cleanStartAt('c')).toBe(false);
+    rig.send(connack());
+    expect(rig.engine.state).toBe('connected');
   });
 });

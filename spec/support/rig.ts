@@ -47,9 +47,9 @@ export class Rig {
   }
 
   /** The Network Connection opens. Returns what is written at once: CONNECT. */
-  open(): Packet[] {
+  open(server = 'server'): Packet[] {
     this.#decoder = this.#server();
-    this.engine.opened({}, this.now);
+    this.engine.opened({ server }, this.now);
     return this.sent();
   }
 
