@@ -238,7 +238,9 @@ export class PoisonedMessageError extends MqttError implements MessageFate {
 
 /** What an error says, of whatever realm or kind it is. */
 export function messageOf(error: unknown): string {
-  return typeof error === 'object' && error !== null && 'message' in error
-    ? String(error.message)
-    : String(error);
+  try {
+    return String(typeof error === 'object' && error !== null && 'message' in error ? error.message : error);
+  } catch {
+    return 'something that cannot be said in text';
+  }
 }

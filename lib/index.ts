@@ -55,6 +55,7 @@ export {
   QueueFullError,
   SubscribeError,
   TimeoutError,
+  type ConnectErrorOptions,
   type ConnectPhase,
   type Delivery,
   type FilterResult,

@@ -89,7 +89,7 @@ export function toAsk(given: IdentityOptions, connect: ConnectSettings, cleanSta
         ? ask(
             'will',
             () => will(context),
-            (answer) => answer && toWill(answer, version),
+            (answer) => (answer === undefined ? undefined : toWill(answer, version)),
           )
         : undefined,
       typeof properties === 'function'

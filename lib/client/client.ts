@@ -109,6 +109,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
    */
   configure(changes: ConfigurableOptions<UserData>): void {
     this.#parts.configuration.change(changes);
+    this.#parts.servers.reconfigured(changes);
     this.#parts.log.use(this.#parts.settings.logger);
     if (changes.tls !== undefined || changes.proxy !== undefined) this.#parts.warn();
     this.#parts.driver.reconfigured();

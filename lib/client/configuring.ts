@@ -126,7 +126,7 @@ export class Configuration<UserData> {
     const { engine, ...next } = toSettings(this.#url, given, this.#random);
     const lasting = this.#settings.engine;
     // `connect()` may have said another Keep Alive since: only a new word takes its place.
-    const keys = ENGINE_KEYS.filter((key) => key !== 'keepAlive' || rest.keepAlive !== undefined);
+    const keys = ENGINE_KEYS.filter((key) => key !== 'keepAlive' || 'keepAlive' in rest);
     Object.assign(lasting, Object.fromEntries(keys.map((key) => [key, engine[key]])));
     this.#settings = { ...next, engine: lasting };
     this.#given = given;

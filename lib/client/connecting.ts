@@ -1,13 +1,13 @@
 import type { Change } from '../engine/effects.ts';
 import { ClosedError, ConnectError, type MqttError } from '../errors.ts';
 import { bound, checkCall, type CallOptions } from './calls.ts';
-import { flag, integer, record, string } from './checks.ts';
+import { flag, integer, record } from './checks.ts';
 import type { Clock } from './clock.ts';
 import { ControlLane } from './control-lane.ts';
 import type { Driver } from './driver.ts';
 import type { Settings } from './options.ts';
 import { toLocalAddress } from './roads.ts';
-import type { Servers } from './servers.ts';
+import { toHost, type Servers } from './servers.ts';
 import type { Connack } from './status.ts';
 
 /** Options of `connect()`: over what the constructor was given, for this and later attempts. */
@@ -222,13 +222,14 @@ export class Connecting {
 
   #override(options: ConnectOptions): void {
     const { host, port, keepAlive, localAddress } = options;
+    const { engine, road } = this.#configuration.settings;
     const over = {
-      ...(host !== undefined && { host: string('host', host) }),
+      ...(host !== undefined && { host: toHost(host) }),
       ...(port !== undefined && { port: integer('port', port, 1, 65_535) }),
-      ...(localAddress !== undefined && { localAddress: toLocalAddress(localAddress) }),
+      ...(localAddress !== undefined && { localAddress: toLocalAddress(localAddress, road.family) }),
     };
-    if (keepAlive !== undefined)
-      this.#configuration.settings.engine.keepAlive = integer('keepAlive', keepAlive, 0, 65_535);
+    if (keepAlive !== undefined) integer('keepAlive', keepAlive, 0, 65_535);
     this.#servers.override(over);
+    if (keepAlive !== undefined) engine.keepAlive = keepAlive;
   }
 }

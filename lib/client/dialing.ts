@@ -72,7 +72,10 @@ export class Dialing {
       this.#present = undefined;
       this.#host.opened(transport, credentials);
     } catch (cause) {
-      if (!signal.aborted) this.#host.failed(failedIn(this.#reached, cause));
+      if (signal.aborted) return;
+      // One of the application's functions has failed: the others need not go on.
+      this.abandon();
+      this.#host.failed(failedIn(this.#reached, cause));
     }
   }
 }

@@ -8,7 +8,7 @@ import { Engine } from '../engine/engine.ts';
 import type { Load } from '../engine/load.ts';
 import type { Credentials, Ending, EngineOptions, EnginePorts, Which } from '../engine/options.ts';
 import type { ClientState } from '../engine/states.ts';
-import type { MqttError } from '../errors.ts';
+import { ConnectError, messageOf, type MqttError } from '../errors.ts';
 import type { Exchange } from '../session/exchange.ts';
 import type { Receipt } from '../session/incoming.ts';
 import type { Request } from '../session/requests.ts';
@@ -377,7 +377,14 @@ export class Driver {
     };
     this.#link = link;
     engine.opened(credentials, this.#clock.now());
-    transport.open(link);
+    try {
+      transport.open(link);
+    } catch (cause) {
+      // One of the application's own: nobody else would close it, nor say that it is over.
+      link.closed(new ConnectError('dial', `no connection: ${messageOf(cause)}`, { cause }));
+      transport.destroy();
+      return;
+    }
     this.#after();
   }
 

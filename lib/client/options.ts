@@ -9,8 +9,8 @@ import { checkConnect, fixedCredentials, known, toAsk, type Ask, type IdentityOp
 import { flag, integer, numeric, oneOf, record, wrongType } from './checks.ts';
 import { anyClientId, toClientId, toConnectProperties, toIdentity, toWill } from './identity.ts';
 import { Log, type Logger } from './log.ts';
-import { ROAD_KEYS, toRoad, toTransport, type RoadOptions, type RoadSettings } from './roads.ts';
-import { toPlace, type Place, type ServerSettings, type ServerUrl } from './servers.ts';
+import { checkUse, ROAD_KEYS, toRoad, toTransport, type RoadOptions, type RoadSettings } from './roads.ts';
+import { onlySecure, toPlace, type Place, type ServerSettings, type ServerUrl } from './servers.ts';
 
 /** See `ReconnectOptions.policy`. */
 export type ReconnectPolicy = (context: RetryContext) => number | false;
@@ -210,7 +210,7 @@ export function toSettings<UserData>(
   const logger = given.logger === undefined ? undefined : toLogger(given.logger);
   const persistent = protocolVersion === 5 ? sessionExpiryInterval > 0 : cleanStart !== true;
   const road = toRoad(given);
-  const places = toPlaces(url, given, road);
+  const places = toPlaces(url, given);
   const will = known(given.will);
   const connect: ConnectSettings = {
     protocolVersion,
@@ -280,16 +280,16 @@ export function toSettings<UserData>(
 /** The server of the URL and the others, each once. */
 function toPlaces(
   url: ServerUrl,
-  { servers = [], ws }: Pick<ClientOptions, 'servers' | 'ws'>,
-  road: RoadSettings,
+  { servers = [], ...given }: Pick<ClientOptions, 'servers'> & RoadOptions,
 ): readonly Place[] {
   if (!Array.isArray(servers)) throw wrongType('servers', 'an array of URLs', servers);
-  const places = [url, ...(servers as readonly ServerUrl[])].map((one) => toPlace(one, ws?.path));
-  const protocols = places.map((place) => (typeof place === 'function' ? 'mqtts' : place.target.protocol));
-  // What was meant to be secure must not go out in the clear.
-  if (road.tls !== undefined && !protocols.some((protocol) => protocol === 'mqtts' || protocol === 'wss'))
-    throw new TypeError(`tls: expected a URL that begins with mqtts: or wss:, got ${protocols[0]}:`);
-  return places.filter((place, i) => places.findIndex((other) => isDeepStrictEqual(place, other)) === i);
+  const places = [url, ...(servers as readonly ServerUrl[])].map((one) => toPlace(one, given.ws?.path));
+  const protocols = places.map((place) => (typeof place === 'function' ? 'any' : place.target.protocol));
+  checkUse(given, protocols);
+  // Where `tls` is for those that are asked for alone, it is for each of them.
+  const isSecure = protocols.some((protocol) => protocol === 'mqtts' || protocol === 'wss');
+  const all = given.tls === undefined || isSecure ? places : places.map((place) => onlySecure(place));
+  return all.filter((place, i) => all.findIndex((other) => isDeepStrictEqual(place, other)) === i);
 }
 
 /** Whether the URLs may come with other credentials than the one before. */

@@ -12,8 +12,8 @@ import { Parking } from './parking.ts';
 import type { Outlet } from './publish-many.ts';
 import { Publishing } from './publishing.ts';
 import { Router, type ReceivedPublish } from './router.ts';
-import { warnings } from './roads.ts';
-import { Servers, type ServerUrl } from './servers.ts';
+import { localAddressOf, warnings } from './roads.ts';
+import { nameOf, Servers, type ServerUrl } from './servers.ts';
 import { Counters } from './stats.ts';
 import { Stalling } from './stalling.ts';
 import { Status, type Connack } from './status.ts';
@@ -55,15 +55,22 @@ export class Parts<UserData> {
       choose: (which) => servers.choose(which),
       refer: (serverReference, lasting) => servers.refer(serverReference, lasting),
       async prepare(passage) {
-        const { road, transport = platform.dial, ask: identify } = configuration.settings;
+        const { road, transport, ask: identify } = configuration.settings;
         const { target, credentials } = await ask(
           'url',
           () => servers.locate(passage),
           (found) => found,
         );
+        const { signal } = passage;
+        // Nobody else is asked for an attempt that is over.
+        signal.throwIfAborted();
         return {
-          credentials: await identify(passage, credentials),
-          dial: () => transport({ ...road, ...target }, passage.signal, passage),
+          credentials: { ...(await identify(passage, credentials)), server: nameOf(target) },
+          // A transport of the application's own is told where to, and no key or password of another way.
+          dial: () =>
+            transport === undefined
+              ? platform.dial({ ...road, ...target }, signal, passage)
+              : transport({ ...localAddressOf(road), ...target }, signal),
         };
       },
       deliver: (publish, topicName, receipt) => {

@@ -3,7 +3,7 @@
 import { isIP } from 'node:net';
 import type { ProxyOptions, SocketOptions, TlsOptions, WebSocketOptions } from '../transport/options.ts';
 import { parseProxyUrl } from '../transport/proxy-url.ts';
-import type { Dial, Road } from '../transport/transport.ts';
+import type { Dial, Protocol, Road, Target, Transport } from '../transport/transport.ts';
 import { flag, integer, oneOf, record, string, wrongType } from './checks.ts';
 import { toTls } from './tls-options.ts';
 import { toHeaders, toWebSocket } from './websocket-options.ts';
@@ -46,11 +46,7 @@ const LONGEST_IDLE = 32_767_000;
 /** Checks what concerns the way, and copies it. */
 export function toRoad(given: RoadOptions): RoadSettings {
   const { tls, ws, proxy, localAddress, localPort, family, noDelay, tcpKeepAlive } = given;
-  if (localAddress !== undefined) {
-    const own = isIP(toLocalAddress(localAddress));
-    if (family !== undefined && oneOf('family', family, [4, 6]) !== own)
-      throw new TypeError(`family: expected ${own} as localAddress has it, or none, got ${family}`);
-  }
+  if (localAddress !== undefined) toLocalAddress(localAddress, family);
   return {
     ...(tls !== undefined && { tls: toTls('tls', tls) }),
     ...(ws !== undefined && { ws: toWebSocket(ws) }),
@@ -65,17 +61,78 @@ export function toRoad(given: RoadOptions): RoadSettings {
   };
 }
 
-/** An address of this machine. */
-export function toLocalAddress(localAddress: string): string {
-  if (isIP(string('localAddress', localAddress)) === 0)
+/** An address of this machine, of `family` where that is given. */
+export function toLocalAddress(localAddress: string, family?: 4 | 6): string {
+  const own = isIP(string('localAddress', localAddress));
+  if (own === 0)
     throw new TypeError('localAddress: expected an address of IPv4 or IPv6, got a string that is none');
+  if (family !== undefined && oneOf('family', family, [4, 6]) !== own)
+    throw new TypeError(`family: expected ${own} as localAddress has it, or none, got ${family}`);
   return localAddress;
 }
 
-/** A `Dial` of the application's own. */
-export function toTransport(transport: Dial): Dial {
-  if (typeof transport !== 'function') throw wrongType('transport', 'a function', transport);
-  return transport;
+export function localAddressOf({ localAddress }: RoadSettings): Pick<Target, 'localAddress'> {
+  return localAddress === undefined ? {} : { localAddress };
+}
+
+/** What a transport has to have, or using it would take the process down. */
+const METHODS = ['open', 'write', 'pause', 'resume', 'end', 'destroy'] as const;
+
+/** A `Dial` of the application's own. What it comes to is checked, as a stream is easily taken for a transport. */
+export function toTransport(dial: Dial): Dial {
+  if (typeof dial !== 'function') throw wrongType('transport', 'a function', dial);
+  return async (target, signal) => {
+    const transport = (await dial(target, signal)) as Partial<Transport> | null | undefined;
+    if (METHODS.every((method) => typeof transport?.[method] === 'function')) return transport as Transport;
+    // Nobody else has it to close it.
+    if (typeof transport?.destroy === 'function') transport.destroy();
+    throw wrongType('transport', 'a Transport, such as transportOver() makes of a stream', transport);
+  };
+}
+
+/** Ways of our own, which a transport of the application's own takes the place of. */
+const OURS: readonly (keyof RoadOptions)[] = [
+  'tls',
+  'proxy',
+  'localPort',
+  'family',
+  'noDelay',
+  'tcpKeepAlive',
+];
+
+/** Throws where an option would mean nothing on any of the ways there are. `any`: what is asked for. */
+export function checkUse(given: RoadOptions, protocols: readonly (Protocol | 'any')[]): void {
+  const { tls, ws, proxy, transport } = given;
+  const goesOver = (...some: readonly (Protocol | 'any')[]): boolean =>
+    protocols.some((protocol) => protocol === 'any' || some.includes(protocol));
+  if (transport !== undefined) {
+    const idle = OURS.find((key) => given[key] !== undefined);
+    if (idle !== undefined)
+      throw new TypeError(`${idle}: expected none beside transport, which takes the place of that`);
+    const { path: _, ...rest } = ws ?? {};
+    const [key] = Object.keys(rest);
+    if (key !== undefined)
+      throw new TypeError(`ws.${key}: expected none beside transport, which takes the place of that`);
+  }
+  // What was meant to be secure must not go out in the clear.
+  if (tls !== undefined && !goesOver('mqtts', 'wss'))
+    throw new TypeError(`tls: expected a URL that begins with mqtts: or wss:, got ${protocols[0]}:`);
+  if (ws !== undefined && !goesOver('ws', 'wss'))
+    throw new TypeError(`ws: expected a URL that begins with ws: or wss:, got ${protocols[0]}:`);
+  if (goesOver('mqtt', 'mqtts', 'ws', 'wss')) return;
+  const { localAddress, localPort, family, noDelay, tcpKeepAlive } = given;
+  // What the environment says is for whom it may concern.
+  const over = {
+    localAddress,
+    localPort,
+    family,
+    noDelay,
+    tcpKeepAlive,
+    ...(proxy !== 'environment' && { proxy }),
+  };
+  for (const [key, value] of Object.entries(over))
+    if (value !== undefined)
+      throw new TypeError(`${key}: expected none with mqtt+unix:, which has no such thing`);
 }
 
 /** What there is to warn of. */

@@ -1,7 +1,10 @@
+import { isIP } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import type { Which } from '../engine/options.ts';
 import type { AttemptContext } from '../transport/options.ts';
 import type { Target } from '../transport/transport.ts';
 import { DEFAULT_PORTS, parseUrl, type ParsedUrl } from '../transport/url.ts';
+import { string } from './checks.ts';
 
 /** The URL of a server, or a function that is asked for it once per attempt: for URLs that are signed. */
 export type ServerUrl = string | URL | ((context: AttemptContext) => string | URL | Promise<string | URL>);
@@ -26,6 +29,29 @@ const MOST_REFERENCES = 8;
 export function toPlace(url: ServerUrl, path: string | undefined): Place {
   if (typeof url !== 'function') return parseUrl(url, path);
   return async (context) => parseUrl(await url(context), path);
+}
+
+/** The name of a host, or an address without brackets: nothing else of a URL. */
+export function toHost(host: string): string {
+  if (isIP(string('host', host)) === 0 && !/^[^\s:/?#@[\]]+$/.test(host))
+    throw new TypeError('host: expected a name or an address alone, got a string that is none');
+  return host;
+}
+
+/** `place`, unless it turns out to be one without TLS: what was meant to be secure must not go out in the clear. */
+export function onlySecure(place: Place): Place {
+  if (typeof place !== 'function') return place;
+  return async (context) => {
+    const found = await place(context);
+    const { protocol } = found.target;
+    if (protocol === 'mqtts' || protocol === 'wss') return found;
+    throw new TypeError(`tls: expected a URL that begins with mqtts: or wss:, got ${protocol}:`);
+  };
+}
+
+/** By what one server is told from another. A query is not of it: it may be a signature. */
+export function nameOf({ protocol, host, port, path = '' }: Target): string {
+  return `${protocol}://${host}:${port}${path.split('?', 1)[0]}`;
 }
 
 /** Which server an attempt goes to, and which one next. */
@@ -62,13 +88,16 @@ export class Servers {
     const place = this.#present as Place;
     const { target, credentials } = typeof place === 'function' ? await place(context) : place;
     const { localAddress } = this.#over;
-    this.#found = { target: { ...target, ...(localAddress !== undefined && { localAddress }) }, credentials };
-    return this.#found;
+    const found = { target: { ...target, ...(localAddress !== undefined && { localAddress }) }, credentials };
+    // Where it took so long that its attempt is over, it is another server's turn.
+    if (!context.signal.aborted) this.#found = found;
+    return found;
   }
 
   /**
    * The present server names others (4.11). They come next within this attempt, or first in the next one; for good, also
-   * first in all later ones. Returns how many there are: none where they are not to be followed, or one was already.
+   * first in all later ones. Returns how many more there are now: none where they are not to be followed, or one was
+   * already, or they are those that come next anyway.
    */
   refer(serverReference: string, lasting: 'for now' | 'for good'): number {
     const { followServerReference } = this.#configuration.settings;
@@ -79,8 +108,10 @@ export class Servers {
     if (this.#state === 'connected') {
       this.#referred = places;
     } else {
-      this.#left.unshift(...places);
+      const before = this.#left.length;
+      this.#left = inFront(places, this.#left);
       this.#state = 'following';
+      return this.#left.length - before;
     }
     return places.length;
   }
@@ -92,26 +123,60 @@ export class Servers {
 
   /** What `connect()` says is over the URL, for this and later attempts. Another host or port is the only server then. */
   override(over: Over): void {
-    if (over.host !== undefined || over.port !== undefined) this.#moved = [];
+    const { host, port, localAddress } = over;
+    const [first, ...rest] = this.#configuration.settings.places;
+    if ((host !== undefined || port !== undefined) && isUnix(first))
+      throw new TypeError('connect: expected neither host nor port with mqtt+unix:, which has a path');
+    if (localAddress !== undefined && isUnix(first) && rest.every(isUnix))
+      throw new TypeError('connect: expected no localAddress with mqtt+unix:, which has no such thing');
+    if (host !== undefined || port !== undefined) this.#forget();
     this.#over = { ...this.#over, ...over };
   }
 
+  /** What `configure()` says of them is the last word: over what `connect()` said, or a server has. */
+  reconfigured(changes: Readonly<Partial<Record<'servers' | 'localAddress', unknown>>>): void {
+    const { localAddress, ...pinned } = this.#over;
+    const kept = 'localAddress' in changes || localAddress === undefined ? {} : { localAddress };
+    if ('servers' in changes) this.#forget();
+    this.#over = { ...('servers' in changes ? {} : pinned), ...kept };
+  }
+
+  /** No server has referred to another one. */
+  #forget(): void {
+    this.#moved = [];
+    this.#referred = [];
+  }
+
   #begin(): void {
-    const { places, serverOrder } = this.#configuration.settings;
+    const { places, serverOrder, followServerReference } = this.#configuration.settings;
+    // It may have been switched off since.
+    if (!followServerReference) this.#forget();
     const { host, port } = this.#over;
     const pinned = { ...(host !== undefined && { host }), ...(port !== undefined && { port }) };
     const [first] = places as readonly [Place, ...Place[]];
     const listed = Object.keys(pinned).length > 0 ? [at(first, pinned)] : [...places];
     if (serverOrder === 'shuffled') shuffle(listed, this.#random);
     this.#state = this.#referred.length > 0 ? 'following' : 'trying';
-    this.#left = [...(this.#referred.length > 0 ? this.#referred : this.#moved), ...listed];
+    this.#left = inFront(this.#referred.length > 0 ? this.#referred : this.#moved, listed);
     this.#referred = [];
   }
 }
 
+/** `places`, and those behind them that are not among them: a server that is down would have two shares of the time. */
+function inFront(places: readonly Place[], behind: readonly Place[]): Place[] {
+  return [...places, ...behind.filter((one) => !places.some((place) => isDeepStrictEqual(place, one)))];
+}
+
+function isUnix(place: Place | undefined): boolean {
+  return typeof place === 'object' && place.target.protocol === 'mqtt+unix';
+}
+
 /** `place` with another host or port. */
 function at(place: Place, over: Pick<Over, 'host' | 'port'>): Place {
-  const moved = (found: ParsedUrl): ParsedUrl => ({ ...found, target: { ...found.target, ...over } });
+  const moved = (found: ParsedUrl): ParsedUrl => {
+    if (isUnix(found)) throw new TypeError('expected no mqtt+unix: with the host or port of connect()');
+    return { ...found, target: { ...found.target, ...over } };
+  };
   return typeof place === 'function' ? async (context) => moved(await place(context)) : moved(place);
 }
 

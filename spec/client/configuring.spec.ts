@@ -36,6 +36,8 @@ describe('configure()', () => {
     expect(some.settings.engine.keepAlive).toBe(10);
     some.change({ keepAlive: 20 });
     expect(some.settings.engine.keepAlive).toBe(20);
+    some.change({ keepAlive: undefined });
+    expect(some.settings.engine.keepAlive).toBe(60);
   });
 
   it('changes the logger, the user data, and takes the logger away with null', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { toRoad, toTransport, warnings } from '../../lib/client/roads.ts';
-import { toSettings } from '../../lib/client/options.ts';
+import { toSettings, type ClientOptions } from '../../lib/client/options.ts';
 import { toHeaders } from '../../lib/client/websocket-options.ts';
 import { Stage } from '../scenarios/stage.ts';
 
@@ -82,11 +82,53 @@ describe('the options of sockets', () => {
 
 describe('a transport of the application', () => {
   it('is a function', () => {
-    const transport = () => Promise.reject(new Error('not today'));
-    expect(toTransport(transport)).toBe(transport);
+    expect(toTransport(() => Promise.reject(new Error('not today')))).toBeInstanceOf(Function);
     expect(refusal(() => toTransport({} as never))).toMatch(
       /^TypeError: transport: expected a function, got an object/,
     );
+  });
+});
+
+describe('an option that none of the ways there are has any use for', () => {
+  const of = (url: string, options: object): string =>
+    refusal(() => toSettings(url, options as ClientOptions, () => 0));
+  const transport = () => Promise.reject(new Error('not today'));
+
+  it.each([
+    ['mqtt://a', { ws: {} }, 'ws: expected a URL that begins with ws: or wss:, got mqtt:'],
+    ['ws://a', { tls: {} }, 'tls: expected a URL that begins with mqtts: or wss:, got ws:'],
+    [
+      'mqtt+unix:///a',
+      { proxy: 'http://p' },
+      'proxy: expected none with mqtt+unix:, which has no such thing',
+    ],
+    ['mqtt+unix:///a', { noDelay: true }, 'noDelay: expected none with mqtt+unix:, which has no such thing'],
+    [
+      'mqtts://a',
+      { transport, tls: {} },
+      'tls: expected none beside transport, which takes the place of that',
+    ],
+    [
+      'mqtt://a',
+      { transport, family: 4 },
+      'family: expected none beside transport, which takes the place of that',
+    ],
+    [
+      'ws://a',
+      { transport, ws: { headers: {} } },
+      'ws.headers: expected none beside transport, which takes the place of that',
+    ],
+  ])('is refused: %s %j', (url, options, message) => {
+    expect(of(url, options)).toBe(`TypeError: ${message}`);
+  });
+
+  it.each([
+    ['mqtt+unix:///a', { proxy: 'environment' }],
+    ['mqtt+unix:///a', { proxy: 'http://p', servers: ['mqtt://b'] }],
+    ['mqtt://a', { ws: {}, servers: [() => 'ws://b'] }],
+    ['ws://a', { transport, ws: { path: '/x' }, localAddress: '127.0.0.1' }],
+  ])('is taken where it may be of use: %s %j', (url, options) => {
+    expect(() => toSettings(url, options as ClientOptions, () => 0)).not.toThrow();
   });
 });
 

@@ -121,6 +121,13 @@ describe('a Server Reference', () => {
     expect((await some.locate(context)).credentials).toEqual({ username: 'me', password: 'secret' });
   });
 
+  it('to a server that is in the list brings that one to the front, and tries it once', async () => {
+    const some = servers(['mqtt://a', 'mqtt://b', 'mqtt://c']);
+    expect(await refused(some, 'c', 'for good')).toBe(0);
+    expect(await rest(some, 2)).toEqual(['mqtt://c:1883', 'mqtt://b:1883']);
+    expect(await attempt(some)).toEqual(['mqtt://c:1883', 'mqtt://a:1883', 'mqtt://b:1883']);
+  });
+
   it('is followed once per attempt', async () => {
     const some = servers(['mqtt://a']);
     expect(await refused(some, 'b')).toBe(1);

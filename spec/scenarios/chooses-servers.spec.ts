@@ -66,6 +66,55 @@ describe('servers', () => {
     expect(stage.targets).toMatchObject([{ protocol: 'mqtts', host: 'other', port: 8_883 }]);
   });
 
+  it('are those that configure() names from then on, whatever connect() or a server has said before', async () => {
+    const stage = new Stage();
+    const client = stage.client({ protocolVersion: 5, followServerReference: true }, 'mqtt://a');
+    stage.refusals.push(new Error('it is down'));
+    await errorOf(client.connect({ host: 'other', localAddress: '127.0.0.2' }));
+    client.configure({ servers: ['mqtt://b'], localAddress: '127.0.0.3' });
+    stage.refusals.push(new Error('it is down'));
+    const broker = await stage.connect(client);
+    expect(stage.targets.slice(1)).toMatchObject([
+      { host: 'a', localAddress: '127.0.0.3' },
+      { host: 'b', localAddress: '127.0.0.3' },
+    ]);
+    await stage.end(client, broker);
+  });
+
+  it.each([
+    [{ host: '' }, 'mqtt://a', 'host: expected a name or an address alone, got a string that is none'],
+    [{ host: 'b:1883' }, 'mqtt://a', 'host: expected a name or an address alone'],
+    [{ host: '[::1]' }, 'mqtt://a', 'host: expected a name or an address alone'],
+    [{ host: 'b' }, 'mqtt+unix:///run/a', 'connect: expected neither host nor port with mqtt+unix:'],
+    [{ port: 1 }, 'mqtt+unix:///run/a', 'connect: expected neither host nor port with mqtt+unix:'],
+    [{ localAddress: '::1' }, 'mqtt+unix:///run/a', 'connect: expected no localAddress with mqtt+unix:'],
+    [{ localAddress: '::1' }, 'mqtt://a', 'family: expected 6 as localAddress has it, or none, got 4'],
+  ])('are not asked for what connect() cannot mean (%#)', async (given, url, message) => {
+    const stage = new Stage();
+    const client = stage.client(url === 'mqtt://a' ? { family: 4 } : {}, url);
+    const error = await errorOf(client.connect({ keepAlive: 7, ...given }));
+    expect([error.name, error.message]).toEqual(['TypeError', expect.stringContaining(message)]);
+    const connecting = client.connect();
+    const broker = await stage.network.next();
+    expect((await broker.accept()).keepAlive).toBe(60);
+    await stage.until(connecting);
+    await stage.end(client, broker);
+  });
+
+  it('that are asked for are not without TLS where tls says that they have it', async () => {
+    const stage = new Stage();
+    const client = stage.client({ tls: {}, servers: ['mqtt://b'] }, async () => 'mqtt://a');
+    const connecting = client.connect();
+    const broker = await stage.network.next();
+    await broker.accept();
+    await stage.until(connecting);
+    expect(stage.targets).toMatchObject([{ host: 'b' }]);
+    expect(stage.log).toContain(
+      'warn: no url: tls: expected a URL that begins with mqtts: or wss:, got mqtt:; the next server is tried',
+    );
+    await stage.end(client, broker);
+  });
+
   it.each([
     [{ servers: 'mqtt://b' }, 'servers: expected an array of URLs, got a string of 8 characters'],
     [{ servers: ['mqtt://me:secret@b:0'] }, 'url: expected a port of 1 to 65535, got 0'],
@@ -96,6 +145,20 @@ describe('v5 U-4.11-a a Server Reference', () => {
     await stage.until(connecting);
     const third = await stage.reconnect(second);
     expect(hostsOf(stage)).toEqual(['a:1883', 'other:1884', 'other:1884']);
+    await stage.end(client, third);
+  });
+
+  it('is not followed any more once that is switched off, even if it was for good', async () => {
+    const stage = new Stage();
+    const client = stage.client({ protocolVersion: 5, followServerReference: true }, 'mqtt://a');
+    const connecting = client.connect();
+    await (await stage.network.next()).accept(MOVED);
+    const second = await stage.network.next();
+    await second.accept();
+    await stage.until(connecting);
+    client.configure({ followServerReference: false });
+    const third = await stage.reconnect(second);
+    expect(hostsOf(stage)).toEqual(['a:1883', 'other:1884', 'a:1883']);
     await stage.end(client, third);
   });
 

@@ -1,0 +1,141 @@
+import { Duplex } from 'node:stream';
+import { describe, expect, it } from '@jest/globals';
+import type { Client, ClientOptions, Transport } from '../../lib/index.ts';
+import { settled } from '../support/fake-clock.ts';
+import { errorOf, Stage, watch } from './stage.ts';
+
+describe('a function that is asked before CONNECT', () => {
+  it.each([null, 0, '', false])('that gives %j in place of a Will is told so at once', async (will) => {
+    const client = new Stage().client({ will: () => will as never });
+    expect(await errorOf(client.connect())).toMatchObject({
+      phase: 'credentials',
+      message: expect.stringMatching(/^no will: will: expected an object, got /),
+    });
+  });
+
+  it('is told by its signal when another one has failed', async () => {
+    let signal: AbortSignal | undefined;
+    const client = new Stage().client({
+      will: (context) => new Promise<never>(() => ({ signal } = context)),
+      credentials: () => Promise.reject(new Error('vault is sealed')),
+    });
+    await errorOf(client.connect());
+    expect(signal?.aborted).toBe(true);
+  });
+
+  it('is not asked any more where the URL has come too late', async () => {
+    const stage = new Stage();
+    let asked = 0;
+    let come: (url: string) => void = () => {};
+    const client = stage.client(
+      { connectTimeout: 100, credentials: () => ({ username: `${++asked}` }) },
+      () => new Promise<string>((resolve) => (come = resolve)),
+    );
+    const outcome = watch(client.connect());
+    await stage.clock.advance(100);
+    come('mqtt://late');
+    await settled();
+    expect([asked, stage.targets]).toEqual([0, []]);
+    expect(outcome()).toMatchObject({ error: { phase: 'timeout' } });
+  });
+
+  it('whose URL has come too late gives no credentials to the server that another one refers to', async () => {
+    const stage = new Stage();
+    let come: (url: string) => void = () => {};
+    const client = stage.client(
+      { protocolVersion: 5, followServerReference: true, connectTimeout: 1_000, servers: ['mqtt://b'] },
+      () => new Promise<string>((resolve) => (come = resolve)),
+    );
+    const connecting = client.connect();
+    await stage.clock.advance(500);
+    const b = await stage.network.next();
+    come('wss://me:secret@a/x');
+    await settled();
+    await b.accept({ reasonCode: 0x9c, properties: { serverReference: 'c' } });
+    const c = await stage.network.next();
+    const { username } = await c.accept();
+    await stage.until(connecting);
+    expect([username, stage.targets.map(({ protocol }) => protocol)]).toEqual([undefined, ['mqtt', 'mqtt']]);
+    await stage.end(client, c);
+  });
+
+  it('may throw anything', async () => {
+    const bare: unknown = Object.create(null);
+    const thrower = (): never => {
+      throw bare;
+    };
+    for (const options of [{ credentials: thrower }, { transport: thrower }] as ClientOptions[])
+      expect(await errorOf(new Stage().client(options).connect())).toMatchObject({
+        code: 'ERR_MQTT_CONNECT',
+        message: expect.stringContaining('something that cannot be said in text'),
+      });
+  });
+});
+
+describe('a transport of the application', () => {
+  it.each([undefined, null, 7, {}, new Duplex()])(
+    'that is none is told so, and takes nothing down (%#)',
+    async (given) => {
+      const stage = new Stage();
+      const client = stage.client({ transport: async () => given as never });
+      expect(await errorOf(client.connect())).toMatchObject({
+        phase: 'dial',
+        message: expect.stringContaining('transport: expected a Transport, such as transportOver() makes'),
+      });
+      expect([client.state, stage.clock.armed]).toEqual(['offline', 0]);
+      if (given instanceof Duplex) expect(given.destroyed).toBe(true);
+    },
+  );
+
+  it('that cannot be opened is the end of its attempt, and is closed', async () => {
+    const stage = new Stage();
+    const did: string[] = [];
+    const transport: Transport = {
+      heldBack: 0,
+      open() {
+        throw new Error('the line is dead');
+      },
+      write: (bytes, written) => written(bytes),
+      pause() {},
+      resume() {},
+      end() {},
+      destroy: () => void did.push('destroyed'),
+    };
+    const client = stage.client({ transport: async () => transport });
+    expect(await errorOf(client.connect())).toMatchObject({
+      phase: 'dial',
+      message: 'no connection: the line is dead',
+    });
+    expect([did, client.state, stage.clock.armed]).toEqual([['destroyed'], 'offline', 0]);
+  });
+
+  it('is told where to and from, and nothing else', async () => {
+    const stage = new Stage();
+    const client = stage.client({
+      localAddress: '127.0.0.2',
+      transport: (target, signal) => (stage.targets.push(target), stage.network.dial(target, signal)),
+    });
+    const broker = await stage.connect(client);
+    expect(stage.targets).toEqual([
+      { protocol: 'mqtt', host: 'server', port: 1_883, localAddress: '127.0.0.2' },
+    ]);
+    await stage.end(client, broker);
+  });
+});
+
+describe('a logger that ends the client', () => {
+  it.each(['connecting (attempt 0)', 'the next server is tried'])(
+    'leaves nothing behind: on %j',
+    async (when) => {
+      const stage = new Stage();
+      stage.refusals.push(new Error('a is down'));
+      const look = (line: string) => void (line.includes(when) && client.disconnect());
+      const logger = { debug: look, info: look, warn: look, error: look };
+      const client: Client = stage.client({ servers: ['mqtt://b'], logger }, 'mqtt://a');
+      expect(await errorOf(client.connect())).toMatchObject({ code: 'ERR_MQTT_CLOSED' });
+      await stage.clock.advance(0);
+      expect(stage.targets.map(({ host }) => host)).not.toContain('b');
+      expect([client.state, stage.clock.armed]).toEqual(['closed', 0]);
+    },
+  );
+});
