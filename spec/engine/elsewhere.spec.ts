@@ -131,15 +131,21 @@ describe('v5 U-4.11-a a server that names another one', () => {
     expect(rig.engine.state).toBe('connected');
   });
 
-  it('when it ends the connection is where the next attempt begins, after the usual delay', () => {
-    const rig = online({ protocolVersion: 5 });
-    rig.effects.take();
-    rig.effects.followed = 1;
-    rig.send(disconnect(0x9d, { serverReference: 'other' }));
-    expect(rig.effects.take()).toEqual(['refer to other for good', 'hang up', 'changed: disconnected']);
-    rig.advance(1_000);
-    expect(rig.effects.take()).toEqual(['changed: connecting', 'dial 1']);
-  });
+  it.each([
+    [0x9c, 'for now'],
+    [0x9d, 'for good'],
+  ])(
+    'when it ends the connection with %d is where the next attempt begins, after the usual delay',
+    (reasonCode, lasting) => {
+      const rig = online({ protocolVersion: 5 });
+      rig.effects.take();
+      rig.effects.followed = 1;
+      rig.send(disconnect(reasonCode, { serverReference: 'other' }));
+      expect(rig.effects.take()).toEqual([`refer to other ${lasting}`, 'hang up', 'changed: disconnected']);
+      rig.advance(1_000);
+      expect(rig.effects.take()).toEqual(['changed: connecting', 'dial 1']);
+    },
+  );
 
   it('is only refused or lost where the reference is not followed, or there is none', () => {
     const rig = dialing(1, { protocolVersion: 5 });

@@ -2,12 +2,18 @@
  * What the types of the package promise: compiled, never run.
  */
 
+import { Duplex } from 'node:stream';
 import { expectTypeOf } from 'expect-type';
 import {
   Client,
   connect,
+  ConnectError,
+  transportOver,
+  type AttemptContext,
   type ClientOptions,
   type ClientState,
+  type ConnectErrorOptions,
+  type Dial,
   type Connack,
   type ConnectOptions,
   type DrainReport,
@@ -31,6 +37,39 @@ export async function userDataIsTyped(): Promise<void> {
   expectTypeOf(connect('mqtt://h')).toEqualTypeOf<Promise<Client>>();
   // @ts-expect-error -- not of the type that was named
   void new Client<string>('mqtt://h', { userData: 7 });
+}
+
+export function whatIsAskedForMayBeAFunction(client: Client): void {
+  const answer = async ({ attempt, reason, signal }: AttemptContext) => [attempt, reason, signal] as const;
+  void ({
+    clientId: async () => 'meter-7',
+    credentials: async (context) => ({ username: 'meter-7', password: String(await answer(context)) }),
+    will: () => undefined,
+    properties: () => ({ userProperties: [['build', '7']] }),
+    servers: ['mqtts://b', new URL('wss://c'), async () => 'mqtts://d', () => new URL('mqtts://e')],
+    serverOrder: 'shuffled',
+    tls: { passphrase: async () => 'secret' },
+    ws: { headers: async (defaults) => ({ ...defaults, Authorization: 'Bearer token' }) },
+  } satisfies ClientOptions);
+  void ({ will: async ({ attempt }) => ({ topic: 'gone', payload: attempt }) } satisfies ClientOptions);
+  const dial: Dial = async ({ host, port, path = '', localAddress = '' }, signal) =>
+    transportOver(new Duplex({ signal, highWaterMark: `${host}:${port}${path}${localAddress}`.length }));
+  expectTypeOf(
+    connect(async ({ attempt }) => `wss://c/?${attempt}`, { userData: 7, transport: dial }),
+  ).toEqualTypeOf<Promise<Client<number>>>();
+  client.configure({
+    will: undefined,
+    tls: undefined,
+    servers: undefined,
+    transport: undefined,
+    logger: null,
+  });
+  client.configure({ will: () => ({ topic: 'gone' }), servers: [() => 'mqtt://b'], proxy: 'environment' });
+  void new ConnectError('dial', 'no tunnel', { status: 407 } satisfies ConnectErrorOptions);
+  // @ts-expect-error -- not a URL
+  void new Client(async () => 7);
+  // @ts-expect-error -- a stream is not a transport: transportOver() makes one of it
+  void ({ transport: async () => new Duplex() } satisfies ClientOptions);
 }
 
 export async function subscribeIsBothAPromiseAndAnIterable(client: Client): Promise<void> {
