@@ -43,7 +43,7 @@ export function whatIsAskedForMayBeAFunction(client: Client): void {
   const answer = async ({ attempt, reason, signal }: AttemptContext) => [attempt, reason, signal] as const;
   void ({
     clientId: async () => 'meter-7',
-    credentials: async (context) => ({ username: 'meter-7', password: String(await answer(context)) }),
+    credentials: async (context) => ({ username: 'meter-7', password: `${(await answer(context))[0]}` }),
     will: () => undefined,
     properties: () => ({ userProperties: [['build', '7']] }),
     servers: ['mqtts://b', new URL('wss://c'), async () => 'mqtts://d', () => new URL('mqtts://e')],
