@@ -18,6 +18,13 @@ export function wrongType(name: string, expected: string, value: unknown): TypeE
   return new TypeError(`${name}: expected ${expected}, got ${got(value)}`);
 }
 
+/** The same for what may be a secret: a number is as good a password as text is. */
+export function wrongSecret(name: string, expected: string, value: unknown): TypeError {
+  return new TypeError(
+    `${name}: expected ${expected}, got ${typeof value === 'number' ? 'a number' : got(value)}`,
+  );
+}
+
 /** An integer within bounds, both included. */
 export function integer(
   name: string,

@@ -9,7 +9,7 @@ import type {
   WillProperties,
 } from '../codec/packets.ts';
 import { topicNameError } from '../topic/names.ts';
-import { asArgument, flag, integer, oneOf, record, string, wrongType } from './checks.ts';
+import { asArgument, flag, integer, oneOf, record, string, wrongSecret } from './checks.ts';
 import { toBytes, type Payload } from './payload.ts';
 
 /** User name and password for one CONNECT (3.1.3.5, 3.1.3.6). */
@@ -63,7 +63,7 @@ export function toIdentity(
   const { username, password } = record('credentials', credentials, ['username', 'password']) as Credentials;
   if (username !== undefined) string('username', username);
   if (password !== undefined && typeof password !== 'string' && !(password instanceof Uint8Array))
-    throw wrongType('password', 'a string or bytes', password);
+    throw wrongSecret('password', 'a string or bytes', password);
   if (password !== undefined && username === undefined && version < 5)
     throw new TypeError(
       'password: expected a username with it, as MQTT 3.1 and 3.1.1 have no password without [v4 MQTT-3.1.2-22]',

@@ -1,7 +1,7 @@
 /** The options of TLS: checked and copied. */
 
 import type { Pem, TlsOptions } from '../transport/options.ts';
-import { flag, oneOf, record, string, wrongType } from './checks.ts';
+import { flag, oneOf, record, string, wrongSecret, wrongType } from './checks.ts';
 
 /** What a secure context has in it already. */
 const IN_CONTEXT: readonly (keyof TlsOptions)[] = [
@@ -82,7 +82,7 @@ function checkClientSide(name: string, tls: TlsOptions): void {
   if (hasPfx && hasCert) throw new TypeError(`${name}: expected a certificate and key, or a pfx, got both`);
   if (passphrase !== undefined) {
     if (typeof passphrase !== 'function' && typeof passphrase !== 'string')
-      throw wrongType(`${name}.passphrase`, 'a string or a function', passphrase);
+      throw wrongSecret(`${name}.passphrase`, 'a string or a function', passphrase);
     // Whoever adds a `secureContext` is told about that first.
     if (!hasKey && !hasPfx && tls.secureContext === undefined)
       throw new TypeError(`${name}.passphrase: expected a key or pfx that it opens as well, got none`);

@@ -1,7 +1,7 @@
 /** The options of WebSocket, and header fields: checked and copied. */
 
 import type { Headers, WebSocketOptions } from '../transport/options.ts';
-import { flag, integer, record, string, wrongType } from './checks.ts';
+import { flag, integer, record, string, wrongSecret, wrongType } from './checks.ts';
 
 /** Bytes that `ws` can count to. */
 const LARGEST_MESSAGE = 2_147_483_647;
@@ -41,8 +41,9 @@ export function toHeaders(name: string, given: Headers): Headers {
   for (const [field, value] of Object.entries(given)) {
     if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(field))
       throw new TypeError(`${name}: expected names of header fields, got one that is none`);
+    if (typeof value !== 'string') throw wrongSecret(`${name}.${field}`, 'a string', value);
     // A line break in a value would be the beginning of another field.
-    if (/[^\t\x20-\x7e\x80-\xff]/.test(string(`${name}.${field}`, value)))
+    if (/[^\t\x20-\x7e\x80-\xff]/.test(value))
       throw new TypeError(
         `${name}.${field}: expected the value of a header field, got one with control characters`,
       );

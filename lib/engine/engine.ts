@@ -113,9 +113,10 @@ export class Engine {
     this.#connection = introduce(this.#options, session, credentials, this.#ports, now);
   }
 
-  /** The attempt failed before there was a Network Connection. */
+  /** The attempt failed before there was a Network Connection, or as that was opened. */
   dialFailed(error: MqttError, now: number): void {
     if (this.#state === 'dialing') this.#lose(error, now, 'normal');
+    else if (this.#state === 'connecting') this.#fail(error, now);
   }
 
   /** The Network Connection ended by itself, or as `finish()` asked. */

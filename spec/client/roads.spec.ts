@@ -1,7 +1,10 @@
+import { PassThrough } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import { toRoad, toTransport, warnings } from '../../lib/client/roads.ts';
 import { toSettings, type ClientOptions } from '../../lib/client/options.ts';
 import { toHeaders } from '../../lib/client/websocket-options.ts';
+import { transportOver } from '../../lib/transport/stream.ts';
+import type { Target } from '../../lib/transport/transport.ts';
 import { Stage } from '../scenarios/stage.ts';
 
 const road = (options: object) => toRoad(options);
@@ -81,11 +84,33 @@ describe('the options of sockets', () => {
 });
 
 describe('a transport of the application', () => {
-  it('is a function', () => {
-    expect(toTransport(() => Promise.reject(new Error('not today')))).toBeInstanceOf(Function);
+  it('is a function', async () => {
+    const target: Target = { protocol: 'mqtt', host: 'broker', port: 1 };
+    const asked: unknown[] = [];
+    const { signal } = new AbortController();
+    const dial = toTransport((...all) => {
+      asked.push(...all);
+      throw new Error('not today');
+    });
+    await expect(dial(target, signal)).rejects.toThrow('not today');
+    expect(asked).toEqual([target, signal]);
     expect(refusal(() => toTransport({} as never))).toMatch(
       /^TypeError: transport: expected a function, got an object/,
     );
+  });
+
+  it('is told at once where what it returns is none, and a stream is not left open', async () => {
+    const { signal } = new AbortController();
+    const target: Target = { protocol: 'mqtt', host: 'broker', port: 1 };
+    const stream = new PassThrough();
+    for (const wrong of [undefined, null, {}, 'broker', stream])
+      await expect(toTransport(async () => wrong as never)(target, signal)).rejects.toThrow(
+        'transport: expected a Transport, such as transportOver() makes of a stream, got',
+      );
+    expect(stream.destroyed).toBe(true);
+    const right = transportOver(new PassThrough());
+    expect(await toTransport(async () => right)(target, signal)).toBe(right);
+    right.destroy();
   });
 });
 
@@ -186,7 +211,7 @@ describe('header fields', () => {
     ['a value with a line break', { a: 'b\r\nc: d' }, /headers\.a: .*got one with control characters$/],
     ['a value with U+0000', { a: 'b\0' }, /headers\.a: .*got one with control characters$/],
     ['a value beyond Latin-1', { a: '\u20ac' }, /headers\.a: expected the value of a header field/],
-    ['a number', { a: 7 }, /headers\.a: expected a string, got 7$/],
+    ['a number', { a: 7 }, /headers\.a: expected a string, got a number$/],
     ['a list of values', { a: ['b', 'c'] }, /headers\.a: expected a string, got an array of 2$/],
     ['undefined', { a: undefined }, /headers\.a: expected a string, got undefined$/],
   ])('are refused: %s', (_, headers, message) => {
@@ -249,6 +274,20 @@ describe('the proxy', () => {
   it('has no secret that a message would tell', () => {
     for (const url of ['ftp://me:s3cret@proxy', 'http://me:s3cret@proxy/path', 's3cret', 'http://s3cret@:80'])
       expect(refused({ proxy: url })).not.toContain('s3cret');
+  });
+});
+
+describe('a secret of the wrong kind', () => {
+  it('is not shown either', () => {
+    for (const options of [
+      { tls: { pfxFile: 'a', passphrase: 41_337 } },
+      { ws: { headers: { Authorization: 41_337 } } },
+      { proxy: { url: 'http://proxy', headers: { 'X-Key': 41_337 } } },
+    ])
+      expect(refused(options)).toMatch(/: expected a string.*, got a number$/);
+    expect(
+      refusal(() => toSettings('mqtt://server', { username: 'a', password: 41_337 as never }, Math.random)),
+    ).toBe('TypeError: password: expected a string or bytes, got a number');
   });
 });
 

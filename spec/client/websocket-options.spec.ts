@@ -34,7 +34,7 @@ describe('options of the WebSocket', () => {
     [{ perMessageDeflate: {} }, 'ws.perMessageDeflate: expected true or false, got an object'],
     [{ headers: 'a: b' }, 'ws.headers: expected an object, got a string of 4 characters'],
     [{ headers: new Map([['a', 'b']]) }, 'ws.headers: expected an object, got an object ([Map])'],
-    [{ headers: { a: 1 } }, 'ws.headers.a: expected a string, got 1'],
+    [{ headers: { a: 1 } }, 'ws.headers.a: expected a string, got a number'],
     [{ headers: { 'a b': 'c' } }, 'ws.headers: expected names of header fields, got one that is none'],
     [{ headers: { a: 'b\r\nc: d' } }, 'ws.headers.a: expected the value of a header field'],
     [{ origin: 'me' }, 'ws: expected one of path, headers, maxPayload, perMessageDeflate, got origin'],

@@ -273,6 +273,15 @@ describe('giving up', () => {
   });
 });
 
+describe('a connection that breaks as it is opened', () => {
+  it('is closed, and rejects connect() with what was wrong', () => {
+    const rig = connecting();
+    rig.engine.dialFailed(new ConnectError('dial', 'no connection: rain'), rig.now);
+    expect(rig.effects.take()).toEqual(['hang up', 'changed: gaveUp']);
+    expect(rig.engine.state).toBe('offline');
+  });
+});
+
 describe('what comes when nothing is expected', () => {
   it('changes nothing', () => {
     const rig = offline();
