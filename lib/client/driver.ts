@@ -404,7 +404,11 @@ export class Driver {
     if (link === undefined) return;
     for (const piece of rest) link.transport.write(piece, (written) => slabs.give(written));
     const over = new Promise<void>((resolve) => {
-      const wake = this.#clock.wakeAt(this.#clock.now() + RETIREMENT, () => link.transport.destroy());
+      const wake = this.#clock.wakeAt(this.#clock.now() + RETIREMENT, () => {
+        link.transport.destroy();
+        // A stream that was told to (`emitClose: false`) never says that it is closed: all would wait for it.
+        this.#retired?.closed();
+      });
       const closed = (): void => {
         wake.cancel();
         this.#retired = undefined;

@@ -311,6 +311,23 @@ describe('a connection that was hung up', () => {
   });
 });
 
+describe('a connection that another one takes the place of', () => {
+  it('keeps nobody waiting where it never says that it is closed', async () => {
+    const { driver, transport } = await online();
+    expect(driver.reconnect()).toBe(true);
+    const retired = driver.retiring();
+    await settled();
+    expect([transport.ends, transport.destroys, transports.length]).toEqual([1, 0, 1]);
+    await clock.advance(1_000);
+    await retired;
+    expect([transport.destroys, transports.length]).toEqual([1, 2]);
+    transport.receiver?.closed();
+    transports[1]?.send({ type: 'connack' });
+    await settled();
+    expect(driver.state).toBe('connected');
+  });
+});
+
 describe('an attempt', () => {
   it('that is given up while it is dialled destroys the transport that comes after all', async () => {
     const driver = driverOf();
@@ -324,6 +341,22 @@ describe('an attempt', () => {
     await settled();
     expect([transport.destroys, transport.receiver, driver.state]).toEqual([1, undefined, 'offline']);
     expect(clock.armed).toBe(0);
+  });
+
+  it('fails at once where its transport cannot be opened', async () => {
+    const transport = new ManualTransport();
+    transport.open = () => {
+      throw new Error('rain');
+    };
+    answer = () => Promise.resolve(transport);
+    const driver = driverOf();
+    driver.connect('give up');
+    await settled();
+    expect(changes.at(-1)).toMatchObject({
+      type: 'gaveUp',
+      error: { phase: 'dial', message: 'no connection: rain' },
+    });
+    expect([driver.state, transport.destroys, clock.armed]).toEqual(['offline', 1, 0]);
   });
 
   it('tells whoever gives credentials or dials that it is over', async () => {
