@@ -89,13 +89,17 @@ export class StreamTransport implements Transport {
         if (!stream.destroyed) this.#receiver?.drained();
       },
     });
-    // Without a listener for it, an error would be an uncaught exception. `close` always follows.
+    // Without a listener for it, an error would be an uncaught exception. Streams may be told to go on after one
+    // (`autoDestroy: false`): then nothing would follow.
     stream.on('error', (error) => {
       this.#error = error;
+      stream.destroy();
     });
     // A peer that has finished sending has left: what is still held back here would only wait for it.
     stream.on('end', () => stream.destroy());
     stream.on('close', () => this.#closed());
+    // What has ended before does not say so again.
+    if (stream.readableEnded) stream.destroy();
   }
 
   open(receiver: Receiver): void {
@@ -146,15 +150,18 @@ export class StreamTransport implements Transport {
   }
 
   #closed(): void {
+    const receiver = this.#receiver;
+    // Where it was over before it was opened, `close` may be emitted all the same.
+    this.#receiver = undefined;
     const error = this.#error;
-    this.#receiver?.closed(error === undefined ? undefined : this.#explain(error));
+    receiver?.closed(error === undefined ? undefined : this.#explain(error));
   }
 }
 
 /**
  * A stream of bytes that is connected to a server, as the `transport` of an application may return it: a tunnel through
  * another protocol, a serial line, a socket that was made elsewhere. The stream belongs to the client from then on.
- * Throws a `TypeError` for what is no Duplex.
+ * It has to emit `close`, as streams do unless they are told otherwise. Throws a `TypeError` for what is no Duplex.
  */
 export function transportOver(stream: Duplex): Transport {
   const given = stream as Partial<Duplex> | null | undefined;

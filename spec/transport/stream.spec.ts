@@ -192,6 +192,35 @@ describe('a transport over any stream', () => {
   });
 });
 
+describe('a stream with ways of its own', () => {
+  it('is closed with its error, also where it would stay as it is (autoDestroy: false)', async () => {
+    const stream = new Duplex({
+      autoDestroy: false,
+      read() {},
+      write: (_chunk, _encoding, callback) => callback(new Error('rain')),
+    });
+    const transport = new StreamTransport(stream);
+    const receiver = listener();
+    transport.open(receiver);
+    let back = 0;
+    transport.write(bytes('x'), () => back++);
+    while (!receiver.heard.includes('closed')) await turn();
+    expect([back, receiver.error()]).toMatchObject([1, { message: 'rain' }]);
+  });
+
+  it('is over where it has ended before it was made a transport', async () => {
+    const { near, far } = pair();
+    far.end();
+    near.resume();
+    await once(near, 'end');
+    const transport = new StreamTransport(near);
+    const receiver = listener();
+    transport.open(receiver);
+    await turn();
+    expect(receiver.heard).toEqual(['closed']);
+  });
+});
+
 describe('transportOver()', () => {
   it('takes any Duplex, and nothing else', () => {
     const { near } = pair();
