@@ -109,7 +109,7 @@ class Handshake {
     // TLS 1.3: servers send them at any time after the handshake.
     socket.on('session', keep);
     // At once, so that a server that talks a lot is not read before anybody has asked for it.
-    socket.on('secureConnect', () => socket.pause());
+    socket.once('secureConnect', () => socket.pause());
     if (tunnel === undefined) {
       this.#passage.reached('dial');
       await arrival(socket, 'connect', signal);
@@ -124,12 +124,21 @@ class Handshake {
         throw tlsError(`tls.pskCallback: ${messageOf(this.#pskError)}`, this.#pskError);
       throw handshakeError(error, this.#options, certificate);
     }
+    const expected = { name: this.#name, options: this.#options, anchors };
     try {
-      verified = verify(socket, { name: this.#name, options: this.#options, anchors }, ticket);
+      verified = verify(socket, expected, ticket);
     } catch (error) {
       socket.destroy();
       throw error;
     }
+    // A server of TLS 1.2 may shake hands again later (RFC 5246, 7.4.1.1), and have another certificate then.
+    socket.on('secureConnect', () => {
+      try {
+        verified = verify(socket, expected, verified);
+      } catch (error) {
+        socket.destroy(error as Error);
+      }
+    });
     // Where the server sends no new one, the old one goes on.
     if (socket.isSessionReused()) latest ??= ticket?.session;
     if (latest !== undefined) keep(latest);
