@@ -1,10 +1,11 @@
 /** Tunnels through an HTTP proxy: CONNECT (RFC 9110, 9.3.6). */
 
-import { request } from 'node:http';
+import { request, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { ConnectError } from '../errors.ts';
 import type { Headers } from './options.ts';
 import type { Destination, ProxyServer } from './proxy-url.ts';
+import { shown } from './tls-errors.ts';
 
 /** Characters of the proxy's own words that are told. */
 const WORDS = 100;
@@ -21,6 +22,11 @@ export function requestTunnel(
 ): Promise<void> {
   const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   const isAnonymous = username === '' && password === '';
+  const fields = {
+    ...(!isAnonymous && { 'Proxy-Authorization': basic(username, password) }),
+    ...headers,
+  };
+  const secrets = [username, password, ...Object.values(fields).flatMap((value) => value.split(' '))];
   return new Promise((resolve, reject) => {
     const closed = (): void => {
       const why = socket.errored?.message ?? 'the connection was closed before the answer';
@@ -32,11 +38,7 @@ export function requestTunnel(
     const asking = request({
       method: 'CONNECT',
       path: authority,
-      headers: {
-        Host: authority,
-        ...(!isAnonymous && { 'Proxy-Authorization': basic(username, password) }),
-        ...headers,
-      },
+      headers: { Host: authority, ...fields },
       createConnection: () => socket,
     });
     asking.on('socket', () => socket.resume());
@@ -48,8 +50,9 @@ export function requestTunnel(
         resolve();
         return;
       }
-      const words = `${statusCode} ${statusMessage}`.trim().slice(0, WORDS);
-      reject(new ConnectError('dial', `the proxy refused ${authority}: ${words}`, { status: statusCode }));
+      const words = repeats(statusMessage, secrets) ? (STATUS_CODES[statusCode] ?? '') : shown(statusMessage);
+      const why = `${statusCode} ${words}`.trim().slice(0, WORDS);
+      reject(new ConnectError('dial', `the proxy refused ${authority}: ${why}`, { status: statusCode }));
     });
     asking.on('error', (error: NodeJS.ErrnoException) => {
       if (socket.errored !== null || !error.code?.startsWith('HPE_')) return closed();
@@ -58,6 +61,11 @@ export function requestTunnel(
     });
     asking.end();
   });
+}
+
+/** Whether the proxy's own words have something in them that it was sent. What is shorter is in many words by chance. */
+function repeats(words: string, secrets: readonly string[]): boolean {
+  return secrets.some((secret) => secret.length > 2 && words.includes(secret));
 }
 
 function basic(username: string, password: string): string {

@@ -6,6 +6,7 @@ import { type RawData, WebSocket } from 'ws';
 import { ConnectError, messageOf, ProtocolError } from '../errors.ts';
 import { Holding } from './holding.ts';
 import type { Headers } from './options.ts';
+import { shown } from './tls-errors.ts';
 import type { Passage, Receiver, Road, Taken, Transport } from './transport.ts';
 
 /** Bytes: as much as the largest MQTT packet. See `WebSocketOptions.maxPayload`. */
@@ -286,5 +287,5 @@ function unexpected(code: number, reason: string): Error | undefined {
   if (IN_ORDER.includes(code)) return undefined;
   if (code === ABNORMAL_CLOSURE)
     return new Error(`websocket: the connection ended without a close frame (${code})`);
-  return new Error(`websocket: the server closed with ${code}${reason === '' ? '' : `: ${reason}`}`);
+  return new Error(`websocket: the server closed with ${code}${reason === '' ? '' : `: ${shown(reason)}`}`);
 }

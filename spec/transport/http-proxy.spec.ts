@@ -167,3 +167,28 @@ describe('an HTTP proxy that does not make a tunnel', () => {
     expect((await errorOf(asking)).message).toMatch(/^proxy: /);
   });
 });
+
+describe('the words of an HTTP proxy', () => {
+  const said = (words: string) => answering((socket) => socket.end(`HTTP/1.1 407 ${words}\r\n\r\n`));
+
+  it.each([
+    ['the password', 'no s3cret here'],
+    ['the user name', 'nobody is called mallory'],
+    ['what HTTP makes of both', `not ${Buffer.from('mallory:s3cret').toString('base64')}`],
+  ])('are not told where %s is in them', async (_, words) => {
+    const error = await askOf(said(words), 'mallory:s3cret@');
+    expect(error.message).toBe('the proxy refused broker.example:1883: 407 Proxy Authentication Required');
+    expect(everythingOf(error)).not.toMatch(/s3cret|mallory|bWFsb/);
+  });
+
+  it('are not told where a header field is in them', async () => {
+    const { port } = await listening(said('token 41337 is over'));
+    const asking = ask(`http://127.0.0.1:${port}`, DESTINATION, { 'X-Key': 'Bearer 41337' });
+    expect(everythingOf(await errorOf(asking))).not.toContain('41337');
+  });
+
+  it('reach no terminal as commands', async () => {
+    const { message } = await askOf(said('not \x1b[2J now'));
+    expect(message).toBe('the proxy refused broker.example:1883: 407 not ?[2J now');
+  });
+});

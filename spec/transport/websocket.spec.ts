@@ -735,3 +735,17 @@ class Line extends Duplex {
     done();
   }
 }
+
+describe('what a server says as it closes', () => {
+  it('reaches no terminal as commands, and no log as a second line', async () => {
+    const { transport, peer } = await rawlyConnected();
+    const recorder = new Recorder();
+    transport.open(recorder);
+    peer.end(
+      frame(CLOSE, Buffer.concat([Buffer.from([1008 >> 8, 1008 & 0xff]), Buffer.from('no\n\x1b[2Jway')])),
+    );
+    expect(await recorder.gone).toMatchObject({
+      message: 'websocket: the server closed with 1008: no??[2Jway',
+    });
+  });
+});
