@@ -76,6 +76,8 @@ function unixTarget(url: URL): Target {
   if (url.search !== '') throw new TypeError(`${EXPECTED}, got a query`);
   const path = decoded(url.pathname, 'path');
   if (path === '' || path === '/') throw new TypeError(`${EXPECTED}, got no path`);
+  // The system would take what is before it for the path.
+  if (path.includes('\0')) throw new TypeError(`${EXPECTED}, got a path with a zero byte`);
   return { protocol: 'mqtt+unix', host: '', port: 0, path };
 }
 

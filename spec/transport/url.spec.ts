@@ -85,6 +85,7 @@ describe('parseUrl', () => {
     ['mqtt+unix:///path?secret', `TypeError: ${EXPECTED}, got a query`],
     ['mqtt+unix:///', `TypeError: ${EXPECTED}, got no path`],
     ['mqtt+unix:', `TypeError: ${EXPECTED}, got no path`],
+    ['mqtt+unix:///run/a%00b', `TypeError: ${EXPECTED}, got a path with a zero byte`],
     ['mqtt://me:secret@host/path', `TypeError: ${EXPECTED}, got a path`],
     ['mqtt://host?secret', `TypeError: ${EXPECTED}, got a query`],
     ['mqtt://host#secret', `TypeError: ${EXPECTED}, got a fragment`],
