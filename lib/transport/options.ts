@@ -85,7 +85,7 @@ export interface WebSocketOptions {
    * 2147483647. @default 268435460
    */
   readonly maxPayload?: number;
-  /** Whether to offer compression: it costs time and memory, and MQTT gains little. @default false */
+  /** Whether to offer compression, of what is not short: it costs time and memory, and MQTT gains little. @default false */
   readonly perMessageDeflate?: boolean;
 }
 

@@ -12,6 +12,12 @@ import type { Passage, Receiver, Road, Taken, Transport } from './transport.ts';
 /** Bytes: as much as the largest MQTT packet. See `WebSocketOptions.maxPayload`. */
 const MAX_PAYLOAD = 268_435_460;
 
+/**
+ * Bytes of a write that is compressed, where that was agreed on. Compressing takes its time: what is shorter, such as a
+ * DISCONNECT that is followed by the end, leaves at once.
+ */
+const WORTH_COMPRESSING = 128;
+
 /** Close codes (RFC 6455, 7.4.1) that say nothing was wrong: done, going away, none given. */
 const IN_ORDER = [1000, 1001, 1005];
 const NORMAL_CLOSURE = 1000;
@@ -184,7 +190,8 @@ class WebSocketTransport implements Transport {
     this.#ws = ws;
     this.#stream = stream;
     this.#holding = new Holding({
-      send: (bytes, done) => ws.send(bytes, { binary: true }, done),
+      send: (bytes, done) =>
+        ws.send(bytes, { binary: true, compress: bytes.length >= WORTH_COMPRESSING }, done),
       isEmpty: () => ws.bufferedAmount === 0,
       drained: () => this.#drained(),
     });

@@ -749,3 +749,33 @@ describe('what a server says as it closes', () => {
     });
   });
 });
+
+describe('a WebSocket that compresses', () => {
+  it('still says at once what is short, also where the end follows', async () => {
+    const { transport, ws } = await connected(
+      { perMessageDeflate: true },
+      { ws: { perMessageDeflate: true } },
+    );
+    const recorder = new Recorder();
+    transport.open(recorder);
+    const heard = once(ws, 'message');
+    const last = Buffer.from('e00181', 'hex');
+    transport.write(last, () => {});
+    transport.destroy();
+    expect((await heard)[0]).toEqual(last);
+    await recorder.gone;
+  });
+
+  it('compresses what is long', async () => {
+    const { transport, stream, ws } = await connected(
+      { perMessageDeflate: true },
+      { ws: { perMessageDeflate: true } },
+    );
+    const heard = once(ws, 'message');
+    const before = stream.bytesWritten;
+    transport.open(new Recorder());
+    transport.write(Buffer.alloc(100_000), () => {});
+    expect((await heard)[0]).toHaveLength(100_000);
+    expect(stream.bytesWritten - before).toBeLessThan(1_000);
+  });
+});
