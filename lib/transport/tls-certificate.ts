@@ -127,7 +127,8 @@ function leadsTo(socket: TLSSocket, anchors: readonly X509Certificate[]): boolea
     const isSigned = (by: X509Certificate): boolean => below.checkIssued(by) && below.verify(by.publicKey);
     if (anchors.some((anchor) => anchor.fingerprint256 === fingerprint256 || isSigned(anchor))) return true;
     const { issuerCertificate } = certificate;
-    if (issuerCertificate === undefined || !isSigned(issuerCertificate)) return false;
+    // What the platform has found is another way up: on this one, too, only authorities sign.
+    if (issuerCertificate?.ca !== true || !isSigned(issuerCertificate)) return false;
     certificate = issuerCertificate;
   }
   return false;

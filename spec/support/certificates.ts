@@ -69,7 +69,14 @@ export class Certificates {
       this.#signed('wrong-host', '/CN=elsewhere', 'subjectAltName=DNS:elsewhere.example', 'ca'),
       this.#signed('fake', '/O=mqtt-await/CN=localhost', LOCAL, 'fake-ca'),
       this.#signed('client', '/CN=client 1', 'extendedKeyUsage=clientAuth', 'client-ca').then(() =>
-        Promise.all([this.#encrypted(), this.#pfx()]),
+        Promise.all([
+          this.#encrypted(),
+          this.#pfx(),
+          this.#signed('under-client', '/CN=localhost', LOCAL, 'client'),
+        ]),
+      ),
+      this.#signed('middle', '/CN=Middle', 'basicConstraints=critical,CA:TRUE', 'ca').then(() =>
+        this.#signed('under-middle', '/CN=localhost', LOCAL, 'middle'),
       ),
       this.#signed('other-server', '/CN=localhost', LOCAL, 'client-ca'),
       this.#signed('stranger', '/CN=stranger', 'extendedKeyUsage=clientAuth', 'fake-ca'),
