@@ -10,7 +10,10 @@ export interface Receiver {
   space(): Uint8Array;
   /** The first `length` bytes of the last `space()` have been filled. */
   filled(length: number): void;
-  /** Bytes in memory of their own, which nobody writes to again: for transports that cannot read into `space()`. */
+  /**
+   * Bytes in memory of their own, which nobody writes to again: for transports that cannot read into `space()`. No bytes
+   * where something has arrived that can be brought only when more has: a sign of life.
+   */
   chunk(bytes: Uint8Array): void;
   /** All that was held back has been handed to the network. Called only after `heldBack` was above 0. */
   drained(): void;

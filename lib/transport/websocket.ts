@@ -25,6 +25,8 @@ const UNSUPPORTED_DATA = 1003;
 /** The close code of a connection that ended without a close frame. */
 const ABNORMAL_CLOSURE = 1006;
 
+const NO_BYTES = new Uint8Array(0);
+
 /** What an error of the stream is for the client. */
 type Explain = (error: unknown) => unknown;
 
@@ -185,6 +187,8 @@ class WebSocketTransport implements Transport {
   #state: 'up' | 'ending' | 'over' | 'closed' = 'up';
   /** Why it is over. */
   #error: unknown;
+  /** What has come of the last read: `part` of a message, or something that is whole. */
+  #came: 'part' | 'whole' = 'part';
 
   constructor(ws: WebSocket, stream: Socket, explain: Explain) {
     this.#ws = ws;
@@ -196,6 +200,9 @@ class WebSocketTransport implements Transport {
       drained: () => this.#drained(),
     });
     ws.on('message', (data, isBinary) => this.#message(data, isBinary));
+    for (const control of ['ping', 'pong'] as const) ws.on(control, () => (this.#came = 'whole'));
+    // After `ws`, which was there first and has read it.
+    stream.on('data', () => this.#read());
     ws.on('error', (error) => this.#broken(error));
     ws.on('close', (code, reason) => this.#closed(code, reason.toString()));
     // Not what it has as `errored` at its end: since Node 22 these may be writes that we have cancelled ourselves.
@@ -259,7 +266,15 @@ class WebSocketTransport implements Transport {
     this.#receiver?.drained();
   }
 
+  /** A message is brought when it is whole, which may take long: until then, each part of it is a sign of life. */
+  #read(): void {
+    const came = this.#came;
+    this.#came = 'part';
+    if (came === 'part' && this.#state === 'up') this.#receiver?.chunk(NO_BYTES);
+  }
+
   #message(data: RawData, isBinary: boolean): void {
+    this.#came = 'whole';
     if (this.#state !== 'up' && this.#state !== 'ending') return;
     if (!isBinary) {
       this.#ws.close(UNSUPPORTED_DATA);
