@@ -17,6 +17,12 @@ import { sendableCode } from './refusals.ts';
 /** Payloads up to this many bytes are copied into the slab: a write of their own would cost more than the copy. */
 export const COPY_LIMIT = 16_384;
 
+/**
+ * Bytes of a payload that are handed to the network at once. On a slow link a large one takes longer than Keep Alive: each
+ * slice that has left is a sign of life.
+ */
+export const SLICE = 262_144;
+
 /** With so many bytes waiting in the output nothing new is published; it waits in the queue. */
 export const HIGH_WATER = 1_048_576;
 
@@ -70,7 +76,7 @@ export class Publisher {
     } else {
       const header = new Uint8Array(size - this.#writer.payloadLength);
       this.#writer.write(header, 0, message, packetId, duplicate, false);
-      outbox.appendPieces(header, this.#payload(message, this.#writer.payloadLength));
+      outbox.appendPieces(header, ...slicesOf(this.#payload(message, this.#writer.payloadLength)));
     }
     return 0;
   }
@@ -261,4 +267,10 @@ function requestPacket(connection: Connection, packetId: number, parts: readonly
   }
   const topicFilters = parts.map((part) => part.entry.topicFilter);
   return encode({ type: 'unsubscribe', packetId, topicFilters, properties }, version);
+}
+
+function slicesOf(payload: Uint8Array): Uint8Array[] {
+  const slices: Uint8Array[] = [];
+  for (let at = 0; at < payload.length; at += SLICE) slices.push(payload.subarray(at, at + SLICE));
+  return slices;
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { SLICE } from '../../lib/engine/outbound.ts';
 import { brief, online } from '../support/engines.ts';
 import { connack, pingresp, publish } from '../support/packets.ts';
 
@@ -143,5 +144,24 @@ describe('Keep Alive', () => {
     rig.disconnect();
     rig.engine.lost(undefined, rig.now);
     expect(rig.engine.nextTimeout()).toBe(Infinity);
+  });
+});
+
+describe('a large message on a slow link', () => {
+  it('does not pass for a dead server: it leaves in slices, each of them a sign of life', () => {
+    const rig = online({ keepAlive: 10 });
+    const payload = new Uint8Array(2_621_439).map((_, i) => i * 7);
+    const { waiter } = rig.publish('firmware', { qos: 0, payload });
+    const left: Uint8Array[] = [];
+    while (left.length < 11) {
+      const piece = rig.engine.takeOutput(rig.now)!;
+      expect([waiter.told, piece.length <= SLICE]).toEqual([0, true]);
+      rig.advance(4_000);
+      rig.engine.left(piece, true, rig.now);
+      left.push(piece);
+    }
+    expect(rig.engine.state).toBe('connected');
+    expect(Buffer.concat(left.slice(1)).equals(payload)).toBe(true);
+    expect([waiter.told, waiter.reasonCode]).toEqual([1, 0]);
   });
 });
