@@ -1,8 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
-import { describe, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import { verify } from '../../lib/transport/tls-certificate.ts';
 import { certificates } from '../support/certificates.ts';
+import { describeWithOpenSsl as describe } from '../support/programs.ts';
 
 const made = certificates();
 

@@ -738,7 +738,7 @@ class Line extends Duplex {
 describe('what a server says as it closes', () => {
   it('reaches no terminal as commands, and no log as a second line', async () => {
     const { transport, peer } = await rawlyConnected();
-    const recorder = new Recorder();
+    const recorder = new ChunkRecorder();
     transport.open(recorder);
     peer.end(
       frame(CLOSE, Buffer.concat([Buffer.from([1008 >> 8, 1008 & 0xff]), Buffer.from('no\n\x1b[2Jway')])),
@@ -755,7 +755,7 @@ describe('a WebSocket that compresses', () => {
       { perMessageDeflate: true },
       { ws: { perMessageDeflate: true } },
     );
-    const recorder = new Recorder();
+    const recorder = new ChunkRecorder();
     transport.open(recorder);
     const heard = once(ws, 'message');
     const last = Buffer.from('e00181', 'hex');
@@ -772,7 +772,7 @@ describe('a WebSocket that compresses', () => {
     );
     const heard = once(ws, 'message');
     const before = stream.bytesWritten;
-    transport.open(new Recorder());
+    transport.open(new ChunkRecorder());
     transport.write(Buffer.alloc(100_000), () => {});
     expect((await heard)[0]).toHaveLength(100_000);
     expect(stream.bytesWritten - before).toBeLessThan(1_000);
@@ -785,19 +785,19 @@ describe('a large message on a slow link', () => {
     ['fragments', Array.from({ length: 8 }, (_, i) => frame(i === 0 ? 2 : 0, Buffer.alloc(32, 1), i === 7))],
   ])('gives a sign of life with each part of it: %s', async (_, parts) => {
     const { transport, peer } = await rawlyConnected();
-    const recorder = new Recorder();
+    const recorder = new ChunkRecorder();
     transport.open(recorder);
     for (const part of parts) {
-      const known = recorder.chunks.length;
+      const known = recorder.pieces.length;
       peer.write(part);
-      while (recorder.chunks.length === known) await turn();
+      while (recorder.pieces.length === known) await turn();
     }
-    expect(recorder.chunks.map(({ length }) => length)).toEqual([...parts.slice(1).map(() => 0), 256]);
+    expect(recorder.pieces.map(({ length }) => length)).toEqual([...parts.slice(1).map(() => 0), 256]);
   });
 
   it('does not count pings for one, nor what is whole twice', async () => {
     const { transport, peer } = await rawlyConnected();
-    const recorder = new Recorder();
+    const recorder = new ChunkRecorder();
     transport.open(recorder);
     const answered = once(peer, 'data');
     peer.write(frame(9, 'there?'));
@@ -805,6 +805,6 @@ describe('a large message on a slow link', () => {
     peer.write(frame(2, 'here'));
     await recorder.until(4);
     await turns(3);
-    expect(recorder.chunks).toHaveLength(1);
+    expect(recorder.pieces).toHaveLength(1);
   });
 });
