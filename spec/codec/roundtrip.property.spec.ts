@@ -5,7 +5,7 @@ import type { Packet, ProtocolVersion } from '../../lib/codec/packets.ts';
 import { byByte, hex, join, packet, splits, text, toHex } from '../support/bytes.ts';
 import { DIRECTIONS, kinds, packets, type Side } from './arbitraries.ts';
 
-const RUNS = { numRuns: 100 };
+const RUNS = { numRuns: 60 };
 /** For properties that try many cuts or mutations of each packet. */
 const FEW_RUNS = { numRuns: 40 };
 

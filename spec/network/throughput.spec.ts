@@ -63,7 +63,7 @@ describeWithMosquitto('messages between two processes', () => {
   it.each([
     [3, 3_000],
     [4, 3_000],
-    [5, 10_000],
+    [5, 6_000],
   ] as const)(
     'all arrive, each once and in order, and the window is used to the full (protocol version %d, %d of each QoS)',
     async (version, count) => {
@@ -86,7 +86,7 @@ describeWithMosquitto('messages between two processes', () => {
 describe('with Aedes: messages between two processes', () => {
   it.each([
     [3, 3_000],
-    [4, 10_000],
+    [4, 6_000],
   ] as const)(
     'all arrive, each once and in order, and the window is used to the full (protocol version %d, %d of each QoS)',
     async (version, count) => {
