@@ -72,12 +72,12 @@ function expectBounded({ taken, unsettled, depth, growth }: Outcome, room: numbe
   expect(growth).toBeLessThan(8 * MIB);
 }
 
-describeWithMosquitto('consumers of 100 messages per second behind 50,000', () => {
+describeWithMosquitto('consumers of 100 messages per second behind 25,000', () => {
   it(
     'need no more memory than before, with QoS 1 in a clean session and in one to keep, and with QoS 0 and its ring',
     async () => {
       const { url } = await mosquitto();
-      const [clean, kept, ring] = (await consume(url, 50_000, [
+      const [clean, kept, ring] = (await consume(url, 25_000, [
         [1, false],
         [1, true],
         [0, false],
