@@ -181,7 +181,7 @@ describeWithMosquitto('a subscription that nobody reads, in a session to keep', 
     'does not hold up one that is read: it is passed over, reported, and all there for who comes later (QoS %d)',
     async (qos) => {
       const broker = await mosquitto();
-      const options = { clientId: 'reader', cleanStart: false, ackStallTimeout: 100 };
+      const options = { clientId: 'reader', cleanStart: false, ackStallTimeout: 400 };
       const { client, events } = await actor(broker.url, options);
       const { client: source } = await actor(broker.url);
       const unread = await client.subscribe('unread', { qos });
@@ -213,7 +213,7 @@ describeWithMosquitto('a subscription that nobody reads, in a clean session', ()
     'does not hold up one that is read, though it has the whole window of the server, and loses nothing (QoS %d)',
     async (qos) => {
       const broker = await mosquitto();
-      const { client, events } = await actor(broker.url, { ackStallTimeout: 100 });
+      const { client, events } = await actor(broker.url, { ackStallTimeout: 400 });
       const { client: source } = await actor(broker.url);
       const unread = await client.subscribe('unread', { qos });
       const busy = await client.subscribe('busy', { qos });
