@@ -248,7 +248,7 @@ describe('Engine', () => {
           [],
         );
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 });

@@ -37,7 +37,7 @@ describe('IdentifierTable', () => {
         expect(new Set(table.values())).toEqual(new Set(model.values()));
         for (const [packetId, entry] of model) expect(table.get(packetId)).toBe(entry);
       }),
-      { numRuns: 100 },
+      { numRuns: 50 },
     );
   });
 

@@ -19,7 +19,7 @@ describe('PacketIdentifiers', () => {
           expect(identifiers.inUse).toBe(used.length);
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
   });
 

@@ -74,7 +74,7 @@ describe('Requests', () => {
         expect(requests.waiting).toBe(0);
         for (const waiter of waiters) expect(waiter.told).toBe(1);
       }),
-      { numRuns: 100 },
+      { numRuns: 50 },
     );
   });
 

@@ -36,7 +36,7 @@ describe('Ring', () => {
           expect([...ring]).toEqual(model);
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     );
   });
 

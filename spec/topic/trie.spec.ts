@@ -235,7 +235,7 @@ describe('any filters and names', () => {
           }
         },
       ),
-      { numRuns: 500 },
+      { numRuns: 250 },
     );
   });
 
@@ -264,7 +264,7 @@ describe('any filters and names', () => {
         for (const entry of list) expect(trie.remove(entry.text, entry.value)).toBe(true);
         expect(trie.size).toBe(0);
       }),
-      { numRuns: 500 },
+      { numRuns: 250 },
     );
   });
 });
