@@ -199,7 +199,7 @@ function referencesIn(serverReference: string, from: ParsedUrl): ParsedUrl[] {
   });
 }
 
-/** Any order is as likely as any other. */
+/** Each order is as likely as the others. */
 function shuffle<T>(list: T[], random: () => number): void {
   for (let last = list.length - 1; last > 0; last--) {
     const other = Math.floor(random() * (last + 1));

@@ -43,7 +43,7 @@ export interface TlsOptions {
   /** `false`: the server's certificate is not verified at all, which is warned of. @default true */
   readonly rejectUnauthorized?: boolean;
   /**
-   * `false`: any host name will do, which is warned of; that a known authority has signed is still verified. A function
+   * `false`: every host name will do, which is warned of; that a known authority has signed is still verified. A function
    * decides in place of the usual check, for a host that is `servername` where that is given: it returns or throws what
    * is wrong. @default true
    */

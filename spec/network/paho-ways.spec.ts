@@ -14,6 +14,7 @@ import { atEnd } from '../support/endings.ts';
 import { freePort } from '../support/mosquitto.ts';
 import { describeWithSecureMosquitto } from '../support/programs.ts';
 import { actor, aedes, endActors, mosquitto } from './actors.ts';
+import { crossroads, optionsOf, SCHEMES } from './crossroads.ts';
 
 /*
  * The rows of the table of paho's Client that are about the way to the server; the others are in
@@ -56,29 +57,12 @@ async function fails(url: string, tls: TlsOptions): Promise<unknown> {
 describeWithSecureMosquitto('paho: Client(transport)', () => {
   it('is the scheme of the URL: mqtt, mqtts, ws, wss and mqtt+unix', async () => {
     expect.assertions(5);
-    const certificate = await made();
-    const [tls, ws, wss] = [await freePort(), await freePort(), await freePort()];
     const directory = mkdtempSync(join(tmpdir(), 'mqtt-'));
     atEnd(() => rmSync(directory, { recursive: true }));
     const path = join(directory, 's');
-    const files = [`certfile ${certificate.file('server.pem')}`, `keyfile ${certificate.file('server.key')}`];
-    const { port } = await mosquitto({
-      config: [
-        `listener ${tls} 127.0.0.1`,
-        ...files,
-        `listener ${ws} 127.0.0.1`,
-        'protocol websockets',
-        `listener ${wss} 127.0.0.1`,
-        'protocol websockets',
-        ...files,
-        `listener 0 ${path}`,
-      ],
-    });
-    const known = { tls: { caFile: certificate.file('ca.pem') } };
-    await expectWay(`mqtt://localhost:${port}`);
-    await expectWay(`mqtts://localhost:${tls}`, known);
-    await expectWay(`ws://localhost:${ws}`);
-    await expectWay(`wss://localhost:${wss}`, known);
+    const roads = await crossroads(await made(), [`listener 0 ${path}`]);
+    for (const scheme of SCHEMES)
+      await expectWay(`${scheme}://localhost:${roads.ports[scheme]}`, optionsOf(roads, scheme));
     await expectWay(`mqtt+unix://${path}`);
   });
 });

@@ -4,19 +4,10 @@ import type { Client, ClientOptions } from '../../lib/index.ts';
 import { certificates } from '../support/certificates.ts';
 import { atEnd } from '../support/endings.ts';
 import type { FaultProxy } from '../support/fault-proxy.ts';
-import { freePort, type Mosquitto } from '../support/mosquitto.ts';
 import { describeWithSecureMosquitto } from '../support/programs.ts';
 import { httpProxy, socksProxy } from '../support/tunnel-rig.ts';
-import {
-  actor,
-  type Actor,
-  endActors,
-  faultProxy,
-  inTime,
-  mosquitto,
-  mosquittoSub,
-  rejections,
-} from './actors.ts';
+import { actor, type Actor, endActors, faultProxy, inTime, mosquittoSub, rejections } from './actors.ts';
+import { type Crossroads, crossroads, optionsOf, type Scheme, SCHEMES } from './crossroads.ts';
 import { seeded } from './random.ts';
 
 /*
@@ -30,42 +21,6 @@ const made = certificates();
 const LONG = 40_000;
 /** ms after which what has not come to its end is told of. */
 const PATIENCE = 15_000;
-
-const SCHEMES = ['mqtt', 'mqtts', 'ws', 'wss'] as const;
-type Scheme = (typeof SCHEMES)[number];
-
-/** A broker that is reached in each way. */
-interface Crossroads {
-  readonly broker: Mosquitto;
-  readonly ports: Readonly<Record<Scheme, number>>;
-  /** What a client has to know for all of them. */
-  readonly options: ClientOptions;
-}
-
-async function crossroads(): Promise<Crossroads> {
-  const certificate = await made();
-  const [mqtts, ws, wss] = await Promise.all([freePort(), freePort(), freePort()]);
-  const tls = [`certfile ${certificate.file('server.pem')}`, `keyfile ${certificate.file('server.key')}`];
-  const broker = await mosquitto({
-    config: [
-      `listener ${mqtts} 127.0.0.1`,
-      ...tls,
-      `listener ${ws} 127.0.0.1`,
-      'protocol websockets',
-      `listener ${wss} 127.0.0.1`,
-      'protocol websockets',
-      ...tls,
-    ],
-  });
-  return {
-    broker,
-    ports: { mqtt: broker.port, mqtts, ws, wss },
-    options: { tls: { caFile: certificate.file('ca.pem') } },
-  };
-}
-
-const optionsOf = ({ options }: Crossroads, scheme: Scheme): ClientOptions =>
-  scheme === 'mqtts' || scheme === 'wss' ? options : {};
 
 /** A client on one of the ways, and the network it goes over. */
 async function traveller(
@@ -111,7 +66,7 @@ describeWithSecureMosquitto('over each way to a broker', () => {
     it(
       'messages of each QoS, also large and empty ones, arrive as they were sent, in order',
       async () => {
-        const roads = await crossroads();
+        const roads = await crossroads(await made());
         const { client } = await traveller(roads, scheme, { protocolVersion: 5 });
         const witness = await mosquittoSub(roads.broker, { topicFilter: 'sizes/#', qos: 2, count: 12 });
         const texts = ['', 'x', 'y'.repeat(20_000), 'z'.repeat(700_000)];
@@ -132,7 +87,7 @@ describeWithSecureMosquitto('over each way to a broker', () => {
     it(
       'nothing of QoS 1 is lost and nothing of QoS 2 comes twice while the network breaks',
       async () => {
-        const roads = await crossroads();
+        const roads = await crossroads(await made());
         const random = seeded(7);
         const publisher = await traveller(roads, scheme, { clientId: 'publisher', cleanStart: false });
         const consumer = await traveller(roads, scheme, { clientId: 'consumer', cleanStart: false });
@@ -162,7 +117,7 @@ describeWithSecureMosquitto('over each way to a broker', () => {
     it(
       'what came for a session while it was away arrives when it is back, and drain() leaves nothing behind',
       async () => {
-        const roads = await crossroads();
+        const roads = await crossroads(await made());
         const consumer = await traveller(roads, scheme, { clientId: 'away', cleanStart: false });
         const texts = await take(consumer.client, 'kept', 200);
         const other = await traveller(roads, scheme, { will: { topic: 'will', payload: 'gone' } });
@@ -185,7 +140,7 @@ describeWithSecureMosquitto('over each way to a broker', () => {
   it(
     'what the network does not take is held back, waited for, and arrives once',
     async () => {
-      const roads = await crossroads();
+      const roads = await crossroads(await made());
       const { client: witness } = await actor(roads.broker.url);
       const outcomes = await Promise.all(
         SCHEMES.map(async (scheme) => {
@@ -221,7 +176,7 @@ describeWithSecureMosquitto('over each way to a broker', () => {
   it(
     'a link on which nothing comes any more is noticed within 1.5 Keep Alive, busy or not, and replaced',
     async () => {
-      const roads = await crossroads();
+      const roads = await crossroads(await made());
       const keepAlive = 1;
       const noticed = await Promise.all(
         SCHEMES.flatMap((scheme) =>
@@ -256,7 +211,7 @@ describeWithSecureMosquitto('over each way to a broker', () => {
   it.each(SCHEMES)(
     'peers P29 leads through proxies: %s over HTTP CONNECT and SOCKS5, and again after they have cut it',
     async (scheme) => {
-      const roads = await crossroads();
+      const roads = await crossroads(await made());
       for (const proxy of [await httpProxy(), await socksProxy()]) {
         const options = { ...optionsOf(roads, scheme), proxy: proxy.url };
         const one = await actor(`${scheme}://127.0.0.1:${roads.ports[scheme]}`, options);

@@ -1,0 +1,45 @@
+import type { ClientOptions } from '../../lib/index.ts';
+import type { Certificates } from '../support/certificates.ts';
+import { freePort, type Mosquitto } from '../support/mosquitto.ts';
+import { mosquitto } from './actors.ts';
+
+export const SCHEMES = ['mqtt', 'mqtts', 'ws', 'wss'] as const;
+export type Scheme = (typeof SCHEMES)[number];
+
+/** A broker that is reached in each way. */
+export interface Crossroads {
+  readonly broker: Mosquitto;
+  readonly ports: Readonly<Record<Scheme, number>>;
+  /** What a client has to know for all of them. */
+  readonly options: ClientOptions;
+}
+
+/** Starts one; `more` are further lines of its configuration. */
+export async function crossroads(
+  certificate: Certificates,
+  more: readonly string[] = [],
+): Promise<Crossroads> {
+  const [mqtts, ws, wss] = await Promise.all([freePort(), freePort(), freePort()]);
+  const tls = [`certfile ${certificate.file('server.pem')}`, `keyfile ${certificate.file('server.key')}`];
+  const broker = await mosquitto({
+    config: [
+      `listener ${mqtts} 127.0.0.1`,
+      ...tls,
+      `listener ${ws} 127.0.0.1`,
+      'protocol websockets',
+      `listener ${wss} 127.0.0.1`,
+      'protocol websockets',
+      ...tls,
+      ...more,
+    ],
+  });
+  return {
+    broker,
+    ports: { mqtt: broker.port, mqtts, ws, wss },
+    options: { tls: { caFile: certificate.file('ca.pem') } },
+  };
+}
+
+/** What a client has to know for one of the ways. */
+export const optionsOf = ({ options }: Crossroads, scheme: Scheme): ClientOptions =>
+  scheme === 'mqtts' || scheme === 'wss' ? options : {};
