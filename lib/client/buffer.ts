@@ -1,36 +1,41 @@
+import type { Delivered } from '../engine/effects.ts';
 import { Ring } from '../session/ring.ts';
 import { Keeping } from './keeping.ts';
-import { Message, type Settler } from './message.ts';
-import type { PublishProperties, QoS } from '../codec/packets.ts';
+import { Message, type ReceivedPublish, type Settler } from './message.ts';
 import type { Receipt } from '../session/incoming.ts';
+import type { PausingBuffers } from './pausing-buffers.ts';
 
-/** How much may wait in a subscription, of what can be let go: QoS 0, and all with `ack: "received"`. */
+/** How much may wait in a subscription, of what needs no acknowledgement: QoS 0, and all with `ack: "received"`. */
 export interface BufferLimits {
   /** @default 10000 */
   readonly messages: number;
-  /** Bytes of payload. @default 64 MiB */
+  /** Bytes of topic, properties and payload. @default 64 MiB */
   readonly bytes: number;
 }
 
-/** What goes when a buffer is full. */
-export type Overflow = 'drop-oldest' | 'drop-newest' | 'latest-per-topic';
+/** What is dropped when a buffer is full. `pause` drops nothing: the client reads nothing from the network meanwhile. */
+export type Overflow = 'drop-oldest' | 'drop-newest' | 'latest-per-topic' | 'pause';
 
 /**
- * Messages that wait in one subscription, in order of arrival. What cannot be let go, as it is still to be
- * acknowledged, does not count against the limits: there the window of the server is the limit.
+ * Messages that wait in one subscription, in order of arrival. What cannot be dropped, as it is still to be
+ * acknowledged, does not count against the limits: `receiveMaximum` and `receiveBuffer` are the limits there.
  */
 export class MessageBuffer {
   readonly #limits: BufferLimits;
   readonly #overflow: Overflow;
+  readonly #pausing: PausingBuffers;
   readonly #ring = new Ring<Message>();
   readonly #keeping: Keeping;
   #loose = 0;
   #looseBytes = 0;
   #dropped = 0;
+  /** `pause`: whether the client was told that it is full. */
+  #pause: 'off' | 'on' = 'off';
 
-  constructor(limits: BufferLimits, overflow: Overflow) {
+  constructor(limits: BufferLimits, overflow: Overflow, pausing: PausingBuffers) {
     this.#limits = limits;
     this.#overflow = overflow;
+    this.#pausing = pausing;
     this.#keeping = new Keeping(overflow === 'latest-per-topic' ? 'scattered' : 'all in turn');
   }
 
@@ -38,31 +43,30 @@ export class MessageBuffer {
     return this.#ring.length;
   }
 
-  /** Messages let go by the limits. */
+  /** Messages dropped by the limits. */
   get dropped(): number {
     return this.#dropped;
   }
 
-  /** hot. `memory`: what `payload` is a view into. */
+  /** hot. Returns `full` where the next message of this kind would be dropped. */
   push(
+    publish: ReceivedPublish,
     topic: string,
     payload: Uint8Array,
-    memory: Uint8Array,
-    qos: QoS,
-    retain: boolean,
-    duplicate: boolean,
-    properties: PublishProperties,
     receipt: Receipt | undefined,
     settler: Settler,
-  ): void {
-    const kept = this.#keeping.keep(payload, memory);
+  ): Delivered {
+    const kept = this.#keeping.keep(payload, publish.bytes);
     if (receipt !== undefined) receipt.payload = kept;
-    const message = new Message(topic, kept, qos, retain, duplicate, properties, receipt, settler);
-    if (receipt === undefined) {
-      if (this.#overflow === 'latest-per-topic') this.#replace(topic);
-      if (!this.#makeRoom(message)) return;
+    const message = new Message(publish, topic, kept, receipt, settler);
+    if (receipt !== undefined) {
+      this.#ring.push(message);
+      return 'delivered';
     }
-    this.#ring.push(message);
+    if (this.#overflow === 'latest-per-topic') this.#replace(topic);
+    if (this.#makeRoom(message)) this.#ring.push(message);
+    const { messages, bytes } = this.#limits;
+    return this.#loose >= messages || this.#looseBytes + message.size > bytes ? 'full' : 'delivered';
   }
 
   /** Puts back what was taken, before all others. */
@@ -77,13 +81,29 @@ export class MessageBuffer {
     return message;
   }
 
-  /** What waits and is `meant` may be let go from now on, so that the limits are for it too. Returns its receipts. */
+  /** What waits and is `meant` may be dropped from now on, so that the limits are for it too. Returns its receipts. */
   loosen(meant: (message: Message) => boolean): Receipt[] {
     const receipts: Receipt[] = [];
     for (const message of this.takeAll()) {
       const receipt = meant(message) ? message.loosen() : undefined;
       if (receipt !== undefined) receipts.push(receipt);
       if (message.unsettled || this.#makeRoom(message)) this.#ring.push(message);
+    }
+    return receipts;
+  }
+
+  /** Takes out the messages that the server will send again, where nobody else has a copy. Returns their receipts. */
+  abandon(): Receipt[] {
+    const receipts: Receipt[] = [];
+    for (const message of this.takeAll()) {
+      const receipt = message.soleReceipt;
+      if (receipt !== undefined) {
+        message.loosen();
+        receipts.push(receipt);
+        continue;
+      }
+      if (!message.unsettled) this.#count(message, 1);
+      this.#ring.push(message);
     }
     return receipts;
   }
@@ -95,13 +115,22 @@ export class MessageBuffer {
 
   /** Removes and returns all. */
   takeAll(): Message[] {
+    if (this.#overflow === 'pause') this.#pausing.count(-this.#looseBytes);
     this.#loose = 0;
     this.#looseBytes = 0;
+    this.#followPause();
     return this.#ring.takeAll();
   }
 
+  /** Counts `message`, and drops what the limits say. Returns whether it has a place itself. */
   #makeRoom(message: Message): boolean {
     const { messages, bytes } = this.#limits;
+    if (this.#overflow === 'pause') {
+      const isExhausted = this.#pausing.isExhausted;
+      if (isExhausted) this.#dropped++;
+      else this.#count(message, 1);
+      return !isExhausted;
+    }
     this.#count(message, 1);
     while (this.#loose > messages || this.#looseBytes > bytes) {
       const goes = this.#overflow === 'drop-newest' ? undefined : this.#ring.removeFirst(isLoose);
@@ -120,9 +149,25 @@ export class MessageBuffer {
     this.#dropped++;
   }
 
-  #count(message: Message, by: 1 | -1): void {
+  #count({ size }: Message, by: 1 | -1): void {
     this.#loose += by;
-    this.#looseBytes += by * message.payload.byteLength;
+    this.#looseBytes += by * size;
+    if (this.#overflow !== 'pause') return;
+    this.#pausing.count(by * size);
+    this.#followPause();
+  }
+
+  /** Reading stops at the limits and goes on at half of them. */
+  #followPause(): void {
+    const { messages, bytes } = this.#limits;
+    if (this.#pause === 'on' && this.#loose <= messages / 2 && this.#looseBytes <= bytes / 2) {
+      this.#pause = 'off';
+      this.#pausing.emptied();
+    } else if (this.#overflow === 'pause' && this.#pause === 'off')
+      if (this.#loose >= messages || this.#looseBytes >= bytes) {
+        this.#pause = 'on';
+        this.#pausing.filled();
+      }
   }
 }
 

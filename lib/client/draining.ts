@@ -2,7 +2,8 @@ import type { Receipt } from '../session/incoming.ts';
 import { bound, type CallOptions } from './calls.ts';
 import type { Clock } from './clock.ts';
 import type { Driver } from './driver.ts';
-import type { ReceivedPublish, Router } from './router.ts';
+import type { ReceivedPublish } from './message.ts';
+import type { Router } from './router.ts';
 
 /** What `drain()` could not finish. */
 export interface DrainReport {
@@ -46,8 +47,16 @@ export class Draining {
   refuses(publish: ReceivedPublish, topicName: string, receipt: Receipt | undefined): boolean {
     if (this.#callers.size === 0) return false;
     if (receipt === undefined) return true;
-    const { bytes, qos, retain, duplicate, properties } = publish;
-    const kept = { bytes, qos, retain, duplicate, properties, payload: () => receipt.payload };
+    const { bytes, qos, retain, duplicate, properties, propertiesSize } = publish;
+    const kept = {
+      bytes,
+      qos,
+      retain,
+      duplicate,
+      properties,
+      propertiesSize,
+      payload: () => receipt.payload,
+    };
     this.#refused.push(() => this.#deliver(kept, topicName, receipt));
     return true;
   }
@@ -89,12 +98,12 @@ export class Draining {
   /** Parked messages and subscriptions without a loop are not waited for, nor is a connection. */
   #done(): boolean {
     if (this.#router.subscriptions.some((subscription) => subscription.busy)) return false;
-    return this.#driver.pendingPublishes === 0 || this.#driver.state !== 'connected';
+    return this.#driver.load.pending === 0 || this.#driver.state !== 'connected';
   }
 
   #report(): DrainReport {
     let undelivered = this.#parked();
     for (const subscription of this.#router.subscriptions) undelivered += subscription.depth;
-    return { undelivered, unacknowledged: this.#driver.pendingPublishes };
+    return { undelivered, unacknowledged: this.#driver.load.pending };
   }
 }

@@ -2,11 +2,19 @@ import type { OutgoingPublish, PublishReader } from '../codec/publish.ts';
 import { portableText } from '../codec/text.ts';
 import { SLAB_SIZE } from '../connection/outbox.ts';
 import type { Negotiated } from '../connection/handshake.ts';
-import type { Change, Effects } from '../engine/effects.ts';
+import type { Change, Delivered, Effects } from '../engine/effects.ts';
 import { Traffic } from '../connection/traffic.ts';
 import { Engine } from '../engine/engine.ts';
 import type { Load } from '../engine/load.ts';
-import type { Credentials, Ending, EngineOptions, EnginePorts, Which } from '../engine/options.ts';
+import type {
+  Credentials,
+  Ending,
+  EngineOptions,
+  EnginePorts,
+  PausingBuffers,
+  ReadResult,
+  Which,
+} from '../engine/options.ts';
 import type { ClientState } from '../engine/states.ts';
 import { ConnectError, messageOf, type MqttError } from '../errors.ts';
 import type { Exchange } from '../session/exchange.ts';
@@ -15,7 +23,9 @@ import type { Request } from '../session/requests.ts';
 import type { Passage, Receiver, Taken, Transport } from '../transport/transport.ts';
 import type { Clock, Wake } from './clock.ts';
 import { Dialing, type Prepared } from './dialing.ts';
+import { GracefulClose } from './graceful-close.ts';
 import { allocate, Slabs } from './memory.ts';
+import { NetworkReader } from './network-reader.ts';
 
 /** Shared by all clients of the process. */
 const slabs = new Slabs();
@@ -29,9 +39,6 @@ const LATE = 20;
 /** Memory for what comes on a link that nobody listens to any more, in bytes. */
 const LEFTOVER = 4_096;
 
-/** How long a link may take to close in order, in ms. */
-const RETIREMENT = 1_000;
-
 /** What the driver asks of the client around it. */
 export interface DriverHost {
   readonly clock: Clock;
@@ -42,10 +49,14 @@ export interface DriverHost {
   refer(serverReference: string, lasting: 'for now' | 'for good'): number;
   /** Asks the application what to connect with, and where to; `dial()` opens the Network Connection. */
   prepare(passage: Passage): Promise<Prepared>;
+  /** Buffers that stop the reading while they are full. */
+  readonly buffers: PausingBuffers;
   /** hot */
-  deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): void;
-  /** A QoS > 0 message was let go for lack of room. */
+  deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): Delivered;
+  /** A QoS > 0 message was acknowledged and dropped. */
   overflowed(topicName: string): void;
+  /** Removes messages that no loop has in hand: the server sends them again. */
+  abandonWaiting(): readonly Receipt[];
   changed(change: Change): void;
   /** Something was acknowledged, delivered or sent: whoever waits for the end of it may look. */
   moved(): void;
@@ -54,6 +65,7 @@ export interface DriverHost {
 /** One Network Connection as its transport sees us. Once it is no longer the current one, nothing of it is heard. */
 interface Link extends Receiver {
   readonly transport: Transport;
+  readonly reader: NetworkReader;
 }
 
 /**
@@ -75,7 +87,7 @@ export class Driver {
   #deciding: 'no' | 'yes' = 'no';
   #closing: 'no' | 'after what is written' = 'no';
   /** A link that is being closed in order, before the next connection. */
-  #retired: { readonly link: Link; over(): Promise<void>; closed(): void } | undefined = undefined;
+  #retired: { readonly link: Link; readonly close: GracefulClose } | undefined = undefined;
   /** Bytes written since the event loop was last let go on. */
   #breath = 0;
   #breathing: Promise<void> | undefined = undefined;
@@ -98,6 +110,7 @@ export class Driver {
       refer: (serverReference, lasting) => host.refer(serverReference, lasting),
       reached: () => this.#dialing.reached,
       overflowed: (topicName) => host.overflowed(topicName),
+      abandonWaiting: () => host.abandonWaiting(),
       hangUp: (rest) => this.#hangUp(rest),
       retire: (rest) => this.#retire(rest),
       finish: () => {
@@ -110,6 +123,7 @@ export class Driver {
       slabs,
       allocate,
       traffic: this.#traffic,
+      buffers: host.buffers,
       random: host.random,
       decide: (ask) => this.#decide(ask),
     };
@@ -156,14 +170,9 @@ export class Driver {
     return this.#engine.hasRoom;
   }
 
-  /** Messages of ours that are not over: waiting or unanswered. */
-  get pendingPublishes(): number {
-    return this.#engine.load.pending;
-  }
-
   /** Resolves when no link is being closed in order any more. */
   async retiring(): Promise<void> {
-    await this.#retired?.over();
+    await this.#retired?.close.over;
   }
 
   connect(onFailure: 'give up' | 'retry'): void {
@@ -228,25 +237,42 @@ export class Driver {
     this.#engine.forget(topicFilter);
   }
 
+  /** Whether the network is read: it is not while the application is too slow for what comes. */
+  get isReading(): boolean {
+    return this.#link?.reader.isStopped !== true;
+  }
+
   /** hot: one copy of a message is done. */
   settle(receipt: Receipt, reasonCode: number): void {
     this.#engine.settle(receipt, reasonCode, this.#turn());
+    this.#link?.reader.lookForRoom();
     this.#host.moved();
   }
 
-  /** The application may not come to a message for long: it gives way where others wait. */
+  /** See `Acknowledging.giveWay()`, and so on. */
   giveWay(receipt: Receipt): void {
-    if (this.#engine.forgo(receipt, 'later')) this.#schedule();
+    this.#engine.acknowledging.giveWay(receipt);
+    this.#schedule();
   }
 
-  /** The application will never come to a message: it is the server's to send again. */
+  setAside(receipt: Receipt): void {
+    this.#engine.acknowledging.setAside(receipt);
+    this.#schedule();
+  }
+
   leave(receipt: Receipt): void {
-    if (this.#engine.forgo(receipt, 'never')) this.#schedule();
+    this.#engine.acknowledging.leave(receipt);
+    this.#schedule();
   }
 
-  /** Messages of this size and more were left to the server: a planned reconnect asks for them once there is room. */
-  fetch(size: number): void {
-    this.#engine.fetch(size, this.#turn());
+  starved(): void {
+    this.#engine.acknowledging.starved();
+    this.#schedule();
+  }
+
+  /** There may be room again, if reading had stopped for lack of it. */
+  lookForRoom(): void {
+    this.#link?.reader.lookForRoom();
   }
 
   /** A planned close, and the next attempt at once. Returns whether there is one. */
@@ -286,6 +312,7 @@ export class Driver {
   /** Output is handed over: there may be room for more. */
   #written(): void {
     this.#write();
+    this.lookForRoom();
     this.#settleTimer();
     this.#host.moved();
   }
@@ -354,21 +381,33 @@ export class Driver {
   #opened(transport: Transport, credentials: Credentials): void {
     this.#closing = 'no';
     const engine = this.#engine;
+    const reader = new NetworkReader(transport, {
+      take: () => this.#take(),
+      mayRead: () => engine.mayRead,
+    });
     const link: Link = {
       transport,
+      reader,
       // What still comes on a link that is no longer ours is read, so that its end is seen, and let go.
       space: () => (link === this.#link ? engine.space() : new Uint8Array(LEFTOVER)),
       filled: (length) => {
-        if (link === this.#link) this.#afterRead(link, engine.filled(length, this.#clock.now()));
+        if (link !== this.#link) return;
+        engine.filled(length);
+        reader.arrived();
       },
       chunk: (bytes) => {
-        if (link === this.#link) this.#afterRead(link, engine.receive(bytes, this.#clock.now()));
+        if (link !== this.#link) return;
+        engine.pushed(bytes);
+        reader.arrived();
       },
       drained: () => {
         if (link === this.#link) this.#written();
       },
       closed: (error) => {
-        if (link === this.#retired?.link) this.#retired.closed();
+        if (link === this.#retired?.link) this.#retired.close.closed();
+        if (link !== this.#link) return;
+        // What had arrived before the end, and was not taken yet.
+        if (reader.close()) engine.read(this.#clock.now(), 'none');
         if (link !== this.#link) return;
         this.#link = undefined;
         engine.lost(error, this.#clock.now());
@@ -390,60 +429,44 @@ export class Driver {
 
   #hangUp(rest: readonly Uint8Array[]): void {
     this.#dialing.abandon();
-    const link = this.#link;
-    this.#link = undefined;
-    if (link === undefined) return;
-    for (const piece of rest) link.transport.write(piece, (written) => slabs.give(written));
-    link.transport.destroy();
+    this.#leave(rest)?.transport.destroy();
   }
 
-  /** Lets a link go in order: its server has to have seen all of it before the next connection takes its place. */
-  #retire(rest: readonly Uint8Array[]): void {
+  /** Writes the rest to the current link, of which nothing is heard from now on. */
+  #leave(rest: readonly Uint8Array[]): Link | undefined {
     const link = this.#link;
     this.#link = undefined;
+    link?.reader.close();
+    for (const piece of rest) link?.transport.write(piece, (written) => slabs.give(written));
+    return link;
+  }
+
+  /** Closes the link in order, before the next connection takes its place. */
+  #retire(rest: readonly Uint8Array[]): void {
+    const link = this.#leave(rest);
     if (link === undefined) return;
-    for (const piece of rest) link.transport.write(piece, (written) => slabs.give(written));
-    const over = new Promise<void>((resolve) => {
-      const wake = this.#clock.wakeAt(this.#clock.now() + RETIREMENT, () => {
-        link.transport.destroy();
-        // A stream that was told to (`emitClose: false`) never says that it is closed: all would wait for it.
-        this.#retired?.closed();
-      });
-      const closed = (): void => {
-        wake.cancel();
-        this.#retired = undefined;
-        this.#engine.retired();
-        resolve();
-      };
-      this.#retired = { link, over: () => over, closed };
+    const close = new GracefulClose(link.transport, this.#clock, () => {
+      this.#retired = undefined;
+      this.#engine.retired();
     });
-    link.transport.resume();
-    link.transport.end();
+    this.#retired = { link, close };
   }
 
   // --- time ----------------------------------------------------------------------------------------------------
 
-  /**
-   * After input: acknowledgements may be due, and messages may have come that the consumers take in this turn. Where
-   * not all input was used, they have their turn first, and reading stands still for that long.
-   */
-  #afterRead(link: Link, all: boolean): void {
+  /** Takes what has arrived: acknowledgements may be due then, and consumers have messages for this turn. */
+  #take(): ReadResult {
+    const result = this.#engine.read(this.#clock.now());
     this.#breath = 0;
     if (this.#engine.outputSize > 0) this.#schedule();
     this.#settleTimer();
     this.#host.moved();
-    if (all || link !== this.#link) return;
-    link.transport.pause();
-    setImmediate(() => {
-      if (link !== this.#link) return;
-      const rest = this.#engine.receiveMore(this.#clock.now());
-      if (rest && link === this.#link) link.transport.resume();
-      this.#afterRead(link, rest);
-    });
+    return result;
   }
 
   #after(): void {
     this.#schedule();
+    this.lookForRoom();
     this.#settleTimer();
     this.#host.moved();
   }

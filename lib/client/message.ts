@@ -1,4 +1,5 @@
 import type { PublishProperties, QoS } from '../codec/packets.ts';
+import type { PublishReader } from '../codec/publish.ts';
 import { readLossy } from '../codec/text.ts';
 import type { Receipt } from '../session/incoming.ts';
 
@@ -7,11 +8,22 @@ export interface Settler {
   settle(receipt: Receipt, reasonCode: number): void;
   /** The application may not come to it for long: it gives way where others wait. */
   giveWay(receipt: Receipt): void;
+  /** The application has not come to it for long: the same, and it does not count against `receiveMaximum`. */
+  setAside(receipt: Receipt): void;
   /** The application will never come to it: it is the server's to send again. */
   leave(receipt: Receipt): void;
   /** Whether a failing Reason Code can be sent: only 5.0 has one. */
   readonly canReject: boolean;
 }
+
+/** What a PUBLISH says of its message. */
+export type MessageFields = Pick<
+  PublishReader,
+  'qos' | 'retain' | 'duplicate' | 'properties' | 'propertiesSize'
+>;
+
+/** A PUBLISH as it was read; its fields may be overwritten by the next one. `bytes`: what its payload is a view into. */
+export type ReceivedPublish = MessageFields & Pick<PublishReader, 'bytes' | 'payload'>;
 
 /** The Reason Codes of PUBACK and PUBREC that a client may send [MQTT-3.4.2-1]. */
 const REJECTIONS = new Set([0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99]);
@@ -31,27 +43,27 @@ export class Message {
   readonly duplicate: boolean;
   /** 5.0; an empty frozen object otherwise. */
   readonly properties: PublishProperties;
+  /** Bytes it holds: topic, properties and payload. @internal */
+  readonly size: number;
   /** What it is to be acknowledged with; null once it was settled by hand or by its loop. */
   #receipt: Receipt | undefined | null;
   readonly #settler: Settler;
 
   /** @internal */
   constructor(
+    fields: MessageFields,
     topic: string,
     payload: Uint8Array,
-    qos: QoS,
-    retain: boolean,
-    duplicate: boolean,
-    properties: PublishProperties,
     receipt: Receipt | undefined,
     settler: Settler,
   ) {
     this.topic = topic;
     this.payload = payload;
-    this.qos = qos;
-    this.retain = retain;
-    this.duplicate = duplicate;
-    this.properties = properties;
+    this.qos = fields.qos;
+    this.retain = fields.retain;
+    this.duplicate = fields.duplicate;
+    this.properties = fields.properties;
+    this.size = topic.length + fields.propertiesSize + payload.byteLength;
     this.#receipt = receipt;
     this.#settler = settler;
   }
@@ -121,6 +133,18 @@ export class Message {
     if (owed !== undefined) this.#settler.giveWay(owed);
   }
 
+  /** Nobody has settled it for long: it gives way, and does not count against `receiveMaximum`. @internal */
+  setAside(): void {
+    const owed = this.#owed;
+    if (owed !== undefined) this.#settler.setAside(owed);
+  }
+
+  /** What it is to be acknowledged with, where no other copy of it is; else undefined. @internal */
+  get soleReceipt(): Receipt | undefined {
+    const owed = this.#owed;
+    return owed?.copies === 1 ? owed : undefined;
+  }
+
   /** Nobody here will settle it any more: the server sends it again. @internal */
   leave(): void {
     const owed = this.loosen();
@@ -139,17 +163,10 @@ export class Message {
 
   /** The same message for the next who takes it up, after a loop ended with it in hand. @internal */
   again(): Message {
-    const owed = this.loosen();
-    return new Message(
-      this.topic,
-      this.payload,
-      this.qos,
-      this.retain,
-      true,
-      this.properties,
-      owed,
-      this.#settler,
-    );
+    const { qos, retain, properties, topic, payload } = this;
+    const propertiesSize = this.size - topic.length - payload.byteLength;
+    const fields = { qos, retain, duplicate: true, properties, propertiesSize };
+    return new Message(fields, topic, payload, this.loosen(), this.#settler);
   }
 
   get #owed(): Receipt | undefined {

@@ -84,8 +84,16 @@ export interface ClientOptions<UserData = undefined> extends RoadOptions, Identi
   readonly pingTimeout?: number;
   /** `false`: a lost connection is the end. A function alone is short for `{ policy }`. */
   readonly reconnect?: ReconnectOptions | ReconnectPolicy | false;
-  /** QoS > 0 messages from the server that may be unacknowledged here: Receive Maximum on 5.0. @default 1024 */
+  /**
+   * QoS > 0 messages from the server that may be unacknowledged here: announced as Receive Maximum on 5.0. On every
+   * version the client stops reading from the network when so many are. @default 1024
+   */
   readonly receiveMaximum?: number;
+  /**
+   * Bytes of topic, properties and payload that unacknowledged QoS > 0 messages may hold. Up to that, more than
+   * `receiveMaximum` of them are read while an answer to something of ours is awaited. @default 67108864
+   */
+  readonly receiveBuffer?: number;
   /**
    * ms that one unsettled message may keep acknowledgements behind it waiting; then it is passed over: not acknowledged
    * on this connection, answered on the next. `status()` says `ack-stalled`. 0 = never. @default 30000
@@ -163,6 +171,7 @@ const KEYS: readonly (keyof ClientOptions)[] = [
   'pingTimeout',
   'reconnect',
   'receiveMaximum',
+  'receiveBuffer',
   'ackStallTimeout',
   'unmatched',
   'maximumPacketSize',
@@ -259,6 +268,7 @@ export function toSettings<UserData>(
       pingTimeout: optional('pingTimeout', given.pingTimeout, 1),
       reconnect: toBackoff(reconnect),
       policy: reconnect === false ? undefined : toPolicy(reconnect.policy, new Log(logger)),
+      receiveBuffer: integer('receiveBuffer', given.receiveBuffer ?? 67_108_864, 1),
       ackStallTimeout: integer('ackStallTimeout', given.ackStallTimeout ?? 30_000, 0),
       persistent,
       maxFiltersPerPacket: integer('maxFiltersPerPacket', given.maxFiltersPerPacket ?? 0, 0),

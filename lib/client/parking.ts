@@ -2,14 +2,15 @@ import { Ring } from '../session/ring.ts';
 import type { Receipt } from '../session/incoming.ts';
 import type { Clock, Wake } from './clock.ts';
 import { Keeping } from './keeping.ts';
-import type { ReceivedPublish } from './router.ts';
+import type { PausingBuffers } from './pausing-buffers.ts';
+import type { ReceivedPublish } from './message.ts';
 import type { Subscription } from './subscription.ts';
 
 /** How much may be parked. */
 const MOST_MESSAGES = 1_000;
 const MOST_BYTES = 16 * 1_048_576;
 
-/** How long a parked message may keep the acknowledgements behind it waiting, in ms. */
+/** How long a parked message may hold up others, in ms. */
 const PATIENCE = 10_000;
 
 /** A message that nobody has subscribed to yet. */
@@ -23,24 +24,33 @@ interface Parked {
 /** What parking needs of its client. */
 export interface ParkingHost {
   readonly clock: Clock;
+  /** Buffers that stop the reading while they are full. */
+  readonly pausing: PausingBuffers;
   settle(receipt: Receipt, reasonCode: number): void;
-  giveWay(receipt: Receipt): void;
-  /** Messages were left to the server, the smallest of this size: they are to be asked for once there is room. */
-  fetch(size: number): void;
+  setAside(receipt: Receipt): void;
+  leave(receipt: Receipt): void;
+  /** Messages were left to the server and somebody has subscribed since: a planned reconnect asks for them. */
+  fetch(): void;
   warn(message: string): void;
 }
 
 /**
- * QoS 1 and 2 messages for which there is no subscription yet: a session that is resumed delivers before `subscribe()`
- * was called. They wait unacknowledged for the first subscription that matches.
+ * QoS 1 and 2 messages without a subscription yet: a session that is resumed delivers before `subscribe()` was called.
+ * They wait unacknowledged for the first subscription that matches. Reading stops when there is no room for more. After
+ * `PATIENCE` they hold up nothing any more, and the oldest of these make room for new ones: the server sends them again
+ * on the next connection.
  */
 export class Parking {
   readonly #host: ParkingHost;
   readonly #parked = new Ring<Parked>();
   readonly #keeping = new Keeping();
   #bytes = 0;
-  /** The size of the smallest message that this connection brought and there was no room for; Infinity: none. */
-  #leftOut = Infinity;
+  /** The oldest of them that have waited for longer than `PATIENCE`, and their bytes. */
+  #late = 0;
+  #lateBytes = 0;
+  /** Messages of this connection that were left to the server. */
+  #left = 0;
+  #room: 'free' | 'full' = 'free';
   #wake: Wake | undefined = undefined;
 
   constructor(host: ParkingHost) {
@@ -52,83 +62,116 @@ export class Parking {
     return this.#parked.length;
   }
 
-  /** Takes a message in. Returns false where there is no room for it. */
-  park(
-    { bytes, qos, retain, duplicate, properties }: ReceivedPublish,
-    topicName: string,
-    receipt: Receipt,
-  ): boolean {
-    const { size } = receipt;
-    if (this.#parked.length >= MOST_MESSAGES || this.#bytes + size > MOST_BYTES) {
-      this.#leftOut = Math.min(this.#leftOut, size);
-      return false;
-    }
+  /** Takes a message in. */
+  park(received: ReceivedPublish, topicName: string, receipt: Receipt): void {
+    const { bytes, qos, retain, duplicate, properties, propertiesSize } = received;
     receipt.payload = this.#keeping.keep(receipt.payload, bytes);
-    const publish = { bytes, qos, retain, duplicate, properties, payload: () => receipt.payload };
+    const payload = (): Uint8Array => receipt.payload;
+    const publish = { bytes, qos, retain, duplicate, properties, propertiesSize, payload };
     this.#parked.push({ publish, topicName, receipt, since: this.#host.clock.now() });
-    this.#bytes += size;
+    this.#bytes += receipt.size;
+    this.#makeRoom();
     this.#watch();
-    return true;
   }
 
   /** Hands over what `subscription` has filters for, in order of arrival. */
   handOver(subscription: Subscription, matches: (topicName: string) => boolean): void {
     const before = this.#parked.length;
     if (before === 0) return;
-    for (const parked of this.#parked.takeAll()) {
+    const late = this.#late;
+    this.#forget();
+    for (const [i, parked] of this.#parked.takeAll().entries()) {
       if (!matches(parked.topicName)) {
         this.#parked.push(parked);
+        this.#bytes += parked.receipt.size;
+        if (i < late) this.#countLate(parked);
         continue;
       }
       const { publish, topicName, receipt } = parked;
-      const { bytes, qos, retain, duplicate, properties } = publish;
-      this.#bytes -= receipt.size;
       const mine = subscription.settlesOnReceipt ? undefined : receipt;
-      subscription.push(topicName, receipt.payload, bytes, qos, retain, duplicate, properties, mine);
+      subscription.push(publish, topicName, receipt.payload, mine);
       if (mine === undefined) this.#host.settle(receipt, 0);
     }
     if (this.#parked.length === 0) this.#stop();
-    if (this.#parked.length === before || this.#leftOut === Infinity) return;
-    this.#host.fetch(this.#leftOut);
-    this.#leftOut = Infinity;
+    this.#followRoom();
+    if (this.#parked.length === before || this.#left === 0) return;
+    this.#left = 0;
+    this.#host.fetch();
   }
 
-  /** A new connection: what was left out comes again. */
+  /** A new connection: what was left to the server comes again. */
   connected(): void {
-    this.#leftOut = Infinity;
+    this.#left = 0;
   }
 
-  /** Lets go of everything: the connection or session it came in is over, and what counts comes again. */
-  clear(): void {
-    this.#parked.clear();
-    this.#bytes = 0;
+  /** Forgets everything. Returns the receipts: the server sends the messages again, if its session lasts. */
+  clear(): Receipt[] {
+    const receipts = this.#parked.takeAll().map(({ receipt }) => receipt);
+    this.#forget();
     this.#stop();
+    this.#followRoom();
+    return receipts;
+  }
+
+  #forget(): void {
+    this.#bytes = 0;
+    this.#late = 0;
+    this.#lateBytes = 0;
+  }
+
+  #countLate({ receipt }: Parked): void {
+    this.#late++;
+    this.#lateBytes += receipt.size;
+  }
+
+  /** Messages that have waited for long make room. Where there are none, reading stops. */
+  #makeRoom(): void {
+    while (this.#late > 0 && (this.#parked.length > MOST_MESSAGES || this.#bytes > MOST_BYTES)) {
+      const { receipt } = this.#parked.shift() as Parked;
+      this.#bytes -= receipt.size;
+      this.#late--;
+      this.#lateBytes -= receipt.size;
+      this.#left++;
+      this.#host.leave(receipt);
+    }
+    this.#followRoom();
+  }
+
+  #followRoom(): void {
+    const isFull =
+      this.#parked.length - this.#late >= MOST_MESSAGES || this.#bytes - this.#lateBytes >= MOST_BYTES;
+    if (isFull && this.#room === 'free') {
+      this.#room = 'full';
+      this.#host.pausing.filled();
+    } else if (!isFull && this.#room === 'full') {
+      this.#room = 'free';
+      this.#host.pausing.emptied();
+    }
   }
 
   #watch(): void {
-    const first = this.#parked.peek();
+    const first = this.#parked.length > this.#late ? this.#parked.at(this.#late) : undefined;
     if (this.#wake !== undefined || first === undefined) return;
-    this.#wake = this.#host.clock.wakeAt(first.since + PATIENCE, () => this.#late());
+    this.#wake = this.#host.clock.wakeAt(first.since + PATIENCE, () => this.#whenLate());
   }
 
-  /** What has waited too long no longer keeps others waiting; it stays here all the same, for who comes late. */
-  #late(): void {
+  /** What has waited too long no longer holds up others; it stays here all the same, for a late `subscribe()`. */
+  #whenLate(): void {
     this.#wake = undefined;
     const now = this.#host.clock.now();
-    let passedOver = 0;
-    let next = Infinity;
-    for (const { receipt, since } of this.#parked) {
-      if (since + PATIENCE > now) next = Math.min(next, since + PATIENCE);
-      else if (!receipt.givesWay) {
-        this.#host.giveWay(receipt);
-        passedOver++;
-      }
+    const before = this.#late;
+    for (const parked of [...this.#parked].slice(before)) {
+      if (parked.since + PATIENCE > now) break;
+      this.#host.setAside(parked.receipt);
+      this.#countLate(parked);
     }
-    if (passedOver > 0)
+    const count = this.#late - before;
+    if (count > 0)
       this.#host.warn(
-        `${passedOver} messages have had no subscription for ${PATIENCE} ms and are passed over`,
+        `${count} messages have had no subscription for ${PATIENCE} ms: they no longer hold up others`,
       );
-    if (next < Infinity) this.#wake = this.#host.clock.wakeAt(next, () => this.#late());
+    this.#makeRoom();
+    this.#watch();
   }
 
   #stop(): void {

@@ -1,4 +1,4 @@
-import type { Change } from '../engine/effects.ts';
+import type { Change, Delivered } from '../engine/effects.ts';
 import type { MqttError } from '../errors.ts';
 import type { Receipt } from '../session/incoming.ts';
 import { ask } from './asking.ts';
@@ -8,10 +8,13 @@ import { Draining } from './draining.ts';
 import { Driver } from './driver.ts';
 import { Log } from './log.ts';
 import type { ClientOptions, Platform, Settings } from './options.ts';
+import { Overflows } from './overflows.ts';
 import { Parking } from './parking.ts';
+import { PausingBuffers } from './pausing-buffers.ts';
 import type { Outlet } from './publish-many.ts';
 import { Publishing } from './publishing.ts';
-import { Router, type ReceivedPublish } from './router.ts';
+import type { ReceivedPublish } from './message.ts';
+import { Router } from './router.ts';
 import { localAddressOf, warnings } from './roads.ts';
 import { nameOf, Servers, type ServerUrl } from './servers.ts';
 import { Counters } from './stats.ts';
@@ -36,6 +39,7 @@ export class Parts<UserData> {
   readonly draining: Draining;
   readonly parking: Parking;
   readonly stalling: Stalling;
+  readonly overflows: Overflows<Subscription>;
   readonly counters: Counters = new Counters();
   /** Are told whenever there may be room, or nothing left to wait for. */
   readonly watchers: Watchers = new Watchers();
@@ -49,6 +53,10 @@ export class Parts<UserData> {
     this.log = new Log(settings.logger);
     this.warn();
     this.router = new Router(() => clock.now());
+    const pausing = new PausingBuffers(settings.engine.receiveBuffer, () => this.driver.lookForRoom());
+    this.overflows = new Overflows(clock, (subscription) =>
+      this.status.report({ type: 'overflow', subscription, dropped: subscription.dropped }),
+    );
     this.driver = new Driver(settings.engine, {
       clock,
       random: platform.random,
@@ -73,12 +81,22 @@ export class Parts<UserData> {
               : transport({ ...localAddressOf(road), ...target }, signal),
         };
       },
+      buffers: pausing,
       deliver: (publish, topicName, receipt) => {
         if (receipt !== undefined) this.stalling.arrived();
-        if (!this.draining.refuses(publish, topicName, receipt)) this.#deliver(publish, topicName, receipt);
-        else if (receipt === undefined) this.counters.discarded++;
+        if (!this.draining.refuses(publish, topicName, receipt))
+          return this.#deliver(publish, topicName, receipt);
+        if (receipt === undefined) this.counters.discarded++;
+        return 'delivered';
       },
-      overflowed: (topicName) => this.#overflowed(topicName),
+      overflowed: (topicName) => {
+        this.counters.overflowed++;
+        for (const subscription of this.router.matching(topicName)) subscription.missed();
+      },
+      abandonWaiting: () => [
+        ...this.router.subscriptions.flatMap((subscription) => subscription.abandonWaiting()),
+        ...this.parking.clear(),
+      ],
       changed: (change) => this.#changed(change),
       moved: () => {
         this.draining.look();
@@ -90,7 +108,10 @@ export class Parts<UserData> {
       persistent: settings.persistent,
       canReject: settings.engine.protocolVersion === 5,
       settle: (receipt, reasonCode) => this.driver.settle(receipt, reasonCode),
+      pausing,
+      overflowed: (subscription) => this.overflows.dropped(subscription),
       giveWay: (receipt) => this.driver.giveWay(receipt),
+      setAside: (receipt) => this.driver.setAside(receipt),
       leave: (receipt) => this.driver.leave(receipt),
       discarded: (count) => {
         this.counters.discarded += count;
@@ -122,12 +143,19 @@ export class Parts<UserData> {
         if (receipt !== undefined && receipt.copies < 1) this.driver.settle(receipt, 0);
       },
     );
-    this.parking = new Parking({ ...host, fetch: (size) => this.driver.fetch(size) });
+    this.parking = new Parking({ ...host, fetch: () => void this.driver.reconnect() });
     this.stalling = new Stalling({
       clock,
       timeout: () => this.settings.engine.ackStallTimeout,
       subscriptions: () => this.router.subscriptions,
+      isStopped: () => !this.driver.isReading,
       stalled: (subscription, ms) => this.#stalled(subscription, ms),
+      starved: (ms) => {
+        this.log.warn(
+          `the application waits for a message, and has held so many for ${ms} ms that none can come`,
+        );
+        this.driver.starved();
+      },
     });
   }
 
@@ -140,21 +168,17 @@ export class Parts<UserData> {
     return this.configuration.settings;
   }
 
-  #deliver(publish: ReceivedPublish, topicName: string, receipt: Receipt | undefined): void {
-    if (this.router.deliver(publish, topicName, receipt) > 0) return;
-    if (receipt !== undefined && this.settings.unmatched === 'park') {
-      if (!this.parking.park(publish, topicName, receipt)) receipt.decline();
-      return;
+  #deliver(publish: ReceivedPublish, topicName: string, receipt: Receipt | undefined): Delivered {
+    const delivered = this.router.deliver(publish, topicName, receipt);
+    if (delivered !== 'to nobody') return delivered;
+    if (receipt !== undefined && this.settings.unmatched === 'park')
+      this.parking.park(publish, topicName, receipt);
+    else {
+      receipt?.waive();
+      this.counters.discarded++;
+      this.log.debug('a message came for which there is no subscription: discarded');
     }
-    receipt?.waive();
-    this.counters.discarded++;
-    this.log.debug('a message came for which there is no subscription: discarded');
-  }
-
-  #overflowed(topicName: string): void {
-    this.counters.overflowed++;
-    const [subscription] = this.router.matching(topicName);
-    this.status.report({ type: 'overflow', subscription, dropped: this.counters.overflowed });
+    return 'delivered';
   }
 
   #changed(change: Change): void {
@@ -189,6 +213,16 @@ export class Parts<UserData> {
       case 'ackStalled':
         this.#ackStalled(change.receipts, change.ms);
         break;
+      case 'windowExceeded':
+        this.log.warn(
+          `the server sends more than Receive Maximum (${change.receiveMaximum}) allows: it is held back by not reading`,
+        );
+        break;
+      case 'dropping':
+        this.log.warn(
+          `no message was settled for ${change.ms} ms, and an answer is behind more than may be held: new messages are dropped`,
+        );
+        break;
       case 'sessionLost':
         this.parking.clear();
         for (const subscription of this.router.subscriptions) subscription.sessionLost();
@@ -208,10 +242,9 @@ export class Parts<UserData> {
   /** Nobody reads `subscription`, and nothing comes for anybody: the server's window may be full of its messages. */
   #stalled(subscription: Subscription, ms: number): void {
     this.status.report({ type: 'ack-stalled', subscription, ms });
+    subscription.setAside();
     if (this.settings.persistent) {
-      this.log.warn(
-        `nobody has taken a message of a subscription for ${ms} ms: it may keep others from coming`,
-      );
+      this.log.warn(`nobody has taken a message of a subscription for ${ms} ms: it is set aside`);
       return;
     }
     const receipts = subscription.loosen();
@@ -240,6 +273,7 @@ export class Parts<UserData> {
     else this.log.error(`closed: ${error.message}`);
     this.parking.clear();
     this.stalling.stop();
+    this.overflows.stop();
     this.subscribing.endAll(error);
     this.status.report(error === undefined ? { type: 'closed' } : { type: 'closed', error });
   }

@@ -1,19 +1,14 @@
-import type { PublishReader } from '../codec/publish.ts';
 import type { QoS } from '../codec/packets.ts';
+import type { Delivered } from '../engine/effects.ts';
 import type { Receipt } from '../session/incoming.ts';
 import { isShared } from '../topic/filters.ts';
 import { Trie } from '../topic/trie.ts';
+import type { ReceivedPublish } from './message.ts';
 import { RetainedCopies } from './retained.ts';
 import type { Subscription } from './subscription.ts';
 
 /** Topics whose subscriptions are remembered. Beyond it they are looked up each time: a cache must not thrash. */
 const REMEMBERED = 512;
-
-/** What a message says of itself; its fields may be overwritten by the next one. */
-export type ReceivedPublish = Pick<
-  PublishReader,
-  'bytes' | 'qos' | 'retain' | 'duplicate' | 'properties' | 'payload'
->;
 
 const NOBODY: readonly Subscription[] = [];
 
@@ -114,19 +109,23 @@ export class Router {
     return this.#find(topicName);
   }
 
-  /** hot: hands a message to whom it is for. Returns how many there are. */
-  deliver(publish: ReceivedPublish, topicName: string, receipt: Receipt | undefined): number {
+  /** hot: hands a message to whom it is for. `full`: somebody is to have a turn before more is delivered. */
+  deliver(
+    publish: ReceivedPublish,
+    topicName: string,
+    receipt: Receipt | undefined,
+  ): Delivered | 'to nobody' {
     const matching = topicName === this.#lastTopic ? this.#lastFound : this.#find(topicName);
-    if (matching.length === 0) return 0;
+    if (matching.length === 0) return 'to nobody';
     const found = publish.retain ? this.retained.of(topicName, matching) : matching;
-    const { bytes, qos, retain, duplicate, properties } = publish;
     const payload = receipt === undefined ? publish.payload() : receipt.payload;
     if (receipt !== undefined) this.#share(receipt, found);
+    let delivered: Delivered = 'delivered';
     for (const subscription of found) {
       const mine = subscription.settlesOnReceipt ? undefined : receipt;
-      subscription.push(topicName, payload, bytes, qos, retain, duplicate, properties, mine);
+      if (subscription.push(publish, topicName, payload, mine) === 'full') delivered = 'full';
     }
-    return found.length;
+    return delivered;
   }
 
   /** The message is settled when every subscription that settles it has; where none does, it is settled now. */

@@ -7,20 +7,23 @@ export interface StallingHost {
   /** `ackStallTimeout`: ms, 0 = off. */
   timeout(): number;
   subscriptions(): readonly Subscription[];
+  /** Whether nothing is read from the network, as so much is unsettled. */
+  isStopped(): boolean;
   /** Nothing of `subscription` was taken for `ms`, and nothing that is to be acknowledged has come for anybody. */
   stalled(subscription: Subscription, ms: number): void;
+  /** For `ms` somebody has waited for a message, and the application has so many unsettled that none can come. */
+  starved(ms: number): void;
 }
 
 /**
- * A window that is full of messages nobody takes: then nothing more comes, for any subscription, and so nothing ever
- * waits behind them that would have them passed over. How large the window is, only 5.0 tells; that it is full shows by
- * the silence.
+ * A limit that is reached by messages nobody takes: then nothing more comes, for any subscription. Where it is the
+ * window of the server, nothing but the silence tells of it.
  */
 export class Stalling {
   readonly #host: StallingHost;
   #wake: Wake | undefined = undefined;
   #arrivals = 0;
-  /** How it stood when the wake was armed. */
+  /** The counts when the wake was armed. */
   #arrivalsBefore = 0;
   #progressBefore = new Map<Subscription, number>();
   /** Those that were reported and have taken nothing since. */
@@ -57,18 +60,20 @@ export class Stalling {
     this.#wake = undefined;
     const all = this.#host.subscriptions();
     const isSilent = this.#arrivals === this.#arrivalsBefore;
+    const isStill = (one: Subscription): boolean => this.#progressBefore.get(one) === one.progress;
     for (const [subscription, progress] of this.#reported)
       if (subscription.progress !== progress || !all.includes(subscription))
         this.#reported.delete(subscription);
-    // Who is alone holds nobody up.
+    // One that is alone holds up no other.
     if (isSilent && all.length > 1)
       for (const subscription of all) {
-        const { progress } = subscription;
-        if (this.#progressBefore.get(subscription) !== progress || !subscription.hasUnsettled()) continue;
-        if (this.#reported.has(subscription)) continue;
+        if (!isStill(subscription) || !subscription.hasUnsettled() || this.#reported.has(subscription))
+          continue;
         this.#host.stalled(subscription, timeout);
-        if (subscription.hasUnsettled()) this.#reported.set(subscription, progress);
+        if (subscription.hasUnsettled()) this.#reported.set(subscription, subscription.progress);
       }
-    if (all.some((one) => one.hasUnsettled())) this.#arm();
+    const isStarved = isSilent && this.#host.isStopped() && all.every(isStill);
+    if (isStarved && all.some((one) => one.isAwaited)) this.#host.starved(timeout);
+    if (this.#host.isStopped() || all.some((one) => one.hasUnsettled())) this.#arm();
   }
 }

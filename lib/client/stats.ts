@@ -10,8 +10,12 @@ export interface ClientStats extends Load {
   readonly parked: number;
   /** Messages acknowledged, or let go with QoS 0, that nobody took: there was no subscription, or it had ended. */
   readonly discarded: number;
-  /** QoS 1 and 2 messages let go for lack of room. */
+  /** QoS 1 and 2 messages acknowledged and dropped, as a last resort. */
   readonly overflowed: number;
+  /** QoS 1 and 2 messages that the server sent beyond Receive Maximum (5.0). */
+  readonly beyondReceiveMaximum: number;
+  /** `stopped`: nothing is read from the network, as the application is too slow for what comes. */
+  readonly reading: 'on' | 'stopped';
   /** Per subscription what waits in it, and what its limits have let go. */
   readonly subscriptions: readonly {
     readonly topicFilters: readonly string[];
@@ -48,6 +52,8 @@ export class Counters {
       parked: parking.depth,
       discarded: this.discarded,
       overflowed: this.overflowed,
+      beyondReceiveMaximum: traffic.beyondReceiveMaximum,
+      reading: driver.isReading ? 'on' : 'stopped',
       subscriptions: router.subscriptions.map(({ topicFilters, depth, dropped }) => ({
         topicFilters,
         depth,

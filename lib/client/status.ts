@@ -20,8 +20,8 @@ export type StatusEvent =
     }
   /** The server has lost the session; `unsettled` messages of it were with the application. */
   | { readonly type: 'session-lost'; readonly unsettled: number }
-  /** QoS 1 or 2 messages were acknowledged and let go, as there was no room for them; `dropped` so far. */
-  | { readonly type: 'overflow'; readonly subscription: Subscription | undefined; readonly dropped: number }
+  /** `subscription` has dropped messages, `dropped` of them so far. At most once a second for each. */
+  | { readonly type: 'overflow'; readonly subscription: Subscription; readonly dropped: number }
   /** A message kept acknowledgements behind it waiting for `ms`, and was passed over. */
   | { readonly type: 'ack-stalled'; readonly subscription: Subscription | undefined; readonly ms: number }
   | { readonly type: 'closed'; readonly error?: MqttError };

@@ -31,9 +31,9 @@ export interface SubscribeOptions extends CallOptions, Omit<FilterOptions, 'topi
    * `manual`, by `message.ack()`. @default "processed"
    */
   readonly ack?: AckMode;
-  /** Limits of what waits and may be let go: QoS 0. @default 10000 messages, 64 MiB */
+  /** Limits of what waits and needs no acknowledgement, such as QoS 0. Bytes are those of topic, properties and payload. @default 10000 messages, 64 MiB */
   readonly buffer?: { readonly messages?: number; readonly bytes?: number };
-  /** What goes when the buffer is full. @default "drop-oldest" */
+  /** What is dropped when the buffer is full; `pause` drops nothing and stops reading from the network. @default "drop-oldest" */
   readonly overflow?: Overflow;
   /** Whether to go on with the filters that were granted where others were refused. @default false */
   readonly partial?: boolean;
@@ -330,6 +330,7 @@ function toIntake(options: SubscribeOptions): Intake {
       'drop-oldest',
       'drop-newest',
       'latest-per-topic',
+      'pause',
     ]),
   };
 }

@@ -1,4 +1,5 @@
-import type { PublishProperties, QoS, SubscriptionRequest } from '../codec/packets.ts';
+import type { SubscriptionRequest } from '../codec/packets.ts';
+import type { Delivered } from '../engine/effects.ts';
 import type { Receipt } from '../session/incoming.ts';
 import { ClosedError } from '../errors.ts';
 import { Ring } from '../session/ring.ts';
@@ -7,7 +8,8 @@ import { bound, checkCall, type CallOptions } from './calls.ts';
 import { integer, record } from './checks.ts';
 import type { Clock } from './clock.ts';
 import { forEachMessage, type ForEachOptions } from './for-each.ts';
-import { Message, type Settler } from './message.ts';
+import { Message, type ReceivedPublish, type Settler } from './message.ts';
+import type { PausingBuffers } from './pausing-buffers.ts';
 import type { Failure, Reader, Source, Taker } from './reading.ts';
 
 /** When a QoS 1 or 2 message is acknowledged. */
@@ -25,8 +27,12 @@ export interface SubscriptionHost extends Settler {
   readonly clock: Clock;
   /** Whether the subscription lives on at the server when nobody reads it. */
   readonly persistent: boolean;
-  /** Messages were let go without having been with the application. */
+  /** Messages were discarded without having been with the application. */
   discarded(count: number): void;
+  /** `subscription` has dropped a message. */
+  overflowed(subscription: Subscription): void;
+  /** Buffers that stop the reading while they are full. */
+  readonly pausing: PausingBuffers;
   /** Ends the subscription at the server, unless others share it. */
   unsubscribe(subscription: Subscription): Promise<void>;
   /** A loop has asked for its next message: whoever waits for that may look. */
@@ -49,13 +55,16 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
   readonly #buffer: MessageBuffer;
   readonly #takers = new Ring<Taker>();
   readonly #readers = new Set<Reader>();
-  /** `left`: loops have ended, and nobody may come back. */
-  #read: 'maybe soon' | 'left' = 'maybe soon';
+  /** `left`: loops have ended, and nobody may come back; `stalled`: nobody has taken a message for long. */
+  #read: 'maybe soon' | 'left' | 'stalled' = 'maybe soon';
   #granted: readonly number[] = [];
   /** `draining`: it ends when what waits has been taken; `ended`: for good. */
   #phase: 'open' | 'draining' | 'ended' = 'open';
-  /** Messages taken so far. */
+  /** Messages taken so far, and how many they were when its readers last had a turn because its buffer was full. */
   #taken = 0;
+  #takenAtTurn = -1;
+  /** Messages that were dropped before they came here. */
+  #missed = 0;
   #onEnd: (() => void) | undefined = undefined;
   #error: Failure | undefined = undefined;
 
@@ -65,7 +74,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
     this.topicFilters = entries.map((entry) => entry.topicFilter);
     this.#host = host;
     this.#ack = intake.ack;
-    this.#buffer = new MessageBuffer(intake.buffer, intake.overflow);
+    this.#buffer = new MessageBuffer(intake.buffer, intake.overflow, host.pausing);
   }
 
   /** Per filter: granted QoS, or the Reason Code that refused it (`partial: true`). Empty before SUBACK. */
@@ -78,9 +87,9 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
     return this.#buffer.depth;
   }
 
-  /** Messages let go by the limits of `buffer`. */
+  /** Messages dropped, by the limits of `buffer` or as a last resort: see docs/backpressure.md. */
   get dropped(): number {
-    return this.#buffer.dropped;
+    return this.#buffer.dropped + this.#missed;
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Message> {
@@ -128,7 +137,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
         if (next.value === undefined) return;
         batch = [next.value];
         while (batch.length < max) {
-          const more = this.#buffer.shift();
+          const more = this.shift();
           if (more === undefined) break;
           batch.push(more);
         }
@@ -203,36 +212,45 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
     return [...this.#readers].some((reader) => reader.held.some((message) => !message.isDone));
   }
 
-  /** Whether a message can be refused. @internal */
+  /** @internal */
   get canReject(): boolean {
     return this.#host.canReject;
   }
 
-  /** hot: a message for it; `memory` is what `payload` is a view into. @internal */
+  /** hot: a message for it. Returns `full` where its readers are to have a turn before more comes. @internal */
   push(
+    publish: ReceivedPublish,
     topic: string,
     payload: Uint8Array,
-    memory: Uint8Array,
-    qos: QoS,
-    retain: boolean,
-    duplicate: boolean,
-    properties: PublishProperties,
     receipt: Receipt | undefined,
-  ): void {
+  ): Delivered {
     const taker = this.#takers.shift();
     if (taker !== undefined) {
       this.#taken++;
-      taker.take(new Message(topic, payload, qos, retain, duplicate, properties, receipt, this.#host));
-      return;
+      taker.take(new Message(publish, topic, payload, receipt, this.#host));
+      return 'delivered';
     }
-    this.#buffer.push(topic, payload, memory, qos, retain, duplicate, properties, receipt, this.#host);
-    if (this.#read === 'left' && receipt !== undefined) this.#host.giveWay(receipt);
+    const before = this.#buffer.dropped;
+    const delivered = this.#buffer.push(publish, topic, payload, receipt, this.#host);
+    if (receipt !== undefined) {
+      if (this.#read === 'left') this.#host.giveWay(receipt);
+      else if (this.#read === 'stalled') this.#host.setAside(receipt);
+      return 'delivered';
+    }
+    if (this.#buffer.dropped !== before) this.#host.overflowed(this);
+    // Readers that have taken nothing in the turn they had are too slow: another one would not help.
+    if (delivered === 'delivered' || this.#taken === this.#takenAtTurn) return 'delivered';
+    this.#takenAtTurn = this.#taken;
+    return 'full';
   }
 
-  /**
-   * Ends it here: loops finish, or throw `error`. What nobody will take is acknowledged, so that nothing of it holds the
-   * window, or left to the session at the server, which sends it again. @internal
-   */
+  /** A message of it was acknowledged and dropped before it came here. @internal */
+  missed(): void {
+    this.#missed++;
+    this.#host.overflowed(this);
+  }
+
+  /** Ends it here. What nobody will take is acknowledged, or left to the server, which sends it again. @internal */
   end(unsettled: 'acknowledge' | 'leave' = 'acknowledge', error?: unknown): void {
     if (this.#phase === 'ended') return;
     this.#phase = 'ended';
@@ -254,10 +272,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
     if (this.#buffer.depth === 0) this.end('leave', error);
   }
 
-  /**
-   * The server has lost the session: what waits can no longer be acknowledged, and no window limits it any more. From now
-   * on the limits of the buffer do. @internal
-   */
+  /** The server has lost the session: what waits can only be limited by the buffer from now on. @internal */
   sessionLost(): void {
     this.#buffer.loosen(() => true);
   }
@@ -280,24 +295,39 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
 
   /** hot: what waits, if anything. @internal */
   shift(): Message | undefined {
+    const message = this.#buffer.shift();
+    if (message === undefined) return undefined;
     this.#taken++;
-    return this.#buffer.shift();
+    if (this.#read === 'stalled') this.#read = 'maybe soon';
+    return message;
   }
 
-  /** Says by a change that its messages are taken. @internal */
+  /** Whether somebody waits for a message with none in hand. @internal */
+  get isAwaited(): boolean {
+    return this.#takers.length > 0 && [...this.#readers].every((reader) => reader.held.length === 0);
+  }
+
+  /** Nobody has taken a message for long: what waits, and what comes, holds up no other message. @internal */
+  setAside(): void {
+    this.#read = 'stalled';
+    for (const message of this.#unsettled()) message.setAside();
+  }
+
+  /** Takes out what waits and the server will send again. Returns the receipts. @internal */
+  abandonWaiting(): Receipt[] {
+    return this.#buffer.abandon();
+  }
+
+  /** Messages taken so far. @internal */
   get progress(): number {
     return this.#taken;
   }
-
   /** Whether it has messages that are still to be acknowledged. @internal */
   hasUnsettled(): boolean {
     return this.#unsettled().length > 0;
   }
 
-  /**
-   * Its messages, those in hand included, are acknowledged whatever becomes of them here: all, or those that `receipts`
-   * stand for. They stay, within the limits of the buffer. Returns what they were to be acknowledged with. @internal
-   */
+  /** Its messages are acknowledged already: all, or those of `receipts`, which are returned. They stay, as far as the buffer has room. @internal */
   loosen(receipts?: ReadonlySet<Receipt>): Receipt[] {
     const meant = (message: Message): boolean =>
       message.unsettled && (receipts === undefined || message.isAnyOf(receipts));

@@ -133,6 +133,16 @@ export class Framer {
     return this.#read < this.#fill ? this.bytes[this.#read]! : -1;
   }
 
+  /** The size of the packet that has begun to arrive, as far as it is known; else 0. To be asked after next() found none. */
+  get needed(): number {
+    return this.#read < this.#fill ? this.#needed : 0;
+  }
+
+  /** Puts the packet that next() just found back: the next call finds it again. */
+  putBack(): void {
+    this.#read = this.packetStart;
+  }
+
   /** Reads a Remaining Length of more than one byte. @returns where the body begins, or 0: not all of it is here */
   #readLength(at: number): number {
     const { bytes } = this;

@@ -47,6 +47,8 @@ export class PublishReader {
   /** 0 with QoS 0. */
   packetId = 0;
   properties: PublishProperties = NO_PROPERTIES;
+  /** About what the properties hold, in bytes. */
+  propertiesSize = 0;
   /** What the payload is in, `[payloadStart, payloadEnd)`. */
   bytes: Uint8Array = NOTHING;
   payloadStart = 0;
@@ -91,12 +93,14 @@ export class PublishReader {
       at += 2;
     }
     let properties: PublishProperties = NO_PROPERTIES;
+    let propertiesSize = 0;
     if (version === 5) {
       if (at < end && bytes[at] === 0) {
         at++;
       } else {
         const reader = this.#reader.over(bytes, at, end, version);
         properties = readProperties(reader, 'publish');
+        propertiesSize = reader.at - at;
         at = reader.at;
       }
     }
@@ -107,6 +111,7 @@ export class PublishReader {
     this.duplicate = (header & DUP) !== 0;
     this.packetId = packetId;
     this.properties = properties;
+    this.propertiesSize = propertiesSize;
     if (bytes !== this.bytes) this.#useBytes(bytes);
     this.payloadStart = at;
     this.payloadEnd = end;

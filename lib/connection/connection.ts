@@ -34,6 +34,8 @@ export class Connection {
   quota: SendQuota = new SendQuota(0);
   aliases: TopicAliases = new TopicAliases(0, 0);
   negotiated: Negotiated | undefined = undefined;
+  /** Pieces of output that the transport has and has not given back. */
+  piecesOut = 0;
   /** When the unanswered PINGREQ was written; 0 = none is unanswered. */
   pingedAt = 0;
 

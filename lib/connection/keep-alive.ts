@@ -38,6 +38,11 @@ export class KeepAlive {
     return this.sentAt + this.#wait;
   }
 
+  /** When PINGREQ is due while nothing is read: twice as often, as only its write can find the connection dead. */
+  get probeDue(): number {
+    return this.sentAt + this.#wait / 2;
+  }
+
   /** When to give up on the peer, where a PINGREQ is unanswered since `pingedAt`. Any byte is a sign of life. */
   silenceFatal(pingedAt: number): number {
     return Math.max(pingedAt, this.receivedAt, this.movedAt) + this.#pingTimeout;

@@ -24,6 +24,7 @@ export class Outbox {
   #sealedBytes = 0;
   /** Those of them that are not ours: memory that a caller lent until it is taken. */
   readonly #lent = new Set<Uint8Array>();
+  #lentBytes = 0;
   /** The slab in hand: `reserve()` makes room in it. */
   bytes: Uint8Array = NONE;
   /** How far it is filled. */
@@ -37,6 +38,11 @@ export class Outbox {
   /** Bytes waiting to be taken. */
   get size(): number {
     return this.#sealedBytes + this.at;
+  }
+
+  /** Those of them that are in memory of ours. */
+  get ownSize(): number {
+    return this.#sealedBytes - this.#lentBytes + this.at;
   }
 
   /** Makes room for `length` bytes from `at` on. Whoever writes them into `bytes` sets `at` behind them. */
@@ -60,6 +66,7 @@ export class Outbox {
     for (const piece of pieces) {
       this.#sealed.push(piece);
       this.#sealedBytes += piece.length;
+      this.#lentBytes += piece.length;
       this.#lent.add(piece);
     }
   }
@@ -74,7 +81,7 @@ export class Outbox {
       if (!this.#lent.has(piece) || (memory !== undefined && piece.buffer !== memory)) continue;
       const copy = piece.slice();
       this.#sealed[i] = copy;
-      this.#lent.delete(piece);
+      this.#unlend(piece);
       copies.set(piece, copy);
     }
     return copies;
@@ -89,7 +96,7 @@ export class Outbox {
   take(): Uint8Array | undefined {
     const sealed = this.#sealed.shift();
     if (sealed !== undefined) {
-      this.#lent.delete(sealed);
+      this.#unlend(sealed);
       this.#sealedBytes -= sealed.length;
       this.#traffic.bytesSent += sealed.length;
       return sealed;
@@ -107,7 +114,13 @@ export class Outbox {
     this.#seal();
     this.#traffic.bytesSent += this.#sealedBytes;
     this.#sealedBytes = 0;
+    this.#lentBytes = 0;
+    this.#lent.clear();
     return this.#sealed.splice(0);
+  }
+
+  #unlend(piece: Uint8Array): void {
+    if (this.#lent.delete(piece)) this.#lentBytes -= piece.length;
   }
 
   #seal(): void {

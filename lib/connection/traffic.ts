@@ -4,6 +4,8 @@ export class Traffic {
   bytesReceived = 0;
   packetsSent = 0;
   packetsReceived = 0;
+  /** Messages that came although Receive Maximum of them were unacknowledged (5.0). */
+  beyondReceiveMaximum = 0;
   /** Exchanges that were acknowledged, and the time from our last packet to that, in ms: in all, and at the most. */
   answered = 0;
   roundTrips = 0;

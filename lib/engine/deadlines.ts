@@ -9,6 +9,7 @@ export const Timer = {
   /** Close: an exchange has waited longer than `ackTimeout`. */ Watchdog: 6,
   /** Destroy: DISCONNECT was not followed by the close in time. */ Close: 7,
   /** Pass over: a message has kept the acknowledgements behind it waiting for too long. */ Stall: 8,
+  /** Reconnect or drop: an answer is behind more messages than may be held, and the application settles none. */ LastResort: 9,
 } as const;
 export type TimerName = keyof typeof Timer;
 export type Timer = (typeof Timer)[TimerName];

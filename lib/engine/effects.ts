@@ -24,20 +24,32 @@ export type Change =
   | { readonly type: 'sessionLost'; readonly unsettled: number }
   /** The application kept other acknowledgements waiting with these messages, which are passed over now. */
   | { readonly type: 'ackStalled'; readonly receipts: readonly Receipt[]; readonly ms: number }
+  /** The server sent more messages than Receive Maximum allows (5.0); once per connection. */
+  | { readonly type: 'windowExceeded'; readonly receiveMaximum: number }
+  /** An answer is behind more messages than may be held: messages that come are acknowledged and dropped from now on. */
+  | { readonly type: 'dropping'; readonly ms: number }
   /** The server does not grant these subscriptions any more. */
   | { readonly type: 'refused'; readonly results: readonly FilterResult[] }
   /** The end; `error` where it was not asked for. */
   | { readonly type: 'closed'; readonly error: MqttError | undefined };
 
+/** `full`: a buffer would drop the next message, so whoever reads it is to have a turn before more is delivered. */
+export type Delivered = 'delivered' | 'full';
+
 /** What the engine asks of the world. None of these may call back into the engine. */
 export interface Effects {
   /**
    * hot: one Application Message. The fields of `publish` are overwritten by the next one, its payload is not.
-   * `receipt` is there for QoS 1 and 2, and is to be settled once per copy (`receipt.copies`), or waived, or declined.
+   * `receipt` is there for QoS 1 and 2, and is to be settled once per copy (`receipt.copies`), or waived.
    */
-  deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): void;
-  /** A QoS > 0 message for which there is no room was acknowledged and let go. */
+  deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): Delivered;
+  /** A QoS > 0 message was acknowledged and dropped, as a last resort. */
   overflowed(topicName: string): void;
+  /**
+   * cold: an answer is behind more messages than may be held, and the server will send them again on the next
+   * connection: removes those that no loop has in hand. Returns their receipts.
+   */
+  abandonWaiting(): readonly Receipt[];
   /**
    * cold: open a Network Connection, then say `opened()`, or `dialFailed()`. `reason`: why there is another attempt.
    * Returns how many servers are left beside this one.

@@ -24,14 +24,14 @@ export class Abandoning {
   }
 
   /**
-   * `disconnect()`: now. `connection`: the one that is being ended in order; `held`: the network holds output of it. Whose
-   * payload may be among that has to wait for `finish()`, as it is not its caller's before.
+   * `disconnect()`: now. `connection`: the one that is being ended in order. A payload that may be in output which the
+   * network holds has to wait for `finish()`, as it is not its caller's before.
    */
-  begin(pending: Pending, connection: Connection | undefined, held: boolean): void {
+  begin(pending: Pending, connection: Connection | undefined): void {
     this.#pending = pending;
     if (connection !== undefined) this.#publisher.detach(connection);
-    if (held)
-      this.#isLent = (exchange) => exchange.epoch === connection?.epoch && this.#publisher.isLent(exchange);
+    if (connection !== undefined && connection.piecesOut > 0)
+      this.#isLent = (exchange) => exchange.epoch === connection.epoch && this.#publisher.isLent(exchange);
     this.#abandon(undefined);
   }
 

@@ -9,7 +9,7 @@ import type { Receipt } from '../session/incoming.ts';
 import type { Request } from '../session/requests.ts';
 import { Session } from '../session/session.ts';
 import { grant } from './accepting.ts';
-import { Acknowledging } from './acknowledging.ts';
+import type { Acknowledging } from './acknowledging.ts';
 import { Attempts } from './attempts.ts';
 import { Deadlines, Timer } from './deadlines.ts';
 import type { Effects } from './effects.ts';
@@ -17,11 +17,11 @@ import { Abandoning } from './ending.ts';
 import { loadOf, type Load } from './load.ts';
 import { introduce } from './introducing.ts';
 import { Liveness } from './liveness.ts';
-import type { Credentials, EngineOptions, EnginePorts, Ending, Which } from './options.ts';
-import { Acknowledger, disconnectPacket, Publisher, writeRefusal } from './outbound.ts';
-import { expireOn } from './overdue.ts';
+import type { Credentials, EngineOptions, EnginePorts, Ending, ReadResult, Which } from './options.ts';
+import { disconnectPacket, Publisher, writeRefusal } from './outbound.ts';
 import { Publishing } from './publishing.ts';
-import { Receiving, type Outcome } from './receiving.ts';
+import type { Outcome, Taken } from './receiving.ts';
+import { Reception } from './reception.ts';
 import * as refusals from './refusals.ts';
 import { Requesting } from './requesting.ts';
 import { Resuming } from './resuming.ts';
@@ -37,12 +37,10 @@ export class Engine {
   readonly #effects: Effects;
   readonly #session = new Session();
   readonly #deadlines = new Deadlines();
-  readonly #acknowledger = new Acknowledger();
   readonly #publisher: Publisher;
   readonly #publishing: Publishing;
-  readonly #receiving: Receiving;
-  readonly #acknowledging: Acknowledging;
   readonly #requesting: Requesting;
+  readonly #reception: Reception;
   readonly #abandoning: Abandoning;
   readonly #resuming: Resuming;
   readonly #liveness = new Liveness(this.#deadlines);
@@ -52,8 +50,6 @@ export class Engine {
   #clientId: string;
   /** Network Connections opened so far. */
   #epoch = 0;
-  /** Pieces of output that the transport has and has not given back. */
-  #piecesOut = 0;
 
   constructor(options: EngineOptions, ports: EnginePorts, effects: Effects) {
     this.#options = options;
@@ -73,9 +69,23 @@ export class Engine {
       options,
       effects,
     );
-    const { incoming } = this.#session;
-    this.#acknowledging = new Acknowledging(incoming, this.#acknowledger, this.#deadlines, options, effects);
-    this.#receiving = new Receiving(this.#session, effects, this.#acknowledging, options, ports.text);
+    this.#reception = new Reception(
+      {
+        session: this.#session,
+        deadlines: this.#deadlines,
+        liveness: this.#liveness,
+        publishing: this.#publishing,
+        requesting: this.#requesting,
+      },
+      {
+        phaseOf: (connection) =>
+          connection !== this.#connection ? 'gone' : this.#state === 'connected' ? 'up' : 'open',
+        packet: (connection, now) => this.#packet(connection, now),
+      },
+      options,
+      ports,
+      effects,
+    );
   }
 
   // --- A. What is ----------------------------------------------------------------------------------------------
@@ -87,6 +97,11 @@ export class Engine {
   /** The Assigned Client Identifier once there is one [MQTT-3.1.3-7]. */
   get clientId(): string {
     return this.#clientId;
+  }
+
+  /** What is said of messages that the application has not settled. Acknowledgements may be due after each call. */
+  get acknowledging(): Acknowledging {
+    return this.#reception.acknowledging;
   }
 
   get negotiated(): Negotiated | undefined {
@@ -135,31 +150,46 @@ export class Engine {
     return this.#connection?.framer.space() ?? new Uint8Array(0);
   }
 
-  /** So many bytes of `space()` were filled. Returns whether all of them were used: see `receiveMore()`. */
-  filled(length: number, now: number): boolean {
+  /** So many bytes of `space()` were filled: `read()` takes them. */
+  filled(length: number): void {
     this.#connection?.filled(length);
-    return this.receiveMore(now);
   }
 
-  /** Bytes came in memory of their own. Returns whether all of them were used: see `receiveMore()`. */
-  receive(chunk: Uint8Array, now: number): boolean {
+  /** Bytes came in memory of their own: `read()` takes them. */
+  pushed(chunk: Uint8Array): void {
     this.#connection?.pushed(chunk);
-    return this.receiveMore(now);
   }
 
-  /**
-   * Goes on with what has arrived. Returns false where the application is to have its turn first: one read can bring
-   * more messages than it may hold unsettled, and it cannot settle any before it has seen them.
-   */
-  receiveMore(now: number): boolean {
-    return this.#connection === undefined || this.#receive(this.#connection, now);
+  /** Takes what has arrived, as far as the limits allow; `none`: all of it, as nothing more will come. */
+  read(now: number, limits: 'as set' | 'none' = 'as set'): ReadResult {
+    const connection = this.#connection;
+    if (connection === undefined) return 'all';
+    const { reader } = this.#reception;
+    try {
+      const result = limits === 'none' ? reader.readRest(connection, now) : reader.read(connection, now);
+      if (connection !== this.#connection) return 'all';
+      if (reader.takeMoved()) this.#acknowledged(connection, now);
+      if (this.#reception.acknowledging.needsReconnect) this.reconnect(now);
+      return result;
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      // The server broke the protocol: on 5.0 it is told so (4.13.1), then the connection is closed.
+      if (this.#state !== 'disconnecting') writeRefusal(connection, error);
+      this.#fail(refusals.brokenBy(error, this.#state), now);
+      return 'all';
+    }
+  }
+
+  /** Whether input may be taken, after `read()` has said that it stops. */
+  get mayRead(): boolean {
+    return this.#connection === undefined || this.#reception.reader.mayRead(this.#connection);
   }
 
   /** The network has taken a piece of output; `held`: not at once. */
   left(piece: Uint8Array, held: boolean, now: number): void {
     const connection = this.#connection;
     if (connection === undefined) return;
-    this.#piecesOut--;
+    connection.piecesOut--;
     this.#publisher.left(piece)?.settle(0, NO_PROPERTIES);
     if (!held) return;
     // The network had no room and has some now: the other side has taken something.
@@ -175,17 +205,16 @@ export class Engine {
       this.#fail(refusals.lateAt(during, this.#attempts.share), now);
     }
     if (deadlines.expire(Timer.Reconnect, now) && this.#go('delayElapsed')) this.#dial(now);
-    if (deadlines.expire(Timer.Ack, now)) this.#requesting.expire(this.#established(), now);
+    if (!this.#reception.flow.isStopped && deadlines.expire(Timer.Ack, now))
+      this.#requesting.expire(this.#established(), now);
     if (deadlines.expire(Timer.Close, now)) {
       this.#hangUp();
       this.#lose(new ConnectionLostError('the server did not close the connection in time'), now, 'normal');
     }
     const connection = this.#connection;
-    if (connection === undefined) return;
-    if (deadlines.expire(Timer.Stall, now)) this.#acknowledging.expire(now);
-    const held = this.#piecesOut > 0;
-    const late = expireOn(connection, deadlines, this.#liveness, this.#publishing, this.#options, held, now);
-    if (late !== undefined) this.#fail(late, now);
+    const late = connection && this.#reception.timers.expire(connection, now);
+    if (late === 'reconnect') this.#startAnew(now);
+    else if (late !== undefined) this.#fail(late, now);
   }
 
   // --- C. Commands of the application --------------------------------------------------------------------------
@@ -207,11 +236,11 @@ export class Engine {
   }
 
   /** A planned close, where there is something to close, and the next attempt at once. Returns whether there is one. */
-  reconnect(now: number): boolean {
+  reconnect(now: number, reasonCode: number = 0): boolean {
     const connection = this.#established();
     if (!this.#go('reconnect')) return false;
     this.#attempts.retired();
-    this.#dialAgain(connection, now, 'first');
+    this.#dialAgain(connection, now, 'first', reasonCode);
     return true;
   }
 
@@ -230,6 +259,7 @@ export class Engine {
     if (this.#state === 'closed' || this.#state === 'disconnecting')
       exchange.end(new ClosedError('the client is closed', { delivery: 'not-sent', kept: false }));
     else this.#publishing.publish(exchange, this.#established(), now);
+    this.#reception.flow.watch(now);
   }
 
   /** Nobody waits for `exchange` any longer. Returns whether the message is kept: it is, once it was written. */
@@ -251,6 +281,7 @@ export class Engine {
   flushRequests(now: number): void {
     const connection = this.#established();
     if (connection !== undefined) this.#requesting.flush(connection, now);
+    this.#reception.flow.watch(now);
   }
 
   /** Forgets a subscription, so that it is not restored. */
@@ -260,20 +291,10 @@ export class Engine {
 
   /** One copy of a QoS > 0 message is done. Returns whether an acknowledgement may have been written. */
   settle(receipt: Receipt, reasonCode: number, now: number): boolean {
-    const due = this.#acknowledging.settle(receipt, reasonCode, now);
-    this.#fetchAgain(now);
+    this.#reception.flow.settled(now);
+    const due = this.#reception.acknowledging.settle(receipt, reasonCode, now);
+    if (this.#reception.acknowledging.needsReconnect) this.reconnect(now);
     return due;
-  }
-
-  /** The application may not come to a message for long, or never. Returns whether anything may have been written. */
-  forgo(receipt: Receipt, until: 'later' | 'never'): boolean {
-    return until === 'later' ? this.#acknowledging.giveWay(receipt) : this.#acknowledging.leave(receipt);
-  }
-
-  /** Messages of this size and more were left to the server: they are fetched once there is room. */
-  fetch(size: number, now: number): void {
-    this.#acknowledging.wanted(size);
-    this.#fetchAgain(now);
   }
 
   /** Output has left: what waited for room goes on. Returns whether more output has come of it. */
@@ -288,12 +309,11 @@ export class Engine {
   disconnect(ending: Ending, now: number): void {
     const connection = this.#established();
     const packet = disconnectPacket(this.#options, connection, ending);
-    if (!this.#go('disconnect')) {
-      if (ending.pending === 'discard') this.#abandoning.discard();
-      return;
-    }
+    const isEnding = this.#go('disconnect');
+    if (!isEnding && ending.pending === 'discard') this.#abandoning.discard();
+    if (!isEnding) return;
     this.#deadlines.stopAll();
-    this.#abandoning.begin(ending.pending, connection, this.#piecesOut > 0);
+    this.#abandoning.begin(ending.pending, connection);
     if (connection === undefined) {
       this.#hangUp();
       this.#leaveConnection();
@@ -322,7 +342,7 @@ export class Engine {
     const connection = this.#connection;
     const piece = connection?.outbox.take();
     if (connection === undefined || piece === undefined) return undefined;
-    this.#piecesOut++;
+    connection.piecesOut++;
     connection.keepAlive.sentAt = now;
     return piece;
   }
@@ -348,40 +368,27 @@ export class Engine {
     const { number, reason } = this.#attempts;
     if (which !== 'next') this.#effects.changed({ type: 'connecting', attempt: number });
     if (this.#state !== 'dialing') return; // The logger has ended the client.
-    const left = this.#effects.dial(number, reason, which);
-    this.#deadlines.set(Timer.Connect, this.#attempts.dialled(which, left, now));
+    const dueAt = this.#attempts.dialled(which, this.#effects.dial(number, reason, which), now);
+    this.#deadlines.set(Timer.Connect, dueAt);
   }
 
-  #receive(connection: Connection, now: number): boolean {
-    connection.keepAlive.receivedAt = now;
-    const { incoming } = this.#session;
-    // On 5.0 the server keeps to Receive Maximum, or is told that it did not.
-    const room = connection.protocolVersion === 5 ? Infinity : this.#options.receiveMaximum;
-    const most = Math.max(incoming.unsettled + 1, room);
-    try {
-      let acknowledged = false;
-      while (connection === this.#connection && incoming.unsettled < most && connection.framer.next()) {
-        if (this.#state === 'disconnecting') continue;
-        if (this.#state === 'connecting')
-          this.#onConnack(connection, this.#receiving.connack(connection), now);
-        else {
-          const outcome = this.#receiving.packet(connection);
-          if (outcome === 'acknowledged') acknowledged = true;
-          else if (outcome !== 'nothing') this.#follow(connection, outcome, now);
-        }
-      }
-      if (connection !== this.#connection) return true;
-      if (acknowledged) this.#acknowledged(connection, now);
-      if (incoming.unsettled >= most) return false;
-      this.#receiving.begun(connection);
-      this.#fetchAgain(now);
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      // The server broke the protocol: on 5.0 it is told so (4.13.1), then the connection is closed.
-      if (this.#state !== 'disconnecting') writeRefusal(connection, error);
-      this.#fail(refusals.brokenBy(error, this.#state), now);
+  /** One packet, by the state. */
+  #packet(connection: Connection, now: number): Taken {
+    if (this.#state === 'disconnecting') return 'nothing';
+    if (this.#state === 'connecting') {
+      this.#onConnack(connection, this.#reception.packets.connack(connection), now);
+      return 'nothing';
     }
-    return true;
+    const outcome = this.#reception.packets.packet(connection);
+    if (outcome === 'nothing' || outcome === 'full' || outcome === 'acknowledged') return outcome;
+    this.#follow(connection, outcome, now);
+    return 'nothing';
+  }
+
+  /** The last resort: the server sends again what is given back, and there is room for it after the reconnect. */
+  #startAnew(now: number): void {
+    for (const receipt of this.#effects.abandonWaiting()) this.#reception.acknowledging.leave(receipt);
+    this.reconnect(now, this.#reception.publish.exceededOn === this.#epoch ? 0x93 : 0);
   }
 
   /** The window has moved. */
@@ -392,12 +399,7 @@ export class Engine {
     if (this.#session.requests.waiting > 0) this.#requesting.flush(connection, now);
   }
 
-  /** A planned reconnect, where the server then sends again what is worth more than the reconnect costs. */
-  #fetchAgain(now: number): void {
-    if (this.#state === 'connected' && this.#acknowledging.needsReconnect) this.reconnect(now);
-  }
-
-  #follow(connection: Connection, outcome: Exclude<Outcome, 'nothing' | 'acknowledged'>, now: number): void {
+  #follow(connection: Connection, outcome: Exclude<Outcome, Taken>, now: number): void {
     if (outcome === 'answered') this.#requesting.flush(connection, now);
     else if (outcome === 'pingresp') this.#liveness.alive(connection);
     else {
@@ -428,16 +430,15 @@ export class Engine {
     this.#liveness.alive(connection);
     this.#clientId = negotiated.clientId;
     this.#attempts.accepted(now, negotiated.clientId, identity.server);
-    this.#acknowledger.connection = connection;
-    this.#acknowledging.connected(connection.epoch);
+    this.#reception.connected(connection);
     this.#effects.changed({ type: 'connected', connack, negotiated });
     this.#resuming.resume(connection, now);
   }
 
   /** Ends `connection` in order, if there is one, and dials at once. */
-  #dialAgain(connection: Connection | undefined, now: number, which: Which): void {
+  #dialAgain(connection: Connection | undefined, now: number, which: Which, reasonCode: number = 0): void {
     if (connection !== undefined) {
-      connection.outbox.append(encode({ type: 'disconnect' }, connection.protocolVersion));
+      connection.outbox.append(encode({ type: 'disconnect', reasonCode }, connection.protocolVersion));
       this.#effects.retire(connection.outbox.takeAll());
       this.#leaveConnection();
     }
@@ -485,9 +486,8 @@ export class Engine {
 
   #leaveConnection(): void {
     this.#connection = undefined;
-    this.#acknowledger.connection = undefined;
     this.#session.connectionLost();
-    this.#piecesOut = 0;
+    this.#reception.disconnected();
   }
 
   /** The end: everybody who waits is told why. */

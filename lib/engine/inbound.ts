@@ -1,87 +1,14 @@
-/** What is received on a connection that is up: one function per Control Packet. Each takes the parts it changes. */
+/** Answers received on a connection that is up: one function per Control Packet. Each takes the parts it changes. */
 import type { AckReader } from '../codec/acks.ts';
 import type { SubackPacket, UnsubackPacket } from '../codec/packets.ts';
-import type { PublishReader } from '../codec/publish.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { SendQuota } from '../connection/send-quota.ts';
 import { ProtocolError } from '../errors.ts';
 import { Stage, type Exchange } from '../session/exchange.ts';
-import { Arrival, type Incoming, type Receipt } from '../session/incoming.ts';
+import type { Incoming } from '../session/incoming.ts';
 import type { Session } from '../session/session.ts';
 import type { Acknowledging } from './acknowledging.ts';
-import type { Effects } from './effects.ts';
 import { writePubcomp, writePubrel } from './outbound.ts';
-
-const NOTHING = new Uint8Array(0);
-
-/** PUBLISH: delivered, recognised as sent again, left to the server, or refused. */
-export function onPublish(
-  incoming: Incoming,
-  connection: Connection,
-  publish: PublishReader,
-  receiveMaximum: number,
-  effects: Effects,
-  acknowledging: Acknowledging,
-): void {
-  const alias = publish.properties.topicAlias;
-  const topicName = alias === undefined ? publish.topic : connection.aliases.receive(alias, publish.topic);
-  // Whoever gets the message gets a view into these bytes.
-  connection.framer.pin();
-  if (publish.qos === 0) {
-    effects.deliver(publish, topicName, undefined);
-    return;
-  }
-  const now = connection.keepAlive.receivedAt;
-  const known = incoming.get(publish.packetId);
-  // [MQTT-3.3.4-9]; 3.1 and 3.1.1 have no such limit to break. What is counted on this connection counts once.
-  const counted = known !== undefined && known.epoch === connection.epoch;
-  const allowed = counted || connection.protocolVersion < 5 || incoming.outstanding < receiveMaximum;
-  if (known !== undefined) {
-    const arrival = judge(incoming, known, publish, topicName);
-    if (!allowed && arrival !== Arrival.Clash) throw tooMany(receiveMaximum);
-    if (arrival === Arrival.Tied || arrival === Arrival.Repeated) {
-      if (arrival === Arrival.Tied) incoming.tie(known);
-      else incoming.repeat(known);
-      acknowledging.answer(known, now);
-      return;
-    }
-    if (arrival === Arrival.Clash)
-      throw new ProtocolError(`Packet Identifier ${publish.packetId} is in use`, 'MQTT-2.2.1-4', 0x82);
-  }
-  if (!allowed) throw tooMany(receiveMaximum);
-  const size = publish.payloadEnd - publish.payloadStart;
-  const full = !acknowledging.hasRoom(size);
-  if (full && !acknowledging.refuse(size)) return;
-  // What is let go keeps no memory while its acknowledgement waits for its turn.
-  const payload = full ? NOTHING : publish.payload();
-  const receipt = incoming.open(publish.packetId, publish.qos, topicName, payload);
-  if (full) {
-    receipt.waive();
-    effects.overflowed(topicName);
-  } else effects.deliver(publish, topicName, receipt);
-  if (receipt.copies > 0) return;
-  if (receipt.declined) acknowledging.leave(receipt);
-  else {
-    incoming.waived(receipt);
-    acknowledging.answer(receipt, now);
-  }
-}
-
-function tooMany(receiveMaximum: number): ProtocolError {
-  return new ProtocolError(`more than ${receiveMaximum} messages unacknowledged`, 'MQTT-3.3.4-9', 0x93);
-}
-
-function judge(incoming: Incoming, known: Receipt, publish: PublishReader, topicName: string): Arrival {
-  const same = publish.duplicate && known.topicName === topicName && equal(known.payload, publish);
-  return incoming.judge(known, publish.qos, publish.duplicate, same);
-}
-
-function equal(payload: Uint8Array, publish: PublishReader): boolean {
-  const length = publish.payloadEnd - publish.payloadStart;
-  if (payload.length !== length) return false;
-  for (let i = 0; i < length; i++) if (payload[i] !== publish.bytes[publish.payloadStart + i]) return false;
-  return true;
-}
 
 /** The exchange is over: its Packet Identifier is free and what it took of the quota is given back. */
 function finish(session: Session, connection: Connection, exchange: Exchange): void {

@@ -17,21 +17,42 @@ export class Liveness {
     this.#deadlines.set(Timer.KeepAlive, connection.keepAlive.pingDue);
   }
 
-  /** The KeepAlive timer is due. Per packet only a time is stored, so it may have to be moved. */
-  keepAlive(connection: Connection, now: number): void {
+  /**
+   * The KeepAlive timer is due. Per packet only a time is stored, so it may have to be moved. `stopped`: nothing is read,
+   * so that no answer is waited for; the server's own limit is still to be kept.
+   */
+  keepAlive(connection: Connection, reading: 'reading' | 'stopped', now: number): void {
     const { keepAlive, pingedAt } = connection;
+    const isStopped = reading === 'stopped';
     // Where the answer is waited for longer than Keep Alive, the server's own limit is still to be kept.
-    const due = pingedAt > 0 ? keepAlive.sendDue : keepAlive.pingDue;
+    const awaited = pingedAt > 0 ? keepAlive.sendDue : keepAlive.pingDue;
+    const due = isStopped ? keepAlive.probeDue : awaited;
     if (due > now) {
       this.#deadlines.set(Timer.KeepAlive, due);
       return;
     }
     connection.outbox.append(encode({ type: 'pingreq' }, connection.protocolVersion));
     keepAlive.sentAt = now;
-    this.#deadlines.set(Timer.KeepAlive, keepAlive.sendDue);
+    this.#deadlines.set(Timer.KeepAlive, isStopped ? keepAlive.probeDue : keepAlive.sendDue);
     if (pingedAt > 0) return;
     connection.pingedAt = now;
-    this.#deadlines.set(Timer.PingResp, connection.keepAlive.silenceFatal(now));
+    if (!isStopped) this.#deadlines.set(Timer.PingResp, keepAlive.silenceFatal(now));
+  }
+
+  /** Nothing is read from now on: PINGREQ goes out more often, as its write is what notices a dead connection. */
+  stopped({ keepAlive }: Connection): void {
+    const due = keepAlive.probeDue;
+    if (due < this.#deadlines.at(Timer.KeepAlive)) this.#deadlines.set(Timer.KeepAlive, due);
+  }
+
+  /** Reading goes on: the wait for an answer begins anew. */
+  resumed(connection: Connection, now: number): void {
+    const { keepAlive } = connection;
+    keepAlive.receivedAt = now;
+    if (connection.pingedAt === 0) return this.alive(connection);
+    connection.pingedAt = now;
+    this.#deadlines.set(Timer.PingResp, keepAlive.silenceFatal(now));
+    this.#deadlines.set(Timer.KeepAlive, keepAlive.sendDue);
   }
 
   /**

@@ -11,7 +11,7 @@ export interface Load {
   readonly window: number;
   /** Messages of ours that wait, and their bytes of payload. */
   readonly queued: { readonly messages: number; readonly bytes: number };
-  /** QoS > 0 messages of the server's that the application has not settled, and their bytes of payload. */
+  /** QoS > 0 messages of the server's that the application has not settled, and the bytes they hold: topic, properties and payload. */
   readonly unsettled: { readonly messages: number; readonly bytes: number };
   /** Those of this connection that were passed over. */
   readonly passedOver: number;

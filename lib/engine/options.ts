@@ -20,6 +20,8 @@ export interface EngineOptions extends ConnectSettings {
   readonly messageRetry: number;
   /** 0 = off. */
   readonly ackTimeout: number;
+  /** Bytes of unsettled messages that may be held while an answer to something of ours is awaited. */
+  readonly receiveBuffer: number;
   /** How long one message may keep the acknowledgements behind it waiting; 0 = for ever. */
   readonly ackStallTimeout: number;
   /** Whether the session outlives a connection, so that what is not acknowledged comes again. */
@@ -38,6 +40,14 @@ export interface EngineOptions extends ConnectSettings {
   readonly credentialsVary?: boolean;
 }
 
+/** Buffers of the application that never drop a message. */
+export interface PausingBuffers {
+  /** How many of them are full. */
+  readonly full: number;
+  /** What they hold of messages that need no acknowledgement, in bytes. */
+  readonly bytes: number;
+}
+
 /** What the engine takes from the platform, so that it needs none. */
 export interface EnginePorts {
   readonly text: Text;
@@ -45,6 +55,8 @@ export interface EnginePorts {
   readonly allocate: (size: number) => Uint8Array;
   /** What is counted. */
   readonly traffic: Traffic;
+  /** Buffers of the application that stop the reading while they are full. */
+  readonly buffers: PausingBuffers;
   /** In [0, 1). */
   readonly random: () => number;
   /** Runs a function of the user's; what that does to the engine has to wait until the engine is done. */
@@ -67,6 +79,12 @@ export type Which = 'first' | 'next' | 'same';
 
 /** What becomes of messages that are not over when the client is ended: they go out after the next connect, or not. */
 export type Pending = 'keep' | 'discard';
+
+/**
+ * What follows from input: read on; read on after the application had its turn; or read nothing more before
+ * `mayRead` says so.
+ */
+export type ReadResult = 'all' | 'turn' | 'stop';
 
 /** How a connection is ended by `disconnect()`. */
 export interface Ending {

@@ -28,6 +28,8 @@ export class Publishing {
   #retryDelay: number;
   /** When something last moved: an acknowledgement came, held back output left, the oldest was sent again. */
   #progressAt = 0;
+  /** Before this time nothing was read, so that no answer can be late. */
+  #judgedFrom = 0;
   /**
    * Packet Identifiers under which an earlier owner of the session may have left a QoS 2 exchange half-done, at the
    * server: with 1 those that are known to be clear. Undefined where there was no such owner.
@@ -167,16 +169,23 @@ export class Publishing {
     this.#deadlines.set(Timer.Retry, now + messageRetry);
   }
 
+  /** Reading goes on after it had stopped: the time for each answer begins anew. */
+  judgeFrom(now: number): void {
+    this.#judgedFrom = now;
+    this.#progressAt = now;
+    if (this.#session.outgoing.size > 0) this.#watch(now);
+  }
+
   /** Output that had been held back has left. */
   outputLeft(now: number): void {
     this.#progressAt = now;
   }
 
-  /** Sends the oldest unanswered exchange again (3.1, 3.1.1). `held`: output is held back, so nothing can be late. */
-  retry(connection: Connection, held: boolean, now: number): void {
+  /** Sends the oldest unanswered exchange again (3.1, 3.1.1). While output is held back nothing can be late. */
+  retry(connection: Connection, now: number): void {
     const oldest = this.#session.outgoing.oldest(connection.epoch);
     if (oldest === undefined) return;
-    if (held) this.#progressAt = now;
+    if (connection.piecesOut > 0) this.#progressAt = now;
     const due = Math.max(oldest.writtenAt, this.#progressAt) + this.#retryDelay;
     if (due <= now) {
       // On the wire already, so it takes no place in the window.
@@ -196,7 +205,7 @@ export class Publishing {
   overdue(connection: Connection, now: number): boolean {
     const oldest = this.#session.outgoing.oldest(connection.epoch);
     if (oldest === undefined) return false;
-    const due = oldest.writtenAt + this.#options.ackTimeout;
+    const due = Math.max(oldest.writtenAt, this.#judgedFrom) + this.#options.ackTimeout;
     if (due <= now) {
       this.#quarantine.overdue(oldest);
       return true;

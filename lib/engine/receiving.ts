@@ -6,12 +6,11 @@ import type { AckProperties, ConnackPacket, DisconnectPacket } from '../codec/pa
 import { PublishReader } from '../codec/publish.ts';
 import type { Text } from '../codec/text.ts';
 import type { Connection } from '../connection/connection.ts';
-import type { ConnectSettings } from '../connection/handshake.ts';
 import { ProtocolError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 import type { Acknowledging } from './acknowledging.ts';
-import type { Effects } from './effects.ts';
-import { onPuback, onPubcomp, onPublish, onPubrec, onPubrel, onRequestAck } from './inbound.ts';
+import type { InboundPublish } from './inbound-publish.ts';
+import { onPuback, onPubcomp, onPubrec, onPubrel, onRequestAck } from './inbound.ts';
 
 const PUBLISH = 3;
 const PUBACK = 4;
@@ -21,29 +20,24 @@ const PUBCOMP = 7;
 /** CONNACK; DISCONNECT and AUTH break other statements, and are refused by those. */
 const BEFORE_CONNACK: readonly number[] = [2, 14, 15];
 
+/** What a packet asks of the reader: `full`, the application is to have a turn; `acknowledged`, the window has moved. */
+export type Taken = 'nothing' | 'full' | 'acknowledged';
+
 /** What a packet asks of the engine beyond what was done with it here. */
-export type Outcome = 'nothing' | 'acknowledged' | 'answered' | 'pingresp' | DisconnectPacket;
+export type Outcome = Taken | 'answered' | 'pingresp' | DisconnectPacket;
 
 /** Reads packets; holds the readers, so that nothing is allocated per packet. */
 export class Receiving {
   readonly #session: Session;
-  readonly #effects: Effects;
+  readonly #inboundPublish: InboundPublish;
   readonly #acknowledging: Acknowledging;
   readonly #publish: PublishReader;
   readonly #ack = new AckReader();
-  readonly #receiveMaximum: number;
 
-  constructor(
-    session: Session,
-    effects: Effects,
-    acknowledging: Acknowledging,
-    settings: ConnectSettings,
-    text: Text,
-  ) {
+  constructor(session: Session, inboundPublish: InboundPublish, acknowledging: Acknowledging, text: Text) {
     this.#session = session;
-    this.#effects = effects;
+    this.#inboundPublish = inboundPublish;
     this.#acknowledging = acknowledging;
-    this.#receiveMaximum = settings.receiveMaximum;
     this.#publish = new PublishReader(text);
   }
 
@@ -55,16 +49,7 @@ export class Receiving {
     const type = header >> 4;
     if (type === PUBLISH) {
       this.#publish.read(bytes, header, start, end, protocolVersion);
-      const { incoming } = this.#session;
-      onPublish(
-        incoming,
-        connection,
-        this.#publish,
-        this.#receiveMaximum,
-        this.#effects,
-        this.#acknowledging,
-      );
-      return 'nothing';
+      return this.#inboundPublish.receive(connection, this.#publish) === 'full' ? 'full' : 'nothing';
     }
     if (type < PUBACK || type > PUBCOMP) return this.#cold(connection);
     const ack = this.#ack;

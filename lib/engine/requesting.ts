@@ -52,6 +52,12 @@ export class Requesting {
     else this.flush(connection, now);
   }
 
+  /** Reading goes on after it had stopped: the time for each answer begins anew. */
+  judgeFrom(now: number): void {
+    this.#session.requests.postpone(now + this.#options.requestTimeout);
+    this.#watch();
+  }
+
   #watch(): void {
     this.#deadlines.set(Timer.Ack, this.#session.requests.nextDue);
   }

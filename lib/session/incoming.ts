@@ -11,9 +11,6 @@ export const ReceiptState = {
 } as const;
 export type ReceiptState = (typeof ReceiptState)[keyof typeof ReceiptState];
 
-/** Copies of a message that was left to the server. */
-const DECLINED = -1;
-
 /** The epoch of nothing that was received. */
 const BETWEEN_CONNECTIONS = -1;
 
@@ -40,31 +37,30 @@ export class Receipt {
   givesWay = false;
   /** The connection on which it was passed over. */
   passedOverOn: number = NO_CONNECTION;
-  /** Bytes of payload as received. */
+  /** `aside`: the application has not come to it for long, so it does not count against `receiveMaximum`. */
+  weight: 'counted' | 'aside' = 'counted';
+  /** Bytes it holds: topic, properties and payload. */
   readonly size: number;
 
-  constructor(packetId: number, qos: QoS, topicName: string, payload: Uint8Array, epoch: number) {
+  constructor(
+    packetId: number,
+    qos: QoS,
+    topicName: string,
+    payload: Uint8Array,
+    size: number,
+    epoch: number,
+  ) {
     this.packetId = packetId;
     this.qos = qos;
     this.topicName = topicName;
     this.payload = payload;
     this.epoch = epoch;
-    this.size = payload.length;
+    this.size = size;
   }
 
   /** While it is being delivered: nobody is going to settle it, so it is acknowledged as it comes. */
   waive(): void {
     this.copies = 0;
-  }
-
-  /** While it is being delivered: nobody here can take it now, so it is left to the server, which sends it again. */
-  decline(): void {
-    this.copies = DECLINED;
-  }
-
-  /** Whether it was left to the server. */
-  get declined(): boolean {
-    return this.copies === DECLINED;
   }
 }
 
@@ -96,6 +92,7 @@ export class Incoming {
   #outstanding = 0;
   #unsettled = 0;
   #unsettledBytes = 0;
+  #aside = 0;
   #passedOver = 0;
   #passedOverSettled = 0;
   #place = 0;
@@ -110,9 +107,14 @@ export class Incoming {
     return this.#unsettled;
   }
 
-  /** Their bytes of payload. */
+  /** Their bytes of topic, properties and payload. */
   get unsettledBytes(): number {
     return this.#unsettledBytes;
+  }
+
+  /** Unsettled messages that count against `receiveMaximum`: those the application may still come to. */
+  get counted(): number {
+    return this.#unsettled - this.#aside;
   }
 
   /** Messages that are not acknowledged on this connection, though those behind them are. */
@@ -138,16 +140,16 @@ export class Incoming {
     return known.epoch === this.#epoch && !duplicate ? Arrival.Clash : Arrival.New;
   }
 
-  /** Enters a new message; whatever had its identifier is over. */
-  open(packetId: number, qos: QoS, topicName: string, payload: Uint8Array): Receipt {
+  /** Enters a new message that holds `size` bytes. The message that had its identifier is over. */
+  open(packetId: number, qos: QoS, topicName: string, payload: Uint8Array, size: number): Receipt {
     const old = this.#table.get(packetId);
     if (old !== undefined) this.#forget(old);
-    const receipt = new Receipt(packetId, qos, topicName, payload, this.#epoch);
+    const receipt = new Receipt(packetId, qos, topicName, payload, size, this.#epoch);
     this.#table.set(receipt);
     this.#enqueue(receipt);
     this.#outstanding++;
     this.#unsettled++;
-    this.#unsettledBytes += payload.length;
+    this.#unsettledBytes += size;
     return receipt;
   }
 
@@ -197,7 +199,15 @@ export class Incoming {
     receipt.epoch = NO_CONNECTION;
     receipt.passedOverOn = this.#epoch;
     this.#passedOver++;
+    this.setAside(receipt);
     return true;
+  }
+
+  /** The application has not come to `receipt` for long: from now on it holds up no other message. */
+  setAside(receipt: Receipt): void {
+    if (receipt.state !== ReceiptState.Unsettled || receipt.weight === 'aside') return;
+    receipt.weight = 'aside';
+    this.#aside++;
   }
 
   /** The place of the message that came last. */
@@ -210,18 +220,16 @@ export class Incoming {
     return [...this.#inTheWay(this.#pubacks, place), ...this.#inTheWay(this.#pubrecs, place)];
   }
 
-  /** A message was not taken in at all: it has its place in the window of this connection, and comes again. */
-  leaveOut(): void {
-    this.#outstanding++;
-    this.#passedOver++;
+  /** Messages of this connection that the application has not settled, in the order they came. */
+  unsettledOnConnection(): Receipt[] {
+    return [...this.#pubacks, ...this.#pubrecs].filter((receipt) => this.#isAwaited(receipt));
   }
 
   /** The application will never settle `receipt`: forgotten, but for its place in the window of this connection. */
   leave(receipt: Receipt): void {
     if (receipt.state !== ReceiptState.Unsettled) return;
     this.passOver(receipt);
-    this.#unsettled--;
-    this.#unsettledBytes -= receipt.size;
+    this.#discount(receipt);
     receipt.state = ReceiptState.Over;
     this.#table.delete(receipt);
   }
@@ -279,6 +287,7 @@ export class Incoming {
     this.#table.clear();
     this.#unsettled = 0;
     this.#unsettledBytes = 0;
+    this.#aside = 0;
     return unsettled;
   }
 
@@ -315,10 +324,16 @@ export class Incoming {
   }
 
   #settled(receipt: Receipt): void {
+    this.#discount(receipt);
     receipt.state = ReceiptState.Settled;
+    if (receipt.passedOverOn === this.#epoch) this.#passedOverSettled++;
+  }
+
+  /** `receipt` is unsettled no more. */
+  #discount(receipt: Receipt): void {
     this.#unsettled--;
     this.#unsettledBytes -= receipt.size;
-    if (receipt.passedOverOn === this.#epoch) this.#passedOverSettled++;
+    if (receipt.weight === 'aside') this.#aside--;
   }
 
   /** A message that was passed over on this connection came again on it. */
@@ -329,10 +344,7 @@ export class Incoming {
   }
 
   #forget(receipt: Receipt): void {
-    if (receipt.state === ReceiptState.Unsettled) {
-      this.#unsettled--;
-      this.#unsettledBytes -= receipt.size;
-    }
+    if (receipt.state === ReceiptState.Unsettled) this.#discount(receipt);
     if (this.#table.delete(receipt)) {
       if (receipt.epoch === this.#epoch) this.#outstanding--;
       else if (receipt.passedOverOn === this.#epoch) {

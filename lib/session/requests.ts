@@ -66,7 +66,7 @@ export interface RequestPacket {
   /** What is still waited for. */
   parts: readonly Part[];
   /** When the answer is late. */
-  readonly dueAt: number;
+  dueAt: number;
 }
 
 /** How much one packet may hold; 0 = no limit. */
@@ -91,6 +91,13 @@ export class Requests {
 
   get waiting(): number {
     return this.#waiting.length;
+  }
+
+  /** Packets on the wire whose answer is waited for. */
+  get unanswered(): number {
+    let unanswered = 0;
+    for (const packet of this.#sent.values()) if (packet.parts.length > 0) unanswered++;
+    return unanswered;
   }
 
   /** Requests of the application, oldest first: each once. */
@@ -176,6 +183,11 @@ export class Requests {
   get nextDue(): number {
     for (const packet of this.#sent.values()) if (packet.parts.length > 0) return packet.dueAt;
     return Infinity;
+  }
+
+  /** The answers that are waited for are not late before `dueAt`. */
+  postpone(dueAt: number): void {
+    for (const packet of this.#sent.values()) packet.dueAt = dueAt;
   }
 
   /**

@@ -33,6 +33,11 @@ export class Ring<T> {
     return this.#items[this.#head];
   }
 
+  /** The item `place` behind the front. */
+  at(place: number): T | undefined {
+    return place < this.#length ? this.#items[(this.#head + place) & this.#mask] : undefined;
+  }
+
   shift(): T | undefined {
     const item = this.#items[this.#head];
     if (this.#length === 0) return undefined;

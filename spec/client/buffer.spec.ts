@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { MessageBuffer, type Overflow } from '../../lib/client/buffer.ts';
-import { NO_PROPERTIES } from '../../lib/codec/packets.ts';
-import { Receipt } from '../../lib/session/incoming.ts';
+import { PausingBuffers } from '../../lib/client/pausing-buffers.ts';
+import type { Receipt } from '../../lib/session/incoming.ts';
+import { publishOf, receiptOf } from './subscription-rig.ts';
 
-const settler = { canReject: true, settle() {}, giveWay() {}, leave() {} };
+const settler = { canReject: true, settle() {}, giveWay() {}, setAside() {}, leave() {} };
 const encoder = new TextEncoder();
 
 /** Puts a message in that points into `memory`: QoS 1, to be settled, or QoS 0, that can be let go. */
@@ -15,14 +16,17 @@ function put(
   qos: 0 | 1 = 0,
   topic = 't',
 ): Receipt {
-  const receipt = new Receipt(1, 1, topic, payload, 1);
+  const receipt = receiptOf(1, 1, topic, payload);
   const mine = qos === 1 ? receipt : undefined;
-  buffer.push(topic, payload, memory, qos, false, false, NO_PROPERTIES, mine, settler);
+  buffer.push(publishOf(payload, { qos, memory }), topic, payload, mine, settler);
   return receipt;
 }
 
+const pausing = new PausingBuffers(1_000_000, () => {});
+
+/** `bytes`: the topic of one character counts as well. */
 function bufferOf(overflow: Overflow, messages = 10_000, bytes = 1_000_000): MessageBuffer {
-  return new MessageBuffer({ messages, bytes }, overflow);
+  return new MessageBuffer({ messages, bytes }, overflow, pausing);
 }
 
 function take(buffer: MessageBuffer): string[] {
@@ -78,18 +82,18 @@ describe('a buffer that is full', () => {
     ['drop-oldest', ['ccc', 'dd']],
     ['drop-newest', ['aaa', 'dd']],
   ] as const)('of bytes lets go: %s', (overflow, left) => {
-    const buffer = bufferOf(overflow, 100, 5);
+    const buffer = bufferOf(overflow, 100, 7);
     for (const text of ['aaa', 'bbb', 'ccc', 'dd']) say(buffer, text);
     expect(buffer.dropped).toBe(2);
     expect(take(buffer)).toEqual(left);
   });
 
   it('lets go of a message that is larger than the limit, and of all before it that could make room', () => {
-    const oldest = bufferOf('drop-oldest', 100, 5);
+    const oldest = bufferOf('drop-oldest', 100, 6);
     for (const text of ['aa', 'much too long', 'b']) say(oldest, text);
     expect(oldest.dropped).toBe(2);
     expect(take(oldest)).toEqual(['b']);
-    const newest = bufferOf('drop-newest', 100, 5);
+    const newest = bufferOf('drop-newest', 100, 6);
     for (const text of ['aa', 'much too long', 'b']) say(newest, text);
     expect(take(newest)).toEqual(['aa', 'b']);
   });

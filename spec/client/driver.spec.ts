@@ -115,7 +115,12 @@ function driverOf(options: Partial<typeof ENGINE_DEFAULTS> = {}, over: Partial<C
         credentials: await credentials(signal),
         dial: () => answer(signal),
       }),
-      deliver: (_publish, topicName) => delivered.push(topicName),
+      buffers: { full: 0, bytes: 0 },
+      deliver: (_publish, topicName) => {
+        delivered.push(topicName);
+        return 'delivered';
+      },
+      abandonWaiting: () => [],
       changed: (change) => changes.push(change),
       overflowed: () => {},
       moved: () => {},

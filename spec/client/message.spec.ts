@@ -1,22 +1,24 @@
 import { describe, expect, it } from '@jest/globals';
 import { Message } from '../../lib/client/message.ts';
-import { NO_PROPERTIES, type QoS } from '../../lib/codec/packets.ts';
-import { Receipt } from '../../lib/session/incoming.ts';
+import type { QoS } from '../../lib/codec/packets.ts';
+import type { Receipt } from '../../lib/session/incoming.ts';
+import { publishOf, receiptOf } from './subscription-rig.ts';
 
 const encoder = new TextEncoder();
 
 function received(payload: Uint8Array | string, options: { qos?: QoS; canReject?: boolean } = {}) {
   const { qos = 1, canReject = true } = options;
   const bytes = typeof payload === 'string' ? encoder.encode(payload) : payload;
-  const receipt = qos === 0 ? undefined : new Receipt(7, qos, 'a/b', bytes, 1);
+  const receipt = qos === 0 ? undefined : receiptOf(7, qos, 'a/b', bytes);
   const settled: [Receipt, number][] = [];
   const settler = {
     canReject,
     settle: (one: Receipt, code: number) => void settled.push([one, code]),
     giveWay: () => {},
+    setAside: () => {},
     leave: () => {},
   };
-  const message = new Message('a/b', bytes, qos, true, false, NO_PROPERTIES, receipt, settler);
+  const message = new Message(publishOf(bytes, { qos, retain: true }), 'a/b', bytes, receipt, settler);
   return { message, receipt, codes: () => settled.map(([, code]) => code), settled };
 }
 

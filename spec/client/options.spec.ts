@@ -52,6 +52,7 @@ describe('the defaults', () => {
       onSessionLost: 'resend',
       messageRetry: 5_000,
       ackTimeout: 0,
+      receiveBuffer: 67_108_864,
       ackStallTimeout: 30_000,
       persistent: false,
       policy: undefined,

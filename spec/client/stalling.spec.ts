@@ -9,17 +9,21 @@ function rig(count: number, timeout = 1_000) {
   const rigs = Array.from({ length: count }, () => new SubscriptionRig());
   const subscriptions = rigs.map(({ subscription }) => subscription);
   const stalled: number[] = [];
+  const starved: number[] = [];
+  const state = { isStopped: false };
   const stalling = new Stalling({
     clock,
     timeout: () => timeout,
     subscriptions: () => subscriptions,
+    isStopped: () => state.isStopped,
+    starved: (ms) => void starved.push(ms),
     stalled: (subscription: Subscription) => void stalled.push(subscriptions.indexOf(subscription)),
   });
   const come = (to: number): void => {
     rigs[to]?.push('x');
     stalling.arrived();
   };
-  return { clock, subscriptions, stalled, stalling, come };
+  return { clock, subscriptions, stalled, starved, state, stalling, come };
 }
 
 describe('a subscription that takes nothing while nothing comes', () => {
@@ -70,5 +74,35 @@ describe('a subscription that takes nothing while nothing comes', () => {
     expect(clock.armed).toBe(1);
     await clock.advance(1_000);
     expect(clock.armed).toBe(0);
+  });
+});
+
+describe('a loop that waits while so much is unsettled that nothing is read', () => {
+  it('is told of, also where its subscription is the only one, for as long as it lasts', async () => {
+    const { clock, subscriptions, starved, state, come } = rig(1);
+    const messages = subscriptions[0]![Symbol.asyncIterator]();
+    come(0);
+    await messages.next();
+    void messages.next();
+    state.isStopped = true;
+    await clock.advance(1_999);
+    expect(starved).toEqual([]);
+    await clock.advance(1);
+    expect(starved).toEqual([1_000]);
+    await clock.advance(1_000);
+    expect(starved).toEqual([1_000, 1_000]);
+    state.isStopped = false;
+    await clock.advance(2_000);
+    expect([starved.length, clock.armed]).toEqual([2, 0]);
+  });
+
+  it('is not one that is at work on a message, however long that takes', async () => {
+    const { clock, subscriptions, starved, state, come } = rig(1);
+    const messages = subscriptions[0]![Symbol.asyncIterator]();
+    come(0);
+    await messages.next();
+    state.isStopped = true;
+    await clock.advance(10_000);
+    expect(starved).toEqual([]);
   });
 });

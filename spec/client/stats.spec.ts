@@ -16,6 +16,8 @@ describe('stats()', () => {
       parked: 0,
       discarded: 0,
       overflowed: 0,
+      beyondReceiveMaximum: 0,
+      reading: 'on',
       subscriptions: [],
       losses: {},
       bytes: { sent: 0, received: 0 },
@@ -75,7 +77,7 @@ describe('stats()', () => {
     send('b');
     await stage.clock.advance(1);
     expect(client.stats()).toMatchObject({
-      unsettled: { messages: 2, bytes: 2 },
+      unsettled: { messages: 2, bytes: 4 },
       parked: 1,
       discarded: 1,
       subscriptions: [{ topicFilters: ['a'], depth: 3, dropped: 1 }],

@@ -1,6 +1,7 @@
 import { NO_PROPERTIES, type QoS } from '../../lib/codec/packets.ts';
-import type { Message } from '../../lib/client/message.ts';
+import type { Message, ReceivedPublish } from '../../lib/client/message.ts';
 import { Subscription, type Intake, type SubscriptionHost } from '../../lib/client/subscription.ts';
+import { PausingBuffers } from '../../lib/client/pausing-buffers.ts';
 import { Receipt } from '../../lib/session/incoming.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
@@ -22,7 +23,11 @@ export class SubscriptionRig {
   /** What nobody may come back for on this connection, and what nobody will come to, by their texts. */
   readonly passedOver: string[] = [];
   readonly leftToServer: string[] = [];
+  /** What has been waiting for long, by their texts. */
+  readonly aside: string[] = [];
   readonly warnings: string[] = [];
+  readonly pausing: PausingBuffers = new PausingBuffers(1_000_000, () => {});
+  overflowed = 0;
   discarded = 0;
   unsubscribed = 0;
   #packetId = 0;
@@ -38,6 +43,9 @@ export class SubscriptionRig {
         this.settled.push(reasonCode === 0 ? text : `${text} refused ${reasonCode}`);
       },
       giveWay: ({ payload }) => void this.passedOver.push(new TextDecoder().decode(payload)),
+      setAside: ({ payload }) => void this.aside.push(new TextDecoder().decode(payload)),
+      overflowed: () => void this.overflowed++,
+      pausing: this.pausing,
       leave: ({ payload }) => void this.leftToServer.push(new TextDecoder().decode(payload)),
       discarded: (count) => (this.discarded += count),
       unsubscribe: () => {
@@ -57,12 +65,34 @@ export class SubscriptionRig {
     for (const text of texts) this.pushOne(text);
   }
 
-  pushOne(text: string, qos: QoS = 1, topic = 't'): void {
+  pushOne(text: string, qos: QoS = 1, topic = 't'): 'delivered' | 'full' {
     const payload = encoder.encode(text);
-    const receipt = qos === 0 ? undefined : new Receipt(++this.#packetId, qos, topic, payload, 1);
+    const receipt = qos === 0 ? undefined : receiptOf(++this.#packetId, qos, topic, payload);
     const mine = this.subscription.settlesOnReceipt ? undefined : receipt;
-    this.subscription.push(topic, payload, payload, qos, false, false, NO_PROPERTIES, mine);
+    return this.subscription.push(publishOf(payload, { qos }), topic, payload, mine);
   }
+}
+
+/** A receipt of the first connection. */
+export function receiptOf(packetId: number, qos: QoS, topic: string, payload: Uint8Array): Receipt {
+  return new Receipt(packetId, qos, topic, payload, topic.length + payload.length, 1);
+}
+
+/** What a PUBLISH says; `memory`: what its payload is a view into. */
+export function publishOf(
+  payload: Uint8Array,
+  { memory = payload, ...fields }: Partial<ReceivedPublish> & { memory?: Uint8Array } = {},
+): ReceivedPublish {
+  return {
+    bytes: memory,
+    qos: 0,
+    retain: false,
+    duplicate: false,
+    properties: NO_PROPERTIES,
+    propertiesSize: 0,
+    payload: () => payload,
+    ...fields,
+  };
 }
 
 /** Goes through a subscription like a loop, until `body` says otherwise or it ends. */

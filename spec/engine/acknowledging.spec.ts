@@ -5,12 +5,11 @@ import { brief, online } from '../support/engines.ts';
 import { connack, publish } from '../support/packets.ts';
 import type { Rig } from '../support/rig.ts';
 
-/** Messages `from` to `to` come; what one turn does not take, the next ones do. Returns what was delivered. */
+/** Messages `from` to `to` come. Returns what was delivered. */
 function come(rig: Rig, from: number, to: number, more: object = {}): Receipt[] {
   const before = rig.effects.delivered.length;
   for (let packetId = from; packetId <= to; packetId++)
     rig.send(publish({ qos: 1, packetId, payload: `${packetId}`, ...more }));
-  while (!rig.engine.receiveMore(rig.now));
   return rig.effects.delivered.slice(before).map(({ receipt }) => receipt as Receipt);
 }
 
@@ -87,7 +86,7 @@ describe('a message that keeps others waiting', () => {
   it('gives way at once where nobody may come to it for long', () => {
     const rig = old();
     const [first, second] = come(rig, 1, 2) as [Receipt, Receipt];
-    rig.engine.forgo(first, 'later');
+    rig.engine.acknowledging.giveWay(first);
     expect(brief(rig.sent())).toEqual([]);
     expect(settle(rig, second)).toEqual(['puback 2']);
   });
@@ -95,7 +94,7 @@ describe('a message that keeps others waiting', () => {
   it('and that nobody will ever come to is a new message when it comes again', () => {
     const rig = old();
     const [first] = come(rig, 1, 1) as [Receipt];
-    rig.engine.forgo(first, 'never');
+    rig.engine.acknowledging.leave(first);
     rig.resume(connack({ sessionPresent: true }));
     rig.send(publish({ qos: 1, packetId: 1, payload: '1', duplicate: true }));
     expect(rig.effects.texts).toEqual(['1', '1']);
@@ -107,72 +106,13 @@ describe('a message that keeps others waiting', () => {
       receipt.copies = 2;
     };
     const [first] = come(rig, 1, 1) as [Receipt];
-    rig.engine.forgo(first, 'never');
+    rig.engine.acknowledging.leave(first);
     expect(settle(rig, first)).toEqual(['puback 1']);
   });
 });
 
-describe('more than may be unsettled', () => {
-  it('is left to the server of a session that lasts, and fetched by one planned reconnect when half is settled', () => {
-    const rig = old();
-    const all = come(rig, 1, 6);
-    expect(rig.effects.texts).toEqual(['1', '2', '3', '4']);
-    rig.effects.take();
-    expect(settle(rig, all[0] as Receipt)).toEqual(['puback 1']);
-    expect(rig.engine.state).toBe('connected');
-    rig.engine.settle(all[1] as Receipt, 0, rig.now);
-    expect(rig.effects.take()).toEqual(['retire', 'changed: connecting', 'dial 0']);
-    // What was settled is acknowledged before the server is left.
-    expect(brief(rig.rest())).toEqual(['puback 2', 'disconnect']);
-    rig.open();
-    rig.send(connack({ sessionPresent: true }));
-    for (const packetId of [3, 4, 5, 6])
-      rig.send(publish({ qos: 1, packetId, payload: `${packetId}`, duplicate: true }));
-    expect(rig.effects.texts).toEqual(['1', '2', '3', '4', '5', '6']);
-    expect(rig.engine.state).toBe('connected');
-  });
-
-  it('is acknowledged and let go in a session that ends with the connection, which is told', () => {
-    const rig = old({ persistent: false, cleanStart: true, receiveMaximum: 2 });
-    const all = come(rig, 1, 3);
-    expect(rig.effects.texts).toEqual(['1', '2']);
-    expect(rig.effects.take()).toContain('overflowed: a/b');
-    expect(settle(rig, all[0] as Receipt)).toEqual(['puback 1']);
-    expect(settle(rig, all[1] as Receipt)).toEqual(['puback 2', 'puback 3']);
-  });
-
-  it('does not come to pass by one read: the application has its turn in between', () => {
-    const rig = old({ persistent: false, cleanStart: true });
-    const all = come(rig, 1, 1);
-    const taken: boolean[] = [];
-    for (let packetId = 2; packetId <= 9; packetId++) {
-      rig.send(publish({ qos: 1, packetId, payload: `${packetId}` }));
-      all.push(...rig.effects.delivered.slice(all.length).map(({ receipt }) => receipt as Receipt));
-      taken.push(rig.engine.receiveMore(rig.now));
-      for (const receipt of all) rig.engine.settle(receipt, 0, rig.now);
-    }
-    expect(rig.effects.texts).toHaveLength(9);
-    expect(taken).toContain(true);
-  });
-
-  it('also counts bytes, but lets one alone be as large as it is', () => {
-    const rig = online({ protocolVersion: 4, cleanStart: false });
-    const payload = 'x'.repeat(40 * 1_048_576);
-    rig.send(publish({ qos: 1, packetId: 1, payload }));
-    rig.send(publish({ qos: 1, packetId: 2, payload }));
-    expect(rig.effects.delivered).toHaveLength(1);
-  });
-
-  it('is not fetched before there is room for it', () => {
-    const rig = online({ protocolVersion: 4, cleanStart: false });
-    const [small] = come(rig, 1, 1) as [Receipt];
-    rig.send(publish({ qos: 1, packetId: 2, payload: 'x'.repeat(64 * 1_048_576) }));
-    expect([rig.engine.state, rig.effects.texts]).toEqual(['connected', ['1']]);
-    rig.engine.settle(small, 0, rig.now);
-    expect(rig.engine.state).toBe('dialing');
-  });
-
-  it('is a planned reconnect, too, where what was passed over holds half of the window and half of it is settled', () => {
+describe('a planned reconnect', () => {
+  it('comes where what was passed over holds half of the window and half of it is settled', () => {
     const rig = old({ ackStallTimeout: 10, keepAlive: 0 });
     const [first, second, third] = come(rig, 1, 3) as [Receipt, Receipt, Receipt];
     settle(rig, third);
@@ -187,5 +127,31 @@ describe('more than may be unsettled', () => {
     rig.send(publish({ qos: 1, packetId: 2, payload: '2', duplicate: true }));
     expect(brief(rig.sent()).slice(-1)).toEqual(['puback 1']);
     expect(settle(rig, second)).toEqual(['puback 2']);
+  });
+});
+
+describe('an application that waits for a message, and holds so many that none can come', () => {
+  it('has them passed over in a session that lasts, so that reading goes on', () => {
+    const rig = old();
+    const all = come(rig, 1, 6);
+    expect(rig.effects.texts).toEqual(['1', '2', '3', '4']);
+    rig.engine.acknowledging.starved();
+    expect(rig.effects.last('ackStalled').receipts).toEqual(all);
+    expect([rig.read(), rig.effects.texts.slice(4), brief(rig.sent())]).toEqual(['all', ['5', '6'], []]);
+  });
+
+  it('has them acknowledged in a session that ends with the connection', () => {
+    const rig = old({ persistent: false, cleanStart: true });
+    come(rig, 1, 6);
+    rig.engine.acknowledging.starved();
+    expect(brief(rig.sent())).toEqual(['puback 1', 'puback 2', 'puback 3', 'puback 4']);
+    rig.read();
+    expect(rig.effects.texts.slice(4)).toEqual(['5', '6']);
+  });
+
+  it('is told of nothing where it holds nothing', () => {
+    const rig = old();
+    rig.engine.acknowledging.starved();
+    expect(rig.effects.take()).toEqual([]);
   });
 });

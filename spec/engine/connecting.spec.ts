@@ -292,7 +292,8 @@ describe('what comes when nothing is expected', () => {
     rig.engine.left(new Uint8Array(1), true, rig.now);
     rig.engine.handleTimeout(rig.now);
     rig.engine.giveUp(new ConnectError('timeout', 'x'), rig.now);
-    expect(rig.engine.filled(0, rig.now)).toBe(true);
+    rig.engine.filled(0);
+    expect([rig.engine.read(rig.now), rig.engine.mayRead]).toEqual(['all', true]);
     expect(rig.engine.space()).toHaveLength(0);
     expect(rig.sent()).toEqual([]);
     expect(rig.effects.take()).toEqual([]);
@@ -304,7 +305,8 @@ describe('what comes when nothing is expected', () => {
     for (const byte of hex`20 03 00 00 00`) {
       const space = rig.engine.space();
       space[0] = byte;
-      rig.engine.filled(1, rig.now);
+      rig.engine.filled(1);
+      rig.read();
     }
     expect(rig.engine.state).toBe('connected');
   });

@@ -12,7 +12,7 @@ describe('the load of an engine', () => {
       inFlight: 2,
       window: 2,
       queued: { messages: 1, bytes: 3 },
-      unsettled: { messages: 1, bytes: 5 },
+      unsettled: { messages: 1, bytes: 8 },
       passedOver: 0,
     });
     rig.send(puback(1), puback(2));

@@ -172,6 +172,7 @@ describe('docs/state-machine.md', () => {
       'Watchdog',
       'Close',
       'Stall',
+      'LastResort',
     ]);
   });
 });

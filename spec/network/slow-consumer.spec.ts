@@ -85,7 +85,7 @@ describeWithMosquitto('consumers of 100 messages per second behind 25,000', () =
       expectBounded(clean, ROOM);
       expectBounded(kept, ROOM);
       expectBounded(ring, RING);
-      expect(kept.letGo).toBe(0);
+      expect([clean.letGo, kept.letGo]).toEqual([0, 0]);
       expect(ring.letGo).toBeGreaterThan(0);
     },
     LONG,
@@ -94,7 +94,7 @@ describeWithMosquitto('consumers of 100 messages per second behind 25,000', () =
 
 describe('with Aedes: consumers of 100 messages per second behind 10,000, from a server without a window', () => {
   it(
-    'need no more memory than before, and in a session to keep none is let go',
+    'need no more memory than before, and drop nothing',
     async () => {
       const { url } = await aedes();
       const [clean, kept] = (await consume(url, 10_000, [
@@ -103,7 +103,7 @@ describe('with Aedes: consumers of 100 messages per second behind 10,000, from a
       ])) as [Outcome, Outcome];
       expectBounded(clean, ROOM);
       expectBounded(kept, ROOM);
-      expect(kept.letGo).toBe(0);
+      expect([clean.letGo, kept.letGo]).toEqual([0, 0]);
     },
     LONG,
   );

@@ -1,4 +1,3 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import type { Message } from '../../lib/client/message.ts';
 import { collect, message, Stage, statusOf, watch } from './stage.ts';
@@ -7,15 +6,6 @@ const KEEP = { cleanStart: false, clientId: 'me', messageRetry: 0 } as const;
 const found = { sessionPresent: true };
 const again = <Packet>(packet: Packet) => ({ ...packet, duplicate: true });
 const MIB = 1_048_576;
-
-/** Memory of payloads that is in use. */
-async function arrayBuffers(): Promise<number> {
-  for (let n = 0; n < 3; n++) {
-    globalThis.gc!();
-    await turn();
-  }
-  return process.memoryUsage().arrayBuffers;
-}
 
 describe('peers: acknowledging by hand', () => {
   it('peers P11: a message that comes again is neither lost nor delivered twice, and its acknowledgement goes out once', async () => {
@@ -85,7 +75,8 @@ describe('peers: a consumer that is slow', () => {
     const payload = new Uint8Array(4 * MIB);
     for (let n = 1; n <= 20; n++) broker.send({ ...message('a', '', n), payload });
     await stage.clock.advance(0);
-    expect(subscription.depth).toBe(16);
+    // Their topics count as well.
+    expect([subscription.depth, client.stats().reading]).toEqual([15, 'stopped']);
     await stage.end(client, broker);
   });
 
@@ -109,23 +100,6 @@ describe('peers: a consumer that is slow', () => {
     await stage.clock.advance(0);
     expect(subscription.depth).toBe(1);
     expect((await stage.until(subscription.receive())).payload).toHaveLength(payload.length);
-    await stage.end(client, broker);
-  });
-
-  it.each([
-    ['a session to keep', KEEP],
-    ['a clean session', {}],
-  ])('peers P13: costs no memory for what was let go, or left to the server (%s)', async (_, options) => {
-    const stage = new Stage();
-    const { client, broker } = await stage.online({ ...options, ackStallTimeout: 0 });
-    await stage.subscribe(client, broker, 'a', { qos: 1 });
-    const payload = new Uint8Array(MIB);
-    const before = await arrayBuffers();
-    for (let n = 1; n <= 300; n++) {
-      broker.send({ ...message('a', '', n), payload });
-      await stage.clock.advance(0);
-    }
-    expect((await arrayBuffers()) - before).toBeLessThan(100 * MIB);
     await stage.end(client, broker);
   });
 });

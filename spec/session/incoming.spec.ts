@@ -20,7 +20,7 @@ let written: Written;
 const ids = (answers: [number, number][]) => answers.map(([packetId]) => packetId);
 
 function open(packetId: number, qos: 1 | 2 = 1): Receipt {
-  return incoming.open(packetId, qos, 'a', PAYLOAD);
+  return incoming.open(packetId, qos, 'a', PAYLOAD, 2);
 }
 
 function settle(receipt: Receipt, reasonCode = 0): void {
@@ -289,13 +289,6 @@ describe('a message that is passed over', () => {
     expect(written.pubacks).toEqual([]);
   });
 
-  it('or was never taken in has its place in the window', () => {
-    incoming.leaveOut();
-    expect([incoming.outstanding, incoming.passedOver]).toEqual([1, 1]);
-    incoming.connected(2);
-    expect([incoming.outstanding, incoming.passedOver]).toEqual([0, 0]);
-  });
-
   it('and no other is acknowledged once the connection has ended', () => {
     const [first, second] = [open(1), open(2)];
     incoming.connectionLost();
@@ -304,5 +297,37 @@ describe('a message that is passed over', () => {
     incoming.answer(written);
     expect(written.pubacks).toEqual([]);
     expect(incoming.unsettled).toBe(1);
+  });
+});
+
+describe('a message that the application has not come to for long', () => {
+  it('does not count any more, is still held, and may be settled', () => {
+    const [first] = [open(1), open(2)];
+    incoming.setAside(first);
+    incoming.setAside(first);
+    expect([incoming.counted, incoming.unsettled, incoming.unsettledBytes]).toEqual([1, 2, 4]);
+    incoming.connected(2);
+    expect([incoming.counted, incoming.unsettled]).toEqual([1, 2]);
+    settle(first);
+    incoming.setAside(first);
+    expect([incoming.counted, incoming.unsettled, incoming.unsettledBytes]).toEqual([1, 1, 2]);
+  });
+
+  it('counts for nothing once it is passed over, forgotten or lost with its session', () => {
+    const [first, second] = [open(1), open(2), open(3)];
+    incoming.passOver(first);
+    expect(incoming.counted).toBe(2);
+    incoming.leave(second);
+    expect([incoming.counted, incoming.unsettled]).toEqual([1, 2]);
+    incoming.discard();
+    expect([incoming.counted, incoming.unsettled]).toEqual([0, 0]);
+  });
+
+  it('is one of those that are unsettled on the connection, as long as it came there', () => {
+    const [first, second, third] = [open(1), open(2, 2), open(3)];
+    expect(incoming.unsettledOnConnection()).toEqual([first, third, second]);
+    settle(first);
+    incoming.passOver(third);
+    expect(incoming.unsettledOnConnection()).toEqual([second]);
   });
 });

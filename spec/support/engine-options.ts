@@ -27,6 +27,7 @@ export const ENGINE_DEFAULTS: EngineOptions = {
   reconnect: { minDelay: 1_000, maxDelay: 120_000, factor: 2, jitter: 0 },
   maxFiltersPerPacket: 0,
   resubscribe: true,
+  receiveBuffer: 67_108_864,
   ackStallTimeout: 30_000,
   persistent: true,
 };
@@ -38,6 +39,7 @@ export function enginePorts(random: () => number): EnginePorts {
     slabs: { take: () => new Uint8Array(SLAB_SIZE) },
     allocate: (size) => new Uint8Array(size),
     traffic: new Traffic(),
+    buffers: { full: 0, bytes: 0 },
     random,
     decide: (ask) => ask(),
   };

@@ -1,6 +1,6 @@
 /** Engines brought to a state in a word. */
 import type { EncodablePacket, Packet } from '../../lib/codec/packets.ts';
-import type { EngineOptions } from '../../lib/engine/options.ts';
+import type { EngineOptions, EnginePorts } from '../../lib/engine/options.ts';
 import { connack } from './packets.ts';
 import { Rig } from './rig.ts';
 
@@ -10,8 +10,12 @@ export function offline(options?: Partial<EngineOptions>): Rig {
 }
 
 /** One whose first connection was accepted with `answer`. Nothing is left in its output or log. */
-export function online(options?: Partial<EngineOptions>, answer: EncodablePacket = connack()): Rig {
-  const rig = new Rig(options);
+export function online(
+  options?: Partial<EngineOptions>,
+  answer: EncodablePacket = connack(),
+  ports?: Partial<EnginePorts>,
+): Rig {
+  const rig = new Rig(options, ports);
   rig.engine.connect('give up', rig.now);
   rig.open();
   rig.send(answer);
@@ -21,8 +25,12 @@ export function online(options?: Partial<EngineOptions>, answer: EncodablePacket
 }
 
 /** One with a session that outlives its connections. */
-export function withSession(options?: Partial<EngineOptions>, answer: EncodablePacket = connack()): Rig {
-  return online({ cleanStart: false, sessionExpiryInterval: 3_600, ...options }, answer);
+export function withSession(
+  options?: Partial<EngineOptions>,
+  answer: EncodablePacket = connack(),
+  ports?: Partial<EnginePorts>,
+): Rig {
+  return online({ cleanStart: false, sessionExpiryInterval: 3_600, ...options }, answer, ports);
 }
 
 /** `publish a DUP`, `pubrel 3`: packets in a word each, for comparing orders. */

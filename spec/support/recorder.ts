@@ -34,13 +34,22 @@ export class Recorder implements Effects {
   rest: readonly Uint8Array[] = [];
   /** What is done with a QoS > 0 message while it is delivered. */
   onReceipt: (receipt: Receipt) => void = () => {};
+  /** After so many messages the application is to have a turn. */
+  turnAfter = Infinity;
+  /** What no loop has in hand. */
+  waiting: readonly Receipt[] = [];
   #log: string[] = [];
 
-  deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): void {
+  deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): 'delivered' | 'full' {
     const { qos, duplicate, packetId } = publish;
     const text = decoder.decode(publish.payload());
     this.delivered.push({ topic: topicName, text, qos, duplicate, packetId, receipt });
     if (receipt !== undefined) this.onReceipt(receipt);
+    return this.delivered.length % this.turnAfter === 0 ? 'full' : 'delivered';
+  }
+
+  abandonWaiting(): readonly Receipt[] {
+    return this.waiting;
   }
 
   dial(attempt: number, _reason: MqttError | undefined, which: Which): number {

@@ -7,7 +7,7 @@ import type {
   SubscriptionRequest,
 } from '../../lib/codec/packets.ts';
 import { Engine } from '../../lib/engine/engine.ts';
-import type { EngineOptions } from '../../lib/engine/options.ts';
+import type { EngineOptions, EnginePorts } from '../../lib/engine/options.ts';
 import { Exchange } from '../../lib/session/exchange.ts';
 import { Request } from '../../lib/session/requests.ts';
 import { join } from './bytes.ts';
@@ -36,13 +36,9 @@ export class Rig {
   now = 1_000_000;
   #decoder: Decoder;
 
-  constructor(options: Partial<EngineOptions> = {}) {
+  constructor(options: Partial<EngineOptions> = {}, ports: Partial<EnginePorts> = {}) {
     this.options = { ...ENGINE_DEFAULTS, ...options };
-    this.engine = new Engine(
-      this.options,
-      enginePorts(() => this.random),
-      this.effects,
-    );
+    this.engine = new Engine(this.options, { ...enginePorts(() => this.random), ...ports }, this.effects);
     this.#decoder = this.#server();
   }
 
@@ -55,12 +51,26 @@ export class Rig {
 
   /** The server sends. */
   send(...packets: EncodablePacket[]): void {
-    this.receive(join(...packets.map((packet) => encode(packet, this.options.protocolVersion))));
+    this.receive(this.bytes(...packets));
   }
 
-  /** Bytes come in. */
-  receive(bytes: Uint8Array): void {
-    this.engine.receive(bytes.slice(), this.now);
+  /** Packets as they come from the server. */
+  bytes(...packets: EncodablePacket[]): Uint8Array {
+    return join(...packets.map((packet) => encode(packet, this.options.protocolVersion)));
+  }
+
+  /** Bytes come in, and are taken as far as the limits allow, turn by turn. Returns whether reading has stopped. */
+  receive(bytes: Uint8Array): 'all' | 'stop' {
+    this.engine.pushed(bytes.slice());
+    return this.read();
+  }
+
+  /** Takes what has come as far as the limits allow, turn by turn. */
+  read(): 'all' | 'stop' {
+    for (;;) {
+      const result = this.engine.read(this.now);
+      if (result !== 'turn') return result;
+    }
   }
 
   /** What the server gets now: all that is in the output, taken by the network at once. */

@@ -18,7 +18,9 @@ const client = await connect(url, {
 });
 const warmUp = await client.subscribe('warm-up', { qos });
 const backlog = await client.subscribe('backlog', { qos });
-const end = await client.subscribe('end');
+// On a connection of its own: what comes behind the backlog has to wait for it.
+const witness = await connect(url);
+const end = await witness.subscribe('end');
 console.log('ready');
 for (let i = 0; i < Number(count); i++) await warmUp.receive();
 const before = await memoryInUse();
@@ -42,5 +44,5 @@ for await (const _ of backlog) {
 await ending;
 const { overflowed } = client.stats();
 const result = { taken, unsettled, depth, growth, letGo: overflowed + backlog.dropped };
-await client.disconnect();
+await Promise.all([client.disconnect(), witness.disconnect()]);
 console.log(JSON.stringify(result));

@@ -1,14 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import { Connection } from '../../lib/connection/connection.ts';
 import { Traffic } from '../../lib/connection/traffic.ts';
+import { ConnectionTimers } from '../../lib/engine/connection-timers.ts';
 import { Deadlines, Timer } from '../../lib/engine/deadlines.ts';
 import { Liveness } from '../../lib/engine/liveness.ts';
-import { expireOn } from '../../lib/engine/overdue.ts';
 import type { Publishing } from '../../lib/engine/publishing.ts';
 import { ENGINE_DEFAULTS } from '../support/engine-options.ts';
 
 /** A connection with nothing due, and what is asked of the parts that know what is late. */
-function rig(overdue: 'overdue' | 'in time' = 'in time') {
+function rig(overdue: 'overdue' | 'in time' = 'in time', lastResort?: 'reconnect') {
   const asked: string[] = [];
   const deadlines = new Deadlines();
   const connection = new Connection(
@@ -23,13 +23,20 @@ function rig(overdue: 'overdue' | 'in time' = 'in time') {
     0,
   );
   const publishing: Pick<Publishing, 'retry' | 'overdue'> = {
-    retry: (_connection, held) => void asked.push(`retry, output ${held ? 'held' : 'free'}`),
+    retry: () => void asked.push('retry'),
     overdue: () => (asked.push('overdue?'), overdue === 'overdue'),
   };
   const options = { ...ENGINE_DEFAULTS, ackTimeout: 500 };
-  const expire = (now: number, held = false) =>
-    expireOn(connection, deadlines, new Liveness(deadlines), publishing as Publishing, options, held, now);
-  return { asked, deadlines, connection, expire };
+  const flow = {
+    isStopped: false,
+    suspendTimers: () => void asked.push('suspend'),
+    expire: () => (asked.push('last resort?'), lastResort),
+  };
+  const acknowledging = { expire: () => void asked.push('stall') };
+  const parts = { liveness: new Liveness(deadlines), acknowledging, publishing, flow };
+  const timers = new ConnectionTimers(deadlines, parts, options);
+  const expire = (now: number) => timers.expire(connection, now);
+  return { asked, deadlines, connection, expire, flow };
 }
 
 describe('what is due on a connection', () => {
@@ -47,26 +54,40 @@ describe('what is due on a connection', () => {
     connection.pingedAt = 0;
     expire(100);
     deadlines.set(Timer.PingResp, 200);
-    expect(expire(200)?.message).toContain('PINGREQ');
+    expect(String(expire(200))).toContain('PINGREQ');
   });
 
-  it('is a retry, which is told whether output is held back', () => {
+  it('is a retry', () => {
     const { asked, deadlines, expire } = rig();
     deadlines.set(Timer.Retry, 100);
-    expire(100, true);
-    deadlines.set(Timer.Retry, 200);
-    expire(200, false);
-    expect(asked).toEqual(['retry, output held', 'retry, output free']);
+    expire(100);
+    expect(asked).toEqual(['retry']);
+  });
+
+  it('is nothing that judges the server while nothing is read, but for the PINGREQ that keeps the connection', () => {
+    const { asked, connection, deadlines, expire, flow } = rig('overdue');
+    flow.isStopped = true;
+    connection.keepAlive.sentAt = -Infinity;
+    for (const timer of [Timer.Retry, Timer.Watchdog, Timer.PingResp, Timer.KeepAlive, Timer.Stall])
+      deadlines.set(timer, 100);
+    expect([expire(100), asked]).toEqual([undefined, ['stall', 'suspend']]);
+    expect([connection.outbox.size, deadlines.at(Timer.PingResp)]).toEqual([2, 100]);
+  });
+
+  it('is a reconnect as a last resort', () => {
+    const { asked, deadlines, expire } = rig('in time', 'reconnect');
+    deadlines.set(Timer.LastResort, 100);
+    expect([expire(100), asked]).toEqual(['reconnect', ['last resort?']]);
   });
 
   it('is the end where an exchange is overdue', () => {
     for (const [state, message] of [
-      ['in time', undefined],
-      ['overdue', 'closed: an exchange was unanswered for 500 ms (ackTimeout)'],
+      ['in time', 'undefined'],
+      ['overdue', 'ConnectionLostError: closed: an exchange was unanswered for 500 ms (ackTimeout)'],
     ] as const) {
       const { deadlines, expire } = rig(state);
       deadlines.set(Timer.Watchdog, 100);
-      expect(expire(100)?.message).toBe(message);
+      expect(String(expire(100))).toBe(message);
     }
   });
 });

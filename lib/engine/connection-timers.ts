@@ -1,0 +1,58 @@
+import type { Connection } from '../connection/connection.ts';
+import { ConnectionLostError } from '../errors.ts';
+import type { Acknowledging } from './acknowledging.ts';
+import { type Deadlines, Timer } from './deadlines.ts';
+import type { FlowControl } from './flow-control.ts';
+import type { Liveness } from './liveness.ts';
+import type { EngineOptions } from './options.ts';
+import type { Publishing } from './publishing.ts';
+
+/** Who is told that a time is over. */
+export interface TimedParts {
+  readonly liveness: Liveness;
+  readonly acknowledging: Pick<Acknowledging, 'expire'>;
+  readonly publishing: Pick<Publishing, 'retry' | 'overdue'>;
+  readonly flow: Pick<FlowControl, 'expire' | 'isStopped' | 'suspendTimers'>;
+}
+
+/** What follows for the connection: it is closed with an error, or given up for the next one as a last resort. */
+export type Verdict = ConnectionLostError | 'reconnect' | undefined;
+
+/** Does what is due on a connection that is up. */
+export class ConnectionTimers {
+  readonly #deadlines: Deadlines;
+  readonly #parts: TimedParts;
+  readonly #options: EngineOptions;
+
+  constructor(deadlines: Deadlines, parts: TimedParts, options: EngineOptions) {
+    this.#deadlines = deadlines;
+    this.#parts = parts;
+    this.#options = options;
+  }
+
+  expire(connection: Connection, now: number): Verdict {
+    const deadlines = this.#deadlines;
+    const { acknowledging, liveness, flow } = this.#parts;
+    if (deadlines.expire(Timer.Stall, now)) acknowledging.expire(now);
+    if (deadlines.expire(Timer.LastResort, now) && flow.expire(now) === 'reconnect') return 'reconnect';
+    if (!flow.isStopped) return this.#judge(connection, now);
+    if (deadlines.expire(Timer.KeepAlive, now)) liveness.keepAlive(connection, 'stopped', now);
+    flow.suspendTimers();
+    return undefined;
+  }
+
+  /** What the silence of the server says. */
+  #judge(connection: Connection, now: number): Verdict {
+    const deadlines = this.#deadlines;
+    const { liveness, publishing } = this.#parts;
+    if (deadlines.expire(Timer.PingResp, now) && liveness.silent(connection, now))
+      return new ConnectionLostError('closed: the server did not answer PINGREQ in time');
+    if (deadlines.expire(Timer.KeepAlive, now)) liveness.keepAlive(connection, 'reading', now);
+    if (deadlines.expire(Timer.Retry, now)) publishing.retry(connection, now);
+    if (deadlines.expire(Timer.Watchdog, now) && publishing.overdue(connection, now))
+      return new ConnectionLostError(
+        `closed: an exchange was unanswered for ${this.#options.ackTimeout} ms (ackTimeout)`,
+      );
+    return undefined;
+  }
+}

@@ -1,0 +1,181 @@
+import type { Outbox } from '../connection/outbox.ts';
+import type { Session } from '../session/session.ts';
+import { type Deadlines, Timer } from './deadlines.ts';
+import type { Effects } from './effects.ts';
+import type { EngineOptions, PausingBuffers } from './options.ts';
+
+/** Output in memory of ours, in bytes, above which reading stops: a server that reads no answers gets no more of them. */
+export const OUTPUT_LIMIT = 4_194_304;
+
+const PUBLISH = 3;
+
+/** Timers that judge the server by its silence. */
+const JUDGING = [Timer.PingResp, Timer.Retry, Timer.Watchdog, Timer.Ack] as const;
+
+/**
+ * Decides whether the client reads from the network, on every version: the server need not keep to any window.
+ *
+ *   open   no limit is reached
+ *   full   a limit was reached, and half of it is not free again. Reading stops, unless an answer to something of ours
+ *          is awaited: then it goes on past the limit until `receiveBuffer` is held
+ *
+ * Output that waits is a limit of its own, which nothing passes.
+ */
+export class FlowControl {
+  readonly #session: Session;
+  readonly #buffers: PausingBuffers;
+  readonly #deadlines: Deadlines;
+  readonly #options: EngineOptions;
+  readonly #effects: Pick<Effects, 'changed'>;
+  #level: 'open' | 'full' = 'open';
+  #output: 'open' | 'full' = 'open';
+  /** The size of the next message, where it has no room beside what is held; else 0. */
+  #next = 0;
+  /** `stopped`: the client does not read because the application is slow, so the server is not judged. */
+  #reading: 'on' | 'stopped' = 'on';
+  /** When the application last settled a message, in ms. */
+  #settledAt = 0;
+  /** `drop`: the last resort of a clean session. It ends with the next message that is settled. */
+  #resort: 'none' | 'drop' = 'none';
+
+  constructor(
+    session: Session,
+    buffers: PausingBuffers,
+    deadlines: Deadlines,
+    options: EngineOptions,
+    effects: Pick<Effects, 'changed'>,
+  ) {
+    this.#effects = effects;
+    this.#session = session;
+    this.#buffers = buffers;
+    this.#deadlines = deadlines;
+    this.#options = options;
+  }
+
+  /** A new Network Connection: its CONNACK is read in any case. */
+  connected(): void {
+    this.#level = 'open';
+    this.#output = 'open';
+    this.#next = 0;
+    this.#reading = 'on';
+    this.#resort = 'none';
+  }
+
+  /** Whether the client does not read because the application is slow. */
+  get isStopped(): boolean {
+    return this.#reading === 'stopped';
+  }
+
+  /** Whether it reads past a limit, for an answer that is awaited. */
+  get isPastLimit(): boolean {
+    return this.#level === 'full';
+  }
+
+  /** Whether a new message of `size` bytes is acknowledged and dropped, as nothing else helps. */
+  drops(size: number): boolean {
+    return this.#resort === 'drop' && this.#held > 0 && this.#held + size > this.#options.receiveBuffer;
+  }
+
+  /** hot: whether one more packet may be taken from what has arrived. */
+  allows(outbox: Outbox): boolean {
+    if (outbox.ownSize > OUTPUT_LIMIT / (this.#output === 'full' ? 2 : 1)) {
+      this.#output = 'full';
+      return false;
+    }
+    this.#output = 'open';
+    return !this.#isFull() || this.#allowsPastLimit();
+  }
+
+  /** hot: whether a packet of `size` bytes has room beside what is held. Alone it always has. */
+  fits(header: number, size: number): boolean {
+    if (this.#held + size <= this.#options.receiveBuffer || !isAcknowledged(header)) return true;
+    if (this.#held === 0 || this.#resort === 'drop') return true;
+    this.#next = size;
+    return false;
+  }
+
+  /** Reading stops. Where it is the application that is slow, and not the server, the server is not judged meanwhile. */
+  stop(now: number): void {
+    if (this.#output === 'full') return;
+    this.#reading = 'stopped';
+    this.suspendTimers();
+    this.watch(now);
+  }
+
+  /** Nothing is read, and the silence is ours: no timer that judges the server runs. */
+  suspendTimers(): void {
+    for (const timer of JUDGING) this.#deadlines.stop(timer);
+  }
+
+  /** Reading goes on. */
+  resume(): void {
+    this.#reading = 'on';
+    this.#deadlines.stop(Timer.LastResort);
+  }
+
+  /** Something of ours awaits an answer from now on: where that is not read for, the last resort is not far. */
+  watch(now: number): void {
+    const { ackStallTimeout } = this.#options;
+    if (this.#reading === 'on' || ackStallTimeout === 0 || this.#awaited === 0) return;
+    if (this.#deadlines.at(Timer.LastResort) === Infinity)
+      this.#deadlines.set(Timer.LastResort, now + ackStallTimeout);
+  }
+
+  /** The application has settled a message. */
+  settled(now: number): void {
+    this.#settledAt = now;
+    this.#resort = 'none';
+  }
+
+  /**
+   * The LastResort timer is due: if nothing was settled since it was set, the answer is fetched by force. A session to
+   * keep reconnects, which is for the caller to do; one that ends with the connection drops messages from now on.
+   */
+  expire(now: number): 'reconnect' | undefined {
+    const { ackStallTimeout, persistent } = this.#options;
+    if (this.#reading === 'on' || this.#awaited === 0) return undefined;
+    const due = this.#settledAt + ackStallTimeout;
+    if (due > now) {
+      this.#deadlines.set(Timer.LastResort, due);
+      return undefined;
+    }
+    if (persistent) return 'reconnect';
+    this.#resort = 'drop';
+    this.#next = 0;
+    this.#effects.changed({ type: 'dropping', ms: ackStallTimeout });
+    return undefined;
+  }
+
+  /** Answers to something of ours that are outstanding: PUBACK, PUBREC, PUBCOMP, SUBACK, UNSUBACK. */
+  get #awaited(): number {
+    return this.#session.outgoing.size + this.#session.requests.unanswered;
+  }
+
+  /** Bytes of messages that are held. */
+  get #held(): number {
+    return this.#session.incoming.unsettledBytes + this.#buffers.bytes;
+  }
+
+  #isFull(): boolean {
+    const { receiveMaximum, receiveBuffer } = this.#options;
+    const { counted } = this.#session.incoming;
+    const held = this.#held;
+    if (this.#next > 0 && (held === 0 || held + this.#next <= receiveBuffer)) this.#next = 0;
+    const isBelow =
+      this.#level === 'open'
+        ? counted < receiveMaximum && held < receiveBuffer
+        : counted <= receiveMaximum / 2 && held <= receiveBuffer / 2;
+    this.#level = isBelow && this.#buffers.full === 0 && this.#next === 0 ? 'open' : 'full';
+    return this.#level === 'full';
+  }
+
+  #allowsPastLimit(): boolean {
+    if (this.#awaited === 0) return false;
+    return this.#resort === 'drop' || (this.#next === 0 && this.#held < this.#options.receiveBuffer);
+  }
+}
+
+/** Whether a packet is a PUBLISH with QoS 1 or 2. */
+export function isAcknowledged(header: number): boolean {
+  return header >> 4 === PUBLISH && (header & 0x06) !== 0;
+}

@@ -1,0 +1,112 @@
+import type { Connection } from '../connection/connection.ts';
+import type { FlowControl } from './flow-control.ts';
+import type { InboundPublish } from './inbound-publish.ts';
+import type { Liveness } from './liveness.ts';
+import type { ReadResult } from './options.ts';
+import type { Publishing } from './publishing.ts';
+import type { Receiving, Taken } from './receiving.ts';
+import type { Requesting } from './requesting.ts';
+
+/** What the reader needs of the engine. */
+export interface PacketHost {
+  /** `up`: the limits hold; `open`: CONNACK or the end is awaited, and no limit holds; `gone`: it is over. */
+  phaseOf(connection: Connection): 'up' | 'open' | 'gone';
+  /** Does what the packet that the framer stands at says. */
+  packet(connection: Connection, now: number): Taken;
+}
+
+/** The parts of the engine that the reader uses. */
+export interface ReaderParts {
+  readonly flow: FlowControl;
+  readonly packets: Receiving;
+  readonly publish: InboundPublish;
+  readonly liveness: Liveness;
+  readonly publishing: Publishing;
+  readonly requesting: Requesting;
+}
+
+/** Takes packets from what has arrived, as far as the limits allow. */
+export class InputReader {
+  readonly #host: PacketHost;
+  readonly #flow: FlowControl;
+  readonly #receiving: Receiving;
+  readonly #publish: InboundPublish;
+  readonly #liveness: Liveness;
+  /** Those who judge the server by its silence. */
+  readonly #judges: readonly (Publishing | Requesting)[];
+  /** Whether the window has moved with what was taken last. */
+  #window: 'still' | 'moved' = 'still';
+
+  constructor(host: PacketHost, parts: ReaderParts) {
+    this.#host = host;
+    this.#flow = parts.flow;
+    this.#receiving = parts.packets;
+    this.#publish = parts.publish;
+    this.#liveness = parts.liveness;
+    this.#judges = [parts.publishing, parts.requesting];
+  }
+
+  /** Whether the window has moved since the last call. */
+  takeMoved(): boolean {
+    const window = this.#window;
+    this.#window = 'still';
+    return window === 'moved';
+  }
+
+  /** Whether input of `connection` may be taken now. */
+  mayRead(connection: Connection): boolean {
+    return this.#host.phaseOf(connection) !== 'up' || this.#flow.allows(connection.outbox);
+  }
+
+  /** hot: takes what has arrived. Throws a `ProtocolError` for what breaks the protocol. */
+  read(connection: Connection, now: number): ReadResult {
+    if (this.#flow.isStopped) {
+      if (!this.mayRead(connection)) return 'stop';
+      this.#resume(connection, now);
+    }
+    const result = this.#take(connection, now);
+    if (result === 'stop') {
+      this.#flow.stop(now);
+      if (!this.#flow.isStopped) return 'stop';
+      this.#liveness.stopped(connection);
+      this.#publish.stopped(connection);
+    } else if (result === 'all' && this.#host.phaseOf(connection) !== 'gone')
+      this.#receiving.begun(connection);
+    return result;
+  }
+
+  /** Takes all that has arrived, whatever the limits say: nothing more will come. */
+  readRest(connection: Connection, now: number): 'all' {
+    while (this.#host.phaseOf(connection) !== 'gone' && connection.framer.next())
+      if (this.#host.packet(connection, now) === 'acknowledged') this.#window = 'moved';
+    return 'all';
+  }
+
+  #take(connection: Connection, now: number): ReadResult {
+    connection.keepAlive.receivedAt = now;
+    const { framer, outbox } = connection;
+    const flow = this.#flow;
+    for (let packets = 0; ; packets++) {
+      const phase = this.#host.phaseOf(connection);
+      if (phase === 'gone') return 'all';
+      const isLimited = phase === 'up';
+      if (isLimited && !flow.allows(outbox)) return packets > 0 ? 'turn' : 'stop';
+      // Past the limit reading goes on one read at a time.
+      if (!framer.next()) return isLimited && flow.isPastLimit && packets > 0 ? 'turn' : 'all';
+      if (isLimited && !flow.fits(framer.header, framer.end - framer.packetStart)) {
+        framer.putBack();
+        return packets > 0 ? 'turn' : 'stop';
+      }
+      const taken = this.#host.packet(connection, now);
+      if (taken === 'full') return 'turn';
+      if (taken === 'acknowledged') this.#window = 'moved';
+    }
+  }
+
+  /** Reading goes on: what judges the server begins anew. */
+  #resume(connection: Connection, now: number): void {
+    this.#flow.resume();
+    this.#liveness.resumed(connection, now);
+    for (const judge of this.#judges) judge.judgeFrom(now);
+  }
+}
