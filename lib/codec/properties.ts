@@ -185,17 +185,29 @@ const LEGAL = Object.fromEntries(EVERYWHERE.split(' ').map((host) => [host, lega
 
 // ---- Reading ----
 
+/** The longest property section that is taken from the other side, in bytes. What is sent has no such limit. */
+export const MAXIMUM_PROPERTY_LENGTH = 1_048_576;
+
 /** Reads Property Length and properties. Without any, `NO_PROPERTIES` and nothing is allocated. */
 export function readProperties<Host extends PropertyHost>(reader: Reader, host: Host): PropertiesOf[Host] {
   const length = reader.varint();
   if (length === 0) return NO_PROPERTIES;
   const outerEnd = reader.end;
   const start = reader.take(length);
+  if (length > MAXIMUM_PROPERTY_LENGTH) throw tooLong(length, host);
   reader.at = start;
   reader.end = start + length;
   const values = readAll(reader, host) as PropertiesOf[Host];
   reader.end = outerEnd;
   return values;
+}
+
+function tooLong(length: number, host: PropertyHost): ProtocolError {
+  return new ProtocolError(
+    `${host} has ${length} bytes of properties; at most ${MAXIMUM_PROPERTY_LENGTH} are taken`,
+    '2.2.2.1',
+    0x95,
+  );
 }
 
 function readAll(reader: Reader, host: PropertyHost): Values {

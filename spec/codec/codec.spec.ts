@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Decoder, encode } from '../../lib/codec/codec.ts';
 import type { Packet, ProtocolVersion } from '../../lib/codec/packets.ts';
 import { ProtocolError } from '../../lib/errors.ts';
-import { byByte, hex, join, packet, splits, text, toHex } from '../support/bytes.ts';
+import { byByte, hex, join, packet, splits, text, toHex, varint } from '../support/bytes.ts';
 
 const connect = (version: ProtocolVersion): Uint8Array =>
   encode({ type: 'connect', clientId: 'c', cleanStart: true, keepAlive: 0 }, version);
@@ -260,6 +260,35 @@ describe('maximumPacketSize', () => {
     expect(decoder.next()).toBeUndefined();
     decoder.push(tail);
     expect(decoder.next()).toMatchObject({ payload: new Uint8Array(24) });
+  });
+});
+
+describe('a property section above 1 MiB', () => {
+  const pairs = (count: number): Uint8Array => {
+    const section = join(
+      ...Array.from({ length: count }, () => join(hex`26 00 00`, text('a'.repeat(65_531)))),
+    );
+    return join(varint(section.length), section);
+  };
+
+  it.each([
+    ['PUBLISH', 'client', (section: Uint8Array) => packet(0x30, text('a'), section)],
+    ['CONNACK', 'client', (section: Uint8Array) => packet(0x20, hex`00 00`, section)],
+    ['SUBSCRIBE', 'server', (section: Uint8Array) => packet(0x82, hex`00 01`, section, text('a'), hex`00`)],
+  ] as const)('is refused with 0x95 in %s', (_, receiver, packetWith) => {
+    const decoder = new Decoder({ protocolVersion: 5, receiver });
+    decoder.push(packetWith(pairs(16)));
+    expect(decoder.next()).toBeDefined();
+    decoder.push(packetWith(pairs(17)));
+    expect(() => decoder.next()).toThrow(
+      expect.objectContaining({ name: 'ProtocolError', reasonCode: 0x95, statement: '2.2.2.1' }),
+    );
+  });
+
+  it('has nothing to do with the size of a payload', () => {
+    const decoder = new Decoder({ protocolVersion: 5 });
+    decoder.push(encode({ type: 'publish', topic: 'a', payload: new Uint8Array(3_000_000) }, 5));
+    expect(decoder.next()).toMatchObject({ payload: { length: 3_000_000 } });
   });
 });
 

@@ -2,13 +2,14 @@ import { describe, expect, it } from '@jest/globals';
 import { NO_PROPERTIES } from '../../lib/codec/packets.ts';
 import {
   hasProperties,
+  MAXIMUM_PROPERTY_LENGTH,
   readProperties,
   writeProperties,
   type PropertyHost,
 } from '../../lib/codec/properties.ts';
 import { Reader } from '../../lib/codec/reader.ts';
 import { Writer } from '../../lib/codec/writer.ts';
-import { hex, toHex } from '../support/bytes.ts';
+import { counted, hex, join, toHex, varint } from '../support/bytes.ts';
 
 const read = (host: PropertyHost, bytes: Uint8Array): object =>
   readProperties(new Reader().over(bytes, 0, bytes.length, 5), host);
@@ -63,6 +64,48 @@ describe('reading properties', () => {
     ['longer than the packet', 'publish', hex`7f 01 01`, 0x81],
   ] as const)('refuses a property that is %s', (_, host, bytes, reasonCode) => {
     expect(() => read(host, bytes)).toThrow(refused(reasonCode));
+  });
+});
+
+describe('MAXIMUM_PROPERTY_LENGTH', () => {
+  const hosts = [
+    'connect', 'will', 'connack', 'publish', 'puback', 'pubrec', 'pubrel', 'pubcomp',
+    'subscribe', 'suback', 'unsubscribe', 'unsuback', 'disconnect', 'auth',
+  ] as const satisfies readonly PropertyHost[]; // prettier-ignore
+
+  it('is 1 MiB', () => {
+    expect(MAXIMUM_PROPERTY_LENGTH).toBe(1_048_576);
+  });
+
+  it.each(hosts)('%s: a longer property section is refused before anything of it is decoded', (host) => {
+    // 0xff is no property: decoding it would be refused with 0x81.
+    const section = new Uint8Array(MAXIMUM_PROPERTY_LENGTH + 1).fill(0xff);
+    expect(() => read(host, join(varint(section.length), section))).toThrow(
+      expect.objectContaining({
+        name: 'ProtocolError',
+        reasonCode: 0x95,
+        message: expect.stringContaining('1048577 bytes of properties'),
+      }),
+    );
+  });
+
+  it.each(hosts)('%s: a property section of that length is read', (host) => {
+    // 16 pairs of 65,536 bytes each: an identifier, a name of 0 bytes, and a value that fills the rest.
+    const pair = join(hex`26 00 00`, counted(new Uint8Array(65_531).fill(0x61)));
+    const section = join(...Array.from({ length: 16 }, () => pair));
+    expect(section).toHaveLength(MAXIMUM_PROPERTY_LENGTH);
+    const { userProperties } = read(host, join(varint(section.length), section)) as {
+      userProperties: [string, string][];
+    };
+    expect(userProperties).toHaveLength(16);
+    expect(userProperties.every(([name, value]) => name === '' && value === 'a'.repeat(65_531))).toBe(true);
+  });
+
+  it('is no limit of what is written', () => {
+    const userProperties = Array.from({ length: 17 }, () => ['', 'a'.repeat(65_535)] as const);
+    const writer = new Writer().begin(5);
+    writeProperties(writer, 'publish', { userProperties });
+    expect(writer.finish(0x30).length).toBeGreaterThan(MAXIMUM_PROPERTY_LENGTH);
   });
 });
 
