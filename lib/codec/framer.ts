@@ -31,6 +31,9 @@ const EARNEST = 64 * 1024;
 
 const NOTHING = new Uint8Array(0);
 
+/** Which packets a limit is for: all of a connection, or those before its CONNACK is accepted. */
+export type LimitedPackets = 'always' | 'before CONNACK';
+
 export interface FramerOptions {
   readonly protocolVersion: ProtocolVersion;
   /** Fixed header included. Default: what the protocol can express. */
@@ -40,7 +43,6 @@ export interface FramerOptions {
 
 export class Framer {
   protocolVersion: ProtocolVersion;
-  maximumPacketSize: number;
 
   // The packet that next() found. Plain fields, overwritten by the next call of next(), push() or space().
 
@@ -59,6 +61,9 @@ export class Framer {
   #read = 0;
   /** Bytes of `bytes` before this have arrived. */
   #fill = 0;
+  /** The largest packet that is taken, and what this limit is for. */
+  #maximum = 0;
+  #limited: LimitedPackets = 'always';
   /** The size of the packet that is not whole yet; 0: not known. */
   #needed = 0;
   /** What #readLength found. */
@@ -79,8 +84,17 @@ export class Framer {
 
   constructor({ protocolVersion, maximumPacketSize, allocate }: FramerOptions) {
     this.protocolVersion = protocolVersion;
-    this.maximumPacketSize = maximumPacketSize ?? VARINT_MAX + 5;
     this.#allocate = allocate ?? ((size) => new Uint8Array(size));
+    this.limit(maximumPacketSize);
+  }
+
+  /**
+   * Sets the largest packet that is taken from now on.
+   * @param maximum in bytes, fixed header included; undefined: what the protocol can express
+   */
+  limit(maximum: number | undefined, limited: LimitedPackets = 'always'): void {
+    this.#maximum = maximum ?? VARINT_MAX + 5;
+    this.#limited = limited;
   }
 
   /**
@@ -107,7 +121,7 @@ export class Framer {
         }
         if (body !== 0) {
           const end = body + length;
-          if (end - at > this.maximumPacketSize) throw this.#tooLarge(end - at);
+          if (end - at > this.#maximum) throw this.#tooLarge(end - at);
           if (end <= this.#fill) {
             this.header = bytes[at]!;
             this.packetStart = at;
@@ -165,9 +179,17 @@ export class Framer {
   }
 
   #tooLarge(size: number): ProtocolError {
+    const maximum = this.#maximum;
+    if (this.#limited === 'before CONNACK') {
+      return new ProtocolError(
+        `A packet of ${size} bytes before CONNACK was accepted; at most ${maximum} are taken`,
+        '2.1.4',
+        0x95,
+      );
+    }
     // [MQTT-3.1.2-24] "The Server MUST NOT send packets exceeding Maximum Packet Size".
     return new ProtocolError(
-      `A packet of ${size} bytes exceeds the Maximum Packet Size of ${this.maximumPacketSize}`,
+      `A packet of ${size} bytes exceeds the Maximum Packet Size of ${maximum}`,
       'MQTT-3.1.2-24',
       0x95,
     );

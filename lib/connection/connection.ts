@@ -7,6 +7,9 @@ import { SendQuota } from './send-quota.ts';
 import type { Traffic } from './traffic.ts';
 import { TopicAliases } from './topic-aliases.ts';
 
+/** The largest packet that is taken before CONNACK is accepted, in bytes, fixed header included. */
+export const MAXIMUM_SIZE_BEFORE_CONNACK = 1_048_576;
+
 /** What one Network Connection needs from outside. */
 export interface ConnectionOptions {
   /** The how-manieth Network Connection of this client, from 1. */
@@ -47,11 +50,9 @@ export class Connection {
     this.settings = settings;
     this.identity = options.identity;
     this.isPlain = protocolVersion === 5 && settings.properties.requestProblemInformation === false;
-    this.framer = new Framer({
-      protocolVersion,
-      ...(maximumPacketSize !== undefined && { maximumPacketSize }),
-      allocate: options.allocate,
-    });
+    this.framer = new Framer({ protocolVersion, maximumPacketSize, allocate: options.allocate });
+    if (maximumPacketSize === undefined || maximumPacketSize > MAXIMUM_SIZE_BEFORE_CONNACK)
+      this.framer.limit(MAXIMUM_SIZE_BEFORE_CONNACK, 'before CONNACK');
     this.traffic = options.traffic;
     this.outbox = new Outbox(options.slabs, options.traffic);
     this.keepAlive = new KeepAlive(0, 0, now);
@@ -76,6 +77,7 @@ export class Connection {
     now: number,
   ): void {
     this.negotiated = negotiated;
+    this.framer.limit(this.settings.maximumPacketSize);
     this.quota = new SendQuota(limits.window);
     this.aliases = new TopicAliases(limits.topicAliasMaximum, negotiated.topicAliasMaximum);
     this.keepAlive = new KeepAlive(negotiated.keepAlive, limits.pingTimeout, now);

@@ -118,8 +118,37 @@ describe('lengths that are refused', () => {
     const framer = new Framer({ protocolVersion: 5, maximumPacketSize: 10 });
     framer.push(hex`30 08`);
     expect(framer.next()).toBe(false);
-    framer.maximumPacketSize = 9;
-    expect(() => framer.next()).toThrow(expect.objectContaining({ reasonCode: 0x95 }));
+    framer.limit(9);
+    expect(() => framer.next()).toThrow(
+      expect.objectContaining({
+        reasonCode: 0x95,
+        statement: 'MQTT-3.1.2-24',
+        message: expect.stringContaining('A packet of 10 bytes exceeds the Maximum Packet Size of 9'),
+      }),
+    );
+  });
+
+  it('above the limit of packets before CONNACK, and says that it is this limit', () => {
+    const framer = new Framer({ protocolVersion: 5 });
+    framer.limit(9, 'before CONNACK');
+    framer.push(hex`20 08`);
+    expect(() => framer.next()).toThrow(
+      expect.objectContaining({
+        reasonCode: 0x95,
+        statement: '2.1.4',
+        message: expect.stringContaining(
+          'A packet of 10 bytes before CONNACK was accepted; at most 9 are taken',
+        ),
+      }),
+    );
+  });
+
+  it('no longer where the limit ends', () => {
+    const framer = new Framer({ protocolVersion: 5 });
+    framer.limit(3, 'before CONNACK');
+    framer.limit(undefined);
+    framer.push(hex`40 02 00 01`);
+    expect(framer.next()).toBe(true);
   });
 });
 

@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { Connection } from '../../lib/connection/connection.ts';
+import { Connection, MAXIMUM_SIZE_BEFORE_CONNACK } from '../../lib/connection/connection.ts';
 import { Traffic } from '../../lib/connection/traffic.ts';
 import type { Negotiated } from '../../lib/connection/handshake.ts';
 import { SLAB_SIZE } from '../../lib/connection/outbox.ts';
+import { hex, join, varint } from '../support/bytes.ts';
 import { ENGINE_DEFAULTS } from '../support/engine-options.ts';
 
 function connection(maximumPacketSize?: number): Connection {
@@ -44,5 +45,55 @@ describe('Connection', () => {
     const { framer } = connection(10);
     framer.push(Uint8Array.of(0x30, 9));
     expect(() => framer.next()).toThrow(expect.objectContaining({ reasonCode: 0x95 }));
+  });
+
+  describe('before CONNACK is accepted', () => {
+    const accept = (up: Connection): void =>
+      up.accepted(
+        { keepAlive: 0, topicAliasMaximum: 0 } as Negotiated,
+        { window: 1, topicAliasMaximum: 0, pingTimeout: undefined },
+        2_000,
+      );
+    /** The first bytes of a packet of `size` bytes, of which Remaining Length takes three. */
+    const begin = (size: number): Uint8Array => join(hex`20`, varint(size - 4));
+
+    it('takes a packet of 1 MiB', () => {
+      const { framer } = connection();
+      expect(MAXIMUM_SIZE_BEFORE_CONNACK).toBe(1_048_576);
+      framer.push(begin(MAXIMUM_SIZE_BEFORE_CONNACK));
+      expect(framer.next()).toBe(false);
+    });
+
+    it('refuses a larger one by its Remaining Length alone', () => {
+      const { framer } = connection();
+      framer.push(begin(MAXIMUM_SIZE_BEFORE_CONNACK + 1));
+      expect(() => framer.next()).toThrow(/1048577 bytes before CONNACK/);
+    });
+
+    it('takes it afterwards', () => {
+      const up = connection();
+      accept(up);
+      up.framer.push(begin(MAXIMUM_SIZE_BEFORE_CONNACK + 1));
+      expect(up.framer.next()).toBe(false);
+    });
+
+    it('refuses above a smaller maximumPacketSize, before and after', () => {
+      const up = connection(1_000_000);
+      up.framer.push(begin(1_000_001));
+      expect(() => up.framer.next()).toThrow(/exceeds the Maximum Packet Size of 1000000/);
+      accept(up);
+      expect(() => up.framer.next()).toThrow(/exceeds the Maximum Packet Size of 1000000/);
+    });
+
+    it('goes by a larger maximumPacketSize only afterwards', () => {
+      const up = connection(2_000_000);
+      up.framer.push(begin(2_000_000));
+      expect(() => up.framer.next()).toThrow(/before CONNACK/);
+      accept(up);
+      expect(up.framer.next()).toBe(false);
+      up.framer.reset();
+      up.framer.push(begin(2_000_001));
+      expect(() => up.framer.next()).toThrow(/exceeds the Maximum Packet Size of 2000000/);
+    });
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ProtocolVersion } from '../../lib/codec/packets.ts';
 import { ConnectError, ProtocolError } from '../../lib/errors.ts';
-import { hex } from '../support/bytes.ts';
+import { hex, join, varint } from '../support/bytes.ts';
 import { brief, offline, online } from '../support/engines.ts';
 import { connack, disconnect, pingresp, publish, puback, suback, utf8 } from '../support/packets.ts';
 import type { Rig } from '../support/rig.ts';
@@ -212,6 +212,65 @@ describe('an answer that is none', () => {
     expect(rig.effects.take()).toEqual(['changed: gaveUp']);
     expect(rig.effects.last('gaveUp').error).toMatchObject({ phase: 'connack', cause });
     expect(rig.engine.nextTimeout()).toBe(Infinity);
+  });
+});
+
+describe('a large packet before CONNACK', () => {
+  /** The fixed header of a packet whose Remaining Length is 250 MiB. */
+  const header = (first: number): Uint8Array => join(Uint8Array.of(first), varint(250 * 1_048_576));
+
+  it.each<[ProtocolVersion, string, number, string[]]>([
+    [5, 'CONNACK', 0x20, ['disconnect 0x95']],
+    [5, 'AUTH', 0xf0, ['disconnect 0x95']],
+    [4, 'CONNACK', 0x20, []],
+    [3, 'CONNACK', 0x20, []],
+  ])('v%d ends the attempt with the fixed header: %s of 250 MiB', (protocolVersion, _, first, farewell) => {
+    const rig = connecting({ protocolVersion });
+    rig.receive(header(first).subarray(0, 4));
+    expect(rig.engine.state).toBe('connecting');
+    rig.receive(header(first).subarray(4));
+    expect(rig.effects.take()).toEqual(['hang up', 'changed: gaveUp']);
+    expect(brief(rig.rest())).toEqual(farewell);
+    const { error } = rig.effects.last('gaveUp');
+    expect(error).toMatchObject({
+      phase: 'connack',
+      message: expect.stringContaining('A packet of 262144005 bytes before CONNACK was accepted'),
+      cause: { name: 'ProtocolError', reasonCode: 0x95 },
+    });
+  });
+
+  it('is one of more than 1 MiB', () => {
+    const rig = connecting();
+    rig.receive(join(hex`20`, varint(1_048_576 - 4)));
+    expect(rig.engine.state).toBe('connecting');
+    const other = connecting();
+    other.receive(join(hex`20`, varint(1_048_576 - 3)));
+    expect(other.engine.state).toBe('offline');
+  });
+
+  it('is none once CONNACK is accepted, in the same read too', () => {
+    const large = publish({ payload: 'x'.repeat(2 * 1_048_576) });
+    const rig = connecting();
+    rig.send(connack(), large);
+    rig.send(large);
+    expect(rig.effects.delivered.map(({ text }) => text.length)).toEqual([2_097_152, 2_097_152]);
+    expect(rig.engine.state).toBe('connected');
+  });
+
+  it('is one again on the next connection', () => {
+    const rig = online();
+    rig.engine.lost(undefined, rig.now);
+    rig.advance(1_000);
+    rig.open();
+    rig.effects.take();
+    rig.receive(header(0x20));
+    expect(rig.effects.take()).toEqual(['hang up', 'changed: disconnected']);
+  });
+
+  it('is refused above a smaller maximumPacketSize', () => {
+    const rig = connecting({ maximumPacketSize: 100 });
+    rig.receive(join(hex`20`, varint(99)));
+    expect(rig.effects.last('gaveUp').error.message).toContain('the Maximum Packet Size of 100');
   });
 });
 
