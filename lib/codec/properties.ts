@@ -25,7 +25,8 @@ import {
   type UnsubscribeProperties,
   type WillProperties,
 } from './packets.ts';
-import type { Reader } from './reader.ts';
+import { Reader } from './reader.ts';
+import { holdUserProperties } from './user-properties.ts';
 import { VARINT_MAX } from './varint.ts';
 import type { Writer } from './writer.ts';
 
@@ -188,6 +189,12 @@ const LEGAL = Object.fromEntries(EVERYWHERE.split(' ').map((host) => [host, lega
 /** The longest property section that is taken from the other side, in bytes. What is sent has no such limit. */
 export const MAXIMUM_PROPERTY_LENGTH = 1_048_576;
 
+/**
+ * A PUBLISH with more User Properties than this has all of them held as bytes: as pairs of strings they would take up
+ * to 15 times the memory while the message waits. Up to this number, holding bytes costs more than decoding.
+ */
+const MOST_PAIRS_AT_ONCE = 16;
+
 /** Reads Property Length and properties. Without any, `NO_PROPERTIES` and nothing is allocated. */
 export function readProperties<Host extends PropertyHost>(reader: Reader, host: Host): PropertiesOf[Host] {
   const length = reader.varint();
@@ -197,7 +204,8 @@ export function readProperties<Host extends PropertyHost>(reader: Reader, host: 
   if (length > MAXIMUM_PROPERTY_LENGTH) throw tooLong(length, host);
   reader.at = start;
   reader.end = start + length;
-  const values = readAll(reader, host) as PropertiesOf[Host];
+  const pairsAtOnce = host === 'publish' ? MOST_PAIRS_AT_ONCE : Infinity;
+  const values = readAll(reader, host, pairsAtOnce) as PropertiesOf[Host];
   reader.end = outerEnd;
   return values;
 }
@@ -210,10 +218,14 @@ function tooLong(length: number, host: PropertyHost): ProtocolError {
   );
 }
 
-function readAll(reader: Reader, host: PropertyHost): Values {
+function readAll(reader: Reader, host: PropertyHost, pairsAtOnce: number): Values {
   const { byId } = LEGAL[host];
   const values: Values = {};
   let seen = 0;
+  let pairs: (readonly [string, string])[] | undefined;
+  /** From the first User Property to the last one that was passed over; 0: none was. */
+  let pairsStart = 0;
+  let pairsEnd = 0;
   while (reader.at < reader.end) {
     const id = reader.u8();
     const property = byId[id];
@@ -228,9 +240,16 @@ function readAll(reader: Reader, host: PropertyHost): Values {
     const repeated = (seen & property.bit) !== 0;
     seen |= property.bit;
     if (property.kind === Kind.Pairs) {
-      const pair = [reader.utf8(), reader.utf8()] as const;
-      if (repeated) (values.userProperties as (readonly [string, string])[]).push(pair);
-      else values.userProperties = [pair];
+      if (pairs === undefined) {
+        pairsStart = reader.at - 1;
+        values.userProperties = pairs = [[reader.utf8(), reader.utf8()]];
+      } else if (pairs.length < pairsAtOnce) {
+        pairs.push([reader.utf8(), reader.utf8()]);
+      } else {
+        reader.skipUtf8();
+        reader.skipUtf8();
+        pairsEnd = reader.at;
+      }
     } else if (property.kind === Kind.Varints) {
       const identifier = readNumber(reader, property);
       if (repeated) (values.subscriptionIdentifiers as number[]).push(identifier);
@@ -240,7 +259,15 @@ function readAll(reader: Reader, host: PropertyHost): Values {
       property.set(values, readValue(reader, property));
     }
   }
-  return values;
+  if (pairsEnd === 0) return values;
+  // A copy: a view would keep all the memory that was read into.
+  const bytes = new Uint8Array(reader.bytes.subarray(pairsStart, pairsEnd));
+  return holdUserProperties(values, bytes, decodePairs);
+}
+
+/** The User Properties among bytes of PUBLISH properties that were read once, and so are in order. */
+function decodePairs(bytes: Uint8Array): unknown {
+  return readAll(new Reader().over(bytes, 0, bytes.length, 5), 'publish', Infinity).userProperties;
 }
 
 function readValue(reader: Reader, property: Property): unknown {

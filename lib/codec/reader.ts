@@ -3,7 +3,7 @@
 import type { ProtocolError } from '../errors.ts';
 import { malformed, violation } from './faults.ts';
 import type { ProtocolVersion } from './packets.ts';
-import { portableText, readLossy, type Text } from './text.ts';
+import { isUtf8, portableText, readLossy, type Text } from './text.ts';
 import { TopicCache } from './topic-cache.ts';
 
 /** Longer strings are seldom the same twice. */
@@ -104,13 +104,18 @@ export class Reader {
     const s = this.#text.read(bytes, start, end);
     // 3.1 has neither of the rules below, and its devices are old: accept.
     if (this.version === 3) return s ?? readLossy(bytes, start, end);
-    if (s === undefined) {
-      throw malformed('A string is ill-formed UTF-8', this.version === 5 ? 'MQTT-1.5.4-1' : 'MQTT-1.5.3-1');
-    }
-    if (s.includes('\0')) {
-      throw malformed('A string contains U+0000', this.version === 5 ? 'MQTT-1.5.4-2' : 'MQTT-1.5.3-2');
-    }
+    if (s === undefined) throw illFormed(this.version);
+    if (s.includes('\0')) throw withNul(this.version);
     return s;
+  }
+
+  /** Passes over a string of 5.0, which is held to the rules of one that is read. Allocates nothing. */
+  skipUtf8(): void {
+    const length = this.u16();
+    const from = this.take(length);
+    const { bytes, at } = this;
+    if (!isUtf8(bytes, from, at)) throw illFormed(5);
+    for (let i = from; i < at; i++) if (bytes[i] === 0) throw withNul(5);
   }
 
   /** Binary Data, copied: only the payload of a PUBLISH is a view. */
@@ -143,6 +148,14 @@ export class Reader {
       throw malformed(`${this.end - this.at} bytes are left over behind the last field`, '2.1.4');
     }
   }
+}
+
+function illFormed(version: ProtocolVersion): ProtocolError {
+  return malformed('A string is ill-formed UTF-8', version === 5 ? 'MQTT-1.5.4-1' : 'MQTT-1.5.3-1');
+}
+
+function withNul(version: ProtocolVersion): ProtocolError {
+  return malformed('A string contains U+0000', version === 5 ? 'MQTT-1.5.4-2' : 'MQTT-1.5.3-2');
 }
 
 /** The refusal of Packet Identifier 0 in a packet that was received. */

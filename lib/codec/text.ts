@@ -78,15 +78,15 @@ export function readLossy(bytes: Uint8Array, start: number, end: number): string
   return lossy.decode(bytes.subarray(start, end));
 }
 
-/** Whether bytes are well-formed UTF-8 (Unicode 15, table 3-7), without making a string of them. */
-export function isUtf8(bytes: Uint8Array): boolean {
-  let at = 0;
-  while (at < bytes.length) {
+/** Whether `bytes[start, end)` are well-formed UTF-8 (Unicode 15, table 3-7), without making a string of them. */
+export function isUtf8(bytes: Uint8Array, start = 0, end: number = bytes.length): boolean {
+  let at = start;
+  while (at < end) {
     const lead = bytes[at++]!;
     if (lead < 0x80) continue;
     if (lead < 0xc2 || lead > 0xf4) return false;
     const more = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
-    if (at + more > bytes.length) return false;
+    if (at + more > end) return false;
     // The second byte also excludes overlong forms (E0, F0), surrogates (ED) and what is above U+10FFFF (F4).
     const second = bytes[at++]!;
     const low = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;

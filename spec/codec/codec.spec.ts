@@ -263,6 +263,23 @@ describe('maximumPacketSize', () => {
   });
 });
 
+describe('many User Properties', () => {
+  it('of a PUBLISH are decoded when they are asked for, and make no difference to the packet', () => {
+    const userProperties = Array.from({ length: 20 }, (_, i) => [`n${i}`, String(i)] as const);
+    const value: Packet = {
+      type: 'publish', topic: 'a', payload: hex`01`, qos: 0, retain: false, duplicate: false,
+      properties: { contentType: 'x', userProperties },
+    }; // prettier-ignore
+    const decoder = new Decoder({ protocolVersion: 5 });
+    decoder.push(encode(value, 5));
+    const decoded = decoder.next() as typeof value;
+    expect(Object.getOwnPropertyDescriptor(decoded.properties, 'userProperties')).toHaveProperty('get');
+    expect(structuredClone(decoded)).toStrictEqual(value);
+    expect(decoded).toStrictEqual(value);
+    expect(decoded.properties.userProperties).toBe(decoded.properties.userProperties);
+  });
+});
+
 describe('a property section above 1 MiB', () => {
   const pairs = (count: number): Uint8Array => {
     const section = join(

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import * as fc from 'fast-check';
 import { NO_PROPERTIES } from '../../lib/codec/packets.ts';
 import {
   hasProperties,
@@ -9,15 +10,15 @@ import {
 } from '../../lib/codec/properties.ts';
 import { Reader } from '../../lib/codec/reader.ts';
 import { Writer } from '../../lib/codec/writer.ts';
-import { counted, hex, join, toHex, varint } from '../support/bytes.ts';
+import { counted, hex, join, properties, text, toHex, varint } from '../support/bytes.ts';
 
 const read = (host: PropertyHost, bytes: Uint8Array): object =>
   readProperties(new Reader().over(bytes, 0, bytes.length, 5), host);
 
 /** Properties as bytes, with their length. */
-function write(properties: object | undefined, host: PropertyHost = 'publish', version: 4 | 5 = 5): string {
+function write(values: object | undefined, host: PropertyHost = 'publish', version: 4 | 5 = 5): string {
   const writer = new Writer().begin(version);
-  writeProperties(writer, host, properties);
+  writeProperties(writer, host, values);
   return toHex(writer.finish(0x30).subarray(2));
 }
 
@@ -64,6 +65,129 @@ describe('reading properties', () => {
     ['longer than the packet', 'publish', hex`7f 01 01`, 0x81],
   ] as const)('refuses a property that is %s', (_, host, bytes, reasonCode) => {
     expect(() => read(host, bytes)).toThrow(refused(reasonCode));
+  });
+});
+
+describe('many User Properties of a PUBLISH', () => {
+  const pair = (name: string, value: string): Uint8Array => join(hex`26`, text(name), text(value));
+  const pairs = (count: number): Uint8Array[] =>
+    Array.from({ length: count }, (_, i) => pair(`n${i}`, `é${i}`));
+  const expected = (count: number): [string, string][] =>
+    Array.from({ length: count }, (_, i) => [`n${i}`, `é${i}`]);
+  const isHeld = (found: object): boolean =>
+    Object.getOwnPropertyDescriptor(found, 'userProperties')?.get !== undefined;
+
+  it('are held as bytes, up to sixteen are decoded at once', () => {
+    for (const count of [1, 15, 16, 17, 18, 1_000]) {
+      const found = read('publish', properties(...pairs(count)));
+      expect(isHeld(found)).toBe(count > 16);
+      expect(found).toStrictEqual({ userProperties: expected(count) });
+      expect(isHeld(found)).toBe(false);
+    }
+  });
+
+  it.each(['connect', 'will', 'connack', 'suback', 'puback', 'disconnect', 'auth'] as const)(
+    'are decoded at once in %s',
+    (host) => {
+      const found = read(host, properties(...pairs(100)));
+      expect(isHeld(found)).toBe(false);
+      expect(found).toEqual({ userProperties: expected(100) });
+    },
+  );
+
+  it('stay what they were when the memory they came in is used again', () => {
+    const slab = Buffer.from(properties(...pairs(20)));
+    const found = read('publish', slab);
+    slab.fill(0);
+    expect(found).toEqual({ userProperties: expected(20) });
+  });
+
+  it('come in order, with other properties before, between and behind them', () => {
+    const others = [hex`0b 05`, hex`02 00 00 00 09`, hex`0b 80 01`, hex`03 00 01 78`, hex`23 00 07`];
+    const section = [...pairs(20)];
+    for (const [i, other] of others.entries()) section.splice(5 * i + i, 0, other);
+    const found = read('publish', properties(...section));
+    expect(isHeld(found)).toBe(true);
+    expect(Object.keys(found)).toEqual([
+      'subscriptionIdentifiers', 'userProperties', 'messageExpiryInterval', 'contentType', 'topicAlias',
+    ]); // prettier-ignore
+    expect(found).toStrictEqual({
+      subscriptionIdentifiers: [5, 128],
+      userProperties: expected(20),
+      messageExpiryInterval: 9,
+      contentType: 'x',
+      topicAlias: 7,
+    });
+  });
+
+  const fill = Array.from({ length: 30 }, () => pair('a', 'b'));
+  it.each([
+    ['an ill-formed name', hex`26 00 01 ff 00 01 61`, 'MQTT-1.5.4-1', 0x81],
+    ['an ill-formed value', hex`26 00 01 61 00 02 c3 28`, 'MQTT-1.5.4-1', 0x81],
+    ['a surrogate', hex`26 00 00 00 03 ed a0 80`, 'MQTT-1.5.4-1', 0x81],
+    ['U+0000 in a name', hex`26 00 02 61 00 00 00`, 'MQTT-1.5.4-2', 0x81],
+    ['U+0000 in a value', hex`26 00 00 00 01 00`, 'MQTT-1.5.4-2', 0x81],
+    ['half a pair', hex`26 00 01 61`, '2.1.4', 0x81],
+    ['a value that runs past Property Length', hex`26 00 01 61 00 02 61`, '2.1.4', 0x81],
+    ['a property that is not of PUBLISH', hex`1f 00 00`, '2.2.2.2', 0x81],
+    ['a repeated property', hex`01 01 01 01`, '2.2.2.2', 0x82],
+  ])('are refused with %s among them when the packet is read', (_, fault, statement, reasonCode) => {
+    const rest = statement === '2.1.4' ? [] : fill;
+    expect(() => read('publish', properties(...fill, fault, ...rest))).toThrow(
+      expect.objectContaining({ name: 'ProtocolError', statement, reasonCode }),
+    );
+  });
+
+  it('are refused where other packets refuse them, in the same words', () => {
+    const strings = fc.string({ unit: fc.constantFrom('a', 'é', '\u{1F600}'), maxLength: 2 });
+    const lists = fc.array(fc.tuple(strings, strings), { minLength: 1, maxLength: 24, size: 'max' });
+    const outcomeOf = (host: PropertyHost, bytes: Uint8Array): unknown => {
+      try {
+        return { ...read(host, bytes) };
+      } catch (error) {
+        return String(error).replace(host, 'host');
+      }
+    };
+    fc.assert(
+      fc.property(lists, fc.nat(), fc.integer({ min: 1, max: 255 }), (list, at, change) => {
+        const bytes = properties(...list.map(([name, value]) => pair(name, value)));
+        const place = bytes.length - 1 - (at % (bytes.length - 1));
+        bytes[place]! ^= change;
+        // What is a property of one of the two alone: Subscription Identifier, Topic Alias, Will Delay Interval.
+        fc.pre(![0x0b, 0x18, 0x23].some((id) => bytes.includes(id)));
+        expect(outcomeOf('publish', bytes)).toStrictEqual(outcomeOf('will', bytes));
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('take no memory for each pair until they are asked for', () => {
+    const section = properties(new Uint8Array(1_000_000).map((_, i) => (i % 5 === 0 ? 0x26 : 0)));
+    expect(read('publish', section)).toHaveProperty('userProperties.length', 200_000);
+    globalThis.gc?.();
+    const before = process.memoryUsage();
+    const held = Array.from({ length: 10 }, () => read('publish', section));
+    const after = process.memoryUsage();
+    // As pairs, they would take 130 MB.
+    expect(after.heapUsed - before.heapUsed).toBeLessThan(1_000_000);
+    expect(after.arrayBuffers - before.arrayBuffers).toBeLessThan(11_000_000);
+    expect(held.every(isHeld)).toBe(true);
+  });
+
+  it('keep nothing alive of the memory that was read into', async () => {
+    const section = properties(...pairs(20));
+    const slabs: WeakRef<ArrayBuffer>[] = [];
+    const held = Array.from({ length: 20 }, () => {
+      const slab = new Uint8Array(1_000_000);
+      slab.set(section);
+      slabs.push(new WeakRef(slab.buffer));
+      return readProperties(new Reader().over(slab, 0, section.length, 5), 'publish');
+    });
+    // Until the end of the task that made it, a WeakRef keeps its target.
+    await new Promise((resolve) => void setImmediate(resolve));
+    globalThis.gc?.();
+    expect(slabs.filter((slab) => slab.deref() !== undefined)).toHaveLength(0);
+    expect(held.every(isHeld)).toBe(true);
   });
 });
 

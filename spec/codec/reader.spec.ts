@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
+import * as fc from 'fast-check';
 import { Reader } from '../../lib/codec/reader.ts';
 import type { ProtocolVersion } from '../../lib/codec/packets.ts';
-import { hex } from '../support/bytes.ts';
+import { counted, hex, join } from '../support/bytes.ts';
 
 const over = (bytes: Uint8Array, version: ProtocolVersion = 5): Reader =>
   new Reader().over(bytes, 0, bytes.length, version);
@@ -28,6 +29,40 @@ describe('Reader', () => {
       expect(() => reader[verb]()).toThrow(refused('2.1.4'));
     },
   );
+
+  it('passes over a string as it would have read it, and refuses what it would have refused', () => {
+    const outcomeOf = (read: (reader: Reader) => unknown, bytes: Uint8Array): unknown => {
+      const reader = over(bytes);
+      try {
+        read(reader);
+        return reader.at;
+      } catch (error) {
+        return String(error);
+      }
+    };
+    const agrees = (bytes: Uint8Array): void =>
+      expect(outcomeOf((reader) => reader.skipUtf8(), bytes)).toBe(
+        outcomeOf((reader) => reader.utf8(), bytes),
+      );
+    for (const bytes of [
+      hex``,
+      hex`00`,
+      hex`00 00`,
+      hex`00 01`,
+      hex`00 01 00 61`,
+      hex`00 01 ff`,
+      hex`00 02 00 ff`,
+    ])
+      agrees(bytes);
+    const strings = fc.oneof(
+      fc.uint8Array({ maxLength: 6 }),
+      fc.string({ unit: 'binary', maxLength: 30 }).map((s) => new TextEncoder().encode(s)),
+    );
+    fc.assert(
+      fc.property(strings, (bytes) => agrees(join(counted(bytes), hex`c3 a9`))),
+      { numRuns: 1_000 },
+    );
+  });
 
   it('refuses bytes that are left over', () => {
     expect(() => over(hex`00`).finish()).toThrow(refused('2.1.4'));

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { Decoder, encode } from '../../lib/codec/codec.ts';
-import type { Packet, ProtocolVersion } from '../../lib/codec/packets.ts';
-import { byByte, hex, join, packet, splits, text, toHex } from '../support/bytes.ts';
-import { DIRECTIONS, kinds, packets, type Side } from './arbitraries.ts';
+import type { Packet, ProtocolVersion, PublishPacket } from '../../lib/codec/packets.ts';
+import { byByte, hex, join, packet, properties, splits, text, toHex, varint } from '../support/bytes.ts';
+import { DIRECTIONS, kinds, packets, texts, type Side } from './arbitraries.ts';
 
 const RUNS = { numRuns: 60 };
 /** For properties that try many cuts or mutations of each packet. */
@@ -208,6 +208,65 @@ describe('strings that are much alike', () => {
       FEW_RUNS,
     );
   });
+});
+
+describe('properties of a PUBLISH in any order, User Properties between the others', () => {
+  /** Wire forms of properties, in random order; each may come before, between and behind User Properties. */
+  const sections = fc
+    .tuple(
+      fc.array(fc.tuple(texts(), texts()), { minLength: 1, maxLength: 24, size: 'max' }),
+      fc.array(fc.integer({ min: 1, max: 300 }), { maxLength: 3 }),
+      fc.subarray([
+        hex`01 00`, hex`02 00 00 00 3c`, join(hex`03`, text('json')), join(hex`08`, text('a/b')),
+        hex`09 00 02 00 ff`, hex`23 00 07`,
+      ]),
+    )
+    .chain(([pairs, identifiers, others]) => {
+      const all = [
+        ...pairs.map(([name, value]) => join(hex`26`, text(name), text(value))),
+        ...identifiers.map((identifier) => join(hex`0b`, varint(identifier))),
+        ...others,
+      ];
+      return fc.shuffledSubarray(all, { minLength: all.length });
+    }); // prettier-ignore
+  const publishWith = (section: Uint8Array[]): Uint8Array =>
+    packet(0x30, text('a'), properties(...section), text('payload'));
+  const isPair = (property: Uint8Array): boolean => property[0] === 0x26;
+
+  it('decodes pairs in wire order, and other properties beside them', () => {
+    fc.assert(
+      fc.property(sections, (section) => {
+        const [decoded] = decode(5, 'server', publishWith(section)) as [PublishPacket];
+        const [pairs] = decode(5, 'server', publishWith(section.filter(isPair))) as [PublishPacket];
+        const others = section.filter((property) => !isPair(property));
+        const [rest] = decode(5, 'server', publishWith(others)) as [PublishPacket];
+        expect(decoded.properties).toStrictEqual({ ...rest.properties, ...pairs.properties });
+      }),
+      RUNS,
+    );
+  });
+
+  it('encodes them, asked for or not, in one group where the first of them stood', () => {
+    fc.assert(
+      fc.property(sections, fc.boolean(), (section, asked) => {
+        const bytes = publishWith(grouped(grouped(section, 0x26), 0x0b));
+        const [decoded] = decode(5, 'server', publishWith(section)) as [PublishPacket];
+        if (asked) expect(decoded.properties.userProperties).toBeDefined();
+        expect(toHex(encode(decoded, 5))).toBe(toHex(bytes));
+        expect(toHex(encode({ ...decoded, properties: { ...decoded.properties } }, 5))).toBe(toHex(bytes));
+        expect(toHex(encode(decode(5, 'server', bytes)[0]!, 5))).toBe(toHex(bytes));
+      }),
+      RUNS,
+    );
+  });
+
+  /** Properties of one identifier together, where the first of them stood. */
+  function grouped(section: Uint8Array[], id: number): Uint8Array[] {
+    const first = section.findIndex((property) => property[0] === id);
+    const before = section.slice(0, Math.max(first, 0));
+    const others = section.filter((property) => property[0] !== id);
+    return [...before, ...section.filter((property) => property[0] === id), ...others.slice(before.length)];
+  }
 });
 
 describe('memory', () => {

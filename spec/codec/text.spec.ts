@@ -65,4 +65,13 @@ describe('isUtf8', () => {
     fc.assert(fc.property(fc.uint8Array({ maxLength: 8 }), agrees), { numRuns: 2_000 });
     fc.assert(fc.property(wellFormed, (s) => isUtf8(new TextEncoder().encode(s))));
   });
+
+  it('looks at a part alone, and not behind its end', () => {
+    const bytes = hex`ff 61 c3 a9 ff`;
+    expect(isUtf8(bytes, 1, 4)).toBe(true);
+    expect(isUtf8(bytes, 1, 3)).toBe(false);
+    expect(isUtf8(bytes, 3, 4)).toBe(false);
+    expect(isUtf8(bytes, 4)).toBe(false);
+    expect(isUtf8(bytes, 5)).toBe(true);
+  });
 });
