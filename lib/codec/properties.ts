@@ -26,7 +26,7 @@ import {
   type WillProperties,
 } from './packets.ts';
 import { Reader } from './reader.ts';
-import { holdUserProperties } from './user-properties.ts';
+import { heldSizeOf, holdUserProperties } from './user-properties.ts';
 import { VARINT_MAX } from './varint.ts';
 import type { Writer } from './writer.ts';
 
@@ -195,6 +195,10 @@ export const MAXIMUM_PROPERTY_LENGTH = 1_048_576;
  */
 const MOST_PAIRS_AT_ONCE = 16;
 
+/** About what a User Property takes in memory besides its strings, and a number. */
+const PAIR_SIZE = 64;
+const NUMBER_SIZE = 8;
+
 /** Reads Property Length and properties. Without any, `NO_PROPERTIES` and nothing is allocated. */
 export function readProperties<Host extends PropertyHost>(reader: Reader, host: Host): PropertiesOf[Host] {
   const length = reader.varint();
@@ -204,6 +208,7 @@ export function readProperties<Host extends PropertyHost>(reader: Reader, host: 
   if (length > MAXIMUM_PROPERTY_LENGTH) throw tooLong(length, host);
   reader.at = start;
   reader.end = start + length;
+  reader.overhead = 0;
   const pairsAtOnce = host === 'publish' ? MOST_PAIRS_AT_ONCE : Infinity;
   const values = readAll(reader, host, pairsAtOnce) as PropertiesOf[Host];
   reader.end = outerEnd;
@@ -251,6 +256,7 @@ function readAll(reader: Reader, host: PropertyHost, pairsAtOnce: number): Value
         pairsEnd = reader.at;
       }
     } else if (property.kind === Kind.Varints) {
+      reader.overhead += NUMBER_SIZE;
       const identifier = readNumber(reader, property);
       if (repeated) (values.subscriptionIdentifiers as number[]).push(identifier);
       else values.subscriptionIdentifiers = [identifier];
@@ -259,7 +265,10 @@ function readAll(reader: Reader, host: PropertyHost, pairsAtOnce: number): Value
       property.set(values, readValue(reader, property));
     }
   }
-  if (pairsEnd === 0) return values;
+  if (pairsEnd === 0) {
+    if (pairs !== undefined) reader.overhead += PAIR_SIZE * pairs.length;
+    return values;
+  }
   // A copy: a view would keep all the memory that was read into.
   const bytes = new Uint8Array(reader.bytes.subarray(pairsStart, pairsEnd));
   return holdUserProperties(values, bytes, decodePairs);
@@ -429,6 +438,29 @@ function checkNumber(property: Property, value: unknown, maximum: number): numbe
 }
 
 // ---- Both ways ----
+
+/** About what properties take in memory, in bytes. User Properties that are held undecoded stay so. */
+export function sizeOfProperties(properties: PublishProperties | undefined): number {
+  if (properties === undefined || properties === NO_PROPERTIES) return 0;
+  const held = heldSizeOf(properties);
+  let size = held;
+  for (const name in properties) {
+    if (name === 'userProperties' && held > 0) continue;
+    const value: unknown = properties[name as keyof PublishProperties];
+    if (!Array.isArray(value)) size += sizeOfValue(value);
+    else for (const item of value as unknown[]) size += Array.isArray(item) ? sizeOfPair(item) : NUMBER_SIZE;
+  }
+  return size;
+}
+
+function sizeOfPair(pair: unknown[]): number {
+  return PAIR_SIZE + sizeOfValue(pair[0]) + sizeOfValue(pair[1]);
+}
+
+function sizeOfValue(value: unknown): number {
+  if (typeof value === 'string' || value instanceof Uint8Array) return value.length;
+  return value === undefined ? 0 : NUMBER_SIZE;
+}
 
 function zero(property: Property, reasonCode: number): ProtocolError {
   return new ProtocolError(`${property.name} is 0`, statementOf(property), reasonCode);

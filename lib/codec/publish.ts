@@ -47,7 +47,7 @@ export class PublishReader {
   /** 0 with QoS 0. */
   packetId = 0;
   properties: PublishProperties = NO_PROPERTIES;
-  /** About what the properties hold, in bytes. */
+  /** About what the properties take in memory while they are held, in bytes. */
   propertiesSize = 0;
   /** What the payload is in, `[payloadStart, payloadEnd)`. */
   bytes: Uint8Array = NOTHING;
@@ -100,7 +100,7 @@ export class PublishReader {
       } else {
         const reader = this.#reader.over(bytes, at, end, version);
         properties = readProperties(reader, 'publish');
-        propertiesSize = reader.at - at;
+        propertiesSize = reader.at - at + reader.overhead;
         at = reader.at;
       }
     }

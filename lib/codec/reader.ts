@@ -22,6 +22,8 @@ export class Reader {
   /** The first byte that may not be read: of the packet, or of its properties while those are read. */
   end = 0;
   version: ProtocolVersion = 5;
+  /** About how much more memory than their bytes the properties take that were read last. */
+  overhead = 0;
   readonly #text: Text;
   readonly #strings: TopicCache | undefined;
 

@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { NO_PROPERTIES } from '../../lib/codec/packets.ts';
+import { NO_PROPERTIES, type PublishProperties } from '../../lib/codec/packets.ts';
 import {
   hasProperties,
   MAXIMUM_PROPERTY_LENGTH,
   readProperties,
+  sizeOfProperties,
   writeProperties,
   type PropertyHost,
 } from '../../lib/codec/properties.ts';
@@ -230,6 +231,40 @@ describe('MAXIMUM_PROPERTY_LENGTH', () => {
     const writer = new Writer().begin(5);
     writeProperties(writer, 'publish', { userProperties });
     expect(writer.finish(0x30).length).toBeGreaterThan(MAXIMUM_PROPERTY_LENGTH);
+  });
+});
+
+describe('sizeOfProperties', () => {
+  it('is 0 where there are none', () => {
+    expect(sizeOfProperties(undefined)).toBe(0);
+    expect(sizeOfProperties(NO_PROPERTIES)).toBe(0);
+    expect(sizeOfProperties({})).toBe(0);
+    expect(sizeOfProperties({ userProperties: [], subscriptionIdentifiers: [] })).toBe(0);
+  });
+
+  it('counts strings and bytes by their length, a number as 8, a pair as 64 besides its strings', () => {
+    expect(sizeOfProperties({ contentType: 'text', responseTopic: 'a/b' })).toBe(7);
+    expect(sizeOfProperties({ correlationData: new Uint8Array(100) })).toBe(100);
+    expect(sizeOfProperties({ payloadFormatIndicator: 0, messageExpiryInterval: 60, topicAlias: 7 })).toBe(
+      24,
+    );
+    expect(sizeOfProperties({ subscriptionIdentifiers: [1, 2, 3] })).toBe(24);
+    expect(sizeOfProperties({ userProperties: [['a', 'bc'], ['', '']] })).toBe(2 * 64 + 3); // prettier-ignore
+    expect(sizeOfProperties({ topicAlias: 7, contentType: 'x', userProperties: [['a', 'b']] })).toBe(75);
+  });
+
+  it('goes by the bytes of User Properties that nobody has asked for, and does not decode them', () => {
+    const pairs = Array.from({ length: 100 }, () => hex`26 00 01 61 00 01 62`);
+    const received = read('publish', properties(hex`03 00 01 78`, ...pairs)) as PublishProperties;
+    expect(sizeOfProperties(received)).toBe(1 + 700);
+    expect(Object.getOwnPropertyDescriptor(received, 'userProperties')).toHaveProperty('get');
+    expect(received.userProperties).toHaveLength(100);
+    expect(sizeOfProperties(received)).toBe(1 + 6_600);
+  });
+
+  it('leaves it to others to refuse what is no property', () => {
+    const wrong = { a: null, b: {}, c: true, userProperties: [null, ['a'], 7, [1, 2]] };
+    expect(sizeOfProperties(wrong as unknown as PublishProperties)).toBeGreaterThan(0);
   });
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { encode } from '../../lib/codec/codec.ts';
 import {
   NO_PROPERTIES,
   type ProtocolVersion,
@@ -31,6 +32,27 @@ describe('PublishReader', () => {
     expect(reader).toMatchObject({ topic: 'b', qos: 0, retain: false, duplicate: false, packetId: 0 });
     expect(reader.properties).toBe(NO_PROPERTIES);
     expect(reader.payload()).toHaveLength(0);
+  });
+
+  it('says about what the properties take in memory, from packet to packet', () => {
+    const reader = new PublishReader();
+    const sizeOf = (properties: PublishProperties, version: ProtocolVersion = 5): number => {
+      const bytes = encode({ type: 'publish', topic: 'a', payload: hex`01`, properties }, version);
+      const start = bytes.findIndex((byte, i) => i > 0 && byte < 0x80) + 1;
+      reader.read(bytes, bytes[0]!, start, bytes.length, version);
+      return reader.propertiesSize;
+    };
+    const pairs = (count: number): [string, string][] => Array.from({ length: count }, () => ['', '']);
+    // Bytes, Property Length included; 8 more for each Subscription Identifier, 64 for each pair that is decoded.
+    expect(sizeOf({ contentType: 'json' })).toBe(8);
+    expect(sizeOf({})).toBe(0);
+    expect(sizeOf({ subscriptionIdentifiers: [1, 2, 300] })).toBe(8 + 3 * 8);
+    expect(sizeOf({}, 4)).toBe(0);
+    expect(sizeOf({ contentType: 'json', userProperties: pairs(16) })).toBe(8 + 16 * 5 + 16 * 64);
+    expect(sizeOf({ userProperties: pairs(17) })).toBe(1 + 17 * 5);
+    expect(sizeOf({ userProperties: pairs(12_000) })).toBe(3 + 60_000);
+    expect(sizeOf({ contentType: 'json' })).toBe(8);
+    expect(sizeOf({}, 3)).toBe(0);
   });
 
   it('gives the payload as a plain view of the bytes, which may be a Buffer in a pool', () => {
