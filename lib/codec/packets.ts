@@ -57,6 +57,7 @@ export interface PublishProperties {
   readonly topicAlias?: number;
   readonly responseTopic?: string;
   readonly correlationData?: Uint8Array;
+  /** Received: where there are many, decoded on first access. */
   readonly userProperties?: UserProperties;
   /** Only from server to client; in wire order. */
   readonly subscriptionIdentifiers?: readonly number[];
