@@ -92,11 +92,16 @@ export class MessageBuffer {
     return receipts;
   }
 
-  /** Takes out the messages that the server will send again, where nobody else has a copy. Returns their receipts. */
+  /**
+   * Takes out the messages that the server will send again. What another subscription has had as well stays, and so does
+   * what is before it, as it would come behind it. Returns their receipts.
+   */
   abandon(): Receipt[] {
     const receipts: Receipt[] = [];
-    for (const message of this.takeAll()) {
-      const receipt = message.soleReceipt;
+    const all = this.takeAll();
+    const last = all.findLastIndex((message) => message.unsettled && message.soleReceipt === undefined);
+    for (const [i, message] of all.entries()) {
+      const receipt = i > last ? message.soleReceipt : undefined;
       if (receipt !== undefined) {
         message.loosen();
         receipts.push(receipt);

@@ -77,6 +77,7 @@ export class Driver {
   readonly #dialing: Dialing;
   readonly #host: DriverHost;
   readonly #clock: Clock;
+  readonly #isPersistent: boolean;
   readonly #traffic = new Traffic();
   #link: Link | undefined = undefined;
   #wake: Wake | undefined = undefined;
@@ -96,6 +97,7 @@ export class Driver {
   constructor(options: EngineOptions, host: DriverHost) {
     this.#host = host;
     this.#clock = host.clock;
+    this.#isPersistent = options.persistent;
     this.#flushDue = () => {
       this.#flush = 'idle';
       this.#written();
@@ -406,8 +408,8 @@ export class Driver {
       closed: (error) => {
         if (link === this.#retired?.link) this.#retired.close.closed();
         if (link !== this.#link) return;
-        // What had arrived before the end, and was not taken yet.
-        if (reader.close()) engine.read(this.#clock.now(), 'none');
+        // What had arrived before the end and was not taken yet comes again only in a session to keep.
+        if (reader.close() && !this.#isPersistent) engine.read(this.#clock.now(), 'none');
         if (link !== this.#link) return;
         this.#link = undefined;
         engine.lost(error, this.#clock.now());

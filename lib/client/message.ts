@@ -139,10 +139,10 @@ export class Message {
     if (owed !== undefined) this.#settler.setAside(owed);
   }
 
-  /** What it is to be acknowledged with, where no other copy of it is; else undefined. @internal */
+  /** What it is to be acknowledged with, where no other subscription has had it; else undefined. @internal */
   get soleReceipt(): Receipt | undefined {
     const owed = this.#owed;
-    return owed?.copies === 1 ? owed : undefined;
+    return owed?.recipients === 1 ? owed : undefined;
   }
 
   /** Nobody here will settle it any more: the server sends it again. @internal */

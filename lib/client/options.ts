@@ -55,7 +55,7 @@ export interface ClientOptions<UserData = undefined> extends RoadOptions, Identi
   readonly maxInflight?: number;
   /** Messages that may wait for a connection or for the window; 0 = no limit. @default 0 */
   readonly maxQueued?: number;
-  /** The same in bytes of payload. @default 0 */
+  /** The same in bytes of topic, properties and payload. @default 0 */
   readonly maxQueuedBytes?: number;
   /**
    * What happens beyond these limits: `reject` the new message, have it `wait` in line until there is room, or

@@ -51,10 +51,13 @@ export class Acknowledging {
     this.answerDue();
   }
 
-  /** The application has not come to `receipt` for long: it gives way, and does not count against `receiveMaximum`. */
+  /**
+   * The application has not come to `receipt` for long: it does not count against `receiveMaximum` any more. It gives way,
+   * too, where the server will send it again; a session that ends with the connection answers it in the end.
+   */
   setAside(receipt: Receipt): void {
     this.#incoming.setAside(receipt);
-    this.giveWay(receipt);
+    if (this.#options.persistent) this.giveWay(receipt);
   }
 
   /**

@@ -160,14 +160,14 @@ export class Engine {
     this.#connection?.pushed(chunk);
   }
 
-  /** Takes what has arrived, as far as the limits allow; `none`: all of it, as nothing more will come. */
+  /** Takes what has arrived, as far as the limits allow; `none`: all of it, as nothing of it will come again. */
   read(now: number, limits: 'as set' | 'none' = 'as set'): ReadResult {
     const connection = this.#connection;
     if (connection === undefined) return 'all';
     const { reader } = this.#reception;
     try {
       const result = limits === 'none' ? reader.readRest(connection, now) : reader.read(connection, now);
-      if (connection !== this.#connection) return 'all';
+      if (connection !== this.#connection || limits === 'none') return 'all';
       if (reader.takeMoved()) this.#acknowledged(connection, now);
       if (this.#reception.acknowledging.needsReconnect) this.reconnect(now);
       return result;

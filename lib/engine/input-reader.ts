@@ -78,7 +78,7 @@ export class InputReader {
   /** Takes all that has arrived, whatever the limits say: nothing more will come. */
   readRest(connection: Connection, now: number): 'all' {
     while (this.#host.phaseOf(connection) !== 'gone' && connection.framer.next())
-      if (this.#host.packet(connection, now) === 'acknowledged') this.#window = 'moved';
+      this.#host.packet(connection, now);
     return 'all';
   }
 

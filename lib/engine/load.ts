@@ -9,7 +9,7 @@ export interface Load {
   readonly inFlight: number;
   /** How many of them may be on the wire; 0 without a connection. */
   readonly window: number;
-  /** Messages of ours that wait, and their bytes of payload. */
+  /** Messages of ours that wait, and the bytes they hold: topic, properties and payload. */
   readonly queued: { readonly messages: number; readonly bytes: number };
   /** QoS > 0 messages of the server's that the application has not settled, and the bytes they hold: topic, properties and payload. */
   readonly unsettled: { readonly messages: number; readonly bytes: number };

@@ -55,7 +55,7 @@ export class Exchange implements OutgoingPublish {
   /** How often it was alone on the wire of such a connection. */
   alone = 0;
   overdues = 0;
-  /** Payload bytes while it waits in the queue. */
+  /** Bytes it holds while it waits in the queue. */
   queuedBytes = 0;
 
   /** Neighbours in the list of its stage; kept by `Outgoing` alone. */

@@ -1,3 +1,4 @@
+import { sizeOfProperties } from '../codec/properties.ts';
 import { portableText } from '../codec/text.ts';
 import { type Exchange, Stage } from './exchange.ts';
 import { Ring } from './ring.ts';
@@ -27,7 +28,7 @@ export class Queue {
     return this.#messages;
   }
 
-  /** Their payload bytes. */
+  /** Bytes they hold: topic, properties and payload. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -45,12 +46,12 @@ export class Queue {
   /** Whether `exchange` can be taken in without going over a limit. */
   admits(exchange: Exchange, limits: QueueLimits): boolean {
     if (limits.messages > 0 && this.#messages >= limits.messages) return false;
-    return limits.bytes === 0 || this.#bytes + payloadBytes(exchange) <= limits.bytes;
+    return limits.bytes === 0 || this.#bytes + sizeOf(exchange) <= limits.bytes;
   }
 
   /** Whether `exchange` is within the limits where nothing else waits. */
   fits(exchange: Exchange, limits: QueueLimits): boolean {
-    return limits.bytes === 0 || payloadBytes(exchange) <= limits.bytes;
+    return limits.bytes === 0 || sizeOf(exchange) <= limits.bytes;
   }
 
   push(exchange: Exchange): void {
@@ -126,7 +127,7 @@ export class Queue {
 
   #count(exchange: Exchange): void {
     exchange.stage = Stage.Waiting;
-    exchange.queuedBytes = payloadBytes(exchange);
+    exchange.queuedBytes = sizeOf(exchange);
     this.#messages++;
     this.#bytes += exchange.queuedBytes;
     if (exchange.qos === 0) this.#atMostOnce++;
@@ -149,6 +150,8 @@ function tidy(ring: Ring<Exchange>, wanted: number): void {
   if (ring.length > 64 && ring.length > 2 * wanted) ring.filter(({ stage }) => stage !== Stage.Over);
 }
 
-function payloadBytes({ payload }: Exchange): number {
-  return typeof payload === 'string' ? portableText.byteLength(payload) : payload.byteLength;
+/** Bytes that a message holds: topic, properties and payload. */
+function sizeOf({ topicName, payload, properties }: Exchange): number {
+  const length = typeof payload === 'string' ? portableText.byteLength(payload) : payload.byteLength;
+  return topicName.length + sizeOfProperties(properties) + length;
 }

@@ -274,22 +274,22 @@ describe('the queue', () => {
   });
 
   it('keeps those who wait in line out of the queue until there is room, first come, first served', () => {
-    const rig = offline({ queueLimits: { messages: 2, bytes: 5 }, onQueueFull: 'wait' });
+    const rig = offline({ queueLimits: { messages: 2, bytes: 6 }, onQueueFull: 'wait' });
     rig.publish('a', { payload: '123' });
     const large = rig.publish('b', { payload: '12345' });
     // It would fit now, but it is not its turn.
     const small = rig.publish('c', { payload: '1', qos: 0 });
-    expect(rig.engine.load).toMatchObject({ pending: 3, queued: { messages: 1, bytes: 3 } });
-    Object.assign(rig.options, { queueLimits: { messages: 2, bytes: 8 } });
+    expect(rig.engine.load).toMatchObject({ pending: 3, queued: { messages: 1, bytes: 4 } });
+    Object.assign(rig.options, { queueLimits: { messages: 2, bytes: 10 } });
     rig.engine.reconfigured(rig.now);
-    expect(rig.engine.load).toMatchObject({ pending: 3, queued: { messages: 2, bytes: 8 } });
+    expect(rig.engine.load).toMatchObject({ pending: 3, queued: { messages: 2, bytes: 10 } });
     rig.engine.withdraw(large.exchange);
-    expect(rig.engine.load).toMatchObject({ pending: 2, queued: { messages: 2, bytes: 4 } });
+    expect(rig.engine.load).toMatchObject({ pending: 2, queued: { messages: 2, bytes: 6 } });
     expect(small.waiter.told).toBe(0);
   });
 
   it('keeps nobody waiting in line for room that there can never be', () => {
-    const rig = offline({ queueLimits: { messages: 0, bytes: 5 }, onQueueFull: 'wait' });
+    const rig = offline({ queueLimits: { messages: 0, bytes: 6 }, onQueueFull: 'wait' });
     const huge = rig.publish('a', { payload: '123456' });
     expect(huge.waiter.error).toBeInstanceOf(QueueFullError);
     rig.publish('b', { payload: '12345' });

@@ -52,6 +52,9 @@ export class Arrivals {
   overflowed: () => number = () => 0;
   dropped: () => number = () => 0;
   now: () => number = () => 0;
+  /** Messages of one reader alone, QoS > 0, that it has settled; and those of any that were, at the most. */
+  settledAlone = 0;
+  settledAtMost = 0;
   readonly #last = new Map<string, { qos0: number; first: number }>();
 
   constructor(model: Model) {
@@ -112,7 +115,14 @@ export class Arrivals {
     if (how === 'refused') this.#of(tag).isRefused = true;
     if (this.#tagOf(message) !== tag) this.#model.broken(`m${tag} was overwritten while ${reader} had it`);
     copy.isInHand = false;
-    if (copy.settledAt === 0) copy.settledAt = this.#model.order.next();
+    if (copy.settledAt === 0) {
+      copy.settledAt = this.#model.order.next();
+      const { topic, qos, isLost } = this.#of(tag);
+      if (qos > 0 && !this.atOnce.has(reader)) {
+        this.settledAtMost++;
+        if (!isLost && this.wants.get(topic)?.size === 1) this.settledAlone++;
+      }
+    }
   }
 
   /** The application gives it back. */
@@ -173,7 +183,7 @@ export class Arrivals {
     // What was let go for a newer one may come again, where its acknowledgement was lost.
     // So may what was parked, and is for the first who subscribes: the second gets it in a later life of the client.
     const second = this.clientEndedAt > 0 && (this.wants.get(topic)?.size ?? 0) > 1;
-    const keepsOrder = this.#model.rules.keepsOrder && !this.atOnce.has(reader) && !second;
+    const keepsOrder = !this.atOnce.has(reader) && !second;
     if (tag < before && (qos === 0 || keepsOrder))
       this.#model.broken(`${reader} got m${tag} (QoS ${qos}) after m${before}`);
     if (qos === 0) last.qos0 = tag;

@@ -12,6 +12,8 @@ export interface ServerOptions {
   readonly receiveMaximum: number;
   /** QoS > 0 messages it sends at once, on versions where the client cannot say. */
   readonly sendWindow: number;
+  /** Whether it keeps to no window at all, whatever the client announces. */
+  readonly ignoresWindow: boolean;
   /** `maxInflight` of the client. */
   readonly maxInflight: number;
   /** Whether the client sends again on a live connection. */
@@ -236,7 +238,7 @@ export class ModelBroker {
     this.session ??= this.#begin();
     connection.session = this.session;
     this.connection = connection;
-    const { protocolVersion, receiveMaximum } = this.options;
+    const { protocolVersion, receiveMaximum, ignoresWindow } = this.options;
     this.model.connectionBegan(connection.number, this.session.number);
     this.send({
       type: 'connack',
@@ -244,8 +246,8 @@ export class ModelBroker {
       reasonCode: 0,
       properties: protocolVersion === 5 ? { receiveMaximum } : {},
     });
-    const window =
-      protocolVersion === 5 ? (connect.properties.receiveMaximum ?? 65_535) : this.options.sendWindow;
+    const announced = connect.properties.receiveMaximum ?? 65_535;
+    const window = ignoresWindow ? Infinity : protocolVersion === 5 ? announced : this.options.sendWindow;
     this.session.exchanges.connected();
     this.session.deliveries.connected(connection, window);
   }

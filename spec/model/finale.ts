@@ -14,6 +14,10 @@ export async function finish(world: World): Promise<void> {
   const [, manual] = readers as [Reader, Reader, Reader];
   // One message stays with the application for as long as it goes on: nothing else may wait for it.
   await calm(world, 1);
+  for (const { options, isSubscribed } of readers)
+    for (const topic of options.topicFilters)
+      if (isSubscribed && broker.session?.subscriptions.has(topic) !== true)
+        model.broken(`${topic} is not subscribed any more`);
   model.checkPublications();
   await probe(world);
   world.check();
@@ -48,10 +52,6 @@ async function beFriendly(world: World): Promise<void> {
   for (let i = 0; i < STEPS && client.state !== 'connected'; i++) await world.pass(1_000);
   if (client.state !== 'connected') model.broken(`the client does not come back: it is ${client.state}`);
   await world.settle();
-  for (const { options, isSubscribed } of world.readers)
-    for (const topic of options.topicFilters)
-      if (isSubscribed && broker.session?.subscriptions.has(topic) !== true)
-        model.broken(`${topic} is not subscribed any more`);
   world.check();
 }
 

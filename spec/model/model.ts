@@ -14,8 +14,6 @@ export interface Rules {
   readonly onSessionLost: 'resend' | 'reject';
   /** Whether newer messages push older ones out, kept ones too. */
   readonly dropsOldest: boolean;
-  /** Whether the server never sends more than the client has room for, so that nothing has to come again later. */
-  readonly keepsOrder: boolean;
 }
 
 /** What a rejection says of the message. */

@@ -9,6 +9,7 @@ const common = {
   requestTimeout: 60_000,
   connectTimeout: 5_000,
   receiveMaximum: 8,
+  receiveBuffer: 20_000,
   maxInflight: 3,
 } as const;
 
@@ -22,7 +23,7 @@ export const settings: readonly Setting[] = [
   {
     name: '3.1.1, a session to keep, messages retried',
     client: { ...common, protocolVersion: 4, cleanStart: false, messageRetry: 1_500 },
-    server: { sendWindow: 20 },
+    server: { ignoresWindow: true },
   },
   {
     name: '3.1.1, a session to keep, exchanges watched',
@@ -39,7 +40,7 @@ export const settings: readonly Setting[] = [
       maxQueued: 10,
       onQueueFull: 'drop-oldest',
     },
-    server: {},
+    server: { ignoresWindow: true },
   },
   {
     name: '3.1.1, a session that ends with the connection',

@@ -57,6 +57,10 @@ export class Wire implements Transport {
   lostOutput = false;
   /** Whether the client may have left unread what had arrived. */
   lostInput = false;
+  /** The client closes at once, for whatever reason. */
+  onDestroy: () => void = () => {};
+  /** The client reads again. */
+  onResume: () => void = () => {};
 
   constructor(order: Order, peer: (wire: Wire) => Peer) {
     this.#order = order;
@@ -111,6 +115,7 @@ export class Wire implements Transport {
 
   resume(): void {
     this.#isPaused = false;
+    this.onResume();
     this.#deliverSoon();
   }
 
@@ -126,6 +131,7 @@ export class Wire implements Transport {
 
   destroy(): void {
     if (this.#phase === 'closed') return;
+    if (this.#phase === 'open') this.onDestroy();
     this.#close();
     setImmediate(() => this.#receiver?.closed());
   }

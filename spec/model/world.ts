@@ -7,6 +7,7 @@ import { ModelBroker, type ServerOptions } from './broker.ts';
 import { GIVEN_UP, Model, type Publication, type Rules } from './model.ts';
 import { payloadText } from './payloads.ts';
 import { Reader, type ReaderOptions } from './reader.ts';
+import { Reading } from './reading.ts';
 import { Order, Wire } from './wire.ts';
 
 /** Makes the client that is looked at. */
@@ -46,6 +47,7 @@ export class World {
   readonly #aborts: { readonly publication: Publication; abort(): void }[] = [];
   #frozenSince: number | undefined;
   #chunk = Infinity;
+  readonly #reading: Reading;
 
   constructor(makeClient: MakeClient, setting: Setting) {
     this.setting = setting;
@@ -61,13 +63,13 @@ export class World {
       retries,
       onSessionLost: client.onSessionLost ?? 'resend',
       dropsOldest: client.onQueueFull === 'drop-oldest',
-      keepsOrder: protocolVersion === 5 || sendWindow <= client.receiveMaximum,
     };
     this.model = new Model(rules, this.order);
     this.model.owes = () => this.wire?.owes === true;
     const options: ServerOptions = {
       receiveMaximum: 65_535,
       inherited: false,
+      ignoresWindow: false,
       ...server,
       protocolVersion,
       sendWindow,
@@ -85,6 +87,7 @@ export class World {
     this.model.arrivals.dropped = () =>
       this.client.stats().subscriptions.reduce((sum, one) => sum + one.dropped, 0);
     this.readers = READERS.map((one) => new Reader(one, this.model));
+    this.#reading = new Reading(this.model, setting.client);
   }
 
   async #dial(signal: AbortSignal): Promise<Wire> {
@@ -98,12 +101,20 @@ export class World {
     this.wire = new Wire(this.order, (wire) => this.broker.accept(wire));
     this.wire.chunk = this.#chunk;
     this.#frozenSince = undefined;
-    return this.wire;
+    this.#reading.asked();
+    const wire = this.wire;
+    wire.onDestroy = () => this.#destroyed(wire);
+    // While nothing is read, nobody can tell whether the server is silent.
+    wire.onResume = () => {
+      if (this.#frozenSince !== undefined) this.#frozenSince = this.clock.now();
+    };
+    return wire;
   }
 
   // --- what can happen -----------------------------------------------------------------------------------------
 
   publish(qos: QoS, size: number, kind: PayloadKind, bound: Bound): void {
+    if (qos > 0) this.#reading.asked();
     const publication = this.model.called(
       qos,
       size,
@@ -172,13 +183,21 @@ export class World {
     if (this.client.state !== 'offline' && this.client.state !== 'closed') return;
     this.client.connect({ retry: true }).catch(() => {});
     await this.settle();
+    this.#reading.asked();
     for (const reader of this.readers) if (!reader.isSubscribed) reader.subscribe(this.client);
+    void this.#watch();
+  }
+
+  /** Until the client is closed. */
+  async #watch(): Promise<void> {
+    for await (const { type } of this.client.status()) if (type === 'ack-stalled') this.#reading.stalled();
   }
 
   breakLoop(reader: Reader): void {
     if (!reader.break() || this.model.rules.isPersistent) return;
     // In a clean session the subscription ends with its last loop.
     this.model.arrivals.subscriptionEndedAt = this.order.next();
+    this.#reading.asked();
     reader.ended();
     reader.subscribe(this.client);
   }
@@ -218,8 +237,9 @@ export class World {
     const { model, client, clock, setting } = this;
     const { receiveMaximum, maxQueued = 0, keepAlive = 60 } = setting.client;
     const stats = client.stats();
-    if (stats.unsettled.messages > receiveMaximum)
-      model.broken(`${stats.unsettled.messages} messages unsettled, expected ${receiveMaximum} at the most`);
+    const awaits = model.publications.some(({ qos, outcome }) => qos > 0 && outcome === 'pending');
+    this.#reading.check(client, awaits || stats.inFlight > 0);
+    if (stats.reading === 'stopped' && this.#frozenSince !== undefined) this.#frozenSince = clock.now();
     // What was on its way when a session was lost waits again, whatever the limit says.
     if (maxQueued > 0 && stats.queued.messages > maxQueued + (model.sessionsLost > 0 ? 100 : 0))
       model.broken(`${stats.queued.messages} messages queued, expected ${maxQueued} at the most`);
@@ -229,7 +249,8 @@ export class World {
       ) as ReaderOptions;
       // What a loop had in hand when its session was lost, and gives back, is not let go for its sake.
       const given = model.sessionsLost > 0 ? 1 : 0;
-      const most = options.most + (options.ack === 'received' ? 0 : receiveMaximum + given);
+      const held = this.#reading.mayGoBeyond ? Infinity : receiveMaximum + given;
+      const most = options.most + (options.ack === 'received' ? 0 : held);
       if (depth > most)
         model.broken(`${depth} messages wait for ${options.name}, expected ${most} at the most`);
     }
@@ -246,6 +267,13 @@ export class World {
     }
     this.#checkQos0();
     if (model.complaints.length > 0) throw new Error(model.complaints.slice(0, 5).join('\n'));
+  }
+
+  /** Only a server that is silent, or leaves an exchange unanswered, is left without a word. */
+  #destroyed(wire: Wire): void {
+    const { ackTimeout = 0 } = this.setting.client;
+    if (wire.isFrozen || wire.isPressed || ackTimeout > 0 || this.client.state === 'disconnecting') return;
+    if (this.client.state === 'connected') this.model.broken('the client has left a server that answers');
   }
 
   /** QoS 0 that was published on the connection that is up waits for nothing but the network. */

@@ -141,7 +141,7 @@ describe('peers: poison', () => {
 });
 
 describe('peers: the queue', () => {
-  /** Which of six messages of two bytes, published one after the other, are refused at once and which arrive later. */
+  /** Which of six messages of five bytes with their topics, published one after the other, are refused at once and which arrive later. */
   async function six(options: object): Promise<{ fates: string[]; arrived: string[] }> {
     const stage = new Stage();
     const client = stage.client(options);
@@ -168,14 +168,14 @@ describe('peers: the queue', () => {
   });
 
   it('peers P14: has a limit in bytes, beyond which a new message is rejected at once', async () => {
-    expect(await six({ maxQueuedBytes: 5 })).toEqual({
+    expect(await six({ maxQueuedBytes: 11 })).toEqual({
       fates: ['pending', 'pending', full, full, full, full],
       arrived: ['0', '1'],
     });
   });
 
   it('peers P14: lets the oldest go instead where that is asked for', async () => {
-    for (const limit of [{ maxQueued: 2 }, { maxQueuedBytes: 5 }])
+    for (const limit of [{ maxQueued: 2 }, { maxQueuedBytes: 11 }])
       expect(await six({ ...limit, onQueueFull: 'drop-oldest' })).toEqual({
         fates: [full, full, full, full, 'pending', 'pending'],
         arrived: ['4', '5'],

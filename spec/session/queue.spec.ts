@@ -41,7 +41,7 @@ describe('Queue', () => {
             model = [...back, ...model];
           }
           expect(queue.messages).toBe(model.length);
-          expect(queue.bytes).toBe(model.reduce((bytes, { payload }) => bytes + payload.length, 0));
+          expect(queue.bytes).toBe(model.reduce((bytes, { payload }) => bytes + 1 + payload.length, 0));
           expect(queue.atMostOnce).toBe(model.filter((m) => m.qos === 0).length);
         }
         expect([...queue]).toEqual(model);
@@ -67,15 +67,15 @@ describe('Queue', () => {
     expect(queue.admits(message(10), { messages: 0, bytes: 0 })).toBe(true);
     expect(queue.admits(message(), { messages: 2, bytes: 0 })).toBe(true);
     expect(queue.admits(message(), { messages: 1, bytes: 0 })).toBe(false);
-    expect(queue.admits(message(10), { messages: 0, bytes: 20 })).toBe(true);
-    expect(queue.admits(message(11), { messages: 0, bytes: 20 })).toBe(false);
+    expect(queue.admits(message(9), { messages: 0, bytes: 21 })).toBe(true);
+    expect(queue.admits(message(10), { messages: 0, bytes: 21 })).toBe(false);
   });
 
   it('tells what would not even fit alone', () => {
     const queue = new Queue();
     queue.push(message(15));
-    expect(queue.fits(message(20), { messages: 1, bytes: 20 })).toBe(true);
-    expect(queue.fits(message(21), { messages: 1, bytes: 20 })).toBe(false);
+    expect(queue.fits(message(19), { messages: 1, bytes: 20 })).toBe(true);
+    expect(queue.fits(message(20), { messages: 1, bytes: 20 })).toBe(false);
     expect(queue.fits(message(21), { messages: 1, bytes: 0 })).toBe(true);
   });
 
@@ -83,7 +83,11 @@ describe('Queue', () => {
     const queue = new Queue();
     queue.push(new Exchange('a', 'ü€', 1, false, undefined));
     queue.push(new Exchange('a', new Uint8Array(4), 1, false, undefined));
-    expect(queue.bytes).toBe(9);
+    // Each with a topic of one.
+    expect(queue.bytes).toBe(11);
+    const userProperties = [['name', 'value']] as const;
+    queue.push(new Exchange('topic', '', 1, false, { contentType: 'text', userProperties }));
+    expect(queue.bytes).toBeGreaterThanOrEqual(11 + 5 + 4 + 9);
   });
 
   it('gives back the room of many that waited for room and were withdrawn, and lets in the rest in order', () => {

@@ -242,13 +242,73 @@ export const faults: readonly Fault[] = [
 `,
     '',
   ),
+  // when the client reads
+  fault(
+    'reading never goes on once it has stopped',
+    'client/network-reader.ts',
+    "if (this.#state !== 'stopped' || !this.#host.mayRead()) return;",
+    "if (this.#state !== 'turn' || !this.#host.mayRead()) return;",
+  ),
+  fault(
+    'reading goes on too early',
+    'engine/flow-control.ts',
+    ': counted <= receiveMaximum / 2 && held <= receiveBuffer / 2;',
+    ': counted < receiveMaximum && held < receiveBuffer;',
+  ),
   fault(
     'there is always room for one more message',
+    'engine/flow-control.ts',
+    '? counted < receiveMaximum && held < receiveBuffer',
+    '? held < receiveBuffer',
+  ),
+  fault(
+    'there is always room for one more byte',
+    'engine/flow-control.ts',
+    'if (this.#held + size <= this.#options.receiveBuffer || !isAcknowledged(header)) return true;',
+    'if (size > 0) return true;',
+  ),
+  fault(
+    'the server is judged while nothing is read',
+    'engine/connection-timers.ts',
+    'if (!flow.isStopped) return this.#judge(connection, now);',
+    'if (now > 0) return this.#judge(connection, now);',
+  ),
+  fault(
+    'no PINGREQ is sent while nothing is read',
+    'engine/connection-timers.ts',
+    "if (deadlines.expire(Timer.KeepAlive, now)) liveness.keepAlive(connection, 'stopped', now);",
+    'deadlines.stop(Timer.KeepAlive);',
+  ),
+  fault(
+    'an answer that is awaited is not read for',
+    'engine/flow-control.ts',
+    'if (this.#awaited === 0) return false;',
+    'if (this.#awaited >= 0) return false;',
+  ),
+  fault(
+    'reading past the limit does not end with the answer',
+    'engine/flow-control.ts',
+    'if (this.#awaited === 0) return false;',
+    '',
+  ),
+  fault(
+    'a message without room is skipped, and those behind it are taken',
+    'engine/input-reader.ts',
+    `        framer.putBack();
+`,
+    '',
+  ),
+  fault(
+    'a message that is set aside in a clean session is never answered',
     'engine/acknowledging.ts',
-    `    if (unsettled === 0) return true;
-`,
-    `    if (unsettled >= 0) return true;
-`,
+    'if (this.#options.persistent) this.giveWay(receipt);',
+    'this.giveWay(receipt);',
+  ),
+  fault(
+    'the last resort gives back what another subscription has processed',
+    'client/message.ts',
+    'return owed?.recipients === 1 ? owed : undefined;',
+    'return owed?.copies === 1 ? owed : undefined;',
   ),
   fault(
     'a timer is left',
