@@ -4,6 +4,7 @@ export type { ClientOptions, ReconnectOptions, ReconnectPolicy } from './client/
 export type { Askable, IdentityOptions } from './client/asking.ts';
 export type { Credentials, OtherConnectProperties, Will } from './client/identity.ts';
 export type { ServerUrl } from './client/servers.ts';
+export type { BatchesOptions } from './client/batches.ts';
 export type { BufferLimits, Overflow } from './client/buffer.ts';
 export type { CallOptions } from './client/calls.ts';
 export type { ConfigurableOptions } from './client/configuring.ts';

@@ -97,15 +97,19 @@ class Run implements Reader {
     if (this.#halt !== undefined) throw this.#halt.reason;
   }
 
-  /** What was not finished is for the next who asks, in its old order. */
+  /** What was not finished is for the next reader. */
   giveBack(): void {
-    for (const message of [...this.#unfinished].toReversed()) this.#subscription.giveBack(message);
+    this.#subscription.giveBack(this.#unfinished);
   }
 
   async #next(): Promise<void> {
     const message = await new Promise<Message | undefined>((resolve) => {
       const taker: Taker = {
-        take: resolve,
+        take: (taken) => {
+          // At once: a message that is in nobody's hands would not be waited for.
+          this.#unfinished.add(taken);
+          resolve(taken);
+        },
         end: () => {
           this.finish(undefined);
           resolve(undefined);
@@ -123,7 +127,6 @@ class Run implements Reader {
       this.#subscription.request(taker);
     });
     if (message === undefined) return;
-    this.#unfinished.add(message);
     // The task catches everything: its promise cannot reject.
     if (this.#phase === 'running') void this.#queue.add(() => this.#work(message));
   }

@@ -26,11 +26,21 @@ export interface Source {
   readonly canReject: boolean;
   entered(reader: Reader): void;
   left(reader: Reader): void;
+  /** hot: what waits, if anything. */
+  shift(): Message | undefined;
   /** The next message goes to `taker`, now or when it comes. */
   request(taker: Taker): void;
+  /** `taker` gets no message any more, however often it has requested one. */
   withdraw(taker: Taker): void;
-  /** A message that was not finished is for the next who asks. */
-  giveBack(message: Message): void;
+  /** A reader asks for its next message: the one it had is processed. */
+  processed(message: Message): void;
+  /** Calls of `next()` overlap: asking is not settling there. */
+  overlapped(): void;
+  /**
+   * What a reader has not finished is for the next one, in the old order: of `handedOut` what is not settled, then
+   * `unread`, which the application has not seen.
+   */
+  giveBack(handedOut: Iterable<Message>, unread?: readonly Message[]): void;
   /** A message is done with: whoever waits for that may look. */
   asked(): void;
 }

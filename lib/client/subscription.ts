@@ -3,11 +3,13 @@ import type { Delivered } from '../engine/effects.ts';
 import type { Receipt } from '../session/incoming.ts';
 import { ClosedError } from '../errors.ts';
 import { Ring } from '../session/ring.ts';
+import { Batches, type BatchesOptions } from './batches.ts';
 import { MessageBuffer, type BufferLimits, type Overflow } from './buffer.ts';
 import { bound, checkCall, type CallOptions } from './calls.ts';
 import { integer, record } from './checks.ts';
 import type { Clock } from './clock.ts';
 import { forEachMessage, type ForEachOptions } from './for-each.ts';
+import { Loop } from './loop.ts';
 import { Message, type ReceivedPublish, type Settler } from './message.ts';
 import type { PausingBuffers } from './pausing-buffers.ts';
 import type { Failure, Reader, Source, Taker } from './reading.ts';
@@ -39,8 +41,6 @@ export interface SubscriptionHost extends Settler {
   asked(): void;
   warn(message: string): void;
 }
-
-const END: IteratorReturnResult<undefined> = { value: undefined, done: true };
 
 /**
  * What one `subscribe()` call yields: its messages, in order of arrival. Iterate it as often as you like; several
@@ -123,32 +123,9 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
    * What is waiting, at once, and at least one message: several times cheaper than one by one. A batch is
    * acknowledged when the next one is asked for.
    */
-  async *batches(
-    options: { readonly max?: number } = {},
-  ): AsyncGenerator<readonly Message[], void, undefined> {
+  batches(options: BatchesOptions = {}): AsyncIterableIterator<readonly Message[]> {
     record('batches', options, ['max']);
-    const max = integer('max', options.max ?? 1_000, 1);
-    const loop = new Loop(this);
-    this.entered(loop);
-    let batch: Message[] = [];
-    try {
-      for (;;) {
-        const next: IteratorResult<Message, undefined> = await loop.next();
-        if (next.value === undefined) return;
-        batch = [next.value];
-        while (batch.length < max) {
-          const more = this.shift();
-          if (more === undefined) break;
-          batch.push(more);
-        }
-        yield batch;
-        if (this.#ack === 'processed') for (const message of batch) message.ack();
-        batch = [];
-      }
-    } finally {
-      for (const message of batch.slice(1).toReversed()) this.giveBack(message);
-      await loop.return();
-    }
+    return new Batches(this, integer('max', options.max ?? 1_000, 1));
   }
 
   /**
@@ -288,9 +265,9 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
     }
   }
 
-  /** A taker that no longer asks. @internal */
+  /** @internal */
   withdraw(taker: Taker): void {
-    this.#takers.removeFirst((one) => one === taker);
+    while (this.#takers.removeFirst((one) => one === taker) !== undefined);
   }
 
   /** hot: what waits, if anything. @internal */
@@ -346,19 +323,35 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
   }
 
   /** @internal */
-  warn(message: string): void {
-    this.#host.warn(message);
+  overlapped(): void {
+    this.#host.warn(
+      'overlapping next() calls on one iterator settle nothing: use ack: "manual" or forEach()',
+    );
   }
 
-  /** A message that a loop did not finish is for the next loop. @internal */
-  giveBack(message: Message): void {
-    if (this.#phase === 'ended') message.ack();
-    else if (message.unsettled) this.#buffer.putBack(message.again());
+  /** @internal */
+  giveBack(handedOut: Iterable<Message>, unread: readonly Message[] = []): void {
+    if (this.#phase === 'ended') for (const message of handedOut) message.ack();
+    else {
+      const unfinished = [...handedOut].filter((message) => message.unsettled);
+      const back = [...unfinished.map((message) => message.again()), ...unread];
+      for (const message of back.toReversed()) this.#buffer.putBack(message);
+      this.#serve();
+    }
   }
 
   /** Whether it has what `receipt` stands for, unsettled. @internal */
   has(receipt: Receipt): boolean {
     return this.#unsettled().some((message) => message.isOf(receipt));
+  }
+
+  /** Takers wait only as long as nothing else does. */
+  #serve(): void {
+    while (this.#buffer.depth > 0) {
+      const taker = this.#takers.shift();
+      if (taker === undefined) return;
+      this.request(taker);
+    }
   }
 
   #unsettled(): Message[] {
@@ -392,109 +385,4 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
 function finishTaker(taker: Taker, error: Failure | undefined): void {
   if (error === undefined) taker.end();
   else taker.fail(error.reason);
-}
-
-/** One `for await` over a subscription. */
-class Loop implements AsyncIterator<Message, undefined>, Reader {
-  readonly #subscription: Subscription;
-  #inHand: Message | undefined = undefined;
-  /** Calls of `next()` that wait for a message. */
-  #asking = 0;
-  #phase: 'running' | 'finishing' | 'over' = 'running';
-  #settles: 'as it asks' | 'never' = 'as it asks';
-  #error: Failure | undefined = undefined;
-  /** A message was handed out that whoever asked for it cannot have seen yet. */
-  #unseen = false;
-  readonly #seen: () => void;
-
-  constructor(subscription: Subscription) {
-    this.#subscription = subscription;
-    this.#seen = () => {
-      this.#unseen = false;
-    };
-  }
-
-  /** The message that is with the loop's body. */
-  get held(): readonly Message[] {
-    return this.#inHand === undefined ? [] : [this.#inHand];
-  }
-
-  next(): Promise<IteratorResult<Message, undefined>> {
-    if (this.#unseen || this.#asking > 0) this.#overlap();
-    this.#settleInHand();
-    this.#subscription.asked();
-    if (this.#phase !== 'running') {
-      const error = this.#error;
-      this.#error = undefined;
-      this.#close();
-      return error === undefined ? Promise.resolve(END) : Promise.reject(error.reason);
-    }
-    const message = this.#asking === 0 ? this.#subscription.shift() : undefined;
-    if (message !== undefined) {
-      this.#inHand = message;
-      const handed = Promise.resolve({ value: message, done: false as const });
-      if (message.unsettled) {
-        // Runs before whoever awaits it goes on: asking again earlier than that is not asking for the one after it.
-        this.#unseen = true;
-        void handed.then(this.#seen);
-      }
-      return handed;
-    }
-    this.#asking++;
-    return new Promise((resolve, reject) => {
-      this.#subscription.request({
-        take: (taken) => {
-          this.#asking--;
-          this.#inHand = taken;
-          resolve({ value: taken, done: false });
-        },
-        end: () => {
-          this.#asking--;
-          this.#close();
-          resolve(END);
-        },
-        fail: (error) => {
-          this.#asking--;
-          this.#close();
-          reject(error);
-        },
-      });
-    });
-  }
-
-  /** `break`, `return` and `throw` look the same from here: none says that the message in hand was processed. */
-  return(): Promise<IteratorResult<Message, undefined>> {
-    const message = this.#inHand;
-    this.#inHand = undefined;
-    if (message !== undefined) this.#subscription.giveBack(message);
-    this.#close();
-    return Promise.resolve(END);
-  }
-
-  /** No further message: the one in hand is still the body's. */
-  finish(error: Failure | undefined): void {
-    if (this.#phase !== 'running') return;
-    this.#phase = 'finishing';
-    this.#error = error;
-  }
-
-  #overlap(): void {
-    if (this.#settles === 'never') return;
-    this.#settles = 'never';
-    this.#subscription.warn(
-      'overlapping next() calls on one iterator settle nothing: use ack: "manual" or forEach()',
-    );
-  }
-
-  #settleInHand(): void {
-    const message = this.#inHand;
-    this.#inHand = undefined;
-    if (message !== undefined && this.#settles === 'as it asks') this.#subscription.processed(message);
-  }
-
-  #close(): void {
-    if (this.#phase === 'over') return;
-    this.#phase = 'over';
-    this.#subscription.left(this);
-  }
 }

@@ -242,53 +242,6 @@ describe('receive()', () => {
   });
 });
 
-describe('batches()', () => {
-  it('brings what waits at once, at least one, at most max, and settles a batch when the next is asked for', async () => {
-    const rig = new SubscriptionRig();
-    rig.push('a', 'b', 'c');
-    const batches = rig.subscription.batches({ max: 2 });
-    const texts = async () => (await batches.next()).value?.map((message) => message.text());
-    await expect(texts()).resolves.toEqual(['a', 'b']);
-    expect(rig.settled).toEqual([]);
-    await expect(texts()).resolves.toEqual(['c']);
-    expect(rig.settled).toEqual(['a', 'b']);
-    const waiting = texts();
-    await settled();
-    rig.push('d', 'e');
-    await expect(waiting).resolves.toEqual(['d', 'e']);
-    await batches.return();
-    expect(rig.unsubscribed).toBe(1);
-  });
-
-  it('left in a persistent session gives the whole batch back, in its order', async () => {
-    const rig = new SubscriptionRig({ persistent: true });
-    rig.push('a', 'b', 'c', 'd');
-    for await (const batch of rig.subscription.batches({ max: 3 })) {
-      batch[1]?.ack();
-      break;
-    }
-    expect(rig.settled).toEqual(['b']);
-    const texts = await loop(rig.subscription, (message) => (message.text() === 'd' ? 'break' : undefined));
-    expect(texts).toEqual(['a', 'c', 'd']);
-  });
-
-  it('ends with the subscription, or throws what it ended with', async () => {
-    const [rig, failing] = [new SubscriptionRig(), new SubscriptionRig()];
-    const waiting = rig.subscription.batches().next();
-    await settled();
-    rig.subscription.end();
-    await expect(waiting).resolves.toEqual({ value: undefined, done: true });
-    failing.subscription.endAfterBuffer(new ClosedError('gone'));
-    await expect(failing.subscription.batches().next()).rejects.toThrow('gone');
-  });
-
-  it('checks its options', async () => {
-    const { subscription } = new SubscriptionRig();
-    for (const options of [{ max: 0 }, { max: 1.5 }, { maximum: 5 }])
-      await expect(subscription.batches(options).next()).rejects.toThrow(/expected/);
-  });
-});
-
 describe('stop()', () => {
   it('in a persistent session lets loops end after the message in hand; a later loop goes on there', async () => {
     const rig = new SubscriptionRig({ persistent: true });

@@ -426,7 +426,7 @@ export const faults: readonly Fault[] = [
   ),
   fault(
     'a message is acknowledged as it is handed over',
-    'client/subscription.ts',
+    'client/loop.ts',
     `      this.#inHand = message;
       const handed`,
     `      this.#inHand = message;
@@ -441,14 +441,14 @@ export const faults: readonly Fault[] = [
   ),
   fault(
     'a message that a loop has in hand as it ends is acknowledged',
-    'client/subscription.ts',
-    'if (message !== undefined) this.#subscription.giveBack(message);',
+    'client/loop.ts',
+    'if (message !== undefined) this.#subscription.giveBack([message]);',
     'if (message !== undefined) this.#subscription.processed(message);',
   ),
   fault(
     'a message that a loop has in hand as it ends is lost',
     'client/subscription.ts',
-    'else if (message.unsettled) this.#buffer.putBack(message.again());',
+    'for (const message of back.toReversed()) this.#buffer.putBack(message);',
     '',
   ),
   fault(

@@ -1,0 +1,165 @@
+import type { Message } from './message.ts';
+import { END, NextCalls } from './next-calls.ts';
+import type { Failure, Reader, Source, Taker } from './reading.ts';
+
+/** How `batches()` cuts messages into batches. */
+export interface BatchesOptions {
+  /** Messages in a batch at the most; a full one leaves at once. @default 1000 */
+  readonly max?: number;
+}
+
+/** One loop over a subscription that takes its messages in batches. It is a reader from its first `next()` on. */
+export class Batches implements AsyncIterableIterator<readonly Message[], undefined>, Reader, Taker {
+  readonly #subscription: Source;
+  readonly #max: number;
+  readonly #calls = new NextCalls<readonly Message[]>();
+  /** The batch that is with the loop's body. */
+  #inHand: readonly Message[] = [];
+  /** The batch to come; the application has not seen any of it. */
+  #collected: Message[] = [];
+  /** While a batch is collected: what ends that. */
+  #leave: (() => void) | undefined = undefined;
+  #phase: 'new' | 'running' | 'finishing' | 'over' = 'new';
+  #settles: 'as it asks' | 'never' = 'as it asks';
+  #error: Failure | undefined = undefined;
+  /** Whether the caller can have seen the batch that was handed out last. */
+  #last: 'seen' | 'unseen' = 'seen';
+  readonly #seen: () => void;
+
+  constructor(subscription: Source, max: number) {
+    this.#subscription = subscription;
+    this.#max = max;
+    this.#seen = () => {
+      this.#last = 'seen';
+    };
+  }
+
+  get held(): readonly Message[] {
+    return [...this.#inHand, ...this.#collected];
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<readonly Message[], undefined>> {
+    if (this.#phase === 'new') {
+      this.#phase = 'running';
+      this.#subscription.entered(this);
+    }
+    if (this.#last === 'unseen' || this.#calls.length > 0) this.#overlap();
+    this.#settleInHand();
+    const result = this.#calls.add();
+    if (this.#phase !== 'running') this.#close(this.#error);
+    else if (this.#calls.length === 1) this.#collect();
+    this.#subscription.asked();
+    return result;
+  }
+
+  /** Ends calls of `next()` that still wait. What was not settled, or not even handed out, is for the next reader. */
+  return(): Promise<IteratorResult<readonly Message[], undefined>> {
+    this.#stopCollecting();
+    const [inHand, collected] = [this.#inHand, this.#collected];
+    this.#inHand = [];
+    this.#collected = [];
+    this.#subscription.giveBack(inHand, collected);
+    this.#close();
+    return Promise.resolve(END);
+  }
+
+  /** `return()`, for generators that delegate to this with `yield*`. Rejects with `error`. */
+  async throw(error?: unknown): Promise<IteratorResult<readonly Message[], undefined>> {
+    await this.return();
+    throw error;
+  }
+
+  /** No further message: what is collected is handed out. */
+  finish(error: Failure | undefined): void {
+    if (this.#phase !== 'running') return;
+    this.#phase = 'finishing';
+    this.#error = error;
+    if (this.#collected.length > 0) this.#handOut();
+  }
+
+  // --- as a taker ------------------------------------------------------------------------------------------------
+
+  take(message: Message): void {
+    this.#collected.push(message);
+    this.#collect();
+  }
+
+  end(): void {
+    this.#finishOrClose(undefined);
+  }
+
+  fail(reason: unknown): void {
+    this.#finishOrClose({ reason });
+  }
+
+  #finishOrClose(error: Failure | undefined): void {
+    if (this.#collected.length > 0) this.finish(error);
+    else this.#close(error);
+  }
+
+  /** Takes what waits. Asks for what comes where that is not enough. */
+  #collect(): void {
+    while (this.#collected.length < this.#max) {
+      const message = this.#subscription.shift();
+      if (message === undefined) {
+        if (this.#collected.length > 0) this.#depart();
+        this.#subscription.request(this);
+        return;
+      }
+      this.#collected.push(message);
+    }
+    this.#handOut();
+  }
+
+  /** A batch leaves after the messages that one read of the network brings: those come in one turn. */
+  #depart(): void {
+    if (this.#leave !== undefined) return;
+    const leave = (): void => {
+      if (this.#leave === leave) this.#handOut();
+    };
+    this.#leave = leave;
+    void Promise.resolve().then(leave);
+  }
+
+  #handOut(): void {
+    this.#stopCollecting();
+    this.#inHand = this.#collected;
+    this.#collected = [];
+    this.#last = 'unseen';
+    // Before the batch is given: so this runs before the caller goes on.
+    void Promise.resolve().then(this.#seen);
+    this.#calls.give(this.#inHand);
+    if (this.#calls.length === 0) return;
+    if (this.#phase === 'running') this.#collect();
+    else this.#close(this.#error);
+  }
+
+  #stopCollecting(): void {
+    this.#leave = undefined;
+    this.#subscription.withdraw(this);
+  }
+
+  #overlap(): void {
+    if (this.#settles === 'never') return;
+    this.#settles = 'never';
+    this.#subscription.overlapped();
+  }
+
+  #settleInHand(): void {
+    const batch = this.#inHand;
+    this.#inHand = [];
+    if (this.#settles === 'as it asks') for (const message of batch) this.#subscription.processed(message);
+  }
+
+  #close(error?: Failure): void {
+    this.#calls.end(error);
+    this.#error = undefined;
+    const before = this.#phase;
+    this.#phase = 'over';
+    if (before === 'running' || before === 'finishing') this.#subscription.left(this);
+  }
+}
