@@ -116,6 +116,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
     });
     if (message === undefined) throw new ClosedError('the subscription has ended');
     if (this.#ack === 'processed') message.ack();
+    this.#host.asked();
     return message;
   }
 
@@ -368,6 +369,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
   /** The last reader of a subscription in a clean session takes the subscription with it. @internal */
   left(reader: Reader): void {
     this.#readers.delete(reader);
+    this.#host.asked();
     if (this.#readers.size > 0 || this.#phase === 'ended') return;
     if (this.#host.persistent) {
       // Nobody may come back for them, nor for what still comes: those behind are not to wait.

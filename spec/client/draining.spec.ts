@@ -82,6 +82,27 @@ describe('drain()', () => {
     expect(outcome()).toEqual({ value: { undelivered: 0, unacknowledged: 0 } });
   });
 
+  it.each([0, 1] as const)(
+    'in a persistent session ends as soon as the last loop is left (QoS %d)',
+    async (qos) => {
+      const stage = new Stage();
+      const { client, broker } = await stage.online({ clientId: 'me', cleanStart: false });
+      const subscription = await stage.subscribe(client, broker, 'a', { qos });
+      const iterator = subscription[Symbol.asyncIterator]();
+      const first = iterator.next();
+      broker.send(message('a', '1', qos === 1 ? 1 : undefined));
+      await stage.until(first);
+      const draining = client.drain();
+      const before = stage.clock.now();
+      await settled();
+      await iterator.return?.();
+      await broker.expect('disconnect');
+      broker.close();
+      await expect(stage.until(draining)).resolves.toEqual({ undelivered: qos, unacknowledged: 0 });
+      expect(stage.clock.now() - before).toBe(0);
+    },
+  );
+
   it('hands out nothing that comes meanwhile: it stays with the server', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();

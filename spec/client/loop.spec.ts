@@ -155,6 +155,16 @@ describe.each([
   });
 });
 
+it('says when a loop has been left: perhaps nothing is waited for any more', async () => {
+  const rig = new SubscriptionRig({ persistent: true });
+  rig.push('a');
+  const iterator = rig.subscription[Symbol.asyncIterator]();
+  await iterator.next();
+  const before = rig.looks.length;
+  await iterator.return?.();
+  expect(rig.looks.slice(before)).toEqual(['idle']);
+});
+
 it('throws what the subscription was stopped with once', async () => {
   const rig = new SubscriptionRig({ persistent: true });
   const iterator = rig.subscription[Symbol.asyncIterator]();

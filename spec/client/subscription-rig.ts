@@ -28,6 +28,9 @@ export class SubscriptionRig {
   readonly warnings: string[] = [];
   readonly pausing: PausingBuffers = new PausingBuffers(1_000_000, () => {});
   overflowed = 0;
+  /** What the client saw each time it was told to look whether there is something to wait for. */
+  readonly looks: ('busy' | 'idle')[] = [];
+  onLook: () => void = () => {};
   discarded = 0;
   unsubscribed = 0;
   #packetId = 0;
@@ -52,7 +55,10 @@ export class SubscriptionRig {
         this.unsubscribed++;
         return Promise.resolve();
       },
-      asked: () => {},
+      asked: () => {
+        this.looks.push(this.subscription.busy ? 'busy' : 'idle');
+        this.onLook();
+      },
       warn: (message) => this.warnings.push(message),
     };
     const buffer = { messages: 10_000, bytes: 1_000_000, ...options.buffer };
