@@ -1,3 +1,4 @@
+import type { Clock, Wake } from './clock.ts';
 import type { Message } from './message.ts';
 import { END, NextCalls } from './next-calls.ts';
 import type { Failure, Reader, Source, Taker } from './reading.ts';
@@ -6,19 +7,23 @@ import type { Failure, Reader, Source, Taker } from './reading.ts';
 export interface BatchesOptions {
   /** Messages in a batch at the most; a full one leaves at once. @default 1000 */
   readonly max?: number;
+  /** ms that a batch that is not full waits for more, from its first message on. @default 0 */
+  readonly linger?: number;
 }
 
 /** One loop over a subscription that takes its messages in batches. It is a reader from its first `next()` on. */
 export class Batches implements AsyncIterableIterator<readonly Message[], undefined>, Reader, Taker {
   readonly #subscription: Source;
+  readonly #clock: Clock;
   readonly #max: number;
+  readonly #linger: number;
   readonly #calls = new NextCalls<readonly Message[]>();
   /** The batch that is with the loop's body. */
   #inHand: readonly Message[] = [];
   /** The batch to come; the application has not seen any of it. */
   #collected: Message[] = [];
-  /** While a batch is collected: what ends that. */
-  #leave: (() => void) | undefined = undefined;
+  /** While a batch is collected: when it leaves at the latest. */
+  #departure: Wake | undefined = undefined;
   #phase: 'new' | 'running' | 'finishing' | 'over' = 'new';
   #settles: 'as it asks' | 'never' = 'as it asks';
   #error: Failure | undefined = undefined;
@@ -26,9 +31,11 @@ export class Batches implements AsyncIterableIterator<readonly Message[], undefi
   #last: 'seen' | 'unseen' = 'seen';
   readonly #seen: () => void;
 
-  constructor(subscription: Source, max: number) {
+  constructor(subscription: Source, clock: Clock, max: number, linger: number) {
     this.#subscription = subscription;
+    this.#clock = clock;
     this.#max = max;
+    this.#linger = linger;
     this.#seen = () => {
       this.#last = 'seen';
     };
@@ -78,6 +85,10 @@ export class Batches implements AsyncIterableIterator<readonly Message[], undefi
     if (this.#phase !== 'running') return;
     this.#phase = 'finishing';
     this.#error = error;
+    this.flush();
+  }
+
+  flush(): void {
     if (this.#collected.length > 0) this.#handOut();
   }
 
@@ -106,7 +117,7 @@ export class Batches implements AsyncIterableIterator<readonly Message[], undefi
     while (this.#collected.length < this.#max) {
       const message = this.#subscription.shift();
       if (message === undefined) {
-        if (this.#collected.length > 0) this.#depart();
+        if (this.#collected.length > 0) this.#departure ??= this.#depart();
         this.#subscription.request(this);
         return;
       }
@@ -115,14 +126,12 @@ export class Batches implements AsyncIterableIterator<readonly Message[], undefi
     this.#handOut();
   }
 
-  /** A batch leaves after the messages that one read of the network brings: those come in one turn. */
-  #depart(): void {
-    if (this.#leave !== undefined) return;
-    const leave = (): void => {
-      if (this.#leave === leave) this.#handOut();
-    };
-    this.#leave = leave;
-    void Promise.resolve().then(leave);
+  /** Without `linger` a batch leaves after the messages that one read of the network brings: those come in one turn. */
+  #depart(): Wake {
+    if (this.#linger > 0) return this.#clock.wakeAt(this.#clock.now() + this.#linger, () => this.#handOut());
+    let leave: (() => void) | undefined = () => this.#handOut();
+    void Promise.resolve().then(() => leave?.());
+    return { cancel: () => (leave = undefined) };
   }
 
   #handOut(): void {
@@ -139,7 +148,8 @@ export class Batches implements AsyncIterableIterator<readonly Message[], undefi
   }
 
   #stopCollecting(): void {
-    this.#leave = undefined;
+    this.#departure?.cancel();
+    this.#departure = undefined;
     this.#subscription.withdraw(this);
   }
 

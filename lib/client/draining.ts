@@ -63,7 +63,9 @@ export class Draining {
 
   /** Something has moved: perhaps all is done. */
   look(): void {
-    if (this.#callers.size === 0 || !this.#done()) return;
+    if (this.#callers.size === 0) return;
+    for (const subscription of this.#router.subscriptions) subscription.flush();
+    if (!this.#done()) return;
     for (const finish of this.#callers) finish();
   }
 

@@ -18,6 +18,8 @@ export interface Reader {
   readonly held: readonly Message[];
   /** It is to take no further message; what it has is still its own. `error`: what it then throws. */
   finish(error: Failure | undefined): void;
+  /** Hands out what it has collected: nothing more will come for now. */
+  flush?(): void;
 }
 
 /** What a reader needs of the subscription it reads. */

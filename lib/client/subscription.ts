@@ -121,12 +121,13 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
   }
 
   /**
-   * What is waiting, at once, and at least one message: several times cheaper than one by one. A batch is
-   * acknowledged when the next one is asked for.
+   * What is waiting, at once, and at least one message: several times cheaper than one by one. With `linger` a batch
+   * waits for more, so that it is worth a write. A batch is acknowledged when the next one is asked for.
    */
   batches(options: BatchesOptions = {}): AsyncIterableIterator<readonly Message[]> {
-    record('batches', options, ['max']);
-    return new Batches(this, integer('max', options.max ?? 1_000, 1));
+    record('batches', options, ['max', 'linger']);
+    const max = integer('max', options.max ?? 1_000, 1);
+    return new Batches(this, this.#host.clock, max, integer('linger', options.linger ?? 0, 0));
   }
 
   /**
@@ -339,6 +340,11 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
       for (const message of back.toReversed()) this.#buffer.putBack(message);
       this.#serve();
     }
+  }
+
+  /** No message will come for some time: readers hand out what they have collected. @internal */
+  flush(): void {
+    for (const reader of this.#readers) reader.flush?.();
   }
 
   /** Whether it has what `receipt` stands for, unsettled. @internal */

@@ -11,6 +11,13 @@ type Batch = IteratorResult<readonly Message[], unknown>;
 const textsOf = ({ value }: Batch): readonly string[] | undefined =>
   (value as readonly Message[] | undefined)?.map((message) => message.text());
 
+/** What has become of a promise so far. */
+function watched(promise: Promise<Batch>): { readonly texts: readonly string[] | undefined | 'none yet' } {
+  const state = { texts: 'none yet' as readonly string[] | undefined | 'none yet' };
+  void promise.then((result) => (state.texts = textsOf(result)));
+  return state;
+}
+
 describe('batches()', () => {
   it('brings what waits at once, at least one, at most max, and settles a batch when the next is asked for', async () => {
     const rig = new SubscriptionRig();
@@ -55,8 +62,8 @@ describe('batches()', () => {
 
   it('checks its options at once', () => {
     const { subscription } = new SubscriptionRig();
-    for (const options of [{ max: 0 }, { max: 1.5 }, { maximum: 5 }])
-      expect(() => subscription.batches(options)).toThrow(/expected/);
+    for (const options of [{ max: 0 }, { max: 1.5 }, { maximum: 5 }, { linger: -1 }, { linger: '5' }])
+      expect(() => subscription.batches(options as object)).toThrow(/expected/);
   });
 
   it('that nobody iterates reads nothing, and takes no subscription with it', async () => {
@@ -105,6 +112,113 @@ describe('batches()', () => {
   });
 });
 
+describe('batches({ linger })', () => {
+  it('waits for so long after the first message of a batch, and no longer', async () => {
+    const rig = new SubscriptionRig();
+    const batches = rig.subscription.batches({ max: 10, linger: 50 });
+    const batch = watched(batches.next());
+    await rig.clock.advance(1_000);
+    rig.push('a');
+    await rig.clock.advance(30);
+    rig.push('b');
+    await rig.clock.advance(19);
+    expect(batch.texts).toBe('none yet');
+    await rig.clock.advance(1);
+    expect(batch.texts).toEqual(['a', 'b']);
+    expect(rig.clock.armed).toBe(0);
+    await batches.return?.();
+  });
+
+  it('counts from when it is asked where something waits', async () => {
+    const rig = new SubscriptionRig();
+    rig.push('a');
+    await rig.clock.advance(1_000);
+    const batches = rig.subscription.batches({ max: 10, linger: 50 });
+    const batch = watched(batches.next());
+    await rig.clock.advance(49);
+    rig.push('b');
+    expect(batch.texts).toBe('none yet');
+    await rig.clock.advance(1);
+    expect(batch.texts).toEqual(['a', 'b']);
+    await batches.return?.();
+  });
+
+  it('lets a full batch leave at once, filled by what waits or by what comes', async () => {
+    const rig = new SubscriptionRig();
+    rig.push('a', 'b', 'c');
+    const batches = rig.subscription.batches({ max: 2, linger: 50 });
+    expect(textsOf(await batches.next())).toEqual(['a', 'b']);
+    const second = batches.next();
+    rig.push('d', 'e');
+    expect(textsOf(await second)).toEqual(['c', 'd']);
+    expect([rig.settled, rig.clock.armed, rig.subscription.depth]).toEqual([['a', 'b'], 0, 1]);
+    await batches.return?.();
+  });
+
+  it.each([
+    ['ends', async (rig: SubscriptionRig) => rig.subscription.end(), undefined],
+    ['is unsubscribed', (rig: SubscriptionRig) => rig.subscription.unsubscribe(), undefined],
+    ['is stopped', (rig: SubscriptionRig) => rig.subscription.stop(), undefined],
+    ['is stopped with a reason', (rig: SubscriptionRig) => rig.subscription.stop(new Error('why')), 'why'],
+    ['fails', async (rig: SubscriptionRig) => rig.subscription.endAfterBuffer(new Error('why')), 'why'],
+  ])('hands out what is there when the subscription %s, and ends then', async (_, end, error) => {
+    for (const persistent of [false, true]) {
+      const rig = new SubscriptionRig({ persistent });
+      const batches = rig.subscription.batches({ max: 10, linger: 50 });
+      const batch = batches.next();
+      rig.push('a', 'b');
+      rig.pushOne('c', 0);
+      await end(rig);
+      expect(textsOf(await batch)).toEqual(['a', 'b', 'c']);
+      const next = batches.next().then(
+        ({ done }) => done,
+        (reason: Error) => reason.message,
+      );
+      await expect(next).resolves.toBe(error ?? true);
+      expect([rig.settled, rig.clock.armed, rig.discarded]).toEqual([['a', 'b'], 0, 0]);
+      await expect(batches.next()).resolves.toEqual(END);
+    }
+  });
+
+  it('hands out what is there when it is told that nothing more comes, and then too', async () => {
+    const rig = new SubscriptionRig();
+    const batches = rig.subscription.batches({ max: 2, linger: 50 });
+    const first = batches.next();
+    rig.push('a');
+    rig.subscription.flush();
+    expect(textsOf(await first)).toEqual(['a']);
+    rig.onLook = () => rig.subscription.flush();
+    rig.push('b');
+    expect(textsOf(await batches.next())).toEqual(['b']);
+    await batches.return?.();
+  });
+
+  it('has what it collects in hand, for those who wait for it', async () => {
+    const rig = new SubscriptionRig();
+    const batches = rig.subscription.batches({ max: 10, linger: 50 });
+    void batches.next();
+    rig.push('a', 'b');
+    expect([rig.subscription.busy, rig.subscription.hasUnsettled(), rig.subscription.depth]).toEqual([
+      true,
+      true,
+      0,
+    ]);
+    await batches.return?.();
+  });
+
+  it('shares what comes with the other readers', async () => {
+    const rig = new SubscriptionRig();
+    const batches = rig.subscription.batches({ max: 10, linger: 50 });
+    const batch = batches.next();
+    const received = rig.subscription.receive();
+    rig.push('a', 'b', 'c');
+    expect((await received).text()).toBe('b');
+    await rig.clock.advance(50);
+    expect(textsOf(await batch)).toEqual(['a', 'c']);
+    await batches.return?.();
+  });
+});
+
 describe.each([
   ['clean', false],
   ['persistent', true],
@@ -131,7 +245,7 @@ describe.each([
 
   it('as a destroyed stream does it', async () => {
     const rig = new SubscriptionRig({ persistent });
-    const stream = Readable.from(rig.subscription.batches());
+    const stream = Readable.from(rig.subscription.batches({ linger: 50 }));
     stream.on('data', () => {});
     await settled();
     stream.destroy();
@@ -143,7 +257,7 @@ describe.each([
 
   it('leaves what it has collected to the reader that waits, as if it had never had it', async () => {
     const rig = new SubscriptionRig({ persistent });
-    const batches = rig.subscription.batches({ max: 10 });
+    const batches = rig.subscription.batches({ max: 10, linger: 50 });
     const pending = batches.next();
     rig.push('a');
     rig.pushOne('b', 0);
@@ -157,4 +271,23 @@ describe.each([
     expect(texts.map((message: Message) => message.text())).toEqual(['a', 'b', 'c']);
     expect([rig.settled, rig.clock.armed, rig.subscription.dropped]).toEqual([['a'], 0, 0]);
   });
+});
+
+it('batches() left in a persistent session keep what they had handed out before what they had collected', async () => {
+  const rig = new SubscriptionRig({ persistent: true });
+  const batches = rig.subscription.batches({ max: 2, linger: 50 });
+  const asked = [batches.next(), batches.next()];
+  rig.push('a', 'b', 'c');
+  expect(textsOf((await asked[0]) as Batch)).toEqual(['a', 'b']);
+  await batches.return?.();
+  const seen: [string, boolean][] = [];
+  await loop(rig.subscription, (message) => {
+    seen.push([message.text(), message.duplicate]);
+    return message.text() === 'c' ? 'break' : undefined;
+  });
+  expect(seen).toEqual([
+    ['a', true],
+    ['b', true],
+    ['c', false],
+  ]);
 });

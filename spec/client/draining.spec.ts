@@ -103,6 +103,28 @@ describe('drain()', () => {
     },
   );
 
+  it('does not wait for a batch to be filled', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online();
+    const subscription = await stage.subscribe(client, broker, 'a', { qos: 1 });
+    const batches = subscription.batches({ max: 2, linger: 60_000 });
+    const sizes: number[] = [];
+    const looping = (async () => {
+      for await (const batch of batches) sizes.push(batch.length);
+    })();
+    await settled();
+    broker.send(message('a', '1', 1));
+    await stage.clock.advance(0);
+    const before = stage.clock.now();
+    const draining = client.drain();
+    await broker.expect('puback', { packetId: 1 });
+    await broker.expect('disconnect');
+    broker.close();
+    await expect(stage.until(draining)).resolves.toEqual({ undelivered: 0, unacknowledged: 0 });
+    await looping;
+    expect([sizes, stage.clock.now() - before]).toEqual([[1], 0]);
+  });
+
   it('hands out nothing that comes meanwhile: it stays with the server', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();

@@ -5,6 +5,7 @@
 import { Duplex } from 'node:stream';
 import { expectTypeOf } from 'expect-type';
 import {
+  type BatchesOptions,
   Client,
   connect,
   ConnectError,
@@ -81,8 +82,11 @@ export async function subscribeIsBothAPromiseAndAnIterable(client: Client): Prom
     break;
   }
   for await (const message of await subscribing) expectTypeOf(message).toEqualTypeOf<Message>();
-  for await (const batch of (await subscribing).batches({ max: 5 }))
+  for await (const batch of (await subscribing).batches({ max: 5, linger: 50 }))
     expectTypeOf(batch).toEqualTypeOf<readonly Message[]>();
+  expectTypeOf<BatchesOptions>().toEqualTypeOf<{ readonly max?: number; readonly linger?: number }>();
+  // @ts-expect-error -- ms, as a number
+  void (await subscribing).batches({ linger: '50 ms' });
   // @ts-expect-error -- a Topic Filter has to be there
   client.subscribe([{ qos: 1 }]).catch(() => {});
 }
