@@ -2,6 +2,7 @@ import type { ConnackPacket } from '../codec/packets.ts';
 import type { MqttError } from '../errors.ts';
 import type { Subscription } from './subscription.ts';
 import { Ring } from '../session/ring.ts';
+import { END, NextCalls } from './next-calls.ts';
 
 /** The answer to a successful CONNECT (3.2). */
 export type Connack = Omit<ConnackPacket, 'type'>;
@@ -30,9 +31,9 @@ export type StatusEvent =
 const KEPT = 256;
 
 /** One reader of the status. */
-class StatusReader implements AsyncIterableIterator<StatusEvent> {
+class StatusReader implements AsyncIterableIterator<StatusEvent, undefined> {
   readonly #events = new Ring<StatusEvent>();
-  #waiting: ((result: IteratorResult<StatusEvent>) => void)[] = [];
+  readonly #calls = new NextCalls<StatusEvent>();
   readonly #left: (reader: StatusReader) => void;
   #phase: 'reading' | 'over' = 'reading';
 
@@ -41,9 +42,8 @@ class StatusReader implements AsyncIterableIterator<StatusEvent> {
   }
 
   push(event: StatusEvent): void {
-    const waiting = this.#waiting.shift();
-    if (waiting !== undefined) {
-      waiting({ value: event, done: false });
+    if (this.#calls.length > 0) {
+      this.#calls.give(event);
       return;
     }
     if (this.#events.length === KEPT) this.#events.shift();
@@ -53,22 +53,26 @@ class StatusReader implements AsyncIterableIterator<StatusEvent> {
   /** No event will follow; those that wait can still be read. */
   finish(): void {
     this.#phase = 'over';
-    for (const waiting of this.#waiting) waiting({ value: undefined, done: true });
-    this.#waiting = [];
+    this.#calls.end();
   }
 
-  next(): Promise<IteratorResult<StatusEvent>> {
+  next(): Promise<IteratorResult<StatusEvent, undefined>> {
     const event = this.#events.shift();
     if (event !== undefined) return Promise.resolve({ value: event, done: false });
-    if (this.#phase === 'over') return Promise.resolve({ value: undefined, done: true });
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    return this.#phase === 'over' ? Promise.resolve(END) : this.#calls.add();
   }
 
-  return(): Promise<IteratorResult<StatusEvent>> {
+  return(): Promise<IteratorResult<StatusEvent, undefined>> {
     this.#left(this);
     this.#events.clear();
     this.finish();
-    return Promise.resolve({ value: undefined, done: true });
+    return Promise.resolve(END);
+  }
+
+  /** `return()`, for generators that delegate to this with `yield*`. Rejects with `error`. */
+  async throw(error?: unknown): Promise<IteratorResult<StatusEvent, undefined>> {
+    await this.return();
+    throw error;
   }
 
   [Symbol.asyncIterator](): this {

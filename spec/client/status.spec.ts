@@ -79,6 +79,21 @@ describe('the status', () => {
     await expect(reader.next()).resolves.toEqual({ value: undefined, done: true });
   });
 
+  it('can be left while it is waited for: every next() that waits ends', async () => {
+    const status = new Status();
+    const staying = all(status.read());
+    const [one, other] = [status.read()[Symbol.asyncIterator](), status.read()[Symbol.asyncIterator]()];
+    const asked = [one.next(), one.next(), other.next()];
+    const error = new Error('no more');
+    await one.return?.();
+    await expect(other.throw?.(error)).rejects.toBe(error);
+    status.report(closed);
+    const end = { value: undefined, done: true };
+    await expect(Promise.all(asked)).resolves.toEqual([end, end, end]);
+    await expect(Promise.all([one.next(), other.next()])).resolves.toEqual([end, end]);
+    await expect(staying).resolves.toEqual([closed]);
+  });
+
   it('of a client that is used again is another one', async () => {
     const status = new Status();
     const first = all(status.read());
