@@ -23,6 +23,8 @@ export interface Child {
   readonly ended: Promise<Ended>;
   /** Waits until it has printed this line. */
   printed(line: string): Promise<void>;
+  /** Writes a line to its input. */
+  tell(line: string): void;
   /** Ends it as a crash would, and waits for the end. */
   kill(): Promise<void>;
 }
@@ -73,7 +75,7 @@ export function startNode(args: readonly string[], cwd: string = ROOT, env: Node
   const child = spawn(process.execPath, args, {
     cwd,
     env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
   running.add(child);
   const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE);
@@ -103,11 +105,14 @@ export function startNode(args: readonly string[], cwd: string = ROOT, env: Node
     })();
     await Promise.race([seen, early]);
   };
+  // One that has ended reads nothing any more.
+  child.stdin.on('error', () => {});
+  const tell = (line: string): void => void child.stdin.write(`${line}\n`);
   const kill = async (): Promise<void> => {
     child.kill('SIGKILL');
     await ended;
   };
-  return { ended, printed, kill };
+  return { ended, printed, tell, kill };
 }
 
 /** Ends what a spec that failed has left. */
