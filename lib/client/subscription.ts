@@ -17,6 +17,9 @@ import type { Failure, Reader, Source, Taker } from './reading.ts';
 /** When a QoS 1 or 2 message is acknowledged. */
 export type AckMode = 'processed' | 'received' | 'manual';
 
+/** So many messages may be remembered without a look at which are settled. */
+const FEW = 64;
+
 /** How a subscription treats what it gets. */
 export interface Intake {
   readonly ack: AckMode;
@@ -63,6 +66,12 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
   /** Messages taken so far, and how many they were when its readers last had a turn because its buffer was full. */
   #taken = 0;
   #takenAtTurn = -1;
+  /**
+   * `ack: 'manual'` in a clean session: what the application has and may not have settled. It is acknowledged at the end, as
+   * nothing else ever would. A session to keep leaves it to the application.
+   */
+  #handedOut: Message[] = [];
+  #handedOutMost = FEW;
   /** Messages that were dropped before they came here. */
   #missed = 0;
   #onEnd: (() => void) | undefined = undefined;
@@ -205,8 +214,9 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
   ): Delivered {
     const taker = this.#takers.shift();
     if (taker !== undefined) {
-      this.#taken++;
-      taker.take(new Message(publish, topic, payload, receipt, this.#host));
+      const message = new Message(publish, topic, payload, receipt, this.#host);
+      this.#handOut(message);
+      taker.take(message);
       return 'delivered';
     }
     const before = this.#buffer.dropped;
@@ -229,16 +239,20 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
     this.#host.overflowed(this);
   }
 
-  /** Ends it here. What nobody will take is acknowledged, or left to the server, which sends it again. @internal */
+  /**
+   * Ends it here: loops finish, or throw `error`. What nobody will settle is acknowledged, so that nothing of it holds the
+   * window, or left to the session at the server, which sends it again. @internal
+   */
   end(unsettled: 'acknowledge' | 'leave' = 'acknowledge', error?: unknown): void {
     if (this.#phase === 'ended') return;
     this.#phase = 'ended';
     this.#onEnd?.();
     if (error !== undefined) this.#error = { reason: error };
     const waiting = this.#buffer.takeAll();
-    for (const message of waiting)
+    for (const message of [...this.#handedOut, ...waiting])
       if (unsettled === 'acknowledge') message.ack();
       else message.leave();
+    this.#handedOut = [];
     this.#host.discarded(waiting.length);
     for (const taker of this.#takers.takeAll()) finishTaker(taker, this.#error);
   }
@@ -251,7 +265,10 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
     if (this.#buffer.depth === 0) this.end('leave', error);
   }
 
-  /** The server has lost the session: what waits can only be limited by the buffer from now on. @internal */
+  /**
+   * The server has lost the session: what waits can no longer be acknowledged, and only the buffer limits it from now on.
+   * @internal
+   */
   sessionLost(): void {
     this.#buffer.loosen(() => true);
   }
@@ -275,10 +292,20 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
   /** hot: what waits, if anything. @internal */
   shift(): Message | undefined {
     const message = this.#buffer.shift();
-    if (message === undefined) return undefined;
+    if (message !== undefined) this.#handOut(message);
+    return message;
+  }
+
+  #handOut(message: Message): void {
     this.#taken++;
     if (this.#read === 'stalled') this.#read = 'maybe soon';
-    return message;
+    if (this.#ack !== 'manual' || this.#host.persistent || !message.unsettled) return;
+    const handedOut = this.#handedOut;
+    if (handedOut.length >= this.#handedOutMost) {
+      this.#handedOut = handedOut.filter((one) => one.unsettled);
+      this.#handedOutMost = Math.max(FEW, 2 * this.#handedOut.length);
+    }
+    this.#handedOut.push(message);
   }
 
   /** Whether somebody waits for a message with none in hand. @internal */
@@ -301,12 +328,16 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
   get progress(): number {
     return this.#taken;
   }
+
   /** Whether it has messages that are still to be acknowledged. @internal */
   hasUnsettled(): boolean {
     return this.#unsettled().length > 0;
   }
 
-  /** Its messages are acknowledged already: all, or those of `receipts`, which are returned. They stay, as far as the buffer has room. @internal */
+  /**
+   * Its messages, those in hand included, are acknowledged whatever becomes of them here: all, or those that `receipts`
+   * stand for. They stay, within the limits of the buffer. Returns what they were to be acknowledged with. @internal
+   */
   loosen(receipts?: ReadonlySet<Receipt>): Receipt[] {
     const meant = (message: Message): boolean =>
       message.unsettled && (receipts === undefined || message.isAnyOf(receipts));

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Message } from '../../lib/client/message.ts';
 import { ClosedError, TimeoutError } from '../../lib/errors.ts';
 import { settled } from '../support/fake-clock.ts';
 import { loop, SubscriptionRig } from './subscription-rig.ts';
@@ -142,7 +143,8 @@ describe('the ack mode', () => {
     expect(rig.settled).toEqual(['b']);
     await rig.subscription.unsubscribe();
     await looping;
-    expect(rig.settled).toEqual(['b']);
+    // The server of a clean session would wait for the others as long as the connection lives.
+    expect(rig.settled).toEqual(['b', 'a', 'c']);
   });
 
   it('manual holds for receive() and batches() too', async () => {
@@ -323,5 +325,32 @@ describe('unsubscribe()', () => {
       return loop(rig.subscription, () => {}).catch(() => {});
     }, 'after its buffer');
     expect(ends).toEqual(['unsubscribed', 'after its buffer']);
+  });
+});
+
+describe('messages that are settled by hand', () => {
+  it('stay with the application of a session to keep when the subscription ends', async () => {
+    const rig = new SubscriptionRig({ ack: 'manual', persistent: true });
+    rig.push('a');
+    const message = await rig.subscription.receive();
+    await rig.subscription.unsubscribe();
+    expect(rig.settled).toEqual([]);
+    message.ack();
+    expect(rig.settled).toEqual(['a']);
+  });
+
+  it('are acknowledged when the subscription of a clean session ends, however many there are', async () => {
+    const rig = new SubscriptionRig({ ack: 'manual' });
+    const taken: Message[] = [];
+    for (let n = 0; n < 200; n++) rig.push(String(n));
+    const looping = loop(rig.subscription, (message) => {
+      taken.push(message);
+      if (taken.length % 2 === 0) message.ack();
+      return taken.length === 200 ? 'break' : undefined;
+    });
+    await looping;
+    expect(rig.settled).toHaveLength(200);
+    for (const message of taken) message.ack();
+    expect(new Set(rig.settled).size).toBe(200);
   });
 });

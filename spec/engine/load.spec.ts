@@ -11,7 +11,7 @@ describe('the load of an engine', () => {
       pending: 3,
       inFlight: 2,
       window: 2,
-      queued: { messages: 1, bytes: 3 },
+      queued: { messages: 1, bytes: 4 },
       unsettled: { messages: 1, bytes: 8 },
       passedOver: 0,
     });
