@@ -195,7 +195,7 @@ export class Parts<UserData> {
         this.servers.connected();
         this.log.info('connected');
         this.parking.connected();
-        if (!change.connack.sessionPresent) this.router.retained.restored();
+        if (!change.connack.sessionPresent) this.router.restored();
         this.status.report({ type: 'connected', connack: toConnack(change) });
         break;
       }
@@ -259,7 +259,9 @@ export class Parts<UserData> {
     this.log.warn(`${receipts.length} messages kept others waiting for ${ms} ms: they are ${what}`);
     const subscriptions = receipts.map(
       (receipt) =>
-        router.subscriptions.find((one) => one.has(receipt)) ?? router.matching(receipt.topicName)[0],
+        router.matching(receipt.topicName).find((one) => one.has(receipt)) ??
+        router.subscriptions.find((one) => one.has(receipt)) ??
+        router.matching(receipt.topicName)[0],
     );
     for (const subscription of new Set(subscriptions))
       this.status.report({ type: 'ack-stalled', subscription, ms });

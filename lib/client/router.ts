@@ -12,55 +12,94 @@ const REMEMBERED = 512;
 
 const NOBODY: readonly Subscription[] = [];
 
-/** A Topic Filter as one subscription holds it. */
-export interface Holding {
-  readonly subscription: Subscription;
+/** A Topic Filter, and who holds it. */
+export class Holding {
   readonly topicFilter: string;
-  /** As the application asked for it. */
-  readonly qos: QoS;
+  /** Each with the QoS that its application asked for. */
+  readonly #holders = new Map<Subscription, QoS>();
+  /** How many holders asked for each QoS. */
+  readonly #asked: [number, number, number] = [0, 0, 0];
+
+  constructor(topicFilter: string) {
+    this.topicFilter = topicFilter;
+  }
+
+  /** How many subscriptions hold it: the last one out ends it at the server. */
+  get size(): number {
+    return this.#holders.size;
+  }
+
+  get holders(): IterableIterator<Subscription> {
+    return this.#holders.keys();
+  }
+
+  /** The highest QoS that any holder asked for. */
+  get qos(): QoS {
+    if (this.#asked[2] > 0) return 2;
+    return this.#asked[1] > 0 ? 1 : 0;
+  }
+
+  add(subscription: Subscription, qos: QoS): void {
+    this.#holders.set(subscription, qos);
+    this.#asked[qos]++;
+  }
+
+  remove(subscription: Subscription): void {
+    const qos = this.#holders.get(subscription);
+    if (qos === undefined) return;
+    this.#holders.delete(subscription);
+    this.#asked[qos]--;
+  }
 }
 
 /** Message → the subscriptions whose Topic Filter matches (4.7), each once however many of its filters do. */
 export class Router {
   readonly retained: RetainedCopies;
   readonly #trie = new Trie<Holding>();
-  /** How many subscriptions hold each Topic Filter: the last one out ends it at the server. */
-  readonly #holders = new Map<string, number>();
-  /** Each with what it still holds, by Topic Filter. */
-  readonly #subscriptions = new Map<Subscription, Map<string, Holding>>();
-  #remembered = new Map<string, readonly Subscription[]>();
+  readonly #holdings = new Map<string, Holding>();
+  /** Each with the Topic Filters that it still holds. */
+  readonly #subscriptions = new Map<Subscription, Set<string>>();
+  readonly #remembered = new Map<string, readonly Subscription[]>();
   #lastTopic: string | undefined = undefined;
   #lastFound: readonly Subscription[] = NOBODY;
 
   /** `now`: ms of the client's clock. */
   constructor(now: () => number) {
-    this.retained = new RetainedCopies(now);
+    this.retained = new RetainedCopies(now, (topicName, counts) => {
+      let held = 0;
+      this.#trie.match(topicName, ({ holders }) => {
+        for (const holder of holders) if (counts(holder)) held++;
+      });
+      return held;
+    });
   }
 
   add(subscription: Subscription): void {
-    const holdings = new Map<string, Holding>();
-    this.#subscriptions.set(subscription, holdings);
+    const filters = new Set<string>();
+    this.#subscriptions.set(subscription, filters);
     this.retained.asked(subscription);
     for (const { topicFilter, qos } of subscription.entries) {
-      const holding = { subscription, topicFilter, qos };
-      holdings.set(topicFilter, holding);
-      this.#trie.add(topicFilter, holding);
-      this.#holders.set(topicFilter, (this.#holders.get(topicFilter) ?? 0) + 1);
+      let holding = this.#holdings.get(topicFilter);
+      if (holding === undefined) {
+        holding = new Holding(topicFilter);
+        this.#holdings.set(topicFilter, holding);
+        this.#trie.add(topicFilter, holding);
+      }
+      holding.add(subscription, qos);
+      filters.add(topicFilter);
     }
     this.#forget();
   }
 
   /**
-   * What is held under Topic Filters of which a message can match both them and `topicFilter`. A Shared Subscription
-   * overlaps with nothing: the server has its own copy for it.
+   * Visits what is held under Topic Filters of which a message can match both them and `topicFilter`. A Shared
+   * Subscription overlaps with nothing: the server has its own copy for it.
    */
-  overlapping(topicFilter: string): Holding[] {
-    const found: Holding[] = [];
-    if (isShared(topicFilter)) return found;
+  overlapping(topicFilter: string, visit: (holding: Holding) => void): void {
+    if (isShared(topicFilter)) return;
     this.#trie.overlapping(topicFilter, (holding) => {
-      if (!isShared(holding.topicFilter)) found.push(holding);
+      if (!isShared(holding.topicFilter)) visit(holding);
     });
-    return found;
   }
 
   /** Takes filters of a subscription out. Returns those that no other subscription holds. */
@@ -68,16 +107,13 @@ export class Router {
     const last: string[] = [];
     const held = this.#subscriptions.get(subscription);
     for (const filter of topicFilters) {
-      const holding = held?.get(filter);
-      if (holding === undefined) continue;
-      held?.delete(filter);
+      const holding = this.#holdings.get(filter);
+      if (holding === undefined || held?.delete(filter) !== true) continue;
+      holding.remove(subscription);
+      if (holding.size > 0) continue;
+      this.#holdings.delete(filter);
       this.#trie.remove(filter, holding);
-      const left = (this.#holders.get(filter) ?? 1) - 1;
-      if (left > 0) this.#holders.set(filter, left);
-      else {
-        this.#holders.delete(filter);
-        last.push(filter);
-      }
+      last.push(filter);
     }
     if (held?.size === 0) {
       this.#subscriptions.delete(subscription);
@@ -87,7 +123,7 @@ export class Router {
     return last;
   }
 
-  /** Every subscription, each once. */
+  /** Every subscription, each once: a list of its own. */
   get subscriptions(): readonly Subscription[] {
     return [...this.#subscriptions.keys()];
   }
@@ -99,9 +135,12 @@ export class Router {
 
   /** Subscriptions that hold `topicFilter`. */
   holdersOf(topicFilter: string): Subscription[] {
-    return this.subscriptions.filter((subscription) =>
-      this.#subscriptions.get(subscription)?.has(topicFilter),
-    );
+    return [...(this.#holdings.get(topicFilter)?.holders ?? [])];
+  }
+
+  /** The server has no session: what is retained comes to all of them anew. */
+  restored(): void {
+    for (const subscription of this.#subscriptions.keys()) this.retained.restored(subscription);
   }
 
   /** Who gets a message of `topicName`. */
@@ -117,7 +156,7 @@ export class Router {
   ): Delivered | 'to nobody' {
     const matching = topicName === this.#lastTopic ? this.#lastFound : this.#find(topicName);
     if (matching.length === 0) return 'to nobody';
-    const found = publish.retain ? this.retained.of(topicName, matching) : matching;
+    const found = publish.retain ? this.retained.of(topicName, matching, publish) : matching;
     const payload = receipt === undefined ? publish.payload() : receipt.payload;
     if (receipt !== undefined) this.#share(receipt, found);
     let delivered: Delivered = 'delivered';
@@ -141,7 +180,9 @@ export class Router {
     let found = this.#remembered.get(topicName);
     if (found === undefined) {
       const matching = new Set<Subscription>();
-      this.#trie.match(topicName, ({ subscription }) => matching.add(subscription));
+      this.#trie.match(topicName, ({ holders }) => {
+        for (const subscription of holders) matching.add(subscription);
+      });
       found = [...matching];
       if (this.#remembered.size < REMEMBERED) this.#remembered.set(topicName, found);
     }
@@ -151,7 +192,7 @@ export class Router {
   }
 
   #forget(): void {
-    this.#remembered = new Map();
+    if (this.#remembered.size > 0) this.#remembered.clear();
     this.#lastTopic = undefined;
     this.#lastFound = NOBODY;
   }

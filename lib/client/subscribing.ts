@@ -286,10 +286,10 @@ export class Subscribing {
     let overlaps = 0;
     const raised = entries.map((entry) => {
       let { qos } = entry;
-      for (const other of this.#router.overlapping(entry.topicFilter)) {
+      this.#router.overlapping(entry.topicFilter, (other) => {
         if (other.topicFilter !== entry.topicFilter) overlaps++;
         if (other.qos > qos) qos = other.qos;
-      }
+      });
       return { ...entry, qos };
     });
     if (overlaps > 0)
