@@ -10,6 +10,7 @@ export type MqttErrorCode =
   | 'ERR_MQTT_PROTOCOL'
   | 'ERR_MQTT_PUBLISH'
   | 'ERR_MQTT_SUBSCRIBE'
+  | 'ERR_MQTT_UNSUBSCRIBE'
   | 'ERR_MQTT_QUEUE_FULL'
   | 'ERR_MQTT_TIMEOUT'
   | 'ERR_MQTT_CLOSED'
@@ -94,11 +95,19 @@ export class ProtocolError extends MqttError {
   readonly statement: string;
   /** The Reason Code to close with (5.0): 0x81 Malformed Packet, 0x82 Protocol Error, or a more specific one. */
   readonly reasonCode: number;
+  /** The Packet Identifier of the message of ours that was answered wrongly, where it was that. */
+  readonly packetId: number | undefined;
 
-  constructor(message: string, statement: string, reasonCode: number, options?: ErrorOptions) {
+  constructor(
+    message: string,
+    statement: string,
+    reasonCode: number,
+    options: ErrorOptions & { packetId?: number } = {},
+  ) {
     super('ERR_MQTT_PROTOCOL', `${message} [${statement}]`, options);
     this.statement = statement;
     this.reasonCode = reasonCode;
+    this.packetId = options.packetId;
   }
 
   static {
@@ -151,11 +160,11 @@ export class PublishError extends MqttError implements MessageFate {
 /** What the server answered for one Topic Filter. */
 export interface FilterResult {
   readonly topicFilter: string;
-  /** Granted QoS (0, 1, 2) or, from 0x80 on, why it was refused. */
+  /** Granted QoS (0, 1, 2), or 0 or 0x11 of `unsubscribe()`; from 0x80 on, why it was refused. */
   readonly reasonCode: number;
 }
 
-/** The server refused one or more Topic Filters. */
+/** The server refused one or more Topic Filters, or the connection was lost each time they were asked for. */
 export class SubscribeError extends MqttError {
   /** One entry per Topic Filter of the call, in its order. */
   readonly results: readonly FilterResult[];
@@ -167,6 +176,21 @@ export class SubscribeError extends MqttError {
 
   static {
     this.prototype.name = 'SubscribeError';
+  }
+}
+
+/** The server refused to unsubscribe one or more Topic Filters, or the connection was lost each time it was asked to. */
+export class UnsubscribeError extends MqttError {
+  /** One entry per Topic Filter of the call, in its order. */
+  readonly results: readonly FilterResult[];
+
+  constructor(message: string, results: readonly FilterResult[], options?: ErrorOptions) {
+    super('ERR_MQTT_UNSUBSCRIBE', message, options);
+    this.results = results;
+  }
+
+  static {
+    this.prototype.name = 'UnsubscribeError';
   }
 }
 

@@ -56,6 +56,7 @@ export {
   QueueFullError,
   SubscribeError,
   TimeoutError,
+  UnsubscribeError,
   type ConnectErrorOptions,
   type ConnectPhase,
   type Delivery,

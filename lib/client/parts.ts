@@ -231,7 +231,7 @@ export class Parts<UserData> {
         break;
       case 'refused':
         this.log.error(`${change.results.length} subscriptions were not restored`);
-        this.subscribing.refused(change.results);
+        this.subscribing.refused(change.results, change.givenUp);
         break;
       case 'closed':
         this.#close(change.error);

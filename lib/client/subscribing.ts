@@ -1,7 +1,13 @@
 import { encode } from '../codec/codec.ts';
 import type { QoS, SubscriptionRequest, UserProperties } from '../codec/packets.ts';
 import { reasonCodeName } from '../codec/reason-codes.ts';
-import { ClosedError, SubscribeError, type FilterResult, type MqttError } from '../errors.ts';
+import {
+  ClosedError,
+  SubscribeError,
+  UnsubscribeError,
+  type FilterResult,
+  type MqttError,
+} from '../errors.ts';
 import { Request } from '../session/requests.ts';
 import { hasWildcard, isShared, topicFilterError } from '../topic/filters.ts';
 import type { Overflow } from './buffer.ts';
@@ -39,6 +45,13 @@ export interface SubscribeOptions extends CallOptions, Omit<FilterOptions, 'topi
   readonly partial?: boolean;
   /** 5.0 */
   readonly properties?: { readonly userProperties?: UserProperties };
+}
+
+/** What the server answered to a SUBSCRIBE or UNSUBSCRIBE. */
+interface Answer {
+  readonly results: readonly FilterResult[];
+  /** Topic Filters that are not sent again, as the connection was lost each time they were. */
+  readonly givenUp: ReadonlySet<string>;
 }
 
 /** What came of `unsubscribe()`. */
@@ -94,8 +107,7 @@ export class Subscribing {
     this.#router.add(subscription);
     made(subscription);
     try {
-      const reasonCodes = await this.#send('subscribe', this.#raised(entries), options);
-      this.#granted(subscription, entries, reasonCodes, partial);
+      this.#granted(subscription, await this.#send('subscribe', this.#raised(entries), options), partial);
     } catch (error) {
       // What it was handed before it had failed is the session's, where that is one to keep: nobody has processed it.
       subscription.end(this.#host.persistent ? 'leave' : 'acknowledge', error);
@@ -118,28 +130,25 @@ export class Subscribing {
     if (!Array.isArray(list)) throw wrongType('topicFilter', 'a string or an array', list);
     const topicFilters = [...(list as readonly string[])];
     if (topicFilters.length === 0) throw new TypeError('topicFilter: expected at least one, got none');
-    for (const filter of topicFilters) this.#checkFilter(filter);
-    for (const filter of topicFilters) {
-      this.#driver.forget(filter);
+    for (const filter of topicFilters) checkFilter(filter);
+    for (const filter of topicFilters)
       for (const holder of this.#router.holdersOf(filter)) {
         this.#router.remove(holder, [filter]);
         if (!this.#router.has(holder)) holder.end();
       }
-    }
-    const reasonCodes = await this.#send('unsubscribe', topicFilters.map(toEntry), options);
-    return { reasonCodes };
+    const results = await this.#unsubscribe(topicFilters, options);
+    return { reasonCodes: results.map(({ reasonCode }) => reasonCode) };
   }
 
   /** `subscription.unsubscribe()`: the last one out ends it at the server. */
   async end(subscription: Subscription): Promise<void> {
     const last = this.#router.remove(subscription);
-    for (const filter of last) this.#driver.forget(filter);
-    if (last.length > 0) await this.#send('unsubscribe', last.map(toEntry), {});
+    if (last.length > 0) await this.#unsubscribe(last, {});
   }
 
   /** The server does not grant filters any more that it granted before: those who hold them are told, in their loops. */
-  refused(results: readonly FilterResult[]): void {
-    const error = refusal(results);
+  refused(results: readonly FilterResult[], givenUp: ReadonlySet<string>): void {
+    const error = subscribeError({ results, givenUp });
     const refused = new Set(results.map((result) => result.topicFilter));
     for (const { topicFilter } of results)
       for (const holder of this.#router.holdersOf(topicFilter)) {
@@ -164,10 +173,17 @@ export class Subscribing {
     kind: 'subscribe' | 'unsubscribe',
     entries: readonly SubscriptionRequest[],
     options: CallOptions & Pick<SubscribeOptions, 'properties'>,
-  ): Promise<readonly number[]> {
-    return new Promise<readonly number[]>((resolve, reject) => {
+  ): Promise<Answer> {
+    return new Promise<Answer>((resolve, reject) => {
       const request = new Request(kind, entries, options.properties?.userProperties, {
-        answered: (reasonCodes) => (done(), resolve(reasonCodes)),
+        answered: (reasonCodes, givenUp) => {
+          done();
+          const results = entries.map(({ topicFilter }, i) => ({
+            topicFilter,
+            reasonCode: reasonCodes[i] ?? 0x80,
+          }));
+          resolve({ results, givenUp });
+        },
         failed: (error) => (done(), reject(error)),
       });
       const done = bound(options, this.#host.clock, kind, (reason) => {
@@ -176,6 +192,17 @@ export class Subscribing {
       });
       this.#driver.request(request);
     });
+  }
+
+  /** Ends what nobody here holds any more at the server. */
+  async #unsubscribe(
+    topicFilters: readonly string[],
+    options: CallOptions,
+  ): Promise<readonly FilterResult[]> {
+    for (const filter of topicFilters) this.#driver.forget(filter);
+    const answer = await this.#send('unsubscribe', topicFilters.map(toEntry), options);
+    if (answer.results.some(isRefused)) throw unsubscribeError(answer);
+    return answer.results;
   }
 
   #stopOnAbort(subscription: Subscription, signal: AbortSignal): void {
@@ -187,35 +214,24 @@ export class Subscribing {
     subscription.onEnd(() => signal.removeEventListener('abort', onAbort));
   }
 
-  #granted(
-    subscription: Subscription,
-    entries: readonly SubscriptionRequest[],
-    reasonCodes: readonly number[],
-    partial: boolean,
-  ): void {
-    subscription.grant(reasonCodes);
+  #granted(subscription: Subscription, answer: Answer, partial: boolean): void {
+    const { results } = answer;
+    subscription.grant(results.map(({ reasonCode }) => reasonCode));
     this.#router.retained.granted(subscription);
-    const results = entries.map(({ topicFilter }, i) => ({
-      topicFilter,
-      reasonCode: reasonCodes[i] ?? 0x80,
-    }));
-    const refused = results.filter((result) => result.reasonCode >= 0x80);
+    const refused = results.filter(isRefused);
     if (refused.length === 0) return;
     this.#router.remove(
       subscription,
       refused.map((result) => result.topicFilter),
     );
-    if (!partial || refused.length === results.length) throw refusal(results);
+    if (!partial || refused.length === results.length) throw subscribeError(answer);
   }
 
   /** Nobody here holds these filters any more: the server need not send for them. */
   #release(topicFilters: readonly string[], subscription: Subscription): void {
     const { state } = this.#driver;
     if (topicFilters.length === 0 || state === 'closed' || state === 'offline') return;
-    for (const filter of topicFilters) this.#driver.forget(filter);
-    this.#send('unsubscribe', topicFilters.map(toEntry), {}).catch((error: unknown) =>
-      this.#notUnsubscribed(subscription, error),
-    );
+    this.#unsubscribe(topicFilters, {}).catch((error: unknown) => this.#notUnsubscribed(subscription, error));
   }
 
   #notUnsubscribed({ topicFilters }: Subscription, error: unknown): void {
@@ -297,18 +313,23 @@ export class Subscribing {
     return raised;
   }
 
+  /** Checks a Topic Filter that is to be subscribed to: the server may not have all of them. */
   #checkFilter(topicFilter: string): string {
-    const wrong = topicFilterError(string('topicFilter', topicFilter));
-    if (wrong !== undefined) throw new TypeError(`topicFilter: ${wrong}`);
+    checkFilter(topicFilter);
     const negotiated = this.#driver.negotiated;
     if (negotiated === undefined) return topicFilter;
     const refuse = (reasonCode: number): never => {
-      throw refusal([{ topicFilter, reasonCode }]);
+      throw subscribeError({ results: [{ topicFilter, reasonCode }], givenUp: new Set() });
     };
     if (!negotiated.wildcardSubscriptionAvailable && hasWildcard(topicFilter)) refuse(0xa2);
     if (!negotiated.sharedSubscriptionAvailable && isShared(topicFilter)) refuse(0x9e);
     return topicFilter;
   }
+}
+
+function checkFilter(topicFilter: string): void {
+  const wrong = topicFilterError(string('topicFilter', topicFilter));
+  if (wrong !== undefined) throw new TypeError(`topicFilter: ${wrong}`);
 }
 
 function toEntry(topicFilter: string): SubscriptionRequest {
@@ -335,11 +356,30 @@ function toIntake(options: SubscribeOptions): Intake {
   };
 }
 
-function refusal(results: readonly FilterResult[]): SubscribeError {
-  const refused = results.filter((result) => result.reasonCode >= 0x80);
-  const names = refused.map(
-    ({ topicFilter, reasonCode }) =>
-      `${topicFilter}: ${reasonCodeName(reasonCode)} (0x${reasonCode.toString(16)})`,
-  );
-  return new SubscribeError(`the server refused ${names.join(', ')}`, results);
+function isRefused({ reasonCode }: FilterResult): boolean {
+  return reasonCode >= 0x80;
+}
+
+function subscribeError(answer: Answer): SubscribeError {
+  return new SubscribeError(`could not subscribe: ${reasonsOf(answer)}`, answer.results);
+}
+
+function unsubscribeError(answer: Answer): UnsubscribeError {
+  return new UnsubscribeError(`could not unsubscribe: ${reasonsOf(answer)}`, answer.results);
+}
+
+/** So many refusals are named in a message; its `results` have all of them. */
+const NAMED = 10;
+
+function reasonsOf({ results, givenUp }: Answer): string {
+  const refused = results.filter(isRefused);
+  const named = refused
+    .slice(0, NAMED)
+    .map(({ topicFilter, reasonCode }) =>
+      givenUp.has(topicFilter)
+        ? `${topicFilter}: the connection was lost each time it was asked for`
+        : `${topicFilter}: ${reasonCodeName(reasonCode)} (0x${reasonCode.toString(16)})`,
+    );
+  if (refused.length > NAMED) named.push(`and ${refused.length - NAMED} others`);
+  return named.join(', ');
 }

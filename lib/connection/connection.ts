@@ -39,6 +39,8 @@ export class Connection {
   negotiated: Negotiated | undefined = undefined;
   /** Pieces of output that the transport has and has not given back. */
   piecesOut = 0;
+  /** When CONNACK came, in ms. */
+  acceptedAt = 0;
   /** When the unanswered PINGREQ was written; 0 = none is unanswered. */
   pingedAt = 0;
 
@@ -78,6 +80,7 @@ export class Connection {
   ): void {
     this.negotiated = negotiated;
     this.framer.limit(this.settings.maximumPacketSize);
+    this.acceptedAt = now;
     this.quota = new SendQuota(limits.window);
     this.aliases = new TopicAliases(limits.topicAliasMaximum, negotiated.topicAliasMaximum);
     this.keepAlive = new KeepAlive(negotiated.keepAlive, limits.pingTimeout, now);

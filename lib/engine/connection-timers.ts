@@ -6,12 +6,14 @@ import type { FlowControl } from './flow-control.ts';
 import type { Liveness } from './liveness.ts';
 import type { EngineOptions } from './options.ts';
 import type { Publishing } from './publishing.ts';
+import type { Requesting } from './requesting.ts';
 
 /** Who is told that a time is over. */
 export interface TimedParts {
   readonly liveness: Liveness;
   readonly acknowledging: Pick<Acknowledging, 'expire'>;
-  readonly publishing: Pick<Publishing, 'retry' | 'overdue'>;
+  readonly publishing: Pick<Publishing, 'retry' | 'overdue' | 'pump'>;
+  readonly requesting: Pick<Requesting, 'proved'>;
   readonly flow: Pick<FlowControl, 'expire' | 'isStopped' | 'suspendTimers'>;
 }
 
@@ -32,9 +34,13 @@ export class ConnectionTimers {
 
   expire(connection: Connection, now: number): Verdict {
     const deadlines = this.#deadlines;
-    const { acknowledging, liveness, flow } = this.#parts;
+    const { acknowledging, liveness, publishing, requesting, flow } = this.#parts;
     if (deadlines.expire(Timer.Stall, now)) acknowledging.expire(now);
     if (deadlines.expire(Timer.LastResort, now) && flow.expire(now) === 'reconnect') return 'reconnect';
+    if (deadlines.expire(Timer.Trial, now)) {
+      requesting.proved(connection, now);
+      publishing.pump(connection, now);
+    }
     if (!flow.isStopped) return this.#judge(connection, now);
     if (deadlines.expire(Timer.KeepAlive, now)) liveness.keepAlive(connection, 'stopped', now);
     flow.suspendTimers();

@@ -10,6 +10,7 @@ export const Timer = {
   /** Destroy: DISCONNECT was not followed by the close in time. */ Close: 7,
   /** Pass over: a message has kept the acknowledgements behind it waiting for too long. */ Stall: 8,
   /** Reconnect or drop: an answer is behind more messages than may be held, and the application settles none. */ LastResort: 9,
+  /** Send what is suspect, or what has waited for a suspect request: see `Quarantine`. */ Trial: 10,
 } as const;
 export type TimerName = keyof typeof Timer;
 export type Timer = (typeof Timer)[TimerName];
@@ -28,8 +29,11 @@ export class Deadlines {
     this.#at[timer] = Infinity;
   }
 
-  stopAll(): void {
+  /** Stops all but `spared`, which runs across connections. */
+  stopAll(spared?: Timer): void {
+    const at = spared === undefined ? Infinity : this.at(spared);
     this.#at.fill(Infinity);
+    if (spared !== undefined) this.set(spared, at);
   }
 
   /** When `timer` is due; Infinity = not set. */

@@ -28,8 +28,15 @@ export type Change =
   | { readonly type: 'windowExceeded'; readonly receiveMaximum: number }
   /** An answer is behind more messages than may be held: messages that come are acknowledged and dropped from now on. */
   | { readonly type: 'dropping'; readonly ms: number }
-  /** The server does not grant these subscriptions any more. */
-  | { readonly type: 'refused'; readonly results: readonly FilterResult[] }
+  /**
+   * The server does not grant these subscriptions any more; those that are `givenUp` are not asked for, as the connection
+   * was lost each time they were.
+   */
+  | {
+      readonly type: 'refused';
+      readonly results: readonly FilterResult[];
+      readonly givenUp: ReadonlySet<string>;
+    }
   /** The end; `error` where it was not asked for. */
   | { readonly type: 'closed'; readonly error: MqttError | undefined };
 

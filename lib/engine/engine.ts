@@ -20,6 +20,7 @@ import { Liveness } from './liveness.ts';
 import type { Credentials, EngineOptions, EnginePorts, Ending, ReadResult, Which } from './options.ts';
 import { disconnectPacket, Publisher, writeRefusal } from './outbound.ts';
 import { Publishing } from './publishing.ts';
+import { Quarantine } from './quarantine.ts';
 import type { Outcome, Taken } from './receiving.ts';
 import { Reception } from './reception.ts';
 import * as refusals from './refusals.ts';
@@ -37,6 +38,7 @@ export class Engine {
   readonly #effects: Effects;
   readonly #session = new Session();
   readonly #deadlines = new Deadlines();
+  readonly #quarantine = new Quarantine(this.#session, this.#deadlines);
   readonly #publisher: Publisher;
   readonly #publishing: Publishing;
   readonly #requesting: Requesting;
@@ -58,25 +60,16 @@ export class Engine {
     this.#clientId = options.clientId;
     this.#attempts = new Attempts(options, ports);
     this.#publisher = new Publisher(ports.text);
-    this.#publishing = new Publishing(this.#session, this.#publisher, this.#deadlines, options);
-    this.#abandoning = new Abandoning(this.#session, this.#publisher);
-    this.#requesting = new Requesting(this.#session, this.#deadlines, options, ports.text);
-    this.#resuming = new Resuming(
-      this.#session,
-      this.#publishing,
-      this.#requesting,
-      this.#attempts,
-      options,
-      effects,
-    );
+    const session = this.#session;
+    const deadlines = this.#deadlines;
+    const publishing = new Publishing(session, this.#publisher, deadlines, options, this.#quarantine);
+    const requesting = new Requesting(session, deadlines, options, ports.text, this.#quarantine);
+    this.#publishing = publishing;
+    this.#requesting = requesting;
+    this.#abandoning = new Abandoning(session, this.#publisher);
+    this.#resuming = new Resuming(session, publishing, requesting, this.#attempts, options, effects);
     this.#reception = new Reception(
-      {
-        session: this.#session,
-        deadlines: this.#deadlines,
-        liveness: this.#liveness,
-        publishing: this.#publishing,
-        requesting: this.#requesting,
-      },
+      { session, deadlines, liveness: this.#liveness, publishing, requesting },
       {
         phaseOf: (connection) =>
           connection !== this.#connection ? 'gone' : this.#state === 'connected' ? 'up' : 'open',
@@ -137,6 +130,7 @@ export class Engine {
   /** The Network Connection ended by itself, or as `finish()` asked. */
   lost(cause: unknown, now: number): void {
     if (this.#connection === undefined) return;
+    this.#quarantine.suspicion = refusals.suspicionOf(cause);
     this.#lose(refusals.lostBy(cause, this.#state), now, 'normal');
   }
 
@@ -205,12 +199,9 @@ export class Engine {
       this.#fail(refusals.lateAt(during, this.#attempts.share), now);
     }
     if (deadlines.expire(Timer.Reconnect, now) && this.#go('delayElapsed')) this.#dial(now);
-    if (!this.#reception.flow.isStopped && deadlines.expire(Timer.Ack, now))
-      this.#requesting.expire(this.#established(), now);
-    if (deadlines.expire(Timer.Close, now)) {
-      this.#hangUp();
-      this.#lose(new ConnectionLostError('the server did not close the connection in time'), now, 'normal');
-    }
+    if (!this.#reception.flow.isStopped && deadlines.expire(Timer.Ack, now)) this.#requesting.expire(now);
+    if (deadlines.expire(Timer.Close, now))
+      this.#fail(new ConnectionLostError('the server did not close the connection in time'), now);
     const connection = this.#connection;
     const late = connection && this.#reception.timers.expire(connection, now);
     if (late === 'reconnect') this.#startAnew(now);
@@ -391,19 +382,19 @@ export class Engine {
     this.reconnect(now, this.#reception.publish.exceededOn === this.#epoch ? 0x93 : 0);
   }
 
-  /** The window has moved. */
+  /** The window has moved, a Packet Identifier is free, or a request was answered: what waited for that goes on. */
   #acknowledged(connection: Connection, now: number): void {
     this.#publishing.progress(now);
     this.#publishing.pump(connection, now);
-    // Where all Packet Identifiers were taken, requests wait for one as well.
-    if (this.#session.requests.waiting > 0) this.#requesting.flush(connection, now);
+    this.#requesting.flush(connection, now);
   }
 
   #follow(connection: Connection, outcome: Exclude<Outcome, Taken>, now: number): void {
-    if (outcome === 'answered') this.#requesting.flush(connection, now);
-    else if (outcome === 'pingresp') this.#liveness.alive(connection);
+    if (outcome === 'pingresp') this.#liveness.alive(connection);
+    else if (outcome === 'answered') this.#acknowledged(connection, now);
     else {
       this.#attempts.heed(outcome, this.#effects);
+      this.#quarantine.suspicion = refusals.suspicionIn(outcome.reasonCode);
       this.#fail(refusals.endedBy(outcome), now, refusals.afterDisconnect(outcome.reasonCode));
     }
   }
@@ -432,6 +423,7 @@ export class Engine {
     this.#attempts.accepted(now, negotiated.clientId, identity.server);
     this.#reception.connected(connection);
     this.#effects.changed({ type: 'connected', connack, negotiated });
+    this.#quarantine.connected(now);
     this.#resuming.resume(connection, now);
   }
 
@@ -442,7 +434,7 @@ export class Engine {
       this.#effects.retire(connection.outbox.takeAll());
       this.#leaveConnection();
     }
-    this.#deadlines.stopAll();
+    this.#deadlines.stopAll(Timer.Ack);
     this.#dial(now, which);
   }
 
@@ -454,11 +446,11 @@ export class Engine {
 
   /** The connection or attempt is over: what follows from it. */
   #lose(cause: MqttError, now: number, retry: refusals.Verdict): void {
-    const connection = this.#connection;
-    if (connection !== undefined) this.#publisher.abandonUnsent();
-    if (this.#state === 'connected' && connection !== undefined) this.#publishing.lost(connection, now);
+    if (this.#connection !== undefined) this.#publisher.abandonUnsent();
+    const connection = this.#established();
+    if (connection !== undefined) this.#quarantine.lost(connection, cause, now);
     this.#leaveConnection();
-    this.#deadlines.stopAll();
+    this.#deadlines.stopAll(Timer.Ack);
     if (this.#state === 'disconnecting') {
       this.#abandoning.finish();
       this.#go('lost');

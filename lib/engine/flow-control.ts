@@ -116,7 +116,7 @@ export class FlowControl {
   /** Something of ours awaits an answer from now on: where that is not read for, the last resort is not far. */
   watch(now: number): void {
     const { ackStallTimeout } = this.#options;
-    if (this.#reading === 'on' || ackStallTimeout === 0 || this.#awaited === 0) return;
+    if (this.#reading === 'on' || ackStallTimeout === 0 || !this.#isAwaiting) return;
     if (this.#deadlines.at(Timer.LastResort) === Infinity)
       this.#deadlines.set(Timer.LastResort, now + ackStallTimeout);
   }
@@ -133,7 +133,7 @@ export class FlowControl {
    */
   expire(now: number): 'reconnect' | undefined {
     const { ackStallTimeout, persistent } = this.#options;
-    if (this.#reading === 'on' || this.#awaited === 0) return undefined;
+    if (this.#reading === 'on' || !this.#isAwaiting) return undefined;
     const due = this.#settledAt + ackStallTimeout;
     if (due > now) {
       this.#deadlines.set(Timer.LastResort, due);
@@ -146,9 +146,9 @@ export class FlowControl {
     return undefined;
   }
 
-  /** Answers to something of ours that are outstanding: PUBACK, PUBREC, PUBCOMP, SUBACK, UNSUBACK. */
-  get #awaited(): number {
-    return this.#session.outgoing.size + this.#session.requests.unanswered;
+  /** Whether an answer to something of ours is outstanding: PUBACK, PUBREC, PUBCOMP, SUBACK, UNSUBACK. */
+  get #isAwaiting(): boolean {
+    return this.#session.outgoing.size > 0 || this.#session.requests.isAwaited;
   }
 
   /** Bytes of messages that are held. */
@@ -170,7 +170,7 @@ export class FlowControl {
   }
 
   #allowsPastLimit(): boolean {
-    if (this.#awaited === 0) return false;
+    if (!this.#isAwaiting) return false;
     return this.#resort === 'drop' || (this.#next === 0 && this.#held < this.#options.receiveBuffer);
   }
 }

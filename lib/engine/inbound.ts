@@ -27,6 +27,7 @@ function wrongFlow(packetName: string, exchange: Exchange): ProtocolError {
     `${packetName} for Packet Identifier ${exchange.packetId}, whose QoS ${exchange.qos} exchange does not await it`,
     '4.3',
     0x82,
+    { packetId: exchange.packetId },
   );
 }
 
@@ -100,19 +101,14 @@ export function onRequestAck(session: Session, packet: SubackPacket | UnsubackPa
       0x82,
     );
   const coded = packet.type === 'suback' || version === 5;
-  if (coded && packet.reasonCodes.length !== sent.filters)
+  const filters = sent.parts.length;
+  if (coded && packet.reasonCodes.length !== filters)
     throw new ProtocolError(
-      `${packet.type} with ${packet.reasonCodes.length} codes for ${sent.filters} Topic Filters`,
+      `${packet.type} with ${packet.reasonCodes.length} codes for ${filters} Topic Filters`,
       packet.type === 'suback' ? 'MQTT-3.8.4-6' : 'MQTT-3.11.3-1',
       0x82,
     );
   session.requests.end(sent);
   session.packetIdentifiers.free(packet.packetId);
-  sent.parts.forEach((part, i) => {
-    const reasonCode = packet.reasonCodes[i] ?? 0;
-    if (kind === 'unsubscribe') {
-      if (reasonCode < 0x80) session.subscriptions.delete(part.entry.topicFilter);
-    } else if (reasonCode < 0x80) session.subscriptions.set(part.entry);
-    part.request.answer(part.index, reasonCode);
-  });
+  sent.parts.forEach((part, i) => session.answered(part, packet.reasonCodes[i] ?? 0));
 }

@@ -9,7 +9,7 @@ import { ConnectionLostError, PublishError, type ProtocolError } from '../errors
 import type { Exchange } from '../session/exchange.ts';
 import type { Answers } from '../session/incoming.ts';
 import { PACKET_IDENTIFIERS } from '../session/packet-identifiers.ts';
-import type { Part, RequestLimits, Requests } from '../session/requests.ts';
+import type { Part, RequestLimits, RequestPacket, Requests } from '../session/requests.ts';
 import type { Session } from '../session/session.ts';
 import type { Ending, EngineOptions } from './options.ts';
 import { sendableCode } from './refusals.ts';
@@ -210,38 +210,58 @@ export class Acknowledger implements Answers {
   }
 }
 
-/**
- * Writes every SUBSCRIBE and UNSUBSCRIBE that can go now. Returns whether any was written. `dueAt`: when their answers
- * are late.
- */
+/** Writes every SUBSCRIBE and UNSUBSCRIBE that can go now, but for those that are suspect. */
 export function writeRequests(
   session: Session,
   connection: Connection,
   text: Text,
-  maxFilters: number,
-  dueAt: number,
-): boolean {
+  options: EngineOptions,
+  now: number,
+): void {
   const { requests, packetIdentifiers } = session;
-  const maximum = connection.negotiated?.maximumPacketSize ?? Infinity;
-  const limits: RequestLimits = { filters: maxFilters, bytes: maximum === Infinity ? 0 : maximum };
   refuseUnsupported(requests, connection);
-  let written = false;
-  while (requests.waiting > 0 && packetIdentifiers.inUse < PACKET_IDENTIFIERS) {
-    const parts = requests.nextParts(limits, text);
-    if (parts.length === 0) break;
-    const packetId = packetIdentifiers.take();
-    const packet = requestPacket(connection, packetId, parts);
-    // A single filter that does not fit is let through by `nextParts` so that it is refused here, to its caller.
-    if (packet.length > maximum) {
-      packetIdentifiers.free(packetId);
-      for (const part of parts) part.request.answer(part.index, 0x95);
-      continue;
-    }
+  const most = PACKET_IDENTIFIERS - packetIdentifiers.inUse;
+  for (const parts of requests.takePackets(requestLimits(connection, options), most, text))
+    writeRequest(session, connection, parts, options, now);
+}
+
+/** Writes one packet of suspect ones. Returns it, or undefined where nothing was written. */
+export function writeSuspects(
+  session: Session,
+  connection: Connection,
+  text: Text,
+  options: EngineOptions,
+  now: number,
+): RequestPacket | undefined {
+  const { requests, packetIdentifiers } = session;
+  refuseUnsupported(requests, connection);
+  if (packetIdentifiers.inUse === PACKET_IDENTIFIERS) return undefined;
+  const parts = requests.takeSuspects(requestLimits(connection, options), text);
+  return parts.length === 0 ? undefined : writeRequest(session, connection, parts, options, now);
+}
+
+function requestLimits({ negotiated }: Connection, { maxFiltersPerPacket }: EngineOptions): RequestLimits {
+  const maximum = negotiated?.maximumPacketSize ?? Infinity;
+  return { filters: maxFiltersPerPacket, bytes: maximum === Infinity ? 0 : maximum };
+}
+
+function writeRequest(
+  { requests, packetIdentifiers }: Session,
+  connection: Connection,
+  parts: readonly Part[],
+  { requestTimeout }: EngineOptions,
+  now: number,
+): RequestPacket | undefined {
+  const packetId = packetIdentifiers.take();
+  const packet = requestPacket(connection, packetId, parts);
+  if (packet.length <= (connection.negotiated?.maximumPacketSize ?? Infinity)) {
     connection.outbox.append(packet);
-    requests.sent(packetId, parts, dueAt);
-    written = true;
+    return requests.sent(packetId, parts, now, requestTimeout);
   }
-  return written;
+  // A single filter that does not fit is let through to here, so that it is refused to its caller.
+  packetIdentifiers.free(packetId);
+  for (const part of parts) requests.answer(part, 0x95);
+  return undefined;
 }
 
 /** What this server does not do is not asked of it (3.2.2.3.11, -13): the answer would be the same. */
@@ -254,11 +274,11 @@ function refuseUnsupported(requests: Requests, { negotiated }: Connection): void
     return !wildcards && /[+#]/.test(topicFilter) ? 0xa2 : 0;
   };
   for (const part of requests.takeSubscriptions((topicFilter) => codeOf(topicFilter) > 0))
-    part.request.answer(part.index, codeOf(part.entry.topicFilter));
+    requests.answer(part, codeOf(part.entry.topicFilter));
 }
 
 function requestPacket(connection: Connection, packetId: number, parts: readonly Part[]): Uint8Array {
-  const { kind, userProperties } = (parts[0] as Part).request;
+  const { kind, userProperties } = parts[0] as Part;
   const properties = userProperties === undefined ? {} : { userProperties };
   const version = connection.protocolVersion;
   if (kind === 'subscribe') {

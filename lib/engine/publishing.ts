@@ -11,7 +11,7 @@ import { windowOf } from './accepting.ts';
 import { type Deadlines, Timer } from './deadlines.ts';
 import type { EngineOptions } from './options.ts';
 import { HIGH_WATER, writePubrel, type Publisher, refusal } from './outbound.ts';
-import { Quarantine } from './quarantine.ts';
+import type { Quarantine } from './quarantine.ts';
 
 /**
  * Messages of ours from the call to the first byte, and again after a loss. Order: what has to be sent again goes
@@ -23,6 +23,8 @@ export class Publishing {
   readonly #deadlines: Deadlines;
   readonly #options: EngineOptions;
   readonly #quarantine: Quarantine;
+  /** PUBRELs that are to be sent again wait until those that are suspect may be. */
+  #released: 'to be sent again' | 'sent' = 'sent';
   #ordinal = 0;
   /** ms until the oldest exchange is sent again on a live connection; doubles each time. */
   #retryDelay: number;
@@ -36,9 +38,15 @@ export class Publishing {
    */
   #clear: Uint8Array | undefined = undefined;
 
-  constructor(session: Session, publisher: Publisher, deadlines: Deadlines, options: EngineOptions) {
+  constructor(
+    session: Session,
+    publisher: Publisher,
+    deadlines: Deadlines,
+    options: EngineOptions,
+    quarantine: Quarantine,
+  ) {
     this.#session = session;
-    this.#quarantine = new Quarantine(session);
+    this.#quarantine = quarantine;
     this.#publisher = publisher;
     this.#deadlines = deadlines;
     this.#options = options;
@@ -75,6 +83,8 @@ export class Publishing {
   /** The window has moved, output has left, or a connection has come up: sends what may go now. */
   pump(connection: Connection, now: number): void {
     const { queue, outgoing } = this.#session;
+    if (this.#released === 'to be sent again' && !this.#quarantine.isProving)
+      this.#releaseAgain(connection, now);
     const { outbox } = connection;
     while (this.#hasPlace(connection) && outbox.size < HIGH_WATER) {
       const exchange = outgoing.nextResend;
@@ -93,13 +103,18 @@ export class Publishing {
   }
 
   /**
-   * The session was resumed: PUBRELs first, in the order of the PUBRECs, then every PUBLISH as the window allows.
-   * `inherited`: it may have been another client's until now.
+   * The session was resumed: what is pumped next is PUBRELs, in the order of the PUBRECs, then every PUBLISH as the
+   * window allows. `inherited`: it may have been another client's until now.
    */
-  resume(connection: Connection, inherited: boolean, now: number): void {
+  resume(inherited: boolean): void {
     this.#session.resume();
     if (inherited) this.#clear = new Uint8Array(PACKET_IDENTIFIERS + 1);
     this.#retryDelay = this.#options.messageRetry;
+    this.#released = 'to be sent again';
+  }
+
+  #releaseAgain(connection: Connection, now: number): void {
+    this.#released = 'sent';
     for (const exchange of this.#session.outgoing.released()) {
       exchange.epoch = connection.epoch;
       exchange.writtenAt = now;
@@ -116,6 +131,7 @@ export class Publishing {
    */
   startOver(): number {
     this.#clear = undefined;
+    this.#released = 'sent';
     this.#retryDelay = this.#options.messageRetry;
     const { outgoing, unsettled } = this.#session.discard();
     const goesOut = (exchange: Exchange) => exchange.qos === 1 || this.#options.onSessionLost === 'resend';
@@ -152,11 +168,6 @@ export class Publishing {
     if (connection?.negotiated === undefined) return;
     connection.quota.limit = windowOf(connection.negotiated, this.#options);
     this.pump(connection, now);
-  }
-
-  /** The connection was lost: see `Quarantine`. */
-  lost(connection: Connection, now: number): void {
-    this.#quarantine.lost(connection.epoch, connection.traffic.answered, now);
   }
 
   /** An acknowledgement came. */
@@ -221,9 +232,9 @@ export class Publishing {
     return outgoing.nextResend === undefined && queue.messages === 0 && this.#admitted(exchange, connection);
   }
 
-  /** Whether one more may be on the wire: within the window, and alone while one of them is suspect. */
+  /** Whether one more may be on the wire: within the window, and as long as nothing suspect says otherwise. */
   #hasPlace({ quota }: Connection): boolean {
-    return quota.free > 0 && (quota.used === 0 || !this.#quarantine.isIsolating);
+    return quota.free > 0 && this.#quarantine.admits(quota.used);
   }
 
   /** Gives a QoS > 0 message its place in the window and its Packet Identifier, if there is one. */

@@ -1,33 +1,45 @@
-import { PoisonedMessageError } from '../errors.ts';
+import type { Connection } from '../connection/connection.ts';
+import { PoisonedMessageError, ProtocolError, type MqttError } from '../errors.ts';
 import { Stage, type Exchange } from '../session/exchange.ts';
+import { SUSPECT, type RequestPacket } from '../session/requests.ts';
 import type { Session } from '../session/session.ts';
+import { type Deadlines, Timer } from './deadlines.ts';
+import type { Suspicion } from './refusals.ts';
 
-/** A connection lost so soon after a message was sent, in ms, may have been lost because of it. */
+/** A connection lost so soon after something was sent, in ms, may have been lost because of it. */
 const SOON = 1_000;
-/** After so many such losses a message is suspect: suspects are sent one at a time. */
-const SUSPECT = 2;
-/** From this such loss on, a message that was alone on the wire is the reason; */
+/** From this such loss on, what was alone on the wire is the reason, */
 const CONVICTED = 3;
-/** but not at the first time that it was alone: a network that breaks again and again convicts nobody. */
-const ALONE = 2;
-/** Nor before its losses are so far apart, in ms: those of a shorter time are one disturbance of the network. */
-const DISTURBANCE = 1_500;
+/**
+ * if the connection had lived for so long without it, in ms: a server or a network that breaks by itself does so within
+ * that time as well.
+ */
+const CONTROL = 2_000;
 
 /**
- * Keeps one message that takes the connection down from doing so for ever, and from starving those behind it. Only
- * what was on the wire of the connection that ended can be suspect: a connection on which nothing of ours was written
- * convicts nobody.
+ * Keeps one message, SUBSCRIBE or UNSUBSCRIBE that takes the connection down from doing so for ever, and from starving
+ * everything else. Only what was on the wire of a connection that was lost for no known reason can be suspect. Suspects
+ * wait until the next connection has proved that it lives without them, and then go out one at a time: messages before
+ * requests, and nothing beside a request.
  */
 export class Quarantine {
   readonly #session: Session;
+  readonly #deadlines: Deadlines;
   readonly #suspects = new Set<Exchange>();
+  /** Whether the connection that is being lost may be lost because of what was sent on it. */
+  suspicion: Suspicion = 'none';
   /** The one that closes the connection that is up. */
-  #overdue: Exchange | undefined = undefined;
+  #blamed: Exchange | undefined = undefined;
   /** Exchanges that were over when the last connection was lost. */
   #answered = 0;
+  /** `proving`: the connection is to live for `CONTROL` without what is suspect. */
+  #phase: 'proving' | 'proved' = 'proved';
+  /** The suspect requests that are on the wire, for as long as they may be what a loss is due to. */
+  #trial: RequestPacket | undefined = undefined;
 
-  constructor(session: Session) {
+  constructor(session: Session, deadlines: Deadlines) {
     this.#session = session;
+    this.#deadlines = deadlines;
   }
 
   /** Whether messages go out one at a time: as long as one is suspect. */
@@ -37,36 +49,109 @@ export class Quarantine {
     return this.#suspects.size > 0;
   }
 
+  /** Whether no suspect message may go out yet. */
+  get isProving(): boolean {
+    return this.#phase === 'proving' && this.isIsolating;
+  }
+
+  /** hot: whether one more QoS > 0 message may go out while `used` are on the wire. */
+  admits(used: number): boolean {
+    if (this.isIsolating) return used === 0 && this.#phase === 'proved' && !this.isTrying;
+    return !this.isTrying && !this.requestIsDue;
+  }
+
+  /** Whether a suspect request is on the wire: nothing is to be beside it. */
+  get isTrying(): boolean {
+    const trial = this.#trial;
+    return trial !== undefined && this.#session.requests.get(trial.packetId) === trial;
+  }
+
+  /** Whether a suspect request is next. It goes out when no message is on the wire any more. */
+  get requestIsDue(): boolean {
+    const { requests } = this.#session;
+    if (!requests.hasSuspects || this.#phase === 'proving') return false;
+    return !this.isIsolating && !requests.isAwaited;
+  }
+
+  /** A connection has come up. */
+  connected(now: number): void {
+    this.suspicion = 'none';
+    this.#trial = undefined;
+    this.#phase = this.isIsolating || this.#session.requests.hasSuspects ? 'proving' : 'proved';
+    if (this.#phase === 'proving') this.#deadlines.set(Timer.Trial, now + CONTROL);
+  }
+
+  /** Suspect requests were written. */
+  tries(packet: RequestPacket): void {
+    this.#trial = packet;
+    this.#deadlines.set(Timer.Trial, packet.writtenAt + SOON);
+  }
+
+  /** The Trial timer is due: what has waited for it may go. */
+  proved(): void {
+    this.#phase = 'proved';
+    this.#trial = undefined;
+  }
+
   /** `exchange` closes the connection, as it was unanswered for too long. */
   overdue(exchange: Exchange): void {
-    exchange.overdues++;
-    this.#overdue = exchange;
+    this.#blamed = exchange;
   }
 
   /**
-   * The connection `epoch` was lost; `answered`: exchanges of this client that were over by then. With one on which any
-   * came to its end the count of several begins anew: what is alone on the wire has had no others to excuse it.
+   * `connection` was lost with `error`. With one on which any exchange came to its end the count of several begins anew:
+   * what is alone on the wire has had no others to excuse it.
    */
-  lost(epoch: number, answered: number, now: number): void {
+  lost(connection: Connection, error: MqttError, now: number): void {
+    const { answered } = connection.traffic;
     const worked = answered > this.#answered;
     this.#answered = answered;
-    const wire = this.#session.outgoing.all().filter((exchange) => exchange.epoch === epoch);
-    const overdue = this.#overdue;
-    this.#overdue = undefined;
+    const wire = this.#session.outgoing.all().filter(({ epoch }) => epoch === connection.epoch);
+    this.#blame(wire, error);
+    if (this.suspicion === 'none') return;
+    const packets = this.#session.requests.onWire();
+    const alone = wire.length + packets.length === 1;
+    if (wire.length + packets.length === 0) this.#absolve();
     for (const exchange of wire) {
-      if (exchange !== overdue) exchange.overdues = 0;
-      if (exchange.overdues >= CONVICTED) {
-        this.#convict(exchange, `it was unanswered for too long ${exchange.overdues} times in a row`);
-        continue;
-      }
-      if (now - exchange.writtenAt > SOON) continue;
+      if (now - exchange.writtenAt > SOON || exchange.stage === Stage.Over) continue;
       exchange.losses = worked && wire.length > 1 ? 1 : exchange.losses + 1;
-      if (exchange.losses === 1) exchange.firstLostAt = now;
       if (exchange.losses >= SUSPECT) this.#suspects.add(exchange);
-      const lasts = now - exchange.firstLostAt >= DISTURBANCE;
-      if (wire.length === 1 && ++exchange.alone >= ALONE && exchange.losses >= CONVICTED && lasts)
+      if (alone && this.#isProof(exchange, connection))
         this.#convict(exchange, `the connection was lost ${exchange.losses} times right after it was sent`);
     }
+    for (const { parts, writtenAt } of packets) {
+      if (now - writtenAt > SOON) continue;
+      for (const part of parts) {
+        part.losses++;
+        if (alone && parts.length === 1 && this.#isProof({ losses: part.losses, writtenAt }, connection))
+          this.#session.giveUp(part);
+      }
+    }
+  }
+
+  /** Whether what was alone on the wire of `connection` is why that was lost. */
+  #isProof(sent: { readonly losses: number; readonly writtenAt: number }, connection: Connection): boolean {
+    return sent.losses >= CONVICTED && sent.writtenAt - connection.acceptedAt >= CONTROL;
+  }
+
+  /** The message that the connection was closed because of, where it is known: the third time in a row convicts it. */
+  #blame(wire: readonly Exchange[], error: MqttError): void {
+    const named = error instanceof ProtocolError ? error.packetId : undefined;
+    const blamed = this.#blamed ?? wire.find(({ packetId }) => packetId === named);
+    const why = this.#blamed === undefined ? 'was answered wrongly' : 'was unanswered for too long';
+    this.#blamed = undefined;
+    for (const exchange of wire) {
+      if (exchange !== blamed) exchange.blames = 0;
+      else if (++exchange.blames >= CONVICTED)
+        this.#convict(exchange, `it ${why} ${exchange.blames} times in a row`);
+    }
+  }
+
+  /** A connection was lost on which nothing of ours was: nothing speaks against the suspects any more. */
+  #absolve(): void {
+    for (const suspect of this.#suspects) suspect.losses = 0;
+    this.#suspects.clear();
+    this.#session.requests.absolve();
   }
 
   #convict(exchange: Exchange, why: string): void {

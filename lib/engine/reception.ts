@@ -50,7 +50,11 @@ export class Reception {
     this.flow = flow;
     this.publish = new InboundPublish(incoming, acknowledging, flow, effects, options);
     this.packets = new Receiving(session, this.publish, acknowledging, text);
-    this.timers = new ConnectionTimers(deadlines, { liveness, acknowledging, publishing, flow }, options);
+    this.timers = new ConnectionTimers(
+      deadlines,
+      { liveness, acknowledging, publishing, requesting, flow },
+      options,
+    );
     const { publish, packets } = this;
     this.reader = new InputReader(host, { flow, packets, publish, liveness, publishing, requesting });
   }

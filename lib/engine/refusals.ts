@@ -52,6 +52,30 @@ export function afterDisconnect(reasonCode: number): Verdict {
   return BUSY.has(reasonCode) || reasonCode === 0x87 ? 'patient' : 'normal';
 }
 
+/** Whether a connection may have been lost because of what was sent on it. */
+export type Suspicion = 'none' | 'what was sent';
+
+/** Codes of DISCONNECT that can be about a packet of ours; the others are about the server, the session or the client. */
+const ABOUT_A_PACKET: readonly number[] = [
+  0x80, 0x81, 0x82, 0x83, 0x87, 0x8f, 0x90, 0x94, 0x95, 0x99, 0x9a, 0x9b, 0x9e, 0xa1, 0xa2,
+];
+
+export function suspicionIn(reasonCode: number): Suspicion {
+  return ABOUT_A_PACKET.includes(reasonCode) ? 'what was sent' : 'none';
+}
+
+/** Errors of the network and of TLS, which no server causes by the way it takes a packet. */
+const OF_THE_WAY =
+  /^(?:ERR_SSL_|ERR_TLS_|EPROTO$|ETIMEDOUT$|EHOSTUNREACH$|EHOSTDOWN$|ENETUNREACH$|ENETDOWN$|ENETRESET$)/;
+
+/** The same for a close that nobody asked for, with what the transport says of it. */
+export function suspicionOf(cause: unknown): Suspicion {
+  // What the transport does not allow, or what failed before it was up.
+  if (cause instanceof ProtocolError || cause instanceof ConnectError) return 'none';
+  const code = typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : '';
+  return OF_THE_WAY.test(code) ? 'none' : 'what was sent';
+}
+
 /** What a CONNACK that refused is for the caller of `connect()`. */
 export function refusedBy({ reasonCode, properties }: ConnackPacket, version: ProtocolVersion): ConnectError {
   const why = because(properties.reasonString);

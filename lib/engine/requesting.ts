@@ -6,7 +6,8 @@ import type { Session } from '../session/session.ts';
 import { type Deadlines, Timer } from './deadlines.ts';
 import type { ClientState } from './states.ts';
 import type { EngineOptions } from './options.ts';
-import { writeRequests } from './outbound.ts';
+import { writeRequests, writeSuspects } from './outbound.ts';
+import type { Quarantine } from './quarantine.ts';
 
 /** When SUBSCRIBE and UNSUBSCRIBE go out, and when their answers are late. */
 export class Requesting {
@@ -14,12 +15,20 @@ export class Requesting {
   readonly #deadlines: Deadlines;
   readonly #options: EngineOptions;
   readonly #text: Text;
+  readonly #quarantine: Quarantine;
 
-  constructor(session: Session, deadlines: Deadlines, options: EngineOptions, text: Text) {
+  constructor(
+    session: Session,
+    deadlines: Deadlines,
+    options: EngineOptions,
+    text: Text,
+    quarantine: Quarantine,
+  ) {
     this.#session = session;
     this.#deadlines = deadlines;
     this.#options = options;
     this.#text = text;
+    this.#quarantine = quarantine;
   }
 
   /** Takes `request` over; its waiter is told how it ends. */
@@ -35,21 +44,31 @@ export class Requesting {
     this.#session.requests.withdraw(request);
   }
 
-  /** Writes what can go now: those of one turn share packets, those behind an answered one of the same filter follow. */
+  /** Writes what can go now: those of one turn share packets. Nothing goes out beside a suspect. */
   flush(connection: Connection, now: number): void {
-    const { maxFiltersPerPacket, requestTimeout } = this.#options;
-    writeRequests(this.#session, connection, this.#text, maxFiltersPerPacket, now + requestTimeout);
+    const quarantine = this.#quarantine;
+    if (this.#session.requests.waiting === 0) return this.#watch();
+    if (!quarantine.isTrying && !quarantine.requestIsDue)
+      writeRequests(this.#session, connection, this.#text, this.#options, now);
+    else if (quarantine.requestIsDue && connection.quota.used === 0) {
+      const packet = writeSuspects(this.#session, connection, this.#text, this.#options, now);
+      if (packet !== undefined) quarantine.tries(packet);
+    }
     this.#watch();
   }
 
-  /** The Ack timer is due. */
-  expire(connection: Connection | undefined, now: number): void {
+  /** The Trial timer is due: see `Quarantine`. */
+  proved(connection: Connection, now: number): void {
+    this.#quarantine.proved();
+    this.flush(connection, now);
+  }
+
+  /** The Ack timer is due. It runs across connections. */
+  expire(now: number): void {
     const ms = this.#options.requestTimeout;
     for (const request of this.#session.requests.takeLate(now))
       request.fail(new TimeoutError(`${request.kind} was not answered within ${ms} ms (requestTimeout)`));
-    // What waited for a late one of the same filter waits no longer.
-    if (connection === undefined) this.#watch();
-    else this.flush(connection, now);
+    this.#watch();
   }
 
   /** Reading goes on after it had stopped: the time for each answer begins anew. */

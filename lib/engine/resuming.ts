@@ -1,7 +1,7 @@
 import type { SubscriptionRequest } from '../codec/packets.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { FilterResult } from '../errors.ts';
-import { Request } from '../session/requests.ts';
+import { Request, type RequestWaiter } from '../session/requests.ts';
 import type { Session } from '../session/session.ts';
 import { sessionPresence } from './accepting.ts';
 import type { Attempts } from './attempts.ts';
@@ -42,11 +42,11 @@ export class Resuming {
         this.#session,
         // What such a session has already brings no retained messages again.
         presence === 'presumed' && this.#options.protocolVersion === 5 ? onlyNew : (entry) => entry,
-        (results) => this.#effects.changed({ type: 'refused', results }),
+        (results, givenUp) => this.#effects.changed({ type: 'refused', results, givenUp }),
       );
     // Restored subscriptions go before all that is published.
     this.#requesting.flush(connection, now);
-    if (presence !== 'absent') this.#publishing.resume(connection, this.#attempts.inherited, now);
+    if (presence !== 'absent') this.#publishing.resume(this.#attempts.inherited);
     else {
       const unsettled = this.#publishing.startOver();
       if (!this.#attempts.first) this.#effects.changed({ type: 'sessionLost', unsettled });
@@ -70,31 +70,28 @@ function onlyNew(entry: SubscriptionRequest): SubscriptionRequest {
 
 /**
  * The server has no session, or perhaps an old one: asks again for every subscription there was, before anything newer.
- * `refused` is told which of them the server does not grant any more.
+ * `refused` is told which of them the server does not grant any more, or were given up.
  */
 function restoreSubscriptions(
   session: Session,
   as: (entry: SubscriptionRequest) => SubscriptionRequest,
-  refused: (results: readonly FilterResult[]) => void,
+  refused: (results: readonly FilterResult[], givenUp: ReadonlySet<string>) => void,
 ): void {
-  const awaiting = session.requests.awaiting();
-  const entries = [...session.subscriptions.values()].filter((entry) => !awaiting.has(entry.topicFilter));
-  session.subscriptions.clear();
+  const { requests, subscriptions } = session;
+  const restoring = requests.restoring();
+  const entries = [...subscriptions.values()].filter(({ topicFilter }) => !restoring.has(topicFilter));
   if (entries.length === 0) return;
-  session.requests.addFirst(
-    new Request('subscribe', entries.map(as), undefined, {
-      answered(reasonCodes) {
-        const results = entries.map(({ topicFilter }, i) => ({
-          topicFilter,
-          reasonCode: reasonCodes[i] ?? 0x80,
-        }));
-        const lost = results.filter(({ reasonCode }) => reasonCode >= 0x80);
-        if (lost.length > 0) refused(lost);
-      },
-      // Unanswered: the connection is about to be judged by others, and the next one asks again.
-      failed() {
-        for (const entry of entries) session.subscriptions.set(entry);
-      },
-    }),
-  );
+  const waiter: RequestWaiter = {
+    answered(reasonCodes, givenUp) {
+      const results = entries.map(({ topicFilter }, i) => ({
+        topicFilter,
+        reasonCode: reasonCodes[i] ?? 0x80,
+      }));
+      const lost = results.filter(({ reasonCode }) => reasonCode >= 0x80);
+      if (lost.length > 0) refused(lost, givenUp);
+    },
+    // The client has ended.
+    failed() {},
+  };
+  requests.addFirst(new Request('subscribe', entries.map(as), undefined, waiter, 'restore'));
 }

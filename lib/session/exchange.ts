@@ -48,13 +48,10 @@ export class Exchange implements OutgoingPublish {
    * PUBCOMP that answers it is not to be heeded.
    */
   cleared = false;
-  /** Connections that were lost right after it was sent, and that it closed by itself, unanswered for too long. */
+  /** Connections that were lost right after it was sent. */
   losses = 0;
-  /** When the first of these losses was, in ms. */
-  firstLostAt = 0;
-  /** How often it was alone on the wire of such a connection. */
-  alone = 0;
-  overdues = 0;
+  /** Connections in a row that were closed because of it: it was unanswered for too long, or answered wrongly. */
+  blames = 0;
   /** Bytes it holds while it waits in the queue. */
   queuedBytes = 0;
 

@@ -4,8 +4,11 @@ import type { MqttError } from '../errors.ts';
 
 /** Who waits for a SUBSCRIBE or UNSUBSCRIBE. Called at most once, and must not call into the engine. */
 export interface RequestWaiter {
-  /** One Reason Code per entry of the request, in its order. */
-  answered(reasonCodes: readonly number[]): void;
+  /**
+   * One Reason Code per entry of the request, in its order. `givenUp`: the Topic Filters that are not sent again, because
+   * the connection was lost each time they were.
+   */
+  answered(reasonCodes: readonly number[], givenUp: ReadonlySet<string>): void;
   failed(error: MqttError): void;
 }
 
@@ -17,7 +20,14 @@ export class Request {
   readonly userProperties: UserProperties | undefined;
   /** Undefined once nobody waits any more. */
   waiter: RequestWaiter | undefined;
+  /** `restore`: no call waits for it, so it has no time limit. */
+  readonly purpose: 'call' | 'restore';
+  /** When the answer is late, in ms; Infinity before it was first written. Kept by `Requests` alone. */
+  dueAt: number = Infinity;
+  /** One per entry, in its order. Kept by `Requests` alone. */
+  readonly parts: Part[] = [];
   readonly #reasonCodes: number[];
+  readonly #givenUp = new Set<string>();
   #unanswered: number;
 
   constructor(
@@ -25,22 +35,26 @@ export class Request {
     entries: readonly SubscriptionRequest[],
     userProperties: UserProperties | undefined,
     waiter: RequestWaiter | undefined,
+    purpose: 'call' | 'restore' = 'call',
   ) {
     this.kind = kind;
     this.entries = entries;
     this.userProperties = userProperties;
     this.waiter = waiter;
+    this.purpose = purpose;
     this.#reasonCodes = entries.map(() => 0);
     this.#unanswered = entries.length;
   }
 
-  /** The server answered entry `index`. With the last one the request is done. */
-  answer(index: number, reasonCode: number): void {
+  /** Entry `index` has its answer. Returns whether that was the last one: then the request is done. */
+  answer(index: number, reasonCode: number, by: 'the server' | 'giving up'): boolean {
     this.#reasonCodes[index] = reasonCode;
-    if (--this.#unanswered > 0) return;
+    if (by === 'giving up') this.#givenUp.add((this.entries[index] as SubscriptionRequest).topicFilter);
+    if (--this.#unanswered > 0) return false;
     const { waiter } = this;
     this.waiter = undefined;
-    waiter?.answered(this.#reasonCodes);
+    waiter?.answered(this.#reasonCodes, this.#givenUp);
+    return true;
   }
 
   fail(error: MqttError): void {
@@ -50,23 +64,63 @@ export class Request {
   }
 }
 
-/** One Topic Filter of a request: what is sent, answered and, on a new connection, sent again on its own. */
-export interface Part {
-  readonly request: Request;
-  readonly index: number;
+/** After so many losses right after it was sent, a part is suspect, and so is a message: see `Quarantine`. */
+export const SUSPECT = 2;
+
+/** One Topic Filter of a packet, for every request that asks for just that. */
+export class Part {
+  readonly kind: 'subscribe' | 'unsubscribe';
   readonly entry: SubscriptionRequest;
+  readonly userProperties: UserProperties | undefined;
+  /** The requests that wait for its answer, each with its index there. Empty once nobody does. */
+  readonly sharers: Map<Request, number> = new Map();
+  /** Connections that were lost right after it was sent. */
+  losses = 0;
+  /** `outdated`: a later one of the same Topic Filter was answered first, and says what holds now. */
+  standing: 'current' | 'outdated' = 'current';
+
+  constructor({ kind, userProperties }: Request, entry: SubscriptionRequest) {
+    this.kind = kind;
+    this.entry = entry;
+    this.userProperties = userProperties;
+  }
+
+  get isSuspect(): boolean {
+    return this.losses >= SUSPECT;
+  }
+
+  /** Whether it restores a subscription, for whoever else it is as well. */
+  get restores(): boolean {
+    for (const { purpose } of this.sharers.keys()) if (purpose === 'restore') return true;
+    return false;
+  }
+
+  /** Whether `request` asks for the same with its `entry`. */
+  suits(request: Request, entry: SubscriptionRequest): boolean {
+    if (this.kind !== request.kind || this.userProperties !== request.userProperties) return false;
+    // A request that names a Topic Filter twice has two answers to get.
+    if (this.sharers.has(request)) return false;
+    return this.kind === 'unsubscribe' || sameOptions(this.entry, entry);
+  }
+}
+
+function sameOptions(one: SubscriptionRequest, other: SubscriptionRequest): boolean {
+  return (
+    one.qos === other.qos &&
+    one.noLocal === other.noLocal &&
+    one.retainAsPublished === other.retainAsPublished &&
+    one.retainHandling === other.retainHandling
+  );
 }
 
 /** A SUBSCRIBE or UNSUBSCRIBE on the wire. */
 export interface RequestPacket {
   readonly kind: 'subscribe' | 'unsubscribe';
   readonly packetId: number;
-  /** How many Topic Filters were sent, and so how many codes the answer has. */
-  readonly filters: number;
-  /** What is still waited for. */
-  parts: readonly Part[];
-  /** When the answer is late. */
-  dueAt: number;
+  /** One per Topic Filter, in the order of the codes of the answer. */
+  readonly parts: readonly Part[];
+  /** In ms. */
+  readonly writtenAt: number;
 }
 
 /** How much one packet may hold; 0 = no limit. */
@@ -79,158 +133,313 @@ export interface RequestLimits {
 const PACKET_OVERHEAD = 16;
 /** The length prefix of a Topic Filter and its Subscription Options. */
 const PART_OVERHEAD = 3;
+/** Suspects are sent in so many groups, one after the other, until the one that is lost is a single part. */
+const GROUPS = 16;
 
 /**
- * SUBSCRIBE and UNSUBSCRIBE that wait or are unanswered. Those of one turn share packets; those on the same Topic
- * Filter take turns, as an answer would otherwise not tell what holds now.
+ * SUBSCRIBE and UNSUBSCRIBE that wait or are unanswered. What has not left yet and asks for the same is sent once. The
+ * server processes packets in their order, so those on one Topic Filter need not wait for each other's answers: they
+ * only have to leave in the order of the calls.
  */
 export class Requests {
-  #waiting: Part[] = [];
+  /** In the order of the calls. */
+  #waiting = new Set<Part>();
+  /** The last one waiting of each Topic Filter. */
+  readonly #last = new Map<string, Part>();
+  /** Those waiting that are suspect. */
+  readonly #suspects = new Set<Part>();
+  /** In the order of sending. */
   readonly #sent = new Map<number, RequestPacket>();
-  readonly #busy = new Set<string>();
+  /** What is on the wire, by Topic Filter, in the order of sending. */
+  readonly #onWire = new Map<string, Part[]>();
+  /** All that are not done, in the order of the calls. */
+  readonly #open = new Set<Request>();
+  /** Those of them that were written, in the order in which they are late. */
+  readonly #timed = new Set<Request>();
 
   get waiting(): number {
-    return this.#waiting.length;
-  }
-
-  /** Packets on the wire whose answer is waited for. */
-  get unanswered(): number {
-    let unanswered = 0;
-    for (const packet of this.#sent.values()) if (packet.parts.length > 0) unanswered++;
-    return unanswered;
-  }
-
-  /** Requests of the application, oldest first: each once. */
-  get open(): Set<Request> {
-    const parts = [...this.#sent.values()].flatMap((packet) => packet.parts).concat(this.#waiting);
-    return new Set(parts.map((part) => part.request));
+    return this.#waiting.size;
   }
 
   add(request: Request): void {
-    request.entries.forEach((entry, index) => this.#waiting.push({ request, index, entry }));
-  }
-
-  /** Puts `request` before all others. */
-  addFirst(request: Request): void {
-    this.#waiting.unshift(...request.entries.map((entry, index) => ({ request, index, entry })));
-  }
-
-  /** Topic Filters for which a SUBSCRIBE is waiting to be sent. */
-  awaiting(): Set<string> {
-    return new Set(
-      this.#waiting.filter((p) => p.request.kind === 'subscribe').map((p) => p.entry.topicFilter),
-    );
+    this.#open.add(request);
+    request.entries.forEach((entry, index) => {
+      const last = this.#last.get(entry.topicFilter);
+      const part = last?.suits(request, entry) === true ? last : new Part(request, entry);
+      this.#join(request, part, index);
+      this.#wait(part);
+    });
   }
 
   /**
-   * Takes the parts of the next packet: of one kind, of one set of User Properties, within `limits`, none on a
-   * Topic Filter that is on the wire or has an earlier part still waiting. Empty where nothing can be sent now.
+   * Puts `request`, which restores subscriptions, before all others. Where a SUBSCRIBE waits for one of its Topic
+   * Filters already, that is the newer wish, and its answer is for both.
    */
-  nextParts(limits: RequestLimits, text: Pick<Text, 'byteLength'>): Part[] {
-    const taken: Part[] = [];
-    const left: Part[] = [];
-    const held = new Set<string>();
-    let bytes = PACKET_OVERHEAD;
+  addFirst(request: Request): void {
+    this.#open.add(request);
+    const waiting = [...this.#waiting];
+    const asked = new Map(
+      waiting.filter(({ kind }) => kind === 'subscribe').map((part) => [part.entry.topicFilter, part]),
+    );
+    const first = request.entries.flatMap((entry, index) => {
+      const known = asked.get(entry.topicFilter);
+      const part = known ?? new Part(request, entry);
+      this.#join(request, part, index);
+      return known === undefined ? [part] : [];
+    });
+    this.#line([...first, ...waiting]);
+  }
+
+  /** Topic Filters that are being restored and wait to be sent. */
+  restoring(): Set<string> {
+    const filters = new Set<string>();
+    for (const part of this.#waiting) if (part.restores) filters.add(part.entry.topicFilter);
+    return filters;
+  }
+
+  /**
+   * Takes what can go now, as packets in their order, `most` of them: each of one kind and one set of User Properties,
+   * within `limits`. What is suspect waits, and what is behind it on the same Topic Filter.
+   */
+  takePackets(limits: RequestLimits, most: number, text: Pick<Text, 'byteLength'>): Part[][] {
+    const packets: Draft[] = [];
+    const open = new Map<unknown, Draft>();
+    /** Where the last part of each Topic Filter is; Infinity: it is held back. */
+    const places = new Map<string, number>();
     for (const part of this.#waiting) {
       const { topicFilter } = part.entry;
-      const first = taken[0]?.request;
+      const place = places.get(topicFilter) ?? -1;
+      if (part.isSuspect || place === Infinity) {
+        places.set(topicFilter, Infinity);
+        continue;
+      }
       const size = text.byteLength(topicFilter) + PART_OVERHEAD;
-      const fits =
-        !this.#busy.has(topicFilter) &&
-        !held.has(topicFilter) &&
-        (first === undefined ||
-          (first.kind === part.request.kind &&
-            first.userProperties === part.request.userProperties &&
-            (limits.filters === 0 || taken.length < limits.filters) &&
-            (limits.bytes === 0 || bytes + size <= limits.bytes)));
-      held.add(topicFilter);
-      if (fits) {
-        if (taken.length === 0) bytes += sizeOf(part.request.userProperties, text);
-        taken.push(part);
-        bytes += size;
-      } else left.push(part);
+      const key = part.userProperties ?? part.kind;
+      let draft = open.get(key);
+      if (draft === undefined || draft.place <= place || !draft.hasRoom(part, size, limits)) {
+        if (packets.length === most) break;
+        draft = new Draft(packets.length, part, text);
+        packets.push(draft);
+        open.set(key, draft);
+      }
+      draft.add(part, size);
+      places.set(topicFilter, draft.place);
+      this.#leaveLine(part);
     }
-    this.#waiting = left;
-    return taken;
+    return packets.map(({ parts }) => parts);
+  }
+
+  get hasSuspects(): boolean {
+    return this.#suspects.size > 0;
+  }
+
+  /** Whether the answer to anything on the wire is waited for. */
+  get isAwaited(): boolean {
+    for (const { parts } of this.#sent.values()) if (parts.some(isWanted)) return true;
+    return false;
+  }
+
+  /**
+   * Takes one packet of suspects: a sixteenth of those that were lost as often as the first of them. So the one that is
+   * to blame is alone after few losses, and none of the others is in the end.
+   */
+  takeSuspects(limits: RequestLimits, text: Pick<Text, 'byteLength'>): Part[] {
+    const [first] = this.#suspects;
+    if (first === undefined) return [];
+    let equals = 0;
+    for (const { losses } of this.#suspects) if (losses === first.losses) equals++;
+    const most = Math.ceil(equals / GROUPS);
+    const draft = new Draft(0, first, text);
+    const filters = new Set<string>();
+    for (const part of this.#suspects) {
+      const { topicFilter } = part.entry;
+      const size = text.byteLength(topicFilter) + PART_OVERHEAD;
+      const differs = part.losses !== first.losses || part.userProperties !== first.userProperties;
+      if (differs || filters.has(topicFilter) || draft.parts.length === most) break;
+      if (draft.parts.length > 0 && !draft.hasRoom(part, size, limits)) break;
+      draft.add(part, size);
+      filters.add(topicFilter);
+      this.#leaveLine(part);
+    }
+    return draft.parts;
+  }
+
+  /** Nothing speaks against the suspects any more. */
+  absolve(): void {
+    for (const part of this.#suspects) part.losses = 0;
+    this.#suspects.clear();
   }
 
   /** Removes and returns the waiting parts of SUBSCRIBEs whose Topic Filter `test` says yes to. */
   takeSubscriptions(test: (topicFilter: string) => boolean): Part[] {
-    const meant = ({ request, entry }: Part): boolean =>
-      request.kind === 'subscribe' && test(entry.topicFilter);
-    const taken = this.#waiting.filter(meant);
-    if (taken.length > 0) this.#waiting = this.#waiting.filter((part) => !meant(part));
+    const taken = [...this.#waiting].filter(
+      ({ kind, entry }) => kind === 'subscribe' && test(entry.topicFilter),
+    );
+    for (const part of taken) this.#leaveLine(part);
     return taken;
   }
 
-  sent(packetId: number, parts: readonly Part[], dueAt: number): void {
-    const kind = (parts[0] as Part).request.kind;
-    this.#sent.set(packetId, { kind, packetId, filters: parts.length, parts, dueAt });
-    for (const part of parts) this.#busy.add(part.entry.topicFilter);
+  /** `parts` were written as one packet. A request is late `timeout` ms after the first of it was. */
+  sent(packetId: number, parts: readonly Part[], now: number, timeout: number): RequestPacket {
+    const { kind } = parts[0] as Part;
+    const packet = { kind, packetId, parts, writtenAt: now };
+    this.#sent.set(packetId, packet);
+    for (const part of parts) {
+      const line = this.#onWire.get(part.entry.topicFilter);
+      if (line === undefined) this.#onWire.set(part.entry.topicFilter, [part]);
+      else line.push(part);
+      for (const request of part.sharers.keys()) {
+        if (request.purpose === 'restore' || request.dueAt < Infinity) continue;
+        request.dueAt = now + timeout;
+        this.#timed.add(request);
+      }
+    }
+    return packet;
   }
 
   get(packetId: number): RequestPacket | undefined {
     return this.#sent.get(packetId);
   }
 
-  /** The answer came: the packet is over, its filters are free. */
+  /** Packets on the wire whose answer is waited for. */
+  onWire(): RequestPacket[] {
+    return [...this.#sent.values()].filter(({ parts }) => parts.some(isWanted));
+  }
+
+  /** The answer came: the packet is over. */
   end(packet: RequestPacket): void {
     this.#sent.delete(packet.packetId);
-    for (const part of packet.parts) this.#busy.delete(part.entry.topicFilter);
-  }
-
-  /** When the first answer is late. Packets are sent with one time limit, so the oldest is due first. */
-  get nextDue(): number {
-    for (const packet of this.#sent.values()) if (packet.parts.length > 0) return packet.dueAt;
-    return Infinity;
-  }
-
-  /** The answers that are waited for are not late before `dueAt`. */
-  postpone(dueAt: number): void {
-    for (const packet of this.#sent.values()) packet.dueAt = dueAt;
   }
 
   /**
-   * Gives up waiting for the packets that are due. Their Packet Identifiers stay taken until the connection ends or
-   * the answer comes after all; their filters are free for new requests.
+   * `part` of a packet that is over was done by the server, or refused. Returns whether that changes what holds now:
+   * answers may come in another order than that in which the packets were processed.
    */
-  takeLate(now: number): Set<Request> {
-    const late = new Set<Request>();
-    for (const packet of this.#sent.values()) {
-      if (packet.dueAt > now) continue;
-      for (const part of packet.parts) {
-        late.add(part.request);
-        this.#busy.delete(part.entry.topicFilter);
-      }
-      packet.parts = [];
+  concludes(part: Part, as: 'done' | 'refused'): boolean {
+    const { topicFilter } = part.entry;
+    const line = this.#onWire.get(topicFilter) ?? [];
+    const place = line.indexOf(part);
+    const earlier = line.slice(0, Math.max(place, 0));
+    if (place >= 0) line.splice(place, 1);
+    if (line.length === 0) this.#onWire.delete(topicFilter);
+    if (as === 'refused' || part.standing === 'outdated') return false;
+    for (const one of earlier) one.standing = 'outdated';
+    return true;
+  }
+
+  /** All who share `part` have their answer. */
+  answer(part: Part, reasonCode: number, by: 'the server' | 'giving up' = 'the server'): void {
+    const sharers = [...part.sharers];
+    part.sharers.clear();
+    for (const [request, index] of sharers) if (request.answer(index, reasonCode, by)) this.#done(request);
+  }
+
+  /** When the first answer is late. */
+  get nextDue(): number {
+    if (this.#timed.size > 0) for (const { dueAt } of this.#timed) return dueAt;
+    return Infinity;
+  }
+
+  /** The requests that were written are not late before `dueAt`. */
+  postpone(dueAt: number): void {
+    for (const request of this.#timed) request.dueAt = dueAt;
+  }
+
+  /** Gives up waiting for the requests that are late. */
+  takeLate(now: number): Request[] {
+    const late: Request[] = [];
+    for (const request of this.#timed) {
+      if (request.dueAt > now) break;
+      late.push(request);
+      this.withdraw(request);
     }
-    this.#waiting = this.#waiting.filter((part) => !late.has(part.request));
     return late;
   }
 
-  /** Removes a request whose caller gave up. What is on the wire stays there, and its answer is for nobody. */
+  /** Nobody waits for `request`. What is on the wire stays there, and its answer is for nobody. */
   withdraw(request: Request): void {
-    this.#waiting = this.#waiting.filter((part) => part.request !== request);
+    for (const part of request.parts) {
+      part.sharers.delete(request);
+      if (part.sharers.size === 0) this.#leaveLine(part);
+    }
+    this.#done(request);
   }
 
   /** The connection ended: unanswered parts wait again, before newer ones. Returns the identifiers set free. */
   connectionLost(): number[] {
     const packetIds = [...this.#sent.keys()];
-    const unanswered = [...this.#sent.values()].flatMap((packet) => packet.parts);
-    this.#waiting = [...unanswered.filter((part) => part.request.waiter !== undefined), ...this.#waiting];
+    const unanswered = [...this.#sent.values()].flatMap(({ parts }) => parts).filter(isWanted);
+    for (const part of unanswered) part.standing = 'current';
     this.#sent.clear();
-    this.#busy.clear();
+    this.#onWire.clear();
+    if (unanswered.length > 0) this.#line([...unanswered, ...this.#waiting]);
     return packetIds;
   }
 
-  /** Removes and returns all requests. */
-  takeAll(): Set<Request> {
-    const all = this.open;
-    this.#waiting = [];
-    for (const packet of this.#sent.values()) packet.parts = [];
-    this.#busy.clear();
+  /** Removes and returns all requests, in the order of the calls. */
+  takeAll(): Request[] {
+    const all = [...this.#open];
+    for (const request of all) this.withdraw(request);
     return all;
   }
+
+  #join(request: Request, part: Part, index: number): void {
+    part.sharers.set(request, index);
+    request.parts.push(part);
+  }
+
+  #wait(part: Part): void {
+    this.#waiting.add(part);
+    this.#last.set(part.entry.topicFilter, part);
+    if (part.isSuspect) this.#suspects.add(part);
+  }
+
+  /** `parts` are what waits, in this order. */
+  #line(parts: readonly Part[]): void {
+    this.#waiting = new Set();
+    this.#last.clear();
+    this.#suspects.clear();
+    for (const part of parts) this.#wait(part);
+  }
+
+  #leaveLine(part: Part): void {
+    const { topicFilter } = part.entry;
+    this.#waiting.delete(part);
+    this.#suspects.delete(part);
+    if (this.#last.get(topicFilter) === part) this.#last.delete(topicFilter);
+  }
+
+  #done(request: Request): void {
+    this.#open.delete(request);
+    this.#timed.delete(request);
+  }
+}
+
+/** A packet that is being put together. */
+class Draft {
+  readonly place: number;
+  readonly parts: Part[] = [];
+  #bytes: number;
+
+  constructor(place: number, { userProperties }: Part, text: Pick<Text, 'byteLength'>) {
+    this.place = place;
+    this.#bytes = PACKET_OVERHEAD + sizeOf(userProperties, text);
+  }
+
+  /** Whether `part` can follow those that are here already. */
+  hasRoom({ kind }: Part, size: number, { filters, bytes }: RequestLimits): boolean {
+    if (kind !== this.parts[0]?.kind || (filters > 0 && this.parts.length >= filters)) return false;
+    return bytes === 0 || this.#bytes + size <= bytes;
+  }
+
+  add(part: Part, size: number): void {
+    this.parts.push(part);
+    this.#bytes += size;
+  }
+}
+
+function isWanted({ sharers }: Part): boolean {
+  return sharers.size > 0;
 }
 
 /** Bytes of User Properties: each is an identifier and two strings behind their lengths. */

@@ -3,7 +3,7 @@ import { Outgoing } from './outgoing.ts';
 import { PacketIdentifiers } from './packet-identifiers.ts';
 import { Stage, type Exchange } from './exchange.ts';
 import { Queue } from './queue.ts';
-import { Requests } from './requests.ts';
+import { Requests, type Part } from './requests.ts';
 import { Subscriptions } from './subscriptions.ts';
 
 /** What outlives a Network Connection (4.1): Session State, and what waits to become part of it. */
@@ -20,6 +20,23 @@ export class Session {
     for (const packetId of this.requests.connectionLost()) this.packetIdentifiers.free(packetId);
     this.outgoing.pause();
     this.incoming.connectionLost();
+  }
+
+  /** The server answered `part` of a packet that is over. What it says last of a Topic Filter holds. */
+  answered(part: Part, reasonCode: number): void {
+    const { topicFilter } = part.entry;
+    if (this.requests.concludes(part, reasonCode < 0x80 ? 'done' : 'refused')) {
+      if (part.kind === 'subscribe') this.subscriptions.set(part.entry);
+      else this.subscriptions.delete(topicFilter);
+    } else if (reasonCode >= 0x80 && part.restores && part.standing === 'current')
+      this.subscriptions.delete(topicFilter);
+    this.requests.answer(part, reasonCode);
+  }
+
+  /** `part` is not sent again: whoever waits for it is told, and nothing of it is restored. */
+  giveUp(part: Part): void {
+    if (part.restores) this.subscriptions.delete(part.entry.topicFilter);
+    this.requests.answer(part, 0x80, 'giving up');
   }
 
   /** The server has the session (Session Present 1): what is unanswered is sent again [MQTT-4.4.0-1]. */

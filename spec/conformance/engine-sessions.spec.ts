@@ -37,6 +37,7 @@ describe.each(VERSIONS)('v%i R5 what is kept', (version) => {
     expect(brief(rig.resume())).toEqual(['pubrel 2', 'publish published 1 DUP']);
     rig.send(pubrec(1), pubcomp(2));
     rig.sent();
+    rig.now += 2_000;
     expect(brief(rig.resume())).toEqual(['pubrel 1']);
   });
 

@@ -337,6 +337,7 @@ describe('v5 4 Operational behaviour', () => {
     expect(brief(rig.resume())).toEqual(['publish one 1 DUP', 'publish two 2 DUP']);
     rig.send(puback(1, 0x80), pubrec(2));
     rig.sent();
+    rig.now += 2_000;
     expect(brief(rig.resume())).toEqual(['pubrel 2']);
     rig.send(pubcomp(2));
     expect(rig.resume()).toEqual([]);

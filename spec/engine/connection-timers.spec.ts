@@ -5,6 +5,7 @@ import { ConnectionTimers } from '../../lib/engine/connection-timers.ts';
 import { Deadlines, Timer } from '../../lib/engine/deadlines.ts';
 import { Liveness } from '../../lib/engine/liveness.ts';
 import type { Publishing } from '../../lib/engine/publishing.ts';
+import type { Requesting } from '../../lib/engine/requesting.ts';
 import { ENGINE_DEFAULTS } from '../support/engine-options.ts';
 
 /** A connection with nothing due, and what is asked of the parts that know what is late. */
@@ -22,7 +23,8 @@ function rig(overdue: 'overdue' | 'in time' = 'in time', lastResort?: 'reconnect
     },
     0,
   );
-  const publishing: Pick<Publishing, 'retry' | 'overdue'> = {
+  const publishing: Pick<Publishing, 'retry' | 'overdue' | 'pump'> = {
+    pump: () => void asked.push('pump'),
     retry: () => void asked.push('retry'),
     overdue: () => (asked.push('overdue?'), overdue === 'overdue'),
   };
@@ -32,8 +34,9 @@ function rig(overdue: 'overdue' | 'in time' = 'in time', lastResort?: 'reconnect
     suspendTimers: () => void asked.push('suspend'),
     expire: () => (asked.push('last resort?'), lastResort),
   };
+  const requesting: Pick<Requesting, 'proved'> = { proved: () => void asked.push('proved') };
   const acknowledging = { expire: () => void asked.push('stall') };
-  const parts = { liveness: new Liveness(deadlines), acknowledging, publishing, flow };
+  const parts = { liveness: new Liveness(deadlines), acknowledging, publishing, requesting, flow };
   const timers = new ConnectionTimers(deadlines, parts, options);
   const expire = (now: number) => timers.expire(connection, now);
   return { asked, deadlines, connection, expire, flow };
@@ -89,5 +92,13 @@ describe('what is due on a connection', () => {
       deadlines.set(Timer.Watchdog, 100);
       expect(String(expire(100))).toBe(message);
     }
+  });
+
+  it('is what was held back as suspect: requests, then messages', () => {
+    const { asked, deadlines, expire } = rig();
+    deadlines.set(Timer.Trial, 100);
+    expire(99);
+    expire(100);
+    expect(asked).toEqual(['proved', 'pump']);
   });
 });

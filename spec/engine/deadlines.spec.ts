@@ -12,7 +12,11 @@ describe('Timer', () => {
 describe('Deadlines', () => {
   it('knows the first that is due, whatever is set, stopped or expires', () => {
     const timer = fc.constantFrom(...Object.values(Timer));
-    const step = fc.tuple(fc.constantFrom('set', 'set', 'stop', 'expire', 'stopAll'), timer, fc.nat(100));
+    const step = fc.tuple(
+      fc.constantFrom('set', 'set', 'stop', 'expire', 'stopAll', 'stopOthers'),
+      timer,
+      fc.nat(100),
+    );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 100, size: 'max' }), (script) => {
         const deadlines = new Deadlines();
@@ -28,6 +32,9 @@ describe('Deadlines', () => {
             const due = (model.get(which) ?? Infinity) <= at;
             expect(deadlines.expire(which, at)).toBe(due);
             if (due) model.delete(which);
+          } else if (what === 'stopOthers') {
+            deadlines.stopAll(which);
+            for (const other of model.keys()) if (other !== which) model.delete(other);
           } else {
             deadlines.stopAll();
             model.clear();

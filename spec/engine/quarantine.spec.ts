@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Packet } from '../../lib/codec/packets.ts';
 import { PoisonedMessageError } from '../../lib/errors.ts';
 import { brief, online, withSession } from '../support/engines.ts';
-import { connack, puback, pubrec } from '../support/packets.ts';
+import { connack, puback, pubrec, suback, unsuback } from '../support/packets.ts';
 import type { Rig } from '../support/rig.ts';
 
 const PRESENT = connack({ sessionPresent: true });
@@ -13,13 +14,30 @@ function lose(rig: Rig, after = 10, answer = PRESENT): string[] {
   return brief(rig.resume(answer));
 }
 
+/** The connection lives on for so long. Returns what is written meanwhile. */
+function live(rig: Rig, ms: number): string[] {
+  rig.advance(ms);
+  return brief(rig.sent());
+}
+
+/** A connection without what is suspect is proved to live after that time. */
+const PROOF = 2_000;
+
+function filtersOf(packets: readonly Packet[]): string[] {
+  return packets.flatMap((packet) =>
+    packet.type === 'subscribe' ? packet.subscriptions.map(({ topicFilter }) => topicFilter) : [],
+  );
+}
+
 describe('a message that takes the connection down', () => {
-  it('peers P5 alone is given up at its third loss within a second, and those behind it go out', () => {
+  it('peers P5 is given up at its third loss, when the connection had lived without it, and those behind it go out', () => {
     const rig = withSession();
     const poison = rig.publish('poison');
     expect(lose(rig)).toEqual(['publish poison 1 DUP']);
     const next = rig.publish('next');
-    expect(lose(rig)).toEqual(['publish poison 1 DUP']);
+    expect(lose(rig)).toEqual([]);
+    expect(live(rig, PROOF - 1)).toEqual([]);
+    expect(live(rig, 1)).toEqual(['publish poison 1 DUP']);
     expect(lose(rig)).toEqual(['publish next 2 DUP']);
     expect(poison.waiter.error).toBeInstanceOf(PoisonedMessageError);
     expect(poison.waiter.error).toMatchObject({ delivery: 'unknown', kept: false });
@@ -27,15 +45,27 @@ describe('a message that takes the connection down', () => {
     expect(next.waiter.reasonCode).toBe(0);
   });
 
+  it('is given up within seconds where delays are the default ones', () => {
+    const rig = withSession({ reconnect: { minDelay: 1_000, maxDelay: 120_000, factor: 2, jitter: 0 } });
+    const { waiter } = rig.publish('poison');
+    const begin = rig.now;
+    // The server ends the connection 10 ms after it got the message.
+    for (let sent = ['publish']; waiter.told === 0 && rig.now < begin + 60_000;)
+      sent = sent.length > 0 ? lose(rig) : live(rig, 100);
+    expect(waiter.error).toBeInstanceOf(PoisonedMessageError);
+    expect(rig.now - begin).toBeLessThan(15_000);
+  });
+
   it('among others is found by sending them one at a time', () => {
     const rig = withSession();
     const all = ['a', 'poison', 'c'].map((topic) => rig.publish(topic));
     expect(lose(rig)).toEqual(['publish a 1 DUP', 'publish poison 2 DUP', 'publish c 3 DUP']);
-    expect(lose(rig)).toEqual(['publish a 1 DUP']);
+    expect(lose(rig)).toEqual([]);
+    expect(live(rig, PROOF)).toEqual(['publish a 1 DUP']);
     rig.send(puback(1));
     expect(brief(rig.sent())).toEqual(['publish poison 2 DUP']);
-    expect(lose(rig)).toEqual(['publish poison 2 DUP']);
-    expect(lose(rig)).toEqual(['publish c 3 DUP']);
+    expect(lose(rig)).toEqual([]);
+    expect(live(rig, PROOF)).toEqual(['publish c 3 DUP']);
     rig.send(puback(3));
     expect(all.map(({ waiter }) => waiter.reasonCode ?? waiter.error?.name)).toEqual([
       0,
@@ -51,8 +81,23 @@ describe('a message that takes the connection down', () => {
   it('is found as well where every connection begins a new session', () => {
     const rig = online();
     const poison = rig.publish('poison');
-    for (let i = 0; i < 3; i++) lose(rig, 10, connack());
+    lose(rig, 10, connack());
+    lose(rig, 10, connack());
+    live(rig, PROOF);
+    lose(rig, 10, connack());
     expect(poison.waiter.error).toBeInstanceOf(PoisonedMessageError);
+  });
+
+  it('by its PUBREL is found as well', () => {
+    const rig = withSession();
+    const { waiter } = rig.publish('poison', { qos: 2 });
+    rig.sent();
+    rig.send(pubrec(1));
+    expect(lose(rig)).toEqual(['pubrel 1']);
+    expect(lose(rig)).toEqual([]);
+    expect(live(rig, PROOF)).toEqual(['pubrel 1']);
+    lose(rig);
+    expect(waiter.error).toBeInstanceOf(PoisonedMessageError);
   });
 
   it('is not one that was sent longer than a second before', () => {
@@ -78,14 +123,88 @@ describe('a message that takes the connection down', () => {
     expect([one.waiter.error, two.waiter.error]).toEqual([undefined, undefined]);
   });
 
-  it('is not one that a network hits which breaks again and again within a moment; it is one in the long run', () => {
+  it('is not one that a network hits which breaks again and again', () => {
     const rig = withSession({ reconnect: { minDelay: 5, maxDelay: 200, factor: 2, jitter: 0 } });
     const { waiter } = rig.publish('a');
     const begin = rig.now;
-    while (rig.now < begin + 1_400) lose(rig);
+    while (rig.now < begin + 60_000) lose(rig);
     expect(waiter.error).toBeUndefined();
-    while (rig.now < begin + 2_000) lose(rig);
+  });
+
+  it.each([5, 900, 1_900])(
+    'is not one that a server gets which ends %d ms after CONNACK by itself',
+    (life) => {
+      const rig = withSession();
+      const { waiter } = rig.publish('a');
+      rig.sent();
+      for (let i = 0; i < 20; i++) {
+        live(rig, life);
+        rig.resume(PRESENT);
+      }
+      expect(waiter.error).toBeUndefined();
+      live(rig, PROOF);
+      rig.send(puback(1));
+      expect(waiter.reasonCode).toBe(0);
+    },
+  );
+
+  it.each<[string, (rig: Rig) => void]>([
+    ['a malformed packet of the server', (rig) => rig.receive(Uint8Array.of(0x36, 3, 0, 1, 0x61))],
+    [
+      'another client that took the session over',
+      (rig) => rig.send({ type: 'disconnect', reasonCode: 0x8d }),
+    ],
+    ['the end of the server', (rig) => rig.send({ type: 'disconnect', reasonCode: 0x8b })],
+    [
+      'an error of TLS',
+      (rig) => rig.engine.lost(Object.assign(new Error('x'), { code: 'ERR_SSL_X' }), rig.now),
+    ],
+    ['the network', (rig) => rig.engine.lost(Object.assign(new Error('x'), { code: 'ETIMEDOUT' }), rig.now)],
+  ])('is not one that is there when the connection ends because of %s', (_, end) => {
+    const rig = withSession();
+    const { waiter } = rig.publish('a');
+    for (let i = 0; i < 10; i++) {
+      end(rig);
+      rig.reconnect(PRESENT);
+      expect(rig.engine.state).toBe('connected');
+    }
+    expect(waiter.error).toBeUndefined();
+  });
+
+  it('is not one that is there at each planned reconnect', () => {
+    const rig = withSession();
+    const { waiter } = rig.publish('a');
+    for (let i = 0; i < 10; i++) {
+      rig.sent();
+      rig.engine.reconnect(rig.now);
+      rig.open();
+      rig.send(PRESENT);
+    }
+    expect([brief(rig.sent()), waiter.error]).toEqual([['publish a 1 DUP'], undefined]);
+  });
+
+  it('is one that the server ends the connection for, as its DISCONNECT can be about the message', () => {
+    const rig = withSession();
+    const { waiter } = rig.publish('a');
+    for (let i = 0; i < 3; i++) {
+      if (i === 2) live(rig, PROOF);
+      rig.send({ type: 'disconnect', reasonCode: 0x99 });
+      rig.reconnect(PRESENT);
+    }
     expect(waiter.error).toBeInstanceOf(PoisonedMessageError);
+  });
+
+  it('is one that the server answers wrongly three times in a row, whatever is beside it', () => {
+    const rig = withSession();
+    const [wrong, other] = [rig.publish('a', { qos: 2 }), rig.publish('b')];
+    for (let i = 0; i < 3; i++) {
+      expect(wrong.waiter.error).toBeUndefined();
+      live(rig, PROOF);
+      rig.send(puback(1));
+      rig.reconnect(PRESENT);
+    }
+    expect(wrong.waiter.error).toBeInstanceOf(PoisonedMessageError);
+    expect(other.waiter.error).toBeUndefined();
   });
 
   it('is one whose own ackTimeout closed the connection three times in a row', () => {
@@ -121,6 +240,7 @@ describe('a message that takes the connection down', () => {
       rig.send(pubrec(1));
       lose(rig, 10, connack());
     }
+    live(rig, PROOF);
     expect(rig.engine.load.inFlight).toBe(1);
   });
 
@@ -131,5 +251,117 @@ describe('a message that takes the connection down', () => {
     lose(rig);
     rig.publish('b', { qos: 0 });
     expect(brief(rig.sent())).toEqual(['publish b']);
+  });
+});
+
+describe('a SUBSCRIBE that takes the connection down', () => {
+  it('is given up at its third loss, sent alone, and is not sent again', () => {
+    const rig = withSession();
+    const [poison, other] = [rig.ask('subscribe', 'poison'), rig.ask('subscribe', 'other')];
+    rig.engine.flushRequests(rig.now);
+    lose(rig);
+    expect(lose(rig)).toEqual([]);
+    expect(filtersOf(rig.sent())).toEqual([]);
+    rig.advance(PROOF);
+    expect(filtersOf(rig.sent())).toEqual(['poison']);
+    expect(lose(rig)).toEqual([]);
+    expect(poison).toMatchObject({ told: 1, reasonCodes: [0x80], givenUp: new Set(['poison']) });
+    rig.advance(PROOF);
+    const [packet] = rig.sent();
+    expect(filtersOf([packet!])).toEqual(['other']);
+    rig.send(suback((packet as { packetId: number }).packetId, 1));
+    expect(other).toMatchObject({ told: 1, reasonCodes: [1], givenUp: new Set() });
+    expect(rig.resume(connack())).toMatchObject([{ subscriptions: [{ topicFilter: 'other' }] }]);
+  });
+
+  it('lets what is published go on: suspect messages first, then the others, but for the moment of its trial', () => {
+    const rig = withSession();
+    const poison = rig.request('subscribe', 'poison');
+    const first = rig.publish('first');
+    lose(rig);
+    expect(lose(rig)).toEqual([]);
+    expect(live(rig, PROOF)).toEqual(['publish first 2 DUP']);
+    rig.publish('second');
+    rig.send(puback(2));
+    expect([first.waiter.reasonCode, brief(rig.sent())[0]]).toEqual([0, 'subscribe 4']);
+    // The trial: nothing else is on the wire.
+    expect(brief(rig.sent())).toEqual([]);
+    expect(lose(rig)).toEqual(['publish second 5']);
+    expect(poison.givenUp).toEqual(new Set(['poison']));
+    rig.send(puback(5));
+    rig.publish('third');
+    expect(brief(rig.sent())).toEqual(['publish third 6']);
+  });
+
+  it('that is not answered holds up what is published for a second only', () => {
+    const rig = withSession();
+    const innocent = rig.request('subscribe', 'innocent');
+    lose(rig);
+    lose(rig);
+    expect(live(rig, PROOF)).toEqual(['subscribe 3']);
+    rig.publish('a');
+    rig.request('subscribe', 'b');
+    expect(live(rig, 999)).toEqual([]);
+    expect(live(rig, 1)).toEqual(['subscribe 4', 'publish a 5']);
+    rig.send(suback(3, 1));
+    expect(innocent.reasonCodes).toEqual([1]);
+  });
+
+  it('is not one that a server gets which ends by itself, nor one that a broken network hits', () => {
+    const rig = withSession({ requestTimeout: 1e9 });
+    const waiter = rig.request('subscribe', 'a');
+    for (let i = 0; i < 20; i++) lose(rig, 900);
+    expect(waiter.told).toBe(0);
+    rig.advance(PROOF);
+    rig.sent();
+    expect(waiter.told).toBe(0);
+  });
+
+  it('is found among the subscriptions that are restored, however many, and is not restored again', () => {
+    const rig = online();
+    const all = Array.from({ length: 1_000 }, (_, i) => `f/${i}`);
+    rig.request('subscribe', ...all);
+    rig.sent();
+    rig.send(suback(1, ...all.map(() => 0)));
+    let losses = 0;
+    const serve = (packets: readonly Packet[]): void => {
+      for (const packet of packets) {
+        if (packet.type !== 'subscribe') continue;
+        const filters = filtersOf([packet]);
+        if (filters.includes('f/700')) {
+          losses++;
+          serve(rig.resume(connack()));
+          return;
+        }
+        rig.send(suback(packet.packetId, ...filters.map(() => 0)));
+        serve(rig.sent());
+      }
+    };
+    serve(rig.resume(connack()));
+    for (let i = 0; i < 10; i++) {
+      rig.advance(PROOF);
+      serve(rig.sent());
+    }
+    expect(losses).toBeLessThanOrEqual(6);
+    expect(rig.effects.last('refused')).toMatchObject({
+      results: [{ topicFilter: 'f/700', reasonCode: 0x80 }],
+      givenUp: new Set(['f/700']),
+    });
+    const restored = filtersOf(rig.resume(connack()));
+    expect([restored.length, restored.includes('f/700')]).toEqual([999, false]);
+  });
+
+  it('or an UNSUBSCRIBE, is given up alike', () => {
+    const rig = withSession();
+    const waiter = rig.request('unsubscribe', 'poison');
+    lose(rig);
+    lose(rig);
+    expect(live(rig, PROOF)).toEqual(['unsubscribe 3']);
+    lose(rig);
+    expect(waiter.givenUp).toEqual(new Set(['poison']));
+    rig.request('unsubscribe', 'a');
+    expect(brief(rig.sent())).toEqual(['unsubscribe 4']);
+    rig.send(unsuback(4, 0));
+    expect(rig.engine.state).toBe('connected');
   });
 });

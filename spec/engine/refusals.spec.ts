@@ -7,7 +7,10 @@ import {
   endedBy,
   refusedBy,
   sendableCode,
+  suspicionIn,
+  suspicionOf,
 } from '../../lib/engine/refusals.ts';
+import { ConnectError, ProtocolError } from '../../lib/errors.ts';
 
 describe('what follows from a code', () => {
   it('of CONNACK on 5.0', () => {
@@ -65,5 +68,30 @@ describe('what is told', () => {
   it('v5 MQTT-3.14.2-1 sends only what a client may send', () => {
     expect([0x81, 0x82, 0x93, 0x94, 0x95].map(sendableCode)).toEqual([0x81, 0x82, 0x93, 0x94, 0x95]);
     expect([0x87, 0x8e, 0x9b].map(sendableCode)).toEqual([0x82, 0x82, 0x82]);
+  });
+});
+
+describe('the loss of a connection may be due to what was sent', () => {
+  const failed = (code: string): Error => Object.assign(new Error(code), { code });
+
+  it.each([
+    ['nothing is known', undefined, 'what was sent'],
+    ['the server has reset it', failed('ECONNRESET'), 'what was sent'],
+    ['it was gone when it was written to', failed('EPIPE'), 'what was sent'],
+    ['a WebSocket was closed', new Error('websocket: the server closed with 1009'), 'what was sent'],
+    ['TLS has failed', failed('ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC'), 'none'],
+    ['the network is gone', failed('ENETUNREACH'), 'none'],
+    ['nobody has answered', failed('ETIMEDOUT'), 'none'],
+    ['the transport did not allow something', new ProtocolError('x', '6.0', 0x82), 'none'],
+    ['it never was up', new ConnectError('dial', 'x'), 'none'],
+  ])('or not, where %s', (_, cause, suspicion) => {
+    expect(suspicionOf(cause)).toBe(suspicion);
+  });
+
+  it('or not, as the code of a DISCONNECT says', () => {
+    for (const code of [0x80, 0x81, 0x82, 0x83, 0x87, 0x8f, 0x90, 0x95, 0x99, 0x9e])
+      expect([code, suspicionIn(code)]).toEqual([code, 'what was sent']);
+    for (const code of [0, 0x89, 0x8b, 0x8d, 0x8e, 0x93, 0x96, 0x97, 0x98, 0x9c, 0x9d, 0x9f, 0xa0])
+      expect([code, suspicionIn(code)]).toEqual([code, 'none']);
   });
 });

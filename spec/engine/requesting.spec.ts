@@ -35,22 +35,45 @@ describe('SUBSCRIBE and UNSUBSCRIBE', () => {
     expect(filtersOf(rig.resume(connack()))).toEqual([['b']]);
   });
 
-  it('on the same filter take turns, and hold up no others', () => {
+  it('on the same filter leave in the order of the calls, and wait for no answer', () => {
     const rig = online();
     const waiters = [
       rig.request('subscribe', 'a'),
       rig.request('unsubscribe', 'a'),
       rig.request('subscribe', 'a', 'b'),
     ];
-    expect(filtersOf(rig.sent())).toEqual([['a'], ['b']]);
-    rig.send(suback(1, 1));
-    expect(brief(rig.sent())).toEqual(['unsubscribe 3']);
-    rig.send(suback(2, 1), unsuback(3, 0));
-    expect(brief(rig.sent())).toEqual(['subscribe 4']);
-    rig.send(suback(4, 2));
+    expect(brief(rig.sent())).toEqual(['subscribe 1', 'unsubscribe 2', 'subscribe 3']);
+    rig.send(suback(1, 1), unsuback(2, 0), suback(3, 2, 1));
     expect(waiters.map(({ reasonCodes }) => reasonCodes)).toEqual([[1], [0], [2, 1]]);
     rig.engine.lost(undefined, rig.now);
-    expect(filtersOf(rig.reconnect())).toEqual([['b', 'a']]);
+    expect(filtersOf(rig.reconnect())).toEqual([['a', 'b']]);
+  });
+
+  it('that ask for the same in one turn are sent once, and each has its own answer', () => {
+    const rig = online();
+    const waiters = Array.from({ length: 300 }, () => rig.ask('subscribe', 'a'));
+    waiters.push(rig.ask('subscribe', 'b', 'a'));
+    rig.engine.flushRequests(rig.now);
+    expect(filtersOf(rig.sent())).toEqual([['a', 'b']]);
+    rig.send(suback(1, 1, 0x87));
+    expect(waiters.map(({ reasonCodes }) => reasonCodes)).toEqual([
+      ...Array.from({ length: 300 }, () => [1]),
+      [0x87, 1],
+    ]);
+  });
+
+  it('leave what the last of them said, in whatever order the answers come', () => {
+    const rig = online();
+    rig.request('subscribe', 'a');
+    rig.request('unsubscribe', 'a');
+    rig.sent();
+    rig.send(unsuback(2, 0), suback(1, 1));
+    expect(rig.resume(connack())).toEqual([]);
+    rig.request('unsubscribe', 'a');
+    rig.request('subscribe', 'a');
+    const [none, some] = rig.sent() as { packetId: number }[];
+    rig.send(suback(some!.packetId, 1), unsuback(none!.packetId, 0));
+    expect(filtersOf(rig.resume(connack()))).toEqual([['a']]);
   });
 
   it('are split by maxFiltersPerPacket', () => {
@@ -140,21 +163,37 @@ describe('a late answer', () => {
     expect(rig.engine.state).toBe('connected');
   });
 
-  it('is counted from the sending on', () => {
-    const rig = online({ requestTimeout: 500 });
-    rig.request('subscribe', 'a');
-    const second = rig.request('unsubscribe', 'a');
-    rig.sent();
-    rig.advance(400);
-    rig.send(suback(1, 1));
-    rig.sent();
-    rig.advance(499);
-    expect(second.told).toBe(0);
-    rig.advance(1);
-    expect(second.error).toBeInstanceOf(TimeoutError);
+  it('is counted from the first sending on, over all connections and between them', () => {
+    const rig = withSession({ requestTimeout: 10_000 });
+    const begin = rig.now;
+    const waiter = rig.request('subscribe', 'a');
+    while (waiter.told === 0 && rig.now < begin + 60_000) {
+      rig.advance(1_500);
+      rig.sent();
+      if (rig.engine.state === 'connected') rig.engine.lost(undefined, rig.now);
+      else if (rig.engine.state === 'dialing') {
+        rig.open();
+        rig.send(connack());
+      }
+    }
+    expect(waiter.error).toBeInstanceOf(TimeoutError);
+    expect(rig.now - begin).toBeLessThanOrEqual(11_500);
+    // It is not sent again.
+    rig.advance(60_000);
+    rig.open();
+    rig.send(connack());
+    expect(rig.sent()).toEqual([]);
   });
 
-  it('takes the rest of its call with it, and frees the filters for others', () => {
+  it('is none before there was a connection', () => {
+    const rig = offline({ requestTimeout: 500 });
+    const waiter = rig.request('subscribe', 'a');
+    rig.engine.connect('retry', rig.now);
+    rig.advance(100_000);
+    expect(waiter.told).toBe(0);
+  });
+
+  it('takes the rest of its call with it', () => {
     const rig = online({ requestTimeout: 500, maxFiltersPerPacket: 1 });
     const first = rig.request('subscribe', 'a');
     const both = rig.request('subscribe', 'a', 'b');
@@ -162,22 +201,9 @@ describe('a late answer', () => {
     rig.advance(500);
     expect([first.told, both.told]).toEqual([1, 1]);
     const third = rig.request('subscribe', 'a');
-    expect(filtersOf(rig.sent())).toEqual([['a']]);
-    rig.send(suback(3, 2), suback(1, 0), suback(2, 0));
+    const [packet] = rig.sent() as { packetId: number }[];
+    rig.send(suback(packet!.packetId, 2), suback(1, 0), suback(2, 0));
     expect(third.reasonCodes).toEqual([2]);
-  });
-
-  it('lets what waited behind it go on', () => {
-    const rig = online({ requestTimeout: 500 });
-    rig.request('subscribe', 'a');
-    rig.sent();
-    rig.advance(400);
-    const waiter = rig.request('unsubscribe', 'a');
-    expect(rig.sent()).toEqual([]);
-    rig.advance(100);
-    expect(brief(rig.sent())).toEqual(['unsubscribe 2']);
-    rig.send(unsuback(2, 0));
-    expect(waiter.reasonCodes).toEqual([0]);
   });
 });
 

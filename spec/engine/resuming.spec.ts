@@ -206,6 +206,7 @@ describe('subscriptions', () => {
     });
     rig.send(suback(5, 2, 1));
     // Once restored they are restored again the next time.
+    rig.now += 2_000;
     expect(brief(rig.resume(LOST))).toEqual(['subscribe 7', 'publish old 8']);
   });
 
@@ -355,7 +356,11 @@ describe('a QoS 2 message that is given up while the server may have it', () => 
       (rig) => {
         rig.publish('poison', { qos: 2 });
         rig.sent();
-        for (let n = 0; n < 3; n++) rig.resume(PRESENT);
+        rig.resume(PRESENT);
+        rig.resume(PRESENT);
+        rig.advance(2_000);
+        rig.sent();
+        rig.resume(PRESENT);
       },
     ],
     [

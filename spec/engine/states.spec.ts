@@ -173,6 +173,7 @@ describe('docs/state-machine.md', () => {
       'Close',
       'Stall',
       'LastResort',
+      'Trial',
     ]);
   });
 });

@@ -1,4 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
+import { settled } from '../support/fake-clock.ts';
+import type { ScriptedBroker } from '../support/scripted-broker.ts';
 import { collect, message, Stage } from './stage.ts';
 
 /*
@@ -101,6 +103,116 @@ describe('a Topic Filter that overlaps with others', () => {
     expect(broker.unread).toEqual([]);
     expect((await stage.until(second.receive())).text()).toBe('one');
     await broker.expect('puback', { packetId: 7 });
+    await stage.end(client, broker);
+  });
+});
+
+/** When a server sends the retained messages of a SUBSCRIBE, by its SUBACK. */
+type When = 'before SUBACK' | 'right after SUBACK' | 'some time later';
+
+/**
+ * A broker that keeps one retained message of each topic, as time goes by on `stage`. `per`: whether it sends one copy
+ * for each filter of a SUBSCRIBE that matches, as Mosquitto does, or one for the packet, as Aedes does.
+ */
+function retaining(stage: Stage, broker: ScriptedBroker, when: When, per: 'filter' | 'packet') {
+  const topics = ['r/s', 'r/t'];
+  let seen = 0;
+  const serve = (): void => {
+    for (const packet of broker.packets.slice(seen)) {
+      seen++;
+      if (packet.type !== 'subscribe') continue;
+      const { packetId, subscriptions } = packet;
+      const matching = subscriptions.flatMap(({ topicFilter }) =>
+        topics.filter((topic) => topicFilter === topic || topicFilter === 'r/#'),
+      );
+      const copies = (per === 'filter' ? matching : [...new Set(matching)]).map((topic) => ({
+        ...message(topic, `kept ${topic}`),
+        retain: true,
+      }));
+      const suback = { type: 'suback' as const, packetId, reasonCodes: subscriptions.map(({ qos }) => qos) };
+      if (when === 'before SUBACK') broker.send(...copies, suback);
+      else if (when === 'right after SUBACK') broker.send(suback, ...copies);
+      else {
+        broker.send(suback);
+        stage.clock.wakeAt(stage.clock.now() + 500, () => broker.send(...copies));
+      }
+    }
+  };
+  return async (ms: number): Promise<void> => {
+    for (const until = stage.clock.now() + ms; ; await stage.clock.advance(Math.ceil(ms / 50))) {
+      await stage.clock.advance(0);
+      serve();
+      await stage.clock.advance(0);
+      if (stage.clock.now() >= until) return;
+    }
+  };
+}
+
+describe('retained messages come to each subscription once', () => {
+  const servers = (['before SUBACK', 'right after SUBACK', 'some time later'] as const).flatMap((when) =>
+    (['filter', 'packet'] as const).map((per) => [when, per] as const),
+  );
+  const KEPT = ['kept r/s', 'kept r/t'];
+
+  it.each(servers)('whoever asks, and whenever (%s, one per %s)', async (when, per) => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ keepAlive: 0 });
+    const wait = retaining(stage, broker, when, per);
+    const all: { texts: string[] }[] = [];
+    const subscribe = (filter: string, options = {}): void => {
+      all.push(collect(client.subscribe(filter, options)));
+    };
+    // At once, with the same filter and others, with the same options and others.
+    subscribe('r/#');
+    subscribe('r/#');
+    subscribe('r/#', { qos: 1 });
+    subscribe('r/#', { qos: 0 });
+    all.push(collect(client.subscribe(['r/#', 'r/s', 'r/t'])));
+    // While those are under way, after SUBACK, and later.
+    await settled();
+    subscribe('r/#');
+    await wait(0);
+    subscribe('r/#');
+    await wait(100);
+    subscribe('r/#', { qos: 2 });
+    await wait(5_000);
+    subscribe('r/#');
+    await wait(20_000);
+    subscribe('r/#');
+    await wait(1_000);
+    expect(all.map(({ texts }) => texts.toSorted())).toEqual(all.map(() => KEPT));
+    await stage.end(client, broker);
+  });
+
+  it('as many as there are parts of an application: 300 and 300', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online();
+    const all = Array.from({ length: 300 }, () => collect(client.subscribe('r/#')));
+    const copies = Array.from({ length: 300 }, (_, n) => ({ ...message(`r/${n}`, `${n}`), retain: true }));
+    for (let seen = 0, round = 0; round < 10; round++) {
+      await stage.clock.advance(0);
+      for (const packet of broker.packets.slice(seen)) {
+        seen++;
+        if (packet.type === 'subscribe')
+          broker.send({ type: 'suback', packetId: packet.packetId, reasonCodes: [0] }, ...copies);
+      }
+    }
+    expect(new Set(all.map(({ texts }) => texts.length))).toEqual(new Set([300]));
+    await stage.end(client, broker);
+  });
+
+  it('and what is not for anybody any more is acknowledged, and not parked for who comes next', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ clientId: 'a', cleanStart: false });
+    broker.answer('subscribe');
+    const first = collect(client.subscribe('r/#', { qos: 1 }));
+    const second = collect(client.subscribe('r/s', { qos: 1 }));
+    await stage.clock.advance(0);
+    const copy = (packetId: number) => ({ ...message('r/s', 'kept', packetId), retain: true });
+    broker.send(copy(7), copy(8));
+    await broker.expect('puback', { packetId: 7 });
+    await broker.expect('puback', { packetId: 8 });
+    expect([first.texts, second.texts, client.stats().parked]).toEqual([['kept'], ['kept'], 0]);
     await stage.end(client, broker);
   });
 });

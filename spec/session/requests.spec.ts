@@ -1,15 +1,30 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
+import type { SubscriptionRequest } from '../../lib/codec/packets.ts';
 import { portableText } from '../../lib/codec/text.ts';
 import { TimeoutError } from '../../lib/errors.ts';
-import { type Part, Request, type RequestPacket, Requests } from '../../lib/session/requests.ts';
+import {
+  type Part,
+  Request,
+  type RequestLimits,
+  type RequestPacket,
+  Requests,
+} from '../../lib/session/requests.ts';
 import { Waiter } from '../support/recorder.ts';
 
 const NO_LIMITS = { filters: 0, bytes: 0 };
 
-function request(kind: 'subscribe' | 'unsubscribe', filters: string[], properties?: [string, string][]) {
+type Kind = 'subscribe' | 'unsubscribe';
+
+function request(
+  kind: Kind,
+  filters: readonly (string | SubscriptionRequest)[],
+  properties?: [string, string][],
+) {
   const waiter = new Waiter();
-  const entries = filters.map((topicFilter) => ({ topicFilter, qos: 1 as const }));
+  const entries = filters.map((one) =>
+    typeof one === 'string' ? { topicFilter: one, qos: 1 as const } : one,
+  );
   return { request: new Request(kind, entries, properties, waiter), waiter };
 }
 
@@ -17,64 +32,86 @@ function filtersOf(parts: readonly Part[]): string[] {
   return parts.map((part) => part.entry.topicFilter);
 }
 
-function answer(requests: Requests, packet: RequestPacket): void {
+/** Everything that can go now, by the filters of its packets. */
+function planned(requests: Requests, limits: RequestLimits = NO_LIMITS): string[][] {
+  return requests.takePackets(limits, 100, portableText).map(filtersOf);
+}
+
+/** Everything that can go now is sent, under Packet Identifiers from `packetId` on. */
+function send(requests: Requests, packetId = 1, now = 0, timeout = 100): RequestPacket[] {
+  return requests
+    .takePackets(NO_LIMITS, 100, portableText)
+    .map((parts, i) => requests.sent(packetId + i, parts, now, timeout));
+}
+
+function answer(requests: Requests, packet: RequestPacket, reasonCode = 1): void {
   requests.end(packet);
-  for (const part of packet.parts) part.request.answer(part.index, 1);
+  for (const part of packet.parts) {
+    requests.concludes(part, 'done');
+    requests.answer(part, reasonCode);
+  }
 }
 
 describe('Requests', () => {
-  it('has every part answered or waiting, and none sent on a filter that is busy', () => {
-    const filters = fc.array(fc.constantFrom('a', 'b', 'c', 'd', 'e'), { minLength: 1, maxLength: 4 });
-    const step = fc.oneof(
-      fc.tuple(fc.constantFrom('subscribe' as const, 'unsubscribe' as const), filters),
-      fc.tuple(
-        fc.constantFrom('send' as const, 'answer' as const, 'lose' as const),
-        fc.constant<string[]>([]),
-      ),
-    );
+  it('answers each call once, and sends those on one filter in the order of the calls', () => {
+    const filters = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e'), { minLength: 1, maxLength: 4 });
+    const kind = fc.constantFrom<Kind>('subscribe', 'unsubscribe');
+    const qos = fc.constantFrom(0 as const, 1 as const);
+    const action = fc.constantFrom('ask', 'ask', 'send', 'answer', 'lose');
+    const step = fc.record({ what: action, kind, filters, qos });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60, size: 'max' }), fc.nat(3), (script, maximum) => {
         const requests = new Requests();
         const waiters: Waiter[] = [];
-        let packetId = 0;
-        const send = (): boolean => {
-          const parts = requests.nextParts({ filters: maximum, bytes: 0 }, portableText);
-          if (parts.length === 0) return false;
-          const kinds = new Set(parts.map((part) => part.request.kind));
-          expect(kinds.size).toBe(1);
-          if (maximum > 0) expect(parts.length).toBeLessThanOrEqual(maximum);
-          const busy = [...sent.values()].flatMap((p) => filtersOf(p.parts));
-          for (const filter of filtersOf(parts)) expect(busy).not.toContain(filter);
-          expect(new Set(filtersOf(parts)).size).toBe(parts.length);
-          requests.sent(++packetId, parts, 0);
-          sent.set(packetId, requests.get(packetId) as RequestPacket);
-          return true;
+        /** By Topic Filter: what was asked for, and what the server was told, the same in a row once. */
+        const asked = new Map<string, string[]>();
+        const told = new Map<string, string[]>();
+        const note = (where: Map<string, string[]>, filter: string, what: string): void => {
+          const line = where.get(filter) ?? [];
+          if (line.at(-1) !== what) where.set(filter, [...line, what]);
         };
+        const inWords = (one: Kind, entry: SubscriptionRequest) =>
+          one === 'subscribe' ? `${entry.qos}` : 'none';
+        let packetId = 0;
         const sent = new Map<number, RequestPacket>();
+        const sendAll = (): boolean => {
+          const packets = requests.takePackets({ filters: maximum, bytes: 0 }, 2, portableText);
+          for (const parts of packets) {
+            expect(new Set(parts.map((part) => part.kind)).size).toBe(1);
+            expect(new Set(filtersOf(parts)).size).toBe(parts.length);
+            if (maximum > 0) expect(parts.length).toBeLessThanOrEqual(maximum);
+            sent.set(++packetId, requests.sent(packetId, parts, 0, 0));
+          }
+          return packets.length > 0;
+        };
         const answerOne = (): boolean => {
           const [packet] = sent.values();
           if (packet === undefined) return false;
           sent.delete(packet.packetId);
+          for (const { kind: one, entry } of packet.parts) note(told, entry.topicFilter, inWords(one, entry));
           answer(requests, packet);
           return true;
         };
-        for (const [what, given] of script) {
-          if (what === 'send') send();
-          else if (what === 'answer') answerOne();
-          else if (what === 'lose') {
-            expect(new Set(requests.connectionLost())).toEqual(new Set(sent.keys()));
+        for (const one of script) {
+          if (one.what === 'send') sendAll();
+          else if (one.what === 'answer') answerOne();
+          else if (one.what === 'lose') {
+            expect(requests.connectionLost()).toEqual([...sent.keys()]);
             sent.clear();
           } else {
-            const { request: asked, waiter } = request(what, given);
+            const entries = one.filters.map((topicFilter) => ({ topicFilter, qos: one.qos }));
+            for (const entry of entries) note(asked, entry.topicFilter, inWords(one.kind, entry));
+            const { request: made, waiter } = request(one.kind, entries);
             waiters.push(waiter);
-            requests.add(asked);
+            requests.add(made);
           }
         }
-        while (send() || answerOne());
+        while (sendAll() || answerOne());
         expect(requests.waiting).toBe(0);
         for (const waiter of waiters) expect(waiter.told).toBe(1);
+        expect(told).toEqual(asked);
       }),
-      { numRuns: 50 },
+      { numRuns: 100 },
     );
   });
 
@@ -83,40 +120,77 @@ describe('Requests', () => {
     requests.add(request('subscribe', ['a', 'b']).request);
     requests.add(request('unsubscribe', ['c']).request);
     requests.add(request('subscribe', ['d']).request);
-    expect(filtersOf(requests.nextParts(NO_LIMITS, portableText))).toEqual(['a', 'b', 'd']);
-    expect(filtersOf(requests.nextParts(NO_LIMITS, portableText))).toEqual(['c']);
+    expect(planned(requests)).toEqual([['a', 'b', 'd'], ['c']]);
   });
 
-  it('lets those on the same filter take turns', () => {
+  it('keeps the order of those on one filter, without waiting for answers', () => {
     const requests = new Requests();
     requests.add(request('subscribe', ['a']).request);
     requests.add(request('unsubscribe', ['a', 'b']).request);
-    requests.add(request('subscribe', ['a', 'b']).request);
-    requests.sent(1, requests.nextParts(NO_LIMITS, portableText), 0);
-    expect(filtersOf(requests.nextParts(NO_LIMITS, portableText))).toEqual(['b']);
-    answer(requests, requests.get(1) as RequestPacket);
-    const next = requests.nextParts(NO_LIMITS, portableText);
-    expect(next.map((part) => part.request.kind)).toEqual(['unsubscribe']);
-    expect(filtersOf(next)).toEqual(['a']);
+    requests.add(request('subscribe', ['a', 'c']).request);
+    requests.add(request('subscribe', ['c']).request);
+    expect(planned(requests)).toEqual([['a'], ['a', 'b'], ['a', 'c']]);
+  });
+
+  it('sends what has not left yet and asks for the same once', () => {
+    const requests = new Requests();
+    const same = [1, 2, 3].map(() => request('subscribe', ['a']));
+    const other = request('subscribe', [{ topicFilter: 'a', qos: 2 }]);
+    for (const one of [...same, other]) requests.add(one.request);
+    const packets = send(requests);
+    expect(packets.map(({ parts }) => filtersOf(parts))).toEqual([['a'], ['a']]);
+    const late = request('subscribe', [{ topicFilter: 'a', qos: 2 }]);
+    requests.add(late.request);
+    expect(planned(requests)).toEqual([['a']]);
+    answer(requests, packets[0]!, 1);
+    expect(same.map(({ waiter }) => waiter.reasonCodes)).toEqual([[1], [1], [1]]);
+    expect([other.waiter.told, late.waiter.told]).toEqual([0, 0]);
+  });
+
+  it('does not share across an UNSUBSCRIBE, nor within one call', () => {
+    const requests = new Requests();
+    requests.add(request('subscribe', ['a']).request);
+    requests.add(request('unsubscribe', ['a', 'a']).request);
+    requests.add(request('subscribe', ['a']).request);
+    expect(planned(requests)).toEqual([['a'], ['a'], ['a'], ['a']]);
+  });
+
+  it('goes on with a part that others share when one of them gives up', () => {
+    const requests = new Requests();
+    const [gone, staying] = [request('subscribe', ['a', 'b']), request('subscribe', ['a'])];
+    requests.add(gone.request);
+    requests.add(staying.request);
+    requests.withdraw(gone.request);
+    expect(planned(requests)).toEqual([['a']]);
   });
 
   it('keeps requests with other User Properties apart', () => {
     const requests = new Requests();
     requests.add(request('subscribe', ['a'], [['k', 'v']]).request);
-    requests.add(request('subscribe', ['b'], [['k', 'w']]).request);
-    expect(filtersOf(requests.nextParts(NO_LIMITS, portableText))).toEqual(['a']);
-    expect(filtersOf(requests.nextParts(NO_LIMITS, portableText))).toEqual(['b']);
+    requests.add(request('subscribe', ['a', 'b'], [['k', 'w']]).request);
+    expect(planned(requests)).toEqual([['a'], ['a', 'b']]);
   });
 
   it('counts filters and User Properties against the limit of bytes', () => {
     const fits = (properties: [string, string][] | undefined): number => {
       const requests = new Requests();
       requests.add(request('subscribe', ['aaaaaaaa', 'bbbbbbbb', 'cccccccc'], properties).request);
-      return requests.nextParts({ filters: 0, bytes: 50 }, portableText).length;
+      return planned(requests, { filters: 0, bytes: 50 })[0]!.length;
     };
     expect(fits(undefined)).toBe(3);
     expect(fits([['name', 'value']])).toBe(1);
     expect(fits([['long', 'x'.repeat(100)]])).toBe(1);
+  });
+
+  it('leaves what is more than so many packets for later, in its order', () => {
+    const requests = new Requests();
+    requests.add(request('subscribe', ['a']).request);
+    requests.add(request('unsubscribe', ['a']).request);
+    requests.add(request('subscribe', ['a']).request);
+    expect(requests.takePackets(NO_LIMITS, 2, portableText)).toHaveLength(2);
+    expect(requests.waiting).toBe(1);
+    expect(requests.takePackets(NO_LIMITS, 0, portableText)).toEqual([]);
+    expect(planned(requests)).toEqual([['a']]);
   });
 
   it('takes out the SUBSCRIBEs that a test says yes to, and no UNSUBSCRIBE', () => {
@@ -127,31 +201,31 @@ describe('Requests', () => {
     expect(requests.waiting).toBe(2);
   });
 
-  it('gives up what is late, and frees its filters but not its identifier', () => {
+  it('gives up what is late, counted from when it was first written, on whatever connection', () => {
     const requests = new Requests();
     const late = request('subscribe', ['a', 'b']);
     const young = request('subscribe', ['c']);
     requests.add(late.request);
-    requests.sent(1, requests.nextParts({ filters: 1, bytes: 0 }, portableText), 100);
+    send(requests, 1, 0, 100);
     requests.add(young.request);
+    requests.connectionLost();
     expect(requests.nextDue).toBe(100);
-    expect(requests.takeLate(99)).toEqual(new Set());
-    expect(requests.takeLate(100)).toEqual(new Set([late.request]));
-    expect(requests.nextDue).toBe(Infinity);
-    expect(requests.waiting).toBe(1);
+    send(requests, 1, 50, 100);
+    expect([requests.takeLate(99), requests.nextDue]).toEqual([[], 100]);
+    expect(requests.takeLate(100)).toEqual([late.request]);
+    expect(requests.nextDue).toBe(150);
     expect(requests.get(1)).toBeDefined();
-    requests.add(request('subscribe', ['a']).request);
-    expect(filtersOf(requests.nextParts(NO_LIMITS, portableText))).toEqual(['c', 'a']);
+    requests.connectionLost();
+    expect(planned(requests)).toEqual([['c']]);
   });
 
   it('does not send again what nobody waits for any more', () => {
     const requests = new Requests();
     const { request: gone } = request('subscribe', ['a', 'b']);
     requests.add(gone);
-    requests.sent(1, requests.nextParts({ filters: 1, bytes: 0 }, portableText), 0);
-    gone.waiter = undefined;
+    send(requests);
     requests.withdraw(gone);
-    expect(requests.waiting).toBe(0);
+    expect([requests.waiting, requests.isAwaited]).toEqual([0, false]);
     expect(requests.connectionLost()).toEqual([1]);
     expect(requests.waiting).toBe(0);
   });
@@ -159,12 +233,43 @@ describe('Requests', () => {
   it('sends unanswered parts again before newer ones', () => {
     const requests = new Requests();
     requests.add(request('subscribe', ['a']).request);
-    requests.sent(1, requests.nextParts(NO_LIMITS, portableText), 0);
+    send(requests);
     requests.add(request('subscribe', ['b']).request);
     requests.addFirst(request('subscribe', ['first']).request);
-    expect(requests.awaiting()).toEqual(new Set(['first', 'b']));
     requests.connectionLost();
-    expect(filtersOf(requests.nextParts(NO_LIMITS, portableText))).toEqual(['a', 'first', 'b']);
+    expect(planned(requests)).toEqual([['a', 'first', 'b']]);
+  });
+
+  it('restores with the SUBSCRIBE that waits for the same filter, whose answer is for both', () => {
+    const requests = new Requests();
+    const newer = request('subscribe', [{ topicFilter: 'a', qos: 2 }]);
+    requests.add(newer.request);
+    const waiter = new Waiter();
+    const entries = ['a', 'b'].map((topicFilter) => ({ topicFilter, qos: 0 as const }));
+    requests.addFirst(new Request('subscribe', entries, undefined, waiter, 'restore'));
+    expect(requests.restoring()).toEqual(new Set(['b', 'a']));
+    requests.withdraw(newer.request);
+    const [packet] = send(requests);
+    expect(packet!.parts.map(({ entry }) => entry.qos)).toEqual([0, 2]);
+    answer(requests, packet!, 0x87);
+    expect(waiter.reasonCodes).toEqual([0x87, 0x87]);
+    expect(requests.nextDue).toBe(Infinity);
+  });
+
+  it('knows which answer is the last word on a filter, in whatever order they come', () => {
+    const requests = new Requests();
+    const on = (packet: RequestPacket) => packet.parts[0]!;
+    for (const kind of ['subscribe', 'unsubscribe', 'subscribe'] as const)
+      requests.add(request(kind, ['a']).request);
+    const [first, second, third] = send(requests).map(on);
+    expect(requests.concludes(second!, 'done')).toBe(true);
+    expect(requests.concludes(first!, 'done')).toBe(false);
+    expect(requests.concludes(third!, 'done')).toBe(true);
+    requests.add(request('subscribe', ['a']).request);
+    requests.add(request('unsubscribe', ['a']).request);
+    const [one, two] = send(requests, 4).map(on);
+    expect(requests.concludes(two!, 'refused')).toBe(false);
+    expect(requests.concludes(one!, 'done')).toBe(true);
   });
 
   it('gives all back once, on the wire or waiting', () => {
@@ -172,13 +277,64 @@ describe('Requests', () => {
     const one = request('subscribe', ['a', 'b']);
     const two = request('unsubscribe', ['c']);
     requests.add(one.request);
+    send(requests);
     requests.add(two.request);
-    requests.sent(1, requests.nextParts({ filters: 1, bytes: 0 }, portableText), 5);
     const all = requests.takeAll();
-    expect(all).toEqual(new Set([one.request, two.request]));
+    expect(all).toEqual([one.request, two.request]);
     for (const asked of all) asked.fail(new TimeoutError('x'));
     expect([one.waiter.told, two.waiter.told]).toEqual([1, 1]);
-    expect(requests.takeAll().size).toBe(0);
-    expect(requests.nextDue).toBe(Infinity);
+    expect([requests.takeAll(), requests.waiting, requests.nextDue]).toEqual([[], 0, Infinity]);
+  });
+});
+
+describe('Requests that are suspect', () => {
+  /** `count` filters that were on the wire of `losses` connections that were lost. */
+  function suspects(count: number, losses = 2) {
+    const requests = new Requests();
+    requests.add(
+      request(
+        'subscribe',
+        Array.from({ length: count }, (_, i) => `${i}`),
+      ).request,
+    );
+    const [packet] = send(requests);
+    for (const part of packet!.parts) part.losses = losses;
+    requests.connectionLost();
+    return requests;
+  }
+
+  it('wait, as does what is behind them on their filter, and hold up nothing else', () => {
+    const requests = suspects(2);
+    requests.add(request('unsubscribe', ['1', '2']).request);
+    requests.add(request('subscribe', ['3']).request);
+    expect(planned(requests)).toEqual([['2'], ['3']]);
+    expect([requests.hasSuspects, requests.waiting]).toEqual([true, 3]);
+  });
+
+  it.each([
+    [1, 1],
+    [16, 1],
+    [17, 2],
+    [10_000, 625],
+  ])('of %d go out %d at a time', (count, together) => {
+    const requests = suspects(count);
+    expect(requests.takeSuspects(NO_LIMITS, portableText)).toHaveLength(together);
+    expect(suspects(count).takeSuspects({ filters: 1, bytes: 0 }, portableText)).toHaveLength(1);
+  });
+
+  it('are as good as any other once a connection was lost without them', () => {
+    const requests = suspects(2);
+    requests.absolve();
+    expect([requests.hasSuspects, planned(requests)]).toEqual([false, [['0', '1']]]);
+  });
+
+  it('that were lost more often come first, in smaller groups', () => {
+    const requests = suspects(100);
+    const parts = requests.takeSuspects(NO_LIMITS, portableText);
+    requests.sent(9, parts, 0, 0);
+    for (const part of parts) part.losses++;
+    requests.connectionLost();
+    expect(parts).toHaveLength(7);
+    expect(filtersOf(requests.takeSuspects(NO_LIMITS, portableText))).toEqual(['0']);
   });
 });

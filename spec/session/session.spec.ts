@@ -17,11 +17,8 @@ function asked(session: Session, topicFilter: string): number {
     new Request('subscribe', [{ topicFilter, qos: 1 }], undefined, { answered() {}, failed() {} }),
   );
   const packetId = session.packetIdentifiers.take();
-  session.requests.sent(
-    packetId,
-    session.requests.nextParts({ filters: 0, bytes: 0 }, { byteLength: (s) => s.length }),
-    0,
-  );
+  const [parts] = session.requests.takePackets({ filters: 0, bytes: 0 }, 1, { byteLength: (s) => s.length });
+  session.requests.sent(packetId, parts!, 0, 0);
   return packetId;
 }
 

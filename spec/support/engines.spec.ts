@@ -81,7 +81,7 @@ describe('packets', () => {
 describe('Waiter', () => {
   it('counts how often it is told', () => {
     const waiter = new Waiter();
-    waiter.answered([1]);
+    waiter.answered([1], new Set());
     waiter.settled(0, {});
     expect(waiter).toMatchObject({ told: 2, reasonCodes: [1], reasonCode: 0 });
   });

@@ -282,13 +282,13 @@ export const faults: readonly Fault[] = [
   fault(
     'an answer that is awaited is not read for',
     'engine/flow-control.ts',
-    'if (this.#awaited === 0) return false;',
-    'if (this.#awaited >= 0) return false;',
+    'if (!this.#isAwaiting) return false;',
+    'if (this.#held >= 0) return false;',
   ),
   fault(
     'reading past the limit does not end with the answer',
     'engine/flow-control.ts',
-    'if (this.#awaited === 0) return false;',
+    'if (!this.#isAwaiting) return false;',
     '',
   ),
   fault(

@@ -125,6 +125,8 @@ export class Waiter implements PublishWaiter, RequestWaiter {
   reasonCode: number | undefined = undefined;
   properties: AckProperties | undefined = undefined;
   reasonCodes: readonly number[] | undefined = undefined;
+  /** Topic Filters that are not sent again. */
+  givenUp: ReadonlySet<string> | undefined = undefined;
   error: MqttError | undefined = undefined;
 
   settled(reasonCode: number, properties: AckProperties): void {
@@ -133,9 +135,10 @@ export class Waiter implements PublishWaiter, RequestWaiter {
     this.properties = properties;
   }
 
-  answered(reasonCodes: readonly number[]): void {
+  answered(reasonCodes: readonly number[], givenUp: ReadonlySet<string>): void {
     this.told++;
     this.reasonCodes = reasonCodes;
+    this.givenUp = givenUp;
   }
 
   failed(error: MqttError): void {
