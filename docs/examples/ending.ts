@@ -1,5 +1,5 @@
 /** docs/ending.md: disconnect(), drain(), await using. */
-import { connect } from '../../lib/index.ts';
+import { ClosedError, connect, type Message } from '../../lib/index.ts';
 import { startBroker } from './broker.ts';
 
 await using broker = await startBroker();
@@ -51,5 +51,29 @@ await using broker = await startBroker();
   setTimeout(() => process.kill(process.pid, 'SIGTERM'), 50);
   for await (const message of work) console.log(message.text());
   await client.closed;
+}
+
+// A subscribe() that is still waiting then: a loop ends without an error, who awaits it gets a ClosedError.
+{
+  const client = await connect(broker.url);
+  const handle = (message: Message): void => console.log(message.text());
+  async function work(topicFilter: string): Promise<void> {
+    try {
+      const subscription = await client.subscribe(topicFilter, { qos: 1 });
+      await subscription.forEach(handle);
+    } catch (error) {
+      if (!(error instanceof ClosedError)) throw error; // the client has ended, and this with it
+      console.log('the client has ended');
+    }
+  }
+  async function loop(): Promise<void> {
+    for await (const message of client.subscribe('work', { qos: 1 })) handle(message);
+    console.log('the loop has ended');
+  }
+  const before = await client.subscribe('before');
+  const parts = [work('work'), loop()];
+  void before.stop();
+  await client.drain();
+  await Promise.all(parts);
 }
 console.log('nothing keeps the process alive');

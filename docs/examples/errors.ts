@@ -1,5 +1,13 @@
 /** docs/errors.md: every call rejects, nothing is thrown anywhere else; publish and forget. */
-import { Client, connect, MqttError, PublishError, TimeoutError, type Payload } from '../../lib/index.ts';
+import {
+  Client,
+  ClosedError,
+  connect,
+  MqttError,
+  PublishError,
+  TimeoutError,
+  type Payload,
+} from '../../lib/index.ts';
 import { startBroker } from './broker.ts';
 
 await using broker = await startBroker();
@@ -56,3 +64,18 @@ const pending = offline
   .catch((error: unknown) => console.log(fateOf(error)));
 await offline.disconnect();
 await pending;
+
+// A subscribe() that still waits when the client is disconnected.
+const leaving = new Client('mqtt://127.0.0.1:9');
+async function listen(topicFilter: string): Promise<void> {
+  try {
+    const subscription = await leaving.subscribe(topicFilter);
+    for await (const message of subscription) console.log(message.text());
+  } catch (error) {
+    if (!(error instanceof ClosedError)) throw error;
+    console.log(`${topicFilter}: the client has ended`);
+  }
+}
+const listening = listen('errors/#');
+await leaving.disconnect();
+await listening;

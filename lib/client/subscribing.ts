@@ -106,11 +106,15 @@ export class Subscribing {
     // Before SUBSCRIBE is written: its messages may come before its SUBACK [MQTT-3.8.4-1].
     this.#router.add(subscription);
     made(subscription);
+    const wasOver = this.#isOver;
     try {
       this.#granted(subscription, await this.#send('subscribe', this.#raised(entries), options), partial);
     } catch (error) {
       // What it was handed before it had failed is the session's, where that is one to keep: nobody has processed it.
-      subscription.end(this.#host.persistent ? 'leave' : 'acknowledge', error);
+      const unsettled = this.#host.persistent ? 'leave' : 'acknowledge';
+      // A loop ends without an error when the client is disconnected, before SUBACK as well as after it.
+      const isEnd = error instanceof ClosedError && error.cause === undefined && !wasOver;
+      subscription.end(unsettled, isEnd ? undefined : error);
       this.#release(this.#router.remove(subscription), subscription);
       throw error;
     }
@@ -143,7 +147,13 @@ export class Subscribing {
   /** `subscription.unsubscribe()`: the last one out ends it at the server. */
   async end(subscription: Subscription): Promise<void> {
     const last = this.#router.remove(subscription);
-    if (last.length > 0) await this.#unsubscribe(last, {});
+    if (last.length === 0) return;
+    try {
+      await this.#unsubscribe(last, {});
+    } catch (error) {
+      // A session that ends with the client ends its subscriptions as well.
+      if (this.#host.persistent || !(error instanceof ClosedError)) throw error;
+    }
   }
 
   /** The server does not grant filters any more that it granted before: those who hold them are told, in their loops. */
@@ -229,9 +239,13 @@ export class Subscribing {
 
   /** Nobody here holds these filters any more: the server need not send for them. */
   #release(topicFilters: readonly string[], subscription: Subscription): void {
-    const { state } = this.#driver;
-    if (topicFilters.length === 0 || state === 'closed' || state === 'offline') return;
+    if (topicFilters.length === 0 || this.#isOver || this.#driver.state === 'offline') return;
     this.#unsubscribe(topicFilters, {}).catch((error: unknown) => this.#notUnsubscribed(subscription, error));
+  }
+
+  get #isOver(): boolean {
+    const { state } = this.#driver;
+    return state === 'closed' || state === 'disconnecting';
   }
 
   #notUnsubscribed({ topicFilters }: Subscription, error: unknown): void {

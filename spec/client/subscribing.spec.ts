@@ -525,3 +525,78 @@ describe('a subscribe() that the server answers by closing', () => {
     await stage.end(client, last);
   });
 });
+
+describe('the end of the client while a subscribe() waits for its SUBACK', () => {
+  it.each(['disconnect', 'drain'] as const)('by %s() ends its loop without an error', async (how) => {
+    const stage = new Stage();
+    await withoutUnhandled(async () => {
+      const { client, broker } = await stage.online();
+      const loop = (async () => {
+        for await (const one of client.subscribe('a', { qos: 1 })) one.ack();
+      })();
+      await broker.expect('subscribe');
+      const ending: PromiseLike<unknown> = client[how]();
+      await broker.expect('disconnect');
+      broker.close();
+      await stage.until(ending);
+      await expect(stage.until(loop)).resolves.toBeUndefined();
+    });
+  });
+
+  it('rejects who awaits it, and is no unhandled rejection where nobody does', async () => {
+    const stage = new Stage();
+    await withoutUnhandled(async () => {
+      const { client, broker } = await stage.online();
+      void client.subscribe('a');
+      const awaited = errorOf(client.subscribe('b'));
+      await stage.end(client, broker);
+      expect(await awaited).toBeInstanceOf(ClosedError);
+    });
+  });
+
+  it('throws in a loop that began after it', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online();
+    await stage.end(client, broker);
+    await expect(collect(client.subscribe('a')).done).rejects.toBeInstanceOf(ClosedError);
+  });
+
+  it('throws the error in its loop where that is how the client has ended', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ reconnect: false });
+    client.closed.catch(() => {});
+    const looping = collect(client.subscribe('a'));
+    await broker.expect('subscribe');
+    broker.reset();
+    await stage.clock.advance(0);
+    await expect(looping.done).rejects.toMatchObject({ message: expect.stringContaining('lost') });
+  });
+});
+
+describe('a stop() or unsubscribe() in a clean session that the end of the client comes before', () => {
+  it.each(['stop', 'unsubscribe'] as const)(
+    '%s() resolves: the session is over, and it with it',
+    async (how) => {
+      const stage = new Stage();
+      await withoutUnhandled(async () => {
+        const { client, broker } = await stage.online();
+        const subscription = await stage.subscribe(client, broker, 'a');
+        const leaving = subscription[how]();
+        const draining = client.drain();
+        await broker.expect('disconnect');
+        broker.close();
+        await stage.until(draining);
+        await expect(stage.until(leaving)).resolves.toBeUndefined();
+      });
+    },
+  );
+
+  it('and so does leaving an `await using` scope', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online();
+    const subscription = await stage.subscribe(client, broker, 'a');
+    const leaving = subscription[Symbol.asyncDispose]();
+    await stage.end(client, broker);
+    await expect(leaving).resolves.toBeUndefined();
+  });
+});
