@@ -4,6 +4,7 @@ import type { Clock } from './clock.ts';
 import type { Driver } from './driver.ts';
 import type { ReceivedPublish } from './message.ts';
 import type { Router } from './router.ts';
+import type { Subscription } from './subscription.ts';
 
 /** What `drain()` could not finish. */
 export interface DrainReport {
@@ -29,6 +30,10 @@ export class Draining {
   /** How to hand out after all what came meanwhile, in its order. */
   #refused: (() => void)[] = [];
   readonly #deliver: Deliver;
+  /** The subscription that was busy when it was looked at last: while it is, no other needs to be. */
+  #busy: Subscription | undefined = undefined;
+  /** Those that were not looked at yet. */
+  #unseen: Iterator<Subscription> = [].values();
   /** How many messages wait for a subscription. */
   readonly #parked: () => number;
 
@@ -63,9 +68,7 @@ export class Draining {
 
   /** Something has moved: perhaps all is done. */
   look(): void {
-    if (this.#callers.size === 0) return;
-    for (const subscription of this.#router.subscriptions) subscription.flush();
-    if (!this.#done()) return;
+    if (this.#callers.size === 0 || !this.#done()) return;
     for (const finish of this.#callers) finish();
   }
 
@@ -99,8 +102,25 @@ export class Draining {
 
   /** Parked messages and subscriptions without a loop are not waited for, nor is a connection. */
   #done(): boolean {
-    if (this.#router.subscriptions.some((subscription) => subscription.busy)) return false;
-    return this.#driver.load.pending === 0 || this.#driver.state !== 'connected';
+    if (this.#driver.load.pending > 0 && this.#driver.state === 'connected') return false;
+    return !this.#isBusy();
+  }
+
+  /** Whether any subscription is busy. Looks at each about once until all are done, however often it is asked. */
+  #isBusy(): boolean {
+    const known = this.#busy;
+    if (known !== undefined && this.#router.has(known) && isBusy(known)) return true;
+    // First those that were not looked at, then all: a loop may have begun since.
+    for (let pass = 0; pass < 2; pass++) {
+      for (let next = this.#unseen.next(); next.done !== true; next = this.#unseen.next())
+        if (isBusy(next.value)) {
+          this.#busy = next.value;
+          return true;
+        }
+      this.#unseen = this.#router.all();
+    }
+    this.#busy = undefined;
+    return false;
   }
 
   #report(): DrainReport {
@@ -108,4 +128,10 @@ export class Draining {
     for (const subscription of this.#router.subscriptions) undelivered += subscription.depth;
     return { undelivered, unacknowledged: this.#driver.load.pending };
   }
+}
+
+/** Whether a loop is at work on its messages, or has some that wait. What a loop collects is handed out first. */
+function isBusy(subscription: Subscription): boolean {
+  subscription.flush();
+  return subscription.busy;
 }

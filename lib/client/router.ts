@@ -128,6 +128,11 @@ export class Router {
     return [...this.#subscriptions.keys()];
   }
 
+  /** The same, as they are when they are come to. */
+  all(): IterableIterator<Subscription> {
+    return this.#subscriptions.keys();
+  }
+
   /** Whether `subscription` still holds a Topic Filter. */
   has(subscription: Subscription): boolean {
     return this.#subscriptions.has(subscription);

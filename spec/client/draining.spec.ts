@@ -1,4 +1,5 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
+import { Subscription } from '../../lib/client/subscription.ts';
 import { settled } from '../support/fake-clock.ts';
 import { collect, message, Stage, watch } from '../scenarios/stage.ts';
 
@@ -269,5 +270,61 @@ describe('drain()', () => {
     await broker.expect('disconnect');
     broker.close();
     expect(await stage.until(report)).toEqual({ undelivered: 1, unacknowledged: 0 });
+  });
+});
+
+describe('drain() with many subscriptions', () => {
+  it('looks at each of them a few times, however often something moves', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online();
+    const count = 300;
+    broker.answer('subscribe', 'unsubscribe');
+    const finish: (() => void)[] = [];
+    const all = Array.from({ length: count }, (_, n) =>
+      collect(client.subscribe(`a/${n}`), () => new Promise<void>((resolve) => finish.push(resolve))),
+    );
+    await stage.clock.advance(0);
+    broker.send(...all.map((_, n) => message(`a/${n}`, `${n}`)));
+    await stage.clock.advance(0);
+    expect(finish).toHaveLength(count);
+    const looks = jest.spyOn(Subscription.prototype, 'busy', 'get');
+    try {
+      const draining = client.drain();
+      for (const done of finish) {
+        done();
+        await settled();
+      }
+      await broker.expect('disconnect');
+      broker.close();
+      await expect(stage.until(draining)).resolves.toEqual({ undelivered: 0, unacknowledged: 0 });
+      expect(looks.mock.calls.length).toBeLessThan(20 * count);
+    } finally {
+      looks.mockRestore();
+    }
+  });
+
+  it('waits for a loop that begins while others end', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online();
+    const [first, second] = [
+      await stage.subscribe(client, broker, 'a'),
+      await stage.subscribe(client, broker, 'b'),
+    ];
+    let finish = (): void => {};
+    const body = () => new Promise<void>((resolve) => (finish = resolve));
+    broker.send(message('a', '1'), message('b', '2'));
+    await stage.clock.advance(0);
+    const one = collect(second, body);
+    await settled();
+    const outcome = watch(client.drain());
+    const other = collect(first, body);
+    const finishOne = finish;
+    await settled();
+    finishOne();
+    await settled();
+    expect([one.texts, other.texts, outcome()]).toEqual([['2'], ['1'], 'pending']);
+    finish();
+    await broker.expect('disconnect');
+    await stage.end(client, broker);
   });
 });
