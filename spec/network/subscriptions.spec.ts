@@ -1,0 +1,131 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Client, ClientOptions, Message } from '../../lib/index.ts';
+import { describeWithMosquitto } from '../support/programs.ts';
+import { startProgram } from './children.ts';
+import { actor, aedes, endActors, inTime, mosquitto, wireTap } from './actors.ts';
+
+/*
+ * Many parts of one application that subscribe to the same and to overlapping Topic Filters, at real brokers: Mosquitto
+ * sends retained messages right after SUBACK, one copy for each filter; Aedes some time later, one for each packet.
+ */
+
+endActors();
+
+/** ms after which what has not come to its end is told of. */
+const PATIENCE = 15_000;
+const TOPICS = Array.from({ length: 20 }, (_, n) => `kept/${n}`);
+const EACH_ONCE = TOPICS.toSorted();
+
+/** Reads `messages`; `has(count)` resolves when so many have come. */
+function reader(messages: AsyncIterable<Message>) {
+  const topics: string[] = [];
+  let look = (): void => {};
+  void (async () => {
+    for await (const message of messages) {
+      topics.push(message.topic);
+      look();
+    }
+  })();
+  const has = (count: number): Promise<void> =>
+    new Promise((resolve) => {
+      look = () => {
+        if (topics.length >= count) resolve();
+      };
+      look();
+    });
+  return { topics, has };
+}
+
+async function keep(url: string): Promise<void> {
+  const { client } = await actor(url);
+  await Promise.all(TOPICS.map((topic) => client.publish(topic, topic, { qos: 1, retain: true })));
+}
+
+/** Subscribes in all ways. Returns the Topic Names of the retained messages that each subscription got. */
+async function subscribeInAllWays(client: Client): Promise<string[][]> {
+  const all: ReturnType<typeof reader>[] = [];
+  const subscribe = (filter: string | string[], qos: 0 | 1 = 0): (() => Promise<unknown>) => {
+    const subscribing = client.subscribe(filter, { qos });
+    all.push(reader(subscribing));
+    return () => subscribing;
+  };
+  const complete = () =>
+    inTime(Promise.all(all.map(({ has }) => has(TOPICS.length))), PATIENCE, () =>
+      JSON.stringify(all.map(({ topics }) => topics.length)),
+    );
+  // In one turn: the same, others that overlap, another QoS; one that overlaps with itself.
+  const first = subscribe('kept/#');
+  for (let n = 0; n < 10; n++) subscribe(n % 2 === 0 ? 'kept/#' : 'kept/+');
+  subscribe('kept/#', 1);
+  subscribe(['kept/#', ...TOPICS]);
+  await first();
+  // After SUBACK, while retained messages come.
+  await Promise.all([subscribe('kept/#')(), subscribe('#')()]);
+  await complete();
+  // Long after. Its copies come after all that was on the way before.
+  await subscribe('kept/#')();
+  await complete();
+  await subscribe('kept/+')();
+  await complete();
+  return all.map(({ topics }) => topics.toSorted());
+}
+
+describe('retained messages come once to each subscription of a client', () => {
+  it.each(['clean', 'persistent'] as const)('at Aedes, in a %s session', async (session) => {
+    const broker = await aedes();
+    await keep(broker.url);
+    const options = session === 'clean' ? {} : { clientId: 'parts', cleanStart: false };
+    const all = await subscribeInAllWays((await actor(broker.url, options)).client);
+    expect(all).toEqual(all.map(() => EACH_ONCE));
+  });
+});
+
+describeWithMosquitto('retained messages come once to each subscription of a client', () => {
+  it.each<[string, ClientOptions]>([
+    ['3.1', { protocolVersion: 3 }],
+    ['3.1.1', {}],
+    ['3.1.1, in a persistent session', { clientId: 'parts', cleanStart: false }],
+    ['5.0', { protocolVersion: 5 }],
+  ])('at Mosquitto, with %s', async (_, options) => {
+    const broker = await mosquitto();
+    await keep(broker.url);
+    const all = await subscribeInAllWays((await actor(broker.url, options)).client);
+    expect(all).toEqual(all.map(() => EACH_ONCE));
+  });
+});
+
+describeWithMosquitto('300 subscribe() calls on one Topic Filter', () => {
+  it('take one SUBSCRIBE, and leave each with its own messages', async () => {
+    const broker = await mosquitto();
+    const tap = await wireTap(broker.port);
+    let subscribes = 0;
+    tap.onPacket = ({ type }) => {
+      if (type === 'subscribe') subscribes++;
+    };
+    const { client } = await actor(tap.url);
+    const all = await Promise.all(Array.from({ length: 300 }, () => client.subscribe('a/#', { qos: 1 })));
+    expect(subscribes).toBe(1);
+    await client.publish('a/b', 'x', { qos: 1 });
+    const texts = await Promise.all(
+      all.map(async (one) => (await one.receive({ timeout: PATIENCE })).text()),
+    );
+    expect(new Set(texts)).toEqual(new Set(['x']));
+    await client.unsubscribe('a/#');
+    expect(client.stats().subscriptions).toEqual([]);
+  });
+});
+
+describe('thousands of subscriptions', () => {
+  const COUNT = 2_000;
+
+  it.each(['in one call', 'in many calls', 'to one filter'])(
+    'made %s and left again cost work that grows with them, not with their square',
+    async (what) => {
+      const broker = await aedes();
+      const { lines, complaint } = await startProgram('counts-steps', broker.url, what, `${COUNT}`).ended;
+      const steps = lines.map((line) => Number(line.split(' ')[1]));
+      expect([complaint, steps.length]).toEqual(['', 2]);
+      for (const count of steps) expect(count).toBeLessThan(100 * COUNT);
+    },
+  );
+});
