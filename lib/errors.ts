@@ -29,6 +29,15 @@ export class MqttError extends Error {
   static {
     this.prototype.name = 'MqttError';
   }
+
+  /** `instanceof`, which throws where a Proxy does: what a function of the application throws may be one. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    try {
+      return Function.prototype[Symbol.hasInstance].call(this, value);
+    } catch {
+      return false;
+    }
+  }
 }
 
 /** Where an attempt to connect failed. */
@@ -260,7 +269,7 @@ export class PoisonedMessageError extends MqttError implements MessageFate {
   }
 }
 
-/** What an error says, of whatever realm or kind it is. */
+/** The text of whatever was thrown. Never throws: it is the application's, and may be anything. */
 export function messageOf(error: unknown): string {
   try {
     return String(typeof error === 'object' && error !== null && 'message' in error ? error.message : error);

@@ -9,8 +9,14 @@ function got(value: unknown): string {
     return value === '' ? 'an empty string' : `a string of ${value.length} characters`;
   if (value === null || value === undefined || typeof value === 'number' || typeof value === 'boolean')
     return String(value);
-  if (Array.isArray(value)) return `an array of ${value.length}`;
-  return typeof value === 'object' ? `an object (${inspect(value, { depth: -1 })})` : `a ${typeof value}`;
+  if (typeof value !== 'object') return `a ${typeof value}`;
+  try {
+    return Array.isArray(value)
+      ? `an array of ${value.length}`
+      : `an object (${inspect(value, { depth: -1 })})`;
+  } catch {
+    return 'an object';
+  }
 }
 
 /** The error for a value of the wrong kind. */

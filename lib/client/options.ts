@@ -1,8 +1,9 @@
-import { isDeepStrictEqual } from 'node:util';
+import { isDeepStrictEqual, types } from 'node:util';
 import type { ProtocolVersion } from '../codec/packets.ts';
 import type { ConnectSettings } from '../connection/handshake.ts';
 import type { RetryContext } from '../engine/backoff.ts';
 import type { EngineOptions } from '../engine/options.ts';
+import { messageOf } from '../errors.ts';
 import type { Clock } from './clock.ts';
 import type { Dial, RoadDial } from '../transport/transport.ts';
 import { checkConnect, fixedCredentials, known, toAsk, type Ask, type IdentityOptions } from './asking.ts';
@@ -347,11 +348,11 @@ function toPolicy(policy: ReconnectPolicy | undefined, log: Log): EngineOptions[
       const answer: unknown = policy(context);
       if (answer === false || (typeof answer === 'number' && answer >= 0)) return answer;
       // One that is asynchronous by mistake must not end the process when it rejects.
-      if (answer instanceof Promise) answer.catch(() => {});
+      if (types.isPromise(answer)) answer.catch(() => {});
       const got = typeof answer === 'number' ? String(answer) : typeof answer;
       log.error(`reconnect.policy: expected a delay in ms or false, got ${got}: the default is taken`);
     } catch (error) {
-      log.error(`reconnect.policy threw, and the default is taken: ${String(error)}`);
+      log.error(`reconnect.policy threw, and the default is taken: ${messageOf(error)}`);
     }
     return undefined;
   };

@@ -1,5 +1,5 @@
 import type { Change, Delivered } from '../engine/effects.ts';
-import type { MqttError } from '../errors.ts';
+import { messageOf, type MqttError } from '../errors.ts';
 import type { Receipt } from '../session/incoming.ts';
 import { ask } from './asking.ts';
 import { Configuration } from './configuring.ts';
@@ -189,7 +189,7 @@ export class Parts<UserData> {
         this.status.report(change);
         break;
       case 'elsewhere':
-        this.log.warn(`${change.error.message}; the next server is tried`);
+        this.log.warn(`${messageOf(change.error)}; the next server is tried`);
         break;
       case 'connected': {
         this.servers.connected();
@@ -202,13 +202,13 @@ export class Parts<UserData> {
       case 'disconnected': {
         const { error, willRetryIn, flapping } = change;
         this.counters.lost(error);
-        this.log.warn(`disconnected: ${error.message}; next attempt in ${Math.round(willRetryIn)} ms`);
+        this.log.warn(`disconnected: ${messageOf(error)}; next attempt in ${Math.round(willRetryIn)} ms`);
         this.status.report({ type: 'disconnected', reason: error, willRetryIn, flapping });
         break;
       }
       case 'gaveUp':
         this.counters.lost(change.error);
-        this.log.error(`not connected: ${change.error.message}`);
+        this.log.error(`not connected: ${messageOf(change.error)}`);
         break;
       case 'ackStalled':
         this.#ackStalled(change.receipts, change.ms);
@@ -272,7 +272,7 @@ export class Parts<UserData> {
 
   #close(error: MqttError | undefined): void {
     if (error === undefined) this.log.info('closed');
-    else this.log.error(`closed: ${error.message}`);
+    else this.log.error(`closed: ${messageOf(error)}`);
     this.parking.clear();
     this.stalling.stop();
     this.overflows.stop();

@@ -1,5 +1,5 @@
 import type { PublishProperties, QoS } from '../codec/packets.ts';
-import { ClosedError } from '../errors.ts';
+import { ClosedError, messageOf } from '../errors.ts';
 import { Ring } from '../session/ring.ts';
 import { bound, checkCall, type CallOptions } from './calls.ts';
 import { flag, oneOf, record, wrongType } from './checks.ts';
@@ -216,7 +216,7 @@ class Flow<P extends Publication> {
   }
 
   #lost(error: unknown): void {
-    this.#outlet.warn(`publishMany: the source failed after it was left: ${String(error)}`);
+    this.#outlet.warn(`publishMany: the source failed after it was left: ${messageOf(error)}`);
   }
 
   #proceed(): void {

@@ -70,7 +70,9 @@ export class Counters {
 
 /** `ERR_MQTT_CONNECT dial`, `ERR_MQTT_CONNECTION_LOST 0x8e`: nothing that varies without end. */
 function reasonOf(error: MqttError): string {
-  const phase = 'phase' in error ? ` ${String(error.phase)}` : '';
-  const { reasonCode } = error as { reasonCode?: number };
-  return `${error.code}${phase}${reasonCode === undefined ? '' : ` 0x${reasonCode.toString(16).padStart(2, '0')}`}`;
+  const { phase, reasonCode } = error as { phase?: unknown; reasonCode?: unknown };
+  const where = typeof phase === 'string' ? ` ${phase}` : '';
+  // A `ConnectError` of a transport of the application's own may have anything there.
+  const code = typeof reasonCode === 'number' ? ` 0x${reasonCode.toString(16).padStart(2, '0')}` : '';
+  return `${error.code}${where}${code}`;
 }

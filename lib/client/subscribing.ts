@@ -3,6 +3,7 @@ import type { QoS, SubscriptionRequest, UserProperties } from '../codec/packets.
 import { reasonCodeName } from '../codec/reason-codes.ts';
 import {
   ClosedError,
+  messageOf,
   SubscribeError,
   UnsubscribeError,
   type FilterResult,
@@ -251,7 +252,7 @@ export class Subscribing {
   #notUnsubscribed({ topicFilters }: Subscription, error: unknown): void {
     // Where the client has ended, so have its subscriptions.
     if (!(error instanceof ClosedError))
-      this.#host.warn(`could not unsubscribe ${topicFilters.length} Topic Filters: ${String(error)}`);
+      this.#host.warn(`could not unsubscribe ${topicFilters.length} Topic Filters: ${messageOf(error)}`);
   }
 
   #checkProperties({ properties }: SubscribeOptions): void {

@@ -1,7 +1,7 @@
 import type { SubscriptionRequest } from '../codec/packets.ts';
 import type { Delivered } from '../engine/effects.ts';
 import type { Receipt } from '../session/incoming.ts';
-import { ClosedError } from '../errors.ts';
+import { ClosedError, messageOf } from '../errors.ts';
 import { Ring } from '../session/ring.ts';
 import { Batches, type BatchesOptions } from './batches.ts';
 import { MessageBuffer, type BufferLimits, type Overflow } from './buffer.ts';
@@ -416,7 +416,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
     }
     this.unsubscribe().catch((error: unknown) => {
       // Where the client has ended, so have its subscriptions.
-      if (!(error instanceof ClosedError)) this.#host.warn(`unsubscribe failed: ${String(error)}`);
+      if (!(error instanceof ClosedError)) this.#host.warn(`unsubscribe failed: ${messageOf(error)}`);
     });
   }
 }

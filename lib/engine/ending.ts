@@ -1,5 +1,5 @@
 import type { Connection } from '../connection/connection.ts';
-import { ClosedError, type MqttError } from '../errors.ts';
+import { ClosedError, messageOf, type MqttError } from '../errors.ts';
 import type { Exchange } from '../session/exchange.ts';
 import type { Session } from '../session/session.ts';
 import type { Pending } from './options.ts';
@@ -58,7 +58,7 @@ export class Abandoning {
     const session = this.#session;
     const options = cause === undefined ? undefined : { cause };
     const message =
-      cause === undefined ? 'the client was disconnected' : `the client has ended: ${cause.message}`;
+      cause === undefined ? 'the client was disconnected' : `the client has ended: ${messageOf(cause)}`;
     for (const request of session.requests.takeAll())
       request.fail(new ClosedError(message, undefined, options));
     session.incoming.abandon();

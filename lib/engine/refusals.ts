@@ -4,6 +4,7 @@ import {
   ConnectError,
   ConnectionLostError,
   type ConnectPhase,
+  messageOf,
   type MqttError,
   ProtocolError,
 } from '../errors.ts';
@@ -97,7 +98,7 @@ export function endedBy({ reasonCode, properties }: DisconnectPacket): Connectio
 /** What an attempt is for the caller of `connect()` that none of several servers has accepted. */
 export function noneOf(errors: readonly MqttError[]): MqttError {
   const last = errors.at(-1);
-  const what = `none of ${errors.length} servers: ${errors.map(({ message }) => message).join('; ')}`;
+  const what = `none of ${errors.length} servers: ${errors.map(messageOf).join('; ')}`;
   const { phase, reasonCode, status, during } =
     last instanceof ConnectError ? last : ({ phase: 'connack' } as const);
   return new ConnectError(phase, what, {

@@ -2,6 +2,7 @@
 
 import { isIP, type Socket } from 'node:net';
 import { domainToASCII } from 'node:url';
+import { messageOf } from '../errors.ts';
 import { requestTunnel } from './http-proxy.ts';
 import type { ProxyOptions, TlsOptions } from './options.ts';
 import { parseProxyUrl, type ProxyServer } from './proxy-url.ts';
@@ -72,7 +73,7 @@ async function reach(
     return await openTls({ ...road, protocol: 'mqtts', host, port, tls }, signal, ahead, {});
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
-    throw new Error(`proxy: ${(cause as Error).message}`, { cause });
+    throw new Error(`proxy: ${messageOf(cause)}`, { cause });
   }
 }
 

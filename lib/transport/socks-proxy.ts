@@ -1,6 +1,7 @@
 /** Tunnels through a SOCKS proxy: CONNECT of SOCKS5 (RFC 1928), with a user name and password (RFC 1929) or without. */
 
 import type { Socket } from 'node:net';
+import { messageOf } from '../errors.ts';
 import type { Destination, ProxyServer } from './proxy-url.ts';
 
 /** ms that timers can have at most. */
@@ -51,8 +52,8 @@ export async function negotiateTunnel(
       });
     });
     socket.resume();
-  }).catch((error: Error) => {
+  }).catch((error: unknown) => {
     // The error itself has the options with it, and the password in them.
-    throw new Error(`proxy: ${error.message}`);
+    throw new Error(`proxy: ${messageOf(error)}`);
   });
 }

@@ -14,7 +14,8 @@ export function tlsError(message: string, cause?: unknown): ConnectError {
 
 /** The `code` of an error of the platform; empty where it has none. */
 export function codeOf(error: unknown): string {
-  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : '';
 }
 
 /** Text from a certificate, as it can be shown. */

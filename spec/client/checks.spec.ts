@@ -10,6 +10,7 @@ import {
   wrongType,
 } from '../../lib/client/checks.ts';
 import { ProtocolError } from '../../lib/errors.ts';
+import { THROWN } from '../support/thrown.ts';
 
 describe('a check', () => {
   it.each([
@@ -55,6 +56,15 @@ describe('a check', () => {
     );
     expect(messages).toHaveLength(4);
     expect(messages.join()).not.toContain('hunter2');
+  });
+});
+
+describe('a wrong argument', () => {
+  it.each(Object.entries(THROWN))('that is %s has an error all the same', (_, make) => {
+    expect(wrongType('x', 'a number', make())).toMatchObject({
+      name: 'TypeError',
+      message: expect.stringMatching(/^x: expected a number, got /),
+    });
   });
 });
 
