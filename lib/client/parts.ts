@@ -213,11 +213,6 @@ export class Parts<UserData> {
       case 'ackStalled':
         this.#ackStalled(change.receipts, change.ms);
         break;
-      case 'windowExceeded':
-        this.log.warn(
-          `the server sends more than Receive Maximum (${change.receiveMaximum}) allows: it is held back by not reading`,
-        );
-        break;
       case 'dropping':
         this.log.warn(
           `no message was settled for ${change.ms} ms, and an answer is behind more than may be held: new messages are dropped`,
@@ -228,6 +223,9 @@ export class Parts<UserData> {
         for (const subscription of this.router.subscriptions) subscription.sessionLost();
         this.log.warn('the server has lost the session');
         this.status.report({ type: 'session-lost', unsettled: change.unsettled });
+        break;
+      case 'tolerated':
+        this.log.warn(change.what);
         break;
       case 'refused':
         this.log.error(`${change.results.length} subscriptions were not restored`);

@@ -41,6 +41,8 @@ export class Connection {
   piecesOut = 0;
   /** When CONNACK came, in ms. */
   acceptedAt = 0;
+  /** What the server does against the protocol, is tolerated, and was reported. */
+  readonly tolerated: Set<string> = new Set();
   /** When the unanswered PINGREQ was written; 0 = none is unanswered. */
   pingedAt = 0;
 

@@ -24,10 +24,10 @@ export type Change =
   | { readonly type: 'sessionLost'; readonly unsettled: number }
   /** The application kept other acknowledgements waiting with these messages, which are passed over now. */
   | { readonly type: 'ackStalled'; readonly receipts: readonly Receipt[]; readonly ms: number }
-  /** The server sent more messages than Receive Maximum allows (5.0); once per connection. */
-  | { readonly type: 'windowExceeded'; readonly receiveMaximum: number }
   /** An answer is behind more messages than may be held: messages that come are acknowledged and dropped from now on. */
   | { readonly type: 'dropping'; readonly ms: number }
+  /** The server breaks the protocol in a way that is tolerated; once per connection. */
+  | { readonly type: 'tolerated'; readonly what: string }
   /**
    * The server does not grant these subscriptions any more; those that are `givenUp` are not asked for, as the connection
    * was lost each time they were.

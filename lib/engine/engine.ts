@@ -162,7 +162,7 @@ export class Engine {
     try {
       const result = limits === 'none' ? reader.readRest(connection, now) : reader.read(connection, now);
       if (connection !== this.#connection || limits === 'none') return 'all';
-      if (reader.takeMoved()) this.#acknowledged(connection, now);
+      if (reader.takeMoved() && this.#state === 'connected') this.#acknowledged(connection, now);
       if (this.#reception.acknowledging.needsReconnect) this.reconnect(now);
       return result;
     } catch (error) {

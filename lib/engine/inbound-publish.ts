@@ -5,6 +5,7 @@ import { Arrival, type Incoming, type Receipt } from '../session/incoming.ts';
 import type { Acknowledging } from './acknowledging.ts';
 import type { Delivered, Effects } from './effects.ts';
 import { type FlowControl, isAcknowledged } from './flow-control.ts';
+import { tolerate } from './inbound.ts';
 import type { EngineOptions } from './options.ts';
 
 const NOTHING = new Uint8Array(0);
@@ -94,9 +95,10 @@ export class InboundPublish {
    */
   #exceeded(connection: Connection): void {
     connection.traffic.beyondReceiveMaximum++;
-    if (this.#exceededOn === connection.epoch) return;
     this.#exceededOn = connection.epoch;
-    this.#effects.changed({ type: 'windowExceeded', receiveMaximum: this.#options.receiveMaximum });
+    const { receiveMaximum } = this.#options;
+    const what = `the server sends more than Receive Maximum (${receiveMaximum}) allows: it is held back by not reading`;
+    tolerate(connection, what, this.#effects);
   }
 }
 

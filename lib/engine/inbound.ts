@@ -8,6 +8,7 @@ import { Stage, type Exchange } from '../session/exchange.ts';
 import type { Incoming } from '../session/incoming.ts';
 import type { Session } from '../session/session.ts';
 import type { Acknowledging } from './acknowledging.ts';
+import type { Effects } from './effects.ts';
 import { writePubcomp, writePubrel } from './outbound.ts';
 
 /** The exchange is over: its Packet Identifier is free and what it took of the quota is given back. */
@@ -31,14 +32,33 @@ function wrongFlow(packetName: string, exchange: Exchange): ProtocolError {
   );
 }
 
-/** PUBACK ends a QoS 1 exchange, whatever it says [MQTT-4.3.2-3]. Returns whether there was one. */
-export function onPuback(session: Session, connection: Connection, ack: AckReader): boolean {
+/**
+ * PUBACK ends a QoS 1 exchange, whatever it says [MQTT-4.3.2-3]. Returns whether there was one. On 3.1 and 3.1.1 it ends
+ * one of QoS 2, too: some servers (RabbitMQ 3) take such a message for one of QoS 1, and never answer otherwise.
+ */
+export function onPuback(
+  session: Session,
+  connection: Connection,
+  ack: AckReader,
+  effects: Pick<Effects, 'changed'>,
+): boolean {
   const exchange = session.outgoing.get(ack.packetId);
   if (exchange === undefined) return false;
-  if (exchange.qos !== 1) throw wrongFlow('PUBACK', exchange);
+  const { qos, stage } = exchange;
+  if (qos === 2 && (connection.protocolVersion === 5 || stage !== Stage.Published))
+    throw wrongFlow('PUBACK', exchange);
   finish(session, connection, exchange);
   exchange.settle(ack.reasonCode, ack.properties);
+  if (qos === 2)
+    tolerate(connection, 'the server answers QoS 2 with PUBACK: such a message may arrive twice', effects);
   return true;
+}
+
+/** The server breaks the protocol, and the connection goes on: reported once per connection. */
+export function tolerate(connection: Connection, what: string, effects: Pick<Effects, 'changed'>): void {
+  if (connection.tolerated.has(what)) return;
+  connection.tolerated.add(what);
+  effects.changed({ type: 'tolerated', what });
 }
 
 /** PUBREC: from now on it is PUBREL that is owed; a refusal ends the exchange. Returns whether there was one. */

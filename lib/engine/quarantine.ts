@@ -1,5 +1,5 @@
 import type { Connection } from '../connection/connection.ts';
-import { PoisonedMessageError, ProtocolError, type MqttError } from '../errors.ts';
+import { messageOf, PoisonedMessageError, ProtocolError, type MqttError } from '../errors.ts';
 import { Stage, type Exchange } from '../session/exchange.ts';
 import { SUSPECT, type RequestPacket } from '../session/requests.ts';
 import type { Session } from '../session/session.ts';
@@ -117,7 +117,11 @@ export class Quarantine {
       exchange.losses = worked && wire.length > 1 ? 1 : exchange.losses + 1;
       if (exchange.losses >= SUSPECT) this.#suspects.add(exchange);
       if (alone && this.#isProof(exchange, connection))
-        this.#convict(exchange, `the connection was lost ${exchange.losses} times right after it was sent`);
+        this.#convict(
+          exchange,
+          `the connection was lost ${exchange.losses} times right after it was sent`,
+          error,
+        );
     }
     for (const { parts, writtenAt } of packets) {
       if (now - writtenAt > SOON) continue;
@@ -143,7 +147,7 @@ export class Quarantine {
     for (const exchange of wire) {
       if (exchange !== blamed) exchange.blames = 0;
       else if (++exchange.blames >= CONVICTED)
-        this.#convict(exchange, `it ${why} ${exchange.blames} times in a row`);
+        this.#convict(exchange, `it ${why} ${exchange.blames} times in a row`, error);
     }
   }
 
@@ -154,9 +158,10 @@ export class Quarantine {
     this.#session.requests.absolve();
   }
 
-  #convict(exchange: Exchange, why: string): void {
+  #convict(exchange: Exchange, why: string, cause: MqttError): void {
     this.#session.outgoing.giveUp(exchange);
     this.#session.packetIdentifiers.free(exchange.packetId);
-    exchange.end(new PoisonedMessageError(`the message is not sent again: ${why}`));
+    const text = `the message is not sent again: ${why}, at last with: ${messageOf(cause)}`;
+    exchange.end(new PoisonedMessageError(text, { cause }));
   }
 }

@@ -9,6 +9,7 @@ import type { Connection } from '../connection/connection.ts';
 import { ProtocolError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
 import type { Acknowledging } from './acknowledging.ts';
+import type { Effects } from './effects.ts';
 import type { InboundPublish } from './inbound-publish.ts';
 import { onPuback, onPubcomp, onPubrec, onPubrel, onRequestAck } from './inbound.ts';
 
@@ -31,10 +32,18 @@ export class Receiving {
   readonly #session: Session;
   readonly #inboundPublish: InboundPublish;
   readonly #acknowledging: Acknowledging;
+  readonly #effects: Pick<Effects, 'changed'>;
   readonly #publish: PublishReader;
   readonly #ack = new AckReader();
 
-  constructor(session: Session, inboundPublish: InboundPublish, acknowledging: Acknowledging, text: Text) {
+  constructor(
+    session: Session,
+    inboundPublish: InboundPublish,
+    acknowledging: Acknowledging,
+    text: Text,
+    effects: Pick<Effects, 'changed'>,
+  ) {
+    this.#effects = effects;
     this.#session = session;
     this.#inboundPublish = inboundPublish;
     this.#acknowledging = acknowledging;
@@ -57,7 +66,7 @@ export class Receiving {
     if (connection.isPlain) checkPlain(ack.properties);
     switch (type) {
       case PUBACK:
-        return onPuback(this.#session, connection, ack) ? 'acknowledged' : 'nothing';
+        return onPuback(this.#session, connection, ack, this.#effects) ? 'acknowledged' : 'nothing';
       case PUBREC:
         return onPubrec(this.#session, connection, ack) ? 'acknowledged' : 'nothing';
       case PUBREL:

@@ -49,7 +49,7 @@ export class Reception {
     this.acknowledging = acknowledging;
     this.flow = flow;
     this.publish = new InboundPublish(incoming, acknowledging, flow, effects, options);
-    this.packets = new Receiving(session, this.publish, acknowledging, text);
+    this.packets = new Receiving(session, this.publish, acknowledging, text, effects);
     this.timers = new ConnectionTimers(
       deadlines,
       { liveness, acknowledging, publishing, requesting, flow },

@@ -5,7 +5,7 @@ import { connack, puback, pubcomp, pubrec, suback, unsuback } from '../support/p
 import type { Rig } from '../support/rig.ts';
 import type { EncodablePacket } from '../../lib/codec/packets.ts';
 
-function exchanging(protocolVersion: 4 | 5 = 5): Rig {
+function exchanging(protocolVersion: 3 | 4 | 5 = 5): Rig {
   const rig = online({ protocolVersion });
   rig.publish('one', { qos: 1 });
   rig.publish('two', { qos: 2 });
@@ -25,7 +25,6 @@ function broken(rig: Rig): unknown {
 
 describe('an acknowledgement of the wrong flow', () => {
   it.each<[string, EncodablePacket]>([
-    ['PUBACK for QoS 2', puback(2)],
     ['PUBREC for QoS 1', pubrec(1)],
     ['PUBCOMP for QoS 1', pubcomp(1)],
     ['PUBCOMP before PUBREC', pubcomp(2)],
@@ -36,6 +35,19 @@ describe('an acknowledgement of the wrong flow', () => {
       expect(broken(rig)).toBe('4.3');
       expect(rig.engine.load.pending).toBe(2);
     }
+  });
+
+  it('v5 U-3.4.4-a PUBACK for QoS 2 closes with 0x82', () => {
+    const rig = exchanging();
+    rig.send(puback(2));
+    expect(broken(rig)).toBe('4.3');
+  });
+
+  it.each([3, 4] as const)('PUBACK after PUBREC closes the connection of version %i', (version) => {
+    const rig = exchanging(version);
+    rig.send(pubrec(2), puback(2));
+    rig.rest();
+    expect(rig.effects.last('disconnected').error).toBeInstanceOf(ProtocolError);
   });
 
   it.each<[string, EncodablePacket]>([
@@ -57,6 +69,42 @@ describe('an acknowledgement of the wrong flow', () => {
     const rig = exchanging();
     rig.send(packet);
     expect(broken(rig)).toBe(statement);
+  });
+});
+
+describe('PUBACK for QoS 2 on 3.x, from a server that takes it for QoS 1', () => {
+  it.each([3, 4] as const)('ends the exchange of version %i', (version) => {
+    const rig = online({ protocolVersion: version, maxInflight: 1 });
+    const [one, two] = [rig.publish('one', { qos: 2 }), rig.publish('two', { qos: 2 })];
+    expect(brief(rig.sent())).toEqual(['publish one 1']);
+    rig.send(puback(1));
+    expect(brief(rig.sent())).toEqual(['publish two 2']);
+    rig.send(puback(2));
+    expect([one.waiter.reasonCode, two.waiter.reasonCode, rig.engine.load.pending]).toEqual([0, 0, 0]);
+  });
+
+  it('is warned of once per connection', () => {
+    const rig = withSession({ protocolVersion: 4 });
+    const answer = (): string[] => {
+      rig.publish('a', { qos: 2 });
+      const [packet] = rig.sent();
+      rig.send(puback((packet as { packetId: number }).packetId));
+      return rig.effects.take();
+    };
+    rig.effects.take();
+    expect([answer(), answer()]).toEqual([['changed: tolerated'], []]);
+    rig.resume();
+    rig.effects.take();
+    expect(answer()).toEqual(['changed: tolerated']);
+  });
+
+  it('is an answer to a retry, too, and one that comes twice is taken no notice of', () => {
+    const rig = online({ protocolVersion: 4, messageRetry: 5_000 });
+    const { waiter } = rig.publish('a', { qos: 2 });
+    rig.sent();
+    rig.advance(5_000);
+    rig.send(puback(1), puback(1));
+    expect([waiter.told, waiter.reasonCode, rig.engine.state]).toEqual([1, 0, 'connected']);
   });
 });
 

@@ -244,6 +244,33 @@ describe('a message that takes the connection down', () => {
     expect(rig.engine.load.inFlight).toBe(1);
   });
 
+  it('is told why the connection was lost, at the last', () => {
+    const rig = withSession();
+    const { waiter } = rig.publish('poison');
+    for (let i = 0; i < 3; i++) lose(rig);
+    expect(waiter.error).toMatchObject({
+      message:
+        'the message is not sent again: the connection was lost 3 times right after it was sent, at last with: the connection was lost',
+      cause: rig.effects.last('disconnected').error,
+    });
+  });
+
+  it('is told of its ackTimeout where that was why', () => {
+    const rig = withSession({ ackTimeout: 5_000, keepAlive: 0 });
+    const { waiter } = rig.publish('a');
+    rig.sent();
+    for (let i = 0; i < 3; i++) {
+      rig.advance(5_000);
+      rig.reconnect(PRESENT);
+    }
+    expect(waiter.error).toMatchObject({
+      message: expect.stringMatching(
+        /^the message is not sent again: it was unanswered for too long 3 times/,
+      ),
+      cause: rig.effects.last('disconnected').error,
+    });
+  });
+
   it('is not in the way of QoS 0', () => {
     const rig = withSession();
     rig.publish('poison');

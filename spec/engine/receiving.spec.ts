@@ -176,7 +176,7 @@ describe('on the same connection', () => {
     settle(rig, rig.effects.receipt);
     rig.send(publish({ packetId: 4 }));
     expect(traffic.beyondReceiveMaximum).toBe(2);
-    expect(rig.effects.take()).toEqual(['changed: windowExceeded']);
+    expect(rig.effects.take()).toEqual(['changed: tolerated']);
     expect(rig.engine.state).toBe('connected');
   });
 });

@@ -124,6 +124,24 @@ describe('a transport of the application', () => {
 });
 
 describe('a logger that ends the client', () => {
+  it('as it is warned of an answer: nothing is written after DISCONNECT', async () => {
+    const stage = new Stage();
+    const client: Client = stage.client({
+      maxInflight: 1,
+      logger: { debug() {}, info() {}, error() {}, warn: () => void client.disconnect() },
+    });
+    const broker = await stage.connect(client);
+    const answered = client.publish('a', 'x', { qos: 2 });
+    const kept = errorOf(client.publish('b', 'x', { qos: 2 }));
+    await broker.expect('publish', { topic: 'a', packetId: 1 });
+    broker.send({ type: 'puback', packetId: 1 });
+    await broker.expect('disconnect');
+    await broker.expectClose();
+    expect(await answered).toMatchObject({ reasonCode: 0 });
+    expect(await kept).toMatchObject({ code: 'ERR_MQTT_CLOSED', kept: true });
+    await stage.end(client, broker);
+  });
+
   it.each(['connecting (attempt 0)', 'the next server is tried'])(
     'leaves nothing behind: on %j',
     async (when) => {
