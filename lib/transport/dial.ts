@@ -14,7 +14,7 @@ export const dial: RoadDial = async (road, signal, passage) => {
     const stream =
       tls === undefined
         ? (tunnel ?? (await openSocket(road, signal)))
-        : await tls.openTls(road, signal, passage, { tunnel });
+        : await tls.openTls(road, signal, passage, tunnel);
     return ws.dialWebSocket(road, signal, passage, stream, tls?.explainerOf(stream));
   }
   if (tls !== undefined) return tls.dialTls(road, signal, passage, tunnel);

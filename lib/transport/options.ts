@@ -112,7 +112,7 @@ export interface SocketOptions {
    * and with it every attempt in that time fails. @default a free one
    */
   readonly localPort?: number;
-  /** Only addresses of IPv4 or of IPv6. @default both; where a name has several addresses, one after the other is tried */
+  /** Only addresses of IPv4 or of IPv6. @default both; where a name has several addresses, the first to answer is taken */
   readonly family?: 4 | 6;
   /** `false`: small writes may wait for others (Nagle's algorithm). @default true */
   readonly noDelay?: boolean;

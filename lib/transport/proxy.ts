@@ -70,7 +70,7 @@ async function reach(
     const { openTls } = await import('./tls.ts');
     // It is the way to the server that has come to this leg, not the way to the proxy.
     const ahead: Passage = { ...passage, reached() {} };
-    return await openTls({ ...road, protocol: 'mqtts', host, port, tls }, signal, ahead, {});
+    return await openTls({ ...road, protocol: 'mqtts', host, port, tls }, signal, ahead);
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
     throw new Error(`proxy: ${messageOf(cause)}`, { cause });

@@ -192,7 +192,7 @@ export function arrival(
     const down = (): void => {
       settle();
       const why = socket.errored ?? new Error('the connection was closed');
-      reject((signal.aborted ? signal.reason : explained(why)) as Error);
+      reject((signal.aborted ? signal.reason : why) as Error);
     };
     signal.addEventListener('abort', abort);
     socket.on(event, up);
@@ -203,12 +203,13 @@ export function arrival(
   });
 }
 
-/** Where several addresses were tried, Node lists what happened to each, but leaves the message empty. */
-function explained(error: unknown): unknown {
-  // Not `instanceof`: what the platform throws is of another realm where modules are run in a context of their own.
-  if (typeof error !== 'object' || error === null || !('errors' in error) || !Array.isArray(error.errors))
-    return error;
-  const several = error as AggregateError;
-  if (several.message === '') several.message = several.errors.map((each: Error) => each.message).join('; ');
-  return several;
+/** The outcome of `ask`. Rejects as soon as `signal` aborts: nobody waits for it any more. */
+export function unlessAborted<T>(signal: AbortSignal, ask: () => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', abort, { once: true });
+    ask()
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', abort));
+  });
 }

@@ -1,7 +1,8 @@
 /** MQTT over TCP (§4.2), and over Unix sockets. */
 
 import { isIP, Socket, type SocketConnectOpts } from 'node:net';
-import { arrival, Landing, StreamTransport } from './stream.ts';
+import { connectFirst } from './happy-eyeballs.ts';
+import { Landing, StreamTransport } from './stream.ts';
 import type { Road, Transport } from './transport.ts';
 
 /** ms: see `SocketOptions.tcpKeepAlive`. */
@@ -15,27 +16,40 @@ const LONGEST_PATH = process.platform === 'linux' ? 107 : 103;
  * end, as the platform cannot call that off; nobody hears of it any more.
  */
 export async function dialTcp(road: Road, signal: AbortSignal): Promise<Transport> {
-  const landing = new Landing();
-  const socket = await openSocket(road, signal, landing);
+  const { socket, landing } = await connect(road, signal, () => new Landing());
   return new StreamTransport(socket, { landing });
 }
 
 /** The socket of a road without a proxy, connected. It is paused: nothing is read before somebody asks for it. */
-export async function openSocket(road: Road, signal: AbortSignal, landing?: Landing): Promise<Socket> {
-  signal.throwIfAborted();
-  const socket = new Socket(landing?.options);
-  landing?.of(socket);
-  socket.pause();
-  tune(socket, road);
-  const arrived = arrival(socket, 'connect', signal);
-  try {
-    socket.connect(addressOf(road));
-  } catch (error) {
-    // An address that is none is refused at once, and leaves the socket as it was.
-    socket.destroy(error as Error);
-  }
-  await arrived;
-  return socket;
+export async function openSocket(road: Road, signal: AbortSignal): Promise<Socket> {
+  return (await connect(road, signal, () => undefined)).socket;
+}
+
+/** A connected socket, and where it reads to. */
+interface Connected<L> {
+  readonly socket: Socket;
+  readonly landing: L;
+}
+
+function connect<L extends Landing | undefined>(
+  road: Road,
+  signal: AbortSignal,
+  landingOf: () => L,
+): Promise<Connected<L>> {
+  return connectFirst(addressOf(road), signal, (target) => {
+    const landing = landingOf();
+    const socket = new Socket(landing?.options);
+    landing?.of(socket);
+    socket.pause();
+    tune(socket, road);
+    try {
+      socket.connect(target);
+    } catch (error) {
+      // An address that is none is refused at once, and leaves the socket as it was.
+      socket.destroy(error as Error);
+    }
+    return { socket, landing };
+  });
 }
 
 /**

@@ -4,22 +4,23 @@ import { isIP, type Socket } from 'node:net';
 import { connect, type ConnectionOptions, TLSSocket } from 'node:tls';
 import { domainToASCII } from 'node:url';
 import type { TlsOptions } from './options.ts';
+import { connectFirst } from './happy-eyeballs.ts';
 import { arrival, Landing, StreamTransport } from './stream.ts';
 import { addressOf, tune } from './tcp.ts';
 import { verify } from './tls-certificate.ts';
 import { messageOf } from '../errors.ts';
 import { explain, handshakeError, nameIn, tlsError } from './tls-errors.ts';
 import { materialOf, type Material } from './tls-material.ts';
-import type { Verified } from './tls-sessions.ts';
+import type { Ticket, Verified } from './tls-sessions.ts';
 import type { Passage, Road, Transport } from './transport.ts';
 
 /** Of all who give none: they have material and sessions in common. */
 const DEFAULTS: TlsOptions = Object.freeze({});
 
-/** How TLS is reached: through a tunnel, which is taken over, or by a socket of its own, which may have a landing. */
-export interface Over {
-  readonly tunnel?: Socket | undefined;
-  readonly landing?: Landing;
+/** A TLS socket, and where it reads to. */
+interface Connected<L> {
+  readonly socket: TLSSocket;
+  readonly landing: L;
 }
 
 /** `mqtts:`, over a tunnel or over TCP. */
@@ -31,11 +32,11 @@ export async function dialTls(
 ): Promise<Transport> {
   // Only a socket of our own can be told where to read to.
   if (tunnel !== undefined) {
-    const socket = await openTls(road, signal, passage, { tunnel });
+    const socket = await openTls(road, signal, passage, tunnel);
     return new StreamTransport(socket, { explain: explainerOf(socket) });
   }
-  const landing = new Landing();
-  const socket = await openTls(road, signal, passage, { landing });
+  const handshake = await prepared(road, signal, passage);
+  const { socket, landing } = await handshake.direct(signal, () => new Landing());
   return new StreamTransport(socket, { landing, explain: explainerOf(socket) });
 }
 
@@ -53,19 +54,25 @@ export async function openTls(
   road: Road,
   signal: AbortSignal,
   passage: Passage,
-  { tunnel, landing }: Over,
+  tunnel?: Socket,
 ): Promise<TLSSocket> {
   // It may break while nobody looks.
   tunnel?.on('error', () => {});
   try {
-    signal.throwIfAborted();
-    passage.reached('tls');
-    const material = await materialOf(road.tls ?? DEFAULTS, { ...passage, signal });
-    return await new Handshake(road, material, passage).over(tunnel, landing, signal);
+    const handshake = await prepared(road, signal, passage);
+    if (tunnel !== undefined) return await handshake.over(tunnel, signal);
+    return (await handshake.direct(signal, () => undefined)).socket;
   } catch (error) {
     tunnel?.destroy();
     throw error;
   }
+}
+
+async function prepared(road: Road, signal: AbortSignal, passage: Passage): Promise<Handshake> {
+  signal.throwIfAborted();
+  passage.reached('tls');
+  const material = await materialOf(road.tls ?? DEFAULTS, { ...passage, signal });
+  return new Handshake(road, material, passage);
 }
 
 /** One handshake. */
@@ -90,14 +97,42 @@ class Handshake {
     this.#server = `${road.host} ${road.port} ${this.#name}`;
   }
 
-  async over(
-    tunnel: Socket | undefined,
-    landing: Landing | undefined,
+  /** TLS through a tunnel, which is taken over. */
+  over(tunnel: Socket, signal: AbortSignal): Promise<TLSSocket> {
+    const ticket = this.#material.sessions.take(this.#server);
+    if (tunnel.destroyed) throw tlsError('TLS: the proxy closed the connection before the handshake');
+    const socket = connect({ ...this.#connectionOptions(ticket?.session), socket: tunnel });
+    return this.#secured(socket, ticket, signal);
+  }
+
+  /** TLS over a socket of its own. */
+  async direct<L extends Landing | undefined>(
     signal: AbortSignal,
-  ): Promise<TLSSocket> {
+    landingOf: () => L,
+  ): Promise<Connected<L>> {
+    const { localAddress } = this.#road;
+    // Refused by the platform, too, but only after it has made a socket that nobody could close.
+    if (localAddress !== undefined && isIP(localAddress) === 0)
+      throw Object.assign(new TypeError('localAddress: expected an IP address, got something else'), {
+        code: 'ERR_INVALID_IP_ADDRESS',
+      });
+    const ticket = this.#material.sessions.take(this.#server);
+    this.#passage.reached('dial');
+    const options = this.#connectionOptions(ticket?.session);
+    const { socket, landing } = await connectFirst(addressOf(this.#road), signal, (target) => {
+      const into = landingOf();
+      const begun = connect({ ...options, ...target, ...into?.options });
+      into?.of(begun);
+      tune(begun, this.#road);
+      return { socket: begun, landing: into };
+    });
+    this.#passage.reached('tls');
+    return { socket: await this.#secured(socket, ticket, signal), landing };
+  }
+
+  /** The handshake is done, and the server is verified. Called in the turn in which the handshake begins. */
+  async #secured(socket: TLSSocket, ticket: Ticket | undefined, signal: AbortSignal): Promise<TLSSocket> {
     const { sessions, anchors } = this.#material;
-    const ticket = sessions.take(this.#server);
-    const socket = this.#begin(tunnel, landing, ticket?.session);
     // Of what is wrong after the handshake the platform only tells: it does not close the socket.
     socket.on('error', () => socket.destroy());
     let latest: Buffer | undefined;
@@ -110,11 +145,6 @@ class Handshake {
     socket.on('session', keep);
     // At once, so that a server that talks a lot is not read before anybody has asked for it.
     socket.once('secureConnect', () => socket.pause());
-    if (tunnel === undefined) {
-      this.#passage.reached('dial');
-      await arrival(socket, 'connect', signal);
-      this.#passage.reached('tls');
-    }
     const certificate = ownCertificate(socket);
     try {
       await arrival(socket, 'secureConnect', signal);
@@ -142,24 +172,6 @@ class Handshake {
     // Where the server sends no new one, the old one goes on.
     if (socket.isSessionReused()) latest ??= ticket?.session;
     if (latest !== undefined) keep(latest);
-    return socket;
-  }
-
-  #begin(tunnel: Socket | undefined, landing: Landing | undefined, session: Buffer | undefined): TLSSocket {
-    const options = this.#connectionOptions(session);
-    if (tunnel !== undefined) {
-      if (tunnel.destroyed) throw tlsError('TLS: the proxy closed the connection before the handshake');
-      return connect({ ...options, socket: tunnel });
-    }
-    const { localAddress } = this.#road;
-    // Refused by the platform, too, but only after it has made a socket that nobody could close.
-    if (localAddress !== undefined && isIP(localAddress) === 0)
-      throw Object.assign(new TypeError('localAddress: expected an IP address, got something else'), {
-        code: 'ERR_INVALID_IP_ADDRESS',
-      });
-    const socket = connect({ ...options, ...addressOf(this.#road), ...landing?.options });
-    landing?.of(socket);
-    tune(socket, this.#road);
     return socket;
   }
 

@@ -6,6 +6,7 @@ import { type RawData, WebSocket } from 'ws';
 import { ConnectError, messageOf, ProtocolError } from '../errors.ts';
 import { Holding } from './holding.ts';
 import type { Headers } from './options.ts';
+import { unlessAborted } from './stream.ts';
 import { shown } from './tls-errors.ts';
 import type { Passage, Receiver, Road, Taken, Transport } from './transport.ts';
 
@@ -82,17 +83,6 @@ async function headersOf(
     signal.throwIfAborted();
     throw new ConnectError('websocket', `no headers for the WebSocket: ${messageOf(cause)}`, { cause });
   }
-}
-
-/** What `ask` comes to. Rejects as soon as `signal` aborts: nobody waits for it any more. */
-function unlessAborted<T>(signal: AbortSignal, ask: () => Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason as Error);
-    signal.addEventListener('abort', abort, { once: true });
-    ask()
-      .then(resolve, reject)
-      .finally(() => signal.removeEventListener('abort', abort));
-  });
 }
 
 /** What a handshake says and listens to. */

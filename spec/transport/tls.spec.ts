@@ -203,7 +203,7 @@ describe('TLS through a tunnel', () => {
       front.on('close', () => back.destroy());
     });
     const steps = passage();
-    const tunnel = await openTls(roadTo(outer.server.port, outer.tls), steps.signal, steps, {});
+    const tunnel = await openTls(roadTo(outer.server.port, outer.tls), steps.signal, steps);
     const { transport, peer, recorder } = await connected(inner.server, inner.tls, tunnel);
     transport.open(recorder);
     peer.on('data', (bytes) => peer.write(bytes));
@@ -427,7 +427,6 @@ describe('explainerOf()', () => {
       roadTo(server.port, { ...tls, certFile: files.file('client.pem'), keyFile: files.file('client.key') }),
       steps.signal,
       steps,
-      {},
     );
     atEnd(() => socket.destroy());
     const alert = Object.assign(new Error('alert'), { code: 'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA' });
