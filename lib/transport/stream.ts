@@ -16,6 +16,8 @@ const FIRST_READ = 256;
  */
 export class Landing {
   readonly #first = new Uint8Array(FIRST_READ);
+  /** Memory of the receiver that the next read is to fill. */
+  #offered: Uint8Array | undefined;
   /** What came before there was a receiver. */
   readonly #early: Uint8Array[] = [];
   #receiver: Receiver | undefined;
@@ -41,17 +43,28 @@ export class Landing {
   /** Called when the socket is made and after each read: where the next one goes. */
   #space(): Uint8Array {
     // After `destroy()` there is no next one, and the receiver may have nothing left to offer.
-    return this.#receiver === undefined || this.#socket?.destroyed === true
-      ? this.#first
-      : this.#receiver.space();
+    this.#offered = this.#socket?.destroyed === true ? undefined : this.#receiver?.space();
+    return this.#offered ?? this.#first;
   }
 
+  /** Not every runtime reads into what it was offered. What was read elsewhere is copied, as it is not ours. */
   #read(length: number, bytes: Uint8Array): boolean {
-    if (this.#receiver === undefined) this.#early.push(bytes.slice(0, length));
-    else if (bytes === this.#first) this.#receiver.chunk(bytes.slice(0, length));
-    else this.#receiver.filled(length);
+    const receiver = this.#receiver;
+    if (receiver !== undefined && isFilled(this.#offered, bytes, length)) receiver.filled(length);
+    else {
+      const chunk = new Uint8Array(bytes.subarray(0, length));
+      if (receiver === undefined) this.#early.push(chunk);
+      else receiver.chunk(chunk);
+    }
     return true;
   }
+}
+
+/** Whether the first `length` of `bytes` are the first of `offered`. */
+function isFilled(offered: Uint8Array | undefined, bytes: Uint8Array, length: number): boolean {
+  return (
+    offered?.buffer === bytes.buffer && offered.byteOffset === bytes.byteOffset && offered.length >= length
+  );
 }
 
 /** How a stream is read and written. */

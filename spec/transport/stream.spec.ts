@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect, Socket } from 'node:net';
+import { connect, type OnReadOpts, Socket } from 'node:net';
 import { Duplex, PassThrough } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
@@ -241,6 +241,53 @@ describe('Landing', () => {
     const receiver = listener();
     landing.open(receiver);
     expect(receiver.heard).toEqual(['chunk hello']);
+  });
+});
+
+describe('a runtime that reads where it wants to', () => {
+  /** A landing with a receiver that offers `space`; `read` is what the runtime calls. */
+  function landed(space: Uint8Array) {
+    const receiver = listener();
+    const filled: number[] = [];
+    const landing = new Landing();
+    landing.of(held(new Socket()));
+    landing.open({ ...receiver, space: () => space, filled: (length) => void filled.push(length) });
+    const onread = landing.options.onread as OnReadOpts;
+    (onread.buffer as () => Uint8Array)();
+    return { heard: receiver.heard, filled, read: onread.callback.bind(onread) };
+  }
+
+  it('and not in the memory it was offered: what it has read is taken, and nothing else', () => {
+    const { heard, filled, read } = landed(new Uint8Array(64).fill(0x2a));
+    const own = Buffer.from('hello, and the rest');
+    read(5, own);
+    own.fill(0);
+    expect([heard, filled]).toEqual([['chunk hello'], []]);
+  });
+
+  it('as another view of the memory it was offered: it is filled', () => {
+    const space = new Uint8Array(64);
+    const { heard, filled, read } = landed(space);
+    read(5, Buffer.from(space.buffer, space.byteOffset, space.length));
+    expect([heard, filled]).toEqual([[], [5]]);
+  });
+
+  it('behind where it was to begin, or further than there was room: what it has read is taken', () => {
+    const memory = bytes('12345678hello');
+    const { heard, filled, read } = landed(memory.subarray(0, 4));
+    read(5, memory.subarray(8));
+    read(5, memory);
+    expect([heard, filled]).toEqual([['chunk hello', 'chunk 12345'], []]);
+  });
+
+  it('before there is a receiver: what it has read is kept', () => {
+    const landing = new Landing();
+    const own = Buffer.from('early');
+    (landing.options.onread as OnReadOpts).callback(5, own);
+    own.fill(0);
+    const receiver = listener();
+    landing.open(receiver);
+    expect(receiver.heard).toEqual(['chunk early']);
   });
 });
 
