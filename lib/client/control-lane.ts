@@ -1,11 +1,10 @@
-import PQueue from 'p-queue';
-
 /**
  * Connecting operations take turns: one at a time, first come first served. SUBSCRIBE and UNSUBSCRIBE never enter it,
  * and nothing that runs in it may wait for something else in it.
  */
 export class ControlLane {
-  readonly #queue = new PQueue({ concurrency: 1 });
+  /** Resolves when the last operation has ended; undefined where none runs. */
+  #last: Promise<void> | undefined = undefined;
   #aborted = new AbortController();
 
   /**
@@ -14,10 +13,17 @@ export class ControlLane {
    */
   run<T>(operation: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const { signal } = this.#aborted;
-    return this.#queue.add(() => {
+    const begin = (): Promise<T> => {
       signal.throwIfAborted();
       return operation(signal);
-    });
+    };
+    const turn = this.#last?.then(begin) ?? begin();
+    const over = (): void => {
+      if (this.#last === last) this.#last = undefined;
+    };
+    const last = turn.then(over, over);
+    this.#last = last;
+    return turn;
   }
 
   /** Ends what runs and what waits here. */

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers';
 import type { OutgoingPublish, PublishReader } from '../codec/publish.ts';
 import { portableText } from '../codec/text.ts';
 import { SLAB_SIZE } from '../connection/outbox.ts';
@@ -20,6 +21,7 @@ import { ConnectError, messageOf, type MqttError } from '../errors.ts';
 import type { Exchange } from '../session/exchange.ts';
 import type { Receipt } from '../session/incoming.ts';
 import type { Request } from '../session/requests.ts';
+import { nextTick } from '../transport/next-tick.ts';
 import type { Passage, Receiver, Taken, Transport } from '../transport/transport.ts';
 import type { Clock, Wake } from './clock.ts';
 import { Dialing, type Prepared } from './dialing.ts';
@@ -185,13 +187,13 @@ export class Driver {
   }
 
   giveUp(error: MqttError): void {
-    if (this.#deciding !== 'no') return queueMicrotask(() => this.giveUp(error));
+    if (this.#deciding !== 'no') return nextTick(() => this.giveUp(error));
     this.#engine.giveUp(error, this.#clock.now());
     this.#after();
   }
 
   disconnect(ending: Ending): void {
-    if (this.#deciding !== 'no') return queueMicrotask(() => this.disconnect(ending));
+    if (this.#deciding !== 'no') return nextTick(() => this.disconnect(ending));
     this.#engine.disconnect(ending, this.#clock.now());
     this.#after();
   }
@@ -308,7 +310,7 @@ export class Driver {
     if (this.#flush === 'due') return;
     this.#flush = 'due';
     this.#turnAt = this.#clock.now();
-    process.nextTick(this.#flushDue);
+    nextTick(this.#flushDue);
   }
 
   /** Output is handed over: there may be room for more. */

@@ -11,6 +11,7 @@ import {
 } from '../errors.ts';
 import { Request } from '../session/requests.ts';
 import { hasWildcard, isShared, topicFilterError } from '../topic/filters.ts';
+import { nextTick } from '../transport/next-tick.ts';
 import type { Overflow } from './buffer.ts';
 import { bound, checkCall, type CallOptions } from './calls.ts';
 import { asArgument, flag, integer, oneOf, record, string, wrongType } from './checks.ts';
@@ -166,7 +167,7 @@ export class Subscribing {
         const granted = this.#router.remove(holder).filter((filter) => !refused.has(filter));
         holder.endAfterBuffer(error);
         // Not at once: the engine is still at the answer.
-        if (granted.length > 0) queueMicrotask(() => this.#release(granted, holder));
+        if (granted.length > 0) nextTick(() => this.#release(granted, holder));
       }
   }
 

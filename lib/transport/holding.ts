@@ -1,5 +1,6 @@
 /** What was handed to the network and has not left yet: the bookkeeping of `Transport.write`. */
 
+import { setImmediate } from 'node:timers';
 import type { Taken } from './transport.ts';
 
 /** Where bytes are handed over. */

@@ -1,6 +1,7 @@
 /** Tunnels through a SOCKS proxy: CONNECT of SOCKS5 (RFC 1928), with a user name and password (RFC 1929) or without. */
 
 import type { Socket } from 'node:net';
+import { setImmediate } from 'node:timers';
 import { messageOf } from '../errors.ts';
 import type { Destination, ProxyServer } from './proxy-url.ts';
 

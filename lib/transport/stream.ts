@@ -3,6 +3,7 @@
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Holding } from './holding.ts';
+import { nextTick } from './next-tick.ts';
 import type { Receiver, Taken, Transport } from './transport.ts';
 
 /** Enough for most CONNACKs: see `Landing`. */
@@ -120,7 +121,7 @@ export class StreamTransport implements Transport {
     this.#receiver = receiver;
     // Lost before it was opened: `close` has been or is about to be emitted, with or without a receiver.
     if (stream.closed) {
-      process.nextTick(() => this.#closed());
+      nextTick(() => this.#closed());
       return;
     }
     if (this.#landing === undefined) stream.on('data', (chunk: unknown) => this.#chunk(chunk));

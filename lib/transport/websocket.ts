@@ -5,6 +5,7 @@ import type { createConnection, Socket } from 'node:net';
 import { type RawData, WebSocket } from 'ws';
 import { ConnectError, messageOf, ProtocolError } from '../errors.ts';
 import { Holding } from './holding.ts';
+import { nextTick } from './next-tick.ts';
 import type { Headers } from './options.ts';
 import { unlessAborted } from './stream.ts';
 import { shown } from './tls-errors.ts';
@@ -204,7 +205,7 @@ class WebSocketTransport implements Transport {
   open(receiver: Receiver): void {
     this.#receiver = receiver;
     // Lost before it was opened.
-    if (this.#state === 'closed') process.nextTick(() => receiver.closed(this.#error));
+    if (this.#state === 'closed') nextTick(() => receiver.closed(this.#error));
     else this.#ws.resume();
   }
 

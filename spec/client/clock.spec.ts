@@ -1,10 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { systemClock } from '../../lib/client/clock.ts';
+import { clockOver, systemClock } from '../../lib/client/clock.ts';
 
 /** The longest delay that a timer of Node takes; a longer one fires at once. */
 const LONGEST = 2 ** 31 - 1;
 
-describe('systemClock', () => {
+/** Over the globals, which are fakes in these specs. */
+const clock = clockOver({
+  now: () => performance.now(),
+  setTimeout: (then, ms) => setTimeout(then, ms),
+  clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),
+});
+
+describe('a clock over timers', () => {
   beforeEach(() => {
     jest.useFakeTimers();
   });
@@ -14,15 +21,15 @@ describe('systemClock', () => {
   });
 
   it('tells milliseconds that never go back, whatever the time of day does', () => {
-    const before = systemClock.now();
+    const before = clock.now();
     jest.setSystemTime(0);
     jest.advanceTimersByTime(1500);
-    expect(systemClock.now() - before).toBe(1500);
+    expect(clock.now() - before).toBe(1500);
   });
 
   it('wakes once, at the time asked for', () => {
     const wake = jest.fn();
-    systemClock.wakeAt(systemClock.now() + 1000, wake);
+    clock.wakeAt(clock.now() + 1000, wake);
     jest.advanceTimersByTime(999);
     expect(wake).not.toHaveBeenCalled();
     jest.advanceTimersByTime(1);
@@ -33,16 +40,16 @@ describe('systemClock', () => {
 
   it('never wakes within the call, also for a time that is over', () => {
     const wake = jest.fn();
-    systemClock.wakeAt(systemClock.now() - 5000, wake);
+    clock.wakeAt(clock.now() - 5000, wake);
     expect(wake).not.toHaveBeenCalled();
     jest.advanceTimersByTime(1);
     expect(wake).toHaveBeenCalledTimes(1);
   });
 
   it('never wakes before a time between two milliseconds', () => {
-    const at = systemClock.now() + 10.25;
+    const at = clock.now() + 10.25;
     const woken: number[] = [];
-    systemClock.wakeAt(at, () => woken.push(systemClock.now()));
+    clock.wakeAt(at, () => woken.push(clock.now()));
     jest.advanceTimersByTime(20);
     expect(woken).toHaveLength(1);
     expect(woken[0]).toBeGreaterThanOrEqual(at);
@@ -50,10 +57,10 @@ describe('systemClock', () => {
 
   it('waits on when the timer comes too early', () => {
     const wake = jest.fn();
-    const start = systemClock.now();
+    const start = clock.now();
     const now = jest.spyOn(performance, 'now');
     now.mockReturnValue(start);
-    systemClock.wakeAt(start + 100, wake);
+    clock.wakeAt(start + 100, wake);
     now.mockReturnValue(start + 99.5);
     jest.advanceTimersByTime(100);
     expect(wake).not.toHaveBeenCalled();
@@ -67,7 +74,7 @@ describe('systemClock', () => {
     'waits %d ms in as many steps as it takes',
     (ms) => {
       const wake = jest.fn();
-      systemClock.wakeAt(systemClock.now() + ms, wake);
+      clock.wakeAt(clock.now() + ms, wake);
       const steps = Math.floor((ms - 1) / LONGEST);
       for (let step = 0; step < steps; step++) jest.advanceTimersByTime(LONGEST);
       jest.advanceTimersByTime(ms - steps * LONGEST - 1);
@@ -80,10 +87,10 @@ describe('systemClock', () => {
 
   it.each([1000, LONGEST * 2])('forgets a wake in %d ms that is called off, at any time', (ms) => {
     const wake = jest.fn();
-    const early = systemClock.wakeAt(systemClock.now() + ms, wake);
+    const early = clock.wakeAt(clock.now() + ms, wake);
     early.cancel();
     expect(jest.getTimerCount()).toBe(0);
-    const late = systemClock.wakeAt(systemClock.now() + ms, wake);
+    const late = clock.wakeAt(clock.now() + ms, wake);
     jest.advanceTimersByTime(ms - 1);
     expect(jest.getTimerCount()).toBe(1);
     late.cancel();
@@ -101,5 +108,24 @@ describe('systemClock on this machine', () => {
       systemClock.wakeAt(at, () => resolve(systemClock.now()));
     });
     expect(woken).toBeGreaterThanOrEqual(at);
+  });
+
+  it('keeps time while a test runner has fakes in place of the globals, and after', async () => {
+    const before = systemClock.now();
+    const lateness = (): Promise<number> => {
+      const at = systemClock.now() + 2;
+      return new Promise((resolve) => systemClock.wakeAt(at, () => resolve(systemClock.now() - at)));
+    };
+    const begunBefore = lateness();
+    jest.useFakeTimers();
+    let begunDuring: Promise<number>;
+    try {
+      expect(systemClock.now()).toBeGreaterThanOrEqual(before);
+      begunDuring = lateness();
+      expect(await begunBefore).toBeGreaterThanOrEqual(0);
+    } finally {
+      jest.useRealTimers();
+    }
+    expect(await begunDuring).toBeGreaterThanOrEqual(0);
   });
 });
