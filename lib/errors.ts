@@ -45,6 +45,7 @@ export type ConnectPhase = 'credentials' | 'dial' | 'tls' | 'websocket' | 'conna
 
 /** What a `ConnectError` says beside its message. */
 export interface ConnectErrorOptions extends ErrorOptions {
+  readonly properties?: Readonly<Record<string, unknown>> | undefined;
   readonly reasonCode?: number | undefined;
   readonly status?: number | undefined;
   readonly during?: ConnectPhase | undefined;
@@ -60,6 +61,8 @@ export class ConnectError extends MqttError {
   readonly status: number | undefined;
   /** With phase `timeout`: what was going on. */
   readonly during: ConnectPhase | undefined;
+  /** The properties of a CONNACK that refused (5.0), such as `reasonString`. */
+  readonly properties: Readonly<Record<string, unknown>>;
 
   constructor(phase: ConnectPhase, message: string, options: ConnectErrorOptions = {}) {
     super('ERR_MQTT_CONNECT', message, options);
@@ -67,6 +70,7 @@ export class ConnectError extends MqttError {
     this.reasonCode = options.reasonCode;
     this.status = options.status;
     this.during = options.during;
+    this.properties = options.properties ?? {};
   }
 
   static {
@@ -74,21 +78,28 @@ export class ConnectError extends MqttError {
   }
 }
 
+/** What a `ConnectionLostError` says beside its message. */
+export interface ConnectionLostErrorOptions extends ErrorOptions {
+  readonly reasonCode?: number | undefined;
+  readonly properties?: Readonly<Record<string, unknown>> | undefined;
+  readonly fate?: MessageFate | undefined;
+}
+
 /** A Network Connection that was up has ended, or there is none where one is needed at once. */
 export class ConnectionLostError extends MqttError {
   /** The Reason Code of the DISCONNECT the server sent, if it sent one (5.0). */
   readonly reasonCode: number | undefined;
+  /** The properties of that DISCONNECT, such as `reasonString`. */
+  readonly properties: Readonly<Record<string, unknown>>;
   /** For `publish()` with QoS 0: what is known of the message. */
   readonly delivery: Delivery | undefined;
   /** For `publish()` with QoS 0: whether the message is still with the client. */
   readonly kept: boolean | undefined;
 
-  constructor(
-    message: string,
-    options: ErrorOptions & { reasonCode?: number | undefined; fate?: MessageFate } = {},
-  ) {
+  constructor(message: string, options: ConnectionLostErrorOptions = {}) {
     super('ERR_MQTT_CONNECTION_LOST', message, options);
     this.reasonCode = options.reasonCode;
+    this.properties = options.properties ?? {};
     this.delivery = options.fate?.delivery;
     this.kept = options.fate?.kept;
   }
@@ -267,6 +278,15 @@ export class PoisonedMessageError extends MqttError implements MessageFate {
   static {
     this.prototype.name = 'PoisonedMessageError';
   }
+}
+
+/** Characters of what others have said that a message repeats. */
+const LONGEST_WORDS = 256;
+
+/** Text of a server, a proxy or a certificate, as a message repeats it: on one line, and cut where it is long. */
+export function shown(text: string): string {
+  const clean = text.slice(0, LONGEST_WORDS).replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '?');
+  return text.length > LONGEST_WORDS ? `${clean}…` : clean;
 }
 
 /** The text of whatever was thrown. Never throws: it is the application's, and may be anything. */

@@ -58,6 +58,7 @@ export {
   TimeoutError,
   UnsubscribeError,
   type ConnectErrorOptions,
+  type ConnectionLostErrorOptions,
   type ConnectPhase,
   type Delivery,
   type FilterResult,

@@ -1,6 +1,6 @@
 import { NO_PROPERTIES, type AckProperties, type PublishProperties, type QoS } from '../codec/packets.ts';
 import { reasonCodeName } from '../codec/reason-codes.ts';
-import { PublishError, type MqttError } from '../errors.ts';
+import { PublishError, shown, type MqttError } from '../errors.ts';
 import { Exchange, type PublishWaiter } from '../session/exchange.ts';
 
 /** What came of a `publish()` that succeeded. */
@@ -50,7 +50,7 @@ export class PendingPublish extends Exchange implements PublishWaiter {
     else if (reasonCode < 0x80) this.#resolve({ reasonCode, properties });
     else {
       const name = `${reasonCodeName(reasonCode)} (0x${reasonCode.toString(16)})`;
-      const why = properties.reasonString === undefined ? '' : `: ${properties.reasonString}`;
+      const why = properties.reasonString === undefined ? '' : `: ${shown(properties.reasonString)}`;
       const fate = { delivery: 'rejected', kept: false } as const;
       this.#reject(
         new PublishError(`the server refused the message: ${name}${why}`, reasonCode, fate, {

@@ -22,6 +22,9 @@ export interface ServerSettings {
   readonly followServerReference: boolean;
 }
 
+/** Characters that a name may have (RFC 1035, 2.3.4). */
+const LONGEST_NAME = 253;
+
 /** References of one CONNACK or DISCONNECT that are heeded. */
 const MOST_REFERENCES = 8;
 
@@ -193,7 +196,7 @@ function referencesIn(serverReference: string, from: ParsedUrl): ParsedUrl[] {
   return serverReference.split(' ', MOST_REFERENCES).flatMap((reference) => {
     const [, name, digits] = REFERENCE.exec(reference) ?? [];
     const port = digits === undefined ? DEFAULT_PORTS[protocol] : Number(digits);
-    if (name === undefined || port < 1 || port > 65_535) return [];
+    if (name === undefined || name.length > LONGEST_NAME || port < 1 || port > 65_535) return [];
     const host = name.startsWith('[') ? name.slice(1, -1) : name;
     return [{ ...from, target: { ...from.target, host, port } }];
   });

@@ -17,7 +17,7 @@
  * ```
  */
 
-import { topicNameError } from '../topic/names.ts';
+import { quoted, topicNameError } from '../topic/names.ts';
 import { ProtocolError } from '../errors.ts';
 import { bytesOf, flag, hex, integer, malformed, stringOf, violation, wrongType } from './faults.ts';
 import type { ConnectPacket, EncodablePacket, ProtocolVersion, QoS, WillMessage } from './packets.ts';
@@ -47,11 +47,7 @@ export function readVersion(reader: Reader): ProtocolVersion {
   }
   // [MQTT-3.1.2-1], [MQTT-3.1.2-2] a server answers another name or version with 0x84 and closes.
   const statement = name === 'MQTT' ? 'MQTT-3.1.2-2' : 'MQTT-3.1.2-1';
-  throw new ProtocolError(
-    `CONNECT is of protocol ${JSON.stringify(name)} version ${version}`,
-    statement,
-    0x84,
-  );
+  throw new ProtocolError(`CONNECT is of protocol ${quoted(name)} version ${version}`, statement, 0x84);
 }
 
 /** Reads a body; the reader's version becomes that of the packet. */

@@ -7,6 +7,7 @@ import {
   messageOf,
   type MqttError,
   ProtocolError,
+  shown,
 } from '../errors.ts';
 import type { ClientState } from './states.ts';
 
@@ -83,7 +84,7 @@ export function refusedBy({ reasonCode, properties }: ConnackPacket, version: Pr
   return new ConnectError(
     'connack',
     `the server refused the connection: ${connackCodeName(reasonCode, version)}${why}`,
-    { reasonCode },
+    { reasonCode, properties: { ...properties } },
   );
 }
 
@@ -92,6 +93,7 @@ export function endedBy({ reasonCode, properties }: DisconnectPacket): Connectio
   const why = because(properties.reasonString);
   return new ConnectionLostError(`the server ended the connection: ${connackCodeName(reasonCode, 5)}${why}`, {
     reasonCode,
+    properties: { ...properties },
   });
 }
 
@@ -99,12 +101,13 @@ export function endedBy({ reasonCode, properties }: DisconnectPacket): Connectio
 export function noneOf(errors: readonly MqttError[]): MqttError {
   const last = errors.at(-1);
   const what = `none of ${errors.length} servers: ${errors.map(messageOf).join('; ')}`;
-  const { phase, reasonCode, status, during } =
-    last instanceof ConnectError ? last : ({ phase: 'connack' } as const);
+  const { phase, reasonCode, status, during, properties } =
+    last instanceof ConnectError ? last : ({ phase: 'connack', properties: {} } as const);
   return new ConnectError(phase, what, {
     reasonCode,
     status,
     during,
+    properties,
     cause: new AggregateError(errors, what),
   });
 }
@@ -143,9 +146,10 @@ export function lostBy(cause: unknown, state: ClientState): MqttError {
   if (cause instanceof ProtocolError) return brokenBy(cause, state);
   if (cause instanceof ConnectError && state === 'connecting') return cause;
   const options = cause === undefined ? {} : { cause };
+  const why = cause === undefined ? '' : because(messageOf(cause));
   return state === 'connecting'
-    ? new ConnectError('connack', 'the server closed the connection before CONNACK', options)
-    : new ConnectionLostError('the connection was lost', options);
+    ? new ConnectError('connack', `the server closed the connection before CONNACK${why}`, options)
+    : new ConnectionLostError(`the connection was lost${why}`, options);
 }
 
 /** What a breach of the protocol by the server is, in the state it came in. */
@@ -153,9 +157,9 @@ export function brokenBy(error: ProtocolError, state: ClientState): MqttError {
   return state === 'connecting' ? new ConnectError('connack', error.message, { cause: error }) : error;
 }
 
-/** A Reason String is for people to read (U-3.2.2-f). */
-function because(reasonString: string | undefined): string {
-  return reasonString === undefined ? '' : `: ${reasonString}`;
+/** What the server or the network gave as its reason: for people to read (U-3.2.2-f). */
+function because(words: string | undefined): string {
+  return words === undefined ? '' : `: ${shown(words)}`;
 }
 
 /** What a CONNACK code means, in the words of its version's specification. */

@@ -2,13 +2,9 @@
 
 import { request, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import { ConnectError } from '../errors.ts';
+import { ConnectError, shown } from '../errors.ts';
 import type { Headers } from './options.ts';
 import type { Destination, ProxyServer } from './proxy-url.ts';
-import { shown } from './tls-errors.ts';
-
-/** Characters of the proxy's own words that are told. */
-const WORDS = 100;
 
 /**
  * Asks the proxy at the other end of `socket` for a tunnel. When this resolves, the socket is that tunnel, and paused.
@@ -51,7 +47,7 @@ export function requestTunnel(
         return;
       }
       const words = repeats(statusMessage, secrets) ? (STATUS_CODES[statusCode] ?? '') : shown(statusMessage);
-      const why = `${statusCode} ${words}`.trim().slice(0, WORDS);
+      const why = `${statusCode} ${words}`.trim();
       reject(new ConnectError('dial', `the proxy refused ${authority}: ${why}`, { status: statusCode }));
     });
     asking.on('error', (error: NodeJS.ErrnoException) => {

@@ -8,8 +8,8 @@ import {
   type TLSSocket,
 } from 'node:tls';
 import type { TlsOptions } from './options.ts';
-import { messageOf } from '../errors.ts';
-import { nameIn, shown, tlsError } from './tls-errors.ts';
+import { messageOf, shown } from '../errors.ts';
+import { nameIn, tlsError } from './tls-errors.ts';
 import type { Verified } from './tls-sessions.ts';
 
 /** Certificates in a chain that are looked at. */

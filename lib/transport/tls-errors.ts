@@ -1,11 +1,8 @@
 /** What went wrong with TLS, in words. */
 
 import type { PeerCertificate } from 'node:tls';
-import { ConnectError, messageOf } from '../errors.ts';
+import { ConnectError, messageOf, shown } from '../errors.ts';
 import type { TlsOptions } from './options.ts';
-
-/** Characters of a name in a certificate that are shown: whoever made it may have put anything there. */
-const LONGEST_NAME = 300;
 
 /** An error of this leg. */
 export function tlsError(message: string, cause?: unknown): ConnectError {
@@ -16,12 +13,6 @@ export function tlsError(message: string, cause?: unknown): ConnectError {
 export function codeOf(error: unknown): string {
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
   return typeof code === 'string' ? code : '';
-}
-
-/** Text from a certificate, as it can be shown. */
-export function shown(text: string): string {
-  const clean = text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
-  return clean.length > LONGEST_NAME ? `${clean.slice(0, LONGEST_NAME)}…` : clean;
 }
 
 /** A subject or issuer: `O=Example, CN=localhost`. */

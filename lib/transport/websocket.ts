@@ -3,12 +3,11 @@
 import { type ClientRequest, type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { createConnection, Socket } from 'node:net';
 import { type RawData, WebSocket } from 'ws';
-import { ConnectError, messageOf, ProtocolError } from '../errors.ts';
+import { ConnectError, messageOf, ProtocolError, shown } from '../errors.ts';
 import { Holding } from './holding.ts';
 import { nextTick } from './next-tick.ts';
 import type { Headers } from './options.ts';
 import { unlessAborted } from './stream.ts';
-import { shown } from './tls-errors.ts';
 import type { Passage, Receiver, Road, Taken, Transport } from './transport.ts';
 
 /** Bytes: as much as the largest MQTT packet. See `WebSocketOptions.maxPayload`. */
@@ -297,7 +296,7 @@ class WebSocketTransport implements Transport {
 
 /** What a close that we have not asked for is, unless it is in order. */
 function unexpected(code: number, reason: string): Error | undefined {
-  if (IN_ORDER.includes(code)) return undefined;
+  if (IN_ORDER.includes(code) && reason === '') return undefined;
   if (code === ABNORMAL_CLOSURE)
     return new Error(`websocket: the connection ended without a close frame (${code})`);
   return new Error(`websocket: the server closed with ${code}${reason === '' ? '' : `: ${shown(reason)}`}`);

@@ -28,6 +28,15 @@ describe('a publish that is under way', () => {
     });
   });
 
+  it('rejects with a reason that is long cut in the message, and whole in the properties', async () => {
+    const refused = pending();
+    const reasonString = 'x'.repeat(65_000);
+    refused.settle(0x97, { reasonString });
+    const error = (await refused.promise.catch((thrown: unknown) => thrown)) as PublishError;
+    expect(error.message).toBe(`the server refused the message: Quota exceeded (0x97): ${'x'.repeat(256)}…`);
+    expect(error.properties).toEqual({ reasonString });
+  });
+
   it('rejects where the server refused, with the reason in words', async () => {
     const refused = pending();
     refused.settle(0x97, { reasonString: 'come back tomorrow' });

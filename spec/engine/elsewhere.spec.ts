@@ -56,7 +56,7 @@ describe('an attempt with several servers', () => {
     rig.send(connack());
     expect(rig.engine.state).toBe('connected');
     rig.engine.lost(new Error('later'), rig.now);
-    expect(rig.effects.last('disconnected').error.message).toBe('the connection was lost');
+    expect(rig.effects.last('disconnected').error.message).toBe('the connection was lost: later');
   });
 
   it('does not go on where the refusal would be the same everywhere, nor where nobody wants it any more', () => {

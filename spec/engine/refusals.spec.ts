@@ -1,10 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
+import { type ConnectError, type ConnectionLostError, shown } from '../../lib/errors.ts';
 import { NO_PROPERTIES } from '../../lib/codec/packets.ts';
 import {
   afterDisconnect,
   afterRefusal,
   connackCodeName,
   endedBy,
+  lostBy,
+  noneOf,
   refusedBy,
   sendableCode,
   suspicionIn,
@@ -65,6 +68,33 @@ describe('what is told', () => {
     });
   });
 
+  it('is a Reason String on one line and as long as can be read, and the whole of it in the properties', () => {
+    const reasonString = `go\naway${'!'.repeat(65_000)}`;
+    const properties = { reasonString, userProperties: [['a', 'b']] as const };
+    const words = `go?away${'!'.repeat(249)}…`;
+    const errors = [
+      refusedBy({ type: 'connack', sessionPresent: false, reasonCode: 0x88, properties }, 5),
+      endedBy({ type: 'disconnect', reasonCode: 0x8b, properties }),
+    ];
+    for (const error of errors) {
+      expect(error.message.endsWith(`: ${words}`)).toBe(true);
+      expect(error.properties).toEqual(properties);
+    }
+    const [refused, ended] = errors;
+    expect(noneOf([refused as ConnectError, ended as ConnectionLostError]).message.length).toBeLessThan(800);
+    expect(noneOf([ended as ConnectionLostError, refused as ConnectError])).toMatchObject({ properties });
+  });
+
+  it.each([
+    ['connected', 'the connection was lost: read ECONNRESET'],
+    ['connecting', 'the server closed the connection before CONNACK: read ECONNRESET'],
+  ] as const)('of a loss is what the network said: %s', (state, message) => {
+    const cause = new Error('read ECONNRESET');
+    expect(lostBy(cause, state)).toMatchObject({ message, cause });
+    expect(lostBy(new Error('x'.repeat(65_000)), state).message.length).toBeLessThan(400);
+    expect(lostBy(undefined, state).message).toBe(message.replace(': read ECONNRESET', ''));
+  });
+
   it('v5 MQTT-3.14.2-1 sends only what a client may send', () => {
     expect([0x81, 0x82, 0x93, 0x94, 0x95].map(sendableCode)).toEqual([0x81, 0x82, 0x93, 0x94, 0x95]);
     expect([0x87, 0x8e, 0x9b].map(sendableCode)).toEqual([0x82, 0x82, 0x82]);
@@ -93,5 +123,14 @@ describe('the loss of a connection may be due to what was sent', () => {
       expect([code, suspicionIn(code)]).toEqual([code, 'what was sent']);
     for (const code of [0, 0x89, 0x8b, 0x8d, 0x8e, 0x93, 0x96, 0x97, 0x98, 0x9c, 0x9d, 0x9f, 0xa0])
       expect([code, suspicionIn(code)]).toEqual([code, 'none']);
+  });
+});
+
+describe('the words of others', () => {
+  it('are shown on one line, without what could change how that looks, and cut where they are long', () => {
+    expect(shown('a\nb\u001b[31mc\u202e')).toBe('a?b?[31mc?');
+    expect(shown('x'.repeat(256))).toBe('x'.repeat(256));
+    expect(shown('x'.repeat(10_000))).toBe(`${'x'.repeat(256)}…`);
+    expect(shown(`${'x'.repeat(255)}😀`)).toBe(`${'x'.repeat(255)}?…`);
   });
 });

@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { explain, handshakeError, nameIn, shown } from '../../lib/transport/tls-errors.ts';
+import { explain, handshakeError, nameIn } from '../../lib/transport/tls-errors.ts';
 import { certificates } from '../support/certificates.ts';
 import { endWithTest, listening } from '../support/endings.ts';
 import { failure, listen, roadTo } from './tls-rig.ts';
@@ -117,7 +117,7 @@ describe('names in certificates', () => {
   });
 
   it('cannot break lines, nor be endless', () => {
-    expect(shown('a\nb\u001b[31mc\u202e')).toBe('a?b?[31mc?');
-    expect(shown('x'.repeat(10_000)).length).toBeLessThan(400);
+    const subject = nameIn({ CN: `a\nb${'x'.repeat(10_000)}` });
+    expect([subject.slice(0, 8), subject.length]).toEqual(['CN=a?bxx', 257]);
   });
 });

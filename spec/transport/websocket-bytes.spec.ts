@@ -245,6 +245,16 @@ describe('the end', () => {
     expect(recorder.log).toEqual(['closed']);
   });
 
+  it('comes with what the server says, also where it closes in order', async () => {
+    const { transport, ws } = await connected();
+    const recorder = new ChunkRecorder();
+    transport.open(recorder);
+    ws.close(1001, 'maintenance');
+    expect(await recorder.gone).toMatchObject({
+      message: 'websocket: the server closed with 1001: maintenance',
+    });
+  });
+
   it.each<[string, (peer: Socket) => void, string]>([
     [
       'the server says what is wrong',
