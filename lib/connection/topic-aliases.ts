@@ -1,5 +1,8 @@
 import { ProtocolError } from '../errors.ts';
 
+/** Characters of the Topic Names that received aliases may hold: 16 MiB where each takes two bytes. */
+const MOST_HELD = 8_388_608;
+
 /**
  * Topic Aliases (3.3.2.3.4), both directions. They exist within one Network Connection only [MQTT-3.3.2-7], and the
  * two maps know nothing of each other.
@@ -8,6 +11,8 @@ export class TopicAliases {
   readonly #incoming = new Map<number, string>();
   readonly #outgoing = new Map<number, string>();
   readonly #incomingMaximum: number;
+  /** Characters of the names in `#incoming`. */
+  #held = 0;
   /** The highest alias the server takes; 0 = none [MQTT-3.3.2-9]. */
   readonly outgoingMaximum: number;
 
@@ -24,11 +29,14 @@ export class TopicAliases {
         this.#incomingMaximum === 0 ? 'MQTT-3.1.2-27' : 'MQTT-3.1.2-26',
         0x94,
       );
+    const known = this.#incoming.get(alias);
     if (topicName !== '') {
+      this.#held += topicName.length - (known?.length ?? 0);
+      if (this.#held > MOST_HELD)
+        throw new ProtocolError('Topic Aliases hold more than 16 MiB of Topic Names', '3.1.2.11.5', 0x97);
       this.#incoming.set(alias, topicName);
       return topicName;
     }
-    const known = this.#incoming.get(alias);
     if (known === undefined)
       throw new ProtocolError(`Topic Alias ${alias} stands for no topic yet`, '3.3.4', 0x82);
     return known;

@@ -82,7 +82,7 @@ export interface WebSocketOptions {
   readonly headers?: Headers | ((defaults: Headers, context: AttemptContext) => Headers | Promise<Headers>);
   /**
    * Bytes of one WebSocket message, which is kept whole in memory; a larger one closes the connection. At most
-   * 2147483647. @default 268435460
+   * 2147483647. @default 268435460, or 16777216 with `perMessageDeflate`
    */
   readonly maxPayload?: number;
   /** Whether to offer compression, of what is not short: it costs time and memory, and MQTT gains little. @default false */

@@ -13,6 +13,9 @@ import type { Passage, Receiver, Road, Taken, Transport } from './transport.ts';
 /** Bytes: as much as the largest MQTT packet. See `WebSocketOptions.maxPayload`. */
 const MAX_PAYLOAD = 268_435_460;
 
+/** The same where messages may be compressed: a few bytes on the wire can be a thousand times as many here. */
+const MAX_INFLATED = 16_777_216;
+
 /**
  * Bytes of a write that is compressed, where that was agreed on. Compressing takes its time: what is shorter, such as a
  * DISCONNECT that is followed by the end, leaves at once.
@@ -100,6 +103,7 @@ function upgrade(
   stream: Socket,
   { url, headers, protocol, explain }: Handshake,
 ): Promise<Transport> {
+  const { perMessageDeflate = false } = options;
   const ws = new WebSocket(url, protocol, {
     createConnection: (() => stream) as typeof createConnection,
     // The stream is paused until somebody listens to it.
@@ -109,8 +113,8 @@ function upgrade(
     },
     headers,
     followRedirects: false,
-    maxPayload: options.maxPayload ?? MAX_PAYLOAD,
-    perMessageDeflate: options.perMessageDeflate ?? false,
+    maxPayload: options.maxPayload ?? (perMessageDeflate ? MAX_INFLATED : MAX_PAYLOAD),
+    perMessageDeflate,
   });
   return new Promise((resolve, reject) => {
     const settle = (): void => {

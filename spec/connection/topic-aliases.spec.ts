@@ -29,6 +29,18 @@ describe('TopicAliases', () => {
     expect(() => new TopicAliases(0, 9).receive(1, 'a')).toThrow(refused(0x94, 'MQTT-3.1.2-27'));
   });
 
+  it('holds names of 16 MiB at the most, however many aliases were allowed, and then refuses with 0x97', () => {
+    const aliases = new TopicAliases(65_535, 0);
+    const name = 'x'.repeat(65_536);
+    for (let alias = 1; alias <= 128; alias++) aliases.receive(alias, name);
+    // One that is overwritten is not held any more.
+    aliases.receive(1, 'short');
+    aliases.receive(2, name);
+    expect(aliases.receive(129, 'short')).toBe('short');
+    expect(() => aliases.receive(130, name)).toThrow(refused(0x97, '3.1.2.11.5'));
+    expect(aliases.receive(3, '')).toBe(name);
+  });
+
   it('knows what the server knows, apart from what came in', () => {
     const aliases = new TopicAliases(5, 5);
     aliases.receive(1, 'a');

@@ -167,6 +167,20 @@ describe('reading', () => {
       expect(recorder.bytes).toBe(100);
     },
   );
+
+  it('closes when a message is inflated to more than 16 MiB, where maxPayload says nothing', async () => {
+    const { transport, ws } = await connected(
+      { perMessageDeflate: true },
+      { ws: { perMessageDeflate: true } },
+    );
+    const recorder = new ChunkRecorder();
+    transport.open(recorder);
+    ws.send(new Uint8Array(16 * 1_048_576 + 1));
+    expect(await recorder.gone).toMatchObject({
+      message: 'websocket: Max payload size exceeded (WS_ERR_UNSUPPORTED_MESSAGE_LENGTH)',
+    });
+    expect(recorder.bytes).toBe(0);
+  });
 });
 
 describe('writing', () => {
