@@ -85,6 +85,9 @@ export class Driver {
   #wake: Wake | undefined = undefined;
   #wakeAt = Infinity;
   #lateness = 0;
+  /** The state that the engine was last seen in, and since when. */
+  #state: ClientState = 'offline';
+  #stateAt: number;
   #flush: 'idle' | 'due' = 'idle';
   #turnAt = 0;
   #deciding: 'no' | 'yes' = 'no';
@@ -100,6 +103,7 @@ export class Driver {
     this.#host = host;
     this.#clock = host.clock;
     this.#isPersistent = options.persistent;
+    this.#stateAt = host.clock.now();
     this.#flushDue = () => {
       this.#flush = 'idle';
       this.#written();
@@ -167,6 +171,11 @@ export class Driver {
   /** How late the process was for a timer at the most, in ms: how long it was busy with something else. */
   get lateness(): number {
     return this.#lateness;
+  }
+
+  /** For how long the client has been in its present state, in ms. */
+  get inState(): number {
+    return this.#clock.now() - this.#stateAt;
   }
 
   /** Whether one more message, whatever its QoS, would go out at once. */
@@ -476,6 +485,10 @@ export class Driver {
   }
 
   #settleTimer(): void {
+    if (this.#state !== this.#engine.state) {
+      this.#state = this.#engine.state;
+      this.#stateAt = this.#clock.now();
+    }
     const at = this.#engine.nextTimeout();
     // A wake that comes too early costs less than moving it: it finds nothing due and is set anew.
     if (at >= this.#wakeAt && at !== Infinity) return;

@@ -270,7 +270,10 @@ export class Parts<UserData> {
 
   #close(error: MqttError | undefined): void {
     if (error === undefined) this.log.info('closed');
-    else this.log.error(`closed: ${messageOf(error)}`);
+    else {
+      this.counters.lastError = error;
+      this.log.error(`closed: ${messageOf(error)}`);
+    }
     this.parking.clear();
     this.stalling.stop();
     this.overflows.stop();

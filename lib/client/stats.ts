@@ -30,22 +30,28 @@ export interface ClientStats extends Load {
   readonly roundTrip: { readonly count: number; readonly mean: number; readonly max: number };
   /** ms that the process was late for a timer, at the most: how long it was busy with something else. */
   readonly lateness: number;
+  /** The error that ended the last connection or attempt, also after the next one has succeeded. */
+  readonly lastError: MqttError | undefined;
+  /** ms since the client came into its present `state`. */
+  readonly since: number;
 }
 
 /** What is counted for `stats()` where it happens. */
 export class Counters {
   discarded = 0;
   overflowed = 0;
+  lastError: MqttError | undefined = undefined;
   readonly #losses = new Map<string, number>();
 
   lost(error: MqttError): void {
+    this.lastError = error;
     const reason = reasonOf(error);
     this.#losses.set(reason, (this.#losses.get(reason) ?? 0) + 1);
   }
 
   /** Everything, as it stands now. */
   take(driver: Driver, router: Router, parking: Parking): ClientStats {
-    const { traffic, load, lateness } = driver;
+    const { traffic, load, lateness, inState: since } = driver;
     const { answered: count, roundTrips, longestRoundTrip: max } = traffic;
     return {
       ...load,
@@ -64,6 +70,8 @@ export class Counters {
       packets: { sent: traffic.packetsSent, received: traffic.packetsReceived },
       roundTrip: { count, mean: count === 0 ? 0 : roundTrips / count, max },
       lateness,
+      lastError: this.lastError,
+      since,
     };
   }
 }

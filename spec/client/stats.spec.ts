@@ -24,7 +24,51 @@ describe('stats()', () => {
       packets: { sent: 0, received: 0 },
       roundTrip: { count: 0, mean: 0, max: 0 },
       lateness: 0,
+      lastError: undefined,
+      since: 0,
     });
+  });
+
+  it('tells for how long the client has been in its present state', async () => {
+    const stage = new Stage();
+    const client = stage.client({ clientId: 'c' });
+    const since = (): unknown[] => [client.state, client.stats().since];
+    await stage.clock.advance(70);
+    expect(since()).toEqual(['offline', 70]);
+    const broker = await stage.connect(client);
+    await stage.clock.advance(300);
+    expect(since()).toEqual(['connected', 300]);
+    broker.reset();
+    await stage.clock.advance(200);
+    expect(since()).toEqual(['waiting', 200]);
+    const next = await stage.network.next();
+    await stage.clock.advance(20);
+    expect(since()).toEqual(['connecting', 20]);
+    await next.accept();
+    await stage.clock.advance(10);
+    expect(since()).toEqual(['connected', 10]);
+    await stage.end(client, next);
+    await stage.clock.advance(40);
+    expect(since()).toEqual(['closed', 40]);
+  });
+
+  it('tells the last error that ended a connection or an attempt, also after the next one has succeeded', async () => {
+    const stage = new Stage();
+    const refusal = new Error('out of order');
+    stage.refusals.push(refusal);
+    const client = stage.client({ protocolVersion: 5 });
+    await client.connect().catch(() => {});
+    expect(client.stats().lastError).toMatchObject({ phase: 'dial', cause: refusal });
+    const broker = await stage.connect(client);
+    broker.send({ type: 'disconnect', reasonCode: 0x8b });
+    const next = await stage.network.next();
+    await next.accept();
+    await stage.clock.advance(0);
+    expect([client.state, client.stats().lastError]).toMatchObject(['connected', { reasonCode: 0x8b }]);
+    next.send({ type: 'disconnect', reasonCode: 0x8e });
+    await stage.until(client.closed.catch(() => {}));
+    expect(client.stats()).toMatchObject({ lastError: { reasonCode: 0x8e }, losses: expect.any(Object) });
+    expect(client.stats().lastError).toBe(await client.closed.catch((error: unknown) => error));
   });
 
   it('counts bytes and packets both ways, as the wire does', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { type ConnectError, type ConnectionLostError, shown } from '../../lib/errors.ts';
+import { ConnectError, type ConnectionLostError, ProtocolError, shown } from '../../lib/errors.ts';
 import { NO_PROPERTIES } from '../../lib/codec/packets.ts';
 import {
   afterDisconnect,
@@ -13,7 +13,6 @@ import {
   suspicionIn,
   suspicionOf,
 } from '../../lib/engine/refusals.ts';
-import { ConnectError, ProtocolError } from '../../lib/errors.ts';
 
 describe('what follows from a code', () => {
   it('of CONNACK on 5.0', () => {
