@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -12,8 +13,10 @@ import { ChunkRecorder, hashOf, pattern, pressUp } from '../support/receivers.ts
 import { keepsTransportPromises, type Peer } from '../support/transport-promises.ts';
 import { connected, frame, rawlyConnected, switching, unmasked } from './websocket-rig.ts';
 
+const CONTINUATION = 0;
 const BINARY = 2;
 const CLOSE = 8;
+const PING = 9;
 
 endWithTest();
 
@@ -442,6 +445,46 @@ class Line extends Duplex {
     done();
   }
 }
+
+describe('a server that does not read', () => {
+  /** How the connection ends when the server sends `frames` again and again, until it does. */
+  async function flooded(...frames: readonly Buffer[]): Promise<unknown> {
+    const { transport, peer } = await rawlyConnected();
+    const recorder = new ChunkRecorder();
+    transport.open(recorder);
+    const block = Buffer.concat(frames);
+    const flood = (): void => {
+      while (peer.writable && peer.write(block));
+    };
+    peer.pause();
+    peer.on('drain', flood);
+    peer.on('error', () => {});
+    flood();
+    return recorder.gone;
+  }
+
+  it('and sends pings is left once 60 answers wait to leave', async () => {
+    expect(
+      await flooded(...Array.from({ length: 1_000 }, () => frame(PING, Buffer.alloc(125)))),
+    ).toMatchObject({
+      message: 'websocket: the connection ended without a close frame (1006)',
+    });
+  });
+
+  it('and sends one message in ever more fragments is left at the 16,385th', async () => {
+    const first = frame(BINARY, 'x', false);
+    const more = Array.from({ length: 16_384 }, () => frame(CONTINUATION, 'x', false));
+    expect(await flooded(first, ...more)).toMatchObject({
+      message: expect.stringContaining('Too many message fragments'),
+    });
+  });
+
+  it('is withstood by every version of ws that may be installed', () => {
+    const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+    // 8.22 answers pings without a limit, 8.20 takes fragments without one.
+    expect(JSON.parse(manifest)).toMatchObject({ dependencies: { ws: '^8.23.0' } });
+  });
+});
 
 describe('what a server says as it closes', () => {
   it('reaches no terminal as commands, and no log as a second line', async () => {
