@@ -297,3 +297,12 @@ export function messageOf(error: unknown): string {
     return 'something that cannot be said in text';
   }
 }
+
+/** The `code` of an error as text; empty where it has none. Whatever it is that was thrown, this does not throw. */
+export function codeOf(error: unknown): string {
+  try {
+    return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+  } catch {
+    return '';
+  }
+}

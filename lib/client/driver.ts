@@ -25,15 +25,13 @@ import { nextTick } from '../transport/next-tick.ts';
 import type { Passage, Receiver, Taken, Transport } from '../transport/transport.ts';
 import type { Clock, Wake } from './clock.ts';
 import { Dialing, type Prepared } from './dialing.ts';
+import { EventLoopYield } from './event-loop-yield.ts';
 import { GracefulClose } from './graceful-close.ts';
 import { allocate, Slabs } from './memory.ts';
 import { NetworkReader } from './network-reader.ts';
 
 /** Shared by all clients of the process. */
 const slabs = new Slabs();
-
-/** After so many bytes written without a pause, a caller that awaits each QoS 0 message lets the network be read. */
-const BREATH = 1_048_576;
 
 /** A timer that is later than this, in ms, came late because the process was busy: what has arrived is read first. */
 const LATE = 20;
@@ -94,9 +92,7 @@ export class Driver {
   #closing: 'no' | 'after what is written' = 'no';
   /** A link that is being closed in order, before the next connection. */
   #retired: { readonly link: Link; readonly close: GracefulClose } | undefined = undefined;
-  /** Bytes written since the event loop was last let go on. */
-  #breath = 0;
-  #breathing: Promise<void> | undefined = undefined;
+  readonly #yield = new EventLoopYield();
   readonly #flushDue: () => void;
 
   constructor(options: EngineOptions, host: DriverHost) {
@@ -216,11 +212,10 @@ export class Driver {
     const before = engine.outputSize;
     if (!engine.publishNow(message)) return undefined;
     const after = engine.outputSize;
-    this.#breath += after - before;
     // A full chunk leaves at once: whoever awaits in a loop never lets a later flush come to its turn.
     if (after >= SLAB_SIZE) this.#writeFull();
     this.#schedule();
-    return this.#breath < BREATH ? true : this.#takeBreath();
+    return this.#yield.written(after - before);
   }
 
   /** The options have changed. */
@@ -378,17 +373,6 @@ export class Driver {
     byDefault = 'held back';
   }
 
-  #takeBreath(): Promise<void> {
-    this.#breathing ??= new Promise((resolve) => {
-      setImmediate(() => {
-        this.#breath = 0;
-        this.#breathing = undefined;
-        resolve();
-      });
-    });
-    return this.#breathing;
-  }
-
   // --- the network ---------------------------------------------------------------------------------------------
 
   #opened(transport: Transport, credentials: Credentials): void {
@@ -470,7 +454,7 @@ export class Driver {
   /** Takes what has arrived: acknowledgements may be due then, and consumers have messages for this turn. */
   #take(): ReadResult {
     const result = this.#engine.read(this.#clock.now());
-    this.#breath = 0;
+    this.#yield.reset();
     if (this.#engine.outputSize > 0) this.#schedule();
     this.#settleTimer();
     this.#host.moved();

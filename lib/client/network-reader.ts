@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers';
 import type { ReadResult } from '../engine/options.ts';
 import type { Transport } from '../transport/transport.ts';
 

@@ -1,6 +1,7 @@
 import { reasonCodeName } from '../codec/reason-codes.ts';
 import type { ConnackPacket, DisconnectPacket, ProtocolVersion } from '../codec/packets.ts';
 import {
+  codeOf,
   ConnectError,
   ConnectionLostError,
   type ConnectPhase,
@@ -74,8 +75,7 @@ const OF_THE_WAY =
 export function suspicionOf(cause: unknown): Suspicion {
   // What the transport does not allow, or what failed before it was up.
   if (cause instanceof ProtocolError || cause instanceof ConnectError) return 'none';
-  const code = typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : '';
-  return OF_THE_WAY.test(code) ? 'none' : 'what was sent';
+  return OF_THE_WAY.test(codeOf(cause)) ? 'none' : 'what was sent';
 }
 
 /** What a CONNACK that refused is for the caller of `connect()`. */
