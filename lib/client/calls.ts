@@ -1,4 +1,5 @@
 import { TimeoutError } from '../errors.ts';
+import { onAbort } from './abort-signals.ts';
 import type { Clock, Wake } from './clock.ts';
 import { integer, wrongType } from './checks.ts';
 
@@ -14,15 +15,26 @@ export interface CallOptions {
 export function checkCall(options: CallOptions): void {
   const { signal, timeout } = options;
   if (timeout !== undefined) integer('timeout', timeout, 0);
+  checkSignal(signal);
+  if (signal?.aborted === true) throw signal.reason;
+}
+
+/** Checks a signal that may be aborted already. Those of other realms and of packages have all that is used of one. */
+export function checkSignal(signal: AbortSignal | undefined): void {
   if (signal === undefined) return;
-  if (typeof signal !== 'object' || typeof signal.addEventListener !== 'function')
+  const { aborted, addEventListener, removeEventListener } = Object(signal) as Partial<AbortSignal>;
+  if (
+    typeof aborted !== 'boolean' ||
+    typeof addEventListener !== 'function' ||
+    typeof removeEventListener !== 'function'
+  )
     throw wrongType('signal', 'an AbortSignal', signal);
-  signal.throwIfAborted();
 }
 
 /**
- * Calls `giveUp` with the reason when the signal is aborted or the time is over, whichever is first. Returns what ends
- * the waiting: it must be called when the call has settled, so that neither timer nor listener is left.
+ * Calls `giveUp` with the reason when the signal is aborted or the time is over, whichever is first, and never before
+ * this has returned: a signal that is aborted already counts in the next microtask. Returns what ends the waiting: it
+ * must be called when the call has settled, so that neither timer nor listener is left.
  */
 export function bound(
   options: CallOptions,
@@ -32,15 +44,16 @@ export function bound(
 ): () => void {
   const { signal, timeout } = options;
   let wake: Wake | undefined = undefined;
-  const onAbort = (): void => {
-    done();
-    giveUp((signal as AbortSignal).reason);
-  };
+  let unlisten: (() => void) | undefined = undefined;
   const done = (): void => {
     wake?.cancel();
-    signal?.removeEventListener('abort', onAbort);
+    unlisten?.();
   };
-  signal?.addEventListener('abort', onAbort, { once: true });
+  if (signal !== undefined)
+    unlisten = onAbort(signal, () => {
+      done();
+      giveUp(signal.reason);
+    });
   if (timeout !== undefined)
     wake = clock.wakeAt(clock.now() + timeout, () => {
       done();

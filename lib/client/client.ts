@@ -6,7 +6,7 @@ import { CLIENT_DISCONNECT_CODES } from '../engine/refusals.ts';
 import type { ClientState } from '../engine/states.ts';
 import { ClosedError } from '../errors.ts';
 import { dial } from '../transport/dial.ts';
-import { bound, checkCall, type CallOptions } from './calls.ts';
+import { bound, checkCall, checkSignal, type CallOptions } from './calls.ts';
 import { asArgument, integer, oneOf, record } from './checks.ts';
 import { systemClock } from './clock.ts';
 import type { ConfigurableOptions } from './configuring.ts';
@@ -150,7 +150,8 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     const pending = oneOf('pending', options.pending ?? 'keep', ['keep', 'discard']);
     const timeout = integer('timeout', options.timeout ?? 5_000, 0);
     const { signal } = options;
-    checkCall({ signal });
+    // Aborted already or later, it is about the waiting alone.
+    checkSignal(signal);
     this.#parts.connecting.abort(new ClosedError('the client was disconnected'));
     this.#parts.driver.disconnect({ reasonCode, properties, pending, timeout });
     const ended = this.#parts.connecting.ended();

@@ -72,7 +72,7 @@ export class Draining {
     for (const finish of this.#callers) finish();
   }
 
-  /** Resolves when all is done, or when `timeout` says that it has been long enough. Aborting only ends the waiting. */
+  /** Resolves when all is done, or when `timeout` says that it has been long enough. Aborting calls it off. */
   drain({ signal, timeout = PATIENCE }: CallOptions): Promise<DrainReport> {
     return new Promise<DrainReport>((resolve, reject) => {
       const finish = (): void => {

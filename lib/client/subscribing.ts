@@ -12,6 +12,7 @@ import {
 import { Request } from '../session/requests.ts';
 import { hasWildcard, isShared, topicFilterError } from '../topic/filters.ts';
 import { nextTick } from '../transport/next-tick.ts';
+import { onAbort } from './abort-signals.ts';
 import type { Overflow } from './buffer.ts';
 import { bound, checkCall, type CallOptions } from './calls.ts';
 import { asArgument, flag, integer, oneOf, record, string, wrongType } from './checks.ts';
@@ -218,12 +219,10 @@ export class Subscribing {
   }
 
   #stopOnAbort(subscription: Subscription, signal: AbortSignal): void {
-    const onAbort = (): void => {
+    const unlisten = onAbort(signal, () => {
       subscription.stop(signal.reason).catch((error: unknown) => this.#notUnsubscribed(subscription, error));
-    };
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    subscription.onEnd(() => signal.removeEventListener('abort', onAbort));
+    });
+    subscription.onEnd(unlisten);
   }
 
   #granted(subscription: Subscription, answer: Answer, partial: boolean): void {

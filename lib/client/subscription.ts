@@ -180,7 +180,8 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable, So
 
   /** Calls `then` when it has ended for good. @internal */
   onEnd(then: () => void): void {
-    this.#onEnd = then;
+    if (this.#phase === 'ended') then();
+    else this.#onEnd = then;
   }
 
   /** SUBACK came. @internal */

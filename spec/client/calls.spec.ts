@@ -1,18 +1,13 @@
+import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { bound, checkCall, isBounded, type CallOptions } from '../../lib/client/calls.ts';
+import { bound, checkCall, checkSignal, isBounded, type CallOptions } from '../../lib/client/calls.ts';
 import { TimeoutError } from '../../lib/errors.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
-/** A signal that says who listens to it. */
+/** A signal, and how many listen to it. */
 function watched(): { controller: AbortController; listeners: () => number } {
   const controller = new AbortController();
-  const { signal } = controller;
-  let count = 0;
-  const add = signal.addEventListener.bind(signal);
-  const remove = signal.removeEventListener.bind(signal);
-  signal.addEventListener = (...args: Parameters<typeof add>) => (count++, add(...args));
-  signal.removeEventListener = (...args: Parameters<typeof remove>) => (count--, remove(...args));
-  return { controller, listeners: () => count };
+  return { controller, listeners: () => getEventListeners(controller.signal, 'abort').length };
 }
 
 describe('the options of a call', () => {
@@ -25,6 +20,26 @@ describe('the options of a call', () => {
     expect(() => checkCall({ signal: null as unknown as AbortSignal })).toThrow(TypeError);
     expect(() => checkCall({ signal: undefined, timeout: undefined })).not.toThrow();
     expect(() => checkCall({ timeout: 0 })).not.toThrow();
+  });
+
+  it.each([
+    {},
+    { aborted: false },
+    { addEventListener() {}, removeEventListener() {} },
+    { aborted: false, addEventListener() {} },
+    { aborted: 'no', addEventListener() {}, removeEventListener() {} },
+    7,
+    'abort',
+    null,
+  ])('take no signal that lacks what is used of one: %p', (signal) => {
+    for (const check of [checkSignal, (given: AbortSignal) => checkCall({ signal: given })])
+      expect(() => check(signal as unknown as AbortSignal)).toThrow(/^signal: expected an AbortSignal, got /);
+  });
+
+  it('take the signal of a package, which may lack throwIfAborted()', () => {
+    const signal = { aborted: true, reason: 'gone', addEventListener() {}, removeEventListener() {} };
+    expect(() => checkCall({ signal: signal as unknown as AbortSignal })).toThrow('gone');
+    expect(() => checkSignal(signal as unknown as AbortSignal)).not.toThrow();
   });
 
   it('with a signal that is aborted already throw its reason', () => {
@@ -78,7 +93,7 @@ describe('a bounded call', () => {
     const reason = new Error('shutting down');
     controller.abort(reason);
     expect(reasons).toEqual([reason]);
-    expect(listeners()).toBeLessThanOrEqual(0);
+    expect(listeners()).toBe(0);
   });
 
   it('is given up once, whatever comes later', async () => {
@@ -88,6 +103,20 @@ describe('a bounded call', () => {
     controller.abort(new Error('too late'));
     await clock.advance(1_000);
     expect(reasons).toHaveLength(1);
+  });
+
+  it('is given up where its signal is aborted already, but not before it has begun', async () => {
+    const reason = new Error('never mind');
+    begin({ signal: AbortSignal.abort(reason), timeout: 250 });
+    expect(reasons).toEqual([]);
+    await Promise.resolve();
+    expect(reasons).toEqual([reason]);
+  });
+
+  it('that is done at once is not given up, though its signal is aborted', async () => {
+    begin({ signal: AbortSignal.abort() })();
+    await Promise.resolve();
+    expect(reasons).toEqual([]);
   });
 
   it('leaves no timer and no listener when it is done', async () => {

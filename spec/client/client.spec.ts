@@ -115,6 +115,28 @@ describe('the options of disconnect()', () => {
     await stage.until(client.closed);
     expect((await errorOf(client.disconnect({ signal: controller.signal }))).message).toBe('enough');
   });
+
+  it('are about the waiting alone: with a signal that is aborted already the client ends all the same', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online();
+    const signal = AbortSignal.abort(new Error('no time'));
+    expect((await errorOf(client.disconnect({ signal }))).message).toBe('no time');
+    await broker.expect('disconnect');
+    broker.close();
+    await stage.until(client.closed);
+    expect(client.state).toBe('closed');
+  });
+
+  it('that are wrong end nothing', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online();
+    const signal = {} as AbortSignal;
+    expect((await errorOf(client.disconnect({ signal }))).message).toMatch(
+      /^signal: expected an AbortSignal/,
+    );
+    expect(client.state).toBe('connected');
+    await stage.end(client, broker);
+  });
 });
 
 describe('subscribe()', () => {

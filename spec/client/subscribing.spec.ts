@@ -442,7 +442,9 @@ describe('an UNSUBSCRIBE that is refused', () => {
       broker.send({ type: 'unsuback', packetId, reasonCodes: [0x83] });
       await stage.clock.advance(0);
     });
-    expect(stage.log.some((line) => /^warn: unsubscribe failed: could not unsubscribe/.test(line))).toBe(true);
+    expect(stage.log.some((line) => /^warn: unsubscribe failed: could not unsubscribe/.test(line))).toBe(
+      true,
+    );
     await stage.end(client, broker);
   });
 

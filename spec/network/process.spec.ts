@@ -62,6 +62,15 @@ describe('a program', () => {
   );
 
   it(
+    'that gives one signal to many calls at once is not warned of a leak',
+    async () => {
+      const { code, lines, complaint } = await startProgram('one-signal', broker.url).ended;
+      expect({ code, lines, complaint }).toEqual({ code: 0, lines: ['20'], complaint: '' });
+    },
+    LONG,
+  );
+
+  it(
     'that throws in its loop ends with its own error',
     async () => {
       const { code, complaint } = await startProgram('breaks-off', broker.url).ended;
