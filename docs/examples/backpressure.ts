@@ -30,8 +30,8 @@ function* readings() {
   for (let sensor = 0; sensor < 1_000; sensor++) yield { topic: `load/${sensor}`, payload: 21.5, sensor };
 }
 let published = 0;
-for await (const { publication, error } of client.publishMany(readings(), { qos: 1 }))
-  if (error === undefined) published++;
+for await (const { publication, status, error } of client.publishMany(readings(), { qos: 1 }))
+  if (status === 'published') published++;
   else console.warn(`sensor ${publication.sensor}:`, error);
 console.log(`${published} messages of a source`);
 

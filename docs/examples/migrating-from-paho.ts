@@ -245,8 +245,8 @@ function save(payload: Uint8Array): Promise<void> {
       { topic: 'lamps/8', payload: 'on', qos: 1 },
       { topic: 'lamps/9', payload: 'off' },
     ] as const;
-    for await (const { publication, error } of client.publishMany(messages))
-      if (error !== undefined) console.warn(publication.topic, error);
+    for await (const { publication, status, error } of client.publishMany(messages))
+      if (status === 'failed') console.warn(publication.topic, error);
   }
   {
     await using client = await connect(url);

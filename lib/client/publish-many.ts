@@ -21,10 +21,23 @@ export interface Publication {
   readonly properties?: Omit<PublishProperties, 'subscriptionIdentifiers'>;
 }
 
-/** What came of one message of `publishMany()`: what `publish()` resolves with, or rejects with. */
+/**
+ * What came of one message of `publishMany()`: what `publish()` resolves with, or rejects with. `status` tells which of
+ * the two it is.
+ */
 export type PublishOutcome<P extends Publication = Publication> =
-  | { readonly publication: P; readonly result: PublishResult; readonly error?: undefined }
-  | { readonly publication: P; readonly result?: undefined; readonly error: unknown };
+  | {
+      readonly status: 'published';
+      readonly publication: P;
+      readonly result: PublishResult;
+      readonly error?: undefined;
+    }
+  | {
+      readonly status: 'failed';
+      readonly publication: P;
+      readonly result?: undefined;
+      readonly error: unknown;
+    };
 
 /**
  * Options of `publishMany()`. Aborting ends the iteration with the reason of the signal; what was pulled by then goes
@@ -65,19 +78,42 @@ export function publishMany<P extends Publication>(
   if (options.retain !== undefined) flag('retain', options.retain);
   const iterate = iteratorOf(source);
   if (iterate === undefined) throw wrongType('source', 'an iterable or async iterable', source);
-  return outcomes(outlet, iterate, options);
+  return new Outcomes(() => new Flow(outlet, iterate(), options));
 }
 
-async function* outcomes<P extends Publication>(
-  outlet: Outlet,
-  iterate: () => Source<P>,
-  options: PublishManyOptions,
-): AsyncGenerator<PublishOutcome<P>, void, undefined> {
-  const flow = new Flow(outlet, iterate(), options);
-  try {
-    for (let next = await flow.next(); next !== undefined; next = await flow.next()) yield next;
-  } finally {
-    await flow.stop();
+/** The outcomes of a flow, which begins when the first is asked for. */
+class Outcomes<P extends Publication> implements AsyncIterableIterator<PublishOutcome<P>> {
+  readonly #begin: () => Flow<P>;
+  readonly #steps = this.#run();
+  #flow: Flow<P> | undefined = undefined;
+
+  constructor(begin: () => Flow<P>) {
+    this.#begin = begin;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<PublishOutcome<P>, undefined>> {
+    return this.#steps.next();
+  }
+
+  /** Also while `next()` waits: that is done then, however long the source or the server may take. */
+  return(): Promise<IteratorResult<PublishOutcome<P>, undefined>> {
+    this.#flow?.leave();
+    return this.#steps.return(undefined);
+  }
+
+  async *#run(): AsyncGenerator<PublishOutcome<P>, undefined, undefined> {
+    const flow = this.#begin();
+    this.#flow = flow;
+    try {
+      for (let next = await flow.next(); next !== undefined; next = await flow.next()) yield next;
+    } finally {
+      await flow.stop();
+    }
+    return undefined;
   }
 }
 
@@ -97,12 +133,14 @@ class Flow<P extends Publication> {
   readonly #source: Source<P>;
   readonly #options: PublishManyOptions;
   readonly #sent = new Ring<Promise<PublishOutcome<P>>>();
-  #phase: 'flowing' | 'exhausted' | 'stopped' = 'flowing';
-  /** `asking`: the source has been asked for its next message and has not answered. */
-  #pull: 'idle' | 'asking' = 'idle';
+  /** `finishing`: nothing more is pulled, what was pulled is yielded. `left`: nothing more is yielded either. */
+  #phase: 'flowing' | 'finishing' | 'left' = 'flowing';
+  /** `asking`: the source has been asked for its next message and has not answered. `over`: it has no more. */
+  #pull: 'idle' | 'asking' | 'over' = 'idle';
+  /** What is thrown after the last outcome. */
   #failure: Failure | undefined = undefined;
-  /** Whoever iterates waits: for an outcome, or for there to be one. */
-  #waiting: { proceed(): void; fail(error: unknown): void } | undefined = undefined;
+  /** Goes on where whoever iterates waits: for an outcome, or for there to be one. */
+  #proceed: () => void = () => {};
   readonly #unwatch: () => void;
   readonly #unbind: () => void;
 
@@ -111,42 +149,59 @@ class Flow<P extends Publication> {
     this.#source = source;
     this.#options = options;
     this.#unwatch = outlet.watch(() => this.#fill());
-    this.#unbind = bound({ signal: options.signal }, outlet.clock, 'publishMany', (reason) => {
-      this.#waiting?.fail(reason);
-      this.#fail(reason);
-    });
+    this.#unbind = bound({ signal: options.signal }, outlet.clock, 'publishMany', (reason) =>
+      this.#enter('left', { reason }),
+    );
   }
 
   /** The next outcome, or undefined after the last. Throws what the source threw, after what came before that. */
   async next(): Promise<PublishOutcome<P> | undefined> {
     for (;;) {
       this.#fill();
-      if (this.#options.signal?.aborted === true) break;
-      const head = this.#sent.shift();
-      if (head !== undefined) return this.#until(head);
+      const head = this.#isLeft() ? undefined : this.#sent.shift();
+      const outcome = head === undefined ? undefined : await this.#unlessLeft(head);
+      if (outcome !== undefined) return outcome;
       if (this.#phase !== 'flowing') break;
-      await new Promise<void>((proceed, fail) => (this.#waiting = { proceed, fail }));
+      await new Promise<void>((resolve) => (this.#proceed = resolve));
     }
     if (this.#failure !== undefined) throw this.#failure.reason;
     return undefined;
   }
 
+  /** Whoever iterates has left. */
+  leave(): void {
+    this.#enter('left', undefined);
+  }
+
+  /** The iteration is over: the source is told, unless it has ended by itself. */
   async stop(): Promise<void> {
     this.#unwatch();
     this.#unbind();
-    const before = this.#phase;
-    this.#phase = 'stopped';
-    if (before === 'exhausted' || this.#source.return === undefined) return;
+    this.#phase = 'left';
+    const pull = this.#pull;
+    // What the source throws now must not take the place of why the iteration ended.
+    if (pull === 'idle' && this.#failure === undefined) await this.#source.return?.();
+    else if (pull === 'idle') await this.#end();
     // A source that is being asked may not answer for long: it ends when it does.
-    if (this.#pull === 'idle') await this.#source.return();
-    else Promise.resolve(this.#source.return()).catch((error: unknown) => this.#lost(error));
+    else if (pull === 'asking') void this.#end();
+  }
+
+  async #end(): Promise<void> {
+    try {
+      await this.#source.return?.();
+    } catch (error) {
+      this.#lost(error);
+    }
   }
 
   /** Pulls as long as there is room. */
   #fill(): void {
-    if (this.#phase === 'flowing' && this.#outlet.isClosed())
-      this.#fail(new ClosedError('publishMany: the client is closed'));
-    while (this.#phase === 'flowing' && this.#pull === 'idle' && this.#sent.length < AHEAD) {
+    const { signal } = this.#options;
+    if (this.#phase !== 'flowing') return;
+    if (signal?.aborted === true) this.#enter('left', { reason: signal.reason });
+    else if (this.#outlet.isClosed())
+      this.#enter('finishing', { reason: new ClosedError('publishMany: the client is closed') });
+    while (this.#isFlowing() && this.#pull === 'idle' && this.#sent.length < AHEAD) {
       if (!this.#outlet.hasRoom()) return;
       this.#ask();
     }
@@ -154,29 +209,35 @@ class Flow<P extends Publication> {
 
   #ask(): void {
     try {
-      const answer = this.#source.next();
-      if ('then' in answer) void this.#await(answer);
+      const answer: unknown = this.#source.next();
+      if (typeof answer === 'object' && answer !== null && 'then' in answer)
+        void this.#await(answer as PromiseLike<unknown>);
       else this.#take(answer);
     } catch (error) {
-      this.#exhausted({ reason: error });
+      this.#broken(error);
     }
   }
 
-  async #await(answer: Promise<IteratorResult<P>>): Promise<void> {
+  async #await(answer: PromiseLike<unknown>): Promise<void> {
     this.#pull = 'asking';
-    const result = await answer.catch((error: unknown) => {
-      if (this.#phase === 'stopped') this.#lost(error);
-      else this.#exhausted({ reason: error });
-    });
-    this.#pull = 'idle';
-    if (result === undefined) return;
-    this.#take(result);
+    try {
+      const result = await answer;
+      this.#pull = 'idle';
+      this.#take(result);
+    } catch (error) {
+      this.#broken(error);
+    }
     this.#fill();
   }
 
-  #take(result: IteratorResult<P>): void {
-    if (this.#phase === 'stopped') return;
-    if (result.done === true) this.#exhausted(undefined);
+  /** What the source answers is published, however long it took: it was pulled. */
+  #take(answer: unknown): void {
+    // As `for await` has it.
+    if (typeof answer !== 'object' || answer === null)
+      throw wrongType('source', 'an object from next()', answer);
+    const result = answer as IteratorResult<P>;
+    if (result.done) this.#exhausted(undefined);
+    else if (this.#isLeft()) void this.#sendLate(result.value);
     else this.#sent.push(this.#send(result.value));
     this.#proceed();
   }
@@ -194,42 +255,55 @@ class Flow<P extends Publication> {
         ...(some && { properties }),
         ...(timeout !== undefined && { timeout }),
       });
-      return { publication, result };
+      return { status: 'published', publication, result };
     } catch (error) {
-      return { publication, error };
+      return { status: 'failed', publication, error };
     }
   }
 
-  /** The client or the caller has ended it: nothing more is pulled. */
-  #fail(reason: unknown): void {
-    if (this.#phase === 'stopped') return;
-    this.#phase = 'stopped';
-    this.#failure = { reason };
+  /** Nobody iterates any more who could be told what came of it. */
+  async #sendLate(publication: P): Promise<void> {
+    const { status, error } = await this.#send(publication);
+    if (status === 'failed')
+      this.#outlet.warn(`publishMany: the last message pulled was not published: ${messageOf(error)}`);
+  }
+
+  #enter(phase: 'finishing' | 'left', failure: Failure | undefined): void {
+    if (this.#isLeft()) return;
+    this.#phase = phase;
+    this.#failure = failure;
     this.#proceed();
   }
 
   /** The source has come to its end, or `failure`: it is not to be asked or ended any more. */
   #exhausted(failure: Failure | undefined): void {
-    this.#phase = 'exhausted';
-    this.#failure = failure;
-    this.#proceed();
+    this.#pull = 'over';
+    if (this.#isFlowing()) this.#enter('finishing', failure);
+  }
+
+  #broken(error: unknown): void {
+    if (this.#isFlowing()) this.#exhausted({ reason: error });
+    else this.#lost(error);
   }
 
   #lost(error: unknown): void {
     this.#outlet.warn(`publishMany: the source failed after it was left: ${messageOf(error)}`);
   }
 
-  #proceed(): void {
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    waiting?.proceed();
+  #isFlowing(): boolean {
+    return this.#phase === 'flowing';
   }
 
-  /** `outcome`, which may be cut short by an abort. */
-  #until(outcome: Promise<PublishOutcome<P>>): Promise<PublishOutcome<P>> {
-    if (this.#options.signal === undefined) return outcome;
-    return new Promise((resolve, reject) => {
-      this.#waiting = { proceed: () => {}, fail: reject };
+  #isLeft(): boolean {
+    return this.#phase === 'left';
+  }
+
+  /** `outcome`, or undefined as soon as the iteration is left. */
+  #unlessLeft(outcome: Promise<PublishOutcome<P>>): Promise<PublishOutcome<P> | undefined> {
+    return new Promise((resolve) => {
+      this.#proceed = () => {
+        if (this.#isLeft()) resolve(undefined);
+      };
       void outcome.then(resolve);
     });
   }

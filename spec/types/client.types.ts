@@ -115,6 +115,25 @@ export function messagesAreTyped(message: Message): void {
   expectTypeOf(message.ack()).toBeVoid();
 }
 
+export async function outcomesAreToldApart(client: Client): Promise<void> {
+  const publications = [{ topic: 'a', payload: '', id: 7 }];
+  for await (const outcome of client.publishMany(publications)) {
+    expectTypeOf(outcome.publication.id).toEqualTypeOf<number>();
+    expectTypeOf(outcome.status).toEqualTypeOf<'published' | 'failed'>();
+    if (outcome.status === 'published') {
+      expectTypeOf(outcome.result).toEqualTypeOf<PublishResult>();
+      expectTypeOf(outcome.error).toEqualTypeOf<undefined>();
+    } else {
+      expectTypeOf(outcome.result).toEqualTypeOf<undefined>();
+      expectTypeOf(outcome.error).toBeUnknown();
+    }
+  }
+  for await (const { status, result, error } of client.publishMany(publications)) {
+    if (status === 'failed') expectTypeOf(error).toBeUnknown();
+    else expectTypeOf(result).toEqualTypeOf<PublishResult>();
+  }
+}
+
 export function payloadsAreWhatTheyAre(client: Client): void {
   expectTypeOf<
     string | Uint8Array | ArrayBuffer | ArrayBufferView | number | null
