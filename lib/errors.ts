@@ -285,7 +285,7 @@ const LONGEST_WORDS = 256;
 
 /** Text of a server, a proxy or a certificate, as a message repeats it: on one line, and cut where it is long. */
 export function shown(text: string): string {
-  const clean = text.slice(0, LONGEST_WORDS).replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '?');
+  const clean = text.substring(0, LONGEST_WORDS).replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '?');
   return text.length > LONGEST_WORDS ? `${clean}…` : clean;
 }
 
@@ -301,7 +301,8 @@ export function messageOf(error: unknown): string {
 /** The `code` of an error as text; empty where it has none. Whatever it is that was thrown, this does not throw. */
 export function codeOf(error: unknown): string {
   try {
-    return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+    const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : '';
+    return typeof code === 'string' ? code : '';
   } catch {
     return '';
   }

@@ -14,17 +14,21 @@ import { codeOf, importsOf } from './support/source.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 
+/** What every floor stands on. */
+const GROUND = ['errors.ts', 'bytes.ts'];
+
 /** Which floors a floor may import besides itself. */
 const FLOORS: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': [],
-  topic: ['errors.ts'],
-  codec: ['errors.ts', 'topic'],
-  session: ['errors.ts', 'topic', 'codec'],
-  connection: ['errors.ts', 'topic', 'codec'],
-  engine: ['errors.ts', 'topic', 'codec', 'session', 'connection'],
-  transport: ['errors.ts'],
-  client: ['errors.ts', 'topic', 'codec', 'session', 'connection', 'engine', 'transport'],
-  'index.ts': ['errors.ts', 'topic', 'codec', 'session', 'connection', 'engine', 'transport', 'client'],
+  'bytes.ts': [],
+  topic: GROUND,
+  codec: [...GROUND, 'topic'],
+  session: [...GROUND, 'topic', 'codec'],
+  connection: [...GROUND, 'topic', 'codec'],
+  engine: [...GROUND, 'topic', 'codec', 'session', 'connection'],
+  transport: GROUND,
+  client: [...GROUND, 'topic', 'codec', 'session', 'connection', 'engine', 'transport'],
+  'index.ts': [...GROUND, 'topic', 'codec', 'session', 'connection', 'engine', 'transport', 'client'],
 };
 
 /** What a floor may import from outside: names or, with a colon at the end, how they begin. */
@@ -43,7 +47,7 @@ const ONLY_IN: Readonly<Record<string, string>> = {
 /** What may not be installed: it is imported where it is needed, and not before. */
 const OPTIONAL = ['socks', 'proxy-from-env'];
 
-const PURE = ['errors.ts', 'topic', 'codec', 'session', 'connection', 'engine'];
+const PURE = [...GROUND, 'topic', 'codec', 'session', 'connection', 'engine'];
 
 const IMPURE =
   /(?<![.\w$])(?:Date|Math\s*(?:\?\.|\.)\s*random|Math\s*\[|Promise|PromiseLike|async|await|setTimeout|setInterval|setImmediate|queueMicrotask|performance|process|globalThis|Buffer)(?![\w$])/g;
@@ -114,6 +118,16 @@ function floorComplaints(file: string, source: string): string[] {
 
 function purityComplaints(file: string, source: string): string[] {
   return Array.from(codeOf(source).matchAll(IMPURE), ([word]) => `${file} uses ${word}`);
+}
+
+/**
+ * `slice()` of a Buffer is a view, that of a Uint8Array a copy, and the types do not tell one from the other. So nothing
+ * in lib has that name: bytes have `copyOf()` and `subarray()`, strings have `substring()`, arrays have the rest.
+ */
+function copyComplaints(file: string, source: string): string[] {
+  const names = codeOf(source).match(/(?<![\w$])slice(?![\w$])/g) ?? [];
+  const quoted = source.match(/(['"`])slice\1/g) ?? [];
+  return [...names, ...quoted].map(() => `${file} has a slice() that may be a view`);
 }
 
 function styleComplaints(file: string, source: string): string[] {
@@ -304,6 +318,28 @@ describe('the files', () => {
     const index =
       "/** Names. */\nexport { a } from './errors.ts';\nexport type { B, C } from './client/client.ts';\n";
     expect(styleComplaints('index.ts', index)).toEqual([]);
+  });
+
+  it('copy bytes by copyOf() alone', () => {
+    expect(FILES.flatMap((file) => copyComplaints(file, read(file)))).toEqual([]);
+  });
+
+  it.each([
+    'const copy = bytes.slice();',
+    'const copy = bytes?.slice(0, 4);',
+    'const copy = bytes\n  .slice();',
+    'const { slice } = bytes;',
+    "const copy = bytes['slice']();",
+    'const copy = `${bytes.slice()}`;',
+    'const copy = Uint8Array.prototype.slice.call(bytes);',
+    'const copy = Reflect.apply(bytes["slice"], bytes, []);',
+  ])('would be refused with %s', (source) => {
+    expect(copyComplaints('client/payload.ts', source)).toHaveLength(1);
+  });
+
+  it('may speak of slices', () => {
+    const source = "/** A slice. */ const SLICE = 1; slicesOf('a slice of bread'); // slice()";
+    expect(copyComplaints('client/payload.ts', source)).toEqual([]);
   });
 
   it('each have a spec', () => {

@@ -1,5 +1,6 @@
 /** What an application may leave open until an attempt: its functions are asked before every CONNECT. */
 
+import { copyOf, isBytes } from '../bytes.ts';
 import { encode } from '../codec/codec.ts';
 import { connectPacket, type ConnectSettings } from '../connection/handshake.ts';
 import type { Credentials as Introduction } from '../engine/options.ts';
@@ -66,7 +67,7 @@ export function toAsk(given: IdentityOptions, connect: ConnectSettings, cleanSta
   const version = connect.protocolVersion;
   const { username, password } = given;
   // Bytes are copied, as the caller may use them for something else.
-  const fixed = { username, password: password instanceof Uint8Array ? password.slice() : password };
+  const fixed = { username, password: isBytes(password) ? copyOf(password) : password };
   if (credentials !== undefined && typeof credentials !== 'function')
     throw wrongType('credentials', 'a function', credentials);
   return async (context, fromUrl) => {

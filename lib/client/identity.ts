@@ -1,5 +1,6 @@
 /** What CONNECT says of its client: checked, and in the form that it has there. */
 
+import { isBytes } from '../bytes.ts';
 import { encode } from '../codec/codec.ts';
 import type {
   ConnectProperties,
@@ -62,7 +63,7 @@ export function toIdentity(
 ): { username?: string; password?: Uint8Array } {
   const { username, password } = record('credentials', credentials, ['username', 'password']) as Credentials;
   if (username !== undefined) string('username', username);
-  if (password !== undefined && typeof password !== 'string' && !(password instanceof Uint8Array))
+  if (password !== undefined && typeof password !== 'string' && !isBytes(password))
     throw wrongSecret('password', 'a string or bytes', password);
   if (password !== undefined && username === undefined && version < 5)
     throw new TypeError(

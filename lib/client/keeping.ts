@@ -1,3 +1,5 @@
+import { copyOf } from '../bytes.ts';
+
 /** Of the memory a payload is in, the share that has to be used before payloads are left where they are. */
 const DENSE = 1 / 16;
 
@@ -25,6 +27,6 @@ export class Keeping {
     }
     if (this.#toCopy <= 0) return payload;
     if (this.#what === 'all in turn') this.#toCopy -= payload.length;
-    return payload.length >= memory.length * DENSE ? payload : payload.slice();
+    return payload.length >= memory.length * DENSE ? payload : copyOf(payload);
   }
 }

@@ -1,3 +1,4 @@
+import { copyOf } from '../bytes.ts';
 import type { PublishProperties, QoS } from '../codec/packets.ts';
 import type { PublishReader } from '../codec/publish.ts';
 import { readLossy } from '../codec/text.ts';
@@ -80,7 +81,7 @@ export class Message {
 
   /** The payload in memory of its own. */
   copy(): Uint8Array {
-    return this.payload.slice();
+    return copyOf(this.payload);
   }
 
   /**

@@ -160,8 +160,9 @@ export class Parking {
     this.#wake = undefined;
     const now = this.#host.clock.now();
     const before = this.#late;
-    for (const parked of [...this.#parked].slice(before)) {
-      if (parked.since + PATIENCE > now) break;
+    for (let at = before; ; at++) {
+      const parked = this.#parked.at(at);
+      if (parked === undefined || parked.since + PATIENCE > now) break;
       this.#host.setAside(parked.receipt);
       this.#countLate(parked);
     }

@@ -1,3 +1,4 @@
+import { copyOf } from '../bytes.ts';
 import { encode } from '../codec/codec.ts';
 import type { ProtocolVersion, PublishProperties, QoS } from '../codec/packets.ts';
 import type { OutgoingPublish } from '../codec/publish.ts';
@@ -66,7 +67,7 @@ export class Publishing {
       if (passed === true) return PUBLISHED_AT_ONCE;
       if (passed !== undefined) return passed.then(() => PUBLISHED);
     }
-    const properties = options.properties === undefined ? undefined : { ...options.properties };
+    const properties = options.properties === undefined ? undefined : ownProperties(options.properties);
     const isLeavable = isBounded(options);
     const kept = isLeavable ? ownLarge(content) : content;
     const exchange = new PendingPublish(topicName, kept, qos, retain, properties);
@@ -107,10 +108,18 @@ export class Publishing {
   }
 }
 
+/** Properties that the caller cannot change any more. */
+function ownProperties(properties: PublishProperties): PublishProperties {
+  const { correlationData } = properties;
+  return correlationData === undefined
+    ? { ...properties }
+    : { ...properties, correlationData: copyOf(correlationData) };
+}
+
 /**
  * A large payload is passed on by reference, and what the network holds of it cannot be exchanged for a copy any more
  * when its caller leaves: so it is copied before, where the caller can leave.
  */
 function ownLarge(payload: Uint8Array | string): Uint8Array | string {
-  return typeof payload !== 'string' && payload.byteLength > COPY_LIMIT ? payload.slice() : payload;
+  return typeof payload !== 'string' && payload.byteLength > COPY_LIMIT ? copyOf(payload) : payload;
 }

@@ -197,7 +197,7 @@ function referencesIn(serverReference: string, from: ParsedUrl): ParsedUrl[] {
     const [, name, digits] = REFERENCE.exec(reference) ?? [];
     const port = digits === undefined ? DEFAULT_PORTS[protocol] : Number(digits);
     if (name === undefined || name.length > LONGEST_NAME || port < 1 || port > 65_535) return [];
-    const host = name.startsWith('[') ? name.slice(1, -1) : name;
+    const host = name.replace(/^\[(.*)\]$/, '$1');
     return [{ ...from, target: { ...from.target, host, port } }];
   });
 }

@@ -77,7 +77,8 @@ const CALL_KEYS = [
   'signal',
   'timeout',
 ];
-const ONLY_5 = ['noLocal', 'retainAsPublished', 'retainHandling', 'properties'] as const;
+const FLAGS_OF_5 = ['noLocal', 'retainAsPublished', 'retainHandling'] as const;
+const ONLY_5 = [...FLAGS_OF_5, 'properties'] as const;
 const MIB = 1_048_576;
 
 /** `subscribe()` and `unsubscribe()`: what they check, send, and do with the answers. */
@@ -289,7 +290,7 @@ export class Subscribing {
     const topicFilter = this.#checkFilter(own.topicFilter);
     const qos = oneOf('qos', own.qos ?? options.qos ?? 0, [0, 1, 2]);
     if (this.#version < 5) {
-      for (const key of ONLY_5.slice(0, 3) as ('noLocal' | 'retainAsPublished' | 'retainHandling')[])
+      for (const key of FLAGS_OF_5)
         if (own[key] !== undefined) throw new TypeError(`${key}: expected none, as only MQTT 5.0 has it`);
       return { topicFilter, qos };
     }
@@ -389,7 +390,7 @@ const NAMED = 10;
 function reasonsOf({ results, givenUp }: Answer): string {
   const refused = results.filter(isRefused);
   const named = refused
-    .slice(0, NAMED)
+    .filter((_, i) => i < NAMED)
     .map(({ topicFilter, reasonCode }) =>
       givenUp.has(topicFilter)
         ? `${topicFilter}: the connection was lost each time it was asked for`

@@ -1,5 +1,6 @@
 /** The options of TLS: checked and copied. */
 
+import { copyOf, isBytes } from '../bytes.ts';
 import type { Pem, TlsOptions } from '../transport/options.ts';
 import { flag, oneOf, record, string, wrongSecret, wrongType } from './checks.ts';
 
@@ -56,7 +57,10 @@ export function toTls(name: string, given: TlsOptions): TlsOptions {
   }
   return {
     ...tls,
-    ...(tls.ca !== undefined && { ca: listOf(tls.ca) }),
+    ...(tls.ca !== undefined && { ca: listOf(tls.ca).map(own) }),
+    ...(tls.cert !== undefined && { cert: own(tls.cert) }),
+    ...(tls.key !== undefined && { key: own(tls.key) }),
+    ...(tls.pfx !== undefined && { pfx: copyOf(tls.pfx) }),
     ...(tls.caFile !== undefined && { caFile: listOf(tls.caFile) }),
     ...(tls.alpn !== undefined && { alpn: listOf(tls.alpn) }),
   };
@@ -71,7 +75,7 @@ function checkClientSide(name: string, tls: TlsOptions): void {
   for (const key of ['cert', 'key', 'pfx'] as const)
     if (tls[key] !== undefined && tls[`${key}File`] !== undefined)
       throw new TypeError(`${name}: expected ${key} or ${key}File, got both`);
-  if (pfx !== undefined && !(pfx instanceof Uint8Array)) throw wrongType(`${name}.pfx`, 'bytes', pfx);
+  if (pfx !== undefined && !isBytes(pfx)) throw wrongType(`${name}.pfx`, 'bytes', pfx);
   const hasCert = tls.cert !== undefined || tls.certFile !== undefined;
   const hasKey = tls.key !== undefined || tls.keyFile !== undefined;
   const hasPfx = pfx !== undefined || tls.pfxFile !== undefined;
@@ -112,8 +116,12 @@ function checkServerSide(name: string, tls: TlsOptions): void {
 }
 
 function pem(name: string, value: unknown): void {
-  if (typeof value !== 'string' && !(value instanceof Uint8Array))
-    throw wrongType(name, 'PEM as text or bytes', value);
+  if (typeof value !== 'string' && !isBytes(value)) throw wrongType(name, 'PEM as text or bytes', value);
+}
+
+/** The same for ever, whatever the caller does to the bytes. */
+function own(value: Pem): Pem {
+  return isBytes(value) ? copyOf(value) : value;
 }
 
 function listOf<T extends string | Pem>(given: T | readonly T[] | undefined): readonly T[] {

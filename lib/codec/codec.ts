@@ -10,6 +10,7 @@
  * ```
  */
 
+import { isBytes } from '../bytes.ts';
 import { readAck, writeAckBody } from './acks.ts';
 import { readAuth, writeAuth } from './auth.ts';
 import { readConnack, writeConnack } from './connack.ts';
@@ -138,7 +139,7 @@ export class Decoder {
 
   /** Takes bytes, which belong to the decoder from now on: payloads are views of them. */
   push(chunk: Uint8Array): void {
-    if (!(chunk instanceof Uint8Array)) throw wrongType('chunk', 'a Uint8Array', chunk);
+    if (!isBytes(chunk)) throw wrongType('chunk', 'a Uint8Array', chunk);
     if (this.#error === undefined) this.#framer.push(chunk);
   }
 

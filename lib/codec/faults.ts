@@ -1,5 +1,6 @@
 /** The errors the codec throws, so that each place that refuses says only what is wrong and by which statement. */
 
+import { isBytes } from '../bytes.ts';
 import { ProtocolError } from '../errors.ts';
 
 /** The packet cannot be parsed (4.13.1): Reason Code 0x81. */
@@ -51,7 +52,7 @@ export function flag(what: string, value: unknown): boolean {
 }
 
 export function bytesOf(what: string, value: unknown): Uint8Array {
-  if (!(value instanceof Uint8Array)) throw wrongType(what, 'a Uint8Array', value);
+  if (!isBytes(value)) throw wrongType(what, 'a Uint8Array', value);
   return value;
 }
 

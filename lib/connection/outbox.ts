@@ -1,3 +1,4 @@
+import { copyOf } from '../bytes.ts';
 import type { Traffic } from './traffic.ts';
 
 /** The size of a slab, in bytes: what one write hands to the network at the most. */
@@ -79,7 +80,7 @@ export class Outbox {
     const copies = new Map<Uint8Array, Uint8Array>();
     for (const [i, piece] of this.#sealed.entries()) {
       if (!this.#lent.has(piece) || (memory !== undefined && piece.buffer !== memory)) continue;
-      const copy = piece.slice();
+      const copy = copyOf(piece);
       this.#sealed[i] = copy;
       this.#unlend(piece);
       copies.set(piece, copy);

@@ -1,3 +1,4 @@
+import { copyOf } from '../bytes.ts';
 import type { AckProperties, PublishProperties, QoS } from '../codec/packets.ts';
 import type { OutgoingPublish } from '../codec/publish.ts';
 import type { MqttError } from '../errors.ts';
@@ -82,7 +83,7 @@ export class Exchange implements OutgoingPublish {
 
   /** The payload is the caller's again, and the message goes on: it has a copy from now on. */
   keepPayload(): void {
-    if (typeof this.payload !== 'string') this.payload = this.payload.slice();
+    if (typeof this.payload !== 'string') this.payload = copyOf(this.payload);
   }
 
   /**

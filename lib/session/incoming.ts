@@ -305,7 +305,7 @@ export class Incoming {
   #inTheWay(line: Ring<Receipt>, place: number): Receipt[] {
     const all = [...line];
     const last = all.findLastIndex((receipt) => receipt.state === ReceiptState.Settled);
-    return all.slice(0, last + 1).filter((receipt) => receipt.place <= place && this.#isAwaited(receipt));
+    return all.filter((receipt, at) => at <= last && receipt.place <= place && this.#isAwaited(receipt));
   }
 
   /** Takes out of the line what is to be answered next, and before it all that is not to be answered here. */

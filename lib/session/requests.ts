@@ -319,7 +319,7 @@ export class Requests {
     const { topicFilter } = part.entry;
     const line = this.#onWire.get(topicFilter) ?? [];
     const place = line.indexOf(part);
-    const earlier = line.slice(0, Math.max(place, 0));
+    const earlier = line.filter((_, i) => i < place);
     if (place >= 0) line.splice(place, 1);
     if (line.length === 0) this.#onWire.delete(topicFilter);
     if (as === 'refused' || part.standing === 'outdated') return false;

@@ -29,11 +29,11 @@ export function topicFilterError(filter: string): string | undefined {
   if (slash === -1 || slash === filter.length - 1) {
     return `expected a Topic Filter after $share/{ShareName}/, got ${quoted(filter)}`;
   }
-  const shareName = filter.slice(SHARE.length, slash);
+  const shareName = filter.substring(SHARE.length, slash);
   if (shareName === '' || hasWildcard(shareName)) {
     return `expected a ShareName of at least one character and without + and #, got ${quoted(filter)}`;
   }
-  return wildcardError(filter.slice(slash + 1), filter);
+  return wildcardError(filter.substring(slash + 1), filter);
 }
 
 /** Checks each wildcard against its neighbours; `whole` is what the caller of the client wrote. */
@@ -62,12 +62,12 @@ export function isShared(filter: string): boolean {
 export function parseSharedFilter(filter: string): SharedFilter | undefined {
   if (!isShared(filter)) return undefined;
   const slash = filter.indexOf('/', SHARE.length);
-  return { shareName: filter.slice(SHARE.length, slash), topicFilter: filter.slice(slash + 1) };
+  return { shareName: filter.substring(SHARE.length, slash), topicFilter: filter.substring(slash + 1) };
 }
 
 /** The part of a legal Topic Filter that Topic Names are matched with: all of it, unless it is shared. */
 export function matchedFilter(filter: string): string {
-  return isShared(filter) ? filter.slice(filter.indexOf('/', SHARE.length) + 1) : filter;
+  return isShared(filter) ? filter.substring(filter.indexOf('/', SHARE.length) + 1) : filter;
 }
 
 /** Whether a Topic Filter has wildcards, so that it can match more than one Topic Name. */

@@ -61,5 +61,5 @@ export function utf8Length(text: string): number {
 export function quoted(text: string): string {
   return text.length <= 80
     ? JSON.stringify(text)
-    : `${JSON.stringify(text.slice(0, 80))}… (${text.length} characters)`;
+    : `${JSON.stringify(text.substring(0, 80))}… (${text.length} characters)`;
 }

@@ -78,10 +78,11 @@ async function addressesOf(
 function alternating(addresses: readonly Address[]): Address[] {
   const isFirst = ({ family }: Address): boolean => family === addresses[0]?.family;
   const [first, second] = [addresses.filter(isFirst), addresses.filter((one) => !isFirst(one))];
-  return Array.from({ length: Math.max(first.length, second.length) }, (_, i) => [
-    ...first.slice(i, i + 1),
-    ...second.slice(i, i + 1),
-  ]).flat();
+  const pairs = Array.from({ length: Math.max(first.length, second.length) }, (_, i) => [
+    first[i],
+    second[i],
+  ]);
+  return pairs.flat().filter((one) => one !== undefined);
 }
 
 class Race<C extends Contender> {

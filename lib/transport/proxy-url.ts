@@ -67,7 +67,7 @@ export function parseProxyUrl(given: string | URL, name: string = 'proxy'): Prox
   const host = decoded(url.hostname, `${name}: expected the host`);
   return {
     kind,
-    host: host.startsWith('[') ? host.slice(1, -1) : host,
+    host: host.replace(/^\[(.*)\]$/, '$1'),
     port: url.port === '' ? scheme.port : Number(url.port),
     username,
     password,

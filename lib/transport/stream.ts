@@ -2,6 +2,7 @@
 
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { copyOf, isBytes } from '../bytes.ts';
 import { Holding } from './holding.ts';
 import { nextTick } from './next-tick.ts';
 import type { Receiver, Taken, Transport } from './transport.ts';
@@ -53,7 +54,7 @@ export class Landing {
     const receiver = this.#receiver;
     if (receiver !== undefined && isFilled(this.#offered, bytes, length)) receiver.filled(length);
     else {
-      const chunk = new Uint8Array(bytes.subarray(0, length));
+      const chunk = copyOf(bytes.subarray(0, length));
       if (receiver === undefined) this.#early.push(chunk);
       else receiver.chunk(chunk);
     }
@@ -97,7 +98,7 @@ export class StreamTransport implements Transport {
     this.#error = stream.errored ?? undefined;
     this.#holding = new Holding({
       // Other streams than sockets may keep what they have taken, and hand it on later.
-      send: (bytes, done) => void stream.write(stream instanceof Socket ? bytes : bytes.slice(), done),
+      send: (bytes, done) => void stream.write(stream instanceof Socket ? bytes : copyOf(bytes), done),
       isEmpty: () => stream.writableLength === 0,
       drained: () => {
         if (!stream.destroyed) this.#receiver?.drained();
@@ -158,7 +159,7 @@ export class StreamTransport implements Transport {
   }
 
   #chunk(chunk: unknown): void {
-    if (chunk instanceof Uint8Array) this.#receiver?.chunk(chunk);
+    if (isBytes(chunk)) this.#receiver?.chunk(chunk);
     else
       this.#stream.destroy(new TypeError(`transport: expected bytes from the stream, got ${typeof chunk}`));
   }

@@ -1,18 +1,12 @@
 /** What went wrong with TLS, in words. */
 
 import type { PeerCertificate } from 'node:tls';
-import { ConnectError, messageOf, shown } from '../errors.ts';
+import { codeOf, ConnectError, messageOf, shown } from '../errors.ts';
 import type { TlsOptions } from './options.ts';
 
 /** An error of this leg. */
 export function tlsError(message: string, cause?: unknown): ConnectError {
   return new ConnectError('tls', message, cause === undefined ? {} : { cause });
-}
-
-/** The `code` of an error of the platform; empty where it has none. */
-export function codeOf(error: unknown): string {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' ? code : '';
 }
 
 /** A subject or issuer: `O=Example, CN=localhost`. */

@@ -4,8 +4,8 @@ import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import * as tls from 'node:tls';
 import type { AttemptContext, Pem, TlsOptions } from './options.ts';
-import { messageOf } from '../errors.ts';
-import { codeOf, tlsError } from './tls-errors.ts';
+import { codeOf, messageOf } from '../errors.ts';
+import { tlsError } from './tls-errors.ts';
 import { Sessions } from './tls-sessions.ts';
 
 /** What attempts have in common for as long as the material is the same. */

@@ -217,7 +217,7 @@ function isPreSharedKey(value: unknown): value is { psk: NodeJS.ArrayBufferView;
 /** As certificates and SNI have it: `xn--bcher-kva.example`, and without the dot that ends a name. */
 function toAscii(name: string): string {
   const ascii = /[^\0-\x7f]/.test(name) ? domainToASCII(name) : name;
-  return ascii.endsWith('.') ? ascii.slice(0, -1) : ascii;
+  return ascii.replace(/\.$/, '');
 }
 
 /** The certificate of the client, for errors that are about it. */

@@ -42,7 +42,7 @@ export const DEFAULT_PATH = '/mqtt';
  */
 export function parseUrl(url: string | URL, path: string = DEFAULT_PATH): ParsedUrl {
   const parsed = toUrl(url);
-  const protocol = parsed.protocol.slice(0, -1);
+  const protocol = parsed.protocol.replace(/:$/, '');
   if (!isProtocol(protocol)) throw new TypeError(`${EXPECTED}, got the scheme ${parsed.protocol}`);
   if (parsed.hash !== '') throw new TypeError(`${EXPECTED}, got a fragment`);
   if (protocol === 'mqtt+unix') return { target: unixTarget(parsed), credentials: {} };
@@ -94,7 +94,7 @@ function pathOf(url: URL, protocol: Protocol, byDefault: string): { path?: strin
 /** The host as the network wants it: an IPv6 address without its brackets. */
 function hostOf(url: URL): string {
   const host = decoded(url.hostname, 'host');
-  return host.startsWith('[') ? host.slice(1, -1) : host;
+  return host.replace(/^\[(.*)\]$/, '$1');
 }
 
 function decoded(text: string, what: string): string {

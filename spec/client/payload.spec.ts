@@ -1,6 +1,13 @@
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from '@jest/globals';
 import { toBytes, toPayload, type Payload } from '../../lib/client/payload.ts';
+import { BYTE_KINDS, payloadOf } from '../support/payload-kinds.ts';
+
+/** Memory that can be resized, which the types of the oldest Node do not know. */
+const resizable = (size: number): ArrayBuffer & { resize(size: number): void } =>
+  Reflect.construct(ArrayBuffer, [size, { maxByteLength: 2 * size }]) as ArrayBuffer & {
+    resize(size: number): void;
+  };
 
 describe('a payload', () => {
   it('is text as it is, a number as its decimal text, null as nothing', () => {
@@ -9,11 +16,71 @@ describe('a payload', () => {
     expect(toPayload(null)).toEqual(new Uint8Array(0));
   });
 
-  it('is bytes as they are, not copied', () => {
+  it('is bytes as they are, not copied: the same object where they are plain', () => {
     const bytes = Uint8Array.of(1, 2, 3);
     expect(toPayload(bytes)).toBe(bytes);
-    const buffer = Buffer.from('abc');
-    expect(toPayload(buffer)).toBe(buffer);
+    const view = bytes.subarray(1);
+    expect(toPayload(view)).toBe(view);
+  });
+
+  it.each(BYTE_KINDS)('is plain bytes over the same memory: %s', (kind) => {
+    const { payload, reuse } = payloadOf(kind, 'precious');
+    const bytes = toPayload(payload) as Uint8Array;
+    expect(Object.getPrototypeOf(bytes)).toBe(Uint8Array.prototype);
+    expect(bytes).toEqual(new TextEncoder().encode('precious'));
+    reuse();
+    expect(bytes).toEqual(new Uint8Array(8).fill(0x7e));
+  });
+
+  it.each([
+    ['memory', () => new ArrayBuffer(8)],
+    ['bytes', () => new Uint8Array(8)],
+    ['a part of bytes', () => new Uint8Array(16).subarray(8)],
+    ['a Buffer', () => Buffer.alloc(8)],
+    ['floats', () => new Float32Array(2)],
+    ['a DataView', () => new DataView(new ArrayBuffer(8))],
+  ])('is not %s whose memory was transferred away', (_, make) => {
+    const payload = make();
+    const memory = ArrayBuffer.isView(payload) ? payload.buffer : payload;
+    structuredClone(memory, { transfer: [memory] });
+    expect(() => toPayload(payload)).toThrow(TypeError);
+    expect(() => toPayload(payload)).toThrow(
+      'payload: expected bytes, got some whose memory was transferred or resized',
+    );
+  });
+
+  it('is not bytes whose memory has shrunk below them', () => {
+    const memory = resizable(16);
+    const payloads = [new Uint8Array(memory, 8, 8), new Uint8Array(memory, 12), new DataView(memory, 8, 8)];
+    memory.resize(4);
+    for (const payload of payloads) expect(() => toPayload(payload)).toThrow(/transferred or resized/);
+    expect(toPayload(memory)).toEqual(new Uint8Array(4));
+  });
+
+  it('is empty bytes, of whatever kind', () => {
+    for (const payload of [new Uint8Array(0), Buffer.alloc(0), new ArrayBuffer(0), new Float32Array(0)])
+      expect(toPayload(payload)).toEqual(new Uint8Array(0));
+  });
+
+  it('is bytes that threads share', () => {
+    const bytes = new Uint16Array(new SharedArrayBuffer(4)).fill(0x101);
+    expect(toPayload(bytes)).toEqual(Uint8Array.of(1, 1, 1, 1));
+  });
+
+  it.each([
+    ['memory', { [Symbol.toStringTag]: 'ArrayBuffer', length: 4, byteLength: 4 }],
+    ['bytes', Object.create(Uint8Array.prototype)],
+    ['bytes, by its constructor', { constructor: Uint8Array, length: 4 }],
+    ['bytes, by a proxy', new Proxy(new Uint8Array(4), {})],
+    ['a view', { buffer: new ArrayBuffer(4), byteOffset: 0, byteLength: 4 }],
+    ['a view, by its class', Object.create(DataView.prototype)],
+    [
+      'a view, with memory that is none',
+      Object.defineProperty(new DataView(new ArrayBuffer(4)), 'buffer', { value: { length: 4 } }),
+    ],
+  ])('is not what only looks like %s', (_, value) => {
+    expect(() => toPayload(value as Payload)).toThrow(TypeError);
+    expect(() => toPayload(value as Payload)).toThrow(/^payload: expected /);
   });
 
   it('is the part of memory that a view shows, and no more', () => {
@@ -46,7 +113,14 @@ describe('a payload', () => {
 });
 
 describe('toBytes', () => {
-  it('gives bytes of their own: what the caller does to his does not show', () => {
+  it.each(BYTE_KINDS)('gives bytes of their own: what the caller does to a %s does not show', (kind) => {
+    const { payload, reuse } = payloadOf(kind, 'precious');
+    const own = toBytes(payload);
+    reuse();
+    expect(own).toEqual(new TextEncoder().encode('precious'));
+  });
+
+  it('encodes text and numbers', () => {
     const bytes = Uint8Array.of(1, 2);
     const own = toBytes(bytes);
     bytes[0] = 9;

@@ -20,6 +20,14 @@ describe('tls', () => {
     expect(tls?.caFile).toEqual(['a', 'b']);
   });
 
+  it('has copies of what is bytes: the caller may wipe a key at once', () => {
+    const [key, cert, ca, pfx] = ['key', 'cert', 'ca', 'pfx'].map((text) => Buffer.from(text));
+    const tls = [tlsOf({ key, cert, ca: [ca, 'PEM'] }), tlsOf({ pfx })];
+    for (const bytes of [key, cert, ca, pfx]) bytes!.fill(0);
+    const as = (text: string) => new TextEncoder().encode(text);
+    expect(tls).toEqual([{ key: as('key'), cert: as('cert'), ca: [as('ca'), 'PEM'] }, { pfx: as('pfx') }]);
+  });
+
   it('may be whatever belongs together', () => {
     const key = { cert: Buffer.from('PEM'), keyFile: 'key', passphrase: () => 'secret' };
     for (const each of [

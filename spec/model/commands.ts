@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import type { QoS } from '../../lib/codec/packets.ts';
+import { BYTE_KINDS } from '../support/payload-kinds.ts';
 import type { Model } from './model.ts';
 import { TOPICS, type Bound, type PayloadKind, type World } from './world.ts';
 
@@ -41,7 +42,7 @@ const publish: Happenings = fc
     qos,
     count,
     size,
-    fc.constantFrom<PayloadKind>('bytes', 'bytes', 'text'),
+    fc.constantFrom<PayloadKind>(...BYTE_KINDS, 'text', 'text', 'text'),
     fc.constantFrom<Bound>('none', 'none', 'signal', 700),
   )
   .map(([level, times, bytes, kind, bound]) => {
@@ -97,7 +98,7 @@ const giveUpHalfSent: Happenings = fc.constantFrom<Bound>('signal', 700).map(
   (bound) =>
     new Happening('a large message is half sent, and given up', async (world) => {
       world.press(9_000);
-      world.publish(1, 20_000, 'bytes', bound);
+      world.publish(1, 20_000, 'Buffer', bound);
       await world.pass(750);
       world.abort(20);
     }),
@@ -107,7 +108,7 @@ const slowly: Happenings = qos.map(
   (level) =>
     new Happening(`two large messages, QoS ${level}, leave bit by bit`, async (world) => {
       world.press(9_000);
-      for (let i = 0; i < 2; i++) world.publish(level, 20_000, 'bytes', 'none');
+      for (let i = 0; i < 2; i++) world.publish(level, 20_000, 'Buffer', 'none');
       await world.settle();
       world.press(Infinity);
     }),

@@ -3,6 +3,7 @@ import type { Client } from '../../lib/client/client.ts';
 import type { ClientOptions, Platform } from '../../lib/client/options.ts';
 import type { QoS } from '../../lib/codec/packets.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { type ByteKind, payloadOf } from '../support/payload-kinds.ts';
 import { ModelBroker, type ServerOptions } from './broker.ts';
 import { GIVEN_UP, Model, type Publication, type Rules } from './model.ts';
 import { payloadText } from './payloads.ts';
@@ -21,7 +22,7 @@ export interface Setting {
 }
 
 /** How a payload is given. */
-export type PayloadKind = 'bytes' | 'text';
+export type PayloadKind = ByteKind | 'text';
 /** How a call is bounded; a number: `timeout`. */
 export type Bound = 'none' | 'signal' | number;
 
@@ -121,9 +122,8 @@ export class World {
       this.client.state === 'connected' && !this.model.publications.some(isWaitingQos0),
     );
     const text = payloadText('p', publication.tag, size);
-    const payload = kind === 'text' ? text : new Uint8Array(Buffer.from(text));
-    // From here on the payload is the caller's again, and is put to other use.
-    const reuse = (): void => void (typeof payload !== 'string' && payload.fill(0x7e));
+    // Once it is the caller's again, the payload is put to other use.
+    const { payload, reuse } = kind === 'text' ? { payload: text, reuse: () => {} } : payloadOf(kind, text);
     const controller = new AbortController();
     const promise = this.client.publish('out/x', payload, {
       qos,

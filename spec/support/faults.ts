@@ -207,14 +207,14 @@ export const faults: readonly Fault[] = [
   fault(
     'a payload is not copied when its caller leaves',
     'session/exchange.ts',
-    "if (typeof this.payload !== 'string') this.payload = this.payload.slice();",
+    "if (typeof this.payload !== 'string') this.payload = copyOf(this.payload);",
     '',
   ),
   fault(
     'a large payload is lent to the network by a caller who can leave',
     'client/publishing.ts',
-    'payload.byteLength > COPY_LIMIT ? payload.slice() : payload',
-    'payload.byteLength < 0 ? payload.slice() : payload',
+    'payload.byteLength > COPY_LIMIT ? copyOf(payload) : payload',
+    'payload.byteLength < 0 ? copyOf(payload) : payload',
   ),
   fault(
     'a slab is used again while the network holds it',
