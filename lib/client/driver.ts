@@ -368,7 +368,9 @@ export class Driver {
       if (link !== this.#link) return;
       const later = byDefault === 'held back';
       this.#engine.left(written, taken === 'held back', later ? this.#clock.now() : now);
-      if (later) this.#settleTimer();
+      if (!later) return;
+      this.#settleTimer();
+      if (link !== this.#link) this.#host.moved();
     });
     byDefault = 'held back';
   }

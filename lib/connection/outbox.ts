@@ -12,6 +12,22 @@ export interface SlabPool {
 
 const NONE = new Uint8Array(0);
 
+/** A packet of which the payload is memory that a caller lent until the transport has taken it. */
+interface Loan {
+  /** All of it, and how long it was when it was lent: memory that was transferred or resized shows in its length. */
+  readonly payload: Uint8Array;
+  readonly length: number;
+  /** The header, then the payload in slices. */
+  readonly pieces: readonly Uint8Array[];
+}
+
+/** A packet that cannot be written any more. */
+export interface Spoiled {
+  readonly lastPiece: Uint8Array;
+  /** `cut`: its beginning was taken. What comes behind it would be taken for the rest, so nothing can be written. */
+  readonly phase: 'whole' | 'cut';
+}
+
 /**
  * Bytes to be written. Packets are put into a slab one after the other, and a slab is handed over once, as one
  * piece: from then on it belongs to the transport, and the outbox never writes into the rest of it. Large payloads
@@ -23,8 +39,8 @@ export class Outbox {
   /** Pieces complete, oldest first. */
   readonly #sealed: Uint8Array[] = [];
   #sealedBytes = 0;
-  /** Those of them that are not ours: memory that a caller lent until it is taken. */
-  readonly #lent = new Set<Uint8Array>();
+  /** Those of them that belong to a packet with a lent payload. */
+  readonly #lent = new Map<Uint8Array, Loan>();
   #lentBytes = 0;
   /** The slab in hand: `reserve()` makes room in it. */
   bytes: Uint8Array = NONE;
@@ -61,14 +77,21 @@ export class Outbox {
     this.#traffic.packetsSent++;
   }
 
-  /** Puts pieces behind what is there, as they are: they must not change until the transport gives them back. */
-  appendPieces(...pieces: readonly Uint8Array[]): void {
+  /**
+   * Puts a packet behind what is there, its payload as it is, in slices of at most `most` bytes: they must not change
+   * until the transport gives them back.
+   */
+  appendLent(header: Uint8Array, payload: Uint8Array, most: number): void {
     this.#seal();
+    const { length } = payload;
+    const pieces = [header];
+    for (let at = 0; at < length; at += most) pieces.push(payload.subarray(at, Math.min(at + most, length)));
+    const loan = { payload, length, pieces };
     for (const piece of pieces) {
       this.#sealed.push(piece);
       this.#sealedBytes += piece.length;
       this.#lentBytes += piece.length;
-      this.#lent.add(piece);
+      this.#lent.set(piece, loan);
     }
   }
 
@@ -79,13 +102,47 @@ export class Outbox {
   detach(memory?: ArrayBufferLike): Map<Uint8Array, Uint8Array> {
     const copies = new Map<Uint8Array, Uint8Array>();
     for (const [i, piece] of this.#sealed.entries()) {
-      if (!this.#lent.has(piece) || (memory !== undefined && piece.buffer !== memory)) continue;
+      const loan = this.#lent.get(piece);
+      if (loan === undefined || !isIntact(loan)) continue;
+      if (memory !== undefined && loan.payload.buffer !== memory) continue;
       const copy = copyOf(piece);
       this.#sealed[i] = copy;
       this.#unlend(piece);
       copies.set(piece, copy);
     }
     return copies;
+  }
+
+  /**
+   * Takes the next packet out if it cannot be written any more, as the memory of its payload was transferred or resized;
+   * where that is told of too late, takes all out.
+   */
+  dropSpoiled(): Spoiled | undefined {
+    if (this.#lent.size === 0) return undefined;
+    const [head] = this.#sealed;
+    const loan = head === undefined ? undefined : this.#lent.get(head);
+    if (loan === undefined || isIntact(loan)) return undefined;
+    const { pieces, length } = loan;
+    const [header] = pieces as [Uint8Array];
+    const lastPiece = pieces.at(-1) as Uint8Array;
+    if (head !== header) {
+      this.clear();
+      return { lastPiece, phase: 'cut' };
+    }
+    for (const piece of this.#sealed.splice(0, pieces.length)) this.#lent.delete(piece);
+    this.#sealedBytes -= header.length + length;
+    this.#lentBytes -= header.length + length;
+    return { lastPiece, phase: 'whole' };
+  }
+
+  /** Nothing of what is here is written. */
+  clear(): void {
+    this.#sealed.length = 0;
+    this.#sealedBytes = 0;
+    this.#lentBytes = 0;
+    this.#lent.clear();
+    this.bytes = NONE;
+    this.at = 0;
   }
 
   /** The newest piece complete and not yet taken. */
@@ -110,14 +167,13 @@ export class Outbox {
     return piece;
   }
 
-  /** Everything left to write, oldest first. */
+  /** Everything left that can be written, oldest first. */
   takeAll(): Uint8Array[] {
     this.#seal();
-    this.#traffic.bytesSent += this.#sealedBytes;
-    this.#sealedBytes = 0;
-    this.#lentBytes = 0;
-    this.#lent.clear();
-    return this.#sealed.splice(0);
+    const pieces: Uint8Array[] = [];
+    while (this.#sealed.length > 0)
+      if (this.dropSpoiled() === undefined) pieces.push(this.take() as Uint8Array);
+    return pieces;
   }
 
   #unlend(piece: Uint8Array): void {
@@ -132,4 +188,8 @@ export class Outbox {
     this.bytes = NONE;
     this.at = 0;
   }
+}
+
+function isIntact({ payload, length }: Loan): boolean {
+  return payload.length === length;
 }

@@ -64,9 +64,8 @@ export class Abandoning {
     session.incoming.abandon();
     for (const exchange of session.outgoing.all()) {
       if (this.#isLent(exchange)) continue;
-      const kept = pending === 'keep';
-      if (kept) keep(exchange);
-      else {
+      const kept = pending === 'keep' && keep(exchange);
+      if (!kept) {
         session.outgoing.giveUp(exchange);
         session.packetIdentifiers.free(exchange.packetId);
       }
@@ -77,16 +76,18 @@ export class Abandoning {
     // A list of its own: withdrawing may move what is in the queue.
     const waiting = [...session.queue];
     for (const exchange of waiting) {
-      const kept = pending === 'keep' && exchange.qos > 0;
-      if (kept) keep(exchange);
-      else session.queue.withdraw(exchange);
+      const kept = pending === 'keep' && exchange.qos > 0 && keep(exchange);
+      if (!kept) session.queue.withdraw(exchange);
       const delivery = exchange.written ? 'unknown' : 'not-sent';
       exchange.fail(new ClosedError(message, { delivery, kept }, options));
     }
   }
 }
 
-/** The payload is the caller's again when the promise settles, so a message that outlives its promise has its own. */
-function keep(exchange: Exchange): void {
-  if (exchange.waiter !== undefined) exchange.keepPayload();
+/**
+ * The payload is the caller's again when the promise settles, so a message that outlives its promise has its own. Returns
+ * whether there is one to keep.
+ */
+function keep(exchange: Exchange): boolean {
+  return exchange.waiter === undefined || exchange.keepPayload();
 }

@@ -1,5 +1,5 @@
 import { encode } from '../codec/codec.ts';
-import { NO_PROPERTIES, type ConnackPacket } from '../codec/packets.ts';
+import type { ConnackPacket } from '../codec/packets.ts';
 import type { OutgoingPublish } from '../codec/publish.ts';
 import type { Connection } from '../connection/connection.ts';
 import { checkConnack, type Negotiated } from '../connection/handshake.ts';
@@ -184,11 +184,8 @@ export class Engine {
     const connection = this.#connection;
     if (connection === undefined) return;
     connection.piecesOut--;
-    this.#publisher.left(piece)?.settle(0, NO_PROPERTIES);
-    if (!held) return;
-    // The network had no room and has some now: the other side has taken something.
-    connection.keepAlive.movedAt = now;
-    this.#publishing.outputLeft(now);
+    const cut = this.#publishing.left(connection, piece, held, now);
+    if (cut !== undefined) this.#fail(cut, now);
   }
 
   /** Does what is due. Calls that come too early do nothing. */
@@ -331,7 +328,9 @@ export class Engine {
   /** The next piece of output, or undefined. It belongs to the caller until it says `left()`. */
   takeOutput(now: number): Uint8Array | undefined {
     const connection = this.#connection;
-    const piece = connection?.outbox.take();
+    const cut = connection === undefined ? undefined : this.#publishing.dropSpoiled(connection);
+    if (cut !== undefined) this.#fail(cut, now);
+    const piece = this.#connection?.outbox.take();
     if (connection === undefined || piece === undefined) return undefined;
     connection.piecesOut++;
     connection.keepAlive.sentAt = now;
@@ -430,6 +429,7 @@ export class Engine {
   /** Ends `connection` in order, if there is one, and dials at once. */
   #dialAgain(connection: Connection | undefined, now: number, which: Which, reasonCode: number = 0): void {
     if (connection !== undefined) {
+      connection.outbox.detach();
       connection.outbox.append(encode({ type: 'disconnect', reasonCode }, connection.protocolVersion));
       this.#effects.retire(connection.outbox.takeAll());
       this.#leaveConnection();

@@ -5,7 +5,7 @@ import { PublishWriter, type OutgoingPublish } from '../codec/publish.ts';
 import type { SubscriptionRequest } from '../codec/packets.ts';
 import type { Text } from '../codec/text.ts';
 import type { Connection } from '../connection/connection.ts';
-import { ConnectionLostError, PublishError, type ProtocolError } from '../errors.ts';
+import { ConnectionLostError, type Delivery, PublishError, type ProtocolError } from '../errors.ts';
 import type { Exchange } from '../session/exchange.ts';
 import type { Answers } from '../session/incoming.ts';
 import { PACKET_IDENTIFIERS } from '../session/packet-identifiers.ts';
@@ -38,11 +38,19 @@ const REFUSALS: Readonly<Record<number, string>> = {
   0x9b: 'its QoS is above the Maximum QoS of the server',
 };
 
+/** A message whose payload is passed by reference. */
+export interface Reference {
+  readonly exchange: Exchange;
+  /** What is known of its delivery where this time nothing of it is written. */
+  readonly delivery: Delivery;
+}
+
 /** PUBLISH into the output, and which exchanges end when a piece of the output has left. */
 export class Publisher {
   readonly #writer: PublishWriter;
   readonly #text: Text;
-  readonly #references = new Map<Uint8Array, Exchange>();
+  /** By the last piece of their payload. */
+  readonly #references = new Map<Uint8Array, Reference>();
 
   constructor(text: Text) {
     this.#text = text;
@@ -76,7 +84,7 @@ export class Publisher {
     } else {
       const header = new Uint8Array(size - this.#writer.payloadLength);
       this.#writer.write(header, 0, message, packetId, duplicate, false);
-      outbox.appendPieces(header, ...slicesOf(this.#payload(message, this.#writer.payloadLength)));
+      outbox.appendLent(header, this.#payload(message, this.#writer.payloadLength), SLICE);
     }
     return 0;
   }
@@ -94,10 +102,19 @@ export class Publisher {
     return typeof message.payload !== 'string' && this.passesByReference(message);
   }
 
-  /** `exchange`, just written by reference, ends when its payload has left. */
-  endsWith(connection: Connection, exchange: Exchange): void {
+  /** `exchange`, just written by reference, is told of when its payload has left, or cannot leave any more. */
+  refer(connection: Connection, exchange: Exchange): void {
     const { lastPiece } = connection.outbox;
-    if (lastPiece !== undefined) this.#references.set(lastPiece, exchange);
+    const delivery = exchange.written ? 'unknown' : 'not-sent';
+    if (lastPiece !== undefined) this.#references.set(lastPiece, { exchange, delivery });
+  }
+
+  /** The reference that ends with `piece`, which has left or never will. */
+  takeReference(piece: Uint8Array): Reference | undefined {
+    if (this.#references.size === 0) return undefined;
+    const reference = this.#references.get(piece);
+    this.#references.delete(piece);
+    return reference;
   }
 
   /** The payload of `exchange`, or of all, is its caller's again: what has not left yet is copied. */
@@ -111,30 +128,28 @@ export class Publisher {
     }
   }
 
-  /** A piece has left. Returns the exchange that ends with it. */
-  left(piece: Uint8Array): Exchange | undefined {
-    if (this.#references.size === 0) return undefined;
-    const exchange = this.#references.get(piece);
-    if (exchange !== undefined) this.#references.delete(piece);
-    return exchange;
-  }
-
   /** The connection ended: nobody can know what became of payloads that were still to leave. */
   abandonUnsent(): void {
-    const unsent = [...this.#references.values()];
+    const unsent = [...this.#references.values()].flatMap(({ exchange }) =>
+      exchange.qos > 0 ? [] : exchange,
+    );
     this.#references.clear();
     const fate = { delivery: 'unknown', kept: false } as const;
     for (const exchange of unsent) exchange.end(new ConnectionLostError('the connection was lost', { fate }));
   }
 
-  /** The bytes of a payload, under a view of their own: its identity tells when it has left. */
   #payload({ payload }: OutgoingPublish, length: number): Uint8Array {
-    if (typeof payload !== 'string')
-      return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength);
+    if (typeof payload !== 'string') return payload;
     const bytes = new Uint8Array(length);
     this.#text.write(payload, bytes, 0);
     return bytes;
   }
+}
+
+/** Its owner has taken the payload of a message back before it was written. */
+export function spoiled(delivery: Delivery): PublishError {
+  const message = 'message not sent: the memory of its payload was transferred or resized meanwhile';
+  return new PublishError(message, 0x80, { delivery, kept: false });
 }
 
 /** Why `message` is refused by a guard of ours, as its caller is told. */
@@ -287,10 +302,4 @@ function requestPacket(connection: Connection, packetId: number, parts: readonly
   }
   const topicFilters = parts.map((part) => part.entry.topicFilter);
   return encode({ type: 'unsubscribe', packetId, topicFilters, properties }, version);
-}
-
-function slicesOf(payload: Uint8Array): Uint8Array[] {
-  const slices: Uint8Array[] = [];
-  for (let at = 0; at < payload.length; at += SLICE) slices.push(payload.subarray(at, at + SLICE));
-  return slices;
 }

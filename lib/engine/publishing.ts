@@ -10,7 +10,7 @@ import type { Session } from '../session/session.ts';
 import { windowOf } from './accepting.ts';
 import { type Deadlines, Timer } from './deadlines.ts';
 import type { EngineOptions } from './options.ts';
-import { HIGH_WATER, writePubrel, type Publisher, refusal } from './outbound.ts';
+import { HIGH_WATER, writePubrel, type Publisher, type Reference, refusal, spoiled } from './outbound.ts';
 import type { Quarantine } from './quarantine.ts';
 
 /**
@@ -158,8 +158,25 @@ export class Publishing {
     this.#session.queue.letIn(this.#options.queueLimits);
     if (exchange.stage === Stage.Over) return false;
     if (connection !== undefined) this.#publisher.detach(connection, exchange);
-    exchange.keepPayload();
-    return exchange.qos > 0;
+    return exchange.keepPayload() && exchange.qos > 0;
+  }
+
+  /**
+   * Gives up messages whose owner has taken the payload back before it left, against the contract. Returns why the
+   * connection has to be closed, where it has: the beginning of such a packet has left, or others rely on it.
+   */
+  dropSpoiled(connection: Connection): ConnectionLostError | undefined {
+    const { outbox } = connection;
+    for (let packet = outbox.dropSpoiled(); packet !== undefined; packet = outbox.dropSpoiled()) {
+      const reference = this.#publisher.takeReference(packet.lastPiece);
+      const hasAlias = reference?.exchange.properties?.topicAlias !== undefined;
+      if (packet.phase === 'whole' && !hasAlias) {
+        if (reference !== undefined) this.#giveUp(reference, connection);
+        continue;
+      }
+      return this.#cut(reference, connection);
+    }
+    return undefined;
   }
 
   /** The options have changed: the queue and the window of the connection that is up follow. */
@@ -187,9 +204,27 @@ export class Publishing {
     if (this.#session.outgoing.size > 0) this.#watch(now);
   }
 
-  /** Output that had been held back has left. */
-  outputLeft(now: number): void {
-    this.#progressAt = now;
+  /**
+   * A piece of output has left; `held`: not at once. QoS 0 by reference ends with its last one. Returns why the connection
+   * has to be closed, where it has: a payload that was gone before it had left may be missing on the wire.
+   */
+  left(
+    connection: Connection,
+    piece: Uint8Array,
+    held: boolean,
+    now: number,
+  ): ConnectionLostError | undefined {
+    if (held) {
+      // The network had no room and has some now: the other side has taken something.
+      connection.keepAlive.movedAt = now;
+      this.#progressAt = now;
+    }
+    const reference = this.#publisher.takeReference(piece);
+    if (reference === undefined) return undefined;
+    const { exchange } = reference;
+    if (!exchange.isIntact) return this.#cut(reference, connection);
+    if (exchange.qos === 0) exchange.settle(0, NO_PROPERTIES);
+    return undefined;
   }
 
   /** Sends the oldest unanswered exchange again (3.1, 3.1.1). While output is held back nothing can be late. */
@@ -201,6 +236,8 @@ export class Publishing {
     if (due <= now) {
       // On the wire already, so it takes no place in the window.
       if (oldest.stage === Stage.Released) writePubrel(connection, oldest.packetId, 0);
+      // It was written whole once, and may still be answered: until then its Packet Identifier is not free.
+      else if (!oldest.isIntact) oldest.fail(spoiled('unknown'));
       else {
         // The answer to the first transmission may come, and give the caller its payload back, before this has left.
         if (this.#publisher.passesByReference(oldest)) oldest.keepPayload();
@@ -254,9 +291,9 @@ export class Publishing {
     }
     if (exchange.qos === 0) {
       exchange.stage = Stage.Published;
-      exchange.written = true;
-      if (this.#publisher.passesByReference(exchange)) this.#publisher.endsWith(connection, exchange);
+      if (this.#publisher.passesByReference(exchange)) this.#publisher.refer(connection, exchange);
       else exchange.settle(0, NO_PROPERTIES);
+      exchange.written = true;
       return;
     }
     this.#session.outgoing.begin(exchange);
@@ -299,8 +336,28 @@ export class Publishing {
     exchange.fail(refused);
   }
 
+  /** A part of a packet is missing on the wire: nothing may follow it. */
+  #cut(reference: Reference | undefined, connection: Connection): ConnectionLostError {
+    connection.outbox.clear();
+    if (reference !== undefined) this.#giveUp({ ...reference, delivery: 'unknown' }, connection);
+    return new ConnectionLostError('a message could not be written to its end: its payload was gone');
+  }
+
+  #giveUp({ exchange, delivery }: Reference, connection: Connection): void {
+    const { outgoing, packetIdentifiers } = this.#session;
+    if (exchange.qos > 0) {
+      if (exchange.stage !== Stage.Published) return;
+      if (delivery === 'not-sent') outgoing.end(exchange);
+      else outgoing.giveUp(exchange);
+      packetIdentifiers.free(exchange.packetId);
+      connection.quota.give();
+    }
+    exchange.end(spoiled(delivery));
+  }
+
   /** Writes a PUBLISH, or says why not: one message that cannot be sent must not stop those behind it. */
   #write(exchange: Exchange, connection: Connection, again: boolean): PublishError | undefined {
+    if (!exchange.isIntact) return spoiled(exchange.written ? 'unknown' : 'not-sent');
     // The alias it was sent under ended with its connection [MQTT-3.3.2-7]: where this one has no such alias, the message
     // is not lost for that.
     const alias = exchange.properties?.topicAlias;
@@ -317,6 +374,7 @@ export class Publishing {
   }
 
   #written(exchange: Exchange, connection: Connection, now: number): void {
+    if (this.#publisher.isLent(exchange)) this.#publisher.refer(connection, exchange);
     exchange.epoch = connection.epoch;
     exchange.writtenAt = now;
     exchange.written = true;

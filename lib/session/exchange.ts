@@ -1,7 +1,11 @@
 import { copyOf } from '../bytes.ts';
 import type { AckProperties, PublishProperties, QoS } from '../codec/packets.ts';
+import { portableText } from '../codec/text.ts';
 import type { OutgoingPublish } from '../codec/publish.ts';
 import type { MqttError } from '../errors.ts';
+
+/** The length of a text that nobody has asked for. */
+const UNCOUNTED = -1;
 
 /** How far a message of ours has come (4.3). */
 export const Stage = {
@@ -55,6 +59,8 @@ export class Exchange implements OutgoingPublish {
   blames = 0;
   /** Bytes it holds while it waits in the queue. */
   queuedBytes = 0;
+  /** Bytes of the payload as it was published; of text, once they have been counted. */
+  #payloadBytes: number;
 
   /** Neighbours in the list of its stage; kept by `Outgoing` alone. */
   previous: Exchange | undefined = undefined;
@@ -72,18 +78,41 @@ export class Exchange implements OutgoingPublish {
     this.qos = qos;
     this.retain = retain;
     this.properties = properties;
+    this.#payloadBytes = typeof payload === 'string' ? UNCOUNTED : payload.length;
+  }
+
+  get payloadBytes(): number {
+    if (this.#payloadBytes === UNCOUNTED && typeof this.payload === 'string')
+      this.#payloadBytes = portableText.byteLength(this.payload);
+    return this.#payloadBytes;
+  }
+
+  /** Whether the payload is still what was published: its owner may have transferred or resized its memory. */
+  get isIntact(): boolean {
+    return typeof this.payload === 'string' || this.payload.length === this.#payloadBytes;
   }
 
   settle(reasonCode: number, properties: AckProperties): void {
     const { waiter } = this;
     this.waiter = undefined;
     this.stage = Stage.Over;
+    this.forgetPayload();
     waiter?.settled(reasonCode, properties);
   }
 
-  /** The payload is the caller's again, and the message goes on: it has a copy from now on. */
-  keepPayload(): void {
+  /**
+   * The payload is the caller's again, and the message goes on: it has a copy from now on. Returns false where there is
+   * nothing left to copy.
+   */
+  keepPayload(): boolean {
+    if (!this.isIntact) return false;
     if (typeof this.payload !== 'string') this.payload = copyOf(this.payload);
+    return true;
+  }
+
+  /** It is over: whoever still has it does not hold its payload as well. */
+  forgetPayload(): void {
+    this.payload = '';
   }
 
   /**
@@ -108,6 +137,7 @@ export class Exchange implements OutgoingPublish {
   /** It is over without an answer. */
   end(error: MqttError): void {
     this.stage = Stage.Over;
+    this.forgetPayload();
     this.fail(error);
   }
 

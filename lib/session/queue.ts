@@ -1,5 +1,4 @@
 import { sizeOfProperties } from '../codec/properties.ts';
-import { portableText } from '../codec/text.ts';
 import { type Exchange, Stage } from './exchange.ts';
 import { Ring } from './ring.ts';
 
@@ -117,6 +116,7 @@ export class Queue {
     else if (exchange.stage === Stage.Waiting) this.#discount(exchange);
     else return;
     exchange.stage = Stage.Over;
+    exchange.forgetPayload();
     tidy(this.#ring, this.#messages);
     tidy(this.#outside, this.#messagesOutside);
   }
@@ -151,7 +151,6 @@ function tidy(ring: Ring<Exchange>, wanted: number): void {
 }
 
 /** Bytes that a message holds: topic, properties and payload. */
-function sizeOf({ topicName, payload, properties }: Exchange): number {
-  const length = typeof payload === 'string' ? portableText.byteLength(payload) : payload.byteLength;
-  return topicName.length + sizeOfProperties(properties) + length;
+function sizeOf({ topicName, payloadBytes, properties }: Exchange): number {
+  return topicName.length + sizeOfProperties(properties) + payloadBytes;
 }

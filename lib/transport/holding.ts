@@ -30,10 +30,14 @@ export class Holding {
 
   /** See `Transport.write`, for a transport that is up. */
   write(bytes: Uint8Array, written: (bytes: Uint8Array, taken?: Taken) => void): void {
+    // Whoever owns the bytes may transfer them away meanwhile, against the contract: then they have no length.
+    const { length } = bytes;
     let isHeld = false;
     let taken: Taken = 'at once';
     this.#outlet.send(bytes, () => {
-      if (isHeld) this.#finished(bytes, written, taken);
+      if (!isHeld) return;
+      this.#bytes -= length;
+      this.#finished(bytes, written, taken);
     });
     if (this.#outlet.isEmpty()) {
       written(bytes);
@@ -41,7 +45,7 @@ export class Holding {
     }
     isHeld = true;
     this.#count++;
-    this.#bytes += bytes.length;
+    this.#bytes += length;
     // Who says late what the network took at once, as TLS does, says it before the event loop has come round twice.
     setImmediate(() => {
       setImmediate(() => {
@@ -52,7 +56,6 @@ export class Holding {
 
   #finished(bytes: Uint8Array, written: (bytes: Uint8Array, taken: Taken) => void, taken: Taken): void {
     this.#count--;
-    this.#bytes -= bytes.length;
     written(bytes, taken);
     if (this.#count === 0) this.#outlet.drained();
   }

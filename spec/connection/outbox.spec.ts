@@ -15,6 +15,11 @@ function outbox(): { box: Outbox; slabs: Uint8Array[] } {
   return { box: new Outbox({ take }, new Traffic()), slabs };
 }
 
+/** Takes its memory away from `bytes`. */
+function transfer({ buffer }: Uint8Array): void {
+  structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
+}
+
 function takeAll(box: Outbox): Uint8Array[] {
   const pieces: Uint8Array[] = [];
   for (let piece = box.take(); piece !== undefined; piece = box.take()) pieces.push(piece);
@@ -35,7 +40,7 @@ describe('Outbox', () => {
           for (const [i, [what, length]] of script.entries()) {
             const bytes = new Uint8Array(length).fill(i + 1);
             if (what === 'copy') box.append(bytes);
-            else if (what === 'lend') box.appendPieces(bytes);
+            else if (what === 'lend') box.appendLent(bytes.subarray(0, 1), bytes.subarray(1), 7_000);
             else {
               const piece = box.take();
               if (piece !== undefined) {
@@ -81,27 +86,85 @@ describe('Outbox', () => {
     const { box } = outbox();
     const payload = new Uint8Array(20_000);
     box.append(utf8('before'));
-    box.appendPieces(utf8('header'), payload);
-    expect(box.lastPiece).toBe(payload);
+    box.appendLent(utf8('header'), payload, 16_000);
+    const { lastPiece } = box;
     box.append(utf8('after'));
     const pieces = takeAll(box);
-    expect(pieces[2]).toBe(payload);
-    expect([pieces[0], pieces[1], pieces[3]]).toEqual([utf8('before'), utf8('header'), utf8('after')]);
+    expect(pieces.slice(2, 4).map((piece) => [piece.buffer, piece.length])).toEqual([
+      [payload.buffer, 16_000],
+      [payload.buffer, 4_000],
+    ]);
+    expect(pieces[3]).toBe(lastPiece);
+    expect([pieces[0], pieces[1], pieces[4]]).toEqual([utf8('before'), utf8('header'), utf8('after')]);
   });
 
   it('has a copy of its own of what is lent no longer', () => {
     const { box } = outbox();
     const [one, two] = [utf8('one'), utf8('two')];
-    box.appendPieces(one);
-    box.appendPieces(two);
-    expect([...box.detach(one.buffer).keys()]).toEqual([one]);
+    box.appendLent(utf8('1:'), one, 2);
+    box.appendLent(utf8('2:'), two, 4);
+    const last = box.lastPiece as Uint8Array;
+    expect([...box.detach(one.buffer).keys()]).toEqual([utf8('1:'), utf8('on'), utf8('e')]);
     one.fill(0);
-    expect(box.take()).toEqual(utf8('one'));
+    expect([box.take(), box.take(), box.take()]).toEqual([utf8('1:'), utf8('on'), utf8('e')]);
+    box.take();
     const copies = box.detach();
     two.fill(0);
-    expect(box.take()).toBe(copies.get(two));
-    expect(copies.get(two)).toEqual(utf8('two'));
+    expect(copies.get(last)).toEqual(utf8('two'));
+    expect(box.take()).toBe(copies.get(last));
     expect(box.detach().size).toBe(0);
+  });
+
+  it('drops a packet whose memory was transferred before anything of it was taken', () => {
+    const { box } = outbox();
+    const payload = new Uint8Array(20_000);
+    box.append(utf8('before'));
+    box.appendLent(utf8('header'), payload, 16_000);
+    const { lastPiece } = box;
+    box.append(utf8('after'));
+    transfer(payload);
+    expect(box.dropSpoiled()).toBeUndefined();
+    expect(box.take()).toEqual(utf8('before'));
+    expect(box.dropSpoiled()).toEqual({ lastPiece, phase: 'whole' });
+    expect([box.size, box.take(), box.size]).toEqual([5, utf8('after'), 0]);
+  });
+
+  it('drops all where the memory was transferred when the packet had begun to leave', () => {
+    const { box } = outbox();
+    const payload = new Uint8Array(20_000);
+    box.appendLent(utf8('header'), payload, 16_000);
+    const { lastPiece } = box;
+    box.append(utf8('after'));
+    box.take();
+    box.take();
+    transfer(payload);
+    expect(box.dropSpoiled()).toEqual({ lastPiece, phase: 'cut' });
+    expect([box.size, box.take()]).toEqual([0, undefined]);
+  });
+
+  it('gives out at once only what can be written whole', () => {
+    const { box } = outbox();
+    const [gone, kept] = [new Uint8Array(20_000), new Uint8Array(3)];
+    box.append(utf8('one'));
+    box.appendLent(utf8('header'), gone, 16_000);
+    box.appendLent(utf8('two'), kept, 16_000);
+    transfer(gone);
+    expect([box.takeAll(), box.size]).toEqual([[utf8('one'), utf8('two'), kept], 0]);
+    const cut = new Uint8Array(20_000);
+    box.appendLent(utf8('header'), cut, 16_000);
+    box.append(utf8('after'));
+    box.take();
+    transfer(cut);
+    expect([box.takeAll(), box.size]).toEqual([[], 0]);
+  });
+
+  it('copies nothing of what is gone', () => {
+    const { box } = outbox();
+    const payload = new Uint8Array(20_000);
+    box.appendLent(utf8('header'), payload, 16_000);
+    transfer(payload);
+    expect(box.detach().size).toBe(0);
+    expect(box.dropSpoiled()).toMatchObject({ phase: 'whole' });
   });
 
   it('makes room for what is larger than a slab', () => {

@@ -71,6 +71,23 @@ describe('a program', () => {
   );
 
   it(
+    'that transfers the memory of payloads away too early loses those messages, and goes on',
+    async () => {
+      const { code, lines, complaint } = await startProgram('takes-payloads-back', broker.url).ended;
+      // Up to 16 KiB they are copied as they are published.
+      const small = Array.from({ length: 3 }, () => 'published');
+      const large = Array.from({ length: 9 }, () => 'not-sent');
+      expect({ code, lines, complaint }).toEqual({
+        code: 0,
+        lines: [...small, ...large, '0'],
+        complaint: '',
+      });
+      expect(published).toEqual(['published']);
+    },
+    LONG,
+  );
+
+  it(
     'that throws in its loop ends with its own error',
     async () => {
       const { code, complaint } = await startProgram('breaks-off', broker.url).ended;

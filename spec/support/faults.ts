@@ -193,9 +193,8 @@ export const faults: readonly Fault[] = [
     'a message that waits is sent, though its caller has left',
     'session/queue.ts',
     `    exchange.stage = Stage.Over;
-    tidy(this.#ring, this.#messages);`,
-    `    if (exchange.qos < 2) exchange.stage = Stage.Over;
-    tidy(this.#ring, this.#messages);`,
+    exchange.forgetPayload();`,
+    `    if (exchange.qos < 2) exchange.stage = Stage.Over;`,
   ),
   fault(
     'what waited and was taken out counts for ever',

@@ -18,6 +18,8 @@ export interface Link {
 
 interface Segment {
   bytes: Uint8Array;
+  /** How many of them have not arrived, whatever has become of their memory. */
+  left: number;
   readonly at: number;
   /** Gives the original back, where this is not a copy of it. */
   readonly written: (() => void) | undefined;
@@ -61,11 +63,11 @@ export class MemoryEnd implements Transport {
     const at = this.#clock.now() + this.#link.latency;
     if (this.#heldBack === 0 && this.#copied + bytes.length <= this.#link.room) {
       this.#copied += bytes.length;
-      this.#sent.push({ bytes: bytes.slice(), at, written: undefined });
+      this.#sent.push({ bytes: bytes.slice(), left: bytes.length, at, written: undefined });
       written(bytes);
     } else {
       this.#heldBack += bytes.length;
-      this.#sent.push({ bytes, at, written: () => written(bytes) });
+      this.#sent.push({ bytes, left: bytes.length, at, written: () => written(bytes) });
     }
     this.move();
   }
@@ -127,13 +129,19 @@ export class MemoryEnd implements Transport {
     const receiver = this.#peer.#receiver as Receiver;
     const space = receiver.space();
     const length = Math.min(space.length, segment.bytes.length, Math.max(1, this.#link.chunks()));
-    space.set(segment.bytes.subarray(0, length));
-    segment.bytes = segment.bytes.subarray(length);
-    if (segment.written === undefined) this.#copied -= length;
-    else this.#heldBack -= length;
-    if (segment.bytes.length === 0) this.#sent.shift();
+    // What was transferred away while it was held back never arrives.
+    const isLast = length === segment.bytes.length;
+    if (length > 0) {
+      space.set(segment.bytes.subarray(0, length));
+      segment.bytes = segment.bytes.subarray(length);
+    }
+    const moved = isLast ? segment.left : length;
+    segment.left -= moved;
+    if (segment.written === undefined) this.#copied -= moved;
+    else this.#heldBack -= moved;
+    if (isLast) this.#sent.shift();
     receiver.filled(length);
-    if (segment.bytes.length > 0) return;
+    if (!isLast) return;
     segment.written?.();
     if (segment.written !== undefined && this.#heldBack === 0 && this.#state === 'open')
       this.#receiver?.drained();

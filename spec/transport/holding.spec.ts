@@ -41,6 +41,16 @@ describe('Holding', () => {
     expect(heard).toEqual(['first held back', 'second held back', 'drained with 0']);
   });
 
+  it('counts what it was given, though the owner of the bytes has transferred them away meanwhile', () => {
+    const { holding, take, heard } = outlet();
+    const bytes = piece(3);
+    holding.write(bytes, () => {});
+    structuredClone(bytes.buffer, { transfer: [bytes.buffer as ArrayBuffer] });
+    expect(holding.bytes).toBe(3);
+    take();
+    expect([holding.bytes, heard]).toEqual([0, ['drained with 0']]);
+  });
+
   it('tells what was taken at once, but said late, from what had to wait', async () => {
     const { holding, take } = outlet();
     const heard: (Taken | undefined)[] = [];
