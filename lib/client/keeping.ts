@@ -3,6 +3,9 @@ import { copyOf } from '../bytes.ts';
 /** Of the memory a payload is in, the share that has to be used before payloads are left where they are. */
 const DENSE = 1 / 16;
 
+/** Memory of this size and less is that of many packets, in bytes. */
+const LARGE = 131_072;
+
 /**
  * Keeps payloads that wait. A view keeps all the memory it points into alive. So the first payloads in a piece of memory
  * are copied, and only once a sixteenth of it waits here, the rest is left where it is: what is kept alive is never more
@@ -21,6 +24,8 @@ export class Keeping {
 
   /** hot: what to keep in place of `payload`. `memory`: what that is a view into. */
   keep(payload: Uint8Array, memory: Uint8Array): Uint8Array {
+    // The memory of a large packet is that packet's own: there is nothing to remember it for, and it may be very large.
+    if (memory.length > LARGE && payload.length >= memory.length * DENSE) return payload;
     if (memory !== this.#memory) {
       this.#memory = memory;
       this.#toCopy = memory.length * DENSE;

@@ -58,12 +58,7 @@ export class Publishing {
     const qos = options.qos ?? 0;
     const retain = options.retain ?? false;
     if (qos === 0) {
-      const passing = this.#passing;
-      passing.topicName = topicName;
-      passing.payload = content;
-      passing.retain = retain;
-      passing.properties = options.properties;
-      const passed = this.#driver.publishNow(passing);
+      const passed = this.#pass(topicName, content, retain, options.properties);
       if (passed === true) return PUBLISHED_AT_ONCE;
       if (passed !== undefined) return passed.then(() => PUBLISHED);
     }
@@ -74,6 +69,26 @@ export class Publishing {
     if (isLeavable) this.#bind(exchange, options);
     this.#driver.publish(exchange);
     return exchange.promise;
+  }
+
+  /** hot: see `Driver.publishNow()`. */
+  #pass(
+    topicName: string,
+    payload: Uint8Array | string,
+    retain: boolean,
+    properties: PublishProperties | undefined,
+  ): true | Promise<void> | undefined {
+    const passing = this.#passing;
+    passing.topicName = topicName;
+    passing.payload = payload;
+    passing.retain = retain;
+    passing.properties = properties;
+    try {
+      return this.#driver.publishNow(passing);
+    } finally {
+      passing.payload = '';
+      passing.properties = undefined;
+    }
   }
 
   #checkTopicName(topicName: string): void {

@@ -180,6 +180,7 @@ export class Decoder {
     }
     const packet = readPublish(this.#publish, bytes, header, start, end, this.#version, this.#receiver);
     if (packet.payload.length > 0) this.#framer.pin();
+    this.#publish.release();
     return packet;
   }
 

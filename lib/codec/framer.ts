@@ -250,6 +250,8 @@ export class Framer {
   }
 
   #adopt(chunk: Uint8Array): void {
+    // One that was made for a large packet is not held for the next one, which may never come.
+    if (this.#slab.length > LARGEST_SLAB && this.#offer === undefined) this.#dropSlab();
     this.bytes = chunk;
     this.#read = 0;
     this.#fill = chunk.length;

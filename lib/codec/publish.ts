@@ -34,6 +34,8 @@ import { checkPacketId, checkText, Writer } from './writer.ts';
 const DUP = 0x08;
 const RETAIN = 0x01;
 const NOTHING = new Uint8Array(0);
+/** The size of a packet, in bytes, whose memory is held by who has read it. */
+const LARGEST_HELD = 131_072;
 
 // ---- Reading ----
 
@@ -57,6 +59,8 @@ export class PublishReader {
   /** What `bytes` is a view of: asking it each time takes longer than making the view of the payload. */
   #buffer: ArrayBufferLike = NOTHING.buffer;
   #byteOffset = 0;
+  /** Of the packet, without its fixed header. */
+  #size = 0;
   readonly #reader: Reader;
   readonly #topics: TopicCache;
   /** The version whose rules the cached topics have passed. */
@@ -115,12 +119,26 @@ export class PublishReader {
     if (bytes !== this.bytes) this.#useBytes(bytes);
     this.payloadStart = at;
     this.payloadEnd = end;
+    this.#size = end - start;
   }
 
   /** A view of the payload: a plain Uint8Array, whatever `bytes` is. The framer must be told to `pin()`. */
   payload(): Uint8Array {
     const { payloadStart } = this;
     return new Uint8Array(this.#buffer, this.#byteOffset + payloadStart, this.payloadEnd - payloadStart);
+  }
+
+  /**
+   * hot: what was read has been used. The memory of a large packet is not held until the next PUBLISH, which may never
+   * come.
+   */
+  release(): void {
+    if (this.#size <= LARGEST_HELD) return;
+    this.#useBytes(NOTHING);
+    this.#topics.release();
+    this.#reader.release();
+    this.payloadStart = 0;
+    this.payloadEnd = 0;
   }
 
   #useBytes(bytes: Uint8Array): void {
@@ -205,6 +223,9 @@ export interface OutgoingPublish {
 const CACHED_TOPICS = 256;
 /** Longer topics are encoded each time, which bounds what the cache holds. */
 const LONGEST_CACHED = 1024;
+
+/** Properties larger than this leave no memory behind. */
+const LARGEST_SPARE = 64 * 1024;
 
 /** Writes one PUBLISH after another: `measure`, then `write`, which relies on what was measured. */
 export class PublishWriter {
@@ -305,12 +326,20 @@ export class PublishWriter {
       if (length > 0) {
         target.set(this.#propertyBytes, offset);
         offset += length;
+        if (length > LARGEST_SPARE) this.#dropProperties();
       }
     }
     if (!includePayload) return offset;
     if (typeof payload !== 'string') target.set(payload, offset);
     else if (payload.length > 0) this.#text.write(payload, target, offset);
     return offset + this.payloadLength;
+  }
+
+  /** Memory that grew for the properties of one message is not kept for the others. */
+  #dropProperties(): void {
+    this.#properties = undefined;
+    this.#propertyBytes = NOTHING;
+    this.#propertyBytesOf = NOTHING;
   }
 
   #sizeOf(payload: string): number {

@@ -42,6 +42,12 @@ export class Reader {
     return this;
   }
 
+  /** Holds nothing any more of the bytes it was last over. */
+  release(): void {
+    this.over(NOTHING, 0, 0, this.version);
+    this.#strings?.release();
+  }
+
   /** Goes over to another version, under whose rules the remembered strings have not passed. */
   useVersion(version: ProtocolVersion): void {
     this.version = version;

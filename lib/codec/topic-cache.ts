@@ -113,7 +113,12 @@ export class TopicCache {
     return this.#miss(bytes, start, end, hash, place);
   }
 
-  #useBytes(bytes: Uint8Array): void {
+  /** Holds nothing any more of the bytes it was last asked about. */
+  release(): void {
+    this.#useBytes(undefined);
+  }
+
+  #useBytes(bytes: Uint8Array | undefined): void {
     this.#bytes = bytes;
     this.#view = undefined;
   }

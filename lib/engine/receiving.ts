@@ -58,7 +58,9 @@ export class Receiving {
     const type = header >> 4;
     if (type === PUBLISH) {
       this.#publish.read(bytes, header, start, end, protocolVersion);
-      return this.#inboundPublish.receive(connection, this.#publish) === 'full' ? 'full' : 'nothing';
+      const delivered = this.#inboundPublish.receive(connection, this.#publish);
+      this.#publish.release();
+      return delivered === 'full' ? 'full' : 'nothing';
     }
     if (type < PUBACK || type > PUBCOMP) return this.#cold(connection);
     const ack = this.#ack;

@@ -1,0 +1,155 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { describe, expect, it } from '@jest/globals';
+import { encode } from '../../lib/codec/codec.ts';
+import { Framer } from '../../lib/codec/framer.ts';
+import type { QoS } from '../../lib/codec/packets.ts';
+import { Stage } from './stage.ts';
+
+/*
+ * What the client is done with it does not hold: a payload may be large, and the next message may never come.
+ */
+
+/** Whether nobody holds it any more. */
+async function isFree(memory: WeakRef<object>): Promise<boolean> {
+  for (let i = 0; i < 10; i++) {
+    // References are held until the end of the turn in which they were looked at.
+    await turn();
+    globalThis.gc!();
+    if (memory.deref() === undefined) return true;
+  }
+  return false;
+}
+
+describe('the memory of a payload', () => {
+  it.each<[QoS, number]>([
+    [0, 100],
+    [0, 1_000_000],
+    [1, 100],
+    [1, 1_000_000],
+    [2, 1_000_000],
+  ])('is free once its promise has settled: QoS %d, %d bytes', async (qos, size) => {
+    const stage = new Stage({ room: 10_000_000 });
+    const { client, broker } = await stage.online();
+    broker.ackPublishes();
+    const publish = async (): Promise<WeakRef<object>> => {
+      const payload = new Uint8Array(size);
+      await stage.until(client.publish('a', payload, { qos }));
+      return new WeakRef(payload);
+    };
+    expect(await isFree(await publish())).toBe(true);
+    await stage.end(client, broker);
+  });
+
+  it('is free where the message was refused', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ protocolVersion: 5 }, { properties: { maximumQoS: 0 } });
+    const publish = async (): Promise<WeakRef<object>> => {
+      const payload = new Uint8Array(1_000_000);
+      const properties = { payloadFormatIndicator: 1, topicAlias: 9 } as const;
+      await client.publish('a', payload, { properties }).catch(() => {});
+      return new WeakRef(payload);
+    };
+    expect(await isFree(await publish())).toBe(true);
+    await stage.end(client, broker);
+  });
+
+  it('is free where its caller has left while it waited, though those before it still wait', async () => {
+    const stage = new Stage();
+    const client = stage.client();
+    client.publish('a', 'before').catch(() => {});
+    const publish = async (): Promise<WeakRef<object>> => {
+      const controller = new AbortController();
+      const payload = new Uint8Array(1_000);
+      const publishing = client.publish('a', payload, { qos: 1, signal: controller.signal });
+      controller.abort();
+      await publishing.catch(() => {});
+      return new WeakRef(payload);
+    };
+    expect(await isFree(await publish())).toBe(true);
+    await stage.end(client);
+  });
+});
+
+describe('the memory of properties', () => {
+  it('is free once the message is written', async () => {
+    const stage = new Stage({ room: 10_000_000 });
+    const { client, broker } = await stage.online({ protocolVersion: 5 });
+    const publish = async (): Promise<WeakRef<object>> => {
+      const correlationData = new Uint8Array(60_000);
+      await stage.until(client.publish('a', 'x', { properties: { correlationData } }));
+      return new WeakRef(correlationData);
+    };
+    expect(await isFree(await publish())).toBe(true);
+    await stage.end(client, broker);
+  });
+});
+
+describe('the memory that very large properties were encoded in', () => {
+  it('is free once they are written', async () => {
+    const stage = new Stage({ room: 100_000_000 });
+    const { client, broker } = await stage.online({ protocolVersion: 5 });
+    const inUse = async (): Promise<number> => {
+      for (let i = 0; i < 3; i++) {
+        await turn();
+        globalThis.gc!();
+      }
+      return process.memoryUsage().arrayBuffers;
+    };
+    broker.ackPublishes();
+    await stage.until(client.publish('a', 'x', { qos: 1 }));
+    const before = await inUse();
+    const userProperties = Array.from({ length: 200 }, () => ['k', 'v'.repeat(60_000)] as const);
+    await stage.until(client.publish('a', 'x', { qos: 1, properties: { userProperties } }));
+    // The broker holds what it has read.
+    broker.packets.splice(0);
+    await stage.until(client.publish('a', 'x', { qos: 1 }));
+    expect((await inUse()) - before).toBeLessThan(4_000_000);
+    await stage.end(client, broker);
+  });
+});
+
+describe('the memory of a large message that was received', () => {
+  it.each([
+    ['waited for', 4],
+    ['in a buffer', 4],
+    ['with properties', 5],
+  ] as const)('is free once the application is done with it: %s', async (how, protocolVersion) => {
+    const stage = new Stage({ room: 10_000_000 });
+    const { client, broker } = await stage.online({ protocolVersion });
+    const subscription = await stage.subscribe(client, broker, 'a', { qos: 1 });
+    const payload = new Uint8Array(3_000_000);
+    const receive = async (): Promise<WeakRef<object>> => {
+      const receiving = how === 'in a buffer' ? undefined : subscription.receive();
+      const properties = { ...(protocolVersion === 5 && { contentType: 'x' }) };
+      broker.send({ type: 'publish', topic: 'a', payload, qos: 1, packetId: 1, properties });
+      await stage.clock.advance(0);
+      const message = await (receiving ?? subscription.receive());
+      return new WeakRef(message.payload.buffer);
+    };
+    const memory = await receive();
+    await broker.expect('puback');
+    // The next bytes of the connection take the place of the last.
+    broker.send({ type: 'pingresp' });
+    await stage.clock.advance(0);
+    expect(await isFree(memory)).toBe(true);
+    await stage.end(client, broker);
+  });
+
+  it('is free where it came in chunks, as over WebSocket, once the next one has come', async () => {
+    const slabs: WeakRef<object>[] = [];
+    const allocate = (size: number): Uint8Array => {
+      const slab = new Uint8Array(size);
+      if (size > 1_000_000) slabs.push(new WeakRef(slab));
+      return slab;
+    };
+    const framer = new Framer({ protocolVersion: 4, allocate });
+    const packet = encode({ type: 'publish', topic: 'a', payload: new Uint8Array(3_000_000) }, 4);
+    for (let at = 0; at < packet.length; at += 500_000) {
+      framer.push(packet.subarray(at, at + 500_000));
+      framer.next();
+    }
+    framer.push(encode({ type: 'pingresp' }, 4));
+    expect([framer.next(), slabs.length > 0]).toEqual([true, true]);
+    for (const slab of slabs) expect(await isFree(slab)).toBe(true);
+  });
+});
