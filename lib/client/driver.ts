@@ -218,7 +218,6 @@ export class Driver {
     return this.#yield.written(after - before);
   }
 
-  /** The options have changed. */
   reconfigured(): void {
     this.#engine.reconfigured(this.#turn());
   }

@@ -98,12 +98,12 @@ describe('the memory that very large properties were encoded in', () => {
     broker.ackPublishes();
     await stage.until(client.publish('a', 'x', { qos: 1 }));
     const before = await inUse();
-    const userProperties = Array.from({ length: 200 }, () => ['k', 'v'.repeat(60_000)] as const);
+    const userProperties = Array.from({ length: 17 }, () => ['k', 'v'.repeat(60_000)] as const);
     await stage.until(client.publish('a', 'x', { qos: 1, properties: { userProperties } }));
     // The broker holds what it has read.
     broker.packets.splice(0);
     await stage.until(client.publish('a', 'x', { qos: 1 }));
-    expect((await inUse()) - before).toBeLessThan(4_000_000);
+    expect((await inUse()) - before).toBeLessThan(500_000);
     await stage.end(client, broker);
   });
 });
