@@ -16,6 +16,28 @@ export type MqttErrorCode =
   | 'ERR_MQTT_CLOSED'
   | 'ERR_MQTT_POISONED_MESSAGE';
 
+/**
+ * Names a class of errors, and lets `instanceof` hold for the same class of another copy of this package: a program may
+ * load both the ES module and the CommonJS build, each with classes of its own.
+ */
+function register(kind: { readonly prototype: MqttError }, name: string): void {
+  const mark = Symbol.for(`mqtt-await.${name}`);
+  Object.defineProperty(kind.prototype, mark, { value: true });
+  Object.defineProperty(kind.prototype, 'name', { value: name, writable: true, configurable: true });
+  Object.defineProperty(kind, Symbol.hasInstance, {
+    value(this: unknown, error: unknown): boolean {
+      // What a function of the application throws may be a Proxy that throws.
+      try {
+        // A class derived by an application inherits this method, and is not marked.
+        if (this !== kind) return Function.prototype[Symbol.hasInstance].call(this, error);
+        return typeof error === 'object' && error !== null && mark in error;
+      } catch {
+        return false;
+      }
+    },
+  });
+}
+
 /** The parent of every error of this client. */
 export class MqttError extends Error {
   /** Which kind of error this is. */
@@ -27,16 +49,7 @@ export class MqttError extends Error {
   }
 
   static {
-    this.prototype.name = 'MqttError';
-  }
-
-  /** `instanceof`, which throws where a Proxy does: what a function of the application throws may be one. */
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    try {
-      return Function.prototype[Symbol.hasInstance].call(this, value);
-    } catch {
-      return false;
-    }
+    register(this, 'MqttError');
   }
 }
 
@@ -74,7 +87,7 @@ export class ConnectError extends MqttError {
   }
 
   static {
-    this.prototype.name = 'ConnectError';
+    register(this, 'ConnectError');
   }
 }
 
@@ -105,7 +118,7 @@ export class ConnectionLostError extends MqttError {
   }
 
   static {
-    this.prototype.name = 'ConnectionLostError';
+    register(this, 'ConnectionLostError');
   }
 }
 
@@ -131,7 +144,7 @@ export class ProtocolError extends MqttError {
   }
 
   static {
-    this.prototype.name = 'ProtocolError';
+    register(this, 'ProtocolError');
   }
 }
 
@@ -147,6 +160,17 @@ export interface MessageFate {
   readonly delivery: Delivery;
   /** Whether the message is still with the client and will go out. */
   readonly kept: boolean;
+}
+
+/** An error that says what became of a message: see {@link isPublishFailure}. */
+export type PublishFailure = MqttError & MessageFate;
+
+/**
+ * Whether `error` says what became of a message. Every rejection of `publish()` does, apart from wrong arguments and the
+ * reason of an aborted signal.
+ */
+export function isPublishFailure(error: unknown): error is PublishFailure {
+  return error instanceof MqttError && 'delivery' in error && error.delivery !== undefined;
 }
 
 /** The message was refused, by the server (Reason Code) or by a guard before anything was written. */
@@ -173,7 +197,7 @@ export class PublishError extends MqttError implements MessageFate {
   }
 
   static {
-    this.prototype.name = 'PublishError';
+    register(this, 'PublishError');
   }
 }
 
@@ -195,7 +219,7 @@ export class SubscribeError extends MqttError {
   }
 
   static {
-    this.prototype.name = 'SubscribeError';
+    register(this, 'SubscribeError');
   }
 }
 
@@ -210,7 +234,7 @@ export class UnsubscribeError extends MqttError {
   }
 
   static {
-    this.prototype.name = 'UnsubscribeError';
+    register(this, 'UnsubscribeError');
   }
 }
 
@@ -226,7 +250,7 @@ export class QueueFullError extends MqttError implements MessageFate {
   }
 
   static {
-    this.prototype.name = 'QueueFullError';
+    register(this, 'QueueFullError');
   }
 }
 
@@ -244,7 +268,7 @@ export class TimeoutError extends MqttError {
   }
 
   static {
-    this.prototype.name = 'TimeoutError';
+    register(this, 'TimeoutError');
   }
 }
 
@@ -262,7 +286,7 @@ export class ClosedError extends MqttError {
   }
 
   static {
-    this.prototype.name = 'ClosedError';
+    register(this, 'ClosedError');
   }
 }
 
@@ -276,7 +300,7 @@ export class PoisonedMessageError extends MqttError implements MessageFate {
   }
 
   static {
-    this.prototype.name = 'PoisonedMessageError';
+    register(this, 'PoisonedMessageError');
   }
 }
 

@@ -49,6 +49,7 @@ export {
   ClosedError,
   ConnectError,
   ConnectionLostError,
+  isPublishFailure,
   MqttError,
   PoisonedMessageError,
   ProtocolError,
@@ -64,4 +65,5 @@ export {
   type FilterResult,
   type MessageFate,
   type MqttErrorCode,
+  type PublishFailure,
 } from './errors.ts';

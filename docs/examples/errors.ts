@@ -3,7 +3,7 @@ import {
   Client,
   ClosedError,
   connect,
-  MqttError,
+  isPublishFailure,
   PublishError,
   TimeoutError,
   type Payload,
@@ -15,10 +15,9 @@ await using client = await connect(broker.url);
 
 /** The fate of a message, in words. */
 function fateOf(error: unknown): string {
-  if (!(error instanceof MqttError)) return String(error);
+  if (!isPublishFailure(error)) return String(error); // wrong arguments, or the reason of a signal
   if (error instanceof PublishError) return `refused with 0x${error.reasonCode.toString(16)}`;
-  const { delivery, kept } = error as { delivery?: string; kept?: boolean };
-  return `${error.code}: ${delivery ?? 'no message'}, ${kept === true ? 'still goes out' : 'not kept'}`;
+  return `${error.code}: ${error.delivery}, ${error.kept ? 'still goes out' : 'not kept'}`;
 }
 
 /** Publish and forget: a promise that nobody awaits must have a catch, or Node ends the process. */
