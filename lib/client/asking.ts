@@ -28,16 +28,19 @@ export interface IdentityOptions {
    * `cleanStart: true`; on 5.0 an empty one lets the server assign it. With another one than before the session of
    * before is lost. @default random
    */
-  readonly clientId?: Askable<string>;
-  readonly username?: string;
+  readonly clientId?: Askable<string> | undefined;
+  readonly username?: string | undefined;
   /** Without `username` only on 5.0 [v4 MQTT-3.1.2-22]. */
-  readonly password?: string | Uint8Array;
+  readonly password?: string | Uint8Array | undefined;
   /** Asked before every CONNECT, in place of `username` and `password`: for tokens that expire. */
-  readonly credentials?: (context: AttemptContext) => Credentials | Promise<Credentials>;
+  readonly credentials?: ((context: AttemptContext) => Credentials | Promise<Credentials>) | undefined;
   /** A function may return undefined: none. */
-  readonly will?: Will | ((context: AttemptContext) => Will | undefined | Promise<Will | undefined>);
+  readonly will?:
+    | Will
+    | ((context: AttemptContext) => Will | undefined | Promise<Will | undefined>)
+    | undefined;
   /** The other CONNECT properties (3.1.2.11, 5.0). */
-  readonly properties?: Askable<OtherConnectProperties>;
+  readonly properties?: Askable<OtherConnectProperties> | undefined;
 }
 
 /** What one attempt connects with. */

@@ -6,9 +6,9 @@ import type { Failure, Reader, Source, Taker } from './reading.ts';
 /** How `batches()` cuts messages into batches. */
 export interface BatchesOptions {
   /** Messages in a batch at the most; a full one leaves at once. @default 1000 */
-  readonly max?: number;
+  readonly max?: number | undefined;
   /** ms that a batch that is not full waits for more, from its first message on. @default 0 */
-  readonly linger?: number;
+  readonly linger?: number | undefined;
 }
 
 /** One loop over a subscription that takes its messages in batches. It is a reader from its first `next()` on. */

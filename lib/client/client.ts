@@ -33,13 +33,13 @@ import type { Subscription } from './subscription.ts';
 /** How `disconnect()` ends the connection. */
 export interface DisconnectOptions {
   /** 0, or 0x04 to have the Will published (3.14.2.1); others only on 5.0. @default 0 */
-  readonly reasonCode?: number;
+  readonly reasonCode?: number | undefined;
   /** 5.0 */
-  readonly properties?: Omit<DisconnectProperties, 'serverReference'>;
+  readonly properties?: Omit<DisconnectProperties, 'serverReference'> | undefined;
   /** What becomes of unacknowledged QoS 1 and 2 messages: they go out after the next `connect()`, or not. @default "keep" */
-  readonly pending?: Pending;
+  readonly pending?: Pending | undefined;
   /** ms to wait for the close. @default 5000 */
-  readonly timeout?: number;
+  readonly timeout?: number | undefined;
   /** Aborting ends the waiting, with the reason of the signal; the client ends all the same. */
   readonly signal?: AbortSignal | undefined;
 }

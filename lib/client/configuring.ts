@@ -45,7 +45,7 @@ export type ConfigurableOptions<UserData = undefined> = {
   readonly [Key in AtOnce | AtNextConnect]?: ClientOptions<UserData>[Key] | undefined;
 } & {
   /** `null`: none. */
-  readonly logger?: Logger | null;
+  readonly logger?: Logger | null | undefined;
 };
 
 const KEYS: readonly (keyof ConfigurableOptions)[] = [

@@ -12,14 +12,14 @@ import type { Connack } from './status.ts';
 
 /** Options of `connect()`: over what the constructor was given, for this and later attempts. */
 export interface ConnectOptions extends CallOptions {
-  readonly host?: string;
-  readonly port?: number;
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
   /** Seconds, 0 = off. */
-  readonly keepAlive?: number;
+  readonly keepAlive?: number | undefined;
   /** The local address to connect from. */
-  readonly localAddress?: string;
+  readonly localAddress?: string | undefined;
   /** Whether to keep trying until it succeeds. @default `reconnect.retryInitial` */
-  readonly retry?: boolean;
+  readonly retry?: boolean | undefined;
 }
 
 /** A promise with its handles, marked as handled: it is there for whoever looks. */

@@ -9,12 +9,12 @@ import type { Failure, Reader, Source, Taker } from './reading.ts';
 /** How `forEach()` works through messages. */
 export interface ForEachOptions extends CallOptions {
   /** Handlers at work at once. @default 1 */
-  readonly concurrency?: number;
+  readonly concurrency?: number | undefined;
   /**
    * What a handler that throws does: `stop` leaves its message unsettled and rejects `forEach()` with the error,
    * `acknowledge` settles the message as if it had been processed, `reject` refuses it with 0x80 (5.0). @default "stop"
    */
-  readonly onError?: 'stop' | 'acknowledge' | 'reject';
+  readonly onError?: 'stop' | 'acknowledge' | 'reject' | undefined;
 }
 
 /** Handlers with bounded concurrency over a subscription; each message is settled when its handler has finished. */

@@ -15,21 +15,21 @@ import { toBytes, type Payload } from './payload.ts';
 
 /** User name and password for one CONNECT (3.1.3.5, 3.1.3.6). */
 export interface Credentials {
-  readonly username?: string;
-  readonly password?: string | Uint8Array;
+  readonly username?: string | undefined;
+  readonly password?: string | Uint8Array | undefined;
 }
 
 /** The message the server publishes for a client that is gone without DISCONNECT (3.1.2.5). */
 export interface Will {
   readonly topic: string;
   /** `null` = zero length. */
-  readonly payload?: Payload;
+  readonly payload?: Payload | undefined;
   /** @default 0 */
-  readonly qos?: QoS;
+  readonly qos?: QoS | undefined;
   /** @default false */
-  readonly retain?: boolean;
+  readonly retain?: boolean | undefined;
   /** 5.0 */
-  readonly properties?: WillProperties;
+  readonly properties?: WillProperties | undefined;
 }
 
 /** The CONNECT properties that no option of its own stands for (3.1.2.11, 5.0). */

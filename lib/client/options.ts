@@ -19,110 +19,110 @@ export type ReconnectPolicy = (context: RetryContext) => number | false;
 /** How a lost connection is restored: delay `minDelay * factor ^ n`, capped at `maxDelay`, give or take `jitter`. */
 export interface ReconnectOptions {
   /** ms. @default 1000 */
-  readonly minDelay?: number;
+  readonly minDelay?: number | undefined;
   /** ms. @default 120000 */
-  readonly maxDelay?: number;
+  readonly maxDelay?: number | undefined;
   /** At least 1. @default 2 */
-  readonly factor?: number;
+  readonly factor?: number | undefined;
   /** Share of the delay, 0 to 1, by which it varies at random. @default 0.2 */
-  readonly jitter?: number;
+  readonly jitter?: number | undefined;
   /**
    * Decides in place of the delays, and of which refusals are final: ms until the next attempt, or `false` for none
    * (`Infinity` is the same). It must not call the client. If it throws or returns anything else, that is logged and the
    * default taken.
    */
-  readonly policy?: ReconnectPolicy;
+  readonly policy?: ReconnectPolicy | undefined;
   /** Whether `connect()` keeps trying until it succeeds, instead of rejecting on the first failure. @default false */
-  readonly retryInitial?: boolean;
+  readonly retryInitial?: boolean | undefined;
 }
 
 /** Options of a client. What is only in MQTT 5.0 is a `TypeError` with another `protocolVersion`. */
 export interface ClientOptions<UserData = undefined> extends RoadOptions, IdentityOptions {
   /** 3 = MQTT 3.1, 4 = MQTT 3.1.1, 5 = MQTT 5.0. @default 4 */
-  readonly protocolVersion?: ProtocolVersion;
+  readonly protocolVersion?: ProtocolVersion | undefined;
   /**
    * Clean Start (3.1.2.4), Clean Session on 3.x: whether the session at the server is discarded on connecting.
    * `"first"`: only by the first CONNECT of this client; so does `true` with `sessionExpiryInterval` above 0.
    * @default true
    */
-  readonly cleanStart?: boolean | 'first';
+  readonly cleanStart?: boolean | 'first' | undefined;
   /** Seconds the session outlives the connection, 0xFFFFFFFF = for ever (3.1.2.11.2, 5.0). @default 0 */
-  readonly sessionExpiryInterval?: number;
+  readonly sessionExpiryInterval?: number | undefined;
   /** Seconds, 0 = off, at most 65,535 (3.1.2.10). @default 60 */
-  readonly keepAlive?: number;
+  readonly keepAlive?: number | undefined;
   /** Anything: it is on the client as `userData`. @default undefined */
-  readonly userData?: UserData;
+  readonly userData?: UserData | undefined;
   /** QoS > 0 messages of ours on the wire at once; 0 = as many as the server's Receive Maximum allows. @default 20 */
-  readonly maxInflight?: number;
+  readonly maxInflight?: number | undefined;
   /** Messages that may wait for a connection or for the window; 0 = no limit. @default 0 */
-  readonly maxQueued?: number;
+  readonly maxQueued?: number | undefined;
   /** The same in bytes of topic, properties and payload. @default 0 */
-  readonly maxQueuedBytes?: number;
+  readonly maxQueuedBytes?: number | undefined;
   /**
    * What happens beyond these limits: `reject` the new message, have it `wait` in line until there is room, or
    * `drop-oldest`. What is refused, dropped, or too large to ever fit rejects with `QueueFullError`. @default "reject"
    */
-  readonly onQueueFull?: 'reject' | 'wait' | 'drop-oldest';
+  readonly onQueueFull?: 'reject' | 'wait' | 'drop-oldest' | undefined;
   /** `false`: QoS 0 without a connection rejects at once. @default true */
-  readonly queueQos0Offline?: boolean;
+  readonly queueQos0Offline?: boolean | undefined;
   /**
    * What becomes of QoS 2 messages in flight when the server has lost the session: `resend` as new ones (never lost,
    * may arrive twice) or `reject`. @default "resend"
    */
-  readonly onSessionLost?: 'resend' | 'reject';
+  readonly onSessionLost?: 'resend' | 'reject' | undefined;
   /**
    * ms until the oldest unanswered message is sent again on a live connection; 0 = off. Only 3.1 and 3.1.1: 5.0 forbids
    * it [v5 MQTT-4.4.0-1]. @default 5000 on 3.1 and 3.1.1, 0 on 5.0
    */
-  readonly messageRetry?: number;
+  readonly messageRetry?: number | undefined;
   /** ms after which an unanswered message closes the connection, so that it is sent again on the next; 0 = off. @default 0 */
-  readonly ackTimeout?: number;
+  readonly ackTimeout?: number | undefined;
   /** ms to wait for SUBACK and UNSUBACK. @default 30000 */
-  readonly requestTimeout?: number;
+  readonly requestTimeout?: number | undefined;
   /** ms for one attempt: credentials, name look-up, connection and CONNACK together. @default 30000 */
-  readonly connectTimeout?: number;
+  readonly connectTimeout?: number | undefined;
   /** ms to wait for a sign of life after PINGREQ. @default half of Keep Alive */
-  readonly pingTimeout?: number;
+  readonly pingTimeout?: number | undefined;
   /** `false`: a lost connection is the end. A function alone is short for `{ policy }`. */
-  readonly reconnect?: ReconnectOptions | ReconnectPolicy | false;
+  readonly reconnect?: ReconnectOptions | ReconnectPolicy | false | undefined;
   /**
    * QoS > 0 messages from the server that may be unacknowledged here: announced as Receive Maximum on 5.0. On every
    * version the client stops reading from the network when so many are. @default 1024
    */
-  readonly receiveMaximum?: number;
+  readonly receiveMaximum?: number | undefined;
   /**
    * Bytes of topic, properties and payload that unacknowledged QoS > 0 messages may hold. Up to that, more than
    * `receiveMaximum` of them are read while an answer to something of ours is awaited. @default 67108864
    */
-  readonly receiveBuffer?: number;
+  readonly receiveBuffer?: number | undefined;
   /**
    * ms that one unsettled message may keep acknowledgements behind it waiting; then it is passed over: not acknowledged
    * on this connection, answered on the next. `status()` says `ack-stalled`. 0 = never. @default 30000
    */
-  readonly ackStallTimeout?: number;
+  readonly ackStallTimeout?: number | undefined;
   /**
    * QoS 1 and 2 messages for which there is no subscription: `park` keeps them for the first that matches (at most 1000
    * and 16 MiB; after 10 s they are passed over), `acknowledge` lets them go. @default "park" in a session that outlives
    * the connection, else "acknowledge"
    */
-  readonly unmatched?: 'park' | 'acknowledge';
+  readonly unmatched?: 'park' | 'acknowledge' | undefined;
   /** Bytes; a larger packet from the server is refused. @default no limit */
-  readonly maximumPacketSize?: number;
+  readonly maximumPacketSize?: number | undefined;
   /** Topic Filters in one SUBSCRIBE or UNSUBSCRIBE; 0 = as many as fit. @default 0 */
-  readonly maxFiltersPerPacket?: number;
+  readonly maxFiltersPerPacket?: number | undefined;
   /** Whether subscriptions are restored when the server has lost the session. @default true */
-  readonly resubscribe?: boolean;
+  readonly resubscribe?: boolean | undefined;
   /** @default none */
-  readonly logger?: Logger;
+  readonly logger?: Logger | undefined;
   /** Servers that are tried in turn where the one of the URL, and those before, cannot be connected to. @default none */
-  readonly servers?: readonly ServerUrl[];
+  readonly servers?: readonly ServerUrl[] | undefined;
   /** Whether each attempt tries them in the order given, that of the URL first, or in any. @default "listed" */
-  readonly serverOrder?: 'listed' | 'shuffled';
+  readonly serverOrder?: 'listed' | 'shuffled' | undefined;
   /**
    * Whether an attempt goes on, or the next one begins, at the server that a server names when it refuses or ends the
    * connection: Server Reference (4.11, 5.0). It gets the same credentials. @default false
    */
-  readonly followServerReference?: boolean;
+  readonly followServerReference?: boolean | undefined;
 }
 
 /** What stands between a client and the machine, so that specs can put something else there. @internal */

@@ -14,11 +14,11 @@ export interface Publication {
   readonly topic: string;
   readonly payload: Payload;
   /** @default that of the call */
-  readonly qos?: QoS;
+  readonly qos?: QoS | undefined;
   /** @default that of the call */
-  readonly retain?: boolean;
+  readonly retain?: boolean | undefined;
   /** 5.0 */
-  readonly properties?: Omit<PublishProperties, 'subscriptionIdentifiers'>;
+  readonly properties?: Omit<PublishProperties, 'subscriptionIdentifiers'> | undefined;
 }
 
 /**
@@ -45,9 +45,9 @@ export type PublishOutcome<P extends Publication = Publication> =
  */
 export interface PublishManyOptions extends CallOptions {
   /** Of publications that name none. @default 0 */
-  readonly qos?: QoS;
+  readonly qos?: QoS | undefined;
   /** Of publications that name none. @default false */
-  readonly retain?: boolean;
+  readonly retain?: boolean | undefined;
 }
 
 /** What `publishMany()` needs of its client. */

@@ -15,11 +15,11 @@ import { toPayload, type Payload } from './payload.ts';
 /** Options of `publish()`. */
 export interface PublishOptions extends CallOptions {
   /** Quality of Service (4.3). @default 0 */
-  readonly qos?: QoS;
+  readonly qos?: QoS | undefined;
   /** Whether the server keeps the message for later subscribers (3.3.1.3). @default false */
-  readonly retain?: boolean;
+  readonly retain?: boolean | undefined;
   /** 5.0 */
-  readonly properties?: Omit<PublishProperties, 'subscriptionIdentifiers'>;
+  readonly properties?: Omit<PublishProperties, 'subscriptionIdentifiers'> | undefined;
 }
 
 const KEYS = ['qos', 'retain', 'properties', 'signal', 'timeout'];

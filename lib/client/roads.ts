@@ -11,18 +11,18 @@ import { toHeaders, toWebSocket } from './websocket-options.ts';
 /** Options of the way to the server. */
 export interface RoadOptions extends SocketOptions {
   /** For `mqtts:` and `wss:`. @default the server is verified by the authorities that the system knows */
-  readonly tls?: TlsOptions;
+  readonly tls?: TlsOptions | undefined;
   /** For `ws:` and `wss:`. */
-  readonly ws?: WebSocketOptions;
+  readonly ws?: WebSocketOptions | undefined;
   /**
    * A proxy, with a URL alone or more; `"environment"`: the one that `https_proxy` or `all_proxy` names, unless
    * `no_proxy` excepts the server, which takes the package `proxy-from-env`. It is asked for every attempt, as for
    * `https://host:port`: MQTT takes tunnels, whatever is over it, and `http_proxy` is for what does not. There is none
    * for Unix sockets. @default none
    */
-  readonly proxy?: string | URL | ProxyOptions;
+  readonly proxy?: string | URL | ProxyOptions | undefined;
   /** Opens Network Connections in place of the transports here. */
-  readonly transport?: Dial;
+  readonly transport?: Dial | undefined;
 }
 
 /** What the options come to: what is added to a target to make a road of it. */
@@ -110,7 +110,7 @@ export function checkUse(given: RoadOptions, protocols: readonly (Protocol | 'an
     if (idle !== undefined)
       throw new TypeError(`${idle}: expected none beside transport, which takes the place of that`);
     const { path: _, ...rest } = ws ?? {};
-    const [key] = Object.keys(rest);
+    const [key] = Object.entries(rest).find(([, value]) => value !== undefined) ?? [];
     if (key !== undefined)
       throw new TypeError(`ws.${key}: expected none beside transport, which takes the place of that`);
   }

@@ -24,13 +24,13 @@ import { Subscription, type AckMode, type Intake, type SubscriptionHost } from '
 export interface FilterOptions {
   readonly topicFilter: string;
   /** The highest QoS the server may send with. @default that of the call */
-  readonly qos?: QoS;
+  readonly qos?: QoS | undefined;
   /** Nothing this client published itself (5.0). @default false */
-  readonly noLocal?: boolean;
+  readonly noLocal?: boolean | undefined;
   /** Messages keep the RETAIN flag they were published with (5.0). @default false */
-  readonly retainAsPublished?: boolean;
+  readonly retainAsPublished?: boolean | undefined;
   /** Retained messages: 0 = send, 1 = send for a new subscription, 2 = do not send (5.0). @default 0 */
-  readonly retainHandling?: 0 | 1 | 2;
+  readonly retainHandling?: 0 | 1 | 2 | undefined;
 }
 
 /** Options of `subscribe()`. A signal lives as long as the Subscription: aborting is `stop()`, and loops throw its reason. */
@@ -39,15 +39,17 @@ export interface SubscribeOptions extends CallOptions, Omit<FilterOptions, 'topi
    * When a QoS 1 or 2 message is acknowledged: `processed`, when the loop asks for the next one; `received`, at once;
    * `manual`, by `message.ack()`. @default "processed"
    */
-  readonly ack?: AckMode;
+  readonly ack?: AckMode | undefined;
   /** Limits of what waits and needs no acknowledgement, such as QoS 0. Bytes are those of topic, properties and payload. @default 10000 messages, 64 MiB */
-  readonly buffer?: { readonly messages?: number; readonly bytes?: number };
+  readonly buffer?:
+    | { readonly messages?: number | undefined; readonly bytes?: number | undefined }
+    | undefined;
   /** What is dropped when the buffer is full; `pause` drops nothing and stops reading from the network. @default "drop-oldest" */
-  readonly overflow?: Overflow;
+  readonly overflow?: Overflow | undefined;
   /** Whether to go on with the filters that were granted where others were refused. @default false */
-  readonly partial?: boolean;
+  readonly partial?: boolean | undefined;
   /** 5.0 */
-  readonly properties?: { readonly userProperties?: UserProperties };
+  readonly properties?: { readonly userProperties?: UserProperties | undefined } | undefined;
 }
 
 /** What the server answered to a SUBSCRIBE or UNSUBSCRIBE. */

@@ -94,18 +94,18 @@ export interface DecoderOptions {
    * The version of the connection.
    * @default for a server what CONNECT says, and the first packet must be one; for a client 4
    */
-  readonly protocolVersion?: ProtocolVersion;
+  readonly protocolVersion?: ProtocolVersion | undefined;
   /**
    * Which end decodes: packets that only the other end may get are refused.
    * @default 'client'
    */
-  readonly receiver?: Receiver;
+  readonly receiver?: Receiver | undefined;
   /**
    * Larger packets are refused as soon as their Remaining Length is here, with Reason Code 0x95. In bytes, fixed
    * header included.
    * @default what the protocol can express: 268,435,460
    */
-  readonly maximumPacketSize?: number;
+  readonly maximumPacketSize?: number | undefined;
 }
 
 /**

@@ -15,102 +15,102 @@ export type UserProperties = readonly (readonly [name: string, value: string])[]
 /** Properties of CONNECT (3.1.2.11). */
 export interface ConnectProperties {
   /** Seconds; absent = 0, 0xFFFFFFFF = never. */
-  readonly sessionExpiryInterval?: number;
-  readonly receiveMaximum?: number;
-  readonly maximumPacketSize?: number;
-  readonly topicAliasMaximum?: number;
-  readonly requestResponseInformation?: boolean;
-  readonly requestProblemInformation?: boolean;
-  readonly userProperties?: UserProperties;
-  readonly authenticationMethod?: string;
-  readonly authenticationData?: Uint8Array;
+  readonly sessionExpiryInterval?: number | undefined;
+  readonly receiveMaximum?: number | undefined;
+  readonly maximumPacketSize?: number | undefined;
+  readonly topicAliasMaximum?: number | undefined;
+  readonly requestResponseInformation?: boolean | undefined;
+  readonly requestProblemInformation?: boolean | undefined;
+  readonly userProperties?: UserProperties | undefined;
+  readonly authenticationMethod?: string | undefined;
+  readonly authenticationData?: Uint8Array | undefined;
 }
 
 /** Properties of CONNACK (3.2.2.3). */
 export interface ConnackProperties {
-  readonly sessionExpiryInterval?: number;
-  readonly receiveMaximum?: number;
-  readonly maximumQoS?: 0 | 1;
-  readonly retainAvailable?: boolean;
-  readonly maximumPacketSize?: number;
-  readonly assignedClientIdentifier?: string;
-  readonly topicAliasMaximum?: number;
-  readonly reasonString?: string;
-  readonly userProperties?: UserProperties;
-  readonly wildcardSubscriptionAvailable?: boolean;
-  readonly subscriptionIdentifierAvailable?: boolean;
-  readonly sharedSubscriptionAvailable?: boolean;
+  readonly sessionExpiryInterval?: number | undefined;
+  readonly receiveMaximum?: number | undefined;
+  readonly maximumQoS?: 0 | 1 | undefined;
+  readonly retainAvailable?: boolean | undefined;
+  readonly maximumPacketSize?: number | undefined;
+  readonly assignedClientIdentifier?: string | undefined;
+  readonly topicAliasMaximum?: number | undefined;
+  readonly reasonString?: string | undefined;
+  readonly userProperties?: UserProperties | undefined;
+  readonly wildcardSubscriptionAvailable?: boolean | undefined;
+  readonly subscriptionIdentifierAvailable?: boolean | undefined;
+  readonly sharedSubscriptionAvailable?: boolean | undefined;
   /** Seconds. */
-  readonly serverKeepAlive?: number;
-  readonly responseInformation?: string;
-  readonly serverReference?: string;
-  readonly authenticationMethod?: string;
-  readonly authenticationData?: Uint8Array;
+  readonly serverKeepAlive?: number | undefined;
+  readonly responseInformation?: string | undefined;
+  readonly serverReference?: string | undefined;
+  readonly authenticationMethod?: string | undefined;
+  readonly authenticationData?: Uint8Array | undefined;
 }
 
 /** Properties of PUBLISH (3.3.2.3). */
 export interface PublishProperties {
   /** 0 = unspecified bytes, 1 = UTF-8. */
-  readonly payloadFormatIndicator?: 0 | 1;
+  readonly payloadFormatIndicator?: 0 | 1 | undefined;
   /** Seconds. */
-  readonly messageExpiryInterval?: number;
-  readonly topicAlias?: number;
-  readonly responseTopic?: string;
-  readonly correlationData?: Uint8Array;
+  readonly messageExpiryInterval?: number | undefined;
+  readonly topicAlias?: number | undefined;
+  readonly responseTopic?: string | undefined;
+  readonly correlationData?: Uint8Array | undefined;
   /** Received: where there are many, decoded on first access. */
-  readonly userProperties?: UserProperties;
+  readonly userProperties?: UserProperties | undefined;
   /** Only from server to client; in wire order. */
-  readonly subscriptionIdentifiers?: readonly number[];
-  readonly contentType?: string;
+  readonly subscriptionIdentifiers?: readonly number[] | undefined;
+  readonly contentType?: string | undefined;
 }
 
 /** Will Properties (3.1.3.2). */
 export interface WillProperties {
   /** Seconds. */
-  readonly willDelayInterval?: number;
-  readonly payloadFormatIndicator?: 0 | 1;
+  readonly willDelayInterval?: number | undefined;
+  readonly payloadFormatIndicator?: 0 | 1 | undefined;
   /** Seconds. */
-  readonly messageExpiryInterval?: number;
-  readonly contentType?: string;
-  readonly responseTopic?: string;
-  readonly correlationData?: Uint8Array;
-  readonly userProperties?: UserProperties;
+  readonly messageExpiryInterval?: number | undefined;
+  readonly contentType?: string | undefined;
+  readonly responseTopic?: string | undefined;
+  readonly correlationData?: Uint8Array | undefined;
+  readonly userProperties?: UserProperties | undefined;
 }
 
 /** Properties of PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK and UNSUBACK. */
 export interface AckProperties {
-  readonly reasonString?: string;
-  readonly userProperties?: UserProperties;
+  readonly reasonString?: string | undefined;
+  readonly userProperties?: UserProperties | undefined;
 }
 
 /** Properties of SUBSCRIBE (3.8.2.1). */
 export interface SubscribeProperties {
   /** 1 to 268,435,455. */
-  readonly subscriptionIdentifier?: number;
-  readonly userProperties?: UserProperties;
+  readonly subscriptionIdentifier?: number | undefined;
+  readonly userProperties?: UserProperties | undefined;
 }
 
 /** Properties of UNSUBSCRIBE (3.10.2.1). */
 export interface UnsubscribeProperties {
-  readonly userProperties?: UserProperties;
+  readonly userProperties?: UserProperties | undefined;
 }
 
 /** Properties of DISCONNECT (3.14.2.2). */
 export interface DisconnectProperties {
   /** Seconds; only from client to server. */
-  readonly sessionExpiryInterval?: number;
-  readonly reasonString?: string;
-  readonly userProperties?: UserProperties;
+  readonly sessionExpiryInterval?: number | undefined;
+  readonly reasonString?: string | undefined;
+  readonly userProperties?: UserProperties | undefined;
   /** Only from server to client. */
-  readonly serverReference?: string;
+  readonly serverReference?: string | undefined;
 }
 
 /** Properties of AUTH (3.15.2.2). */
 export interface AuthProperties {
-  readonly authenticationMethod?: string;
-  readonly authenticationData?: Uint8Array;
-  readonly reasonString?: string;
-  readonly userProperties?: UserProperties;
+  readonly authenticationMethod?: string | undefined;
+  readonly authenticationData?: Uint8Array | undefined;
+  readonly reasonString?: string | undefined;
+  readonly userProperties?: UserProperties | undefined;
 }
 
 /** The Will Message of a CONNECT. */
@@ -129,9 +129,9 @@ export interface ConnectPacket {
   readonly cleanStart: boolean;
   /** Seconds. */
   readonly keepAlive: number;
-  readonly username?: string;
-  readonly password?: Uint8Array;
-  readonly will?: WillMessage;
+  readonly username?: string | undefined;
+  readonly password?: Uint8Array | undefined;
+  readonly will?: WillMessage | undefined;
   readonly properties: ConnectProperties;
 }
 
@@ -154,7 +154,7 @@ export interface PublishPacket {
   readonly retain: boolean;
   readonly duplicate: boolean;
   /** Present exactly when `qos` is above 0. */
-  readonly packetId?: number;
+  readonly packetId?: number | undefined;
   readonly properties: PublishProperties;
 }
 
@@ -176,9 +176,9 @@ export interface SubscriptionRequest {
   readonly topicFilter: string;
   readonly qos: QoS;
   /** The next three: only on 5.0, where a decoded packet always has them. */
-  readonly noLocal?: boolean;
-  readonly retainAsPublished?: boolean;
-  readonly retainHandling?: 0 | 1 | 2;
+  readonly noLocal?: boolean | undefined;
+  readonly retainAsPublished?: boolean | undefined;
+  readonly retainHandling?: 0 | 1 | 2 | undefined;
 }
 
 export interface SubscribePacket {
@@ -248,12 +248,14 @@ export type Packet =
   | DisconnectPacket
   | AuthPacket;
 
-type Loose<P, Optional extends keyof P> = Omit<P, Optional> & Partial<Pick<P, Optional>>;
+type Loose<P, Optional extends keyof P> = Omit<P, Optional> & {
+  readonly [Key in Optional]?: P[Key] | undefined;
+};
 
 /** A Control Packet to encode: what has an obvious default (no properties, Reason Code 0, flags off) may be left out. */
 export type EncodablePacket =
   | (Loose<Omit<ConnectPacket, 'will'>, 'properties'> & {
-      readonly will?: Loose<WillMessage, 'qos' | 'retain' | 'properties'>;
+      readonly will?: Loose<WillMessage, 'qos' | 'retain' | 'properties'> | undefined;
     })
   | Loose<ConnackPacket, 'sessionPresent' | 'reasonCode' | 'properties'>
   | Loose<PublishPacket, 'qos' | 'retain' | 'duplicate' | 'properties'>

@@ -51,7 +51,7 @@ describe('options of the WebSocket', () => {
   it('are held to the same where a function says what to send', async () => {
     const { signal } = new AbortController();
     const asked = (headers: WebSocketOptions['headers']): Promise<Headers> => {
-      const wrapped = toRoad({ ws: { headers } as WebSocketOptions }).ws?.headers;
+      const wrapped = toRoad({ ws: { headers } }).ws?.headers;
       if (typeof wrapped !== 'function') throw new Error('expected a function');
       return Promise.resolve(wrapped({ Host: 'here' }, firstAttempt(signal)));
     };

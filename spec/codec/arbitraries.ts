@@ -92,7 +92,9 @@ const all = (model: Model): Arbitrary<Packet> =>
   fc.record(model, { noNullPrototype: true }) as unknown as Arbitrary<Packet>;
 
 /** An Application Message whose Payload Format Indicator is 1 has a payload of UTF-8 (3.3.2.3.2). */
-const promised = <M extends { payload: Uint8Array; properties: { payloadFormatIndicator?: 0 | 1 } }>(
+const promised = <
+  M extends { payload: Uint8Array; properties: { payloadFormatIndicator?: 0 | 1 | undefined } },
+>(
   message: M,
 ): M =>
   message.properties.payloadFormatIndicator === 1

@@ -155,13 +155,15 @@ function toOurs(theirs: Fields, version: ProtocolVersion): Fields {
 
 /** A packet of ours with its User Properties in the order that survives a round through theirs. */
 function normalized<P extends Packet>(ours: P): P {
-  const sorted = <T extends { properties: { userProperties?: UserProperties } }>(holder: T): T => {
+  const sorted = <T extends { properties: { userProperties?: UserProperties | undefined } }>(
+    holder: T,
+  ): T => {
     const { userProperties } = holder.properties;
     if (userProperties === undefined) return holder;
     return { ...holder, properties: { ...holder.properties, userProperties: sortedPairs(userProperties) } };
   };
   if (!('properties' in ours)) return ours;
-  const outer = sorted(ours as P & { properties: { userProperties?: UserProperties } });
+  const outer = sorted(ours as P & { properties: { userProperties?: UserProperties | undefined } });
   return outer.type === 'connect' && outer.will !== undefined
     ? { ...outer, will: sorted(outer.will) }
     : outer;
@@ -193,7 +195,7 @@ function weDecode(bytes: Uint8Array, protocolVersion: ProtocolVersion, from: Sid
 function survivesTheirParser(ours: Packet): boolean {
   const lists = [ours, 'will' in ours ? ours.will : undefined].map((holder) =>
     holder !== undefined && 'properties' in holder
-      ? (holder.properties as { userProperties?: UserProperties }).userProperties
+      ? (holder.properties as { userProperties?: UserProperties | undefined }).userProperties
       : undefined,
   );
   return lists.every((pairs = []) =>

@@ -11,6 +11,22 @@ import {
   ConnectError,
   transportOver,
   type AttemptContext,
+  type WillProperties,
+  type Will,
+  type WebSocketOptions,
+  type TlsOptions,
+  type SocketOptions,
+  type ReconnectOptions,
+  type PublishManyOptions,
+  type Publication,
+  type ProxyOptions,
+  type OtherConnectProperties,
+  type ForEachOptions,
+  type FilterOptions,
+  type DisconnectOptions,
+  type Credentials,
+  type ConfigurableOptions,
+  type CallOptions,
   type ClientOptions,
   type ClientState,
   type ConnectErrorOptions,
@@ -29,6 +45,7 @@ import {
   type Subscription,
   type UnsubscribeResult,
 } from '../../lib/index.ts';
+import type { DecoderOptions } from '../../lib/codec/codec.ts';
 
 export async function userDataIsTyped(): Promise<void> {
   expectTypeOf(new Client('mqtt://h').userData).toEqualTypeOf<undefined>();
@@ -161,8 +178,45 @@ export function optionsAreChecked(): void {
   void ({ keepalive: 5 } satisfies ClientOptions);
   // @ts-expect-error -- seconds are a number
   void ({ keepAlive: '5' } satisfies ClientOptions);
-  // @ts-expect-error -- options that are not given are left out
-  void ({ keepAlive: undefined } satisfies ClientOptions);
+}
+
+/** The optional keys of T, all of them undefined. */
+type AllUndefined<T> = { [Key in keyof T as object extends Pick<T, Key> ? Key : never]: undefined };
+
+export function optionsMayBeUndefined(): void {
+  // With exactOptionalPropertyTypes, too: what is passed on may be undefined, which is the same as not given.
+  expectTypeOf<AllUndefined<ClientOptions<string>>>().toExtend<Partial<ClientOptions<string>>>();
+  expectTypeOf<AllUndefined<ConfigurableOptions>>().toExtend<ConfigurableOptions>();
+  expectTypeOf<AllUndefined<ReconnectOptions>>().toExtend<ReconnectOptions>();
+  expectTypeOf<AllUndefined<Credentials>>().toExtend<Credentials>();
+  expectTypeOf<AllUndefined<Will>>().toExtend<Partial<Will>>();
+  expectTypeOf<AllUndefined<WillProperties>>().toExtend<WillProperties>();
+  expectTypeOf<AllUndefined<OtherConnectProperties>>().toExtend<OtherConnectProperties>();
+  expectTypeOf<AllUndefined<TlsOptions>>().toExtend<TlsOptions>();
+  expectTypeOf<AllUndefined<WebSocketOptions>>().toExtend<WebSocketOptions>();
+  expectTypeOf<AllUndefined<ProxyOptions>>().toExtend<Partial<ProxyOptions>>();
+  expectTypeOf<AllUndefined<SocketOptions>>().toExtend<SocketOptions>();
+  expectTypeOf<AllUndefined<ConnectOptions>>().toExtend<ConnectOptions>();
+  expectTypeOf<AllUndefined<DisconnectOptions>>().toExtend<DisconnectOptions>();
+  expectTypeOf<AllUndefined<NonNullable<DisconnectOptions['properties']>>>().toExtend<
+    NonNullable<DisconnectOptions['properties']>
+  >();
+  expectTypeOf<AllUndefined<PublishOptions>>().toExtend<PublishOptions>();
+  expectTypeOf<AllUndefined<PublishProperties>>().toExtend<PublishProperties>();
+  expectTypeOf<AllUndefined<Publication>>().toExtend<Partial<Publication>>();
+  expectTypeOf<AllUndefined<PublishManyOptions>>().toExtend<PublishManyOptions>();
+  expectTypeOf<AllUndefined<SubscribeOptions>>().toExtend<SubscribeOptions>();
+  expectTypeOf<AllUndefined<NonNullable<SubscribeOptions['buffer']>>>().toExtend<
+    NonNullable<SubscribeOptions['buffer']>
+  >();
+  expectTypeOf<AllUndefined<NonNullable<SubscribeOptions['properties']>>>().toExtend<
+    NonNullable<SubscribeOptions['properties']>
+  >();
+  expectTypeOf<AllUndefined<FilterOptions>>().toExtend<Partial<FilterOptions>>();
+  expectTypeOf<AllUndefined<ForEachOptions>>().toExtend<ForEachOptions>();
+  expectTypeOf<AllUndefined<CallOptions>>().toExtend<CallOptions>();
+  expectTypeOf<{ max: undefined }>().toExtend<NonNullable<Parameters<Subscription['batches']>[0]>>();
+  expectTypeOf<AllUndefined<DecoderOptions>>().toExtend<DecoderOptions>();
 }
 
 export async function theClientIsWhatTheDocumentationSays(client: Client): Promise<void> {
