@@ -1,5 +1,5 @@
 export { connect } from './client/connect.ts';
-export { Client, type DisconnectOptions } from './client/client.ts';
+export { Client, type DisconnectOptions, type MqttClient } from './client/client.ts';
 export type { ClientOptions, ReconnectOptions, ReconnectPolicy } from './client/options.ts';
 export type { Askable, IdentityOptions } from './client/asking.ts';
 export type { Credentials, OtherConnectProperties, Will } from './client/identity.ts';
@@ -12,7 +12,7 @@ export type { ConnectOptions } from './client/connecting.ts';
 export type { DrainReport } from './client/draining.ts';
 export type { PublishResult } from './client/exchanges.ts';
 export type { ForEachOptions } from './client/for-each.ts';
-export type { Message } from './client/message.ts';
+export type { Message } from './client/message-api.ts';
 export type { Logger } from './client/log.ts';
 export type { Payload } from './client/payload.ts';
 export type { Publication, PublishManyOptions, PublishOutcome } from './client/publish-many.ts';
@@ -20,7 +20,8 @@ export type { PublishOptions } from './client/publishing.ts';
 export type { ClientStats } from './client/stats.ts';
 export type { Connack, StatusEvent } from './client/status.ts';
 export type { FilterOptions, SubscribeOptions, UnsubscribeResult } from './client/subscribing.ts';
-export type { AckMode, Subscription } from './client/subscription.ts';
+export type { AckMode } from './client/subscription.ts';
+export type { Subscribing, Subscription } from './client/subscription-api.ts';
 export type {
   AckProperties,
   ConnackProperties,

@@ -13,7 +13,7 @@ import type { ConfigurableOptions } from './configuring.ts';
 import type { ConnectOptions } from './connecting.ts';
 import type { DrainReport } from './draining.ts';
 import type { PublishResult } from './exchanges.ts';
-import type { Message } from './message.ts';
+import type { Message } from './message-api.ts';
 import type { ClientOptions, Platform } from './options.ts';
 import { Parts } from './parts.ts';
 import type { Payload } from './payload.ts';
@@ -28,7 +28,7 @@ import type { ServerUrl } from './servers.ts';
 import type { ClientStats } from './stats.ts';
 import type { Connack, StatusEvent } from './status.ts';
 import type { FilterOptions, SubscribeOptions, UnsubscribeResult } from './subscribing.ts';
-import type { Subscription } from './subscription.ts';
+import type { Subscribing, Subscription } from './subscription-api.ts';
 
 /** How `disconnect()` ends the connection. */
 export interface DisconnectOptions {
@@ -219,7 +219,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   subscribe(
     topicFilter: string | readonly (string | FilterOptions)[],
     options: SubscribeOptions = {},
-  ): Promise<Subscription> & AsyncIterable<Message> {
+  ): Subscribing {
     const made: Subscription[] = [];
     const subscribed = this.#parts.subscribing.subscribe(topicFilter, options, (subscription) => {
       made.push(subscription);
@@ -257,6 +257,9 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     await this.drain();
   }
 }
+
+/** What a `Client` offers, as an interface: for test doubles, and for code that is given a client. */
+export interface MqttClient<UserData = undefined> extends Pick<Client<UserData>, keyof Client<UserData>> {}
 
 /** A loop over a subscription that could not be made: it throws why. */
 function failing(subscribed: Promise<Subscription>): AsyncIterator<Message> {

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, expect, it } from '@jest/globals';
-import type { Message } from '../../lib/client/message.ts';
+import type { Message } from '../../lib/client/message-api.ts';
 import type { ForEachOptions } from '../../lib/client/for-each.ts';
 import { ClosedError, TimeoutError } from '../../lib/errors.ts';
 import { settled } from '../support/fake-clock.ts';

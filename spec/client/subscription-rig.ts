@@ -1,5 +1,6 @@
 import { NO_PROPERTIES, type QoS } from '../../lib/codec/packets.ts';
-import type { Message, ReceivedPublish } from '../../lib/client/message.ts';
+import type { Message } from '../../lib/client/message-api.ts';
+import type { ReceivedPublish } from '../../lib/client/message.ts';
 import { Subscription, type Intake, type SubscriptionHost } from '../../lib/client/subscription.ts';
 import { PausingBuffers } from '../../lib/client/pausing-buffers.ts';
 import { Receipt } from '../../lib/session/incoming.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Message } from '../../lib/client/message.ts';
+import type { Message } from '../../lib/client/message-api.ts';
 import { ClosedError, TimeoutError } from '../../lib/errors.ts';
 import { settled } from '../support/fake-clock.ts';
 import { loop, SubscriptionRig } from './subscription-rig.ts';

@@ -1,5 +1,5 @@
 import type { Client } from '../../lib/client/client.ts';
-import type { Message } from '../../lib/client/message.ts';
+import type { Message } from '../../lib/client/message-api.ts';
 import type { AckMode } from '../../lib/client/subscription.ts';
 import type { Holding } from './arrivals.ts';
 import type { Model } from './model.ts';

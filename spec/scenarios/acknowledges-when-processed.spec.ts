@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Message } from '../../lib/client/message.ts';
+import type { Message } from '../../lib/client/message-api.ts';
 import { collect, message, Stage } from './stage.ts';
 
 describe('a message with QoS 1 or 2', () => {

@@ -32,6 +32,7 @@ const NO_OPTIONS: { readonly [Key in keyof ClientOptions]-?: undefined } = {
   pingTimeout: undefined,
   reconnect: undefined,
   receiveMaximum: undefined,
+  receiveBuffer: undefined,
   ackStallTimeout: undefined,
   unmatched: undefined,
   maximumPacketSize: undefined,

@@ -11,6 +11,9 @@ import {
   ConnectError,
   transportOver,
   type AttemptContext,
+  type ClientStats,
+  type MqttClient,
+  type Subscribing,
   type WillProperties,
   type Will,
   type WebSocketOptions,
@@ -92,7 +95,8 @@ export function whatIsAskedForMayBeAFunction(client: Client): void {
 
 export async function subscribeIsBothAPromiseAndAnIterable(client: Client): Promise<void> {
   const subscribing = client.subscribe('a');
-  expectTypeOf(subscribing).toEqualTypeOf<Promise<Subscription> & AsyncIterable<Message>>();
+  expectTypeOf(subscribing).toEqualTypeOf<Subscribing>();
+  expectTypeOf(subscribing).toExtend<Promise<Subscription> & AsyncIterable<Message>>();
   expectTypeOf(await subscribing).toEqualTypeOf<Subscription>();
   for await (const message of client.subscribe(['a', { topicFilter: 'b', qos: 1 }])) {
     expectTypeOf(message).toEqualTypeOf<Message>();
@@ -101,7 +105,10 @@ export async function subscribeIsBothAPromiseAndAnIterable(client: Client): Prom
   for await (const message of await subscribing) expectTypeOf(message).toEqualTypeOf<Message>();
   for await (const batch of (await subscribing).batches({ max: 5, linger: 50 }))
     expectTypeOf(batch).toEqualTypeOf<readonly Message[]>();
-  expectTypeOf<BatchesOptions>().toEqualTypeOf<{ readonly max?: number; readonly linger?: number }>();
+  expectTypeOf<BatchesOptions>().toEqualTypeOf<{
+    readonly max?: number | undefined;
+    readonly linger?: number | undefined;
+  }>();
   // @ts-expect-error -- ms, as a number
   void (await subscribing).batches({ linger: '50 ms' });
   // @ts-expect-error -- a Topic Filter has to be there
@@ -178,6 +185,100 @@ export function optionsAreChecked(): void {
   void ({ keepalive: 5 } satisfies ClientOptions);
   // @ts-expect-error -- seconds are a number
   void ({ keepAlive: '5' } satisfies ClientOptions);
+}
+
+const NOTHING: PublishProperties = {};
+
+/** What an application's tests make in place of what comes from a server: literals, without a cast. */
+export async function testDoublesAreLiterals(): Promise<void> {
+  const message: Message = {
+    topic: 'sensors/7/temperature',
+    payload: new TextEncoder().encode('21.5'),
+    qos: 1,
+    retain: false,
+    duplicate: false,
+    properties: NOTHING,
+    text: () => '21.5',
+    json: <T>() => 21.5 as T,
+    copy: () => new Uint8Array(4),
+    ack() {},
+    reject() {},
+  };
+  async function* messages(): AsyncGenerator<Message> {
+    yield message;
+  }
+  const subscription: Subscription = {
+    topicFilters: ['sensors/+/temperature'],
+    granted: [1],
+    depth: 0,
+    dropped: 0,
+    receive: async () => message,
+    async *batches() {
+      yield [message];
+    },
+    async forEach(handler) {
+      await handler(message);
+    },
+    async stop() {},
+    async unsubscribe() {},
+    [Symbol.asyncIterator]: messages,
+    async [Symbol.asyncDispose]() {},
+  };
+  const subscribing: Subscribing = Object.assign(Promise.resolve(subscription), {
+    [Symbol.asyncIterator]: messages,
+  });
+  const published: unknown[] = [];
+  const client: Pick<MqttClient, 'publish' | 'subscribe'> = {
+    async publish(...args) {
+      published.push(args);
+      return { reasonCode: 0, properties: NOTHING };
+    },
+    subscribe: () => subscribing,
+  };
+  expectTypeOf(await client.subscribe('a')).toEqualTypeOf<Subscription>();
+}
+
+/** A test double of the whole client. */
+export class ClientDouble implements MqttClient<string> {
+  readonly state = 'connected';
+  readonly clientId = 'double';
+  readonly negotiated = undefined;
+  readonly closed: Promise<void> = Promise.resolve();
+  readonly userData = 'double';
+  connect(): Promise<Connack> {
+    return Promise.resolve({ sessionPresent: false, reasonCode: 0, properties: {} });
+  }
+  configure(): void {}
+  reconnect(): Promise<Connack> {
+    return this.connect();
+  }
+  async disconnect(): Promise<void> {}
+  async reinitialise(): Promise<void> {}
+  async drain(): Promise<DrainReport> {
+    return { undelivered: 0, unacknowledged: 0 };
+  }
+  async publish(): Promise<PublishResult> {
+    return { reasonCode: 0, properties: NOTHING };
+  }
+  async *publishMany(): AsyncGenerator<never> {}
+  subscribe(): Subscribing {
+    throw new Error('not in this test');
+  }
+  async unsubscribe(): Promise<UnsubscribeResult> {
+    return { reasonCodes: [] };
+  }
+  async *status(): AsyncGenerator<StatusEvent> {}
+  stats(): ClientStats {
+    throw new Error('not in this test');
+  }
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+export function whatTakesAClientTakesAnInterface(client: Client<string>): void {
+  const take = (given: MqttClient<string>): string => given.userData;
+  take(client);
+  take(new ClientDouble());
+  expectTypeOf<keyof MqttClient>().toEqualTypeOf<keyof Client>();
 }
 
 /** The optional keys of T, all of them undefined. */
