@@ -44,10 +44,13 @@ const ONLY_IN: Readonly<Record<string, string>> = {
   'proxy-from-env': 'transport/proxy.ts',
 };
 
-/** What may not be installed: it is imported where it is needed, and not before. */
+/** What may not be installed: it is loaded by name where it is needed, so that bundlers leave it alone. */
 const OPTIONAL = ['socks', 'proxy-from-env'];
 
 const PURE = [...GROUND, 'topic', 'codec', 'session', 'connection', 'engine'];
+
+/** The one file that imports what it is told to. */
+const LOADER = 'transport/packages.ts';
 
 const IMPURE =
   /(?<![.\w$])(?:Date|Math\s*(?:\?\.|\.)\s*random|Math\s*\[|Promise|PromiseLike|async|await|setTimeout|setInterval|setImmediate|queueMicrotask|performance|process|globalThis|Buffer)(?![\w$])/g;
@@ -109,9 +112,13 @@ function floorComplaints(file: string, source: string): string[] {
     return allowed && (ONLY_IN[module] ?? file) === file ? [] : [`${file} imports ${module}`];
   });
   for (const module of OPTIONAL)
-    if (new RegExp(`\\bfrom\\s*['"]${module}['"]|\\bimport\\s*['"]${module}['"]`).test(source))
-      complaints.push(`${file} imports ${module} before it is needed`);
-  if (/(?<![.\w$])import\s*\((?!\s*"")/.test(codeOf(source)))
+    if (
+      new RegExp(
+        `\\b(?:import|export)\\s+(?!type\\s)[^;()]*?['"]${module}['"]|\\bimport\\s*\\(?\\s*['"]${module}['"]`,
+      ).test(source)
+    )
+      complaints.push(`${file} imports ${module}, which a bundler would follow`);
+  if (file !== LOADER && /(?<![.\w$])import\s*\((?!\s*"")/.test(codeOf(source)))
     complaints.push(`${file} imports what it computes`);
   return complaints;
 }
@@ -210,10 +217,11 @@ describe('the floors', () => {
     ['engine/engine.ts', "import PQueue from 'p-queue';"],
     ['transport/tcp.ts', "import { utf8Length } from '../topic/names.ts';"],
     ['transport/tcp.ts', "import WebSocket from 'ws';"],
-    ['transport/tcp.ts', "const a = await import('socks');"],
+    ['transport/tcp.ts', "import type { SocksClient } from 'socks';"],
     ['transport/socks-proxy.ts', "import { SocksClient } from 'socks';"],
+    ['transport/socks-proxy.ts', "const a = await import('socks');"],
     ['transport/proxy.ts', "import 'proxy-from-env';"],
-    ['client/roads.ts', "const a = await import('proxy-from-env');"],
+    ['client/roads.ts', "import type { getProxyForUrl } from 'proxy-from-env';"],
     ['client/client.ts', "import WebSocket from 'ws';"],
     ['client/client.ts', "import { a } from '../index.ts';"],
     ['client/client.ts', "import { a } from '../../spec/support/bytes.ts';"],

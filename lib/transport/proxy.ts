@@ -3,8 +3,10 @@
 import { isIP, type Socket } from 'node:net';
 import { domainToASCII } from 'node:url';
 import { messageOf } from '../errors.ts';
+import type * as ProxyFromEnv from 'proxy-from-env';
 import { requestTunnel } from './http-proxy.ts';
 import type { ProxyOptions, TlsOptions } from './options.ts';
+import { loadPackage } from './packages.ts';
 import { parseProxyUrl, type ProxyServer } from './proxy-url.ts';
 import { negotiateTunnel } from './socks-proxy.ts';
 import { openSocket } from './tcp.ts';
@@ -44,12 +46,10 @@ export async function openTunnel(
 
 /** What the environment names. `https_proxy` is for what goes through tunnels, and MQTT does, whatever is over it. */
 async function named({ host, port }: Road): Promise<ProxyOptions | undefined> {
-  const { getProxyForUrl } = await import('proxy-from-env').catch((cause: unknown) => {
-    throw new Error(
-      'proxy: "environment" takes the package proxy-from-env, which is not there: npm install proxy-from-env',
-      { cause },
-    );
-  });
+  const { getProxyForUrl } = (await loadPackage(
+    'proxy-from-env',
+    'proxy: "environment"',
+  )) as typeof ProxyFromEnv;
   const url = getProxyForUrl(`https://${isIP(host) === 6 ? `[${host}]` : host}:${port}`);
   if (url === '') return undefined;
   // Without a scheme it would be the one that was asked with; everywhere else such a proxy is one without TLS.

@@ -3,6 +3,8 @@
 import type { Socket } from 'node:net';
 import { setImmediate } from 'node:timers';
 import { messageOf } from '../errors.ts';
+import type * as Socks from 'socks';
+import { loadPackage } from './packages.ts';
 import type { Destination, ProxyServer } from './proxy-url.ts';
 
 /** ms that timers can have at most. */
@@ -19,9 +21,7 @@ export async function negotiateTunnel(
   { host, port, username, password }: ProxyServer,
   destination: Destination,
 ): Promise<void> {
-  const { SocksClient } = await import('socks').catch((cause: unknown) => {
-    throw new Error('proxy: SOCKS takes the package socks, which is not there: npm install socks', { cause });
-  });
+  const { SocksClient } = (await loadPackage('socks', 'proxy: SOCKS')) as typeof Socks;
   // The package has a timer of its own and leaves it behind, with all it holds, when it is done. How long an attempt may
   // take is known elsewhere: this one shall do nothing, and be gone at once. Where what it does has another name, it
   // cannot be told to do nothing: then it shall come as late as can be.

@@ -2,11 +2,12 @@
 
 import { type ClientRequest, type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { createConnection, Socket } from 'node:net';
-import { type RawData, WebSocket } from 'ws';
+import type * as Ws from 'ws';
 import { ConnectError, messageOf, ProtocolError, shown } from '../errors.ts';
 import { Holding } from './holding.ts';
 import { nextTick } from './next-tick.ts';
 import type { Headers } from './options.ts';
+import { loadPackage } from './packages.ts';
 import { unlessAborted } from './stream.ts';
 import type { Passage, Receiver, Road, Taken, Transport } from './transport.ts';
 
@@ -46,15 +47,29 @@ export async function dialWebSocket(
   stream.on('error', () => {});
   try {
     passage.reached('websocket');
+    const { WebSocket } = await loadWs();
     signal.throwIfAborted();
     const url = urlOf(road);
     const headers = await headersOf(road, signal, passage, url.host);
     signal.throwIfAborted();
     if (stream.destroyed) throw failed(explain(stream.errored ?? new Error('the connection was closed')));
-    return await upgrade(road, signal, stream, { url, headers, protocol: protocolOf(passage), explain });
+    const protocol = protocolOf(passage);
+    return await upgrade(road, signal, stream, { WebSocket, url, headers, protocol, explain });
   } catch (error) {
     stream.destroy();
     throw error;
+  }
+}
+
+/**
+ * The package `ws`. A bundler may have put it into an ES module, where its `require()` of what is built into Node.js
+ * fails, as with esbuild: then it is taken from where the program runs.
+ */
+async function loadWs(): Promise<typeof Ws> {
+  try {
+    return await import('ws');
+  } catch {
+    return (await loadPackage('ws', 'WebSocket')) as typeof Ws;
   }
 }
 
@@ -90,6 +105,7 @@ async function headersOf(
 
 /** What a handshake says and listens to. */
 interface Handshake {
+  readonly WebSocket: typeof Ws.WebSocket;
   readonly url: URL;
   readonly headers: Headers;
   readonly protocol: string;
@@ -101,7 +117,7 @@ function upgrade(
   { ws: options = {}, noDelay = true }: Road,
   signal: AbortSignal,
   stream: Socket,
-  { url, headers, protocol, explain }: Handshake,
+  { WebSocket, url, headers, protocol, explain }: Handshake,
 ): Promise<Transport> {
   const { perMessageDeflate = false } = options;
   const ws = new WebSocket(url, protocol, {
@@ -173,7 +189,7 @@ const isObject = (value: unknown): value is object => typeof value === 'object' 
 
 /** A WebSocket as a transport. What it sends and gets are bytes of a stream: where a frame ends means nothing. */
 class WebSocketTransport implements Transport {
-  readonly #ws: WebSocket;
+  readonly #ws: Ws.WebSocket;
   readonly #stream: Socket;
   readonly #holding: Holding;
   #receiver: Receiver | undefined;
@@ -184,7 +200,7 @@ class WebSocketTransport implements Transport {
   /** What has come of the last read: `part` of a message, or something that is whole. */
   #came: 'part' | 'whole' = 'part';
 
-  constructor(ws: WebSocket, stream: Socket, explain: Explain) {
+  constructor(ws: Ws.WebSocket, stream: Socket, explain: Explain) {
     this.#ws = ws;
     this.#stream = stream;
     this.#holding = new Holding({
@@ -213,8 +229,8 @@ class WebSocketTransport implements Transport {
   }
 
   write(bytes: Uint8Array, written: (bytes: Uint8Array, taken?: Taken) => void): void {
-    const { readyState } = this.#ws;
-    if (this.#state === 'up' && readyState === WebSocket.OPEN) {
+    const { readyState, OPEN } = this.#ws;
+    if (this.#state === 'up' && readyState === OPEN) {
       this.#holding.write(bytes, written);
       return;
     }
@@ -267,7 +283,7 @@ class WebSocketTransport implements Transport {
     if (came === 'part' && this.#state === 'up') this.#receiver?.chunk(NO_BYTES);
   }
 
-  #message(data: RawData, isBinary: boolean): void {
+  #message(data: Ws.RawData, isBinary: boolean): void {
     this.#came = 'whole';
     if (this.#state !== 'up' && this.#state !== 'ending') return;
     if (!isBinary) {

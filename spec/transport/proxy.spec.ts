@@ -271,14 +271,14 @@ describe('the proxy of the environment', () => {
   it('takes a package, and says how to install it', async () => {
     jest.resetModules();
     jest.unstable_mockModule('proxy-from-env', () => {
-      throw new Error('no such package');
+      throw Object.assign(new Error('no such package'), { code: 'ERR_MODULE_NOT_FOUND' });
     });
     try {
       const fresh = await import('../../lib/transport/proxy.ts');
       const { signal } = new AbortController();
       const asking = fresh.openTunnel(roadTo(1_883, { proxy: 'environment' }), signal, passage(signal));
       expect((await errorOf(asking)).message).toBe(
-        'proxy: "environment" takes the package proxy-from-env, which is not there: npm install proxy-from-env',
+        'proxy: "environment" needs the package proxy-from-env, which is not installed: npm install proxy-from-env',
       );
     } finally {
       jest.unstable_unmockModule('proxy-from-env');

@@ -220,7 +220,7 @@ describe('a package that is not installed', () => {
   it('is told of with what installs it', async () => {
     jest.resetModules();
     jest.unstable_mockModule('socks', () => {
-      throw new Error('no such package');
+      throw Object.assign(new Error('no such package'), { code: 'ERR_MODULE_NOT_FOUND' });
     });
     try {
       const fresh = await import('../../lib/transport/socks-proxy.ts');
@@ -228,7 +228,7 @@ describe('a package that is not installed', () => {
       const socket = await socketTo(port);
       const asking = fresh.negotiateTunnel(socket, parseProxyUrl('socks5://proxy'), DESTINATION);
       expect((await errorOf(asking)).message).toBe(
-        'proxy: SOCKS takes the package socks, which is not there: npm install socks',
+        'proxy: SOCKS needs the package socks, which is not installed: npm install socks',
       );
     } finally {
       jest.unstable_unmockModule('socks');

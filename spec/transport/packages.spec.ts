@@ -1,0 +1,33 @@
+import { describe, expect, it, jest } from '@jest/globals';
+import { loadPackage } from '../../lib/transport/packages.ts';
+import { errorOf } from '../support/tunnel-rig.ts';
+
+describe('a package that is loaded when it is used', () => {
+  it('is what an import of it would be', async () => {
+    expect(await loadPackage('socks', 'SOCKS')).toBe(await import('socks'));
+  });
+
+  it('is named by the error where it is not installed, with what installs it', async () => {
+    const error = await errorOf(loadPackage('mqtt-await-is-not-installed', 'this spec'));
+    expect(error.message).toBe(
+      'this spec needs the package mqtt-await-is-not-installed, which is not installed: npm install mqtt-await-is-not-installed',
+    );
+    expect(error.cause).toMatchObject({ code: expect.stringContaining('MODULE_NOT_FOUND') });
+  });
+
+  it('is named by the error where it cannot be loaded, with the reason', async () => {
+    jest.unstable_mockModule('socks', () => {
+      throw new Error('it is broken');
+    });
+    jest.resetModules();
+    try {
+      const error = await errorOf(loadPackage('socks', 'this spec'));
+      expect(error.message).toBe(
+        'this spec needs the package socks, which could not be loaded: it is broken',
+      );
+    } finally {
+      jest.unstable_unmockModule('socks');
+      jest.resetModules();
+    }
+  });
+});
