@@ -18,7 +18,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { transformSync } from 'esbuild';
-import { type Installed, installBuilt } from '../spec/network/built-package.ts';
+import { type Installed, installBuilt } from '../spec/package/built-package.ts';
 import type { Scenario, Style } from './support/contenders.ts';
 import type { Figures, Task } from './support/loopback-client.ts';
 import type { Listening } from './support/null-server.ts';

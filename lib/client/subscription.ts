@@ -12,7 +12,7 @@ import { forEachMessage, type ForEachOptions } from './for-each.ts';
 import { Loop } from './loop.ts';
 import { Message, type ReceivedPublish, type Settler } from './message.ts';
 import type { PausingBuffers } from './pausing-buffers.ts';
-import type { Failure, Reader, Source, Taker } from './reading.ts';
+import type { Failure, Reader, Taker } from './reading.ts';
 
 /** When a QoS 1 or 2 message is acknowledged. */
 export type AckMode = 'processed' | 'received' | 'manual';
@@ -49,7 +49,7 @@ export interface SubscriptionHost extends Settler {
  * What one `subscribe()` call yields: its messages, in order of arrival. Iterate it as often as you like; several
  * loops share the work. Asking for the next message says that the one before is processed (see `AckMode`).
  */
-export class Subscription implements AsyncIterable<Message>, AsyncDisposable, Source {
+export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
   readonly topicFilters: readonly string[];
   /** What the application asked for. @internal */
   readonly entries: readonly SubscriptionRequest[];

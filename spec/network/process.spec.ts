@@ -4,14 +4,14 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { type LocalBroker, startAedes } from '../support/aedes.ts';
 import { leakGuard } from '../support/leaks.ts';
 import { freePort } from '../support/mosquitto.ts';
-import { type Installed, installBuilt } from './built-package.ts';
+import { type Installed, installBuilt } from '../package/built-package.ts';
 import { endPrograms, startNode, startProgram } from './children.ts';
 
 /*
  * Programs end when their work is done: nothing of the client keeps a process alive. None of them calls process.exit().
  */
 
-const LONG = 30_000;
+const LONG = 60_000;
 
 let broker: LocalBroker;
 let published: string[];

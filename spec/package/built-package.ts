@@ -1,37 +1,73 @@
 import { execFile } from 'node:child_process';
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+/** What the package is made of: sources, what builds it, and what is published as it is. */
+const SOURCES = [
+  'package.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'tools',
+  'lib',
+  'docs',
+  'README.md',
+  'bench/README.md',
+  'CHANGELOG.md',
+  'CONTRIBUTING.md',
+  'LICENSE',
+];
+
+/** What an application installs with it: its dependencies. */
+const DEPENDENCIES = ['ws', 'p-queue'];
 
 /** A directory in which the built package is installed. */
 export interface Installed {
   readonly directory: string;
   /** The directory of the package in it. */
   readonly home: string;
+  /** Bytes of the packed file. */
+  readonly packedSize: number;
+  /** The files of the package, as paths in it with forward slashes. */
+  readonly files: readonly string[];
+  /** Makes a package of this repository's `node_modules` available to the application, too. */
+  link(...names: readonly string[]): void;
   remove(): void;
 }
 
-/** Builds the package as it is published, by its own script, in a directory of its own. */
+const run = promisify(execFile);
+const npm = (args: readonly string[], cwd: string): Promise<{ stdout: string }> =>
+  run('npm', args, { cwd, shell: process.platform === 'win32', maxBuffer: 2 ** 24 });
+
+/** Builds the package by its own script in a directory of its own, packs it as npm does, and installs that. */
 export async function installBuilt(): Promise<Installed> {
   const directory = mkdtempSync(join(tmpdir(), 'mqtt-await-built-'));
   const remove = (): void => rmSync(directory, { recursive: true });
   try {
+    const work = join(directory, 'work');
+    for (const name of SOURCES) cpSync(join(ROOT, name), join(work, name), { recursive: true });
+    symlinkSync(join(ROOT, 'node_modules'), join(work, 'node_modules'), 'junction');
+    await npm(['run', '-s', 'build'], work);
+    const { stdout } = await npm(['pack', '--json', '--ignore-scripts', '--pack-destination', '..'], work);
+    const [packed] = JSON.parse(stdout) as [{ filename: string; size: number; files: { path: string }[] }];
     const home = join(directory, 'node_modules/mqtt-await');
     mkdirSync(home, { recursive: true });
-    for (const name of ['package.json', 'tsconfig.json', 'tsconfig.build.json'])
-      copyFileSync(join(ROOT, name), join(home, name));
-    cpSync(join(ROOT, 'lib'), join(home, 'lib'), { recursive: true });
-    // What builds it, and what it depends on.
-    symlinkSync(join(ROOT, 'node_modules'), join(home, 'node_modules'), 'junction');
-    await promisify(execFile)('npm', ['run', '-s', 'build'], {
-      cwd: home,
-      shell: process.platform === 'win32',
-    });
-    return { directory, home, remove };
+    await run('tar', ['-xzf', join(directory, packed.filename), '-C', home, '--strip-components=1']);
+    rmSync(work, { recursive: true });
+    const link = (...names: readonly string[]): void => {
+      for (const name of names) {
+        const path = join(directory, 'node_modules', name);
+        mkdirSync(dirname(path), { recursive: true });
+        symlinkSync(join(ROOT, 'node_modules', name), path, 'junction');
+      }
+    };
+    link(...DEPENDENCIES);
+    const { size, files } = packed;
+    return { directory, home, packedSize: size, files: files.map(({ path }) => path), link, remove };
   } catch (error) {
     remove();
     // What the compiler has to say is on its stdout.

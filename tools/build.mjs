@@ -1,0 +1,131 @@
+/*
+ * Builds `dist/`: an ES module and a CommonJS module of each entry, each with its own declarations.
+ *
+ *   index.js   codec/codec.js     ES modules with the chunks they share; dependencies stay outside
+ *   index.cjs  codec/codec.cjs    the same as CommonJS; p-queue, which is an ES module only, is inside
+ *   *.d.ts  *.d.cts               what can be reached from the entries, and nothing else
+ *
+ * Source maps and declaration maps lead to `lib/`, which is published beside `dist/`: they hold no sources themselves.
+ */
+
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+process.chdir(fileURLToPath(new URL('../', import.meta.url)));
+
+const ENTRIES = ['index', 'codec/codec'];
+/** What begins an `import()` of a name that is computed: see lib/transport/packages.ts. */
+const COMPUTED_IMPORT = /await import\((?=(?:\s*\/\*[^*]*\*\/)+\s*name\s*\))/g;
+const RELATIVE_IMPORT = /\b(?:from|import\()\s*['"](\.[^'"]+)['"]/g;
+const OPTIONS = { bundle: true, platform: 'node', target: 'node20', sourcemap: true, logLevel: 'warning' };
+
+rmSync('dist', { recursive: true, force: true });
+const { status } = spawnSync(
+  process.execPath,
+  ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'],
+  { stdio: 'inherit' },
+);
+if (status !== 0) process.exit(1);
+await build({
+  ...OPTIONS,
+  entryPoints: ENTRIES.map((entry) => `lib/${entry}.ts`),
+  outdir: 'dist',
+  format: 'esm',
+  splitting: true,
+  packages: 'external',
+  sourcesContent: false,
+});
+await buildCommonJs();
+writeDeclarations();
+
+/** Translates each file of the ES module, so that the CommonJS module is cut in the same way. */
+async function buildCommonJs() {
+  let loaders = 0;
+  const translate = ({ onResolve, onLoad }) => {
+    onResolve({ filter: /^\.\.?\/.*\.js$/ }, ({ path, importer, kind }) =>
+      kind === 'entry-point' || importer.includes('node_modules')
+        ? undefined
+        : { path: path.replace(/\.js$/, '.cjs'), external: true },
+    );
+    // As `require(name)`, what is loaded by a name that is computed would be looked for by bundlers, in vain.
+    onLoad({ filter: /\.js$/ }, ({ path }) => {
+      const source = readFileSync(path, 'utf8');
+      const contents = source.replace(COMPUTED_IMPORT, () => {
+        loaders++;
+        return "(await import('node:module')).createRequire(__filename)(";
+      });
+      return { contents, loader: 'js' };
+    });
+  };
+  await build({
+    ...OPTIONS,
+    entryPoints: filesOf('dist', '.js'),
+    outdir: 'dist',
+    format: 'cjs',
+    outExtension: { '.js': '.cjs' },
+    external: ['ws'],
+    // Jest runs CommonJS where there is no `import()`.
+    supported: { 'dynamic-import': false },
+    plugins: [{ name: 'translate', setup: translate }],
+  });
+  const bundled = filesOf('dist', '.cjs.map').flatMap((file) => leaveOutSources(file));
+  writeFileSync('dist/third-party-licenses.txt', licensesOf(new Set(bundled)));
+  if (loaders !== 1) throw new Error(`expected one import() of a computed name, found ${loaders}`);
+}
+
+/**
+ * What is published beside `dist/` need not be in its maps as well; the packages that are bundled have to be. Returns
+ * the names of these.
+ */
+function leaveOutSources(file) {
+  const map = JSON.parse(readFileSync(file, 'utf8'));
+  const packages = map.sources.map((source) => /node_modules\/([^/]+)/.exec(source)?.[1]);
+  map.sourcesContent = map.sourcesContent.map((source, i) => (packages[i] === undefined ? null : source));
+  writeFileSync(file, JSON.stringify(map));
+  return packages.filter((name) => name !== undefined);
+}
+
+function licensesOf(packages) {
+  return [...packages]
+    .map((name) => {
+      const directory = join('node_modules', name);
+      const { version } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
+      const license = readdirSync(directory).find((file) => /^licen[cs]e/i.test(file));
+      return `${name} ${version}\n\n${readFileSync(join(directory, license), 'utf8').trim()}\n`;
+    })
+    .join('\n');
+}
+
+/** Keeps the declarations that the entries lead to, and writes those of the CommonJS module beside them. */
+function writeDeclarations() {
+  const reached = new Set();
+  const follow = (file) => {
+    if (reached.has(file)) return;
+    reached.add(file);
+    for (const [, specifier] of readFileSync(file, 'utf8').matchAll(RELATIVE_IMPORT))
+      follow(join(dirname(file), specifier.replace(/\.ts$/, '.d.ts')));
+  };
+  for (const entry of ENTRIES) follow(join('dist', `${entry}.d.ts`));
+  for (const file of filesOf('dist', '.d.ts')) {
+    if (reached.has(file)) {
+      const declarations = readFileSync(file, 'utf8').replace(RELATIVE_IMPORT, (found, specifier) =>
+        found.replace(specifier, specifier.replace(/\.ts$/, '.cjs')),
+      );
+      // It has the same lines: one map is for both.
+      writeFileSync(file.replace(/\.d\.ts$/, '.d.cts'), declarations);
+    } else {
+      rmSync(file);
+      rmSync(`${file}.map`);
+      if (readdirSync(dirname(file)).length === 0) rmdirSync(dirname(file));
+    }
+  }
+}
+
+function filesOf(directory, extension) {
+  return readdirSync(directory, { recursive: true })
+    .filter((file) => file.endsWith(extension))
+    .map((file) => join(directory, file));
+}
