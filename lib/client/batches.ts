@@ -1,5 +1,5 @@
 import type { Clock, Wake } from './clock.ts';
-import type { Message } from './message.ts';
+import type { ReceivedMessage } from './message.ts';
 import { END, NextCalls } from './next-calls.ts';
 import type { Failure, Reader, Source, Taker } from './reading.ts';
 
@@ -12,16 +12,16 @@ export interface BatchesOptions {
 }
 
 /** One loop over a subscription that takes its messages in batches. It is a reader from its first `next()` on. */
-export class Batches implements AsyncIterableIterator<readonly Message[], undefined>, Reader, Taker {
+export class Batches implements AsyncIterableIterator<readonly ReceivedMessage[], undefined>, Reader, Taker {
   readonly #subscription: Source;
   readonly #clock: Clock;
   readonly #max: number;
   readonly #linger: number;
-  readonly #calls = new NextCalls<readonly Message[]>();
+  readonly #calls = new NextCalls<readonly ReceivedMessage[]>();
   /** The batch that is with the loop's body. */
-  #inHand: readonly Message[] = [];
+  #inHand: readonly ReceivedMessage[] = [];
   /** The batch to come; the application has not seen any of it. */
-  #collected: Message[] = [];
+  #collected: ReceivedMessage[] = [];
   /** While a batch is collected: when it leaves at the latest. */
   #departure: Wake | undefined = undefined;
   #phase: 'new' | 'running' | 'finishing' | 'over' = 'new';
@@ -41,7 +41,7 @@ export class Batches implements AsyncIterableIterator<readonly Message[], undefi
     };
   }
 
-  get held(): readonly Message[] {
+  get held(): readonly ReceivedMessage[] {
     return [...this.#inHand, ...this.#collected];
   }
 
@@ -49,7 +49,7 @@ export class Batches implements AsyncIterableIterator<readonly Message[], undefi
     return this;
   }
 
-  next(): Promise<IteratorResult<readonly Message[], undefined>> {
+  next(): Promise<IteratorResult<readonly ReceivedMessage[], undefined>> {
     if (this.#phase === 'new') {
       this.#phase = 'running';
       this.#subscription.entered(this);
@@ -64,7 +64,7 @@ export class Batches implements AsyncIterableIterator<readonly Message[], undefi
   }
 
   /** Ends calls of `next()` that still wait. What was not settled, or not even handed out, is for the next reader. */
-  return(): Promise<IteratorResult<readonly Message[], undefined>> {
+  return(): Promise<IteratorResult<readonly ReceivedMessage[], undefined>> {
     this.#stopCollecting();
     const [inHand, collected] = [this.#inHand, this.#collected];
     this.#inHand = [];
@@ -75,7 +75,7 @@ export class Batches implements AsyncIterableIterator<readonly Message[], undefi
   }
 
   /** `return()`, for generators that delegate to this with `yield*`. Rejects with `error`. */
-  async throw(error?: unknown): Promise<IteratorResult<readonly Message[], undefined>> {
+  async throw(error?: unknown): Promise<IteratorResult<readonly ReceivedMessage[], undefined>> {
     await this.return();
     throw error;
   }
@@ -94,7 +94,7 @@ export class Batches implements AsyncIterableIterator<readonly Message[], undefi
 
   // --- as a taker ------------------------------------------------------------------------------------------------
 
-  take(message: Message): void {
+  take(message: ReceivedMessage): void {
     this.#collected.push(message);
     this.#collect();
   }

@@ -1,7 +1,7 @@
 import type { Delivered } from '../engine/effects.ts';
 import { Ring } from '../session/ring.ts';
 import { Keeping } from './keeping.ts';
-import { Message, type ReceivedPublish, type Settler } from './message.ts';
+import { ReceivedMessage, type ReceivedPublish, type Settler } from './message.ts';
 import type { Receipt } from '../session/incoming.ts';
 import type { PausingBuffers } from './pausing-buffers.ts';
 
@@ -24,7 +24,7 @@ export class MessageBuffer {
   readonly #limits: BufferLimits;
   readonly #overflow: Overflow;
   readonly #pausing: PausingBuffers;
-  readonly #ring = new Ring<Message>();
+  readonly #ring = new Ring<ReceivedMessage>();
   readonly #keeping: Keeping;
   #loose = 0;
   #looseBytes = 0;
@@ -58,7 +58,7 @@ export class MessageBuffer {
   ): Delivered {
     const kept = this.#keeping.keep(payload, publish.bytes);
     if (receipt !== undefined) receipt.payload = kept;
-    const message = new Message(publish, topic, kept, receipt, settler);
+    const message = new ReceivedMessage(publish, topic, kept, receipt, settler);
     if (receipt !== undefined) {
       this.#ring.push(message);
       return 'delivered';
@@ -70,19 +70,19 @@ export class MessageBuffer {
   }
 
   /** Puts back what was taken, before all others. */
-  putBack(message: Message): void {
+  putBack(message: ReceivedMessage): void {
     if (!message.unsettled) this.#count(message, 1);
     this.#ring.unshift(message);
   }
 
-  shift(): Message | undefined {
+  shift(): ReceivedMessage | undefined {
     const message = this.#ring.shift();
     if (message !== undefined && !message.unsettled) this.#count(message, -1);
     return message;
   }
 
   /** What waits and is `meant` may be dropped from now on, so that the limits are for it too. Returns its receipts. */
-  loosen(meant: (message: Message) => boolean): Receipt[] {
+  loosen(meant: (message: ReceivedMessage) => boolean): Receipt[] {
     const receipts: Receipt[] = [];
     for (const message of this.takeAll()) {
       const receipt = meant(message) ? message.loosen() : undefined;
@@ -114,12 +114,12 @@ export class MessageBuffer {
   }
 
   /** What waits, oldest first; nothing may be changed meanwhile. */
-  values(): Iterable<Message> {
+  values(): Iterable<ReceivedMessage> {
     return this.#ring;
   }
 
   /** Removes and returns all. */
-  takeAll(): Message[] {
+  takeAll(): ReceivedMessage[] {
     if (this.#overflow === 'pause') this.#pausing.count(-this.#looseBytes);
     this.#loose = 0;
     this.#looseBytes = 0;
@@ -128,7 +128,7 @@ export class MessageBuffer {
   }
 
   /** Counts `message`, and drops what the limits say. Returns whether it has a place itself. */
-  #makeRoom(message: Message): boolean {
+  #makeRoom(message: ReceivedMessage): boolean {
     const { messages, bytes } = this.#limits;
     if (this.#overflow === 'pause') {
       const isExhausted = this.#pausing.isExhausted;
@@ -154,7 +154,7 @@ export class MessageBuffer {
     this.#dropped++;
   }
 
-  #count({ size }: Message, by: 1 | -1): void {
+  #count({ size }: ReceivedMessage, by: 1 | -1): void {
     this.#loose += by;
     this.#looseBytes += by * size;
     if (this.#overflow !== 'pause') return;
@@ -176,6 +176,6 @@ export class MessageBuffer {
   }
 }
 
-function isLoose(message: Message): boolean {
+function isLoose(message: ReceivedMessage): boolean {
   return !message.unsettled;
 }

@@ -4,7 +4,7 @@ import type { Clock } from './clock.ts';
 import type { Driver } from './driver.ts';
 import type { ReceivedPublish } from './message.ts';
 import type { Router } from './router.ts';
-import type { Subscription } from './subscription.ts';
+import type { ClientSubscription } from './subscription.ts';
 
 /** What `drain()` could not finish. */
 export interface DrainReport {
@@ -31,9 +31,9 @@ export class Draining {
   #refused: (() => void)[] = [];
   readonly #deliver: Deliver;
   /** The subscription that was busy when it was looked at last: while it is, no other needs to be. */
-  #busy: Subscription | undefined = undefined;
+  #busy: ClientSubscription | undefined = undefined;
   /** Those that were not looked at yet. */
-  #unseen: Iterator<Subscription> = [].values();
+  #unseen: Iterator<ClientSubscription> = [].values();
   /** How many messages wait for a subscription. */
   readonly #parked: () => number;
 
@@ -131,7 +131,7 @@ export class Draining {
 }
 
 /** Whether a loop is at work on its messages, or has some that wait. What a loop collects is handed out first. */
-function isBusy(subscription: Subscription): boolean {
+function isBusy(subscription: ClientSubscription): boolean {
   subscription.flush();
   return subscription.busy;
 }

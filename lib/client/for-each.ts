@@ -3,7 +3,7 @@ import PQueue from 'p-queue';
 import { bound, checkCall, type CallOptions } from './calls.ts';
 import { integer, oneOf, record, wrongType } from './checks.ts';
 import type { Clock } from './clock.ts';
-import type { Message } from './message.ts';
+import type { ReceivedMessage } from './message.ts';
 import type { Failure, Reader, Source, Taker } from './reading.ts';
 
 /** How `forEach()` works through messages. */
@@ -20,7 +20,7 @@ export interface ForEachOptions extends CallOptions {
 /** Handlers with bounded concurrency over a subscription; each message is settled when its handler has finished. */
 export async function forEachMessage(
   subscription: Source,
-  handler: (message: Message) => unknown,
+  handler: (message: ReceivedMessage) => unknown,
   options: ForEachOptions,
   clock: Clock,
 ): Promise<void> {
@@ -46,11 +46,11 @@ export async function forEachMessage(
 /** One `forEach()`: takes a message whenever a handler is free for it, so that others can have what has to wait. */
 class Run implements Reader {
   readonly #subscription: Source;
-  readonly #handler: (message: Message) => unknown;
+  readonly #handler: (message: ReceivedMessage) => unknown;
   readonly #onError: NonNullable<ForEachOptions['onError']>;
   readonly #concurrency: number;
   readonly #queue: PQueue;
-  readonly #unfinished = new Set<Message>();
+  readonly #unfinished = new Set<ReceivedMessage>();
   #phase: 'running' | 'finishing' = 'running';
   #halt: Failure | undefined = undefined;
   /** Goes on where it waits: for a message, or for a handler to be free. */
@@ -58,7 +58,7 @@ class Run implements Reader {
 
   constructor(
     subscription: Source,
-    handler: (message: Message) => unknown,
+    handler: (message: ReceivedMessage) => unknown,
     onError: NonNullable<ForEachOptions['onError']>,
     concurrency: number,
   ) {
@@ -70,7 +70,7 @@ class Run implements Reader {
     this.#queue.on('next', () => this.#wake());
   }
 
-  get held(): readonly Message[] {
+  get held(): readonly ReceivedMessage[] {
     return [...this.#unfinished];
   }
 
@@ -103,7 +103,7 @@ class Run implements Reader {
   }
 
   async #next(): Promise<void> {
-    const message = await new Promise<Message | undefined>((resolve) => {
+    const message = await new Promise<ReceivedMessage | undefined>((resolve) => {
       const taker: Taker = {
         take: (taken) => {
           // At once: a message that is in nobody's hands would not be waited for.
@@ -131,7 +131,7 @@ class Run implements Reader {
     if (this.#phase === 'running') void this.#queue.add(() => this.#work(message));
   }
 
-  async #work(message: Message): Promise<void> {
+  async #work(message: ReceivedMessage): Promise<void> {
     try {
       await this.#handler(message);
       message.ack();

@@ -1,12 +1,12 @@
-import type { Message } from './message.ts';
+import type { ReceivedMessage } from './message.ts';
 import { END, NextCalls } from './next-calls.ts';
 import type { Failure, Reader, Source, Taker } from './reading.ts';
 
 /** One `for await` over a subscription. */
-export class Loop implements AsyncIterator<Message, undefined>, Reader, Taker {
+export class Loop implements AsyncIterator<ReceivedMessage, undefined>, Reader, Taker {
   readonly #subscription: Source;
-  readonly #calls = new NextCalls<Message>();
-  #inHand: Message | undefined = undefined;
+  readonly #calls = new NextCalls<ReceivedMessage>();
+  #inHand: ReceivedMessage | undefined = undefined;
   #phase: 'running' | 'finishing' | 'over' = 'running';
   #settles: 'as it asks' | 'never' = 'as it asks';
   #error: Failure | undefined = undefined;
@@ -22,11 +22,11 @@ export class Loop implements AsyncIterator<Message, undefined>, Reader, Taker {
   }
 
   /** The message that is with the loop's body. */
-  get held(): readonly Message[] {
+  get held(): readonly ReceivedMessage[] {
     return this.#inHand === undefined ? [] : [this.#inHand];
   }
 
-  next(): Promise<IteratorResult<Message, undefined>> {
+  next(): Promise<IteratorResult<ReceivedMessage, undefined>> {
     if (this.#unseen || this.#calls.length > 0) this.#overlap();
     this.#settleInHand();
     this.#subscription.asked();
@@ -55,7 +55,7 @@ export class Loop implements AsyncIterator<Message, undefined>, Reader, Taker {
    * `break`, `return` and `throw` look the same from here: none says that the message in hand was processed. Calls of
    * `next()` that still wait end, so that none of them takes a message that nobody would see.
    */
-  return(): Promise<IteratorResult<Message, undefined>> {
+  return(): Promise<IteratorResult<ReceivedMessage, undefined>> {
     this.#subscription.withdraw(this);
     const message = this.#inHand;
     this.#inHand = undefined;
@@ -65,7 +65,7 @@ export class Loop implements AsyncIterator<Message, undefined>, Reader, Taker {
   }
 
   /** `return()`, for generators that delegate to this with `yield*`. Rejects with `error`. */
-  async throw(error?: unknown): Promise<IteratorResult<Message, undefined>> {
+  async throw(error?: unknown): Promise<IteratorResult<ReceivedMessage, undefined>> {
     await this.return();
     throw error;
   }
@@ -79,7 +79,7 @@ export class Loop implements AsyncIterator<Message, undefined>, Reader, Taker {
 
   // --- as a taker ------------------------------------------------------------------------------------------------
 
-  take(message: Message): void {
+  take(message: ReceivedMessage): void {
     this.#inHand = message;
     this.#calls.give(message);
   }

@@ -3,6 +3,7 @@ import type { PublishProperties, QoS } from '../codec/packets.ts';
 import type { PublishReader } from '../codec/publish.ts';
 import { readLossy } from '../codec/text.ts';
 import type { Receipt } from '../session/incoming.ts';
+import type { Message } from './message-api.ts';
 
 /** Who takes the acknowledgement of a message. */
 export interface Settler {
@@ -30,7 +31,7 @@ export type ReceivedPublish = MessageFields & Pick<PublishReader, 'bytes' | 'pay
 const REJECTIONS = new Set([0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99]);
 
 /** One Application Message as one subscription gets it. */
-export class Message {
+export class ReceivedMessage implements Message {
   readonly topic: string;
   /**
    * A view into the memory the network was read into, not a copy: valid for as long as it is held and never
@@ -163,11 +164,11 @@ export class Message {
   }
 
   /** The same message for the next who takes it up, after a loop ended with it in hand. @internal */
-  again(): Message {
+  again(): ReceivedMessage {
     const { qos, retain, properties, topic, payload } = this;
     const propertiesSize = this.size - topic.length - payload.byteLength;
     const fields = { qos, retain, duplicate: true, properties, propertiesSize };
-    return new Message(fields, topic, payload, this.loosen(), this.#settler);
+    return new ReceivedMessage(fields, topic, payload, this.loosen(), this.#settler);
   }
 
   get #owed(): Receipt | undefined {

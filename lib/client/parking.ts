@@ -4,7 +4,7 @@ import type { Clock, Wake } from './clock.ts';
 import { Keeping } from './keeping.ts';
 import type { PausingBuffers } from './pausing-buffers.ts';
 import type { ReceivedPublish } from './message.ts';
-import type { Subscription } from './subscription.ts';
+import type { ClientSubscription } from './subscription.ts';
 
 /** How much may be parked. */
 const MOST_MESSAGES = 1_000;
@@ -75,7 +75,7 @@ export class Parking {
   }
 
   /** Hands over what `subscription` has filters for, in order of arrival. */
-  handOver(subscription: Subscription, matches: (topicName: string) => boolean): void {
+  handOver(subscription: ClientSubscription, matches: (topicName: string) => boolean): void {
     const before = this.#parked.length;
     if (before === 0) return;
     const late = this.#late;

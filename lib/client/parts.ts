@@ -21,7 +21,7 @@ import { Counters } from './stats.ts';
 import { Stalling } from './stalling.ts';
 import { Status, type Connack } from './status.ts';
 import { Subscribing } from './subscribing.ts';
-import type { Subscription, SubscriptionHost } from './subscription.ts';
+import type { ClientSubscription, SubscriptionHost } from './subscription.ts';
 import { Watchers } from './watchers.ts';
 
 /** What a client is made of, put together. */
@@ -39,7 +39,7 @@ export class Parts<UserData> {
   readonly draining: Draining;
   readonly parking: Parking;
   readonly stalling: Stalling;
-  readonly overflows: Overflows<Subscription>;
+  readonly overflows: Overflows<ClientSubscription>;
   readonly counters: Counters = new Counters();
   /** Are told whenever there may be room, or nothing left to wait for. */
   readonly watchers: Watchers = new Watchers();
@@ -238,7 +238,7 @@ export class Parts<UserData> {
   }
 
   /** Nobody reads `subscription`, and nothing comes for anybody: the server's window may be full of its messages. */
-  #stalled(subscription: Subscription, ms: number): void {
+  #stalled(subscription: ClientSubscription, ms: number): void {
     this.status.report({ type: 'ack-stalled', subscription, ms });
     subscription.setAside();
     if (this.settings.persistent) {

@@ -1,4 +1,4 @@
-import type { Message } from './message.ts';
+import type { ReceivedMessage } from './message.ts';
 
 /** An error, or whatever else was thrown. */
 export interface Failure {
@@ -7,7 +7,7 @@ export interface Failure {
 
 /** Somebody who waits for the next message. */
 export interface Taker {
-  take(message: Message): void;
+  take(message: ReceivedMessage): void;
   end(): void;
   fail(error: unknown): void;
 }
@@ -15,7 +15,7 @@ export interface Taker {
 /** Somebody who works through the messages of a subscription: while there is one, it is read. */
 export interface Reader {
   /** The messages in its hands. */
-  readonly held: readonly Message[];
+  readonly held: readonly ReceivedMessage[];
   /** It is to take no further message; what it has is still its own. `error`: what it then throws. */
   finish(error: Failure | undefined): void;
   /** Hands out what it has collected: nothing more will come for now. */
@@ -29,20 +29,20 @@ export interface Source {
   entered(reader: Reader): void;
   left(reader: Reader): void;
   /** hot: what waits, if anything. */
-  shift(): Message | undefined;
+  shift(): ReceivedMessage | undefined;
   /** The next message goes to `taker`, now or when it comes. */
   request(taker: Taker): void;
   /** `taker` gets no message any more, however often it has requested one. */
   withdraw(taker: Taker): void;
   /** A reader asks for its next message: the one it had is processed. */
-  processed(message: Message): void;
+  processed(message: ReceivedMessage): void;
   /** Calls of `next()` overlap: asking is not settling there. */
   overlapped(): void;
   /**
    * What a reader has not finished is for the next one, in the old order: of `handedOut` what is not settled, then
    * `unread`, which the application has not seen.
    */
-  giveBack(handedOut: Iterable<Message>, unread?: readonly Message[]): void;
+  giveBack(handedOut: Iterable<ReceivedMessage>, unread?: readonly ReceivedMessage[]): void;
   /** A message is done with: whoever waits for that may look. */
   asked(): void;
 }

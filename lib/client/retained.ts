@@ -1,4 +1,4 @@
-import type { Subscription } from './subscription.ts';
+import type { ClientSubscription } from './subscription.ts';
 
 /** How long after its SUBACK, or the last of them, a subscription still awaits retained messages, in ms. */
 const PATIENCE = 10_000;
@@ -41,10 +41,10 @@ export interface RetainedPublish {
 export class RetainedCopies {
   readonly #now: () => number;
   /** How many Topic Filters that match a Topic Name are held by a subscription that `counts`. */
-  readonly #matching: (topicName: string, counts: (subscription: Subscription) => boolean) => number;
-  readonly #awaiting = new Map<Subscription, Awaiting>();
+  readonly #matching: (topicName: string, counts: (subscription: ClientSubscription) => boolean) => number;
+  readonly #awaiting = new Map<ClientSubscription, Awaiting>();
   /** Those that get live messages with RETAIN 1 as well. */
-  readonly #flagged = new WeakSet<Subscription>();
+  readonly #flagged = new WeakSet<ClientSubscription>();
   readonly #copies = new Map<string, Copies>();
   /** Copies that came and subscriptions that were asked for so far. */
   #place = 0;
@@ -53,14 +53,14 @@ export class RetainedCopies {
 
   constructor(
     now: () => number,
-    matching: (topicName: string, counts: (subscription: Subscription) => boolean) => number,
+    matching: (topicName: string, counts: (subscription: ClientSubscription) => boolean) => number,
   ) {
     this.#now = now;
     this.#matching = matching;
   }
 
   /** `subscription` is asked for at the server: it is to get what is retained, unless it wants none of it. */
-  asked(subscription: Subscription): void {
+  asked(subscription: ClientSubscription): void {
     if (subscription.entries.some(({ retainAsPublished }) => retainAsPublished === true))
       this.#flagged.add(subscription);
     if (subscription.entries.every(({ retainHandling }) => retainHandling === 2)) return;
@@ -69,17 +69,17 @@ export class RetainedCopies {
   }
 
   /** SUBACK came. Many servers send what is retained before it, some long after. */
-  granted(subscription: Subscription): void {
+  granted(subscription: ClientSubscription): void {
     const awaiting = this.#awaiting.get(subscription);
     if (awaiting !== undefined) awaiting.until = this.#now() + PATIENCE;
   }
 
-  left(subscription: Subscription): void {
+  left(subscription: ClientSubscription): void {
     this.#awaiting.delete(subscription);
   }
 
   /** `subscription` is asked for anew, as the server has lost the session. */
-  restored(subscription: Subscription): void {
+  restored(subscription: ClientSubscription): void {
     // One that still waits for its SUBACK goes on waiting for that.
     const isGranted = this.#awaiting.get(subscription)?.until !== Infinity;
     this.asked(subscription);
@@ -89,12 +89,12 @@ export class RetainedCopies {
   /** Of those whose filters match `topicName`, the ones that a copy with RETAIN 1 is for; perhaps none. */
   of(
     topicName: string,
-    matching: readonly Subscription[],
+    matching: readonly ClientSubscription[],
     publish: RetainedPublish,
-  ): readonly Subscription[] {
+  ): readonly ClientSubscription[] {
     this.#tidy();
     const now = this.#now();
-    const open = (subscription: Subscription): boolean =>
+    const open = (subscription: ClientSubscription): boolean =>
       (this.#awaiting.get(subscription)?.until ?? -Infinity) >= now;
     const waiting = matching.filter(open);
     // With Retain As Published the flag says nothing of why a message has come (3.8.3.1).
@@ -113,12 +113,12 @@ export class RetainedCopies {
     return isExplained ? [] : matching;
   }
 
-  #since(subscription: Subscription): number {
+  #since(subscription: ClientSubscription): number {
     return this.#awaiting.get(subscription)?.since ?? 0;
   }
 
   /** Retained messages still come for `subscription`. */
-  #prolong(subscription: Subscription, now: number): void {
+  #prolong(subscription: ClientSubscription, now: number): void {
     const awaiting = this.#awaiting.get(subscription);
     if (awaiting !== undefined && awaiting.until < Infinity) awaiting.until = now + PATIENCE;
   }

@@ -5,18 +5,18 @@ import { isShared } from '../topic/filters.ts';
 import { Trie } from '../topic/trie.ts';
 import type { ReceivedPublish } from './message.ts';
 import { RetainedCopies } from './retained.ts';
-import type { Subscription } from './subscription.ts';
+import type { ClientSubscription } from './subscription.ts';
 
 /** Topics whose subscriptions are remembered. Beyond it they are looked up each time: a cache must not thrash. */
 const REMEMBERED = 512;
 
-const NOBODY: readonly Subscription[] = [];
+const NOBODY: readonly ClientSubscription[] = [];
 
 /** A Topic Filter, and who holds it. */
 export class Holding {
   readonly topicFilter: string;
   /** Each with the QoS that its application asked for. */
-  readonly #holders = new Map<Subscription, QoS>();
+  readonly #holders = new Map<ClientSubscription, QoS>();
   /** How many holders asked for each QoS. */
   readonly #asked: [number, number, number] = [0, 0, 0];
 
@@ -29,7 +29,7 @@ export class Holding {
     return this.#holders.size;
   }
 
-  get holders(): IterableIterator<Subscription> {
+  get holders(): IterableIterator<ClientSubscription> {
     return this.#holders.keys();
   }
 
@@ -39,12 +39,12 @@ export class Holding {
     return this.#asked[1] > 0 ? 1 : 0;
   }
 
-  add(subscription: Subscription, qos: QoS): void {
+  add(subscription: ClientSubscription, qos: QoS): void {
     this.#holders.set(subscription, qos);
     this.#asked[qos]++;
   }
 
-  remove(subscription: Subscription): void {
+  remove(subscription: ClientSubscription): void {
     const qos = this.#holders.get(subscription);
     if (qos === undefined) return;
     this.#holders.delete(subscription);
@@ -58,10 +58,10 @@ export class Router {
   readonly #trie = new Trie<Holding>();
   readonly #holdings = new Map<string, Holding>();
   /** Each with the Topic Filters that it still holds. */
-  readonly #subscriptions = new Map<Subscription, Set<string>>();
-  readonly #remembered = new Map<string, readonly Subscription[]>();
+  readonly #subscriptions = new Map<ClientSubscription, Set<string>>();
+  readonly #remembered = new Map<string, readonly ClientSubscription[]>();
   #lastTopic: string | undefined = undefined;
-  #lastFound: readonly Subscription[] = NOBODY;
+  #lastFound: readonly ClientSubscription[] = NOBODY;
 
   /** `now`: ms of the client's clock. */
   constructor(now: () => number) {
@@ -74,7 +74,7 @@ export class Router {
     });
   }
 
-  add(subscription: Subscription): void {
+  add(subscription: ClientSubscription): void {
     const filters = new Set<string>();
     this.#subscriptions.set(subscription, filters);
     this.retained.asked(subscription);
@@ -103,7 +103,10 @@ export class Router {
   }
 
   /** Takes filters of a subscription out. Returns those that no other subscription holds. */
-  remove(subscription: Subscription, topicFilters: readonly string[] = subscription.topicFilters): string[] {
+  remove(
+    subscription: ClientSubscription,
+    topicFilters: readonly string[] = subscription.topicFilters,
+  ): string[] {
     const last: string[] = [];
     const held = this.#subscriptions.get(subscription);
     for (const filter of topicFilters) {
@@ -124,22 +127,22 @@ export class Router {
   }
 
   /** Every subscription, each once: a list of its own. */
-  get subscriptions(): readonly Subscription[] {
+  get subscriptions(): readonly ClientSubscription[] {
     return [...this.#subscriptions.keys()];
   }
 
   /** The same, as they are when they are come to. */
-  all(): IterableIterator<Subscription> {
+  all(): IterableIterator<ClientSubscription> {
     return this.#subscriptions.keys();
   }
 
   /** Whether `subscription` still holds a Topic Filter. */
-  has(subscription: Subscription): boolean {
+  has(subscription: ClientSubscription): boolean {
     return this.#subscriptions.has(subscription);
   }
 
   /** Subscriptions that hold `topicFilter`. */
-  holdersOf(topicFilter: string): Subscription[] {
+  holdersOf(topicFilter: string): ClientSubscription[] {
     return [...(this.#holdings.get(topicFilter)?.holders ?? [])];
   }
 
@@ -149,7 +152,7 @@ export class Router {
   }
 
   /** Who gets a message of `topicName`. */
-  matching(topicName: string): readonly Subscription[] {
+  matching(topicName: string): readonly ClientSubscription[] {
     return this.#find(topicName);
   }
 
@@ -173,7 +176,7 @@ export class Router {
   }
 
   /** The message is settled when every subscription that settles it has; where none does, it is settled now. */
-  #share(receipt: Receipt, found: readonly Subscription[]): void {
+  #share(receipt: Receipt, found: readonly ClientSubscription[]): void {
     let copies = 0;
     for (const subscription of found) if (!subscription.settlesOnReceipt) copies++;
     if (copies === 0) receipt.waive();
@@ -181,10 +184,10 @@ export class Router {
     receipt.recipients = copies;
   }
 
-  #find(topicName: string): readonly Subscription[] {
+  #find(topicName: string): readonly ClientSubscription[] {
     let found = this.#remembered.get(topicName);
     if (found === undefined) {
-      const matching = new Set<Subscription>();
+      const matching = new Set<ClientSubscription>();
       this.#trie.match(topicName, ({ holders }) => {
         for (const subscription of holders) matching.add(subscription);
       });

@@ -1,16 +1,16 @@
 import type { Clock, Wake } from './clock.ts';
-import type { Subscription } from './subscription.ts';
+import type { ClientSubscription } from './subscription.ts';
 
 /** What watching for stalls needs of its client. */
 export interface StallingHost {
   readonly clock: Clock;
   /** `ackStallTimeout`: ms, 0 = off. */
   timeout(): number;
-  subscriptions(): readonly Subscription[];
+  subscriptions(): readonly ClientSubscription[];
   /** Whether nothing is read from the network, as so much is unsettled. */
   isStopped(): boolean;
   /** Nothing of `subscription` was taken for `ms`, and nothing that is to be acknowledged has come for anybody. */
-  stalled(subscription: Subscription, ms: number): void;
+  stalled(subscription: ClientSubscription, ms: number): void;
   /** For `ms` somebody has waited for a message, and the application has so many unsettled that none can come. */
   starved(ms: number): void;
 }
@@ -25,9 +25,9 @@ export class Stalling {
   #arrivals = 0;
   /** The counts when the wake was armed. */
   #arrivalsBefore = 0;
-  #progressBefore = new Map<Subscription, number>();
+  #progressBefore = new Map<ClientSubscription, number>();
   /** Those that were reported and have taken nothing since. */
-  readonly #reported = new Map<Subscription, number>();
+  readonly #reported = new Map<ClientSubscription, number>();
 
   constructor(host: StallingHost) {
     this.#host = host;
@@ -60,7 +60,7 @@ export class Stalling {
     this.#wake = undefined;
     const all = this.#host.subscriptions();
     const isSilent = this.#arrivals === this.#arrivalsBefore;
-    const isStill = (one: Subscription): boolean => this.#progressBefore.get(one) === one.progress;
+    const isStill = (one: ClientSubscription): boolean => this.#progressBefore.get(one) === one.progress;
     for (const [subscription, progress] of this.#reported)
       if (subscription.progress !== progress || !all.includes(subscription))
         this.#reported.delete(subscription);

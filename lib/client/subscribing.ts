@@ -18,7 +18,7 @@ import { bound, checkCall, type CallOptions } from './calls.ts';
 import { asArgument, flag, integer, oneOf, record, string, wrongType } from './checks.ts';
 import type { Driver } from './driver.ts';
 import type { Router } from './router.ts';
-import { Subscription, type AckMode, type Intake, type SubscriptionHost } from './subscription.ts';
+import { ClientSubscription, type AckMode, type Intake, type SubscriptionHost } from './subscription.ts';
 
 /** Subscription Options (3.8.3.1) of one Topic Filter, where filters of one call differ. */
 export interface FilterOptions {
@@ -101,14 +101,14 @@ export class Subscribing {
   async subscribe(
     topicFilter: string | readonly (string | FilterOptions)[],
     options: SubscribeOptions,
-    made: (subscription: Subscription) => void,
-  ): Promise<Subscription> {
+    made: (subscription: ClientSubscription) => void,
+  ): Promise<ClientSubscription> {
     record('subscribe', options, CALL_KEYS);
     checkCall(options);
     const entries = this.#entries(topicFilter, options);
     this.#checkProperties(options);
     const partial = flag('partial', options.partial ?? false);
-    const subscription = new Subscription(entries, toIntake(options), this.#host);
+    const subscription = new ClientSubscription(entries, toIntake(options), this.#host);
     // Before SUBSCRIBE is written: its messages may come before its SUBACK [MQTT-3.8.4-1].
     this.#router.add(subscription);
     made(subscription);
@@ -151,7 +151,7 @@ export class Subscribing {
   }
 
   /** `subscription.unsubscribe()`: the last one out ends it at the server. */
-  async end(subscription: Subscription): Promise<void> {
+  async end(subscription: ClientSubscription): Promise<void> {
     const last = this.#router.remove(subscription);
     if (last.length === 0) return;
     try {
@@ -221,14 +221,14 @@ export class Subscribing {
     return answer.results;
   }
 
-  #stopOnAbort(subscription: Subscription, signal: AbortSignal): void {
+  #stopOnAbort(subscription: ClientSubscription, signal: AbortSignal): void {
     const unlisten = onAbort(signal, () => {
       subscription.stop(signal.reason).catch((error: unknown) => this.#notUnsubscribed(subscription, error));
     });
     subscription.onEnd(unlisten);
   }
 
-  #granted(subscription: Subscription, answer: Answer, partial: boolean): void {
+  #granted(subscription: ClientSubscription, answer: Answer, partial: boolean): void {
     const { results } = answer;
     subscription.grant(results.map(({ reasonCode }) => reasonCode));
     this.#router.retained.granted(subscription);
@@ -242,7 +242,7 @@ export class Subscribing {
   }
 
   /** Nobody here holds these filters any more: the server need not send for them. */
-  #release(topicFilters: readonly string[], subscription: Subscription): void {
+  #release(topicFilters: readonly string[], subscription: ClientSubscription): void {
     if (topicFilters.length === 0 || this.#isOver || this.#driver.state === 'offline') return;
     this.#unsubscribe(topicFilters, {}).catch((error: unknown) => this.#notUnsubscribed(subscription, error));
   }
@@ -252,7 +252,7 @@ export class Subscribing {
     return state === 'closed' || state === 'disconnecting';
   }
 
-  #notUnsubscribed({ topicFilters }: Subscription, error: unknown): void {
+  #notUnsubscribed({ topicFilters }: ClientSubscription, error: unknown): void {
     // Where the client has ended, so have its subscriptions.
     if (!(error instanceof ClosedError))
       this.#host.warn(`could not unsubscribe ${topicFilters.length} Topic Filters: ${messageOf(error)}`);

@@ -10,9 +10,10 @@ import { integer, record } from './checks.ts';
 import type { Clock } from './clock.ts';
 import { forEachMessage, type ForEachOptions } from './for-each.ts';
 import { Loop } from './loop.ts';
-import { Message, type ReceivedPublish, type Settler } from './message.ts';
+import { ReceivedMessage, type ReceivedPublish, type Settler } from './message.ts';
 import type { PausingBuffers } from './pausing-buffers.ts';
 import type { Failure, Reader, Taker } from './reading.ts';
+import type { Subscription } from './subscription-api.ts';
 
 /** When a QoS 1 or 2 message is acknowledged. */
 export type AckMode = 'processed' | 'received' | 'manual';
@@ -35,11 +36,11 @@ export interface SubscriptionHost extends Settler {
   /** Messages were discarded without having been with the application. */
   discarded(count: number): void;
   /** `subscription` has dropped a message. */
-  overflowed(subscription: Subscription): void;
+  overflowed(subscription: ClientSubscription): void;
   /** Buffers that stop the reading while they are full. */
   readonly pausing: PausingBuffers;
   /** Ends the subscription at the server, unless others share it. */
-  unsubscribe(subscription: Subscription): Promise<void>;
+  unsubscribe(subscription: ClientSubscription): Promise<void>;
   /** A loop has asked for its next message: whoever waits for that may look. */
   asked(): void;
   warn(message: string): void;
@@ -49,7 +50,7 @@ export interface SubscriptionHost extends Settler {
  * What one `subscribe()` call yields: its messages, in order of arrival. Iterate it as often as you like; several
  * loops share the work. Asking for the next message says that the one before is processed (see `AckMode`).
  */
-export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
+export class ClientSubscription implements Subscription {
   readonly topicFilters: readonly string[];
   /** What the application asked for. @internal */
   readonly entries: readonly SubscriptionRequest[];
@@ -70,7 +71,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
    * `ack: 'manual'` in a clean session: what the application has and may not have settled. It is acknowledged at the end, as
    * nothing else ever would. A session to keep leaves it to the application.
    */
-  #handedOut: Message[] = [];
+  #handedOut: ReceivedMessage[] = [];
   #handedOutMost = FEW;
   /** Messages that were dropped before they came here. */
   #missed = 0;
@@ -101,17 +102,17 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
     return this.#buffer.dropped + this.#missed;
   }
 
-  [Symbol.asyncIterator](): AsyncIterator<Message> {
+  [Symbol.asyncIterator](): AsyncIterator<ReceivedMessage> {
     const loop = new Loop(this);
     this.entered(loop);
     return loop;
   }
 
   /** One message, acknowledged as it is handed over (with `ack: "manual"`: not). */
-  async receive(options: CallOptions = {}): Promise<Message> {
+  async receive(options: CallOptions = {}): Promise<ReceivedMessage> {
     record('receive', options, ['signal', 'timeout']);
     checkCall(options);
-    const message = await new Promise<Message | undefined>((resolve, reject) => {
+    const message = await new Promise<ReceivedMessage | undefined>((resolve, reject) => {
       const done = bound(options, this.#host.clock, 'receive', (reason) => {
         this.withdraw(taker);
         reject(reason);
@@ -133,7 +134,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
    * What is waiting, at once, and at least one message: several times cheaper than one by one. With `linger` a batch
    * waits for more, so that it is worth a write. A batch is acknowledged when the next one is asked for.
    */
-  batches(options: BatchesOptions = {}): AsyncIterableIterator<readonly Message[]> {
+  batches(options: BatchesOptions = {}): AsyncIterableIterator<readonly ReceivedMessage[]> {
     record('batches', options, ['max', 'linger']);
     const max = integer('max', options.max ?? 1_000, 1);
     return new Batches(this, this.#host.clock, max, integer('linger', options.linger ?? 0, 0));
@@ -143,7 +144,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
    * Calls `handler` for each message, up to `concurrency` at once, and settles each when its handler has finished.
    * Resolves when the subscription ends. A handler that throws: see `ForEachOptions.onError`.
    */
-  forEach(handler: (message: Message) => unknown, options: ForEachOptions = {}): Promise<void> {
+  forEach(handler: (message: ReceivedMessage) => unknown, options: ForEachOptions = {}): Promise<void> {
     return forEachMessage(this, handler, options, this.#host.clock);
   }
 
@@ -215,7 +216,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
   ): Delivered {
     const taker = this.#takers.shift();
     if (taker !== undefined) {
-      const message = new Message(publish, topic, payload, receipt, this.#host);
+      const message = new ReceivedMessage(publish, topic, payload, receipt, this.#host);
       this.#handOut(message);
       taker.take(message);
       return 'delivered';
@@ -291,13 +292,13 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
   }
 
   /** hot: what waits, if anything. @internal */
-  shift(): Message | undefined {
+  shift(): ReceivedMessage | undefined {
     const message = this.#buffer.shift();
     if (message !== undefined) this.#handOut(message);
     return message;
   }
 
-  #handOut(message: Message): void {
+  #handOut(message: ReceivedMessage): void {
     this.#taken++;
     if (this.#read === 'stalled') this.#read = 'maybe soon';
     if (this.#ack !== 'manual' || this.#host.persistent || !message.unsettled) return;
@@ -340,14 +341,14 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
    * stand for. They stay, within the limits of the buffer. Returns what they were to be acknowledged with. @internal
    */
   loosen(receipts?: ReadonlySet<Receipt>): Receipt[] {
-    const meant = (message: Message): boolean =>
+    const meant = (message: ReceivedMessage): boolean =>
       message.unsettled && (receipts === undefined || message.isAnyOf(receipts));
     const held = [...this.#readers].flatMap((reader) => reader.held.filter(meant));
     return [...held.flatMap((message) => message.loosen() ?? []), ...this.#buffer.loosen(meant)];
   }
 
   /** A loop asks for its next message: the one it had is processed. @internal */
-  processed(message: Message): void {
+  processed(message: ReceivedMessage): void {
     if (this.#ack === 'processed') message.ack();
   }
 
@@ -364,7 +365,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
   }
 
   /** @internal */
-  giveBack(handedOut: Iterable<Message>, unread: readonly Message[] = []): void {
+  giveBack(handedOut: Iterable<ReceivedMessage>, unread: readonly ReceivedMessage[] = []): void {
     if (this.#phase === 'ended') for (const message of handedOut) message.ack();
     else {
       const unfinished = [...handedOut].filter((message) => message.unsettled);
@@ -393,7 +394,7 @@ export class Subscription implements AsyncIterable<Message>, AsyncDisposable {
     }
   }
 
-  #unsettled(): Message[] {
+  #unsettled(): ReceivedMessage[] {
     const held = [...this.#readers].flatMap((reader) => reader.held);
     return [...held, ...this.#buffer.values()].filter((message) => message.unsettled);
   }

@@ -1,15 +1,15 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
-import type { Message } from '../../lib/client/message.ts';
+import type { ReceivedMessage } from '../../lib/client/message.ts';
 import { ClosedError } from '../../lib/errors.ts';
 import { settled } from '../support/fake-clock.ts';
 import { loop, SubscriptionRig } from './subscription-rig.ts';
 
 const END = { value: undefined, done: true };
 
-type Batch = IteratorResult<readonly Message[], unknown>;
+type Batch = IteratorResult<readonly ReceivedMessage[], unknown>;
 const textsOf = ({ value }: Batch): readonly string[] | undefined =>
-  (value as readonly Message[] | undefined)?.map((message) => message.text());
+  (value as readonly ReceivedMessage[] | undefined)?.map((message) => message.text());
 
 /** What has become of a promise so far. */
 function watched(promise: Promise<Batch>): { readonly texts: readonly string[] | undefined | 'none yet' } {
@@ -80,7 +80,7 @@ describe('batches()', () => {
     const rig = new SubscriptionRig();
     rig.push('a', 'b');
     const batches = rig.subscription.batches();
-    const [first, second] = (await batches.next()).value as readonly Message[];
+    const [first, second] = (await batches.next()).value as readonly ReceivedMessage[];
     first?.ack();
     expect(rig.subscription.busy).toBe(true);
     expect(rig.subscription.loosen()).toHaveLength(1);
@@ -268,7 +268,7 @@ describe.each([
     await expect(pending).resolves.toEqual(END);
     await expect(next).resolves.toMatchObject({ value: { duplicate: false } });
     const texts = [(await next).value, (await staying.next()).value, (await staying.next()).value];
-    expect(texts.map((message: Message) => message.text())).toEqual(['a', 'b', 'c']);
+    expect(texts.map((message: ReceivedMessage) => message.text())).toEqual(['a', 'b', 'c']);
     expect([rig.settled, rig.clock.armed, rig.subscription.dropped]).toEqual([['a'], 0, 0]);
   });
 });

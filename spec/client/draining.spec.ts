@@ -1,5 +1,5 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import { Subscription } from '../../lib/client/subscription.ts';
+import { ClientSubscription } from '../../lib/client/subscription.ts';
 import { settled } from '../support/fake-clock.ts';
 import { collect, message, Stage, watch } from '../scenarios/stage.ts';
 
@@ -287,7 +287,7 @@ describe('drain() with many subscriptions', () => {
     broker.send(...all.map((_, n) => message(`a/${n}`, `${n}`)));
     await stage.clock.advance(0);
     expect(finish).toHaveLength(count);
-    const looks = jest.spyOn(Subscription.prototype, 'busy', 'get');
+    const looks = jest.spyOn(ClientSubscription.prototype, 'busy', 'get');
     try {
       const draining = client.drain();
       for (const done of finish) {

@@ -1,12 +1,12 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
-import type { Message } from '../../lib/client/message.ts';
+import type { ReceivedMessage } from '../../lib/client/message.ts';
 import { settled } from '../support/fake-clock.ts';
 import { loop, SubscriptionRig } from './subscription-rig.ts';
 
 const END = { value: undefined, done: true };
-const textOf = ({ value }: IteratorResult<Message, unknown>): string | undefined =>
-  (value as Message | undefined)?.text();
+const textOf = ({ value }: IteratorResult<ReceivedMessage, unknown>): string | undefined =>
+  (value as ReceivedMessage | undefined)?.text();
 
 describe.each([
   ['clean', false],
@@ -47,7 +47,7 @@ describe.each([
     await left.return?.();
     rig.push('a', 'b', 'c');
     await settled();
-    const batched = (await batch).value as readonly Message[];
+    const batched = (await batch).value as readonly ReceivedMessage[];
     expect([...handled, (await received).text(), ...batched.map((message) => message.text())]).toEqual([
       'a',
       'b',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Message } from '../../lib/client/message.ts';
+import { ReceivedMessage } from '../../lib/client/message.ts';
 import type { QoS } from '../../lib/codec/packets.ts';
 import type { Receipt } from '../../lib/session/incoming.ts';
 import { publishOf, receiptOf } from './subscription-rig.ts';
@@ -18,7 +18,13 @@ function received(payload: Uint8Array | string, options: { qos?: QoS; canReject?
     setAside: () => {},
     leave: () => {},
   };
-  const message = new Message(publishOf(bytes, { qos, retain: true }), 'a/b', bytes, receipt, settler);
+  const message = new ReceivedMessage(
+    publishOf(bytes, { qos, retain: true }),
+    'a/b',
+    bytes,
+    receipt,
+    settler,
+  );
   return { message, receipt, codes: () => settled.map(([, code]) => code), settled };
 }
 

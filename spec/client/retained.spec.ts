@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { RetainedCopies } from '../../lib/client/retained.ts';
-import type { Subscription } from '../../lib/client/subscription.ts';
+import type { ClientSubscription } from '../../lib/client/subscription.ts';
 import { SubscriptionRig } from './subscription-rig.ts';
 
 /** What a copy says. */
@@ -8,20 +8,20 @@ const says = (text: string) => ({ payload: () => new TextEncoder().encode(text) 
 
 function rig() {
   const time = { now: 1_000 };
-  const all: Subscription[] = [];
+  const all: ClientSubscription[] = [];
   // Every subscription has one filter that matches everything.
   const copies = new RetainedCopies(
     () => time.now,
     (_, counts) => all.filter(counts).length,
   );
-  const subscribe = (options: Partial<Subscription['entries'][number]> = {}): Subscription => {
+  const subscribe = (options: Partial<ClientSubscription['entries'][number]> = {}): ClientSubscription => {
     const { subscription } = new SubscriptionRig();
     Object.assign(subscription, { entries: [{ topicFilter: '#', qos: 1, ...options }] });
     all.push(subscription);
     copies.asked(subscription);
     return subscription;
   };
-  const of = (topicName: string, matching: readonly Subscription[] = all, text = topicName) =>
+  const of = (topicName: string, matching: readonly ClientSubscription[] = all, text = topicName) =>
     copies.of(topicName, matching, says(text));
   return { time, copies, all, subscribe, of };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Stalling } from '../../lib/client/stalling.ts';
-import type { Subscription } from '../../lib/client/subscription.ts';
+import type { ClientSubscription } from '../../lib/client/subscription.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { SubscriptionRig } from './subscription-rig.ts';
 
@@ -17,7 +17,7 @@ function rig(count: number, timeout = 1_000) {
     subscriptions: () => subscriptions,
     isStopped: () => state.isStopped,
     starved: (ms) => void starved.push(ms),
-    stalled: (subscription: Subscription) => void stalled.push(subscriptions.indexOf(subscription)),
+    stalled: (subscription: ClientSubscription) => void stalled.push(subscriptions.indexOf(subscription)),
   });
   const come = (to: number): void => {
     rigs[to]?.push('x');

@@ -1,7 +1,7 @@
 import { NO_PROPERTIES, type QoS } from '../../lib/codec/packets.ts';
 import type { Message } from '../../lib/client/message-api.ts';
 import type { ReceivedPublish } from '../../lib/client/message.ts';
-import { Subscription, type Intake, type SubscriptionHost } from '../../lib/client/subscription.ts';
+import { ClientSubscription, type Intake, type SubscriptionHost } from '../../lib/client/subscription.ts';
 import { PausingBuffers } from '../../lib/client/pausing-buffers.ts';
 import { Receipt } from '../../lib/session/incoming.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -18,7 +18,7 @@ const encoder = new TextEncoder();
 /** A subscription with a client around it that writes down what is asked of it. */
 export class SubscriptionRig {
   readonly clock: FakeClock = new FakeClock();
-  readonly subscription: Subscription;
+  readonly subscription: ClientSubscription;
   /** What was acknowledged, by its text, and refused, by its text and Reason Code. */
   readonly settled: string[] = [];
   /** What nobody may come back for on this connection, and what nobody will come to, by their texts. */
@@ -64,7 +64,7 @@ export class SubscriptionRig {
     };
     const buffer = { messages: 10_000, bytes: 1_000_000, ...options.buffer };
     const entries = (options.topicFilters ?? ['#']).map((topicFilter) => ({ topicFilter, qos: 1 as const }));
-    this.subscription = new Subscription(entries, { ack, overflow, buffer }, host);
+    this.subscription = new ClientSubscription(entries, { ack, overflow, buffer }, host);
   }
 
   /** Messages come, each with a text of its own. */
