@@ -1,4 +1,4 @@
-/** docs/backpressure.md: awaiting publish(), limits of the queue, limits of a subscription's buffer. */
+/** docs/backpressure.md: awaiting publish(), limits of the queue, slow readers, limits of a subscription's buffer. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, connect, QueueFullError } from '../../lib/index.ts';
 import { startBroker } from './broker.ts';
@@ -35,7 +35,25 @@ for await (const { publication, status, error } of client.publishMany(readings()
   else console.warn(`sensor ${publication.sensor}:`, error);
 console.log(`${published} messages of a source`);
 
-// 5. A reader that is slower than its QoS 0 messages keeps only the newest three.
+// 5. A slow loop that publishes in each turn: no more than ten messages are held, and none is lost.
+await using slow = await connect(broker.url, { receiveMaximum: 10 });
+const orders = await slow.subscribe('orders/new', { qos: 1 });
+const placing = Promise.all(
+  Array.from({ length: 100 }, (_, i) => client.publish('orders/new', i, { qos: 1 })),
+);
+let billed = 0;
+for await (const order of orders) {
+  await sleep(1); // a database
+  await slow.publish('billing/new', order.payload, { qos: 1 });
+  if (++billed < 100) continue;
+  order.ack();
+  break;
+}
+await placing;
+console.log(`${billed} orders billed, ${slow.stats().overflowed} lost`);
+
+// 6. A reader that is slower than its QoS 0 messages keeps only the newest three, and is told.
+const status = client.status()[Symbol.asyncIterator]();
 const news = await client.subscribe('load/news', { buffer: { messages: 3 }, overflow: 'drop-oldest' });
 for (let i = 0; i < 10; i++) await client.publish('load/news', i);
 while (news.depth + news.dropped < 10) await sleep(5);
@@ -43,3 +61,14 @@ console.log(`waiting: ${news.depth}, dropped: ${news.dropped}`);
 const kept = [];
 while (news.depth > 0) kept.push((await news.receive()).text());
 console.log(`kept: ${kept.join(' ')}`);
+const { value: event } = await status.next();
+if (event?.type === 'overflow') console.log(`told of ${event.subscription.topicFilters.join(' ')}`);
+
+// 7. One that drops nothing: the client stops reading while the buffer is full, and the server waits.
+const all = await client.subscribe('load/all', { buffer: { messages: 3 }, overflow: 'pause' });
+for (let i = 0; i < 10; i++) await client.publish('load/all', i);
+while (client.stats().reading !== 'stopped') await sleep(5);
+console.log(`reading: ${client.stats().reading}, waiting: ${all.depth}`);
+const every = [];
+while (every.length < 10) every.push((await all.receive()).text());
+console.log(`got: ${every.join(' ')}, dropped: ${all.dropped}`);
