@@ -86,23 +86,26 @@ export interface ClientOptions<UserData = undefined> extends RoadOptions, Identi
   /** `false`: a lost connection is the end. A function alone is short for `{ policy }`. */
   readonly reconnect?: ReconnectOptions | ReconnectPolicy | false | undefined;
   /**
-   * QoS > 0 messages from the server that may be unacknowledged here: announced as Receive Maximum on 5.0. On every
-   * version the client stops reading from the network when so many are. @default 1024
+   * QoS > 0 messages from the server that may be unsettled, 1 to 65,535. On every version the client then stops reading
+   * from the network, and reads on at half. Announced as Receive Maximum on 5.0. @default 1024
    */
   readonly receiveMaximum?: number | undefined;
   /**
-   * Bytes of topic, properties and payload that unacknowledged QoS > 0 messages may hold. Up to that, more than
-   * `receiveMaximum` of them are read while an answer to something of ours is awaited. @default 67108864
+   * Bytes of topic, properties and payload that these messages may hold: then the client stops reading. Up to this limit
+   * it reads past `receiveMaximum` while an answer to something of ours is awaited. A single message may be larger.
+   * @default 67108864
    */
   readonly receiveBuffer?: number | undefined;
   /**
-   * ms that one unsettled message may keep acknowledgements behind it waiting; then it is passed over: not acknowledged
-   * on this connection, answered on the next. `status()` says `ack-stalled`. 0 = never. @default 30000
+   * ms that one unsettled message may keep acknowledgements behind it waiting. Then it is skipped, that is not
+   * acknowledged on this connection but on the next; in a clean session it is acknowledged. `status()` says
+   * `ack-stalled`. It also limits how long messages that nobody takes, or settles, may keep everything else from coming:
+   * see docs/backpressure.md. 0 = never. @default 30000
    */
   readonly ackStallTimeout?: number | undefined;
   /**
-   * QoS 1 and 2 messages for which there is no subscription: `park` keeps them for the first that matches (at most 1000
-   * and 16 MiB; after 10 s they are passed over), `acknowledge` lets them go. @default "park" in a session that outlives
+   * QoS 1 and 2 messages for which there is no subscription: `park` keeps them for the first that matches (at 1000 of
+   * them or 16 MiB the client stops reading; after 10 s they no longer count), `acknowledge` discards them. @default "park" in a session that outlives
    * the connection, else "acknowledge"
    */
   readonly unmatched?: 'park' | 'acknowledge' | undefined;

@@ -23,7 +23,7 @@ export type StatusEvent =
   | { readonly type: 'session-lost'; readonly unsettled: number }
   /** `subscription` has dropped messages, `dropped` of them so far. At most once a second for each. */
   | { readonly type: 'overflow'; readonly subscription: Subscription; readonly dropped: number }
-  /** A message kept acknowledgements behind it waiting for `ms`, and was passed over. */
+  /** A message kept others from being acknowledged, or from coming, for `ms`: it was skipped, or acknowledged. */
   | { readonly type: 'ack-stalled'; readonly subscription: Subscription | undefined; readonly ms: number }
   | { readonly type: 'closed'; readonly error?: MqttError };
 

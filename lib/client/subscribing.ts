@@ -40,11 +40,17 @@ export interface SubscribeOptions extends CallOptions, Omit<FilterOptions, 'topi
    * `manual`, by `message.ack()`. @default "processed"
    */
   readonly ack?: AckMode | undefined;
-  /** Limits of what waits and needs no acknowledgement, such as QoS 0. Bytes are those of topic, properties and payload. @default 10000 messages, 64 MiB */
+  /**
+   * Limits of what waits here and needs no acknowledgement: QoS 0, and all with `ack: "received"`. Bytes are those of
+   * topic, properties and payload. @default 10000 messages, 64 MiB
+   */
   readonly buffer?:
     | { readonly messages?: number | undefined; readonly bytes?: number | undefined }
     | undefined;
-  /** What is dropped when the buffer is full; `pause` drops nothing and stops reading from the network. @default "drop-oldest" */
+  /**
+   * What is dropped when the buffer is full. `pause` drops nothing: the client reads nothing from the network, for any
+   * subscription, until half of the buffer is free. @default "drop-oldest"
+   */
   readonly overflow?: Overflow | undefined;
   /** Whether to go on with the filters that were granted where others were refused. @default false */
   readonly partial?: boolean | undefined;
