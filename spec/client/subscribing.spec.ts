@@ -442,7 +442,7 @@ describe('an UNSUBSCRIBE that is refused', () => {
       broker.send({ type: 'unsuback', packetId, reasonCodes: [0x83] });
       await stage.clock.advance(0);
     });
-    expect(stage.log.some((line) => /^warn: unsubscribe failed: could not unsubscribe/.test(line))).toBe(
+    expect(stage.log.some((line) => line.startsWith('warn: unsubscribe failed: could not unsubscribe'))).toBe(
       true,
     );
     await stage.end(client, broker);
