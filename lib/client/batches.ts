@@ -12,7 +12,7 @@ export interface BatchesOptions {
 }
 
 /** One loop over a subscription that takes its messages in batches. It is a reader from its first `next()` on. */
-export class Batches implements AsyncIterableIterator<readonly ReceivedMessage[], undefined>, Reader, Taker {
+export class Batches implements AsyncIterableIterator<readonly ReceivedMessage[]>, Reader, Taker {
   readonly #subscription: Source;
   readonly #clock: Clock;
   readonly #max: number;
