@@ -1,6 +1,7 @@
 import type { Change, Delivered } from '../engine/effects.ts';
 import { messageOf, type MqttError } from '../errors.ts';
 import type { Receipt } from '../session/incoming.ts';
+import { nextTick } from '../transport/next-tick.ts';
 import { ask } from './asking.ts';
 import { Configuration } from './configuring.ts';
 import { Connecting } from './connecting.ts';
@@ -213,6 +214,9 @@ export class Parts<UserData> {
       case 'ackStalled':
         this.#ackStalled(change.receipts, change.ms);
         break;
+      case 'stopped':
+        this.stalling.stopped();
+        break;
       case 'dropping':
         this.log.warn(
           `no message was settled for ${change.ms} ms, and an answer is behind more than may be held: new messages are dropped`,
@@ -237,7 +241,7 @@ export class Parts<UserData> {
     }
   }
 
-  /** Nobody reads `subscription`, and nothing comes for anybody: the server's window may be full of its messages. */
+  /** Nobody reads `subscription`, and its messages hold up others, or fill the window of the server. */
   #stalled(subscription: ClientSubscription, ms: number): void {
     this.status.report({ type: 'ack-stalled', subscription, ms });
     subscription.setAside();
@@ -262,7 +266,10 @@ export class Parts<UserData> {
         router.matching(receipt.topicName)[0],
     );
     for (const subscription of new Set(subscriptions))
-      this.status.report({ type: 'ack-stalled', subscription, ms });
+      // Later messages of one that nobody reads would hold up others for as long again.
+      if (subscription?.isUnread === true)
+        nextTick(() => this.router.has(subscription) && this.#stalled(subscription, ms));
+      else this.status.report({ type: 'ack-stalled', subscription, ms });
     if (this.settings.persistent) return;
     const loose = new Set(receipts);
     for (const subscription of router.subscriptions) subscription.loosen(loose);

@@ -39,6 +39,13 @@ export class Stalling {
     if (this.#wake === undefined) this.#arm();
   }
 
+  /** Nothing more is read: nothing comes from now on, so the time begins anew where something has come in it. */
+  stopped(): void {
+    if (this.#wake === undefined || this.#arrivals === this.#arrivalsBefore) return;
+    this.#wake.cancel();
+    this.#arm();
+  }
+
   /** The client has ended. */
   stop(): void {
     this.#wake?.cancel();

@@ -190,9 +190,17 @@ export class ClientSubscription implements Subscription {
     this.#granted = reasonCodes;
   }
 
-  /** Whether its messages are acknowledged as they come. @internal */
+  /**
+   * Whether its messages are acknowledged as they come. So are those that nobody reads, in a session that ends with the
+   * connection: each would hold up others for as long as the ones before it did. @internal
+   */
   get settlesOnReceipt(): boolean {
-    return this.#ack === 'received';
+    return this.#ack === 'received' || (this.#read === 'stalled' && !this.#host.persistent && this.isUnread);
+  }
+
+  /** Whether nobody is at work on its messages, or waits for one. @internal */
+  get isUnread(): boolean {
+    return this.#readers.size === 0 && this.#takers.length === 0;
   }
 
   /** Whether a message of it is with a loop that has not settled it, or waits for one that runs. @internal */
@@ -279,8 +287,10 @@ export class ClientSubscription implements Subscription {
   request(taker: Taker): void {
     const message = this.shift();
     if (message !== undefined) taker.take(message);
-    else if (this.#phase === 'open') this.#takers.push(taker);
-    else {
+    else if (this.#phase === 'open') {
+      if (this.#read === 'stalled') this.#read = 'maybe soon';
+      this.#takers.push(taker);
+    } else {
       this.end('leave');
       finishTaker(taker, this.#error);
     }

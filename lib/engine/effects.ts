@@ -24,6 +24,8 @@ export type Change =
   | { readonly type: 'sessionLost'; readonly unsettled: number }
   /** The application kept other acknowledgements waiting with these messages, which are passed over now. */
   | { readonly type: 'ackStalled'; readonly receipts: readonly Receipt[]; readonly ms: number }
+  /** Reading has stopped, as the application is too slow for what comes. */
+  | { readonly type: 'stopped' }
   /** An answer is behind more messages than may be held: messages that come are acknowledged and dropped from now on. */
   | { readonly type: 'dropping'; readonly ms: number }
   /** The server breaks the protocol in a way that is tolerated; once per connection. */

@@ -100,6 +100,7 @@ export class FlowControl {
     this.#reading = 'stopped';
     this.suspendTimers();
     this.watch(now);
+    this.#effects.changed({ type: 'stopped' });
   }
 
   /** Nothing is read, and the silence is ours: no timer that judges the server runs. */

@@ -55,6 +55,21 @@ describe('a subscription that takes nothing while nothing comes', () => {
     expect(stalled).toEqual([]);
   });
 
+  it('is told of when the time is over since reading stopped, as nothing can come from then on', async () => {
+    const { clock, stalled, stalling, come } = rig(2);
+    come(0);
+    await clock.advance(300);
+    come(0);
+    stalling.stopped();
+    await clock.advance(500);
+    // Nothing has come since it stopped before.
+    stalling.stopped();
+    await clock.advance(499);
+    expect(stalled).toEqual([]);
+    await clock.advance(1);
+    expect(stalled).toEqual([0]);
+  });
+
   it('is left alone where it is the only one, or the time is 0', async () => {
     const alone = rig(1);
     alone.come(0);

@@ -167,6 +167,37 @@ describe('the ack mode', () => {
   });
 });
 
+describe('a subscription that nobody has read for long', () => {
+  it('settles its messages as they come in a clean session, until somebody reads it', async () => {
+    const rig = new SubscriptionRig({ buffer: { messages: 2 } });
+    rig.push('a', 'b');
+    expect(rig.subscription.settlesOnReceipt).toBe(false);
+    rig.subscription.setAside();
+    rig.subscription.loosen();
+    expect(rig.subscription.settlesOnReceipt).toBe(true);
+    rig.push('c');
+    expect([rig.subscription.depth, rig.subscription.dropped]).toEqual([2, 1]);
+    await rig.subscription.receive();
+    expect(rig.subscription.settlesOnReceipt).toBe(false);
+  });
+
+  it('does not so while somebody waits for the next message', async () => {
+    const rig = new SubscriptionRig();
+    rig.subscription.setAside();
+    const next = rig.subscription.receive();
+    expect(rig.subscription.settlesOnReceipt).toBe(false);
+    rig.push('a');
+    await next;
+    expect(rig.settled).toEqual(['a']);
+  });
+
+  it('leaves them to the server in a session to keep', () => {
+    const rig = new SubscriptionRig({ persistent: true });
+    rig.subscription.setAside();
+    expect(rig.subscription.settlesOnReceipt).toBe(false);
+  });
+});
+
 describe('asking is settling', () => {
   it.each(['message by message', 'ahead of what waits'])(
     'except for overlapping calls of next(), %s',

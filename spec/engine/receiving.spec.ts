@@ -170,13 +170,14 @@ describe('on the same connection', () => {
     const [receipt] = received(rig, 2) as [Receipt];
     settle(rig, receipt);
     rig.send(publish(), pubrel(1), publish({ packetId: 2, qos: 2 }));
-    expect([traffic.beyondReceiveMaximum, rig.effects.take()]).toEqual([0, []]);
+    expect(traffic.beyondReceiveMaximum).toBe(0);
+    expect(rig.effects.take()).not.toContain('changed: tolerated');
     settle(rig, rig.effects.receipt);
     rig.send(publish({ packetId: 3 }));
     settle(rig, rig.effects.receipt);
     rig.send(publish({ packetId: 4 }));
     expect(traffic.beyondReceiveMaximum).toBe(2);
-    expect(rig.effects.take()).toEqual(['changed: tolerated']);
+    expect(rig.effects.take().filter((one) => one === 'changed: tolerated')).toHaveLength(1);
     expect(rig.engine.state).toBe('connected');
   });
 });

@@ -145,6 +145,19 @@ export function statusOf(client: Client<unknown>): string[] {
   return words;
 }
 
+/** Keeps every event of `type`. */
+export function eventsOf<Type extends StatusEvent['type']>(
+  client: Client<unknown>,
+  type: Type,
+): Extract<StatusEvent, { type: Type }>[] {
+  const events: Extract<StatusEvent, { type: Type }>[] = [];
+  void (async () => {
+    for await (const event of client.status())
+      if (event.type === type) events.push(event as Extract<StatusEvent, { type: Type }>);
+  })();
+  return events;
+}
+
 function inWords(event: StatusEvent): string {
   switch (event.type) {
     case 'connecting':
