@@ -92,27 +92,6 @@ export class MessageBuffer {
     return receipts;
   }
 
-  /**
-   * Takes out the messages that the server will send again. What another subscription has had as well stays, and so does
-   * what is before it, as it would come behind it. Returns their receipts.
-   */
-  abandon(): Receipt[] {
-    const receipts: Receipt[] = [];
-    const all = this.takeAll();
-    const last = all.findLastIndex((message) => message.unsettled && message.soleReceipt === undefined);
-    for (const [i, message] of all.entries()) {
-      const receipt = i > last ? message.soleReceipt : undefined;
-      if (receipt !== undefined) {
-        message.loosen();
-        receipts.push(receipt);
-        continue;
-      }
-      if (!message.unsettled) this.#count(message, 1);
-      this.#ring.push(message);
-    }
-    return receipts;
-  }
-
   /** What waits, oldest first; nothing may be changed meanwhile. */
   values(): Iterable<ReceivedMessage> {
     return this.#ring;

@@ -55,8 +55,6 @@ export interface DriverHost {
   deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): Delivered;
   /** A QoS > 0 message was acknowledged and dropped. */
   overflowed(topicName: string): void;
-  /** Removes messages that no loop has in hand: the server sends them again. */
-  abandonWaiting(): readonly Receipt[];
   changed(change: Change): void;
   /** Something was acknowledged, delivered or sent: whoever waits for the end of it may look. */
   moved(): void;
@@ -114,7 +112,6 @@ export class Driver {
       refer: (serverReference, lasting) => host.refer(serverReference, lasting),
       reached: () => this.#dialing.reached,
       overflowed: (topicName) => host.overflowed(topicName),
-      abandonWaiting: () => host.abandonWaiting(),
       hangUp: (rest) => this.#hangUp(rest),
       retire: (rest) => this.#retire(rest),
       finish: () => {

@@ -141,12 +141,6 @@ export class ReceivedMessage implements Message {
     if (owed !== undefined) this.#settler.setAside(owed);
   }
 
-  /** What it is to be acknowledged with, where no other subscription has had it; else undefined. @internal */
-  get soleReceipt(): Receipt | undefined {
-    const owed = this.#owed;
-    return owed?.recipients === 1 ? owed : undefined;
-  }
-
   /** Nobody here will settle it any more: the server sends it again. @internal */
   leave(): void {
     const owed = this.loosen();

@@ -94,10 +94,6 @@ export class Parts<UserData> {
         this.counters.overflowed++;
         for (const subscription of this.router.matching(topicName)) subscription.missed();
       },
-      abandonWaiting: () => [
-        ...this.router.subscriptions.flatMap((subscription) => subscription.abandonWaiting()),
-        ...this.parking.clear(),
-      ],
       changed: (change) => this.#changed(change),
       moved: () => {
         this.draining.look();
@@ -217,11 +213,13 @@ export class Parts<UserData> {
       case 'stopped':
         this.stalling.stopped();
         break;
-      case 'dropping':
+      case 'lastResort': {
+        const what = this.settings.persistent ? 'left to the server until the next connection' : 'dropped';
         this.log.warn(
-          `no message was settled for ${change.ms} ms, and an answer is behind more than may be held: new messages are dropped`,
+          `no message was settled for ${change.ms} ms, and an answer is behind more than may be held: new messages are ${what}`,
         );
         break;
+      }
       case 'sessionLost':
         this.parking.clear();
         for (const subscription of this.router.subscriptions) subscription.sessionLost();

@@ -181,7 +181,6 @@ export class Router {
     for (const subscription of found) if (!subscription.settlesOnReceipt) copies++;
     if (copies === 0) receipt.waive();
     else receipt.copies = copies;
-    receipt.recipients = copies;
   }
 
   #find(topicName: string): readonly ClientSubscription[] {

@@ -331,11 +331,6 @@ export class ClientSubscription implements Subscription {
     for (const message of this.#unsettled()) message.setAside();
   }
 
-  /** Takes out what waits and the server will send again. Returns the receipts. @internal */
-  abandonWaiting(): Receipt[] {
-    return this.#buffer.abandon();
-  }
-
   /** Messages taken so far. @internal */
   get progress(): number {
     return this.#taken;

@@ -17,9 +17,6 @@ export interface TimedParts {
   readonly flow: Pick<FlowControl, 'expire' | 'isStopped' | 'suspendTimers'>;
 }
 
-/** What follows for the connection: it is closed with an error, or given up for the next one as a last resort. */
-export type Verdict = ConnectionLostError | 'reconnect' | undefined;
-
 /** Does what is due on a connection that is up. */
 export class ConnectionTimers {
   readonly #deadlines: Deadlines;
@@ -32,11 +29,12 @@ export class ConnectionTimers {
     this.#options = options;
   }
 
-  expire(connection: Connection, now: number): Verdict {
+  /** Returns the error that the connection is to be closed with, if any. */
+  expire(connection: Connection, now: number): ConnectionLostError | undefined {
     const deadlines = this.#deadlines;
     const { acknowledging, liveness, publishing, requesting, flow } = this.#parts;
     if (deadlines.expire(Timer.Stall, now)) acknowledging.expire(now);
-    if (deadlines.expire(Timer.LastResort, now) && flow.expire(now) === 'reconnect') return 'reconnect';
+    if (deadlines.expire(Timer.LastResort, now)) flow.expire(now);
     if (deadlines.expire(Timer.Trial, now)) {
       requesting.proved(connection, now);
       publishing.pump(connection, now);
@@ -48,7 +46,7 @@ export class ConnectionTimers {
   }
 
   /** What the silence of the server says. */
-  #judge(connection: Connection, now: number): Verdict {
+  #judge(connection: Connection, now: number): ConnectionLostError | undefined {
     const deadlines = this.#deadlines;
     const { liveness, publishing } = this.#parts;
     if (deadlines.expire(Timer.PingResp, now) && liveness.silent(connection, now))

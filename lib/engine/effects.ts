@@ -26,8 +26,11 @@ export type Change =
   | { readonly type: 'ackStalled'; readonly receipts: readonly Receipt[]; readonly ms: number }
   /** Reading has stopped, as the application is too slow for what comes. */
   | { readonly type: 'stopped' }
-  /** An answer is behind more messages than may be held: messages that come are acknowledged and dropped from now on. */
-  | { readonly type: 'dropping'; readonly ms: number }
+  /**
+   * An answer is behind more messages than may be held. From now on messages that come are acknowledged and dropped, or
+   * in a session to keep left to the server.
+   */
+  | { readonly type: 'lastResort'; readonly ms: number }
   /** The server breaks the protocol in a way that is tolerated; once per connection. */
   | { readonly type: 'tolerated'; readonly what: string }
   /**
@@ -54,11 +57,6 @@ export interface Effects {
   deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): Delivered;
   /** A QoS > 0 message was acknowledged and dropped, as a last resort. */
   overflowed(topicName: string): void;
-  /**
-   * cold: an answer is behind more messages than may be held, and the server will send them again on the next
-   * connection: removes those that no loop has in hand. Returns their receipts.
-   */
-  abandonWaiting(): readonly Receipt[];
   /**
    * cold: open a Network Connection, then say `opened()`, or `dialFailed()`. `reason`: why there is another attempt.
    * Returns how many servers are left beside this one.

@@ -163,7 +163,7 @@ export class Engine {
       const result = limits === 'none' ? reader.readRest(connection, now) : reader.read(connection, now);
       if (connection !== this.#connection || limits === 'none') return 'all';
       if (reader.takeMoved() && this.#state === 'connected') this.#acknowledged(connection, now);
-      if (this.#reception.acknowledging.needsReconnect) this.reconnect(now);
+      this.#reconnectIfNeeded(now);
       return result;
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
@@ -201,8 +201,8 @@ export class Engine {
       this.#fail(new ConnectionLostError('the server did not close the connection in time'), now);
     const connection = this.#connection;
     const late = connection && this.#reception.timers.expire(connection, now);
-    if (late === 'reconnect') this.#startAnew(now);
-    else if (late !== undefined) this.#fail(late, now);
+    if (late !== undefined) this.#fail(late, now);
+    else this.#reconnectIfNeeded(now);
   }
 
   // --- C. Commands of the application --------------------------------------------------------------------------
@@ -281,7 +281,7 @@ export class Engine {
   settle(receipt: Receipt, reasonCode: number, now: number): boolean {
     this.#reception.flow.settled(now);
     const due = this.#reception.acknowledging.settle(receipt, reasonCode, now);
-    if (this.#reception.acknowledging.needsReconnect) this.reconnect(now);
+    this.#reconnectIfNeeded(now);
     return due;
   }
 
@@ -375,10 +375,11 @@ export class Engine {
     return 'nothing';
   }
 
-  /** The last resort: the server sends again what is given back, and there is room for it after the reconnect. */
-  #startAnew(now: number): void {
-    for (const receipt of this.#effects.abandonWaiting()) this.#reception.acknowledging.leave(receipt);
-    this.reconnect(now, this.#reception.publish.exceededOn === this.#epoch ? 0x93 : 0);
+  /** Messages were passed over, or left to the server as a last resort: it sends them again on the next connection. */
+  #reconnectIfNeeded(now: number): void {
+    const { acknowledging, flow, publish } = this.#reception;
+    const hasExceeded = flow.needsReconnect && publish.exceededOn === this.#epoch;
+    if (flow.needsReconnect || acknowledging.needsReconnect) this.reconnect(now, hasExceeded ? 0x93 : 0);
   }
 
   /** The window has moved, a Packet Identifier is free, or a request was answered: what waited for that goes on. */

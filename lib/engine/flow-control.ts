@@ -35,8 +35,12 @@ export class FlowControl {
   #reading: 'on' | 'stopped' = 'on';
   /** When the application last settled a message, in ms. */
   #settledAt = 0;
-  /** `drop`: the last resort of a clean session. It ends with the next message that is settled. */
-  #resort: 'none' | 'drop' = 'none';
+  /**
+   * The last resort. A session that ends with the connection drops messages (`drop`) until one is settled. A session to
+   * keep leaves those that come to the server (`leave`); once that was done (`left`) all later ones are left as well, for
+   * their order, until the next connection, which is due when the answers are there or a message is settled (`over`).
+   */
+  #resort: 'none' | 'drop' | 'leave' | 'left' | 'over' = 'none';
 
   constructor(
     session: Session,
@@ -76,6 +80,17 @@ export class FlowControl {
     return this.#resort === 'drop' && this.#held > 0 && this.#held + size > this.#options.receiveBuffer;
   }
 
+  /** Whether a new message is left to the server, which sends it again on the next connection. */
+  leaves(): boolean {
+    if (this.#resort === 'leave') this.#resort = this.#isAwaiting ? 'left' : 'none';
+    return this.#resort === 'left' || this.#resort === 'over';
+  }
+
+  /** Whether the next connection is due, as messages were left to the server. */
+  get needsReconnect(): boolean {
+    return this.#resort === 'over' || (this.#resort === 'left' && !this.#isAwaiting);
+  }
+
   /** hot: whether one more packet may be taken from what has arrived. */
   allows(outbox: Outbox): boolean {
     if (outbox.ownSize > OUTPUT_LIMIT / (this.#output === 'full' ? 2 : 1)) {
@@ -89,7 +104,7 @@ export class FlowControl {
   /** hot: whether a packet of `size` bytes has room beside what is held. Alone it always has. */
   fits(header: number, size: number): boolean {
     if (this.#held + size <= this.#options.receiveBuffer || !isAcknowledged(header)) return true;
-    if (this.#held === 0 || this.#resort === 'drop') return true;
+    if (this.#held === 0 || this.#resort !== 'none') return true;
     this.#next = size;
     return false;
   }
@@ -125,26 +140,22 @@ export class FlowControl {
   /** The application has settled a message. */
   settled(now: number): void {
     this.#settledAt = now;
-    this.#resort = 'none';
+    if (this.#resort === 'left') this.#resort = 'over';
+    else if (this.#resort !== 'over') this.#resort = 'none';
   }
 
-  /**
-   * The LastResort timer is due: if nothing was settled since it was set, the answer is fetched by force. A session to
-   * keep reconnects, which is for the caller to do; one that ends with the connection drops messages from now on.
-   */
-  expire(now: number): 'reconnect' | undefined {
+  /** The LastResort timer is due: if nothing was settled since it was set, the answer is fetched by force. */
+  expire(now: number): void {
     const { ackStallTimeout, persistent } = this.#options;
-    if (this.#reading === 'on' || !this.#isAwaiting) return undefined;
+    if (this.#reading === 'on' || !this.#isAwaiting) return;
     const due = this.#settledAt + ackStallTimeout;
     if (due > now) {
       this.#deadlines.set(Timer.LastResort, due);
-      return undefined;
+      return;
     }
-    if (persistent) return 'reconnect';
-    this.#resort = 'drop';
+    this.#resort = persistent ? 'leave' : 'drop';
     this.#next = 0;
-    this.#effects.changed({ type: 'dropping', ms: ackStallTimeout });
-    return undefined;
+    this.#effects.changed({ type: 'lastResort', ms: ackStallTimeout });
   }
 
   /** Whether an answer to something of ours is outstanding: PUBACK, PUBREC, PUBCOMP, SUBACK, UNSUBACK. */
@@ -172,7 +183,7 @@ export class FlowControl {
 
   #allowsPastLimit(): boolean {
     if (!this.#isAwaiting) return false;
-    return this.#resort === 'drop' || (this.#next === 0 && this.#held < this.#options.receiveBuffer);
+    return this.#resort !== 'none' || (this.#next === 0 && this.#held < this.#options.receiveBuffer);
   }
 }
 

@@ -47,6 +47,7 @@ export class InboundPublish {
     if (publish.qos === 0) return this.#effects.deliver(publish, topicName, undefined);
     const known = this.#incoming.get(publish.packetId);
     if (known !== undefined && this.#isRepeated(known, connection, publish, topicName)) return 'delivered';
+    if (this.#flow.leaves()) return 'delivered';
     const size = sizeOf(publish, topicName);
     const drops = this.#flow.drops(size);
     // A message that is dropped keeps no memory while its acknowledgement waits for its turn.

@@ -31,8 +31,6 @@ export class Receipt {
   reasonCode = 0;
   /** How many copies the application holds: the message is settled when all of them are. */
   copies = 1;
-  /** How many subscriptions it was delivered to. */
-  recipients = 1;
   /** Where it stands in the order of receipt on its connection. */
   place = 0;
   /** Whether it is passed over as soon as an acknowledgement behind it waits for it. */

@@ -120,7 +120,6 @@ function driverOf(options: Partial<typeof ENGINE_DEFAULTS> = {}, over: Partial<C
         delivered.push(topicName);
         return 'delivered';
       },
-      abandonWaiting: () => [],
       changed: (change) => changes.push(change),
       overflowed: () => {},
       moved: () => {},

@@ -9,7 +9,7 @@ import type { Requesting } from '../../lib/engine/requesting.ts';
 import { ENGINE_DEFAULTS } from '../support/engine-options.ts';
 
 /** A connection with nothing due, and what is asked of the parts that know what is late. */
-function rig(overdue: 'overdue' | 'in time' = 'in time', lastResort?: 'reconnect') {
+function rig(overdue: 'overdue' | 'in time' = 'in time') {
   const asked: string[] = [];
   const deadlines = new Deadlines();
   const connection = new Connection(
@@ -32,7 +32,7 @@ function rig(overdue: 'overdue' | 'in time' = 'in time', lastResort?: 'reconnect
   const flow = {
     isStopped: false,
     suspendTimers: () => void asked.push('suspend'),
-    expire: () => (asked.push('last resort?'), lastResort),
+    expire: () => void asked.push('last resort?'),
   };
   const requesting: Pick<Requesting, 'proved'> = { proved: () => void asked.push('proved') };
   const acknowledging = { expire: () => void asked.push('stall') };
@@ -77,10 +77,10 @@ describe('what is due on a connection', () => {
     expect([connection.outbox.size, deadlines.at(Timer.PingResp)]).toEqual([2, 100]);
   });
 
-  it('is a reconnect as a last resort', () => {
-    const { asked, deadlines, expire } = rig('in time', 'reconnect');
+  it('is the last resort', () => {
+    const { asked, deadlines, expire } = rig();
     deadlines.set(Timer.LastResort, 100);
-    expect([expire(100), asked]).toEqual(['reconnect', ['last resort?']]);
+    expect([expire(100), asked]).toEqual([undefined, ['last resort?']]);
   });
 
   it('is the end where an exchange is overdue', () => {

@@ -275,9 +275,9 @@ describe('the last resort, where an answer is behind more than may be held', () 
     settle(rig, 0);
     rig.read();
     rig.advance(999);
-    expect(rig.effects.take()).not.toContain('changed: dropping');
+    expect(rig.effects.take()).not.toContain('changed: lastResort');
     rig.advance(1_000);
-    expect(rig.effects.take()).toContain('changed: dropping');
+    expect(rig.effects.take()).toContain('changed: lastResort');
   });
 
   it('never comes with ackStallTimeout 0', () => {
@@ -289,7 +289,7 @@ describe('the last resort, where an answer is behind more than may be held', () 
   it('drops the newest in a clean session, acknowledged in their turn, until the answer is there', () => {
     const rig = stuck({ persistent: false });
     rig.advance(1_000);
-    expect([rig.effects.take(), rig.engine.mayRead]).toEqual([['changed: dropping'], true]);
+    expect([rig.effects.take(), rig.engine.mayRead]).toEqual([['changed: lastResort'], true]);
     rig.send({ type: 'puback', packetId: 1 }, ...large(13, 14));
     expect([count(rig), rig.effects.take().filter((one) => one === 'overflowed: a/b').length]).toEqual([
       5, 7,
@@ -311,16 +311,52 @@ describe('the last resort, where an answer is behind more than may be held', () 
     expect(count(rig)).toBe(6);
   });
 
-  it('reconnects in a session to keep, with what no loop has in hand given back to the server', () => {
-    const rig = stuck({ cleanStart: false, sessionExpiryInterval: 3_600 });
-    rig.effects.waiting = rig.effects.delivered.slice(1).map(({ receipt }) => receipt!);
+  const KEPT = { cleanStart: false, sessionExpiryInterval: 3_600 } as const;
+  const again = (from: number, to: number) => large(from, to).map((one) => ({ ...one, duplicate: true }));
+
+  it('leaves the newest to the server in a session to keep, which sends them again after the answer', () => {
+    const rig = stuck(KEPT);
     rig.advance(1_000);
+    expect([rig.effects.take(), rig.engine.mayRead, rig.read()]).toEqual([
+      ['changed: lastResort'],
+      true,
+      'all',
+    ]);
+    rig.send(...large(13, 14));
+    expect([rig.engine.state, rig.engine.load.unsettled.messages, count(rig)]).toEqual(['connected', 5, 5]);
+    rig.send({ type: 'puback', packetId: 1 });
     expect(brief(rig.rest())).toEqual(['disconnect 0x93']);
-    expect(rig.engine.load.unsettled.messages).toBe(1);
+    expect(rig.effects.take()).not.toContain('overflowed: a/b');
     rig.open();
     rig.send(connack({ sessionPresent: true }));
-    expect(brief(rig.sent())).toEqual(['publish t 1 DUP']);
-    rig.send(...large(1, 4).map((one) => ({ ...one, duplicate: true })), { type: 'puback', packetId: 1 });
-    expect(count(rig)).toBe(8);
+    settle(rig, 0, 1, 2, 3, 4);
+    rig.send(...again(1, 14));
+    expect(brief(rig.sent())).toEqual([1, 2, 3, 4, 5].map((id) => `puback ${id}`));
+    expect(rig.effects.delivered.map(({ packetId }) => packetId).slice(0, 9)).toEqual([
+      1, 2, 3, 4, 5, 6, 7, 8, 9,
+    ]);
+  });
+
+  it('takes none that is behind one that was left, even where there is room, and reconnects for them', () => {
+    const rig = stuck(KEPT);
+    rig.advance(1_000);
+    rig.read();
+    settle(rig, 0);
+    rig.send(...large(13, 14));
+    expect([rig.engine.state, count(rig)]).toEqual(['dialing', 5]);
+  });
+
+  it('does not reconnect in a session to keep where the answer was the next to come', () => {
+    const rig = online({ receiveMaximum: 4, receiveBuffer: 400, ackStallTimeout: 1_000, ...KEPT });
+    rig.send(...numbered(1, 1, 'x'.repeat(500)));
+    rig.publish('t');
+    rig.sent();
+    expect(rig.read()).toBe('stop');
+    rig.advance(1_000);
+    rig.send({ type: 'puback', packetId: 1 });
+    expect([rig.engine.state, rig.engine.mayRead]).toEqual(['connected', false]);
+    settle(rig, 0);
+    rig.send(...large(2, 3));
+    expect([rig.engine.state, count(rig)]).toEqual(['connected', 3]);
   });
 });

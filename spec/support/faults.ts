@@ -304,10 +304,10 @@ export const faults: readonly Fault[] = [
     'this.giveWay(receipt);',
   ),
   fault(
-    'the last resort gives back what another subscription has processed',
-    'client/message.ts',
-    'return owed?.recipients === 1 ? owed : undefined;',
-    'return owed?.copies === 1 ? owed : undefined;',
+    'a message is taken behind one that was left to the server as a last resort',
+    'engine/flow-control.ts',
+    "return this.#resort === 'left' || this.#resort === 'over';",
+    "return this.#resort === 'left' && this.#held > 0 && (this.#resort = 'over') === 'over';",
   ),
   fault(
     'a timer is left',

@@ -36,8 +36,6 @@ export class Recorder implements Effects {
   onReceipt: (receipt: Receipt) => void = () => {};
   /** After so many messages the application is to have a turn. */
   turnAfter = Infinity;
-  /** What no loop has in hand. */
-  waiting: readonly Receipt[] = [];
   #log: string[] = [];
 
   deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): 'delivered' | 'full' {
@@ -46,10 +44,6 @@ export class Recorder implements Effects {
     this.delivered.push({ topic: topicName, text, qos, duplicate, packetId, receipt });
     if (receipt !== undefined) this.onReceipt(receipt);
     return this.delivered.length % this.turnAfter === 0 ? 'full' : 'delivered';
-  }
-
-  abandonWaiting(): readonly Receipt[] {
-    return this.waiting;
   }
 
   dial(attempt: number, _reason: MqttError | undefined, which: Which): number {
