@@ -379,6 +379,7 @@ export class Driver {
     const reader = new NetworkReader(transport, {
       take: () => this.#take(),
       mayRead: () => engine.mayRead,
+      overrun: (error) => broken(error),
     });
     const link: Link = {
       transport,
@@ -388,12 +389,12 @@ export class Driver {
       filled: (length) => {
         if (link !== this.#link) return;
         engine.filled(length);
-        reader.arrived();
+        reader.arrived(length);
       },
       chunk: (bytes) => {
         if (link !== this.#link) return;
         engine.pushed(bytes);
-        reader.arrived();
+        reader.arrived(bytes.length);
       },
       drained: () => {
         if (link === this.#link) this.#written();
@@ -409,15 +410,17 @@ export class Driver {
         this.#after();
       },
     };
+    // A transport of the application's own: nobody else would close it, nor say that it is over.
+    const broken = (error: Error): void => {
+      link.closed(error);
+      transport.destroy();
+    };
     this.#link = link;
     engine.opened(credentials, this.#clock.now());
     try {
       transport.open(link);
     } catch (cause) {
-      // One of the application's own: nobody else would close it, nor say that it is over.
-      link.closed(new ConnectError('dial', `no connection: ${messageOf(cause)}`, { cause }));
-      transport.destroy();
-      return;
+      return broken(new ConnectError('dial', `no connection: ${messageOf(cause)}`, { cause }));
     }
     this.#after();
   }

@@ -2,12 +2,23 @@ import { setImmediate } from 'node:timers';
 import type { ReadResult } from '../engine/options.ts';
 import type { Transport } from '../transport/transport.ts';
 
+/**
+ * So many bytes may still come of a transport that was told to pause. It is far more than one read brings, even where
+ * that was compressed; a transport that brings more does not stop at all.
+ */
+export const MOST_WHILE_PAUSED = 134_217_728;
+
+/** What a chunk is charged at the least, in bytes: small ones cost more than they hold. */
+const LEAST_CHARGE = 4_096;
+
 /** What reading needs of the driver. */
 export interface ReaderHost {
   /** Takes what has arrived, and says what follows. */
   take(): ReadResult;
   /** Whether there is room, after reading has stopped for lack of it. */
   mayRead(): boolean;
+  /** The transport brings bytes without end although it was told to pause. */
+  overrun(error: Error): void;
 }
 
 /**
@@ -18,6 +29,8 @@ export class NetworkReader {
   readonly #transport: Transport;
   readonly #host: ReaderHost;
   #state: 'reading' | 'turn' | 'stopped' | 'closed' = 'reading';
+  /** Bytes that have arrived since the transport was told to pause. */
+  #waiting = 0;
 
   constructor(transport: Transport, host: ReaderHost) {
     this.#transport = transport;
@@ -29,9 +42,13 @@ export class NetworkReader {
     return this.#state === 'stopped';
   }
 
-  /** Something has arrived. What a paused transport still brings, as it had read it before, waits. */
-  arrived(): void {
-    if (this.#state === 'reading') this.#take();
+  /** So many bytes have arrived. What a paused transport still brings, as it had read it before, waits. */
+  arrived(length: number): void {
+    if (this.#state === 'reading') return this.#take();
+    this.#waiting += Math.max(length, LEAST_CHARGE);
+    if (this.#waiting <= MOST_WHILE_PAUSED || this.#state === 'closed') return;
+    const what = 'expected what was read already after pause(), got more than 128 MiB';
+    this.#host.overrun(new Error(`transport: ${what}`));
   }
 
   /** There may be room again: if reading had stopped, it goes on in the next turn. */
@@ -55,6 +72,7 @@ export class NetworkReader {
     if (before === 'closed') return;
     if (result === 'all') {
       this.#state = 'reading';
+      this.#waiting = 0;
       if (before !== 'reading') this.#transport.resume();
       return;
     }

@@ -35,7 +35,10 @@ export interface Transport {
    * what was held back and has left is a sign of life of the other side.
    */
   write(bytes: Uint8Array, written: (bytes: Uint8Array, taken?: Taken) => void): void;
-  /** Reads nothing more until `resume()`. What was read already may still be brought. */
+  /**
+   * Reads nothing more until `resume()`. What was read already may still be brought; the client closes the connection of a
+   * transport that goes on to bring more than 128 MiB.
+   */
   pause(): void;
   /** Reads again. */
   resume(): void;
