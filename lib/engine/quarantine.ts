@@ -15,6 +15,8 @@ const CONVICTED = 3;
  * that time as well.
  */
 const CONTROL = 2_000;
+/** A message that was suspect in the company of others has to be alone at so many such losses: a network breaks as well. */
+const SOLO = 2;
 
 /**
  * Keeps one message, SUBSCRIBE or UNSUBSCRIBE that takes the connection down from doing so for ever, and from starving
@@ -116,7 +118,8 @@ export class Quarantine {
       if (now - exchange.writtenAt > SOON || exchange.stage === Stage.Over) continue;
       exchange.losses = worked && wire.length > 1 ? 1 : exchange.losses + 1;
       if (exchange.losses >= SUSPECT) this.#suspects.add(exchange);
-      if (alone && this.#isProof(exchange, connection))
+      if (alone) exchange.soloLosses++;
+      if (exchange.soloLosses >= SOLO && alone && this.#isProof(exchange, connection))
         this.#convict(
           exchange,
           `the connection was lost ${exchange.losses} times right after it was sent`,
@@ -153,7 +156,7 @@ export class Quarantine {
 
   /** A connection was lost on which nothing of ours was: nothing speaks against the suspects any more. */
   #absolve(): void {
-    for (const suspect of this.#suspects) suspect.losses = 0;
+    for (const suspect of this.#suspects) suspect.losses = suspect.soloLosses = 0;
     this.#suspects.clear();
     this.#session.requests.absolve();
   }

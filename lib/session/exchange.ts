@@ -55,6 +55,8 @@ export class Exchange implements OutgoingPublish {
   cleared = false;
   /** Connections that were lost right after it was sent. */
   losses = 0;
+  /** Such losses with nothing else on the wire. */
+  soloLosses = 0;
   /** Connections in a row that were closed because of it: it was unanswered for too long, or answered wrongly. */
   blames = 0;
   /** Bytes it holds while it waits in the queue. */

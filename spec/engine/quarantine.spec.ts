@@ -64,6 +64,9 @@ describe('a message that takes the connection down', () => {
     expect(live(rig, PROOF)).toEqual(['publish a 1 DUP']);
     rig.send(puback(1));
     expect(brief(rig.sent())).toEqual(['publish poison 2 DUP']);
+    // A network can break at that moment, too: only the second time tells.
+    expect(lose(rig)).toEqual([]);
+    expect(live(rig, PROOF)).toEqual(['publish poison 2 DUP']);
     expect(lose(rig)).toEqual([]);
     expect(live(rig, PROOF)).toEqual(['publish c 3 DUP']);
     rig.send(puback(3));
@@ -129,6 +132,17 @@ describe('a message that takes the connection down', () => {
     const begin = rig.now;
     while (rig.now < begin + 60_000) lose(rig);
     expect(waiter.error).toBeUndefined();
+  });
+
+  it('is not one that a network hits while it is with others, and once more when it is alone', () => {
+    const rig = withSession();
+    const calls = ['a', 'b', 'c'].map((topic) => rig.publish(topic));
+    for (let i = 0; i < 2; i++) lose(rig);
+    expect(live(rig, PROOF)).toEqual(['publish a 1 DUP']);
+    lose(rig);
+    expect(live(rig, PROOF)).toEqual(['publish a 1 DUP']);
+    for (let packetId = 1; packetId <= 3; packetId++) rig.send(puback(packetId));
+    expect(calls.map(({ waiter }) => waiter.reasonCode)).toEqual([0, 0, 0]);
   });
 
   it.each([5, 900, 1_900])(
