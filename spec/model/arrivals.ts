@@ -43,6 +43,11 @@ export class Arrivals {
   readonly all: Arrival[] = [];
   /** Readers whose messages are acknowledged as they come. */
   readonly atOnce = new Set<string>();
+  /**
+   * Readers that came to their messages too late, and until when, in ms. In a clean session what arrives meanwhile is
+   * acknowledged as it comes.
+   */
+  readonly absentUntil = new Map<string, number>();
   /** Topic → the readers that want it. */
   readonly wants = new Map<string, Set<string>>();
   /** When the client last ended, and when a subscription did for good. */
@@ -136,7 +141,9 @@ export class Arrivals {
     arrival.isAcknowledged = true;
     const wanted = [...(this.wants.get(arrival.topic) ?? [])];
     if (wanted.some((reader) => this.atOnce.has(reader)) || this.#mayBeLetGo()) return;
-    if (this.now() - arrival.writtenAt >= this.#model.rules.patience) {
+    const { isPersistent, patience } = this.#model.rules;
+    const isAbsent = wanted.some((reader) => arrival.writtenAt <= (this.absentUntil.get(reader) ?? -1));
+    if (this.now() - arrival.writtenAt >= patience || (isAbsent && !isPersistent)) {
       arrival.isEarly = true;
       return;
     }

@@ -18,6 +18,7 @@ export class Reader {
   readonly options: ReaderOptions;
   readonly #model: Model;
   #messages: AsyncIterable<Message> | undefined;
+  #subscription: object | undefined;
   #loop: AsyncIterator<Message> | undefined;
   #isAsking = false;
   #wanted = 0;
@@ -55,14 +56,25 @@ export class Reader {
     this.#messages = subscribed;
     this.#isGranted = false;
     subscribed.then(
-      () => (this.#isGranted = true),
+      (subscription) => {
+        this.#isGranted = true;
+        this.#subscription = subscription;
+      },
       (error: unknown) => this.#failed('could not subscribe', error),
     );
+  }
+
+  /** The client says that nobody reads `subscription`, or not fast enough. */
+  stalled(subscription: object | undefined): void {
+    if (subscription !== this.#subscription || subscription === undefined) return;
+    if (this.#loop === undefined) this.#model.arrivals.absentUntil.set(this.options.name, Infinity);
   }
 
   /** Takes so many messages, as they come. */
   take(count: number): void {
     if (this.#messages === undefined) return;
+    const { absentUntil, now } = this.#model.arrivals;
+    if (absentUntil.get(this.options.name) === Infinity) absentUntil.set(this.options.name, now());
     this.#loop ??= this.#messages[Symbol.asyncIterator]();
     this.#wanted += count;
     this.#ask();

@@ -190,7 +190,11 @@ export class World {
 
   /** Until the client is closed. */
   async #watch(): Promise<void> {
-    for await (const { type } of this.client.status()) if (type === 'ack-stalled') this.#reading.stalled();
+    for await (const event of this.client.status()) {
+      if (event.type !== 'ack-stalled') continue;
+      this.#reading.stalled();
+      for (const reader of this.readers) reader.stalled(event.subscription);
+    }
   }
 
   breakLoop(reader: Reader): void {
