@@ -70,6 +70,8 @@ export class Model {
   #lastQos0 = 0;
   /** Whether the network has output that the server has not seen. */
   owes: () => boolean = () => false;
+  /** Whether the client reads nothing at present. */
+  isReadingStopped: () => boolean = () => false;
 
   constructor(rules: Rules, order: Order) {
     this.rules = rules;
@@ -209,6 +211,8 @@ export class Model {
     if (delivery === 'unknown' && !isSeen && !mayBeUnseen)
       this.broken(`${said}, though it was never written`);
     const refused = answer !== undefined && answer.reasonCode >= 0x80;
+    // An answer that is behind more than may be held is not read in time.
+    if (name === 'TimeoutError' && delivery === 'unknown' && this.isReadingStopped()) return;
     if ((delivery === 'rejected') !== refused) this.broken(`${said}: the answer was ${answer?.reasonCode}`);
     if (answer !== undefined && !refused && answer.over?.lostInput !== true)
       this.broken(`${said}, though it was acknowledged`);

@@ -83,6 +83,7 @@ export class World {
       random: () => 0.5,
       dial: (_target, signal) => this.#dial(signal),
     });
+    this.model.isReadingStopped = () => this.client.stats().reading === 'stopped';
     this.model.arrivals.now = () => this.clock.now();
     this.model.arrivals.overflowed = () => this.client.stats().overflowed;
     this.model.arrivals.dropped = () =>
