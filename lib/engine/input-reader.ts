@@ -103,9 +103,10 @@ export class InputReader {
     }
   }
 
-  /** Reading goes on: what judges the server begins anew. */
+  /** Reading goes on: what judges the server begins anew, unless only its close is awaited. */
   #resume(connection: Connection, now: number): void {
     this.#flow.resume();
+    if (this.#host.phaseOf(connection) !== 'up') return;
     this.#liveness.resumed(connection, now);
     for (const judge of this.#judges) judge.judgeFrom(now);
   }

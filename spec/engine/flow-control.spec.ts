@@ -216,12 +216,15 @@ describe('while nothing is read', () => {
 
   it('what comes after disconnect() is read and dropped, so that the server can close', () => {
     const rig = stopped();
-    rig.disconnect();
+    rig.disconnect('keep', 60_000);
     expect([rig.engine.mayRead, rig.receive(rig.bytes(...numbered(6, 99))), count(rig)]).toEqual([
       true,
       'all',
       4,
     ]);
+    rig.sent();
+    rig.advance(59_999);
+    expect([rig.sent(), rig.engine.state]).toEqual([[], 'disconnecting']);
   });
 });
 
