@@ -14,7 +14,7 @@ export interface TimedParts {
   readonly acknowledging: Pick<Acknowledging, 'expire'>;
   readonly publishing: Pick<Publishing, 'retry' | 'overdue' | 'pump'>;
   readonly requesting: Pick<Requesting, 'proved'>;
-  readonly flow: Pick<FlowControl, 'expire' | 'isStopped' | 'suspendTimers'>;
+  readonly flow: Pick<FlowControl, 'expire' | 'isStopped'>;
 }
 
 /** Does what is due on a connection that is up. */
@@ -41,7 +41,6 @@ export class ConnectionTimers {
     }
     if (!flow.isStopped) return this.#judge(connection, now);
     if (deadlines.expire(Timer.KeepAlive, now)) liveness.keepAlive(connection, 'stopped', now);
-    flow.suspendTimers();
     return undefined;
   }
 

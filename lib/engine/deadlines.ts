@@ -20,6 +20,8 @@ const SLOTS = Object.keys(Timer).length;
 /** One slot per timer: when it is due, in ms of the clock that is passed in. */
 export class Deadlines {
   readonly #at: Float64Array = new Float64Array(SLOTS).fill(Infinity);
+  /** 1 = the timer is held: it can be set, but is not due. */
+  readonly #held: Uint8Array = new Uint8Array(SLOTS);
 
   set(timer: Timer, at: number): void {
     this.#at[timer] = at;
@@ -29,10 +31,22 @@ export class Deadlines {
     this.#at[timer] = Infinity;
   }
 
-  /** Stops all but `spared`, which runs across connections. */
+  /** Holds `timers` until `release()`: none of them is due meanwhile, whatever sets it. */
+  hold(timers: readonly Timer[]): void {
+    for (const timer of timers) this.#held[timer] = 1;
+  }
+
+  /** Ends `hold()`. The timers that it held are stopped, so that their time begins anew. */
+  release(): void {
+    for (let slot = 0; slot < SLOTS; slot++) if (this.#held[slot] === 1) this.#at[slot] = Infinity;
+    this.#held.fill(0);
+  }
+
+  /** Stops all but `spared`, which runs across connections. None is held any more. */
   stopAll(spared?: Timer): void {
     const at = spared === undefined ? Infinity : this.at(spared);
     this.#at.fill(Infinity);
+    this.#held.fill(0);
     if (spared !== undefined) this.set(spared, at);
   }
 
@@ -43,7 +57,7 @@ export class Deadlines {
 
   /** Whether `timer` is due; if so it is stopped. */
   expire(timer: Timer, now: number): boolean {
-    if (this.at(timer) > now) return false;
+    if (this.#held[timer] === 1 || this.at(timer) > now) return false;
     this.#at[timer] = Infinity;
     return true;
   }
@@ -53,7 +67,7 @@ export class Deadlines {
     let first = Infinity;
     for (let slot = 0; slot < SLOTS; slot++) {
       const at = this.#at[slot] as number;
-      if (at < first) first = at;
+      if (at < first && this.#held[slot] === 0) first = at;
     }
     return first;
   }

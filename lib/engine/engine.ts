@@ -196,7 +196,7 @@ export class Engine {
       this.#fail(refusals.lateAt(during, this.#attempts.share), now);
     }
     if (deadlines.expire(Timer.Reconnect, now) && this.#go('delayElapsed')) this.#dial(now);
-    if (!this.#reception.flow.isStopped && deadlines.expire(Timer.Ack, now)) this.#requesting.expire(now);
+    if (deadlines.expire(Timer.Ack, now)) this.#requesting.expire(now);
     if (deadlines.expire(Timer.Close, now))
       this.#fail(new ConnectionLostError('the server did not close the connection in time'), now);
     const connection = this.#connection;
@@ -304,7 +304,7 @@ export class Engine {
     this.#abandoning.begin(ending.pending, connection);
     if (connection === undefined) {
       this.#hangUp();
-      this.#leaveConnection();
+      this.#leaveConnection(now);
       this.#effects.changed({ type: 'closed', error: undefined });
       return;
     }
@@ -433,7 +433,7 @@ export class Engine {
       connection.outbox.detach();
       connection.outbox.append(encode({ type: 'disconnect', reasonCode }, connection.protocolVersion));
       this.#effects.retire(connection.outbox.takeAll());
-      this.#leaveConnection();
+      this.#leaveConnection(now);
     }
     this.#deadlines.stopAll(Timer.Ack);
     this.#dial(now, which);
@@ -450,7 +450,7 @@ export class Engine {
     if (this.#connection !== undefined) this.#publisher.abandonUnsent();
     const connection = this.#established();
     if (connection !== undefined) this.#quarantine.lost(connection, cause, now);
-    this.#leaveConnection();
+    this.#leaveConnection(now);
     this.#deadlines.stopAll(Timer.Ack);
     if (this.#state === 'disconnecting') {
       this.#abandoning.finish();
@@ -477,10 +477,10 @@ export class Engine {
     }
   }
 
-  #leaveConnection(): void {
+  #leaveConnection(now: number): void {
     this.#connection = undefined;
     this.#session.connectionLost();
-    this.#reception.disconnected();
+    this.#reception.disconnected(now);
   }
 
   /** The end: everybody who waits is told why. */

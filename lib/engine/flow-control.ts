@@ -113,19 +113,15 @@ export class FlowControl {
   stop(now: number): void {
     if (this.#output === 'full') return;
     this.#reading = 'stopped';
-    this.suspendTimers();
+    this.#deadlines.hold(JUDGING);
     this.watch(now);
     this.#effects.changed({ type: 'stopped' });
-  }
-
-  /** Nothing is read, and the silence is ours: no timer that judges the server runs. */
-  suspendTimers(): void {
-    for (const timer of JUDGING) this.#deadlines.stop(timer);
   }
 
   /** Reading goes on. */
   resume(): void {
     this.#reading = 'on';
+    this.#deadlines.release();
     this.#deadlines.stop(Timer.LastResort);
   }
 

@@ -33,6 +33,7 @@ export class Reception {
   readonly timers: ConnectionTimers;
   readonly #acknowledger = new Acknowledger();
   readonly #session: Session;
+  readonly #requesting: Requesting;
 
   constructor(
     parts: ReceptionParts,
@@ -46,6 +47,7 @@ export class Reception {
     const acknowledging = new Acknowledging(incoming, this.#acknowledger, deadlines, options, effects);
     const flow = new FlowControl(session, buffers, deadlines, options, effects);
     this.#session = session;
+    this.#requesting = requesting;
     this.acknowledging = acknowledging;
     this.flow = flow;
     this.publish = new InboundPublish(incoming, acknowledging, flow, effects, options);
@@ -66,9 +68,10 @@ export class Reception {
     this.flow.connected();
   }
 
-  /** It is over. */
-  disconnected(): void {
+  /** It is over. Requests run across connections, but the time in which nothing was read is not theirs. */
+  disconnected(now: number): void {
     this.#acknowledger.connection = undefined;
+    if (this.flow.isStopped) this.#requesting.judgeFrom(now);
     this.flow.connected();
   }
 }

@@ -31,7 +31,6 @@ function rig(overdue: 'overdue' | 'in time' = 'in time') {
   const options = { ...ENGINE_DEFAULTS, ackTimeout: 500 };
   const flow = {
     isStopped: false,
-    suspendTimers: () => void asked.push('suspend'),
     expire: () => void asked.push('last resort?'),
   };
   const requesting: Pick<Requesting, 'proved'> = { proved: () => void asked.push('proved') };
@@ -73,7 +72,7 @@ describe('what is due on a connection', () => {
     connection.keepAlive.sentAt = -Infinity;
     for (const timer of [Timer.Retry, Timer.Watchdog, Timer.PingResp, Timer.KeepAlive, Timer.Stall])
       deadlines.set(timer, 100);
-    expect([expire(100), asked]).toEqual([undefined, ['stall', 'suspend']]);
+    expect([expire(100), asked]).toEqual([undefined, ['stall']]);
     expect([connection.outbox.size, deadlines.at(Timer.PingResp)]).toEqual([2, 100]);
   });
 

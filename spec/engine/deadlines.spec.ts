@@ -10,10 +10,10 @@ describe('Timer', () => {
 });
 
 describe('Deadlines', () => {
-  it('knows the first that is due, whatever is set, stopped or expires', () => {
+  it('knows the first that is due, whatever is set, stopped, held or expires', () => {
     const timer = fc.constantFrom(...Object.values(Timer));
     const step = fc.tuple(
-      fc.constantFrom('set', 'set', 'stop', 'expire', 'stopAll', 'stopOthers'),
+      fc.constantFrom('set', 'set', 'stop', 'expire', 'stopAll', 'stopOthers', 'hold', 'release'),
       timer,
       fc.nat(100),
     );
@@ -21,6 +21,7 @@ describe('Deadlines', () => {
       fc.property(fc.array(step, { maxLength: 100, size: 'max' }), (script) => {
         const deadlines = new Deadlines();
         const model = new Map<Timer, number>();
+        const held = new Set<Timer>();
         for (const [what, which, at] of script) {
           if (what === 'set') {
             deadlines.set(which, at);
@@ -29,17 +30,27 @@ describe('Deadlines', () => {
             deadlines.stop(which);
             model.delete(which);
           } else if (what === 'expire') {
-            const due = (model.get(which) ?? Infinity) <= at;
+            const due = !held.has(which) && (model.get(which) ?? Infinity) <= at;
             expect(deadlines.expire(which, at)).toBe(due);
             if (due) model.delete(which);
+          } else if (what === 'hold') {
+            deadlines.hold([which]);
+            held.add(which);
+          } else if (what === 'release') {
+            deadlines.release();
+            for (const timer of held) model.delete(timer);
+            held.clear();
           } else if (what === 'stopOthers') {
             deadlines.stopAll(which);
+            held.clear();
             for (const other of model.keys()) if (other !== which) model.delete(other);
           } else {
             deadlines.stopAll();
             model.clear();
+            held.clear();
           }
-          expect(deadlines.next()).toBe(Math.min(Infinity, ...model.values()));
+          const running = [...model].filter(([timer]) => !held.has(timer));
+          expect(deadlines.next()).toBe(Math.min(Infinity, ...running.map(([, due]) => due)));
           expect(deadlines.at(which)).toBe(model.get(which) ?? Infinity);
         }
       }),

@@ -110,3 +110,64 @@ describe('an answer that is behind more than receiveBuffer, awaited by the only 
     },
   );
 });
+
+describe('a request whose answer is behind more than receiveBuffer', () => {
+  it('does not run out of time while nothing is read, and keeps no timer busy', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({
+      ...OPTIONS,
+      keepAlive: 10,
+      ackStallTimeout: 0,
+      requestTimeout: 1_000,
+    });
+    const subscription = await stage.subscribe(client, broker, 'a', { qos: 1 });
+    const [first, ...rest] = backlog as [(typeof backlog)[0], ...typeof backlog];
+    broker.send(first);
+    const loop = subscription[Symbol.asyncIterator]();
+    await stage.until(loop.next());
+    let outcome = 'pending';
+    client.unsubscribe('other').then(
+      () => (outcome = 'done'),
+      (error: Error) => (outcome = error.name),
+    );
+    const { packetId } = await broker.expect('unsubscribe');
+    broker.send(...rest, { type: 'unsuback', packetId: packetId! });
+    // The clock ends with an error where somebody wakes again and again at one moment.
+    await stage.clock.advance(100_000);
+    expect([outcome, client.stats().reading]).toEqual(['pending', 'stopped']);
+    for (let taken = 1; taken < COUNT; taken++) await stage.until(loop.next());
+    await stage.clock.advance(0);
+    expect(outcome).toBe('done');
+    await stage.end(client, broker);
+  });
+
+  it('has its time from the loss on where the connection is lost while nothing is read', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({
+      ...OPTIONS,
+      ...KEEP,
+      ackStallTimeout: 0,
+      requestTimeout: 1_000,
+      reconnect: { minDelay: 10_000 },
+    });
+    const subscription = await stage.subscribe(client, broker, 'a', { qos: 1 });
+    broker.send(backlog[0]!);
+    const loop = subscription[Symbol.asyncIterator]();
+    await stage.until(loop.next());
+    let outcome = 'pending';
+    client.unsubscribe('other').then(
+      () => (outcome = 'done'),
+      (error: Error) => (outcome = error.name),
+    );
+    await broker.expect('unsubscribe');
+    broker.send(...backlog.slice(1));
+    await stage.clock.advance(5_000);
+    expect([outcome, client.stats().reading]).toEqual(['pending', 'stopped']);
+    broker.reset();
+    await stage.clock.advance(999);
+    expect(outcome).toBe('pending');
+    await stage.clock.advance(1);
+    expect(outcome).toBe('TimeoutError');
+    await stage.end(client);
+  });
+});

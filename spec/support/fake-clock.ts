@@ -6,6 +6,8 @@ const TURNS = 3;
 
 /** So many wakes without an end in sight are a circle. */
 const MOST_STEPS = 100_000;
+/** And so many at one moment. */
+const MOST_AT_ONCE = 10_000;
 
 interface Armed extends Wake {
   readonly at: number;
@@ -41,8 +43,13 @@ export class FakeClock implements Clock {
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;
     await settled();
-    for (let next = this.#next(); next !== undefined && next.at <= end; next = this.#next())
+    let atOnce = 0;
+    for (let next = this.#next(); next !== undefined && next.at <= end; next = this.#next()) {
+      atOnce = next.at > this.#now ? 0 : atOnce + 1;
+      if (atOnce === MOST_AT_ONCE)
+        throw new Error(`expected time to pass, got ${atOnce} wakes at one moment`);
       await this.#fire(next);
+    }
     this.#now = end;
     await settled();
   }
