@@ -7,7 +7,7 @@ const TURNS = 3;
 /** So many wakes without an end in sight are a circle. */
 const MOST_STEPS = 100_000;
 /** And so many at one moment. */
-const MOST_AT_ONCE = 10_000;
+const MOST_AT_ONCE = 100_000;
 
 interface Armed extends Wake {
   readonly at: number;

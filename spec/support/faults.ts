@@ -268,9 +268,9 @@ export const faults: readonly Fault[] = [
   ),
   fault(
     'the server is judged while nothing is read',
-    'engine/connection-timers.ts',
-    'if (!flow.isStopped) return this.#judge(connection, now);',
-    'if (now > 0) return this.#judge(connection, now);',
+    'engine/flow-control.ts',
+    'this.#deadlines.hold(JUDGING);',
+    '',
   ),
   fault(
     'no PINGREQ is sent while nothing is read',
