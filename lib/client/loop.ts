@@ -10,7 +10,7 @@ export class Loop implements AsyncIterator<ReceivedMessage, undefined>, Reader, 
   #phase: 'running' | 'finishing' | 'over' = 'running';
   #settles: 'as it asks' | 'never' = 'as it asks';
   #error: Failure | undefined = undefined;
-  /** A message was handed out that whoever asked for it cannot have seen yet. */
+  /** A message was handed out that the caller cannot have seen yet. */
   #unseen = false;
   readonly #seen: () => void;
 
@@ -40,7 +40,7 @@ export class Loop implements AsyncIterator<ReceivedMessage, undefined>, Reader, 
       this.#inHand = message;
       const handed = Promise.resolve({ value: message, done: false as const });
       if (message.unsettled) {
-        // Runs before whoever awaits it goes on: asking again earlier than that is not asking for the one after it.
+        // Runs before the caller goes on: asking again earlier than that is not asking for the one after it.
         this.#unseen = true;
         void handed.then(this.#seen);
       }

@@ -135,7 +135,7 @@ export class ReceivedMessage implements Message {
     if (owed !== undefined) this.#settler.giveWay(owed);
   }
 
-  /** Nobody has settled it for long: it gives way, and does not count against `receiveMaximum`. @internal */
+  /** Nobody has settled it for long: it does not hold up others, nor count against `receiveMaximum`. @internal */
   setAside(): void {
     const owed = this.#owed;
     if (owed !== undefined) this.#settler.setAside(owed);

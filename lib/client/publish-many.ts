@@ -139,7 +139,7 @@ class Flow<P extends Publication> {
   #pull: 'idle' | 'asking' | 'over' = 'idle';
   /** What is thrown after the last outcome. */
   #failure: Failure | undefined = undefined;
-  /** Goes on where whoever iterates waits: for an outcome, or for there to be one. */
+  /** Goes on where the caller waits: for an outcome, or for the next one to begin. */
   #proceed: () => void = () => {};
   readonly #unwatch: () => void;
   readonly #unbind: () => void;

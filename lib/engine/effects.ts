@@ -45,7 +45,7 @@ export type Change =
   /** The end; `error` where it was not asked for. */
   | { readonly type: 'closed'; readonly error: MqttError | undefined };
 
-/** `full`: a buffer would drop the next message, so whoever reads it is to have a turn before more is delivered. */
+/** `full`: a buffer would drop the next message, so its reader is to have a turn before more is delivered. */
 export type Delivered = 'delivered' | 'full';
 
 /** What the engine asks of the world. None of these may call back into the engine. */

@@ -38,7 +38,7 @@ describe('Deadlines', () => {
             held.add(which);
           } else if (what === 'release') {
             deadlines.release();
-            for (const timer of held) model.delete(timer);
+            for (const waiting of held) model.delete(waiting);
             held.clear();
           } else if (what === 'stopOthers') {
             deadlines.stopAll(which);
@@ -49,7 +49,7 @@ describe('Deadlines', () => {
             model.clear();
             held.clear();
           }
-          const running = [...model].filter(([timer]) => !held.has(timer));
+          const running = [...model].filter(([one]) => !held.has(one));
           expect(deadlines.next()).toBe(Math.min(Infinity, ...running.map(([, due]) => due)));
           expect(deadlines.at(which)).toBe(model.get(which) ?? Infinity);
         }

@@ -56,10 +56,7 @@ export class Reader {
     this.#messages = subscribed;
     this.#isGranted = false;
     subscribed.then(
-      (subscription) => {
-        this.#isGranted = true;
-        this.#subscription = subscription;
-      },
+      (subscription) => this.#granted(subscription),
       (error: unknown) => this.#failed('could not subscribe', error),
     );
   }
@@ -68,6 +65,11 @@ export class Reader {
   stalled(subscription: object | undefined): void {
     if (subscription !== this.#subscription || subscription === undefined) return;
     if (this.#loop === undefined) this.#model.arrivals.absentUntil.set(this.options.name, Infinity);
+  }
+
+  #granted(subscription: object): void {
+    this.#isGranted = true;
+    this.#subscription = subscription;
   }
 
   /** Takes so many messages, as they come. */

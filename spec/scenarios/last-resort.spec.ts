@@ -131,7 +131,7 @@ describe('a request whose answer is behind more than receiveBuffer', () => {
       (error: Error) => (outcome = error.name),
     );
     const { packetId } = await broker.expect('unsubscribe');
-    broker.send(...rest, { type: 'unsuback', packetId: packetId! });
+    broker.send(...rest, { type: 'unsuback', packetId });
     // The clock ends with an error where somebody wakes again and again at one moment.
     await stage.clock.advance(100_000);
     expect([outcome, client.stats().reading]).toEqual(['pending', 'stopped']);

@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -13,10 +12,8 @@ import { ChunkRecorder, hashOf, pattern, pressUp } from '../support/receivers.ts
 import { keepsTransportPromises, type Peer } from '../support/transport-promises.ts';
 import { connected, frame, rawlyConnected, switching, unmasked } from './websocket-rig.ts';
 
-const CONTINUATION = 0;
 const BINARY = 2;
 const CLOSE = 8;
-const PING = 9;
 
 endWithTest();
 
@@ -445,117 +442,3 @@ class Line extends Duplex {
     done();
   }
 }
-
-describe('a server that does not read', () => {
-  /** How the connection ends when the server sends `frames` again and again, until it does. */
-  async function flooded(...frames: readonly Buffer[]): Promise<unknown> {
-    const { transport, peer } = await rawlyConnected();
-    const recorder = new ChunkRecorder();
-    transport.open(recorder);
-    const block = Buffer.concat(frames);
-    const flood = (): void => {
-      while (peer.writable && peer.write(block));
-    };
-    peer.pause();
-    peer.on('drain', flood);
-    peer.on('error', () => {});
-    flood();
-    return recorder.gone;
-  }
-
-  it('and sends pings is left once 60 answers wait to leave', async () => {
-    expect(
-      await flooded(...Array.from({ length: 1_000 }, () => frame(PING, Buffer.alloc(125)))),
-    ).toMatchObject({
-      message: 'websocket: the connection ended without a close frame (1006)',
-    });
-  });
-
-  it('and sends one message in ever more fragments is left at the 16,385th', async () => {
-    const first = frame(BINARY, 'x', false);
-    const more = Array.from({ length: 16_384 }, () => frame(CONTINUATION, 'x', false));
-    expect(await flooded(first, ...more)).toMatchObject({
-      message: expect.stringContaining('Too many message fragments'),
-    });
-  });
-
-  it('is withstood by every version of ws that may be installed', () => {
-    const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-    // 8.22 answers pings without a limit, 8.20 takes fragments without one.
-    expect(JSON.parse(manifest)).toMatchObject({ dependencies: { ws: '^8.23.0' } });
-  });
-});
-
-describe('what a server says as it closes', () => {
-  it('reaches no terminal as commands, and no log as a second line', async () => {
-    const { transport, peer } = await rawlyConnected();
-    const recorder = new ChunkRecorder();
-    transport.open(recorder);
-    peer.end(
-      frame(CLOSE, Buffer.concat([Buffer.from([1008 >> 8, 1008 & 0xff]), Buffer.from('no\n\x1b[2Jway')])),
-    );
-    expect(await recorder.gone).toMatchObject({
-      message: 'websocket: the server closed with 1008: no??[2Jway',
-    });
-  });
-});
-
-describe('a WebSocket that compresses', () => {
-  it('still says at once what is short, also where the end follows', async () => {
-    const { transport, ws } = await connected(
-      { perMessageDeflate: true },
-      { ws: { perMessageDeflate: true } },
-    );
-    const recorder = new ChunkRecorder();
-    transport.open(recorder);
-    const heard = once(ws, 'message');
-    const last = Buffer.from('e00181', 'hex');
-    transport.write(last, () => {});
-    transport.destroy();
-    expect((await heard)[0]).toEqual(last);
-    await recorder.gone;
-  });
-
-  it('compresses what is long', async () => {
-    const { transport, stream, ws } = await connected(
-      { perMessageDeflate: true },
-      { ws: { perMessageDeflate: true } },
-    );
-    const heard = once(ws, 'message');
-    const before = stream.bytesWritten;
-    transport.open(new ChunkRecorder());
-    transport.write(Buffer.alloc(100_000), () => {});
-    expect((await heard)[0]).toHaveLength(100_000);
-    expect(stream.bytesWritten - before).toBeLessThan(1_000);
-  });
-});
-
-describe('a large message on a slow link', () => {
-  it.each([
-    ['one frame', [Buffer.from([0x82, 126, 1, 0]), ...Array.from({ length: 8 }, () => Buffer.alloc(32, 1))]],
-    ['fragments', Array.from({ length: 8 }, (_, i) => frame(i === 0 ? 2 : 0, Buffer.alloc(32, 1), i === 7))],
-  ])('gives a sign of life with each part of it: %s', async (_, parts) => {
-    const { transport, peer } = await rawlyConnected();
-    const recorder = new ChunkRecorder();
-    transport.open(recorder);
-    for (const part of parts) {
-      const known = recorder.pieces.length;
-      peer.write(part);
-      while (recorder.pieces.length === known) await turn();
-    }
-    expect(recorder.pieces.map(({ length }) => length)).toEqual([...parts.slice(1).map(() => 0), 256]);
-  });
-
-  it('does not count pings for one, nor what is whole twice', async () => {
-    const { transport, peer } = await rawlyConnected();
-    const recorder = new ChunkRecorder();
-    transport.open(recorder);
-    const answered = once(peer, 'data');
-    peer.write(frame(9, 'there?'));
-    await answered;
-    peer.write(frame(2, 'here'));
-    await recorder.until(4);
-    await turns(3);
-    expect(recorder.pieces).toHaveLength(1);
-  });
-});
