@@ -40,7 +40,7 @@ describe('the model', () => {
     async (_name, fault) => {
       expect(await whatFinds(fault)).toMatch(/seed/);
     },
-    60_000,
+    180_000,
   );
 });
 
