@@ -52,8 +52,8 @@ export class Acknowledging {
   }
 
   /**
-   * The application has not come to `receipt` for long: it does not count against `receiveMaximum` any more. It gives way,
-   * too, where the server will send it again; a session that ends with the connection answers it in the end.
+   * The application has not come to `receipt` for long: it does not count against `receiveMaximum` any more. It is
+   * also passed over where the server will send it again; a session that ends with the connection answers it in the end.
    */
   setAside(receipt: Receipt): void {
     this.#incoming.setAside(receipt);

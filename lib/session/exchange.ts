@@ -112,7 +112,7 @@ export class Exchange implements OutgoingPublish {
     return true;
   }
 
-  /** It is over: whoever still has it does not hold its payload as well. */
+  /** It is over: a reference to it no longer keeps its payload in memory. */
   forgetPayload(): void {
     this.payload = '';
   }

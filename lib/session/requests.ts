@@ -89,7 +89,7 @@ export class Part {
     return this.losses >= SUSPECT;
   }
 
-  /** Whether it restores a subscription, for whoever else it is as well. */
+  /** Whether it restores a subscription, even if others have asked for it as well. */
   get restores(): boolean {
     for (const { purpose } of this.sharers.keys()) if (purpose === 'restore') return true;
     return false;

@@ -33,7 +33,7 @@ export class Session {
     this.requests.answer(part, reasonCode);
   }
 
-  /** `part` is not sent again: whoever waits for it is told, and nothing of it is restored. */
+  /** `part` is not sent again: its callers get the error, and nothing of it is restored. */
   giveUp(part: Part): void {
     if (part.restores) this.subscriptions.delete(part.entry.topicFilter);
     this.requests.answer(part, 0x80, 'giving up');
