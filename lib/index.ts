@@ -1,27 +1,27 @@
 export { connect } from './client/connect.ts';
 export { Client, type DisconnectOptions, type MqttClient } from './client/client.ts';
-export type { ClientOptions, ReconnectOptions, ReconnectPolicy } from './client/options.ts';
-export type { Askable, IdentityOptions } from './client/asking.ts';
-export type { Credentials, OtherConnectProperties, Will } from './client/identity.ts';
-export type { ServerUrl } from './client/servers.ts';
-export type { BatchesOptions } from './client/batches.ts';
-export type { BufferLimits, Overflow } from './client/buffer.ts';
-export type { CallOptions } from './client/calls.ts';
-export type { ConfigurableOptions } from './client/configuring.ts';
-export type { ConnectOptions } from './client/connecting.ts';
-export type { DrainReport } from './client/draining.ts';
-export type { PublishResult } from './client/exchanges.ts';
-export type { ForEachOptions } from './client/for-each.ts';
-export type { Message } from './client/message-api.ts';
-export type { Logger } from './client/log.ts';
-export type { Payload } from './client/payload.ts';
-export type { Publication, PublishManyOptions, PublishOutcome } from './client/publish-many.ts';
-export type { PublishOptions } from './client/publishing.ts';
+export type { ClientOptions, ReconnectOptions, ReconnectPolicy } from './client/config/settings.ts';
+export type { Askable, IdentityOptions } from './client/config/connect-inputs.ts';
+export type { Credentials, OtherConnectProperties, Will } from './client/config/connect-fields.ts';
+export type { ServerUrl } from './client/config/endpoints.ts';
+export type { BatchesOptions } from './client/receive/batch-iterator.ts';
+export type { BufferLimits, Overflow } from './client/receive/message-buffer.ts';
+export type { CallOptions } from './client/runtime/cancellation.ts';
+export type { ConfigurableOptions } from './client/config/configuration.ts';
+export type { ConnectOptions } from './client/runtime/connect-calls.ts';
+export type { DrainReport } from './client/runtime/drain.ts';
+export type { PublishResult } from './client/publish/pending-publish.ts';
+export type { ForEachOptions } from './client/receive/for-each.ts';
+export type { Message } from './client/receive/message.ts';
+export type { Logger } from './client/logger.ts';
+export type { Payload } from './client/publish/payload.ts';
+export type { Publication, PublishManyOptions, PublishOutcome } from './client/publish/publish-many.ts';
+export type { PublishOptions } from './client/publish/publish-calls.ts';
 export type { ClientStats } from './client/stats.ts';
 export type { Connack, StatusEvent } from './client/status.ts';
-export type { FilterOptions, SubscribeOptions, UnsubscribeResult } from './client/subscribing.ts';
-export type { AckMode } from './client/subscription.ts';
-export type { Subscribing, Subscription } from './client/subscription-api.ts';
+export type { FilterOptions, SubscribeOptions, UnsubscribeResult } from './client/receive/subscribe-calls.ts';
+export type { AckMode } from './client/receive/client-subscription.ts';
+export type { Subscribing, Subscription } from './client/receive/subscription.ts';
 export type {
   AckProperties,
   ConnackProperties,
@@ -31,7 +31,7 @@ export type {
   UserProperties,
   WillProperties,
 } from './codec/packets.ts';
-export type { RoadOptions } from './client/roads.ts';
+export type { RoadOptions } from './client/config/network-options.ts';
 export type {
   AttemptContext,
   Headers,

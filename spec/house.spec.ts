@@ -221,7 +221,7 @@ describe('the floors', () => {
     ['transport/socks-proxy.ts', "import { SocksClient } from 'socks';"],
     ['transport/socks-proxy.ts', "const a = await import('socks');"],
     ['transport/proxy.ts', "import 'proxy-from-env';"],
-    ['client/roads.ts', "import type { getProxyForUrl } from 'proxy-from-env';"],
+    ['client/config/network-options.ts', "import type { getProxyForUrl } from 'proxy-from-env';"],
     ['client/client.ts', "import WebSocket from 'ws';"],
     ['client/client.ts', "import { a } from '../index.ts';"],
     ['client/client.ts', "import { a } from '../../spec/support/bytes.ts';"],
@@ -342,12 +342,12 @@ describe('the files', () => {
     'const copy = Uint8Array.prototype.slice.call(bytes);',
     'const copy = Reflect.apply(bytes["slice"], bytes, []);',
   ])('would be refused with %s', (source) => {
-    expect(copyComplaints('client/payload.ts', source)).toHaveLength(1);
+    expect(copyComplaints('client/publish/payload.ts', source)).toHaveLength(1);
   });
 
   it('may speak of slices', () => {
     const source = "/** A slice. */ const SLICE = 1; slicesOf('a slice of bread'); // slice()";
-    expect(copyComplaints('client/payload.ts', source)).toEqual([]);
+    expect(copyComplaints('client/publish/payload.ts', source)).toEqual([]);
   });
 
   it('each have a spec', () => {

@@ -6,29 +6,29 @@ import { CLIENT_DISCONNECT_CODES } from '../engine/refusals.ts';
 import type { ClientState } from '../engine/states.ts';
 import { ClosedError } from '../errors.ts';
 import { dial } from '../transport/dial.ts';
-import { bound, checkCall, checkSignal, type CallOptions } from './calls.ts';
-import { asArgument, integer, oneOf, record } from './checks.ts';
-import { systemClock } from './clock.ts';
-import type { ConfigurableOptions } from './configuring.ts';
-import type { ConnectOptions } from './connecting.ts';
-import type { DrainReport } from './draining.ts';
-import type { PublishResult } from './exchanges.ts';
-import type { Message } from './message-api.ts';
-import type { ClientOptions, Platform } from './options.ts';
-import { Parts } from './parts.ts';
-import type { Payload } from './payload.ts';
+import { bound, checkCall, checkSignal, type CallOptions } from './runtime/cancellation.ts';
+import { asArgument, integer, oneOf, record } from './config/validate.ts';
+import { systemClock } from './runtime/clock.ts';
+import type { ConfigurableOptions } from './config/configuration.ts';
+import type { ConnectOptions } from './runtime/connect-calls.ts';
+import type { DrainReport } from './runtime/drain.ts';
+import type { PublishResult } from './publish/pending-publish.ts';
+import type { Message } from './receive/message.ts';
+import type { ClientOptions, Platform } from './config/settings.ts';
+import { Parts } from './runtime/client-runtime.ts';
+import type { Payload } from './publish/payload.ts';
 import {
   publishMany,
   type Publication,
   type PublishManyOptions,
   type PublishOutcome,
-} from './publish-many.ts';
-import type { PublishOptions } from './publishing.ts';
-import type { ServerUrl } from './servers.ts';
+} from './publish/publish-many.ts';
+import type { PublishOptions } from './publish/publish-calls.ts';
+import type { ServerUrl } from './config/endpoints.ts';
 import type { ClientStats } from './stats.ts';
 import type { Connack, StatusEvent } from './status.ts';
-import type { FilterOptions, SubscribeOptions, UnsubscribeResult } from './subscribing.ts';
-import type { Subscribing, Subscription } from './subscription-api.ts';
+import type { FilterOptions, SubscribeOptions, UnsubscribeResult } from './receive/subscribe-calls.ts';
+import type { Subscribing, Subscription } from './receive/subscription.ts';
 
 /** How `disconnect()` ends the connection. */
 export interface DisconnectOptions {

@@ -1,6 +1,6 @@
 import { Client } from './client.ts';
-import type { ClientOptions } from './options.ts';
-import type { ServerUrl } from './servers.ts';
+import type { ClientOptions } from './config/settings.ts';
+import type { ServerUrl } from './config/endpoints.ts';
 
 /** `new Client(url, options)` and `connect()`: resolves with a client that is connected. */
 export async function connect<UserData = undefined>(

@@ -1,8 +1,8 @@
 import type { Load } from '../engine/load.ts';
 import type { MqttError } from '../errors.ts';
-import type { Driver } from './driver.ts';
-import type { Parking } from './parking.ts';
-import type { Router } from './router.ts';
+import type { Driver } from './runtime/driver.ts';
+import type { Parking } from './receive/unmatched-messages.ts';
+import type { Router } from './receive/router.ts';
 
 /** How it stands with a client; counters run from its making. */
 export interface ClientStats extends Load {

@@ -1,8 +1,8 @@
 import type { ConnackPacket } from '../codec/packets.ts';
 import type { MqttError } from '../errors.ts';
 import { Ring } from '../session/ring.ts';
-import { END, NextCalls } from './next-calls.ts';
-import type { Subscription } from './subscription-api.ts';
+import { END, NextCalls } from './receive/next-calls.ts';
+import type { Subscription } from './receive/subscription.ts';
 
 /** The answer to a successful CONNECT (3.2). */
 export type Connack = Omit<ConnackPacket, 'type'>;

@@ -1,5 +1,5 @@
 import type { QoS } from '../../lib/codec/packets.ts';
-import type { Message } from '../../lib/client/message-api.ts';
+import type { Message } from '../../lib/client/receive/message.ts';
 import type { Model } from './model.ts';
 import { tagOf } from './payloads.ts';
 

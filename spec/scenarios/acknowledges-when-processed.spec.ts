@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Message } from '../../lib/client/message-api.ts';
+import type { Message } from '../../lib/client/receive/message.ts';
 import { collect, message, Stage } from './stage.ts';
 
 describe('a message with QoS 1 or 2', () => {

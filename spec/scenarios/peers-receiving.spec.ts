@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Message } from '../../lib/client/message-api.ts';
+import type { Message } from '../../lib/client/receive/message.ts';
 import { collect, message, Stage, statusOf, watch } from './stage.ts';
 
 const KEEP = { cleanStart: false, clientId: 'me', messageRetry: 0 } as const;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Client } from '../../lib/client/client.ts';
-import type { Message } from '../../lib/client/message-api.ts';
-import type { Subscription } from '../../lib/client/subscription-api.ts';
+import type { Message } from '../../lib/client/receive/message.ts';
+import type { Subscription } from '../../lib/client/receive/subscription.ts';
 import { encode } from '../../lib/codec/codec.ts';
 import { ChunkTransport } from '../support/chunk-transport.ts';
 import { settled } from '../support/fake-clock.ts';

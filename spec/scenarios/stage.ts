@@ -1,9 +1,9 @@
 import { Client } from '../../lib/client/client.ts';
-import type { Message } from '../../lib/client/message-api.ts';
-import type { ClientOptions } from '../../lib/client/options.ts';
-import type { ServerUrl } from '../../lib/client/servers.ts';
+import type { Message } from '../../lib/client/receive/message.ts';
+import type { ClientOptions } from '../../lib/client/config/settings.ts';
+import type { ServerUrl } from '../../lib/client/config/endpoints.ts';
 import type { StatusEvent } from '../../lib/client/status.ts';
-import type { Subscription } from '../../lib/client/subscription-api.ts';
+import type { Subscription } from '../../lib/client/receive/subscription.ts';
 import type { ConnackPacket } from '../../lib/codec/packets.ts';
 import type { Target } from '../../lib/transport/transport.ts';
 import { FakeClock, settled } from '../support/fake-clock.ts';

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Clock, Wake } from '../../lib/client/clock.ts';
+import type { Clock, Wake } from '../../lib/client/runtime/clock.ts';
 
 /** What an event leads to may itself take a turn of the event loop or two. */
 const TURNS = 3;

@@ -142,7 +142,7 @@ export const faults: readonly Fault[] = [
   ),
   fault(
     'output that was held back does not go on',
-    'client/driver.ts',
+    'client/runtime/driver.ts',
     'if (link === this.#link) this.#written();',
     '',
   ),
@@ -167,7 +167,7 @@ export const faults: readonly Fault[] = [
   ),
   fault(
     'a refusal is taken for success',
-    'client/exchanges.ts',
+    'client/publish/pending-publish.ts',
     'else if (reasonCode < 0x80) this.#resolve',
     'else if (reasonCode < 0x100) this.#resolve',
   ),
@@ -185,7 +185,7 @@ export const faults: readonly Fault[] = [
   ),
   fault(
     'a timeout says that a message in flight is gone',
-    'client/publishing.ts',
+    'client/publish/publish-calls.ts',
     'const kept = this.#driver.withdraw(exchange);',
     'const kept = this.#driver.withdraw(exchange) && !exchange.written;',
   ),
@@ -211,13 +211,13 @@ export const faults: readonly Fault[] = [
   ),
   fault(
     'a large payload is lent to the network by a caller who can leave',
-    'client/publishing.ts',
+    'client/publish/publish-calls.ts',
     'payload.byteLength > COPY_LIMIT ? copyOf(payload) : payload',
     'payload.byteLength < 0 ? copyOf(payload) : payload',
   ),
   fault(
     'a slab is used again while the network holds it',
-    'client/driver.ts',
+    'client/runtime/driver.ts',
     "    let byDefault: Taken = 'at once';",
     `    slabs.give(piece);
     let byDefault: Taken = 'at once';`,
@@ -230,13 +230,13 @@ export const faults: readonly Fault[] = [
   ),
   fault(
     'the buffer of a subscription has no limit',
-    'client/buffer.ts',
+    'client/receive/message-buffer.ts',
     'while (this.#loose > messages || this.#looseBytes > bytes) {',
     'while (this.#loose > 10 * messages || this.#looseBytes > 10 * bytes) {',
   ),
   fault(
     'what waits from a lost session has no limit',
-    'client/parts.ts',
+    'client/runtime/client-runtime.ts',
     `        for (const subscription of this.router.subscriptions) subscription.sessionLost();
 `,
     '',
@@ -244,7 +244,7 @@ export const faults: readonly Fault[] = [
   // when the client reads
   fault(
     'reading never goes on once it has stopped',
-    'client/network-reader.ts',
+    'client/runtime/network-reader.ts',
     "if (this.#state !== 'stopped' || !this.#host.mayRead()) return;",
     'return;',
   ),
@@ -311,14 +311,14 @@ export const faults: readonly Fault[] = [
   ),
   fault(
     'a timer is left',
-    'client/driver.ts',
+    'client/runtime/driver.ts',
     `    this.#wake?.cancel();
     this.#wakeAt = at;`,
     '    this.#wakeAt = at;',
   ),
   fault(
     'a call leaves its timer',
-    'client/calls.ts',
+    'client/runtime/cancellation.ts',
     `    wake?.cancel();
 `,
     '',
@@ -425,7 +425,7 @@ export const faults: readonly Fault[] = [
   ),
   fault(
     'a message is acknowledged as it is handed over',
-    'client/loop.ts',
+    'client/receive/message-iterator.ts',
     `      this.#inHand = message;
       const handed`,
     `      this.#inHand = message;
@@ -434,25 +434,25 @@ export const faults: readonly Fault[] = [
   ),
   fault(
     'a message for two is acknowledged when one has settled it',
-    'client/router.ts',
+    'client/receive/router.ts',
     'else receipt.copies = copies;',
     'else receipt.copies = 1;',
   ),
   fault(
     'a message that a loop has in hand as it ends is acknowledged',
-    'client/loop.ts',
+    'client/receive/message-iterator.ts',
     'if (message !== undefined) this.#subscription.giveBack([message]);',
     'if (message !== undefined) this.#subscription.processed(message);',
   ),
   fault(
     'a message that a loop has in hand as it ends is lost',
-    'client/subscription.ts',
+    'client/receive/client-subscription.ts',
     'for (const message of back.toReversed()) this.#buffer.putBack(message);',
     '',
   ),
   fault(
     'a parked message is not acknowledged by who acknowledges on receipt',
-    'client/parking.ts',
+    'client/receive/unmatched-messages.ts',
     `      if (mine === undefined) this.#host.settle(receipt, 0);
 `,
     '',

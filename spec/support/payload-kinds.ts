@@ -1,4 +1,4 @@
-import type { Payload } from '../../lib/client/payload.ts';
+import type { Payload } from '../../lib/client/publish/payload.ts';
 
 /** Kinds of bytes that can be published. */
 export const BYTE_KINDS = [

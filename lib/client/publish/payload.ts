@@ -1,0 +1,56 @@
+import { types } from 'node:util';
+import { copyOf, isPlain } from '../../bytes.ts';
+import { wrongType } from '../config/validate.ts';
+
+/**
+ * What can be published. Bytes are sent as they are, a string as UTF-8, a number as its decimal text, `null` as a
+ * payload of zero length. Bytes are not copied until the call settles: until then they must not change, and their
+ * memory must neither be transferred nor resized.
+ */
+export type Payload = string | Uint8Array | ArrayBuffer | ArrayBufferView | number | null;
+
+const EMPTY = new Uint8Array(0);
+
+/** Throws where the memory of a typed array is gone. */
+const checkMemory = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype) as object,
+  'keys',
+)?.value as (this: unknown) => unknown;
+
+/** hot: a payload in one of two forms: text, which is encoded straight into the output, or plain bytes. */
+export function toPayload(payload: Payload): string | Uint8Array {
+  if (typeof payload === 'string') {
+    if (!payload.isWellFormed())
+      throw new TypeError('payload: expected well-formed text, got a lone surrogate');
+    return payload;
+  }
+  if (payload === null) return EMPTY;
+  if (typeof payload === 'number') return String(payload);
+  // Bytes whose memory is gone have no length.
+  if (isPlain(payload) && payload.length > 0) return payload;
+  return viewOf(payload);
+}
+
+/** A payload as bytes of its own. */
+export function toBytes(payload: Payload): Uint8Array {
+  const value = toPayload(payload);
+  return typeof value === 'string' ? new TextEncoder().encode(value) : copyOf(value);
+}
+
+/** A plain view of the memory that `payload` shows. Told by what it is, not by what it looks like. */
+function viewOf(payload: ArrayBuffer | ArrayBufferView): Uint8Array {
+  const isView = ArrayBuffer.isView(payload);
+  if (!isView && !types.isArrayBuffer(payload))
+    throw wrongType('payload', 'a string, bytes, a number or null', payload);
+  try {
+    if (!isView) return new Uint8Array(payload, 0, payload.byteLength);
+    if (types.isTypedArray(payload)) checkMemory.call(payload);
+    const { buffer, byteOffset, byteLength } = payload;
+    if (types.isAnyArrayBuffer(buffer)) return new Uint8Array(buffer, byteOffset, byteLength);
+  } catch (cause) {
+    throw new TypeError('payload: expected bytes, got some whose memory was transferred or resized', {
+      cause,
+    });
+  }
+  throw wrongType('payload', 'bytes with memory of their own', payload);
+}

@@ -1,0 +1,71 @@
+import { NO_PROPERTIES, type AckProperties, type PublishProperties, type QoS } from '../../codec/packets.ts';
+import { reasonCodeName } from '../../codec/reason-codes.ts';
+import { PublishError, shown, type MqttError } from '../../errors.ts';
+import { Exchange, type PublishWaiter } from '../../session/exchange.ts';
+
+/** What came of a `publish()` that succeeded. */
+export interface PublishResult {
+  /** 0, or 0x10: no subscriber matched (5.0). */
+  readonly reasonCode: number;
+  /** The properties of the acknowledgement (5.0). */
+  readonly properties: AckProperties;
+}
+
+/** The usual outcome, shared. */
+export const PUBLISHED: PublishResult = Object.freeze({ reasonCode: 0, properties: NO_PROPERTIES });
+
+/** The usual outcome of QoS 0 as a promise, shared: nothing is allocated per message. */
+export const PUBLISHED_AT_ONCE: Promise<PublishResult> = Promise.resolve(PUBLISHED);
+
+// One executor for all promises: what it is given is fetched right after, so no closure is made per message.
+let resolveLast: (result: PublishResult) => void;
+let rejectLast: (reason: unknown) => void;
+function executor(resolve: (result: PublishResult) => void, reject: (reason: unknown) => void): void {
+  resolveLast = resolve;
+  rejectLast = reject;
+}
+
+/** An exchange and the promise of the `publish()` that began it: one object for both. */
+export class PendingPublish extends Exchange implements PublishWaiter {
+  readonly promise: Promise<PublishResult>;
+  readonly #resolve: (result: PublishResult) => void;
+  readonly #reject: (reason: unknown) => void;
+
+  constructor(
+    topicName: string,
+    payload: Uint8Array | string,
+    qos: QoS,
+    retain: boolean,
+    properties: PublishProperties | undefined,
+  ) {
+    super(topicName, payload, qos, retain, properties);
+    this.promise = new Promise<PublishResult>(executor);
+    this.#resolve = resolveLast;
+    this.#reject = rejectLast;
+    this.waiter = this;
+  }
+
+  settled(reasonCode: number, properties: AckProperties): void {
+    if (reasonCode === 0 && properties === NO_PROPERTIES) this.#resolve(PUBLISHED);
+    else if (reasonCode < 0x80) this.#resolve({ reasonCode, properties });
+    else {
+      const name = `${reasonCodeName(reasonCode)} (0x${reasonCode.toString(16)})`;
+      const why = properties.reasonString === undefined ? '' : `: ${shown(properties.reasonString)}`;
+      const fate = { delivery: 'rejected', kept: false } as const;
+      this.#reject(
+        new PublishError(`the server refused the message: ${name}${why}`, reasonCode, fate, {
+          ...properties,
+        }),
+      );
+    }
+  }
+
+  failed(error: MqttError): void {
+    this.#reject(error);
+  }
+
+  /** The caller gives up: the promise ends with `reason`, whatever becomes of the message. */
+  abandon(reason: unknown): void {
+    this.#reject(reason);
+  }
+}

@@ -1,0 +1,310 @@
+import type { PublishProperties, QoS } from '../../codec/packets.ts';
+import { ClosedError, messageOf } from '../../errors.ts';
+import { Ring } from '../../session/ring.ts';
+import { bound, checkCall, type CallOptions } from '../runtime/cancellation.ts';
+import { flag, oneOf, record, wrongType } from '../config/validate.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { PublishResult } from './pending-publish.ts';
+import type { Payload } from './payload.ts';
+import type { PublishOptions } from './publish-calls.ts';
+import type { Failure } from '../receive/consumer.ts';
+
+/** One message for `publishMany()`, its fields named as those of a `Message` that was received. */
+export interface Publication {
+  readonly topic: string;
+  readonly payload: Payload;
+  /** @default that of the call */
+  readonly qos?: QoS | undefined;
+  /** @default that of the call */
+  readonly retain?: boolean | undefined;
+  /** 5.0 */
+  readonly properties?: Omit<PublishProperties, 'subscriptionIdentifiers'> | undefined;
+}
+
+/**
+ * What came of one message of `publishMany()`: what `publish()` resolves with, or rejects with. `status` tells which of
+ * the two it is.
+ */
+export type PublishOutcome<P extends Publication = Publication> =
+  | {
+      readonly status: 'published';
+      readonly publication: P;
+      readonly result: PublishResult;
+      readonly error?: undefined;
+    }
+  | {
+      readonly status: 'failed';
+      readonly publication: P;
+      readonly result?: undefined;
+      readonly error: unknown;
+    };
+
+/**
+ * Options of `publishMany()`. Aborting ends the iteration with the reason of the signal; what was pulled by then goes
+ * out all the same. `timeout` is that of each message.
+ */
+export interface PublishManyOptions extends CallOptions {
+  /** Of publications that name none. @default 0 */
+  readonly qos?: QoS | undefined;
+  /** Of publications that name none. @default false */
+  readonly retain?: boolean | undefined;
+}
+
+/** What `publishMany()` needs of its client. */
+export interface Outlet {
+  readonly clock: Clock;
+  publish(topicName: string, payload: Payload, options: PublishOptions): Promise<PublishResult>;
+  /** Whether one more message can go out at once, whatever its QoS. */
+  hasRoom(): boolean;
+  /** Whether the client has ended. */
+  isClosed(): boolean;
+  /** Calls `look` whenever any of this may have changed. Returns what ends that. */
+  watch(look: () => void): () => void;
+  warn(message: string): void;
+}
+
+/** So many outcomes may wait for whoever iterates before the source is left alone. */
+const AHEAD = 1_024;
+
+/** Checks the arguments; nothing is pulled or sent before the result is iterated. */
+export function publishMany<P extends Publication>(
+  outlet: Outlet,
+  source: Iterable<P> | AsyncIterable<P>,
+  options: PublishManyOptions,
+): AsyncIterable<PublishOutcome<P>> {
+  record('publishMany', options, ['qos', 'retain', 'signal', 'timeout']);
+  checkCall(options);
+  if (options.qos !== undefined) oneOf('qos', options.qos, [0, 1, 2]);
+  if (options.retain !== undefined) flag('retain', options.retain);
+  const iterate = iteratorOf(source);
+  if (iterate === undefined) throw wrongType('source', 'an iterable or async iterable', source);
+  return new Outcomes(() => new Flow(outlet, iterate(), options));
+}
+
+/** The outcomes of a flow, which begins when the first is asked for. */
+class Outcomes<P extends Publication> implements AsyncIterableIterator<PublishOutcome<P>> {
+  readonly #begin: () => Flow<P>;
+  readonly #steps = this.#run();
+  #flow: Flow<P> | undefined = undefined;
+
+  constructor(begin: () => Flow<P>) {
+    this.#begin = begin;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<PublishOutcome<P>, undefined>> {
+    return this.#steps.next();
+  }
+
+  /** Also while `next()` waits: that is done then, however long the source or the server may take. */
+  return(): Promise<IteratorResult<PublishOutcome<P>, undefined>> {
+    this.#flow?.leave();
+    return this.#steps.return(undefined);
+  }
+
+  async *#run(): AsyncGenerator<PublishOutcome<P>, undefined, undefined> {
+    const flow = this.#begin();
+    this.#flow = flow;
+    try {
+      for (let next = await flow.next(); next !== undefined; next = await flow.next()) yield next;
+    } finally {
+      await flow.stop();
+    }
+    return undefined;
+  }
+}
+
+type Source<P> = Iterator<P> | AsyncIterator<P>;
+
+function iteratorOf<P>(source: Iterable<P> | AsyncIterable<P>): (() => Source<P>) | undefined {
+  const given = Object(source) as Partial<Iterable<P> & AsyncIterable<P>>;
+  if (typeof given[Symbol.asyncIterator] === 'function')
+    return () => (source as AsyncIterable<P>)[Symbol.asyncIterator]();
+  if (typeof given[Symbol.iterator] === 'function') return () => (source as Iterable<P>)[Symbol.iterator]();
+  return undefined;
+}
+
+/** Messages from a source into the client, as long as there is room; outcomes in the order of the source. */
+class Flow<P extends Publication> {
+  readonly #outlet: Outlet;
+  readonly #source: Source<P>;
+  readonly #options: PublishManyOptions;
+  readonly #sent = new Ring<Promise<PublishOutcome<P>>>();
+  /** `finishing`: nothing more is pulled, what was pulled is yielded. `left`: nothing more is yielded either. */
+  #phase: 'flowing' | 'finishing' | 'left' = 'flowing';
+  /** `asking`: the source has been asked for its next message and has not answered. `over`: it has no more. */
+  #pull: 'idle' | 'asking' | 'over' = 'idle';
+  /** What is thrown after the last outcome. */
+  #failure: Failure | undefined = undefined;
+  /** Goes on where the caller waits: for an outcome, or for the next one to begin. */
+  #proceed: () => void = () => {};
+  readonly #unwatch: () => void;
+  readonly #unbind: () => void;
+
+  constructor(outlet: Outlet, source: Source<P>, options: PublishManyOptions) {
+    this.#outlet = outlet;
+    this.#source = source;
+    this.#options = options;
+    this.#unwatch = outlet.watch(() => this.#fill());
+    this.#unbind = bound({ signal: options.signal }, outlet.clock, 'publishMany', (reason) =>
+      this.#enter('left', { reason }),
+    );
+  }
+
+  /** The next outcome, or undefined after the last. Throws what the source threw, after what came before that. */
+  async next(): Promise<PublishOutcome<P> | undefined> {
+    for (;;) {
+      this.#fill();
+      const head = this.#isLeft() ? undefined : this.#sent.shift();
+      const outcome = head === undefined ? undefined : await this.#unlessLeft(head);
+      if (outcome !== undefined) return outcome;
+      if (this.#phase !== 'flowing') break;
+      await new Promise<void>((resolve) => (this.#proceed = resolve));
+    }
+    if (this.#failure !== undefined) throw this.#failure.reason;
+    return undefined;
+  }
+
+  /** Whoever iterates has left. */
+  leave(): void {
+    this.#enter('left', undefined);
+  }
+
+  /** The iteration is over: the source is told, unless it has ended by itself. */
+  async stop(): Promise<void> {
+    this.#unwatch();
+    this.#unbind();
+    this.#phase = 'left';
+    const pull = this.#pull;
+    // What the source throws now must not take the place of why the iteration ended.
+    if (pull === 'idle' && this.#failure === undefined) await this.#source.return?.();
+    else if (pull === 'idle') await this.#end();
+    // A source that is being asked may not answer for long: it ends when it does.
+    else if (pull === 'asking') void this.#end();
+  }
+
+  async #end(): Promise<void> {
+    try {
+      await this.#source.return?.();
+    } catch (error) {
+      this.#lost(error);
+    }
+  }
+
+  /** Pulls as long as there is room. */
+  #fill(): void {
+    const { signal } = this.#options;
+    if (this.#phase !== 'flowing') return;
+    if (signal?.aborted === true) this.#enter('left', { reason: signal.reason });
+    else if (this.#outlet.isClosed())
+      this.#enter('finishing', { reason: new ClosedError('publishMany: the client is closed') });
+    while (this.#isFlowing() && this.#pull === 'idle' && this.#sent.length < AHEAD) {
+      if (!this.#outlet.hasRoom()) return;
+      this.#ask();
+    }
+  }
+
+  #ask(): void {
+    try {
+      const answer: unknown = this.#source.next();
+      if (typeof answer === 'object' && answer !== null && 'then' in answer)
+        void this.#await(answer as PromiseLike<unknown>);
+      else this.#take(answer);
+    } catch (error) {
+      this.#broken(error);
+    }
+  }
+
+  async #await(answer: PromiseLike<unknown>): Promise<void> {
+    this.#pull = 'asking';
+    try {
+      const result = await answer;
+      this.#pull = 'idle';
+      this.#take(result);
+    } catch (error) {
+      this.#broken(error);
+    }
+    this.#fill();
+  }
+
+  /** What the source answers is published, however long it took: it was pulled. */
+  #take(answer: unknown): void {
+    // As `for await` has it.
+    if (typeof answer !== 'object' || answer === null)
+      throw wrongType('source', 'an object from next()', answer);
+    const result = answer as IteratorResult<P>;
+    if (result.done) this.#exhausted(undefined);
+    else if (this.#isLeft()) void this.#sendLate(result.value);
+    else this.#sent.push(this.#send(result.value));
+    this.#proceed();
+  }
+
+  async #send(publication: P): Promise<PublishOutcome<P>> {
+    try {
+      const { topic, payload, properties } = publication;
+      const { qos = this.#options.qos ?? 0, retain = this.#options.retain ?? false } = publication;
+      // A message that was received has its properties always, empty ones too.
+      const some = properties !== undefined && Object.keys(properties).length > 0;
+      const { timeout } = this.#options;
+      const result = await this.#outlet.publish(topic, payload, {
+        qos,
+        retain,
+        ...(some && { properties }),
+        ...(timeout !== undefined && { timeout }),
+      });
+      return { status: 'published', publication, result };
+    } catch (error) {
+      return { status: 'failed', publication, error };
+    }
+  }
+
+  /** Nobody iterates any more who could be told what came of it. */
+  async #sendLate(publication: P): Promise<void> {
+    const { status, error } = await this.#send(publication);
+    if (status === 'failed')
+      this.#outlet.warn(`publishMany: the last message pulled was not published: ${messageOf(error)}`);
+  }
+
+  #enter(phase: 'finishing' | 'left', failure: Failure | undefined): void {
+    if (this.#isLeft()) return;
+    this.#phase = phase;
+    this.#failure = failure;
+    this.#proceed();
+  }
+
+  /** The source has come to its end, or `failure`: it is not to be asked or ended any more. */
+  #exhausted(failure: Failure | undefined): void {
+    this.#pull = 'over';
+    if (this.#isFlowing()) this.#enter('finishing', failure);
+  }
+
+  #broken(error: unknown): void {
+    if (this.#isFlowing()) this.#exhausted({ reason: error });
+    else this.#lost(error);
+  }
+
+  #lost(error: unknown): void {
+    this.#outlet.warn(`publishMany: the source failed after it was left: ${messageOf(error)}`);
+  }
+
+  #isFlowing(): boolean {
+    return this.#phase === 'flowing';
+  }
+
+  #isLeft(): boolean {
+    return this.#phase === 'left';
+  }
+
+  /** `outcome`, or undefined as soon as the iteration is left. */
+  #unlessLeft(outcome: Promise<PublishOutcome<P>>): Promise<PublishOutcome<P> | undefined> {
+    return new Promise((resolve) => {
+      this.#proceed = () => {
+        if (this.#isLeft()) resolve(undefined);
+      };
+      void outcome.then(resolve);
+    });
+  }
+}

@@ -1,0 +1,48 @@
+import type { ReceivedMessage } from './received-message.ts';
+
+/** An error, or whatever else was thrown. */
+export interface Failure {
+  readonly reason: unknown;
+}
+
+/** Somebody who waits for the next message. */
+export interface Taker {
+  take(message: ReceivedMessage): void;
+  end(): void;
+  fail(error: unknown): void;
+}
+
+/** Somebody who works through the messages of a subscription: while there is one, it is read. */
+export interface Reader {
+  /** The messages in its hands. */
+  readonly held: readonly ReceivedMessage[];
+  /** It is to take no further message; what it has is still its own. `error`: what it then throws. */
+  finish(error: Failure | undefined): void;
+  /** Hands out what it has collected: nothing more will come for now. */
+  flush?(): void;
+}
+
+/** What a reader needs of the subscription it reads. */
+export interface Source {
+  /** Whether a message can be refused. */
+  readonly canReject: boolean;
+  entered(reader: Reader): void;
+  left(reader: Reader): void;
+  /** hot: what waits, if anything. */
+  shift(): ReceivedMessage | undefined;
+  /** The next message goes to `taker`, now or when it comes. */
+  request(taker: Taker): void;
+  /** `taker` gets no message any more, however often it has requested one. */
+  withdraw(taker: Taker): void;
+  /** A reader asks for its next message: the one it had is processed. */
+  processed(message: ReceivedMessage): void;
+  /** Calls of `next()` overlap: asking is not settling there. */
+  overlapped(): void;
+  /**
+   * What a reader has not finished is for the next one, in the old order: of `handedOut` what is not settled, then
+   * `unread`, which the application has not seen.
+   */
+  giveBack(handedOut: Iterable<ReceivedMessage>, unread?: readonly ReceivedMessage[]): void;
+  /** A message is done with: whoever waits for that may look. */
+  asked(): void;
+}

@@ -1,0 +1,206 @@
+import type { QoS } from '../../codec/packets.ts';
+import type { Delivered } from '../../engine/effects.ts';
+import type { Receipt } from '../../session/incoming.ts';
+import { isShared } from '../../topic/filters.ts';
+import { Trie } from '../../topic/trie.ts';
+import type { ReceivedPublish } from './received-message.ts';
+import { RetainedCopies } from './retained-copies.ts';
+import type { ClientSubscription } from './client-subscription.ts';
+
+/** Topics whose subscriptions are remembered. Beyond it they are looked up each time: a cache must not thrash. */
+const REMEMBERED = 512;
+
+const NOBODY: readonly ClientSubscription[] = [];
+
+/** A Topic Filter, and who holds it. */
+export class Holding {
+  readonly topicFilter: string;
+  /** Each with the QoS that its application asked for. */
+  readonly #holders = new Map<ClientSubscription, QoS>();
+  /** How many holders asked for each QoS. */
+  readonly #asked: [number, number, number] = [0, 0, 0];
+
+  constructor(topicFilter: string) {
+    this.topicFilter = topicFilter;
+  }
+
+  /** How many subscriptions hold it: the last one out ends it at the server. */
+  get size(): number {
+    return this.#holders.size;
+  }
+
+  get holders(): IterableIterator<ClientSubscription> {
+    return this.#holders.keys();
+  }
+
+  /** The highest QoS that any holder asked for. */
+  get qos(): QoS {
+    if (this.#asked[2] > 0) return 2;
+    return this.#asked[1] > 0 ? 1 : 0;
+  }
+
+  add(subscription: ClientSubscription, qos: QoS): void {
+    this.#holders.set(subscription, qos);
+    this.#asked[qos]++;
+  }
+
+  remove(subscription: ClientSubscription): void {
+    const qos = this.#holders.get(subscription);
+    if (qos === undefined) return;
+    this.#holders.delete(subscription);
+    this.#asked[qos]--;
+  }
+}
+
+/** Message → the subscriptions whose Topic Filter matches (4.7), each once however many of its filters do. */
+export class Router {
+  readonly retained: RetainedCopies;
+  readonly #trie = new Trie<Holding>();
+  readonly #holdings = new Map<string, Holding>();
+  /** Each with the Topic Filters that it still holds. */
+  readonly #subscriptions = new Map<ClientSubscription, Set<string>>();
+  readonly #remembered = new Map<string, readonly ClientSubscription[]>();
+  #lastTopic: string | undefined = undefined;
+  #lastFound: readonly ClientSubscription[] = NOBODY;
+
+  /** `now`: ms of the client's clock. */
+  constructor(now: () => number) {
+    this.retained = new RetainedCopies(now, (topicName, counts) => {
+      let held = 0;
+      this.#trie.match(topicName, ({ holders }) => {
+        for (const holder of holders) if (counts(holder)) held++;
+      });
+      return held;
+    });
+  }
+
+  add(subscription: ClientSubscription): void {
+    const filters = new Set<string>();
+    this.#subscriptions.set(subscription, filters);
+    this.retained.asked(subscription);
+    for (const { topicFilter, qos } of subscription.entries) {
+      let holding = this.#holdings.get(topicFilter);
+      if (holding === undefined) {
+        holding = new Holding(topicFilter);
+        this.#holdings.set(topicFilter, holding);
+        this.#trie.add(topicFilter, holding);
+      }
+      holding.add(subscription, qos);
+      filters.add(topicFilter);
+    }
+    this.#forget();
+  }
+
+  /**
+   * Visits what is held under Topic Filters of which a message can match both them and `topicFilter`. A Shared
+   * Subscription overlaps with nothing: the server has its own copy for it.
+   */
+  overlapping(topicFilter: string, visit: (holding: Holding) => void): void {
+    if (isShared(topicFilter)) return;
+    this.#trie.overlapping(topicFilter, (holding) => {
+      if (!isShared(holding.topicFilter)) visit(holding);
+    });
+  }
+
+  /** Takes filters of a subscription out. Returns those that no other subscription holds. */
+  remove(
+    subscription: ClientSubscription,
+    topicFilters: readonly string[] = subscription.topicFilters,
+  ): string[] {
+    const last: string[] = [];
+    const held = this.#subscriptions.get(subscription);
+    for (const filter of topicFilters) {
+      const holding = this.#holdings.get(filter);
+      if (holding === undefined || held?.delete(filter) !== true) continue;
+      holding.remove(subscription);
+      if (holding.size > 0) continue;
+      this.#holdings.delete(filter);
+      this.#trie.remove(filter, holding);
+      last.push(filter);
+    }
+    if (held?.size === 0) {
+      this.#subscriptions.delete(subscription);
+      this.retained.left(subscription);
+    }
+    this.#forget();
+    return last;
+  }
+
+  /** Every subscription, each once: a list of its own. */
+  get subscriptions(): readonly ClientSubscription[] {
+    return [...this.#subscriptions.keys()];
+  }
+
+  /** The same, as they are when they are come to. */
+  all(): IterableIterator<ClientSubscription> {
+    return this.#subscriptions.keys();
+  }
+
+  /** Whether `subscription` still holds a Topic Filter. */
+  has(subscription: ClientSubscription): boolean {
+    return this.#subscriptions.has(subscription);
+  }
+
+  /** Subscriptions that hold `topicFilter`. */
+  holdersOf(topicFilter: string): ClientSubscription[] {
+    return [...(this.#holdings.get(topicFilter)?.holders ?? [])];
+  }
+
+  /** The server has no session: what is retained comes to all of them anew. */
+  restored(): void {
+    for (const subscription of this.#subscriptions.keys()) this.retained.restored(subscription);
+  }
+
+  /** Who gets a message of `topicName`. */
+  matching(topicName: string): readonly ClientSubscription[] {
+    return this.#find(topicName);
+  }
+
+  /** hot: hands a message to whom it is for. `full`: somebody is to have a turn before more is delivered. */
+  deliver(
+    publish: ReceivedPublish,
+    topicName: string,
+    receipt: Receipt | undefined,
+  ): Delivered | 'to nobody' {
+    const matching = topicName === this.#lastTopic ? this.#lastFound : this.#find(topicName);
+    if (matching.length === 0) return 'to nobody';
+    const found = publish.retain ? this.retained.of(topicName, matching, publish) : matching;
+    const payload = receipt === undefined ? publish.payload() : receipt.payload;
+    if (receipt !== undefined) this.#share(receipt, found);
+    let delivered: Delivered = 'delivered';
+    for (const subscription of found) {
+      const mine = subscription.settlesOnReceipt ? undefined : receipt;
+      if (subscription.push(publish, topicName, payload, mine) === 'full') delivered = 'full';
+    }
+    return delivered;
+  }
+
+  /** The message is settled when every subscription that settles it has; where none does, it is settled now. */
+  #share(receipt: Receipt, found: readonly ClientSubscription[]): void {
+    let copies = 0;
+    for (const subscription of found) if (!subscription.settlesOnReceipt) copies++;
+    if (copies === 0) receipt.waive();
+    else receipt.copies = copies;
+  }
+
+  #find(topicName: string): readonly ClientSubscription[] {
+    let found = this.#remembered.get(topicName);
+    if (found === undefined) {
+      const matching = new Set<ClientSubscription>();
+      this.#trie.match(topicName, ({ holders }) => {
+        for (const subscription of holders) matching.add(subscription);
+      });
+      found = [...matching];
+      if (this.#remembered.size < REMEMBERED) this.#remembered.set(topicName, found);
+    }
+    this.#lastTopic = topicName;
+    this.#lastFound = found;
+    return found;
+  }
+
+  #forget(): void {
+    if (this.#remembered.size > 0) this.#remembered.clear();
+    this.#lastTopic = undefined;
+    this.#lastFound = NOBODY;
+  }
+}

@@ -1,0 +1,414 @@
+import { encode } from '../../codec/codec.ts';
+import type { QoS, SubscriptionRequest, UserProperties } from '../../codec/packets.ts';
+import { reasonCodeName } from '../../codec/reason-codes.ts';
+import {
+  ClosedError,
+  messageOf,
+  SubscribeError,
+  UnsubscribeError,
+  type FilterResult,
+  type MqttError,
+} from '../../errors.ts';
+import { Request } from '../../session/requests.ts';
+import { hasWildcard, isShared, topicFilterError } from '../../topic/filters.ts';
+import { nextTick } from '../../transport/next-tick.ts';
+import { onAbort } from '../runtime/abort-signals.ts';
+import type { Overflow } from './message-buffer.ts';
+import { bound, checkCall, type CallOptions } from '../runtime/cancellation.ts';
+import { asArgument, flag, integer, oneOf, record, string, wrongType } from '../config/validate.ts';
+import type { Driver } from '../runtime/driver.ts';
+import type { Router } from './router.ts';
+import {
+  ClientSubscription,
+  type AckMode,
+  type Intake,
+  type SubscriptionHost,
+} from './client-subscription.ts';
+
+/** Subscription Options (3.8.3.1) of one Topic Filter, where filters of one call differ. */
+export interface FilterOptions {
+  readonly topicFilter: string;
+  /** The highest QoS the server may send with. @default that of the call */
+  readonly qos?: QoS | undefined;
+  /** Nothing this client published itself (5.0). @default false */
+  readonly noLocal?: boolean | undefined;
+  /** Messages keep the RETAIN flag they were published with (5.0). @default false */
+  readonly retainAsPublished?: boolean | undefined;
+  /** Retained messages: 0 = send, 1 = send for a new subscription, 2 = do not send (5.0). @default 0 */
+  readonly retainHandling?: 0 | 1 | 2 | undefined;
+}
+
+/** Options of `subscribe()`. A signal lives as long as the Subscription: aborting is `stop()`, and loops throw its reason. */
+export interface SubscribeOptions extends CallOptions, Omit<FilterOptions, 'topicFilter'> {
+  /**
+   * When a QoS 1 or 2 message is acknowledged: `processed`, when the loop asks for the next one; `received`, at once;
+   * `manual`, by `message.ack()`. @default "processed"
+   */
+  readonly ack?: AckMode | undefined;
+  /**
+   * Limits of what waits here and needs no acknowledgement: QoS 0, and all with `ack: "received"`. Bytes are those of
+   * topic, properties and payload. @default 10000 messages, 64 MiB
+   */
+  readonly buffer?:
+    | { readonly messages?: number | undefined; readonly bytes?: number | undefined }
+    | undefined;
+  /**
+   * What is dropped when the buffer is full. `pause` drops nothing: the client reads nothing from the network, for any
+   * subscription, until half of the buffer is free. @default "drop-oldest"
+   */
+  readonly overflow?: Overflow | undefined;
+  /** Whether to go on with the filters that were granted where others were refused. @default false */
+  readonly partial?: boolean | undefined;
+  /** 5.0 */
+  readonly properties?: { readonly userProperties?: UserProperties | undefined } | undefined;
+}
+
+/** What the server answered to a SUBSCRIBE or UNSUBSCRIBE. */
+interface Answer {
+  readonly results: readonly FilterResult[];
+  /** Topic Filters that are not sent again, as the connection was lost each time they were. */
+  readonly givenUp: ReadonlySet<string>;
+}
+
+/** What came of `unsubscribe()`. */
+export interface UnsubscribeResult {
+  /** One per Topic Filter: 0, or 0x11 = there was no such subscription (5.0). */
+  readonly reasonCodes: readonly number[];
+}
+
+const FILTER_KEYS = ['topicFilter', 'qos', 'noLocal', 'retainAsPublished', 'retainHandling'];
+const CALL_KEYS = [
+  'qos',
+  'noLocal',
+  'retainAsPublished',
+  'retainHandling',
+  'ack',
+  'buffer',
+  'overflow',
+  'partial',
+  'properties',
+  'signal',
+  'timeout',
+];
+const FLAGS_OF_5 = ['noLocal', 'retainAsPublished', 'retainHandling'] as const;
+const ONLY_5 = [...FLAGS_OF_5, 'properties'] as const;
+const MIB = 1_048_576;
+
+/** `subscribe()` and `unsubscribe()`: what they check, send, and do with the answers. */
+export class Subscribing {
+  readonly #driver: Driver;
+  readonly #router: Router;
+  readonly #host: SubscriptionHost;
+  readonly #version: number;
+
+  constructor(driver: Driver, router: Router, host: SubscriptionHost, version: number) {
+    this.#driver = driver;
+    this.#router = router;
+    this.#host = host;
+    this.#version = version;
+  }
+
+  /** Resolves on SUBACK. Without a connection it waits for one. */
+  async subscribe(
+    topicFilter: string | readonly (string | FilterOptions)[],
+    options: SubscribeOptions,
+    made: (subscription: ClientSubscription) => void,
+  ): Promise<ClientSubscription> {
+    record('subscribe', options, CALL_KEYS);
+    checkCall(options);
+    const entries = this.#entries(topicFilter, options);
+    this.#checkProperties(options);
+    const partial = flag('partial', options.partial ?? false);
+    const subscription = new ClientSubscription(entries, toIntake(options), this.#host);
+    // Before SUBSCRIBE is written: its messages may come before its SUBACK [MQTT-3.8.4-1].
+    this.#router.add(subscription);
+    made(subscription);
+    const wasOver = this.#isOver;
+    try {
+      this.#granted(subscription, await this.#send('subscribe', this.#raised(entries), options), partial);
+    } catch (error) {
+      // What it was handed before it had failed is the session's, where that is one to keep: nobody has processed it.
+      const unsettled = this.#host.persistent ? 'leave' : 'acknowledge';
+      // A loop ends without an error when the client is disconnected, before SUBACK as well as after it.
+      const isEnd = error instanceof ClosedError && error.cause === undefined && !wasOver;
+      subscription.end(unsettled, isEnd ? undefined : error);
+      this.#release(this.#router.remove(subscription), subscription);
+      throw error;
+    }
+    const { signal } = options;
+    if (signal !== undefined) this.#stopOnAbort(subscription, signal);
+    return subscription;
+  }
+
+  /** Ends subscriptions by Topic Filter, for all who share them. */
+  async unsubscribe(
+    topicFilter: string | readonly string[],
+    options: CallOptions,
+  ): Promise<UnsubscribeResult> {
+    record('unsubscribe', options, ['signal', 'timeout']);
+    checkCall(options);
+    const list: unknown = typeof topicFilter === 'string' ? [topicFilter] : topicFilter;
+    if (!Array.isArray(list)) throw wrongType('topicFilter', 'a string or an array', list);
+    const topicFilters = [...(list as readonly string[])];
+    if (topicFilters.length === 0) throw new TypeError('topicFilter: expected at least one, got none');
+    for (const filter of topicFilters) checkFilter(filter);
+    for (const filter of topicFilters)
+      for (const holder of this.#router.holdersOf(filter)) {
+        this.#router.remove(holder, [filter]);
+        if (!this.#router.has(holder)) holder.end();
+      }
+    const results = await this.#unsubscribe(topicFilters, options);
+    return { reasonCodes: results.map(({ reasonCode }) => reasonCode) };
+  }
+
+  /** `subscription.unsubscribe()`: the last one out ends it at the server. */
+  async end(subscription: ClientSubscription): Promise<void> {
+    const last = this.#router.remove(subscription);
+    if (last.length === 0) return;
+    try {
+      await this.#unsubscribe(last, {});
+    } catch (error) {
+      // A session that ends with the client ends its subscriptions as well.
+      if (this.#host.persistent || !(error instanceof ClosedError)) throw error;
+    }
+  }
+
+  /** The server does not grant filters any more that it granted before: those who hold them are told, in their loops. */
+  refused(results: readonly FilterResult[], givenUp: ReadonlySet<string>): void {
+    const error = subscribeError({ results, givenUp });
+    const refused = new Set(results.map((result) => result.topicFilter));
+    for (const { topicFilter } of results)
+      for (const holder of this.#router.holdersOf(topicFilter)) {
+        const granted = this.#router.remove(holder).filter((filter) => !refused.has(filter));
+        holder.endAfterBuffer(error);
+        // Not at once: the engine is still at the answer.
+        if (granted.length > 0) nextTick(() => this.#release(granted, holder));
+      }
+  }
+
+  /** The client has ended. Subscriptions finish, or throw `error` after what waits in them. */
+  endAll(error: MqttError | undefined): void {
+    for (const subscription of this.#router.subscriptions) {
+      this.#router.remove(subscription);
+      for (const filter of subscription.topicFilters) this.#driver.forget(filter);
+      if (error === undefined) subscription.end('leave');
+      else subscription.endAfterBuffer(error);
+    }
+  }
+
+  #send(
+    kind: 'subscribe' | 'unsubscribe',
+    entries: readonly SubscriptionRequest[],
+    options: CallOptions & Pick<SubscribeOptions, 'properties'>,
+  ): Promise<Answer> {
+    return new Promise<Answer>((resolve, reject) => {
+      const request = new Request(kind, entries, options.properties?.userProperties, {
+        answered: (reasonCodes, givenUp) => {
+          done();
+          const results = entries.map(({ topicFilter }, i) => ({
+            topicFilter,
+            reasonCode: reasonCodes[i] ?? 0x80,
+          }));
+          resolve({ results, givenUp });
+        },
+        failed: (error) => (done(), reject(error)),
+      });
+      const done = bound(options, this.#host.clock, kind, (reason) => {
+        this.#driver.withdrawRequest(request);
+        reject(reason);
+      });
+      this.#driver.request(request);
+    });
+  }
+
+  /** Ends what nobody here holds any more at the server. */
+  async #unsubscribe(
+    topicFilters: readonly string[],
+    options: CallOptions,
+  ): Promise<readonly FilterResult[]> {
+    for (const filter of topicFilters) this.#driver.forget(filter);
+    const answer = await this.#send('unsubscribe', topicFilters.map(toEntry), options);
+    if (answer.results.some(isRefused)) throw unsubscribeError(answer);
+    return answer.results;
+  }
+
+  #stopOnAbort(subscription: ClientSubscription, signal: AbortSignal): void {
+    const unlisten = onAbort(signal, () => {
+      subscription.stop(signal.reason).catch((error: unknown) => this.#notUnsubscribed(subscription, error));
+    });
+    subscription.onEnd(unlisten);
+  }
+
+  #granted(subscription: ClientSubscription, answer: Answer, partial: boolean): void {
+    const { results } = answer;
+    subscription.grant(results.map(({ reasonCode }) => reasonCode));
+    this.#router.retained.granted(subscription);
+    const refused = results.filter(isRefused);
+    if (refused.length === 0) return;
+    this.#router.remove(
+      subscription,
+      refused.map((result) => result.topicFilter),
+    );
+    if (!partial || refused.length === results.length) throw subscribeError(answer);
+  }
+
+  /** Nobody here holds these filters any more: the server need not send for them. */
+  #release(topicFilters: readonly string[], subscription: ClientSubscription): void {
+    if (topicFilters.length === 0 || this.#isOver || this.#driver.state === 'offline') return;
+    this.#unsubscribe(topicFilters, {}).catch((error: unknown) => this.#notUnsubscribed(subscription, error));
+  }
+
+  get #isOver(): boolean {
+    const { state } = this.#driver;
+    return state === 'closed' || state === 'disconnecting';
+  }
+
+  #notUnsubscribed({ topicFilters }: ClientSubscription, error: unknown): void {
+    // Where the client has ended, so have its subscriptions.
+    if (!(error instanceof ClosedError))
+      this.#host.warn(`could not unsubscribe ${topicFilters.length} Topic Filters: ${messageOf(error)}`);
+  }
+
+  #checkProperties({ properties }: SubscribeOptions): void {
+    if (properties === undefined || this.#version < 5) return;
+    record('properties', properties, ['userProperties']);
+    asArgument(() => {
+      encode(
+        { type: 'subscribe', packetId: 1, subscriptions: [{ topicFilter: '#', qos: 0 }], properties },
+        5,
+      );
+    });
+  }
+
+  #entries(
+    topicFilter: string | readonly (string | FilterOptions)[],
+    options: SubscribeOptions,
+  ): SubscriptionRequest[] {
+    if (this.#version < 5)
+      for (const key of ONLY_5)
+        if (options[key] !== undefined) throw new TypeError(`${key}: expected none, as only MQTT 5.0 has it`);
+    const list = typeof topicFilter === 'string' ? [topicFilter] : topicFilter;
+    if (!Array.isArray(list)) throw wrongType('topicFilter', 'a string or an array', topicFilter);
+    if (list.length === 0) throw new TypeError('topicFilter: expected at least one, got none');
+    const entries = list.map((one: string | FilterOptions) => this.#entry(one, options));
+    if (new Set(entries.map((entry) => entry.topicFilter)).size < entries.length)
+      throw new TypeError('topicFilter: expected each Topic Filter once');
+    return entries;
+  }
+
+  #entry(given: string | FilterOptions, options: SubscribeOptions): SubscriptionRequest {
+    const own = (typeof given === 'string'
+      ? { topicFilter: given }
+      : record('topicFilter', given, FILTER_KEYS)) as unknown as FilterOptions;
+    const topicFilter = this.#checkFilter(own.topicFilter);
+    const qos = oneOf('qos', own.qos ?? options.qos ?? 0, [0, 1, 2]);
+    if (this.#version < 5) {
+      for (const key of FLAGS_OF_5)
+        if (own[key] !== undefined) throw new TypeError(`${key}: expected none, as only MQTT 5.0 has it`);
+      return { topicFilter, qos };
+    }
+    const noLocal = flag('noLocal', own.noLocal ?? options.noLocal ?? false);
+    // [MQTT-3.8.3-4]
+    if (noLocal && isShared(topicFilter))
+      throw new TypeError('noLocal: expected false with a shared subscription [MQTT-3.8.3-4], got true');
+    return {
+      topicFilter,
+      qos,
+      noLocal,
+      retainAsPublished: flag(
+        'retainAsPublished',
+        own.retainAsPublished ?? options.retainAsPublished ?? false,
+      ),
+      retainHandling: oneOf('retainHandling', own.retainHandling ?? options.retainHandling ?? 0, [0, 1, 2]),
+    };
+  }
+
+  /**
+   * `entries`, already held, as they go out. Where Topic Filters overlap, a server may send one copy, with the QoS of whichever it found: the highest is asked
+   * for. The same filter again replaces what was asked for before [MQTT-3.8.4-3], which must not lower it for others.
+   */
+  #raised(entries: readonly SubscriptionRequest[]): SubscriptionRequest[] {
+    let overlaps = 0;
+    const raised = entries.map((entry) => {
+      let { qos } = entry;
+      this.#router.overlapping(entry.topicFilter, (other) => {
+        if (other.topicFilter !== entry.topicFilter) overlaps++;
+        if (other.qos > qos) qos = other.qos;
+      });
+      return { ...entry, qos };
+    });
+    if (overlaps > 0)
+      this.#host.warn('Topic Filters overlap: how many copies of a message come depends on the server');
+    return raised;
+  }
+
+  /** Checks a Topic Filter that is to be subscribed to: the server may not have all of them. */
+  #checkFilter(topicFilter: string): string {
+    checkFilter(topicFilter);
+    const negotiated = this.#driver.negotiated;
+    if (negotiated === undefined) return topicFilter;
+    const refuse = (reasonCode: number): never => {
+      throw subscribeError({ results: [{ topicFilter, reasonCode }], givenUp: new Set() });
+    };
+    if (!negotiated.wildcardSubscriptionAvailable && hasWildcard(topicFilter)) refuse(0xa2);
+    if (!negotiated.sharedSubscriptionAvailable && isShared(topicFilter)) refuse(0x9e);
+    return topicFilter;
+  }
+}
+
+function checkFilter(topicFilter: string): void {
+  const wrong = topicFilterError(string('topicFilter', topicFilter));
+  if (wrong !== undefined) throw new TypeError(`topicFilter: ${wrong}`);
+}
+
+function toEntry(topicFilter: string): SubscriptionRequest {
+  return { topicFilter, qos: 0 };
+}
+
+function toIntake(options: SubscribeOptions): Intake {
+  const { messages = 10_000, bytes = 64 * MIB } = record('buffer', options.buffer ?? {}, [
+    'messages',
+    'bytes',
+  ]) as {
+    messages?: number;
+    bytes?: number;
+  };
+  return {
+    ack: oneOf('ack', options.ack ?? 'processed', ['processed', 'received', 'manual']),
+    buffer: { messages: integer('buffer.messages', messages, 1), bytes: integer('buffer.bytes', bytes, 1) },
+    overflow: oneOf('overflow', options.overflow ?? 'drop-oldest', [
+      'drop-oldest',
+      'drop-newest',
+      'latest-per-topic',
+      'pause',
+    ]),
+  };
+}
+
+function isRefused({ reasonCode }: FilterResult): boolean {
+  return reasonCode >= 0x80;
+}
+
+function subscribeError(answer: Answer): SubscribeError {
+  return new SubscribeError(`could not subscribe: ${reasonsOf(answer)}`, answer.results);
+}
+
+function unsubscribeError(answer: Answer): UnsubscribeError {
+  return new UnsubscribeError(`could not unsubscribe: ${reasonsOf(answer)}`, answer.results);
+}
+
+/** So many refusals are named in a message; its `results` have all of them. */
+const NAMED = 10;
+
+function reasonsOf({ results, givenUp }: Answer): string {
+  const refused = results.filter(isRefused);
+  const named = refused
+    .filter((_, i) => i < NAMED)
+    .map(({ topicFilter, reasonCode }) =>
+      givenUp.has(topicFilter)
+        ? `${topicFilter}: the connection was lost each time it was asked for`
+        : `${topicFilter}: ${reasonCodeName(reasonCode)} (0x${reasonCode.toString(16)})`,
+    );
+  if (refused.length > NAMED) named.push(`and ${refused.length - NAMED} others`);
+  return named.join(', ');
+}

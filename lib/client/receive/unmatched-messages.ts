@@ -1,0 +1,182 @@
+import { Ring } from '../../session/ring.ts';
+import type { Receipt } from '../../session/incoming.ts';
+import type { Clock, Wake } from '../runtime/clock.ts';
+import { Keeping } from './payload-retention.ts';
+import type { PausingBuffers } from './buffer-pressure.ts';
+import type { ReceivedPublish } from './received-message.ts';
+import type { ClientSubscription } from './client-subscription.ts';
+
+/** How much may be parked. */
+const MOST_MESSAGES = 1_000;
+const MOST_BYTES = 16 * 1_048_576;
+
+/** How long a parked message may hold up others, in ms. */
+const PATIENCE = 10_000;
+
+/** A message that nobody has subscribed to yet. */
+interface Parked {
+  readonly publish: ReceivedPublish;
+  readonly topicName: string;
+  readonly receipt: Receipt;
+  readonly since: number;
+}
+
+/** What parking needs of its client. */
+export interface ParkingHost {
+  readonly clock: Clock;
+  /** Buffers that stop the reading while they are full. */
+  readonly pausing: PausingBuffers;
+  settle(receipt: Receipt, reasonCode: number): void;
+  setAside(receipt: Receipt): void;
+  leave(receipt: Receipt): void;
+  /** Messages were left to the server and somebody has subscribed since: a planned reconnect asks for them. */
+  fetch(): void;
+  warn(message: string): void;
+}
+
+/**
+ * QoS 1 and 2 messages without a subscription yet: a session that is resumed delivers before `subscribe()` was called.
+ * They wait unacknowledged for the first subscription that matches. Reading stops when there is no room for more. After
+ * `PATIENCE` they hold up nothing any more, and the oldest of these make room for new ones: the server sends them again
+ * on the next connection.
+ */
+export class Parking {
+  readonly #host: ParkingHost;
+  readonly #parked = new Ring<Parked>();
+  readonly #keeping = new Keeping();
+  #bytes = 0;
+  /** The oldest of them that have waited for longer than `PATIENCE`, and their bytes. */
+  #late = 0;
+  #lateBytes = 0;
+  /** Messages of this connection that were left to the server. */
+  #left = 0;
+  #room: 'free' | 'full' = 'free';
+  #wake: Wake | undefined = undefined;
+
+  constructor(host: ParkingHost) {
+    this.#host = host;
+  }
+
+  /** Messages parked. */
+  get depth(): number {
+    return this.#parked.length;
+  }
+
+  /** Takes a message in. */
+  park(received: ReceivedPublish, topicName: string, receipt: Receipt): void {
+    const { bytes, qos, retain, duplicate, properties, propertiesSize } = received;
+    receipt.payload = this.#keeping.keep(receipt.payload, bytes);
+    const payload = (): Uint8Array => receipt.payload;
+    const publish = { bytes, qos, retain, duplicate, properties, propertiesSize, payload };
+    this.#parked.push({ publish, topicName, receipt, since: this.#host.clock.now() });
+    this.#bytes += receipt.size;
+    this.#makeRoom();
+    this.#watch();
+  }
+
+  /** Hands over what `subscription` has filters for, in order of arrival. */
+  handOver(subscription: ClientSubscription, matches: (topicName: string) => boolean): void {
+    const before = this.#parked.length;
+    if (before === 0) return;
+    const late = this.#late;
+    this.#forget();
+    for (const [i, parked] of this.#parked.takeAll().entries()) {
+      if (!matches(parked.topicName)) {
+        this.#parked.push(parked);
+        this.#bytes += parked.receipt.size;
+        if (i < late) this.#countLate(parked);
+        continue;
+      }
+      const { publish, topicName, receipt } = parked;
+      const mine = subscription.settlesOnReceipt ? undefined : receipt;
+      subscription.push(publish, topicName, receipt.payload, mine);
+      if (mine === undefined) this.#host.settle(receipt, 0);
+    }
+    if (this.#parked.length === 0) this.#stop();
+    this.#followRoom();
+    if (this.#parked.length === before || this.#left === 0) return;
+    this.#left = 0;
+    this.#host.fetch();
+  }
+
+  /** A new connection: what was left to the server comes again. */
+  connected(): void {
+    this.#left = 0;
+  }
+
+  /** Forgets everything. Returns the receipts: the server sends the messages again, if its session lasts. */
+  clear(): Receipt[] {
+    const receipts = this.#parked.takeAll().map(({ receipt }) => receipt);
+    this.#forget();
+    this.#stop();
+    this.#followRoom();
+    return receipts;
+  }
+
+  #forget(): void {
+    this.#bytes = 0;
+    this.#late = 0;
+    this.#lateBytes = 0;
+  }
+
+  #countLate({ receipt }: Parked): void {
+    this.#late++;
+    this.#lateBytes += receipt.size;
+  }
+
+  /** Messages that have waited for long make room. Where there are none, reading stops. */
+  #makeRoom(): void {
+    while (this.#late > 0 && (this.#parked.length > MOST_MESSAGES || this.#bytes > MOST_BYTES)) {
+      const { receipt } = this.#parked.shift() as Parked;
+      this.#bytes -= receipt.size;
+      this.#late--;
+      this.#lateBytes -= receipt.size;
+      this.#left++;
+      this.#host.leave(receipt);
+    }
+    this.#followRoom();
+  }
+
+  #followRoom(): void {
+    const isFull =
+      this.#parked.length - this.#late >= MOST_MESSAGES || this.#bytes - this.#lateBytes >= MOST_BYTES;
+    if (isFull && this.#room === 'free') {
+      this.#room = 'full';
+      this.#host.pausing.filled();
+    } else if (!isFull && this.#room === 'full') {
+      this.#room = 'free';
+      this.#host.pausing.emptied();
+    }
+  }
+
+  #watch(): void {
+    const first = this.#parked.length > this.#late ? this.#parked.at(this.#late) : undefined;
+    if (this.#wake !== undefined || first === undefined) return;
+    this.#wake = this.#host.clock.wakeAt(first.since + PATIENCE, () => this.#whenLate());
+  }
+
+  /** What has waited too long no longer holds up others; it stays here all the same, for a late `subscribe()`. */
+  #whenLate(): void {
+    this.#wake = undefined;
+    const now = this.#host.clock.now();
+    const before = this.#late;
+    for (let at = before; ; at++) {
+      const parked = this.#parked.at(at);
+      if (parked === undefined || parked.since + PATIENCE > now) break;
+      this.#host.setAside(parked.receipt);
+      this.#countLate(parked);
+    }
+    const count = this.#late - before;
+    if (count > 0)
+      this.#host.warn(
+        `${count} messages have had no subscription for ${PATIENCE} ms: they no longer hold up others`,
+      );
+    this.#makeRoom();
+    this.#watch();
+  }
+
+  #stop(): void {
+    this.#wake?.cancel();
+    this.#wake = undefined;
+  }
+}

@@ -1,0 +1,235 @@
+import type { Change } from '../../engine/effects.ts';
+import { ClosedError, ConnectError, type MqttError } from '../../errors.ts';
+import { bound, checkCall, type CallOptions } from './cancellation.ts';
+import { flag, integer, record } from '../config/validate.ts';
+import type { Clock } from './clock.ts';
+import { ControlLane } from './connect-queue.ts';
+import type { Driver } from './driver.ts';
+import type { Settings } from '../config/settings.ts';
+import { toLocalAddress } from '../config/network-options.ts';
+import { toHost, type Servers } from '../config/endpoints.ts';
+import type { Connack } from '../status.ts';
+
+/** Options of `connect()`: over what the constructor was given, for this and later attempts. */
+export interface ConnectOptions extends CallOptions {
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
+  /** Seconds, 0 = off. */
+  readonly keepAlive?: number | undefined;
+  /** The local address to connect from. */
+  readonly localAddress?: string | undefined;
+  /** Whether to keep trying until it succeeds. @default `reconnect.retryInitial` */
+  readonly retry?: boolean | undefined;
+}
+
+/** A promise with its handles, marked as handled: it is there for whoever looks. */
+interface Deferred<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+function deferred<T>(): Deferred<T> {
+  let handles: Omit<Deferred<T>, 'promise'>;
+  const promise = new Promise<T>((resolve, reject) => (handles = { resolve, reject }));
+  promise.catch(() => {});
+  return { promise, ...handles! };
+}
+
+/** One attempt, shared by all calls of `connect()` that come while it goes on. */
+interface Attempt {
+  readonly connack: Promise<Connack>;
+  /** How many wait for it. */
+  callers: number;
+  /** What it waits for, once it is its turn. */
+  outcome: Deferred<Connack> | undefined;
+  /** `left`: nobody waits for it any more. */
+  phase: 'queued' | 'begun' | 'joined' | 'left';
+}
+
+/** `connect()` and what waits for the connection: to come up, to end. */
+export class Connecting {
+  readonly #driver: Driver;
+  readonly #configuration: { readonly settings: Settings<unknown> };
+  readonly #servers: Servers;
+  readonly #clock: Clock;
+  readonly #lane = new ControlLane();
+  #connack: Connack | undefined = undefined;
+  #attempt: Attempt | undefined = undefined;
+  /** What settles when the connection is up, or will not come up. */
+  readonly #outcomes = new Set<Deferred<Connack>>();
+  #closed = deferred<void>();
+  #life: 'going on' | 'over' = 'going on';
+
+  constructor(
+    driver: Driver,
+    configuration: { readonly settings: Settings<unknown> },
+    servers: Servers,
+    clock: Clock,
+  ) {
+    this.#driver = driver;
+    this.#servers = servers;
+    this.#configuration = configuration;
+    this.#clock = clock;
+  }
+
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  /** Resolves when the client is closed, however it came to that; at once where it was never used. */
+  async ended(): Promise<void> {
+    const { state } = this.#driver;
+    if (state !== 'closed' && state !== 'offline') await this.#closed.promise.catch(() => {});
+    await this.#driver.retiring();
+  }
+
+  async connect(options: ConnectOptions): Promise<Connack> {
+    record('connect', options, ['host', 'port', 'keepAlive', 'localAddress', 'retry', 'signal', 'timeout']);
+    checkCall(options);
+    const retry = flag('retry', options.retry ?? this.#configuration.settings.retryInitial);
+    this.#override(options);
+    if (this.#driver.state === 'connected' && this.#connack !== undefined) return this.#connack;
+    const attempt = (this.#attempt ??= this.#begin(retry));
+    attempt.callers++;
+    return new Promise<Connack>((resolve, reject) => {
+      const done = bound(options, this.#clock, 'connect', (reason) => {
+        // Others may still wait for the attempt: only the last one to leave gives it up.
+        if (--attempt.callers === 0) this.#giveUp(attempt, reason);
+        reject(reason);
+      });
+      attempt.connack.then(resolve, reject).finally(done);
+    });
+  }
+
+  /**
+   * Resolves with the CONNACK of the connection that takes the place of this one. It does not take its turn behind those
+   * who wait for an attempt: it is there to cut their wait short.
+   */
+  async reconnect(options: CallOptions): Promise<Connack> {
+    record('reconnect', options, ['signal', 'timeout']);
+    checkCall(options);
+    // A `connect()` that waits for the end of the connection before is about to be.
+    if (this.#attempt?.phase === 'queued') return this.connect(options);
+    const { state } = this.#driver;
+    if (state === 'offline' || state === 'closed' || state === 'disconnecting')
+      throw new ClosedError(
+        `reconnect: expected a client that is connected or about to be, got one that is ${state}`,
+      );
+    return new Promise<Connack>((resolve, reject) => {
+      const outcome = this.#awaitOutcome();
+      const done = bound(options, this.#clock, 'reconnect', (reason) => {
+        this.#outcomes.delete(outcome);
+        reject(reason);
+      });
+      outcome.promise.then(resolve, reject).finally(done);
+      // Where an attempt is under way already, it is the one to wait for.
+      this.#driver.reconnect();
+    });
+  }
+
+  /** `disconnect()` ends what runs and waits. */
+  abort(reason: MqttError): void {
+    this.#attempt = undefined;
+    this.#lane.abort(reason);
+    this.#settle((outcome) => outcome.reject(reason));
+  }
+
+  changed(change: Change): void {
+    switch (change.type) {
+      case 'connected': {
+        const { sessionPresent, reasonCode, properties } = change.connack;
+        const answer = { sessionPresent, reasonCode, properties };
+        this.#connack = answer;
+        this.#settle((outcome) => outcome.resolve(answer));
+        break;
+      }
+      case 'gaveUp':
+        this.#settle((outcome) => outcome.reject(change.error));
+        break;
+      case 'closed': {
+        const { error } = change;
+        this.#connack = undefined;
+        this.#life = 'over';
+        this.#settle((outcome) => outcome.reject(error ?? new ClosedError('the client was disconnected')));
+        if (error === undefined) this.#closed.resolve();
+        else this.#closed.reject(error);
+        break;
+      }
+      default:
+        break;
+    }
+  }
+
+  #awaitOutcome(): Deferred<Connack> {
+    const outcome = deferred<Connack>();
+    this.#outcomes.add(outcome);
+    return outcome;
+  }
+
+  #settle(how: (outcome: Deferred<Connack>) => void): void {
+    const outcomes = [...this.#outcomes];
+    this.#outcomes.clear();
+    for (const outcome of outcomes) how(outcome);
+  }
+
+  #begin(retry: boolean): Attempt {
+    this.#liveAgain();
+    const { promise: connack, resolve, reject } = deferred<Connack>();
+    const attempt: Attempt = { connack, callers: 0, outcome: undefined, phase: 'queued' };
+    const over = (): void => {
+      if (this.#attempt === attempt) this.#attempt = undefined;
+    };
+    connack.then(over, over);
+    this.#lane.run((signal) => this.#run(attempt, retry, signal)).then(resolve, reject);
+    return attempt;
+  }
+
+  async #run(attempt: Attempt, retry: boolean, signal: AbortSignal): Promise<Connack> {
+    if (this.#driver.state === 'disconnecting') await this.ended();
+    signal.throwIfAborted();
+    if (attempt.phase === 'left') throw new ClosedError('nobody waits for the connection any more');
+    this.#liveAgain();
+    const { state } = this.#driver;
+    if (state === 'connected' && this.#connack !== undefined) return this.#connack;
+    attempt.phase = state === 'offline' || state === 'closed' ? 'begun' : 'joined';
+    const outcome = this.#awaitOutcome();
+    attempt.outcome = outcome;
+    this.#driver.connect(retry ? 'retry' : 'give up');
+    return outcome.promise;
+  }
+
+  /** A client that was closed is used again: `closed` is about the end to come. */
+  #liveAgain(): void {
+    if (this.#life === 'going on' || this.#driver.state !== 'closed') return;
+    this.#life = 'going on';
+    this.#closed = deferred<void>();
+  }
+
+  /** A connection that was up, and is restored by itself, is not given up with those who have asked for it meanwhile. */
+  #giveUp(attempt: Attempt, reason: unknown): void {
+    if (this.#attempt === attempt) this.#attempt = undefined;
+    const { phase } = attempt;
+    attempt.phase = 'left';
+    if (phase === 'queued') return;
+    const error = new ConnectError('timeout', 'connect was given up by its caller', { cause: reason });
+    if (phase === 'begun') this.#driver.giveUp(error);
+    const { outcome } = attempt;
+    if (outcome === undefined) return;
+    this.#outcomes.delete(outcome);
+    outcome.reject(error);
+  }
+
+  #override(options: ConnectOptions): void {
+    const { host, port, keepAlive, localAddress } = options;
+    const { engine, road } = this.#configuration.settings;
+    const over = {
+      ...(host !== undefined && { host: toHost(host) }),
+      ...(port !== undefined && { port: integer('port', port, 1, 65_535) }),
+      ...(localAddress !== undefined && { localAddress: toLocalAddress(localAddress, road.family) }),
+    };
+    if (keepAlive !== undefined) integer('keepAlive', keepAlive, 0, 65_535);
+    this.#servers.override(over);
+    if (keepAlive !== undefined) engine.keepAlive = keepAlive;
+  }
+}

@@ -1,0 +1,137 @@
+import type { Receipt } from '../../session/incoming.ts';
+import { bound, type CallOptions } from './cancellation.ts';
+import type { Clock } from './clock.ts';
+import type { Driver } from './driver.ts';
+import type { ReceivedPublish } from '../receive/received-message.ts';
+import type { Router } from '../receive/router.ts';
+import type { ClientSubscription } from '../receive/client-subscription.ts';
+
+/** What `drain()` could not finish. */
+export interface DrainReport {
+  /** Messages received that no loop has taken, parked ones included. */
+  readonly undelivered: number;
+  /** Messages published that the server has not acknowledged. */
+  readonly unacknowledged: number;
+}
+
+/** Hands a message out to whom it is for. */
+export type Deliver = (publish: ReceivedPublish, topicName: string, receipt: Receipt | undefined) => void;
+
+/** ms that `drain()` waits, where it is not said otherwise. */
+const PATIENCE = 5_000;
+
+/** Finishing what is in hand, before the end. */
+export class Draining {
+  readonly #driver: Driver;
+  readonly #router: Router;
+  readonly #clock: Clock;
+  /** Those who wait for the end of it: while there is one, nothing new is handed out. */
+  readonly #callers = new Set<() => void>();
+  /** How to hand out after all what came meanwhile, in its order. */
+  #refused: (() => void)[] = [];
+  readonly #deliver: Deliver;
+  /** The subscription that was busy when it was looked at last: while it is, no other needs to be. */
+  #busy: ClientSubscription | undefined = undefined;
+  /** Those that were not looked at yet. */
+  #unseen: Iterator<ClientSubscription> = [].values();
+  /** How many messages wait for a subscription. */
+  readonly #parked: () => number;
+
+  constructor(driver: Driver, router: Router, clock: Clock, parked: () => number, deliver: Deliver) {
+    this.#parked = parked;
+    this.#driver = driver;
+    this.#router = router;
+    this.#clock = clock;
+    this.#deliver = deliver;
+  }
+
+  /**
+   * Whether a message that has just come is not handed out any more: it stays unacknowledged, QoS 0 is let go. Where
+   * the draining is called off, it is handed out then.
+   */
+  refuses(publish: ReceivedPublish, topicName: string, receipt: Receipt | undefined): boolean {
+    if (this.#callers.size === 0) return false;
+    if (receipt === undefined) return true;
+    const { bytes, qos, retain, duplicate, properties, propertiesSize } = publish;
+    const kept = {
+      bytes,
+      qos,
+      retain,
+      duplicate,
+      properties,
+      propertiesSize,
+      payload: () => receipt.payload,
+    };
+    this.#refused.push(() => this.#deliver(kept, topicName, receipt));
+    return true;
+  }
+
+  /** Something has moved: perhaps all is done. */
+  look(): void {
+    if (this.#callers.size === 0 || !this.#done()) return;
+    for (const finish of this.#callers) finish();
+  }
+
+  /** Resolves when all is done, or when `timeout` says that it has been long enough. Aborting calls it off. */
+  drain({ signal, timeout = PATIENCE }: CallOptions): Promise<DrainReport> {
+    return new Promise<DrainReport>((resolve, reject) => {
+      const finish = (): void => {
+        this.#callers.delete(finish);
+        this.#refused = [];
+        done();
+        resolve(this.#report());
+      };
+      const done = bound({ signal, timeout }, this.#clock, 'drain', (reason) => {
+        if (signal?.aborted !== true) finish();
+        else {
+          this.#callers.delete(finish);
+          if (this.#callers.size === 0) this.#callOff();
+          reject(reason);
+        }
+      });
+      this.#callers.add(finish);
+      this.look();
+    });
+  }
+
+  #callOff(): void {
+    const refused = this.#refused;
+    this.#refused = [];
+    for (const deliver of refused) deliver();
+  }
+
+  /** Parked messages and subscriptions without a loop are not waited for, nor is a connection. */
+  #done(): boolean {
+    if (this.#driver.load.pending > 0 && this.#driver.state === 'connected') return false;
+    return !this.#isBusy();
+  }
+
+  /** Whether any subscription is busy. Looks at each about once until all are done, however often it is asked. */
+  #isBusy(): boolean {
+    const known = this.#busy;
+    if (known !== undefined && this.#router.has(known) && isBusy(known)) return true;
+    // First those that were not looked at, then all: a loop may have begun since.
+    for (let pass = 0; pass < 2; pass++) {
+      for (let next = this.#unseen.next(); next.done !== true; next = this.#unseen.next())
+        if (isBusy(next.value)) {
+          this.#busy = next.value;
+          return true;
+        }
+      this.#unseen = this.#router.all();
+    }
+    this.#busy = undefined;
+    return false;
+  }
+
+  #report(): DrainReport {
+    let undelivered = this.#parked();
+    for (const subscription of this.#router.subscriptions) undelivered += subscription.depth;
+    return { undelivered, unacknowledged: this.#driver.load.pending };
+  }
+}
+
+/** Whether a loop is at work on its messages, or has some that wait. What a loop collects is handed out first. */
+function isBusy(subscription: ClientSubscription): boolean {
+  subscription.flush();
+  return subscription.busy;
+}

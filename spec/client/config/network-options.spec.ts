@@ -1,0 +1,316 @@
+import { PassThrough } from 'node:stream';
+import { describe, expect, it } from '@jest/globals';
+import { toRoad, toTransport, warnings } from '../../../lib/client/config/network-options.ts';
+import { toSettings, type ClientOptions } from '../../../lib/client/config/settings.ts';
+import { toHeaders } from '../../../lib/client/config/websocket-options.ts';
+import { transportOver } from '../../../lib/transport/stream.ts';
+import type { Target } from '../../../lib/transport/transport.ts';
+import { Stage } from '../../scenarios/stage.ts';
+
+const road = (options: object) => toRoad(options);
+
+/** The message with which something is refused. */
+function refusal(check: () => unknown): string {
+  try {
+    check();
+  } catch (error) {
+    if (error instanceof TypeError || error instanceof RangeError) return `${error.name}: ${error.message}`;
+    throw error;
+  }
+  throw new Error('expected a refusal');
+}
+
+const refused = (options: object): string => refusal(() => road(options));
+
+describe('what is not said about the way', () => {
+  it('stays open', () => {
+    expect(road({})).toEqual({});
+    const settings = toSettings('mqtt://server', {}, () => 0);
+    expect([settings.road, settings.transport]).toEqual([{}, undefined]);
+  });
+});
+
+describe('the options of sockets', () => {
+  it.each([
+    ['localAddress', '192.0.2.1'],
+    ['localAddress', '::1'],
+    ['localPort', 1],
+    ['localPort', 65_535],
+    ['family', 4],
+    ['family', 6],
+    ['noDelay', true],
+    ['noDelay', false],
+    ['tcpKeepAlive', 0],
+    ['tcpKeepAlive', 32_767_000],
+  ])('are taken: %s %s', (name, value) => {
+    expect(road({ [name]: value })).toEqual({ [name]: value });
+  });
+
+  it.each([
+    ['localAddress', 7, 'TypeError: localAddress: expected a string, got 7'],
+    [
+      'localAddress',
+      'eth0',
+      'TypeError: localAddress: expected an address of IPv4 or IPv6, got a string that is none',
+    ],
+    ['localPort', 0, 'RangeError: localPort: expected an integer from 1 to 65535, got 0'],
+    ['localPort', 65_536, 'RangeError: localPort: expected an integer from 1 to 65535, got 65536'],
+    [
+      'localPort',
+      '1883',
+      'TypeError: localPort: expected an integer from 1 to 65535, got a string of 4 characters',
+    ],
+    ['family', 5, 'TypeError: family: expected 4 or 6, got 5'],
+    ['family', 'IPv4', 'TypeError: family: expected 4 or 6, got a string of 4 characters'],
+    ['noDelay', 1, 'TypeError: noDelay: expected true or false, got 1'],
+    ['tcpKeepAlive', -1, 'RangeError: tcpKeepAlive: expected an integer from 0 to 32767000, got -1'],
+    ['tcpKeepAlive', 1.5, 'RangeError: tcpKeepAlive: expected an integer from 0 to 32767000, got 1.5'],
+    [
+      'tcpKeepAlive',
+      32_767_001,
+      'RangeError: tcpKeepAlive: expected an integer from 0 to 32767000, got 32767001',
+    ],
+    ['tcpKeepAlive', true, 'TypeError: tcpKeepAlive: expected an integer from 0 to 32767000, got true'],
+  ])('are refused: %s %s', (name, value, message) => {
+    expect(refused({ [name]: value })).toBe(message);
+  });
+
+  it('go together: a local address and the family of another are refused', () => {
+    expect(road({ localAddress: '::1', family: 6 })).toEqual({ localAddress: '::1', family: 6 });
+    expect(refused({ localAddress: '127.0.0.1', family: 6 })).toBe(
+      'TypeError: family: expected 4 as localAddress has it, or none, got 6',
+    );
+  });
+});
+
+describe('a transport of the application', () => {
+  it('is a function', async () => {
+    const target: Target = { protocol: 'mqtt', host: 'broker', port: 1 };
+    const asked: unknown[] = [];
+    const { signal } = new AbortController();
+    const dial = toTransport((...all) => {
+      asked.push(...all);
+      throw new Error('not today');
+    });
+    await expect(dial(target, signal)).rejects.toThrow('not today');
+    expect(asked).toEqual([target, signal]);
+    expect(refusal(() => toTransport({} as never))).toMatch(
+      /^TypeError: transport: expected a function, got an object/,
+    );
+  });
+
+  it('is told at once where what it returns is none, and a stream is not left open', async () => {
+    const { signal } = new AbortController();
+    const target: Target = { protocol: 'mqtt', host: 'broker', port: 1 };
+    const stream = new PassThrough();
+    for (const wrong of [undefined, null, {}, 'broker', stream])
+      await expect(toTransport(async () => wrong as never)(target, signal)).rejects.toThrow(
+        'transport: expected a Transport, such as transportOver() makes of a stream, got',
+      );
+    expect(stream.destroyed).toBe(true);
+    const right = transportOver(new PassThrough());
+    expect(await toTransport(async () => right)(target, signal)).toBe(right);
+    right.destroy();
+  });
+});
+
+describe('an option that none of the ways there are has any use for', () => {
+  const of = (url: string, options: object): string =>
+    refusal(() => toSettings(url, options as ClientOptions, () => 0));
+  const transport = () => Promise.reject(new Error('not today'));
+
+  it.each([
+    ['mqtt://a', { ws: {} }, 'ws: expected a URL that begins with ws: or wss:, got mqtt:'],
+    ['ws://a', { tls: {} }, 'tls: expected a URL that begins with mqtts: or wss:, got ws:'],
+    [
+      'mqtt+unix:///a',
+      { proxy: 'http://p' },
+      'proxy: expected none with mqtt+unix:, which has no such thing',
+    ],
+    ['mqtt+unix:///a', { noDelay: true }, 'noDelay: expected none with mqtt+unix:, which has no such thing'],
+    [
+      'mqtts://a',
+      { transport, tls: {} },
+      'tls: expected none beside transport, which takes the place of that',
+    ],
+    [
+      'mqtt://a',
+      { transport, family: 4 },
+      'family: expected none beside transport, which takes the place of that',
+    ],
+    [
+      'ws://a',
+      { transport, ws: { headers: {} } },
+      'ws.headers: expected none beside transport, which takes the place of that',
+    ],
+  ])('is refused: %s %j', (url, options, message) => {
+    expect(of(url, options)).toBe(`TypeError: ${message}`);
+  });
+
+  it.each([
+    ['mqtt+unix:///a', { proxy: 'environment' }],
+    ['mqtt+unix:///a', { proxy: 'http://p', servers: ['mqtt://b'] }],
+    ['mqtt://a', { ws: {}, servers: [() => 'ws://b'] }],
+    ['ws://a', { transport, ws: { path: '/x' }, localAddress: '127.0.0.1' }],
+  ])('is taken where it may be of use: %s %j', (url, options) => {
+    expect(() => toSettings(url, options as ClientOptions, () => 0)).not.toThrow();
+  });
+});
+
+describe('the options of WebSocket', () => {
+  it('are taken, and copied', () => {
+    const headers = { Authorization: 'Bearer token' };
+    const ws = { path: '/mqtt?a=b', headers, maxPayload: 1, perMessageDeflate: true };
+    const taken = road({ ws }).ws;
+    expect(taken).toEqual(ws);
+    ws.path = '/other';
+    headers.Authorization = 'other';
+    expect(taken).toMatchObject({ path: '/mqtt?a=b', headers: { Authorization: 'Bearer token' } });
+  });
+
+  it('are taken with a function that makes the headers', () => {
+    const headers = () => ({});
+    expect(typeof road({ ws: { headers } }).ws?.headers).toBe('function');
+  });
+
+  it.each([
+    [7, 'TypeError: ws: expected an object, got 7'],
+    [{ paht: '/' }, 'TypeError: ws: expected one of path, headers, maxPayload, perMessageDeflate, got paht'],
+    [{ path: 7 }, 'TypeError: ws.path: expected a string, got 7'],
+    [{ path: 'mqtt' }, 'TypeError: ws.path: expected a path that begins with /, got one that does not'],
+    [{ maxPayload: 0 }, 'RangeError: ws.maxPayload: expected an integer '],
+    [{ perMessageDeflate: 1 }, 'TypeError: ws.perMessageDeflate: expected true or false, got 1'],
+    [{ headers: 'a: b' }, 'TypeError: ws.headers: expected an object, got a string of 4 characters'],
+  ])('are refused: %j', (ws, message) => {
+    expect(refused({ ws })).toContain(message);
+  });
+});
+
+describe('header fields', () => {
+  it.each([
+    ['Authorization', 'Basic bWU6c2VjcmV0'],
+    ['x-amz-security_token', 'a b\tc "d" \u00e4'],
+    ["!#$%&'*+.^_`|~09", ''],
+  ])('are taken: %s', (name, value) => {
+    const headers = { [name]: value };
+    const taken = toHeaders('headers', headers);
+    expect(taken).toEqual(headers);
+    expect(taken).not.toBe(headers);
+  });
+
+  it.each([
+    ['null', null, /expected an object, got null$/],
+    ['a list', [['a', 'b']], /expected an object, got an array of 1$/],
+    ['a Map', new Map([['a', 'b']]), /expected an object, got an object/],
+    ['Headers', new Headers({ a: 'b' }), /expected an object, got an object/],
+    ['a name that is empty', { '': 'a' }, /expected names of header fields, got one that is none$/],
+    ['a name with a space', { 'a b': 'c' }, /expected names of header fields/],
+    ['a name with a line break', { 'a\r\nb': 'c' }, /expected names of header fields/],
+    ['a name with a colon', { 'a:': 'c' }, /expected names of header fields/],
+    ['a name that is not ASCII', { ä: 'c' }, /expected names of header fields/],
+    ['a value with a line break', { a: 'b\r\nc: d' }, /headers\.a: .*got one with control characters$/],
+    ['a value with U+0000', { a: 'b\0' }, /headers\.a: .*got one with control characters$/],
+    ['a value beyond Latin-1', { a: '\u20ac' }, /headers\.a: expected the value of a header field/],
+    ['a number', { a: 7 }, /headers\.a: expected a string, got a number$/],
+    ['a list of values', { a: ['b', 'c'] }, /headers\.a: expected a string, got an array of 2$/],
+    ['undefined', { a: undefined }, /headers\.a: expected a string, got undefined$/],
+  ])('are refused: %s', (_, headers, message) => {
+    expect(refusal(() => toHeaders('headers', headers as never))).toMatch(message);
+  });
+});
+
+describe('the proxy', () => {
+  const EXPECTED = 'TypeError: proxy: expected http, https, socks5 or socks5h://[user:password@]host[:port]';
+
+  it.each(['http://proxy:3128', 'https://me:secret@proxy', 'socks5://proxy', 'socks5h://[::1]:9050'])(
+    'is a URL, alone or with more: %s',
+    (url) => {
+      const expected = { proxy: { url: new URL(url) } };
+      for (const proxy of [url, new URL(url), { url }, { url: new URL(url) }])
+        expect(road({ proxy })).toEqual(expected);
+    },
+  );
+
+  it('is the one of the environment', () => {
+    expect(road({ proxy: 'environment' })).toEqual({ proxy: 'environment' });
+  });
+
+  it('is copied with all that belongs to it', () => {
+    const url = new URL('https://proxy');
+    const headers = { 'X-Tenant': 'a' };
+    const { proxy } = road({ proxy: { url, headers, tls: { servername: 'b' } } });
+    url.host = 'other';
+    headers['X-Tenant'] = 'other';
+    expect(proxy).toMatchObject({ headers: { 'X-Tenant': 'a' }, tls: { servername: 'b' } });
+    expect(String((proxy as { url: URL }).url)).toBe('https://proxy/');
+  });
+
+  it.each([
+    [7, 'TypeError: proxy: expected a URL, "environment" or an object, got 7'],
+    [[], 'TypeError: proxy: expected an object, got an array of 0'],
+    [{}, 'TypeError: proxy.url: expected a URL, got undefined'],
+    [{ url: 7 }, 'TypeError: proxy.url: expected a URL, got 7'],
+    [{ host: 'proxy' }, 'TypeError: proxy: expected one of url, headers, tls, got host'],
+    ['proxy', `${EXPECTED}, got what is not a URL`],
+    ['proxy:3128', `${EXPECTED}, got the scheme proxy:`],
+    ['socks4://proxy', `${EXPECTED}, got the scheme socks4:`],
+    ['http://proxy/path', `${EXPECTED}, got a path`],
+    [
+      { url: 'http://proxy', headers: { a: 'b\n' } },
+      'TypeError: proxy.headers.a: expected the value of a header field, got one with control characters',
+    ],
+    [
+      { url: 'socks5://proxy', headers: {} },
+      'TypeError: proxy.headers: expected none with SOCKS, which has no header fields',
+    ],
+    [
+      { url: 'http://proxy', tls: {} },
+      'TypeError: proxy.tls: expected none with a proxy that is not reached by TLS (https:)',
+    ],
+  ])('is refused: %j', (proxy, message) => {
+    expect(refused({ proxy })).toBe(message);
+  });
+
+  it('has no secret that a message would tell', () => {
+    for (const url of ['ftp://me:s3cret@proxy', 'http://me:s3cret@proxy/path', 's3cret', 'http://s3cret@:80'])
+      expect(refused({ proxy: url })).not.toContain('s3cret');
+  });
+});
+
+describe('a secret of the wrong kind', () => {
+  it('is not shown either', () => {
+    for (const options of [
+      { tls: { pfxFile: 'a', passphrase: 41_337 } },
+      { ws: { headers: { Authorization: 41_337 } } },
+      { proxy: { url: 'http://proxy', headers: { 'X-Key': 41_337 } } },
+    ])
+      expect(refused(options)).toMatch(/: expected a string.*, got a number$/);
+    expect(
+      refusal(() => toSettings('mqtt://server', { username: 'a', password: 41_337 as never }, Math.random)),
+    ).toBe('TypeError: password: expected a string or bytes, got a number');
+  });
+});
+
+describe('what is insecure', () => {
+  const insecure = { tls: { verifyHostname: false } } as const;
+
+  it('is warned of, also on the way to a proxy', () => {
+    const proxy = { url: 'https://proxy', tls: { rejectUnauthorized: false } };
+    expect(warnings(road({ ...insecure, proxy }))).toEqual([
+      'tls.verifyHostname is off: whoever has a certificate of a known authority can pretend to be the server',
+      'proxy.tls.rejectUnauthorized is off: anybody can pretend to be the proxy',
+    ]);
+    expect(warnings(road({ tls: {}, proxy: 'environment' }))).toEqual([]);
+  });
+
+  it('is warned of when a client is made so, and when it becomes so', () => {
+    const stage = new Stage();
+    const client = stage.client(insecure, 'mqtts://server');
+    client.configure({ keepAlive: 5 });
+    client.configure({ tls: { rejectUnauthorized: false } });
+    expect(stage.log).toEqual([
+      expect.stringContaining('warn: tls.verifyHostname is off'),
+      expect.stringContaining('warn: tls.rejectUnauthorized is off'),
+    ]);
+  });
+});

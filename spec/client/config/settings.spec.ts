@@ -1,0 +1,363 @@
+import { describe, expect, it } from '@jest/globals';
+import { toSettings, type ClientOptions } from '../../../lib/client/config/settings.ts';
+import type { Logger } from '../../../lib/client/logger.ts';
+import { firstAttempt } from '../../support/passages.ts';
+
+const settingsOf = (options: object = {}, random: () => number = () => 0.5) =>
+  toSettings('mqtt://server', options as ClientOptions, random);
+const engineOf = (options: object = {}) => settingsOf(options).engine;
+
+/** Name, value of the option, and how to read it back from the engine's options. */
+type Engine = ReturnType<typeof engineOf>;
+const NUMBERS: [name: keyof ClientOptions, least: number, most: number, read: (e: Engine) => unknown][] = [
+  ['keepAlive', 0, 65_535, (e) => e.keepAlive],
+  ['maxInflight', 0, 65_535, (e) => e.maxInflight],
+  ['maxQueued', 0, Number.MAX_SAFE_INTEGER, (e) => e.queueLimits.messages],
+  ['maxQueuedBytes', 0, Number.MAX_SAFE_INTEGER, (e) => e.queueLimits.bytes],
+  ['messageRetry', 0, Number.MAX_SAFE_INTEGER, (e) => e.messageRetry],
+  ['ackTimeout', 0, Number.MAX_SAFE_INTEGER, (e) => e.ackTimeout],
+  ['requestTimeout', 1, Number.MAX_SAFE_INTEGER, (e) => e.requestTimeout],
+  ['connectTimeout', 1, Number.MAX_SAFE_INTEGER, (e) => e.connectTimeout],
+  ['pingTimeout', 1, Number.MAX_SAFE_INTEGER, (e) => e.pingTimeout],
+  ['receiveMaximum', 1, 65_535, (e) => e.receiveMaximum],
+  ['maximumPacketSize', 1, 0xffff_ffff, (e) => e.maximumPacketSize],
+  ['maxFiltersPerPacket', 0, Number.MAX_SAFE_INTEGER, (e) => e.maxFiltersPerPacket],
+];
+
+const CHOICES: [name: keyof ClientOptions, allowed: unknown[], read: (e: Engine) => unknown][] = [
+  ['cleanStart', [true, 'first'], (e) => e.cleanStart],
+  ['onQueueFull', ['reject', 'wait', 'drop-oldest'], (e) => e.onQueueFull],
+  ['queueQos0Offline', [true, false], (e) => e.queueQos0Offline],
+  ['onSessionLost', ['resend', 'reject'], (e) => e.onSessionLost],
+  ['resubscribe', [true, false], (e) => e.resubscribe],
+  ['protocolVersion', [3, 4, 5], (e) => e.protocolVersion],
+];
+
+describe('the defaults', () => {
+  it('are those of the documentation', () => {
+    expect(engineOf()).toEqual({
+      protocolVersion: 4,
+      clientId: expect.stringMatching(/^[0-9A-Za-z]{1,23}$/),
+      cleanStart: true,
+      sessionExpiryInterval: 0,
+      keepAlive: 60,
+      will: undefined,
+      receiveMaximum: 1_024,
+      maximumPacketSize: undefined,
+      properties: {},
+      maxInflight: 20,
+      queueLimits: { messages: 0, bytes: 0 },
+      onQueueFull: 'reject',
+      queueQos0Offline: true,
+      onSessionLost: 'resend',
+      messageRetry: 5_000,
+      ackTimeout: 0,
+      receiveBuffer: 67_108_864,
+      ackStallTimeout: 30_000,
+      persistent: false,
+      policy: undefined,
+      requestTimeout: 30_000,
+      connectTimeout: 30_000,
+      pingTimeout: undefined,
+      reconnect: { minDelay: 1_000, maxDelay: 120_000, factor: 2, jitter: 0.2 },
+      maxFiltersPerPacket: 0,
+      resubscribe: true,
+      credentialsVary: false,
+    });
+    const { retryInitial, userData, logger, persistent, places } = settingsOf();
+    expect([retryInitial, userData, logger, persistent, places]).toEqual([
+      false,
+      undefined,
+      undefined,
+      false,
+      [{ target: { protocol: 'mqtt', host: 'server', port: 1883 }, credentials: {} }],
+    ]);
+  });
+
+  it('resend on a live connection where the protocol has it', () => {
+    expect([3, 4, 5].map((protocolVersion) => engineOf({ protocolVersion }).messageRetry)).toEqual([
+      5_000, 5_000, 0,
+    ]);
+  });
+});
+
+describe('a number among the options', () => {
+  it.each(NUMBERS)('%s is an integer from %d to %d', (name, least, most, read) => {
+    expect(read(engineOf({ [name]: least }))).toBe(least);
+    expect(read(engineOf({ [name]: most }))).toBe(most);
+    for (const wrong of [least - 1, least + 0.5, Number.NaN, Infinity])
+      expect(() => engineOf({ [name]: wrong })).toThrow(RangeError);
+    for (const wrong of ['7', null, {}, true]) {
+      expect(() => engineOf({ [name]: wrong })).toThrow(TypeError);
+      expect(() => engineOf({ [name]: wrong })).toThrow(new RegExp(`^${name}: expected `));
+    }
+    if (most < Number.MAX_SAFE_INTEGER) expect(() => engineOf({ [name]: most + 1 })).toThrow(RangeError);
+  });
+
+  it('sessionExpiryInterval counts seconds up to for ever, on 5.0', () => {
+    const with5 = (sessionExpiryInterval: unknown) => engineOf({ protocolVersion: 5, sessionExpiryInterval });
+    expect(with5(0xffff_ffff).sessionExpiryInterval).toBe(0xffff_ffff);
+    expect(() => with5(0x1_0000_0000)).toThrow(RangeError);
+    expect(() => with5('1')).toThrow(TypeError);
+  });
+});
+
+describe('a choice among the options', () => {
+  it.each(CHOICES)('%s is one of %j', (name, allowed, read) => {
+    for (const value of allowed) expect(read(engineOf({ clientId: 'me', [name]: value }))).toBe(value);
+    for (const wrong of ['maybe', 7, null, {}])
+      expect(() => engineOf({ [name]: wrong })).toThrow(new RegExp(`^${name}: expected .*, got `));
+  });
+});
+
+describe('options of MQTT 5.0', () => {
+  it.each([
+    ['sessionExpiryInterval', 60],
+    ['sessionExpiryInterval', 0],
+    ['properties', {}],
+  ])('%s with 3.1 or 3.1.1 is a TypeError, whatever it is', (name, value) => {
+    for (const protocolVersion of [3, 4])
+      expect(() => settingsOf({ protocolVersion, [name]: value })).toThrow(
+        new TypeError(
+          `${name}: expected none with protocolVersion ${protocolVersion}, as only MQTT 5.0 has it`,
+        ),
+      );
+    expect(() => settingsOf({ protocolVersion: 5, [name]: value })).not.toThrow();
+    expect(() => settingsOf({ protocolVersion: 4, [name]: undefined })).not.toThrow();
+  });
+
+  it('do not have messageRetry, which 5.0 forbids [v5 MQTT-4.4.0-1]', () => {
+    expect(() => settingsOf({ protocolVersion: 5, messageRetry: 1 })).toThrow(TypeError);
+    expect(engineOf({ protocolVersion: 5, messageRetry: 0 }).messageRetry).toBe(0);
+  });
+
+  it('are checked one by one among the CONNECT properties', () => {
+    const with5 = (properties: unknown) => settingsOf({ protocolVersion: 5, properties });
+    const all = {
+      topicAliasMaximum: 10,
+      requestResponseInformation: true,
+      requestProblemInformation: false,
+      userProperties: [['k', 'v']],
+    };
+    expect(with5(all).engine.properties).toEqual(all);
+    expect(() => with5({ topicAliasMaximum: 65_536 })).toThrow(RangeError);
+    expect(() => with5({ requestResponseInformation: 1 })).toThrow(TypeError);
+    expect(() => with5({ userProperties: 'k=v' })).toThrow(TypeError);
+    expect(() => with5({ userProperties: [['k']] })).toThrow(/^userProperties/);
+    expect(() => with5({ receiveMaximum: 7 })).toThrow(/got receiveMaximum$/);
+    expect(() => with5([])).toThrow(TypeError);
+  });
+});
+
+describe('an option that does not exist', () => {
+  it('is a TypeError and not silently ignored', () => {
+    expect(() => settingsOf({ cleansession: true })).toThrow(
+      /^options: expected one of .*, got cleansession$/,
+    );
+    expect(() => settingsOf({ reconnect: { mindelay: 5 } })).toThrow(/got mindelay$/);
+    expect(() => settingsOf({ will: { topic: 'a', message: 'x' } })).toThrow(/got message$/);
+    for (const options of [null, [], 'mqtt', 7])
+      expect(() => settingsOf(options as object)).toThrow(/^options: expected an object, got /);
+  });
+
+  it('is one that is undefined, too: only its value is as if it were not there', () => {
+    expect(engineOf({ keepAlive: undefined, will: undefined, logger: undefined }).keepAlive).toBe(60);
+    expect(() => settingsOf({ nonsense: undefined })).toThrow(TypeError);
+  });
+});
+
+describe('the Client Identifier', () => {
+  it('is random where there is none: 23 letters and digits that every server takes', () => {
+    let n = 0;
+    const drawn = settingsOf({}, () => (n++ % 62) / 62).engine.clientId;
+    expect(drawn).toBe('0123456789abcdefghijklm');
+    expect(settingsOf({ clientId: '' }, () => 0.999_999).engine.clientId).toBe('Z'.repeat(23));
+    expect(settingsOf({ protocolVersion: 5 }, () => 0).engine.clientId).toBe('0'.repeat(23));
+  });
+
+  it('is needed where the session is to last, unless the server assigns one', () => {
+    for (const cleanStart of [false, 'first'])
+      for (const protocolVersion of [3, 4]) {
+        for (const clientId of [undefined, ''])
+          expect(() => settingsOf({ protocolVersion, cleanStart, clientId })).toThrow(
+            `clientId: expected one of your own with cleanStart ${cleanStart}, got none`,
+          );
+        expect(engineOf({ protocolVersion, cleanStart, clientId: 'me' }).clientId).toBe('me');
+      }
+    expect(engineOf({ protocolVersion: 5, clientId: '' }).clientId).toBe('');
+    expect(engineOf({ protocolVersion: 5, cleanStart: false }).clientId).toBe('');
+  });
+
+  it('is text that can be sent', () => {
+    for (const wrong of ['a\0b', 'a\ud800', 'a'.repeat(65_536)])
+      expect(() => settingsOf({ clientId: wrong })).toThrow(TypeError);
+    expect(() => settingsOf({ clientId: 7 })).toThrow('clientId: expected a string, got 7');
+    expect(engineOf({ clientId: 'é'.repeat(32_767) }).clientId).toHaveLength(32_767);
+  });
+});
+
+describe('persistent', () => {
+  it.each([
+    [{}, false],
+    [{ cleanStart: false, clientId: 'a' }, true],
+    [{ cleanStart: 'first', clientId: 'a' }, true],
+    [{ protocolVersion: 5, cleanStart: false }, false],
+    [{ protocolVersion: 5, sessionExpiryInterval: 1 }, true],
+    [{ protocolVersion: 5, sessionExpiryInterval: 1, cleanStart: false }, true],
+  ])('is a session that outlives its connection: %j is %s', (options, persistent) => {
+    expect(settingsOf(options).persistent).toBe(persistent);
+  });
+});
+
+describe('the will', () => {
+  const willOf = (will: unknown, options: object = {}) => engineOf({ ...options, will }).will;
+
+  it('has a payload of zero length where there is none, and text for a number', () => {
+    const plain = { topic: 'gone', qos: 0, retain: false, properties: {} };
+    expect(willOf({ topic: 'gone' })).toEqual({ ...plain, payload: new Uint8Array(0) });
+    expect(willOf({ topic: 'gone', payload: null })).toEqual({ ...plain, payload: new Uint8Array(0) });
+    expect(willOf({ topic: 'gone', payload: 12.5, qos: 2, retain: true })).toEqual({
+      topic: 'gone',
+      payload: new TextEncoder().encode('12.5'),
+      qos: 2,
+      retain: true,
+      properties: {},
+    });
+  });
+
+  it.each([
+    [{ topic: '' }, /^will\.topic: expected a Topic Name/],
+    [{ topic: 'a/+' }, /^will\.topic: /],
+    [{}, /^will\.topic: expected a string/],
+    [{ topic: 'a', qos: 3 }, /^will\.qos: expected 0 or 1 or 2, got 3/],
+    [{ topic: 'a', retain: 1 }, /^will\.retain: /],
+    [{ topic: 'a', payload: {} }, /^payload: /],
+    [{ topic: 'a', payload: new Uint8Array(65_536) }, /will\.payload/],
+    [{ topic: 'a', properties: {} }, /^will\.properties: expected none with protocolVersion 4/],
+    [null, /^will: expected a value/],
+    ['a', /^will: expected an object/],
+  ])('is checked at once (%#)', (will, message) => {
+    expect(() => willOf(will)).toThrow(message);
+    let thrown: unknown;
+    try {
+      willOf(will);
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown instanceof TypeError || thrown instanceof RangeError).toBe(true);
+  });
+
+  it('has its properties checked at once on 5.0', () => {
+    const with5 = (properties: unknown) => willOf({ topic: 'a', properties }, { protocolVersion: 5 });
+    expect(with5({ willDelayInterval: 5, contentType: 'text/plain' })?.properties).toEqual({
+      willDelayInterval: 5,
+      contentType: 'text/plain',
+    });
+    for (const wrong of [
+      { willDelayInterval: -1 },
+      { willDelayInterval: '5' },
+      { delay: 5 },
+      'x',
+      { topicAlias: 1 },
+    ])
+      expect(() => with5(wrong)).toThrow(/expected|property/);
+  });
+});
+
+describe('reconnect', () => {
+  const backoffOf = (reconnect: unknown) => engineOf({ reconnect }).reconnect;
+
+  it('is the delays to wait, or false', () => {
+    expect(backoffOf(false)).toBe(false);
+    expect(backoffOf({ minDelay: 0, maxDelay: 0.5, factor: 1, jitter: 1 })).toEqual({
+      minDelay: 0,
+      maxDelay: 0.5,
+      factor: 1,
+      jitter: 1,
+    });
+    expect(settingsOf({ reconnect: { retryInitial: true } }).retryInitial).toBe(true);
+    expect(settingsOf({ reconnect: false }).retryInitial).toBe(false);
+  });
+
+  it('never has a maximum below its minimum', () => {
+    expect(backoffOf({ minDelay: 300_000 })).toMatchObject({ minDelay: 300_000, maxDelay: 300_000 });
+    expect(() => backoffOf({ minDelay: 10, maxDelay: 9 })).toThrow(RangeError);
+  });
+
+  it.each([
+    [{ minDelay: -1 }, RangeError],
+    [{ minDelay: '1' }, TypeError],
+    [{ maxDelay: Infinity }, RangeError],
+    [{ factor: 0.9 }, RangeError],
+    [{ jitter: 1.1 }, RangeError],
+    [{ jitter: -0.1 }, RangeError],
+    [{ retryInitial: 1 }, TypeError],
+    [true, TypeError],
+    [null, TypeError],
+    [1_000, TypeError],
+  ])('refuses %j', (reconnect, kind) => {
+    expect(() => backoffOf(reconnect)).toThrow(kind);
+  });
+});
+
+describe('the logger', () => {
+  it('has four levels, or is refused', () => {
+    const logger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+    expect(settingsOf({ logger }).logger).toBe(logger);
+    expect(settingsOf({ logger: console }).logger).toBe(console);
+    expect(() => settingsOf({ logger: { ...logger, warn: undefined } })).toThrow(
+      'logger.warn: expected a function, got undefined',
+    );
+    for (const wrong of [null, 'console', () => {}])
+      expect(() => settingsOf({ logger: wrong })).toThrow(/^logger/);
+  });
+});
+
+describe('the options that were passed in', () => {
+  const given = () => ({
+    protocolVersion: 5 as const,
+    clientId: 'me',
+    username: 'u',
+    password: Uint8Array.of(1, 2),
+    will: {
+      topic: 'gone',
+      payload: Uint8Array.of(3),
+      properties: { correlationData: Uint8Array.of(4), userProperties: [['a', 'b']] as [string, string][] },
+    },
+    reconnect: { minDelay: 5 },
+    properties: { userProperties: [['c', 'd']] as [string, string][] },
+  });
+
+  it('are copied: changing them later changes nothing', async () => {
+    const options = given();
+    const settings = settingsOf(options);
+    options.password[0] = 9;
+    options.will.payload[0] = 9;
+    options.will.properties.correlationData[0] = 9;
+    options.will.properties.userProperties[0]![1] = 'x';
+    options.properties.userProperties.push(['e', 'f']);
+    options.reconnect.minDelay = 9;
+    const { engine } = settings;
+    expect(engine.will).toMatchObject({
+      payload: Uint8Array.of(3),
+      properties: { correlationData: Uint8Array.of(4), userProperties: [['a', 'b']] },
+    });
+    expect(engine.properties).toEqual({ userProperties: [['c', 'd']] });
+    expect(engine.reconnect).toMatchObject({ minDelay: 5 });
+    const { password } = await settings.ask(firstAttempt(), {});
+    expect(password).toEqual(Uint8Array.of(1, 2));
+  });
+
+  it('are never changed', () => {
+    const freeze = <T>(value: T): T => {
+      if (typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)) {
+        Object.values(value).forEach(freeze);
+        Object.freeze(value);
+      }
+      return value;
+    };
+    const options = freeze(given());
+    settingsOf(options);
+    expect(options).toEqual(given());
+  });
+});

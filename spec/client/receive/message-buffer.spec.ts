@@ -1,0 +1,222 @@
+import { describe, expect, it } from '@jest/globals';
+import * as fc from 'fast-check';
+import { MessageBuffer, type Overflow } from '../../../lib/client/receive/message-buffer.ts';
+import { PausingBuffers } from '../../../lib/client/receive/buffer-pressure.ts';
+import type { Receipt } from '../../../lib/session/incoming.ts';
+import { publishOf, receiptOf } from './subscription-rig.ts';
+
+const settler = { canReject: true, settle() {}, giveWay() {}, setAside() {}, leave() {} };
+const encoder = new TextEncoder();
+
+/** Puts a message in that points into `memory`: QoS 1, to be settled, or QoS 0, that can be let go. */
+function put(
+  buffer: MessageBuffer,
+  payload: Uint8Array,
+  memory = payload,
+  qos: 0 | 1 = 0,
+  topic = 't',
+): Receipt {
+  const receipt = receiptOf(1, 1, topic, payload);
+  const mine = qos === 1 ? receipt : undefined;
+  buffer.push(publishOf(payload, { qos, memory }), topic, payload, mine, settler);
+  return receipt;
+}
+
+const pausing = new PausingBuffers(1_000_000, () => {});
+
+/** `bytes`: the topic of one character counts as well. */
+function bufferOf(overflow: Overflow, messages = 10_000, bytes = 1_000_000): MessageBuffer {
+  return new MessageBuffer({ messages, bytes }, overflow, pausing);
+}
+
+function take(buffer: MessageBuffer): string[] {
+  return buffer.takeAll().map((message) => message.text());
+}
+
+const say = (buffer: MessageBuffer, text: string, qos: 0 | 1 = 0, topic = 't') =>
+  put(buffer, encoder.encode(text), undefined, qos, topic);
+
+describe('a buffer', () => {
+  it('keeps the order of arrival, and puts back what was taken before all others', () => {
+    const buffer = bufferOf('drop-oldest');
+    for (const text of ['a', 'b', 'c']) say(buffer, text, text === 'b' ? 1 : 0);
+    const [a, b] = [buffer.shift(), buffer.shift()];
+    expect([a?.text(), b?.text(), buffer.depth]).toEqual(['a', 'b', 1]);
+    buffer.putBack(b!.again());
+    buffer.putBack(a!);
+    expect(buffer.depth).toBe(3);
+    expect(take(buffer)).toEqual(['a', 'b', 'c']);
+    expect([buffer.shift(), buffer.depth, buffer.dropped]).toEqual([undefined, 0, 0]);
+  });
+});
+
+describe('a buffer whose session is lost', () => {
+  it.each([
+    ['drop-oldest', ['c', 'd', 'e'], 2],
+    ['drop-newest', ['a', 'b', 'c'], 2],
+    ['latest-per-topic', ['c', 'd', 'e'], 2],
+  ] as const)('holds what waits to its limits, as nothing else limits it: %s', (overflow, left, dropped) => {
+    const buffer = bufferOf(overflow, 3);
+    for (const text of ['a', 'b', 'c', 'd', 'e']) say(buffer, text, 1);
+    expect(buffer.depth).toBe(5);
+    buffer.loosen(() => true);
+    expect([buffer.depth, buffer.dropped]).toEqual([3, dropped]);
+    expect([...buffer.values()].some((message) => message.unsettled)).toBe(false);
+    expect(take(buffer)).toEqual(left);
+  });
+});
+
+describe('a buffer that is full', () => {
+  it.each([
+    ['drop-oldest', ['c', 'd', 'e']],
+    ['drop-newest', ['a', 'b', 'c']],
+    ['latest-per-topic', ['c', 'd', 'e']],
+  ] as const)('of messages lets go: %s', (overflow, left) => {
+    const buffer = bufferOf(overflow, 3);
+    for (const text of ['a', 'b', 'c', 'd', 'e']) say(buffer, text, 0, text);
+    expect([buffer.depth, buffer.dropped]).toEqual([3, 2]);
+    expect(take(buffer)).toEqual(left);
+  });
+
+  it.each([
+    ['drop-oldest', ['ccc', 'dd']],
+    ['drop-newest', ['aaa', 'dd']],
+  ] as const)('of bytes lets go: %s', (overflow, left) => {
+    const buffer = bufferOf(overflow, 100, 7);
+    for (const text of ['aaa', 'bbb', 'ccc', 'dd']) say(buffer, text);
+    expect(buffer.dropped).toBe(2);
+    expect(take(buffer)).toEqual(left);
+  });
+
+  it('lets go of a message that is larger than the limit, and of all before it that could make room', () => {
+    const oldest = bufferOf('drop-oldest', 100, 6);
+    for (const text of ['aa', 'much too long', 'b']) say(oldest, text);
+    expect(oldest.dropped).toBe(2);
+    expect(take(oldest)).toEqual(['b']);
+    const newest = bufferOf('drop-newest', 100, 6);
+    for (const text of ['aa', 'much too long', 'b']) say(newest, text);
+    expect(take(newest)).toEqual(['aa', 'b']);
+  });
+
+  it('never lets go of what is still to be acknowledged, and does not count it', () => {
+    const buffer = bufferOf('drop-oldest', 2, 4);
+    for (const text of ['A', 'a', 'B', 'b', 'C', 'c', 'D']) say(buffer, text, text < 'a' ? 1 : 0);
+    expect([buffer.depth, buffer.dropped]).toEqual([6, 1]);
+    expect(take(buffer)).toEqual(['A', 'B', 'b', 'C', 'c', 'D']);
+  });
+
+  it('has room again for what was taken', () => {
+    const buffer = bufferOf('drop-newest', 2);
+    for (const text of ['a', 'b']) say(buffer, text);
+    buffer.shift();
+    say(buffer, 'c');
+    expect([take(buffer), buffer.dropped]).toEqual([['b', 'c'], 0]);
+    for (const text of ['d', 'e', 'f']) say(buffer, text);
+    expect([take(buffer), buffer.dropped]).toEqual([['d', 'e'], 1]);
+  });
+});
+
+describe('latest-per-topic', () => {
+  it('keeps one message of each topic, the newest, at the end', () => {
+    const buffer = bufferOf('latest-per-topic');
+    for (const [topic, text] of ['x1', 'y1', 'x2', 'z1', 'y2'].map((one) => [one[0]!, one] as const))
+      say(buffer, text, 0, topic);
+    expect(buffer.dropped).toBe(2);
+    expect(take(buffer)).toEqual(['x2', 'z1', 'y2']);
+  });
+
+  it('replaces nothing that is still to be acknowledged', () => {
+    const buffer = bufferOf('latest-per-topic');
+    say(buffer, 'owed', 1);
+    say(buffer, 'a');
+    say(buffer, 'b');
+    expect(take(buffer)).toEqual(['owed', 'b']);
+  });
+
+  it('keeps alive no memory but what waits, however it is spread', () => {
+    const buffer = bufferOf('latest-per-topic');
+    for (let n = 0; n < 50; n++) {
+      const memory = new Uint8Array(65_536);
+      for (let at = 0; at < 20_000; at += 1_000)
+        put(buffer, memory.subarray(at, at + 1_000), memory, 0, 'busy');
+      put(buffer, memory.subarray(30_000, 30_010), memory, 0, `rare ${n}`);
+    }
+    const alive = new Set(buffer.takeAll().map((message) => message.payload.buffer));
+    const bytes = [...alive].reduce((sum, memory) => sum + memory.byteLength, 0);
+    expect(bytes).toBeLessThan(65_536);
+  });
+});
+
+describe('a payload that waits', () => {
+  const memory = (): Uint8Array => new Uint8Array(65_536).fill(7);
+
+  it('is copied where it is small against its memory, and the receipt has the copy', () => {
+    const buffer = bufferOf('drop-oldest');
+    const slab = memory();
+    const receipt = put(buffer, slab.subarray(10, 20), slab, 1);
+    const message = buffer.shift();
+    expect(message?.payload.buffer.byteLength).toBe(10);
+    expect(receipt.payload).toBe(message?.payload);
+  });
+
+  it('is left where it is when it is large against it, or when a sixteenth of it waits already', () => {
+    const buffer = bufferOf('drop-oldest');
+    const slab = memory();
+    put(buffer, slab.subarray(0, 4_096), slab);
+    expect(buffer.shift()?.payload.buffer).toBe(slab.buffer);
+    const other = memory();
+    for (let at = 0; at < 10_000; at += 1_000) put(buffer, other.subarray(at, at + 1_000), other);
+    const where = buffer.takeAll().map((message) => message.payload.buffer === other.buffer);
+    expect(where).toEqual([false, false, false, false, false, true, true, true, true, true]);
+  });
+
+  it('keeps alive no more than sixteen times what waits, but for the memory at either end', () => {
+    const step = fc.record({
+      size: fc.integer({ min: 0, max: 9_000 }),
+      take: fc.integer({ min: 0, max: 2 }),
+      isNew: fc.boolean(),
+      qos: fc.constantFrom(0 as const, 1 as const),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 200 }),
+        fc.constantFrom('drop-oldest', 'drop-newest'),
+        fc.constantFrom(0 as const, 1 as const, undefined),
+        (steps, overflow, only) => {
+          const buffer = bufferOf(overflow, 50, 40_000);
+          let slab = memory();
+          let at = 0;
+          const waiting = (): Uint8Array[] => {
+            const all = buffer.takeAll();
+            for (const message of all.toReversed()) buffer.putBack(message);
+            return all.map((message) => message.payload);
+          };
+          for (const { size, take: taken, isNew, qos } of steps) {
+            if (isNew || at + size > slab.length) [slab, at] = [memory(), 0];
+            put(buffer, slab.subarray(at, at + size), slab, only ?? (overflow === 'drop-newest' ? qos : 0));
+            at += size;
+            for (let n = 0; n < taken; n++) buffer.shift();
+            const payloads = waiting();
+            const alive = new Set(payloads.map((payload) => payload.buffer));
+            const bytes = [...alive].reduce((sum, one) => sum + one.byteLength, 0);
+            const used = payloads.reduce((sum, payload) => sum + payload.byteLength, 0);
+            expect(bytes).toBeLessThanOrEqual(16 * used + 2 * 65_536);
+          }
+        },
+      ),
+    );
+  });
+});
+
+describe('what waits to be acknowledged', () => {
+  it('can be let go like the rest once it is acknowledged whatever becomes of it', () => {
+    const buffer = bufferOf('drop-oldest', 2);
+    const receipts = ['a', 'b', 'c'].map((text) => say(buffer, text, 1));
+    say(buffer, 'd');
+    expect([buffer.depth, buffer.dropped]).toEqual([4, 0]);
+    expect(buffer.loosen((message) => message.text() !== 'c')).toEqual(receipts.slice(0, 2));
+    expect([buffer.depth, buffer.dropped]).toEqual([3, 1]);
+    expect(buffer.loosen(() => true)).toEqual(receipts.slice(2));
+    expect(take(buffer)).toEqual(['c', 'd']);
+  });
+});

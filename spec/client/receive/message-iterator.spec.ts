@@ -1,0 +1,175 @@
+import { Readable } from 'node:stream';
+import { describe, expect, it } from '@jest/globals';
+import type { ReceivedMessage } from '../../../lib/client/receive/received-message.ts';
+import { settled } from '../../support/fake-clock.ts';
+import { loop, SubscriptionRig } from './subscription-rig.ts';
+
+const END = { value: undefined, done: true };
+const textOf = ({ value }: IteratorResult<ReceivedMessage, unknown>): string | undefined =>
+  (value as ReceivedMessage | undefined)?.text();
+
+describe.each([
+  ['clean', false],
+  ['persistent', true],
+])('a loop that is left while it waits, in a %s session', (_, persistent) => {
+  it('ends every next() that waits', async () => {
+    const rig = new SubscriptionRig({ persistent });
+    const iterator = rig.subscription[Symbol.asyncIterator]();
+    const asked = [iterator.next(), iterator.next(), iterator.next()];
+    await expect(iterator.return?.()).resolves.toEqual(END);
+    await expect(Promise.all(asked)).resolves.toEqual([END, END, END]);
+    await expect(iterator.next()).resolves.toEqual(END);
+    expect(rig.unsubscribed).toBe(persistent ? 0 : 1);
+  });
+
+  it('takes no message from the loops that go on', async () => {
+    const rig = new SubscriptionRig({ persistent });
+    const left = rig.subscription[Symbol.asyncIterator]();
+    const staying = rig.subscription[Symbol.asyncIterator]();
+    const pending = left.next();
+    const [first, second] = [staying.next(), left.next()];
+    await left.return?.();
+    rig.push('a', 'b');
+    expect(textOf(await first)).toBe('a');
+    expect(textOf(await staying.next())).toBe('b');
+    await expect(Promise.all([pending, second])).resolves.toEqual([END, END]);
+    expect([rig.settled, rig.unsubscribed]).toEqual([['a'], 0]);
+  });
+
+  it('takes none from receive(), forEach() and batches() either', async () => {
+    const rig = new SubscriptionRig({ persistent });
+    const left = rig.subscription[Symbol.asyncIterator]();
+    void left.next();
+    const handled: string[] = [];
+    const handling = rig.subscription.forEach((message) => void handled.push(message.text()));
+    const received = rig.subscription.receive();
+    const batch = rig.subscription.batches().next();
+    await left.return?.();
+    rig.push('a', 'b', 'c');
+    await settled();
+    const batched = (await batch).value as readonly ReceivedMessage[];
+    expect([...handled, (await received).text(), ...batched.map((message) => message.text())]).toEqual([
+      'a',
+      'b',
+      'c',
+    ]);
+    rig.subscription.end();
+    await handling;
+  });
+
+  it('rejects throw() with its error, as a generator does', async () => {
+    const rig = new SubscriptionRig({ persistent });
+    const iterator = rig.subscription[Symbol.asyncIterator]();
+    const pending = iterator.next();
+    const error = new Error('no more');
+    await expect(iterator.throw?.(error)).rejects.toBe(error);
+    await expect(pending).resolves.toEqual(END);
+    rig.push('a');
+    expect([rig.settled, rig.unsubscribed]).toEqual([[], persistent ? 0 : 1]);
+  });
+
+  it.each([undefined, new Error('destroyed')])('as a destroyed stream does it (%s)', async (error) => {
+    const rig = new SubscriptionRig({ persistent });
+    const stream = Readable.from(rig.subscription);
+    const errors: unknown[] = [];
+    stream.on('error', (one) => errors.push(one));
+    stream.on('data', () => {});
+    await settled();
+    stream.destroy(error);
+    await settled();
+    expect([stream.closed, errors, rig.unsubscribed]).toEqual([
+      true,
+      error === undefined ? [] : [error],
+      persistent ? 0 : 1,
+    ]);
+    rig.push('a');
+    await settled();
+    expect([rig.subscription.depth, rig.settled]).toEqual([1, []]);
+  });
+});
+
+describe('a loop that is left while it waits', () => {
+  it('in a persistent session leaves the next message to the next loop, unacknowledged', async () => {
+    const rig = new SubscriptionRig({ persistent: true });
+    const iterator = rig.subscription[Symbol.asyncIterator]();
+    const next = iterator.next();
+    // The usual time limit, written by hand.
+    await Promise.race([next, settled()]);
+    await iterator.return?.();
+    rig.push('a', 'b');
+    expect([rig.subscription.depth, rig.settled, rig.passedOver]).toEqual([2, [], ['a', 'b']]);
+    const texts = await loop(rig.subscription, (message) => (message.text() === 'b' ? 'break' : undefined));
+    expect([texts, rig.settled]).toEqual([['a', 'b'], ['a']]);
+  });
+
+  it('gives back a message that came for it and that it has not asked behind', async () => {
+    const rig = new SubscriptionRig({ persistent: true });
+    const iterator = rig.subscription[Symbol.asyncIterator]();
+    void iterator.next();
+    rig.push('a', 'b');
+    await iterator.return?.();
+    await expect(rig.subscription.receive()).resolves.toMatchObject({ duplicate: true });
+    expect(rig.settled).toEqual(['a']);
+  });
+});
+
+describe.each([
+  ['clean', false],
+  ['persistent', true],
+])('what a loop has in hand as it is left, in a %s session', (_, persistent) => {
+  it('goes at once to a reader that waits, before what comes later', async () => {
+    const rig = new SubscriptionRig({ persistent });
+    const leaving = rig.subscription[Symbol.asyncIterator]();
+    rig.push('a');
+    await leaving.next();
+    const staying = rig.subscription[Symbol.asyncIterator]();
+    const waiting = staying.next();
+    await leaving.return?.();
+    rig.push('b');
+    await expect(waiting).resolves.toMatchObject({ value: { duplicate: true } });
+    expect(textOf(await waiting)).toBe('a');
+    expect(textOf(await staying.next())).toBe('b');
+    expect(rig.settled).toEqual(['a']);
+  });
+
+  it('goes to a receive() that waits', async () => {
+    const rig = new SubscriptionRig({ persistent });
+    const leaving = rig.subscription[Symbol.asyncIterator]();
+    rig.push('a');
+    await leaving.next();
+    const received = rig.subscription.receive();
+    await leaving.return?.();
+    expect([(await received).text(), rig.settled]).toEqual(['a', ['a']]);
+  });
+
+  it('is in the hands of a forEach() from the moment it has it', async () => {
+    const rig = new SubscriptionRig({ persistent });
+    const handling = rig.subscription.forEach(() => {});
+    await settled();
+    rig.push('a');
+    expect(rig.subscription.busy).toBe(true);
+    await settled();
+    expect(rig.subscription.busy).toBe(false);
+    rig.subscription.end();
+    await handling;
+  });
+});
+
+it('says when a loop has been left: perhaps nothing is waited for any more', async () => {
+  const rig = new SubscriptionRig({ persistent: true });
+  rig.push('a');
+  const iterator = rig.subscription[Symbol.asyncIterator]();
+  await iterator.next();
+  const before = rig.looks.length;
+  await iterator.return?.();
+  expect(rig.looks.slice(before)).toEqual(['idle']);
+});
+
+it('throws what the subscription was stopped with once', async () => {
+  const rig = new SubscriptionRig({ persistent: true });
+  const iterator = rig.subscription[Symbol.asyncIterator]();
+  const waiting = iterator.next();
+  const reason = new Error('enough');
+  await Promise.all([rig.subscription.stop(reason), expect(waiting).rejects.toBe(reason)]);
+  await expect(iterator.next()).resolves.toEqual(END);
+});

@@ -1,0 +1,39 @@
+import { describe, expect, it } from '@jest/globals';
+import * as fc from 'fast-check';
+import { Keeping } from '../../../lib/client/receive/payload-retention.ts';
+
+const SLAB = 65_536;
+
+describe('a payload that waits', () => {
+  it('keeps alive at most sixteen times what waits, and is always what it was', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ slab: fc.nat(3), size: fc.nat(3_000) }), { maxLength: 60 }),
+        fc.constantFrom('all in turn' as const, 'scattered' as const),
+        (payloads, what) => {
+          const keeping = new Keeping(what);
+          let [slab, memory] = [-1, new Uint8Array(0)];
+          let [waits, pinned] = [0, new Set<ArrayBufferLike>()];
+          for (const one of payloads) {
+            if (one.slab !== slab) [slab, memory] = [one.slab, new Uint8Array(SLAB).fill(one.slab)];
+            const payload = memory.subarray(0, one.size);
+            const kept = keeping.keep(payload, memory);
+            expect(kept).toEqual(payload);
+            waits += one.size;
+            pinned.add(kept.buffer);
+          }
+          const alive = [...pinned].reduce((sum, { byteLength }) => sum + byteLength, 0);
+          expect(alive).toBeLessThanOrEqual(17 * waits);
+        },
+      ),
+    );
+  });
+
+  it('is copied, if it is small, however many there are, where it is not known which will stay', () => {
+    const keeping = new Keeping('scattered');
+    const memory = new Uint8Array(SLAB);
+    for (let at = 0; at < SLAB; at += 64)
+      expect(keeping.keep(memory.subarray(at, at + 64), memory).buffer.byteLength).toBe(64);
+    expect(keeping.keep(memory.subarray(0, SLAB / 16), memory).buffer).toBe(memory.buffer);
+  });
+});

@@ -1,0 +1,120 @@
+import { NO_PROPERTIES, type QoS } from '../../../lib/codec/packets.ts';
+import type { Message } from '../../../lib/client/receive/message.ts';
+import type { ReceivedPublish } from '../../../lib/client/receive/received-message.ts';
+import {
+  ClientSubscription,
+  type Intake,
+  type SubscriptionHost,
+} from '../../../lib/client/receive/client-subscription.ts';
+import { PausingBuffers } from '../../../lib/client/receive/buffer-pressure.ts';
+import { Receipt } from '../../../lib/session/incoming.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+
+interface RigOptions extends Partial<Omit<Intake, 'buffer'>> {
+  readonly persistent?: boolean;
+  readonly canReject?: boolean;
+  readonly buffer?: Partial<Intake['buffer']>;
+  readonly topicFilters?: readonly string[];
+}
+
+const encoder = new TextEncoder();
+
+/** A subscription with a client around it that writes down what is asked of it. */
+export class SubscriptionRig {
+  readonly clock: FakeClock = new FakeClock();
+  readonly subscription: ClientSubscription;
+  /** What was acknowledged, by its text, and refused, by its text and Reason Code. */
+  readonly settled: string[] = [];
+  /** What nobody may come back for on this connection, and what nobody will come to, by their texts. */
+  readonly passedOver: string[] = [];
+  readonly leftToServer: string[] = [];
+  /** What has been waiting for long, by their texts. */
+  readonly aside: string[] = [];
+  readonly warnings: string[] = [];
+  readonly pausing: PausingBuffers = new PausingBuffers(1_000_000, () => {});
+  overflowed = 0;
+  /** What the client saw each time it was told to look whether there is something to wait for. */
+  readonly looks: ('busy' | 'idle')[] = [];
+  onLook: () => void = () => {};
+  discarded = 0;
+  unsubscribed = 0;
+  #packetId = 0;
+
+  constructor(options: RigOptions = {}) {
+    const { persistent = false, canReject = true, ack = 'processed', overflow = 'drop-oldest' } = options;
+    const host: SubscriptionHost = {
+      clock: this.clock,
+      persistent,
+      canReject,
+      settle: ({ payload }, reasonCode) => {
+        const text = new TextDecoder().decode(payload);
+        this.settled.push(reasonCode === 0 ? text : `${text} refused ${reasonCode}`);
+      },
+      giveWay: ({ payload }) => void this.passedOver.push(new TextDecoder().decode(payload)),
+      setAside: ({ payload }) => void this.aside.push(new TextDecoder().decode(payload)),
+      overflowed: () => void this.overflowed++,
+      pausing: this.pausing,
+      leave: ({ payload }) => void this.leftToServer.push(new TextDecoder().decode(payload)),
+      discarded: (count) => (this.discarded += count),
+      unsubscribe: () => {
+        this.unsubscribed++;
+        return Promise.resolve();
+      },
+      asked: () => {
+        this.looks.push(this.subscription.busy ? 'busy' : 'idle');
+        this.onLook();
+      },
+      warn: (message) => this.warnings.push(message),
+    };
+    const buffer = { messages: 10_000, bytes: 1_000_000, ...options.buffer };
+    const entries = (options.topicFilters ?? ['#']).map((topicFilter) => ({ topicFilter, qos: 1 as const }));
+    this.subscription = new ClientSubscription(entries, { ack, overflow, buffer }, host);
+  }
+
+  /** Messages come, each with a text of its own. */
+  push(...texts: string[]): void {
+    for (const text of texts) this.pushOne(text);
+  }
+
+  pushOne(text: string, qos: QoS = 1, topic = 't'): 'delivered' | 'full' {
+    const payload = encoder.encode(text);
+    const receipt = qos === 0 ? undefined : receiptOf(++this.#packetId, qos, topic, payload);
+    const mine = this.subscription.settlesOnReceipt ? undefined : receipt;
+    return this.subscription.push(publishOf(payload, { qos }), topic, payload, mine);
+  }
+}
+
+/** A receipt of the first connection. */
+export function receiptOf(packetId: number, qos: QoS, topic: string, payload: Uint8Array): Receipt {
+  return new Receipt(packetId, qos, topic, payload, topic.length + payload.length, 1);
+}
+
+/** What a PUBLISH says; `memory`: what its payload is a view into. */
+export function publishOf(
+  payload: Uint8Array,
+  { memory = payload, ...fields }: Partial<ReceivedPublish> & { memory?: Uint8Array } = {},
+): ReceivedPublish {
+  return {
+    bytes: memory,
+    qos: 0,
+    retain: false,
+    duplicate: false,
+    properties: NO_PROPERTIES,
+    propertiesSize: 0,
+    payload: () => payload,
+    ...fields,
+  };
+}
+
+/** Goes through a subscription like a loop, until `body` says otherwise or it ends. */
+export async function loop(
+  messages: AsyncIterable<Message>,
+  body: (message: Message) => unknown,
+): Promise<string[]> {
+  const texts: string[] = [];
+  for await (const message of messages) {
+    texts.push(message.text());
+    if ((await body(message)) === 'break') break;
+  }
+  return texts;
+}

@@ -1,0 +1,144 @@
+import { getEventListeners } from 'node:events';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import {
+  bound,
+  checkCall,
+  checkSignal,
+  isBounded,
+  type CallOptions,
+} from '../../../lib/client/runtime/cancellation.ts';
+import { TimeoutError } from '../../../lib/errors.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+
+/** A signal, and how many listen to it. */
+function watched(): { controller: AbortController; listeners: () => number } {
+  const controller = new AbortController();
+  return { controller, listeners: () => getEventListeners(controller.signal, 'abort').length };
+}
+
+describe('the options of a call', () => {
+  it('are checked', () => {
+    expect(() => checkCall({ timeout: -1 })).toThrow(RangeError);
+    expect(() => checkCall({ timeout: '1' as unknown as number })).toThrow(TypeError);
+    expect(() => checkCall({ signal: {} as AbortSignal })).toThrow(
+      /^signal: expected an AbortSignal, got an object/,
+    );
+    expect(() => checkCall({ signal: null as unknown as AbortSignal })).toThrow(TypeError);
+    expect(() => checkCall({ signal: undefined, timeout: undefined })).not.toThrow();
+    expect(() => checkCall({ timeout: 0 })).not.toThrow();
+  });
+
+  it.each([
+    {},
+    { aborted: false },
+    { addEventListener() {}, removeEventListener() {} },
+    { aborted: false, addEventListener() {} },
+    { aborted: 'no', addEventListener() {}, removeEventListener() {} },
+    7,
+    'abort',
+    null,
+  ])('take no signal that lacks what is used of one: %p', (signal) => {
+    for (const check of [checkSignal, (given: AbortSignal) => checkCall({ signal: given })])
+      expect(() => check(signal as unknown as AbortSignal)).toThrow(/^signal: expected an AbortSignal, got /);
+  });
+
+  it('take the signal of a package, which may lack throwIfAborted()', () => {
+    const signal = { aborted: true, reason: 'gone', addEventListener() {}, removeEventListener() {} };
+    expect(() => checkCall({ signal: signal as unknown as AbortSignal })).toThrow('gone');
+    expect(() => checkSignal(signal as unknown as AbortSignal)).not.toThrow();
+  });
+
+  it('with a signal that is aborted already throw its reason', () => {
+    const reason = new Error('never mind');
+    expect(() => checkCall({ signal: AbortSignal.abort(reason) })).toThrow(reason);
+    expect(() => checkCall({ signal: AbortSignal.abort('text') })).toThrow('text');
+  });
+
+  it('bound it only where they say so', () => {
+    const { signal } = new AbortController();
+    expect([{}, { timeout: undefined }, { timeout: 5 }, { signal }].map(isBounded)).toEqual([
+      false,
+      false,
+      true,
+      true,
+    ]);
+  });
+});
+
+describe('a bounded call', () => {
+  let clock: FakeClock;
+  let reasons: unknown[];
+
+  beforeEach(() => {
+    clock = new FakeClock();
+    reasons = [];
+  });
+
+  const begin = (options: CallOptions) =>
+    bound(options, clock, 'receive', (reason) => {
+      reasons.push(reason);
+    });
+
+  afterEach(() => {
+    expect(clock.armed).toBe(0);
+  });
+
+  it('is given up when its time is over, and not a moment before', async () => {
+    begin({ timeout: 250 });
+    await clock.advance(249);
+    expect(reasons).toEqual([]);
+    await clock.advance(1);
+    expect(reasons).toHaveLength(1);
+    expect(reasons[0]).toBeInstanceOf(TimeoutError);
+    expect((reasons[0] as Error).message).toBe('receive took longer than 250 ms (timeout)');
+  });
+
+  it('is given up with the reason of its signal', () => {
+    const { controller, listeners } = watched();
+    begin({ signal: controller.signal, timeout: 250 });
+    const reason = new Error('shutting down');
+    controller.abort(reason);
+    expect(reasons).toEqual([reason]);
+    expect(listeners()).toBe(0);
+  });
+
+  it('is given up once, whatever comes later', async () => {
+    const { controller } = watched();
+    begin({ signal: controller.signal, timeout: 250 });
+    await clock.advance(250);
+    controller.abort(new Error('too late'));
+    await clock.advance(1_000);
+    expect(reasons).toHaveLength(1);
+  });
+
+  it('is given up where its signal is aborted already, but not before it has begun', async () => {
+    const reason = new Error('never mind');
+    begin({ signal: AbortSignal.abort(reason), timeout: 250 });
+    expect(reasons).toEqual([]);
+    await Promise.resolve();
+    expect(reasons).toEqual([reason]);
+  });
+
+  it('that is done at once is not given up, though its signal is aborted', async () => {
+    begin({ signal: AbortSignal.abort() })();
+    await Promise.resolve();
+    expect(reasons).toEqual([]);
+  });
+
+  it('leaves no timer and no listener when it is done', async () => {
+    const { controller, listeners } = watched();
+    const done = begin({ signal: controller.signal, timeout: 250 });
+    expect([clock.armed, listeners()]).toEqual([1, 1]);
+    done();
+    expect([clock.armed, listeners()]).toEqual([0, 0]);
+    controller.abort();
+    await clock.advance(1_000);
+    expect(reasons).toEqual([]);
+  });
+
+  it('costs nothing without options', () => {
+    const done = begin({});
+    expect(clock.armed).toBe(0);
+    expect(done).not.toThrow();
+  });
+});

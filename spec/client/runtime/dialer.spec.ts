@@ -1,0 +1,91 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { describe, expect, it } from '@jest/globals';
+import { Dialing, type DialingHost } from '../../../lib/client/runtime/dialer.ts';
+import { ConnectError } from '../../../lib/errors.ts';
+import type { Passage, Transport } from '../../../lib/transport/transport.ts';
+
+function rig(over: Partial<DialingHost> = {}) {
+  const ends: unknown[] = [];
+  const passages: Passage[] = [];
+  const transport = { destroy: () => ends.push('destroyed') } as unknown as Transport;
+  const dialing = new Dialing({
+    protocolVersion: 5,
+    prepare: async (passage) => {
+      passages.push(passage);
+      return { credentials: {}, dial: async () => transport };
+    },
+    retiring: () => Promise.resolve(),
+    opened: (opened) => ends.push(opened),
+    failed: (error) => ends.push(error),
+    ...over,
+  });
+  return { dialing, ends, passages, transport };
+}
+
+describe('an attempt', () => {
+  it('is told which one it is, why, and when it is given up', async () => {
+    const { dialing, ends, passages, transport } = rig();
+    const reason = new ConnectError('dial', 'x');
+    dialing.begin(3, reason);
+    expect(passages).toEqual([]);
+    await turn();
+    expect(passages).toMatchObject([{ attempt: 3, reason, protocolVersion: 5 }]);
+    expect(passages[0]?.signal.aborted).toBe(false);
+    expect(ends).toEqual([transport]);
+  });
+
+  it('says how far it has come, and no other one does', async () => {
+    const { dialing, passages } = rig({ retiring: () => new Promise(() => {}) });
+    dialing.begin(0, undefined);
+    expect(dialing.reached).toBe('credentials');
+    await turn();
+    expect(dialing.reached).toBe('dial');
+    passages[0]?.reached('tls');
+    expect(dialing.reached).toBe('tls');
+    dialing.begin(1, undefined);
+    passages[0]?.reached('websocket');
+    expect(dialing.reached).toBe('credentials');
+    dialing.abandon();
+  });
+
+  it('fails in the phase it was in, unless whoever opens the connection knows better', async () => {
+    const { dialing, ends } = rig({
+      prepare: async (passage) => ({
+        credentials: {},
+        dial() {
+          passage.reached('websocket');
+          throw new Error('rain');
+        },
+      }),
+    });
+    dialing.begin(0, undefined);
+    await turn();
+    expect(ends).toMatchObject([
+      { phase: 'websocket', message: 'no connection: rain', cause: { message: 'rain' } },
+    ]);
+    const known = new ConnectError('tls', 'expired');
+    const other = rig({ prepare: () => Promise.reject(known) });
+    other.dialing.begin(0, undefined);
+    await turn();
+    expect(other.ends).toEqual([known]);
+  });
+
+  it('that was given up destroys what it had opened, and is not heard of', async () => {
+    let open: (transport: Transport) => void = () => {};
+    const opening = new Promise<Transport>((resolve) => (open = resolve));
+    const { dialing, ends, transport } = rig({
+      prepare: async () => ({ credentials: {}, dial: () => opening }),
+    });
+    dialing.begin(0, undefined);
+    await turn();
+    dialing.abandon();
+    open(transport);
+    await turn();
+    expect(ends).toEqual(['destroyed']);
+    const failing = rig({ prepare: () => Promise.reject(new Error('late')) });
+    failing.dialing.begin(0, undefined);
+    failing.dialing.abandon();
+    await turn();
+    expect(failing.ends).toEqual([]);
+  });
+});
