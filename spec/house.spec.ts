@@ -63,9 +63,9 @@ const RE_EXPORT = /\bexport\s+(?:type\s+)?(?:\*(?:\s*as\s+[\w$]+)?|\{[^}]*\})\s*
 /** Files without a spec of their own name, and the spec that shows what they do instead. */
 const SHOWN_BY: Readonly<Record<string, string>> = {
   'transport/dial.ts': 'network/roads.spec.ts',
-  'engine/inbound-publish.ts': 'engine/receiving.spec.ts',
+  'engine/inbound-publish.ts': 'engine/packet-dispatch.spec.ts',
   'engine/input-reader.ts': 'engine/flow-control.spec.ts',
-  'engine/reception.ts': 'engine/engine.spec.ts',
+  'engine/inbound.ts': 'engine/engine.spec.ts',
 };
 
 const LONGEST_FILE = 500;

@@ -2,7 +2,7 @@ import { encode } from '../codec/codec.ts';
 import type { DisconnectProperties } from '../codec/packets.ts';
 import type { Negotiated } from '../connection/handshake.ts';
 import type { Pending } from '../engine/options.ts';
-import { CLIENT_DISCONNECT_CODES } from '../engine/refusals.ts';
+import { CLIENT_DISCONNECT_CODES } from '../engine/connect-errors.ts';
 import type { ClientState } from '../engine/states.ts';
 import { ClosedError } from '../errors.ts';
 import { dial } from '../transport/dial.ts';

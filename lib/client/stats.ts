@@ -1,4 +1,4 @@
-import type { Load } from '../engine/load.ts';
+import type { Load } from '../engine/counts.ts';
 import type { MqttError } from '../errors.ts';
 import type { Driver } from './runtime/driver.ts';
 import type { Parking } from './receive/unmatched-messages.ts';

@@ -1,12 +1,12 @@
 import type { Connection } from '../connection/connection.ts';
 import { ConnectionLostError } from '../errors.ts';
-import type { Acknowledging } from './acknowledging.ts';
-import { type Deadlines, Timer } from './deadlines.ts';
+import type { Acknowledging } from './acknowledgements.ts';
+import { type Deadlines, Timer } from './timers.ts';
 import type { FlowControl } from './flow-control.ts';
-import type { Liveness } from './liveness.ts';
+import type { Liveness } from './keep-alive-timer.ts';
 import type { EngineOptions } from './options.ts';
-import type { Publishing } from './publishing.ts';
-import type { Requesting } from './requesting.ts';
+import type { Publishing } from './outbound-publish.ts';
+import type { Requesting } from './request-sender.ts';
 
 /** Who is told that a time is over. */
 export interface TimedParts {

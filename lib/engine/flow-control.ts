@@ -1,6 +1,6 @@
 import type { Outbox } from '../connection/outbox.ts';
 import type { Session } from '../session/session.ts';
-import { type Deadlines, Timer } from './deadlines.ts';
+import { type Deadlines, Timer } from './timers.ts';
 import type { Effects } from './effects.ts';
 import type { EngineOptions, PausingBuffers } from './options.ts';
 

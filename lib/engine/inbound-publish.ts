@@ -2,10 +2,10 @@ import type { PublishReader } from '../codec/publish.ts';
 import type { Connection } from '../connection/connection.ts';
 import { ProtocolError } from '../errors.ts';
 import { Arrival, type Incoming, type Receipt } from '../session/incoming.ts';
-import type { Acknowledging } from './acknowledging.ts';
+import type { Acknowledging } from './acknowledgements.ts';
 import type { Delivered, Effects } from './effects.ts';
 import { type FlowControl, isAcknowledged } from './flow-control.ts';
-import { tolerate } from './inbound.ts';
+import { tolerate } from './inbound-acks.ts';
 import type { EngineOptions } from './options.ts';
 
 const NOTHING = new Uint8Array(0);

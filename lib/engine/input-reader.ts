@@ -1,11 +1,11 @@
 import type { Connection } from '../connection/connection.ts';
 import type { FlowControl } from './flow-control.ts';
 import type { InboundPublish } from './inbound-publish.ts';
-import type { Liveness } from './liveness.ts';
+import type { Liveness } from './keep-alive-timer.ts';
 import type { ReadResult } from './options.ts';
-import type { Publishing } from './publishing.ts';
-import type { Receiving, Taken } from './receiving.ts';
-import type { Requesting } from './requesting.ts';
+import type { Publishing } from './outbound-publish.ts';
+import type { Receiving, Taken } from './packet-dispatch.ts';
+import type { Requesting } from './request-sender.ts';
 
 /** What the reader needs of the engine. */
 export interface PacketHost {

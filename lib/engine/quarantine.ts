@@ -3,8 +3,8 @@ import { messageOf, PoisonedMessageError, ProtocolError, type MqttError } from '
 import { Stage, type Exchange } from '../session/exchange.ts';
 import { SUSPECT, type RequestPacket } from '../session/requests.ts';
 import type { Session } from '../session/session.ts';
-import { type Deadlines, Timer } from './deadlines.ts';
-import type { Suspicion } from './refusals.ts';
+import { type Deadlines, Timer } from './timers.ts';
+import type { Suspicion } from './connect-errors.ts';
 
 /** A connection lost so soon after something was sent, in ms, may have been lost because of it. */
 const SOON = 1_000;

@@ -2,10 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import { Connection } from '../../lib/connection/connection.ts';
 import { Traffic } from '../../lib/connection/traffic.ts';
 import { ConnectionTimers } from '../../lib/engine/connection-timers.ts';
-import { Deadlines, Timer } from '../../lib/engine/deadlines.ts';
-import { Liveness } from '../../lib/engine/liveness.ts';
-import type { Publishing } from '../../lib/engine/publishing.ts';
-import type { Requesting } from '../../lib/engine/requesting.ts';
+import { Deadlines, Timer } from '../../lib/engine/timers.ts';
+import { Liveness } from '../../lib/engine/keep-alive-timer.ts';
+import type { Publishing } from '../../lib/engine/outbound-publish.ts';
+import type { Requesting } from '../../lib/engine/request-sender.ts';
 import { ENGINE_DEFAULTS } from '../support/engine-options.ts';
 
 /** A connection with nothing due, and what is asked of the parts that know what is late. */

@@ -106,7 +106,7 @@ function printed(): string {
   ]);
   return `# The states of a client
 
-Printed from \`lib/engine/states.ts\` and \`lib/engine/deadlines.ts\`; \`spec/engine/states.spec.ts\` holds this file against them
+Printed from \`lib/engine/states.ts\` and \`lib/engine/timers.ts\`; \`spec/engine/states.spec.ts\` holds this file against them
 and writes it anew with \`UPDATE_DOCS=1\`.
 
 ${diagram()}
@@ -129,7 +129,7 @@ An empty cell: the input changes nothing in that state.
 Every reason a client has to wake up without being spoken to. At most one of each is running, and none in \`offline\` and \`closed\`.
 
 ${table(
-  comments('deadlines.ts').map(([name, text]) => [`\`${name}\``, text]),
+  comments('timers.ts').map(([name, text]) => [`\`${name}\``, text]),
   ['timer', 'what it does'],
 )}
 `;
@@ -162,7 +162,7 @@ describe('docs/state-machine.md', () => {
   });
 
   it('has a line for each timer', () => {
-    expect(comments('deadlines.ts').map(([name]) => name)).toEqual([
+    expect(comments('timers.ts').map(([name]) => name)).toEqual([
       'Connect',
       'KeepAlive',
       'PingResp',

@@ -33,13 +33,13 @@ export const faults: readonly Fault[] = [
   // what we publish: flags, identifiers, order
   fault(
     'a PUBLISH is sent again without DUP',
-    'engine/publishing.ts',
+    'engine/outbound-publish.ts',
     'this.#write(exchange, connection, true); // [MQTT-3.3.1-1]',
     'this.#write(exchange, connection, false);',
   ),
   fault(
     'DUP is set the first time',
-    'engine/publishing.ts',
+    'engine/outbound-publish.ts',
     'const refused = this.#write(exchange, connection, false);',
     'const refused = this.#write(exchange, connection, exchange.ordinal % 4 === 0);',
   ),
@@ -47,7 +47,7 @@ export const faults: readonly Fault[] = [
     name: 'a Packet Identifier is free with PUBREC',
     changes: [
       {
-        file: 'engine/inbound.ts',
+        file: 'engine/inbound-acks.ts',
         find: `    exchange.writtenAt = connection.keepAlive.receivedAt;
 `,
         replace: `    exchange.writtenAt = connection.keepAlive.receivedAt;
@@ -73,19 +73,19 @@ export const faults: readonly Fault[] = [
   ),
   fault(
     'PUBREL is not sent again',
-    'engine/publishing.ts',
+    'engine/outbound-publish.ts',
     'for (const exchange of this.#session.outgoing.released()) {',
     'for (const exchange of [] as Exchange[]) {',
   ),
   fault(
     'PUBRELs are sent again in another order than that of the PUBRECs',
-    'engine/publishing.ts',
+    'engine/outbound-publish.ts',
     'for (const exchange of this.#session.outgoing.released()) {',
     'for (const exchange of [...this.#session.outgoing.released()].toReversed()) {',
   ),
   fault(
     'PUBLISH is sent again after PUBREC',
-    'engine/publishing.ts',
+    'engine/outbound-publish.ts',
     `      writePubrel(connection, exchange.packetId, 0);
       this.#watch(now);`,
     `      this.#publisher.write(connection, exchange, exchange.packetId, true);
@@ -121,7 +121,7 @@ export const faults: readonly Fault[] = [
   ),
   fault(
     'the quota is credited twice',
-    'engine/inbound.ts',
+    'engine/inbound-acks.ts',
     'if (exchange.epoch === epoch) quota.give();',
     `if (exchange.epoch !== epoch) return;
   quota.give();
@@ -129,13 +129,13 @@ export const faults: readonly Fault[] = [
   ),
   fault(
     'the quota is never credited for QoS 2',
-    'engine/inbound.ts',
+    'engine/inbound-acks.ts',
     'if (exchange.epoch === epoch) quota.give();',
     'if (exchange.epoch === epoch && exchange.qos === 1) quota.give();',
   ),
   fault(
     'a PUBREL that is sent again takes nothing of the quota',
-    'engine/publishing.ts',
+    'engine/outbound-publish.ts',
     `      connection.quota.take();
       writePubrel`,
     '      writePubrel',
@@ -149,7 +149,7 @@ export const faults: readonly Fault[] = [
   // what promises say
   fault(
     'a promise resolves when its message is written',
-    'engine/publishing.ts',
+    'engine/outbound-publish.ts',
     `    exchange.written = true;
     connection.quota.take();
 `,
@@ -173,13 +173,13 @@ export const faults: readonly Fault[] = [
   ),
   fault(
     'disconnect() does not settle what is in flight',
-    'engine/ending.ts',
+    'engine/shutdown.ts',
     "    exchange.fail(new ClosedError(message, { delivery: 'unknown', kept }, options));",
     "    if (!kept) exchange.fail(new ClosedError(message, { delivery: 'unknown', kept }, options));",
   ),
   fault(
     'large QoS 0 is never settled where its connection is lost',
-    'engine/outbound.ts',
+    'engine/packet-writer.ts',
     'for (const exchange of unsent) exchange.end(',
     'for (const exchange of unsent.slice(1)) exchange.end(',
   ),
@@ -299,7 +299,7 @@ export const faults: readonly Fault[] = [
   ),
   fault(
     'a message that is set aside in a clean session is never answered',
-    'engine/acknowledging.ts',
+    'engine/acknowledgements.ts',
     'if (this.#options.persistent) this.giveWay(receipt);',
     'this.giveWay(receipt);',
   ),
@@ -326,25 +326,25 @@ export const faults: readonly Fault[] = [
   // the session
   fault(
     'a new session is taken for the old one',
-    'engine/resuming.ts',
+    'engine/session-resume.ts',
     "if (presence !== 'absent') this.#publishing.resume(",
     "if (presence !== 'absent' || !this.#attempts.first) this.#publishing.resume(",
   ),
   fault(
     'QoS 1 is dropped with the session',
-    'engine/publishing.ts',
+    'engine/outbound-publish.ts',
     'this.#session.queue.putBack(outgoing.filter(goesOut));',
     'this.#session.queue.putBack(outgoing.filter((exchange) => exchange.qos === 2 && goesOut(exchange)));',
   ),
   fault(
     'QoS 2 is dropped with the session',
-    'engine/publishing.ts',
+    'engine/outbound-publish.ts',
     'this.#session.queue.putBack(outgoing.filter(goesOut));',
     'this.#session.queue.putBack(outgoing.filter((exchange) => exchange.qos === 1));',
   ),
   fault(
     'subscriptions are not restored',
-    'engine/resuming.ts',
+    'engine/session-resume.ts',
     "if (presence !== 'present' && this.#options.resubscribe)",
     "if (presence === 'presumed' && this.#options.resubscribe)",
   ),
@@ -401,25 +401,25 @@ export const faults: readonly Fault[] = [
   ),
   fault(
     'PUBREL of what is not known is not answered',
-    'engine/inbound.ts',
+    'engine/inbound-acks.ts',
     'writePubcomp(connection, packetId, known ? 0 : 0x92);',
     'if (known) writePubcomp(connection, packetId, 0);',
   ),
   fault(
     'one message that is not settled stops the others',
-    'engine/acknowledging.ts',
+    'engine/acknowledgements.ts',
     'if (this.#options.persistent) this.#incoming.passOver(receipt);',
     'if (this.#options.persistent) continue;',
   ),
   fault(
     'one message that is passed over in a clean session is never answered',
-    'engine/acknowledging.ts',
+    'engine/acknowledgements.ts',
     'else this.#incoming.waived(receipt);',
     'else this.#incoming.passOver(receipt);',
   ),
   fault(
     'a message in a clean session is acknowledged before its time',
-    'engine/acknowledging.ts',
+    'engine/acknowledgements.ts',
     'this.#suspects = this.#incoming.lastPlace;\n    this.#deadlines.set(Timer.Stall, now + ackStallTimeout);',
     'this.#suspects = this.#incoming.lastPlace;\n    this.#deadlines.set(Timer.Stall, now + ackStallTimeout / 10);',
   ),
@@ -460,14 +460,14 @@ export const faults: readonly Fault[] = [
   // the connection
   fault(
     'Keep Alive is never armed',
-    'engine/liveness.ts',
+    'engine/keep-alive-timer.ts',
     `    this.#deadlines.set(Timer.KeepAlive, connection.keepAlive.pingDue);
   }`,
     '  }',
   ),
   fault(
     'a server that does not answer PINGREQ is waited for without end',
-    'engine/liveness.ts',
+    'engine/keep-alive-timer.ts',
     'if (fatal <= now) return true;',
     'if (fatal <= now) return false;',
   ),

@@ -3,7 +3,7 @@ import { encode } from '../../codec/codec.ts';
 import type { ProtocolVersion, PublishProperties, QoS } from '../../codec/packets.ts';
 import type { OutgoingPublish } from '../../codec/publish.ts';
 import { TimeoutError, type MessageFate } from '../../errors.ts';
-import { COPY_LIMIT } from '../../engine/outbound.ts';
+import { COPY_LIMIT } from '../../engine/packet-writer.ts';
 import { topicNameError } from '../../topic/names.ts';
 import { bound, checkCall, isBounded, type CallOptions } from '../runtime/cancellation.ts';
 import { asArgument, flag, oneOf, record, string } from '../config/validate.ts';

@@ -6,7 +6,7 @@ import type { Negotiated } from '../../connection/handshake.ts';
 import type { Change, Delivered, Effects } from '../../engine/effects.ts';
 import { Traffic } from '../../connection/traffic.ts';
 import { Engine } from '../../engine/engine.ts';
-import type { Load } from '../../engine/load.ts';
+import type { Load } from '../../engine/counts.ts';
 import type {
   Credentials,
   Ending,

@@ -1,6 +1,6 @@
 import { encode } from '../codec/codec.ts';
 import type { Connection } from '../connection/connection.ts';
-import { type Deadlines, Timer } from './deadlines.ts';
+import { type Deadlines, Timer } from './timers.ts';
 
 /** Keep Alive on a connection that is up: PINGREQ in time, and whether the other side is still there. */
 export class Liveness {

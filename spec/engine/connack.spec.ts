@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Connection } from '../../lib/connection/connection.ts';
 import { Traffic } from '../../lib/connection/traffic.ts';
-import { grant, sessionPresence } from '../../lib/engine/accepting.ts';
+import { grant, sessionPresence } from '../../lib/engine/connack.ts';
 import type { ConnackPacket, ProtocolVersion } from '../../lib/codec/packets.ts';
 import { ENGINE_DEFAULTS } from '../support/engine-options.ts';
 

@@ -3,10 +3,10 @@ import type { Connection } from '../connection/connection.ts';
 import { ClosedError, TimeoutError } from '../errors.ts';
 import type { Request } from '../session/requests.ts';
 import type { Session } from '../session/session.ts';
-import { type Deadlines, Timer } from './deadlines.ts';
+import { type Deadlines, Timer } from './timers.ts';
 import type { ClientState } from './states.ts';
 import type { EngineOptions } from './options.ts';
-import { writeRequests, writeSuspects } from './outbound.ts';
+import { writeRequests, writeSuspects } from './packet-writer.ts';
 import type { Quarantine } from './quarantine.ts';
 
 /** When SUBSCRIBE and UNSUBSCRIBE go out, and when their answers are late. */

@@ -3,12 +3,12 @@ import type { Connection } from '../connection/connection.ts';
 import type { FilterResult } from '../errors.ts';
 import { Request, type RequestWaiter } from '../session/requests.ts';
 import type { Session } from '../session/session.ts';
-import { sessionPresence } from './accepting.ts';
-import type { Attempts } from './attempts.ts';
+import { sessionPresence } from './connack.ts';
+import type { Attempts } from './connect-attempts.ts';
 import type { Effects } from './effects.ts';
 import type { EngineOptions } from './options.ts';
-import type { Publishing } from './publishing.ts';
-import type { Requesting } from './requesting.ts';
+import type { Publishing } from './outbound-publish.ts';
+import type { Requesting } from './request-sender.ts';
 
 /** What a connection that was just accepted goes on with: the session of before, or a new one. */
 export class Resuming {

@@ -1,5 +1,5 @@
 import { ReceiptState, type Answers, type Incoming, type Receipt } from '../session/incoming.ts';
-import { type Deadlines, Timer } from './deadlines.ts';
+import { type Deadlines, Timer } from './timers.ts';
 import type { Effects } from './effects.ts';
 import type { EngineOptions } from './options.ts';
 

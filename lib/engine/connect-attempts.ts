@@ -3,7 +3,7 @@ import type { MqttError } from '../errors.ts';
 import { backoffDelay } from './backoff.ts';
 import type { Effects } from './effects.ts';
 import type { EngineOptions, EnginePorts, Which } from './options.ts';
-import { noneOf, referenceIn, type Verdict } from './refusals.ts';
+import { noneOf, referenceIn, type Verdict } from './connect-errors.ts';
 
 /** A connection that lived for less, in ms, is a short one. */
 const SHORT = 5_000;

@@ -8,10 +8,10 @@ import type { Text } from '../codec/text.ts';
 import type { Connection } from '../connection/connection.ts';
 import { ProtocolError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
-import type { Acknowledging } from './acknowledging.ts';
+import type { Acknowledging } from './acknowledgements.ts';
 import type { Effects } from './effects.ts';
 import type { InboundPublish } from './inbound-publish.ts';
-import { onPuback, onPubcomp, onPubrec, onPubrel, onRequestAck } from './inbound.ts';
+import { onPuback, onPubcomp, onPubrec, onPubrel, onRequestAck } from './inbound-acks.ts';
 
 const PUBLISH = 3;
 const PUBACK = 4;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { Deadlines, Timer } from '../../lib/engine/deadlines.ts';
+import { Deadlines, Timer } from '../../lib/engine/timers.ts';
 
 describe('Timer', () => {
   it('has a slot of its own for each timer, from 0 on without gaps', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Decoder } from '../../lib/codec/codec.ts';
-import { introduce } from '../../lib/engine/introducing.ts';
+import { introduce } from '../../lib/engine/connect.ts';
 import type { Credentials } from '../../lib/engine/options.ts';
 import { ENGINE_DEFAULTS, enginePorts } from '../support/engine-options.ts';
 

@@ -7,10 +7,17 @@ import { Stage, type Exchange } from '../session/exchange.ts';
 import { PACKET_IDENTIFIERS } from '../session/packet-identifiers.ts';
 import type { Queue } from '../session/queue.ts';
 import type { Session } from '../session/session.ts';
-import { windowOf } from './accepting.ts';
-import { type Deadlines, Timer } from './deadlines.ts';
+import { windowOf } from './connack.ts';
+import { type Deadlines, Timer } from './timers.ts';
 import type { EngineOptions } from './options.ts';
-import { HIGH_WATER, writePubrel, type Publisher, type Reference, refusal, spoiled } from './outbound.ts';
+import {
+  HIGH_WATER,
+  writePubrel,
+  type Publisher,
+  type Reference,
+  refusal,
+  spoiled,
+} from './packet-writer.ts';
 import type { Quarantine } from './quarantine.ts';
 
 /**

@@ -12,7 +12,7 @@ import {
   sendableCode,
   suspicionIn,
   suspicionOf,
-} from '../../lib/engine/refusals.ts';
+} from '../../lib/engine/connect-errors.ts';
 
 describe('what follows from a code', () => {
   it('of CONNACK on 5.0', () => {

@@ -12,7 +12,7 @@ import { PACKET_IDENTIFIERS } from '../session/packet-identifiers.ts';
 import type { Part, RequestLimits, RequestPacket, Requests } from '../session/requests.ts';
 import type { Session } from '../session/session.ts';
 import type { Ending, EngineOptions } from './options.ts';
-import { sendableCode } from './refusals.ts';
+import { sendableCode } from './connect-errors.ts';
 
 /** Payloads up to this many bytes are copied into the slab: a write of their own would cost more than the copy. */
 export const COPY_LIMIT = 16_384;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { Attempts } from '../../lib/engine/attempts.ts';
+import { Attempts } from '../../lib/engine/connect-attempts.ts';
 import type { RetryContext } from '../../lib/engine/backoff.ts';
 import type { EngineOptions } from '../../lib/engine/options.ts';
-import type { Verdict } from '../../lib/engine/refusals.ts';
+import type { Verdict } from '../../lib/engine/connect-errors.ts';
 import { ConnectError, ConnectionLostError } from '../../lib/errors.ts';
 import { ENGINE_DEFAULTS } from '../support/engine-options.ts';
 
