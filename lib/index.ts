@@ -44,7 +44,7 @@ export type {
 export { transportOver } from './transport/stream.ts';
 export type { Dial, Protocol, Receiver, Taken, Target, Transport } from './transport/transport.ts';
 export type { RetryContext } from './engine/backoff.ts';
-export type { Negotiated } from './connection/handshake.ts';
+export type { Negotiated } from './connection/negotiated.ts';
 export type { ClientState } from './engine/states.ts';
 export {
   ClosedError,

@@ -1,6 +1,6 @@
 import { encode } from '../codec/codec.ts';
 import type { DisconnectProperties } from '../codec/packets.ts';
-import type { Negotiated } from '../connection/handshake.ts';
+import type { Negotiated } from '../connection/negotiated.ts';
 import type { Pending } from '../engine/options.ts';
 import { CLIENT_DISCONNECT_CODES } from '../engine/connect-errors.ts';
 import type { ClientState } from '../engine/states.ts';

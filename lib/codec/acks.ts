@@ -9,7 +9,7 @@
  * ```
  */
 
-import { hex, malformed, notIn3 } from './faults.ts';
+import { hex, malformed, notIn3 } from './errors.ts';
 import { packetTitle, PacketType, type Receiver } from './packet-type.ts';
 import {
   NO_PROPERTIES,

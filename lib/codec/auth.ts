@@ -9,7 +9,7 @@
  */
 
 import type { ProtocolError } from '../errors.ts';
-import { violation } from './faults.ts';
+import { violation } from './errors.ts';
 import type { Receiver } from './packet-type.ts';
 import { NO_PROPERTIES, type AuthPacket, type AuthProperties, type EncodablePacket } from './packets.ts';
 import { readProperties, writeProperties } from './properties.ts';

@@ -16,7 +16,7 @@ import { readAuth, writeAuth } from './auth.ts';
 import { readConnack, writeConnack } from './connack.ts';
 import { readConnect, writeConnect } from './connect.ts';
 import { readDisconnect, writeDisconnect } from './disconnect.ts';
-import { integer, malformed, violation, wrongType } from './faults.ts';
+import { integer, malformed, violation, wrongType } from './errors.ts';
 import { Framer } from './framer.ts';
 import { checkHeader, Header, packetTitle, PacketType, type Receiver } from './packet-type.ts';
 import type { EncodablePacket, Packet, ProtocolVersion } from './packets.ts';

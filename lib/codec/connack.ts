@@ -9,7 +9,7 @@
  * ```
  */
 
-import { flag, hex, malformed, notIn3, violation } from './faults.ts';
+import { flag, hex, malformed, notIn3, violation } from './errors.ts';
 import { NO_PROPERTIES, type ConnackPacket, type EncodablePacket } from './packets.ts';
 import { checkAuthentication, readProperties, writeProperties } from './properties.ts';
 import type { Reader } from './reader.ts';

@@ -19,7 +19,7 @@
 
 import { quoted, topicNameError } from '../topic/names.ts';
 import { ProtocolError } from '../errors.ts';
-import { bytesOf, flag, hex, integer, malformed, stringOf, violation, wrongType } from './faults.ts';
+import { bytesOf, flag, hex, integer, malformed, stringOf, violation, wrongType } from './errors.ts';
 import type { ConnectPacket, EncodablePacket, ProtocolVersion, QoS, WillMessage } from './packets.ts';
 import { NO_PROPERTIES } from './packets.ts';
 import { checkAuthentication, readProperties, refuseProperties, writeProperties } from './properties.ts';

@@ -8,7 +8,7 @@
  * ```
  */
 
-import { notIn3, violation } from './faults.ts';
+import { notIn3, violation } from './errors.ts';
 import type { Receiver } from './packet-type.ts';
 import {
   NO_PROPERTIES,

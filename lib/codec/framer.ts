@@ -19,7 +19,7 @@
  */
 
 import { ProtocolError } from '../errors.ts';
-import { malformed } from './faults.ts';
+import { malformed } from './errors.ts';
 import type { ProtocolVersion } from './packets.ts';
 import { VARINT_MAX } from './varint.ts';
 

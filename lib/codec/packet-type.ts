@@ -1,6 +1,6 @@
 /** The first byte of a Control Packet (tables 2-1 and 2-2): type in the high four bits, flags in the low four. */
 
-import { hex, malformed, violation } from './faults.ts';
+import { hex, malformed, violation } from './errors.ts';
 import type { ProtocolVersion } from './packets.ts';
 
 /** Numbers of the Control Packet types. */

@@ -11,7 +11,7 @@
 
 import { topicNameError } from '../topic/names.ts';
 import { ProtocolError } from '../errors.ts';
-import { flag, integer, malformed, notIn3, violation, wrongType } from './faults.ts';
+import { flag, integer, malformed, notIn3, violation, wrongType } from './errors.ts';
 import {
   NO_PROPERTIES,
   type AckProperties,

@@ -13,7 +13,7 @@
 
 import { topicNameError } from '../topic/names.ts';
 import { ProtocolError } from '../errors.ts';
-import { bytesOf, flag, hex, integer, malformed, notIn3, violation, wrongType } from './faults.ts';
+import { bytesOf, flag, hex, integer, malformed, notIn3, violation, wrongType } from './errors.ts';
 import { memoryFor } from './memory.ts';
 import { Header, type Receiver } from './packet-type.ts';
 import {

@@ -1,7 +1,7 @@
 /** A cursor over the body of one packet. Every read is checked against the end of what it may touch. */
 
 import type { ProtocolError } from '../errors.ts';
-import { malformed, violation } from './faults.ts';
+import { malformed, violation } from './errors.ts';
 import type { ProtocolVersion } from './packets.ts';
 import { isUtf8, portableText, readLossy, type Text } from './text.ts';
 import { TopicCache } from './topic-cache.ts';

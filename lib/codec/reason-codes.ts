@@ -1,6 +1,6 @@
 /** Reason Codes of 5.0 (2.4), return codes of 3.1 and 3.1.1: names, and in which packets each is legal. */
 
-import { hex, integer, violation } from './faults.ts';
+import { hex, integer, violation } from './errors.ts';
 import type { Packet, ProtocolVersion } from './packets.ts';
 import type { Receiver } from './packet-type.ts';
 

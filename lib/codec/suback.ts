@@ -9,7 +9,7 @@
  * ```
  */
 
-import { violation, wrongType } from './faults.ts';
+import { violation, wrongType } from './errors.ts';
 import { NO_PROPERTIES, type EncodablePacket, type ProtocolVersion, type SubackPacket } from './packets.ts';
 import { readProperties, writeProperties } from './properties.ts';
 import type { Reader } from './reader.ts';

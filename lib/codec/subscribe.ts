@@ -13,7 +13,7 @@
 
 import { topicFilterError } from '../topic/filters.ts';
 import { ProtocolError } from '../errors.ts';
-import { flag, hex, integer, malformed, notIn3, stringOf, violation, wrongType } from './faults.ts';
+import { flag, hex, integer, malformed, notIn3, stringOf, violation, wrongType } from './errors.ts';
 import {
   NO_PROPERTIES,
   type EncodablePacket,

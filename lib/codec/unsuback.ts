@@ -9,7 +9,7 @@
  * ```
  */
 
-import { notIn3, violation, wrongType } from './faults.ts';
+import { notIn3, violation, wrongType } from './errors.ts';
 import { NO_PROPERTIES, type EncodablePacket, type UnsubackPacket } from './packets.ts';
 import { readProperties, writeProperties } from './properties.ts';
 import type { Reader } from './reader.ts';

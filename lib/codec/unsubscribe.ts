@@ -9,7 +9,7 @@
  * ```
  */
 
-import { stringOf, violation, wrongType } from './faults.ts';
+import { stringOf, violation, wrongType } from './errors.ts';
 import { NO_PROPERTIES, type EncodablePacket, type UnsubscribePacket } from './packets.ts';
 import { readProperties, writeProperties } from './properties.ts';
 import type { Reader } from './reader.ts';

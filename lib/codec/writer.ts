@@ -3,7 +3,7 @@
  * checked here, so that no packet can be written with an illegal one.
  */
 
-import { bytesOf, integer, malformed, stringOf, wrongType } from './faults.ts';
+import { bytesOf, integer, malformed, stringOf, wrongType } from './errors.ts';
 import { memoryFor } from './memory.ts';
 import type { ProtocolVersion } from './packets.ts';
 import { portableText, type Text } from './text.ts';

@@ -1,7 +1,7 @@
 import { Framer } from '../codec/framer.ts';
 import type { ProtocolVersion } from '../codec/packets.ts';
 import { KeepAlive } from './keep-alive.ts';
-import type { ConnectIdentity, ConnectSettings, Negotiated } from './handshake.ts';
+import type { ConnectIdentity, ConnectSettings, Negotiated } from './negotiated.ts';
 import { Outbox, type SlabPool } from './outbox.ts';
 import { SendQuota } from './send-quota.ts';
 import type { Traffic } from './traffic.ts';

@@ -1,6 +1,6 @@
 import type { ConnackPacket } from '../codec/packets.ts';
 import type { Connection } from '../connection/connection.ts';
-import { negotiate, type Negotiated } from '../connection/handshake.ts';
+import { negotiate, type Negotiated } from '../connection/negotiated.ts';
 import type { EngineOptions } from './options.ts';
 
 /** A CONNACK was accepted: what it grants, and what we allow ourselves, holds on `connection` from now on. */

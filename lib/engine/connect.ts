@@ -1,6 +1,6 @@
 import { encode } from '../codec/codec.ts';
 import { Connection } from '../connection/connection.ts';
-import { connectPacket } from '../connection/handshake.ts';
+import { connectPacket } from '../connection/negotiated.ts';
 import type { Credentials, EngineOptions, EnginePorts } from './options.ts';
 
 /**

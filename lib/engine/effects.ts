@@ -1,6 +1,6 @@
 import type { ConnackPacket } from '../codec/packets.ts';
 import type { PublishReader } from '../codec/publish.ts';
-import type { Negotiated } from '../connection/handshake.ts';
+import type { Negotiated } from '../connection/negotiated.ts';
 import type { ConnectPhase, FilterResult, MqttError } from '../errors.ts';
 import type { Receipt } from '../session/incoming.ts';
 import type { Which } from './options.ts';

@@ -2,7 +2,7 @@ import { encode } from '../codec/codec.ts';
 import type { ConnackPacket } from '../codec/packets.ts';
 import type { OutgoingPublish } from '../codec/publish.ts';
 import type { Connection } from '../connection/connection.ts';
-import { checkConnack, type Negotiated } from '../connection/handshake.ts';
+import { checkConnack, type Negotiated } from '../connection/negotiated.ts';
 import { ClosedError, ConnectionLostError, ProtocolError, type MqttError } from '../errors.ts';
 import type { Exchange } from '../session/exchange.ts';
 import type { Receipt } from '../session/incoming.ts';

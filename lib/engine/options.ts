@@ -1,5 +1,5 @@
 import type { DisconnectProperties } from '../codec/packets.ts';
-import type { ConnectIdentity, ConnectSettings } from '../connection/handshake.ts';
+import type { ConnectIdentity, ConnectSettings } from '../connection/negotiated.ts';
 import type { SlabPool } from '../connection/outbox.ts';
 import type { Traffic } from '../connection/traffic.ts';
 import type { Text } from '../codec/text.ts';

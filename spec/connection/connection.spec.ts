@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Connection, MAXIMUM_SIZE_BEFORE_CONNACK } from '../../lib/connection/connection.ts';
 import { Traffic } from '../../lib/connection/traffic.ts';
-import type { Negotiated } from '../../lib/connection/handshake.ts';
+import type { Negotiated } from '../../lib/connection/negotiated.ts';
 import { SLAB_SIZE } from '../../lib/connection/outbox.ts';
 import { hex, join, varint } from '../support/bytes.ts';
 import { ENGINE_DEFAULTS } from '../support/engine-options.ts';

@@ -2,7 +2,7 @@
 
 import { copyOf, isBytes } from '../../bytes.ts';
 import { encode } from '../../codec/codec.ts';
-import { connectPacket, type ConnectSettings } from '../../connection/handshake.ts';
+import { connectPacket, type ConnectSettings } from '../../connection/negotiated.ts';
 import type { Credentials as Introduction } from '../../engine/options.ts';
 import { ConnectError, messageOf } from '../../errors.ts';
 import type { AttemptContext } from '../../transport/options.ts';

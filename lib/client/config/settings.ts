@@ -1,6 +1,6 @@
 import { isDeepStrictEqual, types } from 'node:util';
 import type { ProtocolVersion } from '../../codec/packets.ts';
-import type { ConnectSettings } from '../../connection/handshake.ts';
+import type { ConnectSettings } from '../../connection/negotiated.ts';
 import type { RetryContext } from '../../engine/backoff.ts';
 import type { EngineOptions } from '../../engine/options.ts';
 import { messageOf } from '../../errors.ts';

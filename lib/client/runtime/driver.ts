@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers';
 import type { OutgoingPublish, PublishReader } from '../../codec/publish.ts';
 import { portableText } from '../../codec/text.ts';
 import { SLAB_SIZE } from '../../connection/outbox.ts';
-import type { Negotiated } from '../../connection/handshake.ts';
+import type { Negotiated } from '../../connection/negotiated.ts';
 import type { Change, Delivered, Effects } from '../../engine/effects.ts';
 import { Traffic } from '../../connection/traffic.ts';
 import { Engine } from '../../engine/engine.ts';

@@ -6,7 +6,7 @@ import {
   negotiate,
   type ConnectIdentity,
   type ConnectSettings,
-} from '../../lib/connection/handshake.ts';
+} from '../../lib/connection/negotiated.ts';
 
 const SETTINGS: ConnectSettings = {
   protocolVersion: 5,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { flag, hex, integer, malformed, show, violation } from '../../lib/codec/faults.ts';
+import { flag, hex, integer, malformed, show, violation } from '../../lib/codec/errors.ts';
 
 describe('faults', () => {
   it('carry the Reason Code and the statement', () => {
