@@ -62,7 +62,7 @@ const RE_EXPORT = /\bexport\s+(?:type\s+)?(?:\*(?:\s*as\s+[\w$]+)?|\{[^}]*\})\s*
 
 /** Files without a spec of their own name, and the spec that shows what they do instead. */
 const SHOWN_BY: Readonly<Record<string, string>> = {
-  'transport/dial.ts': 'network/roads.spec.ts',
+  'transport/open-transport.ts': 'network/transports.spec.ts',
   'engine/inbound-publish.ts': 'engine/packet-dispatch.spec.ts',
   'engine/input-reader.ts': 'engine/flow-control.spec.ts',
   'engine/inbound.ts': 'engine/engine.spec.ts',

@@ -5,7 +5,7 @@ import type { Pending } from '../engine/options.ts';
 import { CLIENT_DISCONNECT_CODES } from '../engine/connect-errors.ts';
 import type { ClientState } from '../engine/states.ts';
 import { ClosedError } from '../errors.ts';
-import { dial } from '../transport/dial.ts';
+import { dial } from '../transport/open-transport.ts';
 import { bound, checkCall, checkSignal, type CallOptions } from './runtime/cancellation.ts';
 import { asArgument, integer, oneOf, record } from './config/validate.ts';
 import { systemClock } from './runtime/clock.ts';

@@ -3,7 +3,7 @@
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { copyOf, isBytes } from '../bytes.ts';
-import { Holding } from './holding.ts';
+import { Holding } from './write-backlog.ts';
 import { nextTick } from './next-tick.ts';
 import type { Receiver, Taken, Transport } from './transport.ts';
 

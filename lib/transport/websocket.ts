@@ -4,7 +4,7 @@ import { type ClientRequest, type IncomingMessage, STATUS_CODES } from 'node:htt
 import type { createConnection, Socket } from 'node:net';
 import type * as Ws from 'ws';
 import { ConnectError, messageOf, ProtocolError, shown } from '../errors.ts';
-import { Holding } from './holding.ts';
+import { Holding } from './write-backlog.ts';
 import { nextTick } from './next-tick.ts';
 import type { Headers } from './options.ts';
 import { loadPackage } from './packages.ts';

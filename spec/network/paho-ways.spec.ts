@@ -14,7 +14,7 @@ import { atEnd } from '../support/endings.ts';
 import { freePort } from '../support/mosquitto.ts';
 import { describeWithSecureMosquitto } from '../support/programs.ts';
 import { actor, aedes, endActors, mosquitto } from './actors.ts';
-import { crossroads, optionsOf, SCHEMES } from './crossroads.ts';
+import { crossroads, optionsOf, SCHEMES } from './transport-table.ts';
 
 /*
  * The rows of the table of paho's Client that are about the way to the server; the others are in

@@ -6,7 +6,7 @@ import { listening } from '../support/endings.ts';
 import { describeWithMosquitto, describeWithSecureMosquitto } from '../support/programs.ts';
 import { actor, aedes, endActors, inTime, mosquitto } from './actors.ts';
 import { type Ended, startProgram } from './children.ts';
-import { crossroads } from './crossroads.ts';
+import { crossroads } from './transport-table.ts';
 import type { Plan, Report } from './programs/slow-reader.ts';
 
 /*

@@ -7,7 +7,7 @@ import type { Road } from '../../lib/transport/transport.ts';
 import { certificates } from '../support/certificates.ts';
 import { endWithTest, held, listening } from '../support/endings.ts';
 import type { HttpProxyOptions } from '../support/http-proxy.ts';
-import { passage } from '../support/passages.ts';
+import { passage } from '../support/dial-contexts.ts';
 import { errorOf, httpProxy, read, roadTo } from '../support/tunnel-rig.ts';
 import { describeWithOpenSsl as describe } from '../support/programs.ts';
 

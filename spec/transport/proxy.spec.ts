@@ -7,7 +7,7 @@ import type { Road } from '../../lib/transport/transport.ts';
 import { endWithTest, held, listening } from '../support/endings.ts';
 import type { HttpProxy } from '../support/http-proxy.ts';
 import { freePort } from '../support/mosquitto.ts';
-import { passage } from '../support/passages.ts';
+import { passage } from '../support/dial-contexts.ts';
 import type { SocksProxy } from '../support/socks-proxy.ts';
 import { errorOf, everythingOf, httpProxy, read, roadTo, socksProxy } from '../support/tunnel-rig.ts';
 import type { ProxyOptions } from '../support/tunnels.ts';

@@ -8,7 +8,7 @@ import type { AttemptContext, TlsOptions } from '../../lib/transport/options.ts'
 import { materialOf } from '../../lib/transport/tls-material.ts';
 import { certificates, PASSPHRASE } from '../support/certificates.ts';
 import { endWithTest } from '../support/endings.ts';
-import { firstAttempt } from '../support/passages.ts';
+import { firstAttempt } from '../support/dial-contexts.ts';
 import { connected, dial, failure, listen, roadTo } from './tls-rig.ts';
 import { describeWithOpenSsl as describe } from '../support/programs.ts';
 

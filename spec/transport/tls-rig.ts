@@ -7,7 +7,7 @@ import { dialTls } from '../../lib/transport/tls.ts';
 import type { Road, Taken, Transport } from '../../lib/transport/transport.ts';
 import type { Certificates } from '../support/certificates.ts';
 import { held, type Listening, startServer } from '../support/endings.ts';
-import { passage } from '../support/passages.ts';
+import { passage } from '../support/dial-contexts.ts';
 import { Recorder } from '../support/receivers.ts';
 
 /*

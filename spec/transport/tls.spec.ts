@@ -8,7 +8,7 @@ import type { TlsOptions } from '../../lib/transport/options.ts';
 import { dialTls, explainerOf, openTls } from '../../lib/transport/tls.ts';
 import { certificates } from '../support/certificates.ts';
 import { atEnd, endWithTest, type Listening, listening } from '../support/endings.ts';
-import { passage } from '../support/passages.ts';
+import { passage } from '../support/dial-contexts.ts';
 import { hashOf, pattern, Recorder } from '../support/receivers.ts';
 import { connected, dial, failure, inOrder, listen, roadTo, type TlsServer, written } from './tls-rig.ts';
 import { describeWithOpenSsl as describe } from '../support/programs.ts';

@@ -7,7 +7,7 @@ import { ProtocolError } from '../../lib/errors.ts';
 import type { Taken } from '../../lib/transport/transport.ts';
 import { dialWebSocket } from '../../lib/transport/websocket.ts';
 import { closing, endWithTest } from '../support/endings.ts';
-import { passage } from '../support/passages.ts';
+import { passage } from '../support/dial-contexts.ts';
 import { ChunkRecorder, hashOf, pattern, pressUp } from '../support/receivers.ts';
 import { keepsTransportPromises, type Peer } from '../support/transport-promises.ts';
 import { connected, frame, rawlyConnected, switching, unmasked } from './websocket-rig.ts';

@@ -7,7 +7,7 @@ import { openSocket } from '../../lib/transport/tcp.ts';
 import type { Passage, Road, Transport } from '../../lib/transport/transport.ts';
 import { dialWebSocket } from '../../lib/transport/websocket.ts';
 import { held, listening, startServer } from '../support/endings.ts';
-import { passage } from '../support/passages.ts';
+import { passage } from '../support/dial-contexts.ts';
 
 /*
  * Both ends of a WebSocket: servers of `ws`, and servers of which a spec says every byte.

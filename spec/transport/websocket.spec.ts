@@ -6,7 +6,7 @@ import { describe, expect, it } from '@jest/globals';
 import { ConnectError } from '../../lib/errors.ts';
 import { dialWebSocket } from '../../lib/transport/websocket.ts';
 import { closing, endWithTest } from '../support/endings.ts';
-import { passage } from '../support/passages.ts';
+import { passage } from '../support/dial-contexts.ts';
 import { ChunkRecorder } from '../support/receivers.ts';
 import { connected, dialled, rawServer, switching, webSocketServer } from './websocket-rig.ts';
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Configuration } from '../../../lib/client/config/configuration.ts';
 import type { ClientOptions } from '../../../lib/client/config/settings.ts';
 import { Stage } from '../../scenarios/stage.ts';
-import { firstAttempt } from '../../support/passages.ts';
+import { firstAttempt } from '../../support/dial-contexts.ts';
 
 function configuration(given: ClientOptions = {}): Configuration<undefined> {
   return new Configuration('mqtt://h', given, () => 0.5);

@@ -4,7 +4,7 @@ import { toIdentity } from '../../../lib/client/config/connect-fields.ts';
 import { toSettings, type ClientOptions } from '../../../lib/client/config/settings.ts';
 import type { ServerUrl } from '../../../lib/client/config/endpoints.ts';
 import { ConnectError } from '../../../lib/errors.ts';
-import { firstAttempt } from '../../support/passages.ts';
+import { firstAttempt } from '../../support/dial-contexts.ts';
 
 describe('credentials', () => {
   const identityOf = async (options: object, fromUrl = {}) => {

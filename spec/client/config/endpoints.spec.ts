@@ -5,7 +5,7 @@ import {
   type ServerSettings,
   type ServerUrl,
 } from '../../../lib/client/config/endpoints.ts';
-import { firstAttempt } from '../../support/passages.ts';
+import { firstAttempt } from '../../support/dial-contexts.ts';
 
 const context = firstAttempt();
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { toSettings, type ClientOptions } from '../../../lib/client/config/settings.ts';
 import type { Logger } from '../../../lib/client/logger.ts';
-import { firstAttempt } from '../../support/passages.ts';
+import { firstAttempt } from '../../support/dial-contexts.ts';
 
 const settingsOf = (options: object = {}, random: () => number = () => 0.5) =>
   toSettings('mqtt://server', options as ClientOptions, random);

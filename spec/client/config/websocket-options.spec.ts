@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { toRoad } from '../../../lib/client/config/network-options.ts';
 import type { Headers, WebSocketOptions } from '../../../lib/transport/options.ts';
-import { firstAttempt } from '../../support/passages.ts';
+import { firstAttempt } from '../../support/dial-contexts.ts';
 
 const OURS = [
   'Connection',

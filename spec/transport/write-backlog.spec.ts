@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { Holding } from '../../lib/transport/holding.ts';
+import { Holding } from '../../lib/transport/write-backlog.ts';
 import type { Taken } from '../../lib/transport/transport.ts';
 
 /** A network that takes what it is given when it is told to. */

@@ -7,7 +7,7 @@ import type { FaultProxy } from '../support/fault-proxy.ts';
 import { describeWithSecureMosquitto } from '../support/programs.ts';
 import { httpProxy, socksProxy } from '../support/tunnel-rig.ts';
 import { actor, type Actor, endActors, faultProxy, inTime, mosquittoSub, rejections } from './actors.ts';
-import { type Crossroads, crossroads, optionsOf, type Scheme, SCHEMES } from './crossroads.ts';
+import { type Crossroads, crossroads, optionsOf, type Scheme, SCHEMES } from './transport-table.ts';
 import { seeded } from './random.ts';
 
 /*
