@@ -164,7 +164,7 @@ function hotDecode(packet: EncodablePacket, version: ProtocolVersion, chunk: Uin
       framer.push(chunk);
       while (framer.next()) {
         reader.read(framer.bytes, framer.header, framer.start, framer.end, version);
-        framer.pin();
+        framer.retain();
         do_not_optimize(reader.payload());
       }
     });

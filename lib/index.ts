@@ -1,7 +1,7 @@
 export { connect } from './client/connect.ts';
 export { Client, type DisconnectOptions, type MqttClient } from './client/client.ts';
 export type { ClientOptions, ReconnectOptions, ReconnectPolicy } from './client/config/settings.ts';
-export type { Askable, IdentityOptions } from './client/config/connect-inputs.ts';
+export type { ValueOrFunction, IdentityOptions } from './client/config/connect-inputs.ts';
 export type { Credentials, OtherConnectProperties, Will } from './client/config/connect-fields.ts';
 export type { ServerUrl } from './client/config/endpoints.ts';
 export type { BatchesOptions } from './client/receive/batch-iterator.ts';
@@ -31,10 +31,10 @@ export type {
   UserProperties,
   WillProperties,
 } from './codec/packets.ts';
-export type { RoadOptions } from './client/config/network-options.ts';
+export type { NetworkOptions } from './client/config/network-options.ts';
 export type {
   AttemptContext,
-  Headers,
+  HttpHeaders,
   Pem,
   ProxyOptions,
   SocketOptions,
@@ -42,7 +42,14 @@ export type {
   WebSocketOptions,
 } from './transport/options.ts';
 export { transportOver } from './transport/stream.ts';
-export type { Dial, Protocol, Receiver, Taken, Target, Transport } from './transport/transport.ts';
+export type {
+  Dial,
+  Protocol,
+  TransportReceiver,
+  Flushed,
+  DialTarget,
+  Transport,
+} from './transport/transport.ts';
 export type { RetryContext } from './engine/backoff.ts';
 export type { Negotiated } from './connection/negotiated.ts';
 export type { ClientState } from './engine/states.ts';

@@ -5,9 +5,9 @@ import type { Pending } from '../engine/options.ts';
 import { CLIENT_DISCONNECT_CODES } from '../engine/connect-errors.ts';
 import type { ClientState } from '../engine/states.ts';
 import { ClosedError } from '../errors.ts';
-import { dial } from '../transport/open-transport.ts';
-import { bound, checkCall, checkSignal, type CallOptions } from './runtime/cancellation.ts';
-import { asArgument, integer, oneOf, record } from './config/validate.ts';
+import { openTransport } from '../transport/open-transport.ts';
+import { withCancellation, checkCall, checkSignal, type CallOptions } from './runtime/cancellation.ts';
+import { checkEncodable, integer, oneOf, checkKeys } from './config/validate.ts';
 import { systemClock } from './runtime/clock.ts';
 import type { ConfigurableOptions } from './config/configuration.ts';
 import type { ConnectOptions } from './runtime/connect-calls.ts';
@@ -15,7 +15,7 @@ import type { DrainReport } from './runtime/drain.ts';
 import type { PublishResult } from './publish/pending-publish.ts';
 import type { Message } from './receive/message.ts';
 import type { ClientOptions, Platform } from './config/settings.ts';
-import { Parts } from './runtime/client-runtime.ts';
+import { ClientRuntime } from './runtime/client-runtime.ts';
 import type { Payload } from './publish/payload.ts';
 import {
   publishMany,
@@ -44,7 +44,7 @@ export interface DisconnectOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const machine: Platform = { clock: systemClock, dial, random: Math.random };
+const machine: Platform = { clock: systemClock, dial: openTransport, random: Math.random };
 
 /**
  * An MQTT client. `new` checks everything and does nothing; `connect()` connects, and from then on a lost connection
@@ -54,7 +54,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   readonly #url: ServerUrl;
   readonly #options: ClientOptions<UserData>;
   readonly #platform: Platform;
-  #parts: Parts<UserData>;
+  #runtime: ClientRuntime<UserData>;
 
   /**
    * `url`: `mqtt://host[:port]` (1883), `mqtts://host[:port]` (TLS, 8883), `ws://host[:port][/path]` and `wss://…`
@@ -68,31 +68,31 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     this.#url = url;
     this.#options = { ...options };
     this.#platform = platform;
-    this.#parts = new Parts(url, options, platform);
+    this.#runtime = new ClientRuntime(url, options, platform);
   }
 
   /** Where the client is in its life: see docs/state-machine.md. */
   get state(): ClientState {
-    return this.#parts.driver.state;
+    return this.#runtime.driver.state;
   }
 
   /** The Client Identifier; the assigned one once there is one (3.2.2.3.7). */
   get clientId(): string {
-    return this.#parts.driver.clientId;
+    return this.#runtime.driver.clientId;
   }
 
   /** What the server granted on this Network Connection; undefined where there is none. */
   get negotiated(): Negotiated | undefined {
-    return this.#parts.driver.negotiated;
+    return this.#runtime.driver.negotiated;
   }
 
   /** Settles when the client is finished: resolves after `disconnect()`, rejects with the error that ended it. */
   get closed(): Promise<void> {
-    return this.#parts.connecting.closed;
+    return this.#runtime.connectCalls.closed;
   }
 
   get userData(): UserData {
-    return this.#parts.settings.userData;
+    return this.#runtime.settings.userData;
   }
 
   /**
@@ -100,7 +100,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
    * `reconnect.retryInitial` or `retry` is on. Calls at the same time share one attempt; aborting one rejects that one.
    */
   connect(options: ConnectOptions = {}): Promise<Connack> {
-    return this.#parts.connecting.connect(options);
+    return this.#runtime.connectCalls.connect(options);
   }
 
   /**
@@ -108,11 +108,11 @@ export class Client<UserData = undefined> implements AsyncDisposable {
    * changes nothing then.
    */
   configure(changes: ConfigurableOptions<UserData>): void {
-    this.#parts.configuration.change(changes);
-    this.#parts.servers.reconfigured(changes);
-    this.#parts.log.use(this.#parts.settings.logger);
-    if (changes.tls !== undefined || changes.proxy !== undefined) this.#parts.warn();
-    this.#parts.driver.reconfigured();
+    this.#runtime.configuration.change(changes);
+    this.#runtime.endpoints.reconfigured(changes);
+    this.#runtime.logger.use(this.#runtime.settings.logger);
+    if (changes.tls !== undefined || changes.proxy !== undefined) this.#runtime.warn();
+    this.#runtime.driver.reconfigured();
   }
 
   /**
@@ -121,7 +121,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
    * `ClosedError` where the client was never connected or has ended.
    */
   reconnect(options: CallOptions = {}): Promise<Connack> {
-    return this.#parts.connecting.reconnect(options);
+    return this.#runtime.connectCalls.reconnect(options);
   }
 
   /**
@@ -130,11 +130,11 @@ export class Client<UserData = undefined> implements AsyncDisposable {
    * nothing to end.
    */
   async disconnect(options: DisconnectOptions = {}): Promise<void> {
-    record('disconnect', options, ['reasonCode', 'properties', 'pending', 'timeout', 'signal']);
-    const { protocolVersion, sessionExpiryInterval } = this.#parts.settings.engine;
+    checkKeys('disconnect', options, ['reasonCode', 'properties', 'pending', 'timeout', 'signal']);
+    const { protocolVersion, sessionExpiryInterval } = this.#runtime.settings.engine;
     const reasonCode = oneOf('reasonCode', options.reasonCode ?? 0, CLIENT_DISCONNECT_CODES);
     const properties = {
-      ...record('properties', options.properties ?? {}, [
+      ...checkKeys('properties', options.properties ?? {}, [
         'sessionExpiryInterval',
         'reasonString',
         'userProperties',
@@ -146,17 +146,18 @@ export class Client<UserData = undefined> implements AsyncDisposable {
       );
     if ((properties.sessionExpiryInterval ?? 0) > 0 && sessionExpiryInterval === 0)
       throw new TypeError('properties.sessionExpiryInterval: expected 0, as CONNECT had 0 [U-3.14.2-a]');
-    if (protocolVersion === 5) asArgument(() => encode({ type: 'disconnect', reasonCode, properties }, 5));
+    if (protocolVersion === 5)
+      checkEncodable(() => encode({ type: 'disconnect', reasonCode, properties }, 5));
     const pending = oneOf('pending', options.pending ?? 'keep', ['keep', 'discard']);
     const timeout = integer('timeout', options.timeout ?? 5_000, 0);
     const { signal } = options;
     // Aborted already or later, it is about the waiting alone.
     checkSignal(signal);
-    this.#parts.connecting.abort(new ClosedError('the client was disconnected'));
-    this.#parts.driver.disconnect({ reasonCode, properties, pending, timeout });
-    const ended = this.#parts.connecting.ended();
+    this.#runtime.connectCalls.abort(new ClosedError('the client was disconnected'));
+    this.#runtime.driver.disconnect({ reasonCode, properties, pending, timeout });
+    const ended = this.#runtime.connectCalls.ended();
     await new Promise<void>((resolve, reject) => {
-      const done = bound({ signal }, this.#platform.clock, 'disconnect', reject);
+      const done = withCancellation({ signal }, this.#platform.clock, 'disconnect', reject);
       ended.then(resolve, reject).finally(done);
     });
   }
@@ -166,11 +167,11 @@ export class Client<UserData = undefined> implements AsyncDisposable {
    * forgets what is unacknowledged, and begins anew. Throws like the constructor, and changes nothing then.
    */
   async reinitialise(options: ClientOptions<UserData> = this.#options): Promise<void> {
-    const parts = new Parts(this.#url, options, this.#platform);
-    const before = this.#parts;
+    const parts = new ClientRuntime(this.#url, options, this.#platform);
+    const before = this.#runtime;
     await this.disconnect({ pending: 'discard' });
     // Whoever came first of several has put new ones in place already.
-    if (this.#parts === before) this.#parts = parts;
+    if (this.#runtime === before) this.#runtime = parts;
   }
 
   /**
@@ -178,9 +179,9 @@ export class Client<UserData = undefined> implements AsyncDisposable {
    * what was published is waited for, until `timeout` (5000 ms). Reports what was left.
    */
   async drain(options: CallOptions = {}): Promise<DrainReport> {
-    record('drain', options, ['signal', 'timeout']);
+    checkKeys('drain', options, ['signal', 'timeout']);
     checkCall(options);
-    const report = await this.#parts.draining.drain(options);
+    const report = await this.#runtime.drain.drain(options);
     await this.disconnect();
     return report;
   }
@@ -192,7 +193,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
    */
   publish(topicName: string, payload: Payload, options?: PublishOptions): Promise<PublishResult> {
     try {
-      return this.#parts.publishing.publish(topicName, payload, options);
+      return this.#runtime.publishCalls.publish(topicName, payload, options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -209,7 +210,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     source: Iterable<P> | AsyncIterable<P>,
     options: PublishManyOptions = {},
   ): AsyncIterable<PublishOutcome<P>> {
-    return publishMany(this.#parts.outlet, source, options);
+    return publishMany(this.#runtime.publishManyHost, source, options);
   }
 
   /**
@@ -221,10 +222,10 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     options: SubscribeOptions = {},
   ): Subscribing {
     const made: Subscription[] = [];
-    const subscribed = this.#parts.subscribing.subscribe(topicFilter, options, (subscription) => {
+    const subscribed = this.#runtime.subscribeCalls.subscribe(topicFilter, options, (subscription) => {
       made.push(subscription);
-      this.#parts.parking.handOver(subscription, (topicName) =>
-        this.#parts.router.matching(topicName).includes(subscription),
+      this.#runtime.unmatched.handOver(subscription, (topicName) =>
+        this.#runtime.router.matching(topicName).includes(subscription),
       );
     });
     // Who only iterates gets the error in the loop.
@@ -239,17 +240,17 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     topicFilter: string | readonly string[],
     options: CallOptions = {},
   ): Promise<UnsubscribeResult> {
-    return this.#parts.subscribing.unsubscribe(topicFilter, options);
+    return this.#runtime.subscribeCalls.unsubscribe(topicFilter, options);
   }
 
   /** What happens to the connection, from now until the client is closed. Several readers each get every event. */
   status(): AsyncIterable<StatusEvent> {
-    return this.#parts.status.read();
+    return this.#runtime.status.read();
   }
 
   /** How it stands with the client now. Costs nothing while nobody asks. */
   stats(): ClientStats {
-    return this.#parts.counters.take(this.#parts.driver, this.#parts.router, this.#parts.parking);
+    return this.#runtime.counters.take(this.#runtime.driver, this.#runtime.router, this.#runtime.unmatched);
   }
 
   /** `drain()`. */

@@ -9,7 +9,7 @@ export interface Logger {
 }
 
 /** A logger that never throws. Without one of the user's it does nothing. */
-export class Log implements Logger {
+export class ClientLogger implements Logger {
   #logger: Logger | undefined;
 
   constructor(logger: Logger | undefined) {

@@ -1,13 +1,13 @@
-import type { Load } from '../engine/counts.ts';
+import type { Counts } from '../engine/counts.ts';
 import type { MqttError } from '../errors.ts';
 import type { Driver } from './runtime/driver.ts';
-import type { Parking } from './receive/unmatched-messages.ts';
+import type { UnmatchedMessages } from './receive/unmatched-messages.ts';
 import type { Router } from './receive/router.ts';
 
 /** How it stands with a client; counters run from its making. */
-export interface ClientStats extends Load {
+export interface ClientStats extends Counts {
   /** Messages that wait for a subscription. */
-  readonly parked: number;
+  readonly held: number;
   /** Messages acknowledged, or let go with QoS 0, that nobody took: there was no subscription, or it had ended. */
   readonly discarded: number;
   /** QoS 1 and 2 messages acknowledged and dropped, as a last resort. */
@@ -23,17 +23,17 @@ export interface ClientStats extends Load {
     readonly dropped: number;
   }[];
   /** Connections lost and attempts failed, by what went wrong: the `code` of the error, with its phase or Reason Code. */
-  readonly losses: Readonly<Record<string, number>>;
+  readonly failures: Readonly<Record<string, number>>;
   readonly bytes: { readonly sent: number; readonly received: number };
   readonly packets: { readonly sent: number; readonly received: number };
   /** ms from our last packet of an exchange to the acknowledgement that ended it. */
   readonly roundTrip: { readonly count: number; readonly mean: number; readonly max: number };
   /** ms that the process was late for a timer, at the most: how long it was busy with something else. */
-  readonly lateness: number;
+  readonly maxTimerLag: number;
   /** The error that ended the last connection or attempt, also after the next one has succeeded. */
   readonly lastError: MqttError | undefined;
   /** ms since the client came into its present `state`. */
-  readonly since: number;
+  readonly inStateFor: number;
 }
 
 /** What is counted for `stats()` where it happens. */
@@ -41,21 +41,21 @@ export class Counters {
   discarded = 0;
   overflowed = 0;
   lastError: MqttError | undefined = undefined;
-  readonly #losses = new Map<string, number>();
+  readonly #failures = new Map<string, number>();
 
-  lost(error: MqttError): void {
+  failed(error: MqttError): void {
     this.lastError = error;
     const reason = reasonOf(error);
-    this.#losses.set(reason, (this.#losses.get(reason) ?? 0) + 1);
+    this.#failures.set(reason, (this.#failures.get(reason) ?? 0) + 1);
   }
 
   /** Everything, as it stands now. */
-  take(driver: Driver, router: Router, parking: Parking): ClientStats {
-    const { traffic, load, lateness, inState: since } = driver;
+  take(driver: Driver, router: Router, parking: UnmatchedMessages): ClientStats {
+    const { traffic, counts: load, maxTimerLag: lateness, inState: since } = driver;
     const { answered: count, roundTrips, longestRoundTrip: max } = traffic;
     return {
       ...load,
-      parked: parking.depth,
+      held: parking.depth,
       discarded: this.discarded,
       overflowed: this.overflowed,
       beyondReceiveMaximum: traffic.beyondReceiveMaximum,
@@ -65,13 +65,13 @@ export class Counters {
         depth,
         dropped,
       })),
-      losses: Object.fromEntries(this.#losses),
+      failures: Object.fromEntries(this.#failures),
       bytes: { sent: traffic.bytesSent, received: traffic.bytesReceived },
       packets: { sent: traffic.packetsSent, received: traffic.packetsReceived },
       roundTrip: { count, mean: count === 0 ? 0 : roundTrips / count, max },
-      lateness,
+      maxTimerLag: lateness,
       lastError: this.lastError,
-      since,
+      inStateFor: since,
     };
   }
 }

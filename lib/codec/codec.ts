@@ -151,7 +151,7 @@ export class Decoder {
     if (this.#error !== undefined) throw this.#error.thrown;
     try {
       if (this.#framer.next()) return this.#read();
-      const { begun } = this.#framer;
+      const { pendingHeader: begun } = this.#framer;
       if (begun >= 0) this.#checkBegun(begun);
       return undefined;
     } catch (error) {
@@ -179,7 +179,7 @@ export class Decoder {
       return readPacket(bytes, header, start, end, this.#version, this.#receiver);
     }
     const packet = readPublish(this.#publish, bytes, header, start, end, this.#version, this.#receiver);
-    if (packet.payload.length > 0) this.#framer.pin();
+    if (packet.payload.length > 0) this.#framer.retain();
     this.#publish.release();
     return packet;
   }

@@ -143,7 +143,7 @@ export class Framer {
    * The first byte of a packet that has begun to arrive, or -1: what cannot be is refused before the rest of it is
    * waited for. To be asked after next() found none.
    */
-  get begun(): number {
+  get pendingHeader(): number {
     return this.#read < this.#fill ? this.bytes[this.#read]! : -1;
   }
 
@@ -196,7 +196,7 @@ export class Framer {
   }
 
   /** A payload points into the packet that next() found: its memory is not used again. */
-  pin(): void {
+  retain(): void {
     if (this.bytes === this.#slab && this.end > this.#pinned) this.#pinned = this.end;
   }
 
@@ -208,7 +208,7 @@ export class Framer {
   }
 
   /** Memory to read into, at least one byte. What next() found is no longer valid, unless it was pinned. */
-  space(): Uint8Array {
+  allocate(): Uint8Array {
     if (this.#queue.length > 0 || (this.bytes !== this.#slab && this.#read < this.#fill)) {
       // Bytes that were pushed come before these, and are not in the slab: read into a chunk that follows them.
       this.#offerAt = -1;

@@ -38,7 +38,7 @@ export interface ConnackProperties {
   readonly reasonString?: string | undefined;
   readonly userProperties?: UserProperties | undefined;
   readonly wildcardSubscriptionAvailable?: boolean | undefined;
-  readonly subscriptionIdentifierAvailable?: boolean | undefined;
+  readonly subscriptionIdentifiersAvailable?: boolean | undefined;
   readonly sharedSubscriptionAvailable?: boolean | undefined;
   /** Seconds. */
   readonly serverKeepAlive?: number | undefined;

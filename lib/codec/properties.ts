@@ -116,7 +116,7 @@ const TABLE: readonly (readonly [
   [0x26, 'userProperties', Kind.Pairs, EVERYWHERE],
   [0x27, 'maximumPacketSize', Kind.U32, 'connect connack', 0x82],
   [0x28, 'wildcardSubscriptionAvailable', Kind.Flag, 'connack'],
-  [0x29, 'subscriptionIdentifierAvailable', Kind.Flag, 'connack'],
+  [0x29, 'subscriptionIdentifiersAvailable', Kind.Flag, 'connack'],
   [0x2a, 'sharedSubscriptionAvailable', Kind.Flag, 'connack'],
 ];
 
@@ -150,7 +150,7 @@ const SET: Readonly<Record<PropertyName, (values: Values, value: unknown) => voi
   userProperties: (values, value) => void (values.userProperties = value),
   maximumPacketSize: (values, value) => void (values.maximumPacketSize = value),
   wildcardSubscriptionAvailable: (values, value) => void (values.wildcardSubscriptionAvailable = value),
-  subscriptionIdentifierAvailable: (values, value) => void (values.subscriptionIdentifierAvailable = value),
+  subscriptionIdentifiersAvailable: (values, value) => void (values.subscriptionIdentifiersAvailable = value),
   sharedSubscriptionAvailable: (values, value) => void (values.sharedSubscriptionAvailable = value),
 };
 

@@ -13,7 +13,7 @@ export const MAXIMUM_SIZE_BEFORE_CONNACK = 1_048_576;
 /** What one Network Connection needs from outside. */
 export interface ConnectionOptions {
   /** The how-manieth Network Connection of this client, from 1. */
-  readonly epoch: number;
+  readonly connectionNumber: number;
   /** What CONNECT is made of. */
   readonly settings: ConnectSettings;
   readonly identity: ConnectIdentity;
@@ -24,7 +24,7 @@ export interface ConnectionOptions {
 
 /** Everything that dies with a Network Connection. Before CONNACK nothing may be published on it: quota 0. */
 export class Connection {
-  readonly epoch: number;
+  readonly connectionNumber: number;
   readonly protocolVersion: ProtocolVersion;
   readonly settings: ConnectSettings;
   readonly identity: ConnectIdentity;
@@ -47,7 +47,7 @@ export class Connection {
   pingedAt = 0;
 
   constructor(options: ConnectionOptions, now: number) {
-    this.epoch = options.epoch;
+    this.connectionNumber = options.connectionNumber;
     const { settings } = options;
     const { protocolVersion, maximumPacketSize } = settings;
     this.protocolVersion = protocolVersion;
@@ -63,13 +63,13 @@ export class Connection {
   }
 
   /** So many bytes of what `framer.space()` gave were filled. */
-  filled(length: number): void {
+  onRead(length: number): void {
     this.traffic.bytesReceived += length;
     this.framer.commit(length);
   }
 
   /** Bytes came in memory of their own. */
-  pushed(chunk: Uint8Array): void {
+  onData(chunk: Uint8Array): void {
     this.traffic.bytesReceived += chunk.length;
     this.framer.push(chunk);
   }

@@ -13,7 +13,7 @@ export class KeepAlive {
   /** When a byte was last read. */
   receivedAt: number;
   /** When output that the network had no room for was last taken after all. */
-  movedAt = 0;
+  lastFlushAt = 0;
   readonly #wait: number;
   readonly #pingTimeout: number;
 
@@ -45,6 +45,6 @@ export class KeepAlive {
 
   /** When to give up on the peer, where a PINGREQ is unanswered since `pingedAt`. Any byte is a sign of life. */
   silenceFatal(pingedAt: number): number {
-    return Math.max(pingedAt, this.receivedAt, this.movedAt) + this.#pingTimeout;
+    return Math.max(pingedAt, this.receivedAt, this.lastFlushAt) + this.#pingTimeout;
   }
 }

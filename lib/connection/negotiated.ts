@@ -52,7 +52,7 @@ export interface Negotiated {
   readonly maximumPacketSize: number;
   readonly topicAliasMaximum: number;
   readonly wildcardSubscriptionAvailable: boolean;
-  readonly subscriptionIdentifierAvailable: boolean;
+  readonly subscriptionIdentifiersAvailable: boolean;
   readonly sharedSubscriptionAvailable: boolean;
   readonly responseInformation: string | undefined;
   readonly serverReference: string | undefined;
@@ -137,8 +137,8 @@ export function negotiate(
     maximumPacketSize: answer.maximumPacketSize ?? Infinity,
     topicAliasMaximum: answer.topicAliasMaximum ?? 0,
     wildcardSubscriptionAvailable: answer.wildcardSubscriptionAvailable ?? true,
-    subscriptionIdentifierAvailable:
-      protocolVersion === 5 && (answer.subscriptionIdentifierAvailable ?? true),
+    subscriptionIdentifiersAvailable:
+      protocolVersion === 5 && (answer.subscriptionIdentifiersAvailable ?? true),
     sharedSubscriptionAvailable: answer.sharedSubscriptionAvailable ?? true,
     // [MQTT-3.1.2-28] Without having been asked for it is not heeded.
     responseInformation:

@@ -1,13 +1,13 @@
 import { ReceiptState, type Answers, type Incoming, type Receipt } from '../session/incoming.ts';
-import { type Deadlines, Timer } from './timers.ts';
+import { type Timers, Timer } from './timers.ts';
 import type { Effects } from './effects.ts';
 import type { EngineOptions } from './options.ts';
 
 /** Acknowledging in order, without letting one message stop the others: what is in the way for too long is passed over. */
-export class Acknowledging {
+export class Acknowledgements {
   readonly #incoming: Incoming;
   readonly #answers: Answers;
-  readonly #deadlines: Deadlines;
+  readonly #timers: Timers;
   readonly #options: EngineOptions;
   readonly #effects: Effects;
   /** The last message there was when the Stall timer was set: those behind it are not late yet. */
@@ -16,13 +16,13 @@ export class Acknowledging {
   constructor(
     incoming: Incoming,
     answers: Answers,
-    deadlines: Deadlines,
+    timers: Timers,
     options: EngineOptions,
     effects: Effects,
   ) {
     this.#incoming = incoming;
     this.#answers = answers;
-    this.#deadlines = deadlines;
+    this.#timers = timers;
     this.#options = options;
     this.#effects = effects;
   }
@@ -46,8 +46,8 @@ export class Acknowledging {
   }
 
   /** The application may not come to `receipt` for long: it gives way where others wait. */
-  giveWay(receipt: Receipt): void {
-    receipt.givesWay = true;
+  markSkippable(receipt: Receipt): void {
+    receipt.isSkippable = true;
     this.answerDue();
   }
 
@@ -55,18 +55,18 @@ export class Acknowledging {
    * The application has not come to `receipt` for long: it does not count against `receiveMaximum` any more. It is
    * also passed over where the server will send it again; a session that ends with the connection answers it in the end.
    */
-  setAside(receipt: Receipt): void {
-    this.#incoming.setAside(receipt);
-    if (this.#options.persistent) this.giveWay(receipt);
+  uncount(receipt: Receipt): void {
+    this.#incoming.uncount(receipt);
+    if (this.#options.persistent) this.markSkippable(receipt);
   }
 
   /**
    * Nobody will come to `receipt`: it comes again, as a new message, with the next connection. Where others have copies
    * of it, theirs are what counts.
    */
-  leave(receipt: Receipt): void {
+  abandon(receipt: Receipt): void {
     if (receipt.copies > 1) this.#incoming.settle(receipt, 0);
-    else this.#incoming.leave(receipt);
+    else this.#incoming.abandon(receipt);
     this.answerDue();
   }
 
@@ -92,7 +92,7 @@ export class Acknowledging {
   get needsReconnect(): boolean {
     const { receiveMaximum, persistent } = this.#options;
     if (!persistent) return false;
-    const { passedOver, passedOverSettled } = this.#incoming;
+    const { skipped: passedOver, skippedSettled: passedOverSettled } = this.#incoming;
     return passedOver >= receiveMaximum / 2 && passedOverSettled >= passedOver / 2;
   }
 
@@ -100,15 +100,15 @@ export class Acknowledging {
     if (receipts.length > 0)
       this.#effects.changed({ type: 'ackStalled', receipts, ms: this.#options.ackStallTimeout });
     for (const receipt of receipts)
-      if (this.#options.persistent) this.#incoming.passOver(receipt);
-      else this.#incoming.waived(receipt);
+      if (this.#options.persistent) this.#incoming.skip(receipt);
+      else this.#incoming.release(receipt);
     this.answerDue();
   }
 
   #watch(now: number): void {
     const { ackStallTimeout } = this.#options;
-    if (ackStallTimeout === 0 || this.#deadlines.at(Timer.Stall) !== Infinity) return;
+    if (ackStallTimeout === 0 || this.#timers.at(Timer.Stall) !== Infinity) return;
     this.#suspects = this.#incoming.lastPlace;
-    this.#deadlines.set(Timer.Stall, now + ackStallTimeout);
+    this.#timers.set(Timer.Stall, now + ackStallTimeout);
   }
 }

@@ -4,7 +4,7 @@ import { negotiate, type Negotiated } from '../connection/negotiated.ts';
 import type { EngineOptions } from './options.ts';
 
 /** A CONNACK was accepted: what it grants, and what we allow ourselves, holds on `connection` from now on. */
-export function grant(
+export function acceptConnack(
   connection: Connection,
   connack: ConnackPacket,
   options: EngineOptions,
@@ -16,14 +16,14 @@ export function grant(
   const topicAliasMaximum = settings.properties.topicAliasMaximum ?? 0;
   connection.accepted(
     negotiated,
-    { window: windowOf(negotiated, options), topicAliasMaximum, pingTimeout },
+    { window: sendWindow(negotiated, options), topicAliasMaximum, pingTimeout },
     now,
   );
   return negotiated;
 }
 
 /** QoS > 0 exchanges of ours that may be on the wire: as we allow ourselves, and never above Receive Maximum. */
-export function windowOf({ receiveMaximum }: Negotiated, { maxInflight }: EngineOptions): number {
+export function sendWindow({ receiveMaximum }: Negotiated, { maxInflight }: EngineOptions): number {
   return maxInflight === 0 ? receiveMaximum : Math.min(maxInflight, receiveMaximum);
 }
 

@@ -2,8 +2,8 @@ import type { ConnackPacket, DisconnectPacket } from '../codec/packets.ts';
 import type { MqttError } from '../errors.ts';
 import { backoffDelay } from './backoff.ts';
 import type { Effects } from './effects.ts';
-import type { EngineOptions, EnginePorts, Which } from './options.ts';
-import { noneOf, referenceIn, type Verdict } from './connect-errors.ts';
+import type { EngineOptions, EnginePorts, ServerChoice } from './options.ts';
+import { noServerError, serverReferenceIn, type Verdict } from './connect-errors.ts';
 
 /** A connection that lived for less, in ms, is a short one. */
 const SHORT = 5_000;
@@ -17,7 +17,7 @@ export type Next =
   | { readonly input: 'lost'; readonly delay: number; readonly flapping: boolean };
 
 /** Which attempt to connect this is, what it asks the server for, and what follows where it fails. */
-export class Attempts {
+export class ConnectAttempts {
   readonly #options: EngineOptions;
   readonly #ports: Pick<EnginePorts, 'random' | 'decide'>;
   /** What becomes of an attempt that fails before any has succeeded. */
@@ -29,7 +29,7 @@ export class Attempts {
   /** How long its present server may take. */
   #share = 0;
   /** What its present server is. */
-  #which: Which = 'first';
+  #which: ServerChoice = 'first';
   /** Servers it has not tried yet. */
   #left = 0;
   /** What those said that it has. */
@@ -67,32 +67,32 @@ export class Attempts {
   }
 
   /** Whether a server has taken our credentials before, or the next attempt may come with others. */
-  get trusted(): boolean {
+  get credentialsWorked(): boolean {
     return this.#accepted > 0 || this.#wiped !== undefined || this.#options.credentialsVary === true;
   }
 
   /** Whether the connection that is up is the first of this client. */
-  get first(): boolean {
+  get isFirst(): boolean {
     return this.#accepted === 1;
   }
 
   /** Whether the session at the server may be of a time, or of an owner, that this client knows nothing of. */
-  get inherited(): boolean {
-    return this.first ? this.#wiped === undefined : this.moved;
+  get isUnknownSession(): boolean {
+    return this.isFirst ? this.#wiped === undefined : this.isOtherServer;
   }
 
   /** Whether the session of this connection is not the one that this client has had so far. */
-  get renamed(): boolean {
+  get isOtherIdentifier(): boolean {
     return this.#owner === 'another identifier';
   }
 
   /** Whether it is another server's: the same one in a cluster that shares sessions, else one of an earlier time. */
-  get moved(): boolean {
+  get isOtherServer(): boolean {
     return this.#owner === 'another server';
   }
 
   /** How long the server that is tried may take. */
-  get share(): number {
+  get serverTimeout(): number {
     return Math.round(this.#share);
   }
 
@@ -125,7 +125,7 @@ export class Attempts {
    * A server is tried, and `left` others may follow. Returns until when: each has an equal share of the time that is
    * left for the attempt.
    */
-  dialled(which: Which, left: number, now: number): number {
+  onDial(which: ServerChoice, left: number, now: number): number {
     if (which !== 'next') {
       this.#until = now + this.#options.connectTimeout;
       this.#failures = [];
@@ -137,9 +137,9 @@ export class Attempts {
   }
 
   /** A refusal or DISCONNECT may name other servers: the attempt goes on there, or the next one begins there. */
-  heed(packet: ConnackPacket | DisconnectPacket, effects: Pick<Effects, 'refer'>): void {
-    const reference = referenceIn(packet);
-    if (reference !== undefined) this.#left += effects.refer(reference.serverReference, reference.lasting);
+  noteServerReference(packet: ConnackPacket | DisconnectPacket, effects: Pick<Effects, 'redirect'>): void {
+    const reference = serverReferenceIn(packet);
+    if (reference !== undefined) this.#left += effects.redirect(reference.serverReference, reference.lasting);
   }
 
   /** Nobody wants this attempt any more: no other server is tried. */
@@ -150,7 +150,7 @@ export class Attempts {
   }
 
   /** A server has failed: whether the attempt goes on with another one. */
-  goesElsewhere(error: MqttError, verdict: Verdict, now: number): boolean {
+  triesNextServer(error: MqttError, verdict: Verdict, now: number): boolean {
     this.#failures.push(error);
     return this.#left > 0 && verdict !== 'final' && now < this.#until;
   }
@@ -158,7 +158,7 @@ export class Attempts {
   /** Why the attempt has failed: what its last server said, and what the others did. */
   failure(error: MqttError): MqttError {
     const failures = this.#failures;
-    return failures.length > 1 && failures.at(-1) === error ? noneOf(failures) : error;
+    return failures.length > 1 && failures.at(-1) === error ? noServerError(failures) : error;
   }
 
   wiped(server?: string): void {
@@ -182,7 +182,7 @@ export class Attempts {
   }
 
   /** The connection that is up is given up for the next one: how long it lived says nothing. */
-  retired(): void {
+  replaced(): void {
     this.#acceptedAt = undefined;
   }
 

@@ -36,7 +36,7 @@ export type Verdict = 'final' | 'patient' | 'normal';
 const FINAL_ANYWHERE = new Set([0x84, 0x85, 0x8a, 0x8c, 0x8e]);
 
 /** What follows from a CONNACK that refused. `accepted`: these credentials were accepted before. */
-export function afterRefusal(reasonCode: number, version: ProtocolVersion, accepted: boolean): Verdict {
+export function connackVerdict(reasonCode: number, version: ProtocolVersion, accepted: boolean): Verdict {
   const credentials =
     version < 5 ? reasonCode === 4 || reasonCode === 5 : reasonCode === 0x86 || reasonCode === 0x87;
   // Credentials that were accepted before may be refused while the user database of the server restarts.
@@ -50,7 +50,7 @@ export function afterRefusal(reasonCode: number, version: ProtocolVersion, accep
  * What follows from a DISCONNECT of the server. Session taken over is final [MQTT-3.1.4-3]: two clients with one
  * Client Identifier would evict each other for ever.
  */
-export function afterDisconnect(reasonCode: number): Verdict {
+export function disconnectVerdict(reasonCode: number): Verdict {
   if (FINAL_ANYWHERE.has(reasonCode)) return 'final';
   return BUSY.has(reasonCode) || reasonCode === 0x87 ? 'patient' : 'normal';
 }
@@ -63,24 +63,27 @@ const ABOUT_A_PACKET: readonly number[] = [
   0x80, 0x81, 0x82, 0x83, 0x87, 0x8f, 0x90, 0x94, 0x95, 0x99, 0x9a, 0x9b, 0x9e, 0xa1, 0xa2,
 ];
 
-export function suspicionIn(reasonCode: number): Suspicion {
+export function suspicionOfCode(reasonCode: number): Suspicion {
   return ABOUT_A_PACKET.includes(reasonCode) ? 'what was sent' : 'none';
 }
 
 /** Errors of the network and of TLS, which no server causes by the way it takes a packet. */
-const OF_THE_WAY =
+const NETWORK_ERROR =
   /^(?:ERR_SSL_|ERR_TLS_|EPROTO$|ETIMEDOUT$|EHOSTUNREACH$|EHOSTDOWN$|ENETUNREACH$|ENETDOWN$|ENETRESET$)/;
 
 /** The same for a close that nobody asked for, with what the transport says of it. */
-export function suspicionOf(cause: unknown): Suspicion {
+export function suspicionOfLoss(cause: unknown): Suspicion {
   // What the transport does not allow, or what failed before it was up.
   if (cause instanceof ProtocolError || cause instanceof ConnectError) return 'none';
-  return OF_THE_WAY.test(codeOf(cause)) ? 'none' : 'what was sent';
+  return NETWORK_ERROR.test(codeOf(cause)) ? 'none' : 'what was sent';
 }
 
 /** What a CONNACK that refused is for the caller of `connect()`. */
-export function refusedBy({ reasonCode, properties }: ConnackPacket, version: ProtocolVersion): ConnectError {
-  const why = because(properties.reasonString);
+export function connackError(
+  { reasonCode, properties }: ConnackPacket,
+  version: ProtocolVersion,
+): ConnectError {
+  const why = reasonSuffix(properties.reasonString);
   return new ConnectError(
     'connack',
     `the server refused the connection: ${connackCodeName(reasonCode, version)}${why}`,
@@ -89,8 +92,8 @@ export function refusedBy({ reasonCode, properties }: ConnackPacket, version: Pr
 }
 
 /** What a DISCONNECT of the server is for whoever used the connection. */
-export function endedBy({ reasonCode, properties }: DisconnectPacket): ConnectionLostError {
-  const why = because(properties.reasonString);
+export function disconnectError({ reasonCode, properties }: DisconnectPacket): ConnectionLostError {
+  const why = reasonSuffix(properties.reasonString);
   return new ConnectionLostError(`the server ended the connection: ${connackCodeName(reasonCode, 5)}${why}`, {
     reasonCode,
     properties: { ...properties },
@@ -98,7 +101,7 @@ export function endedBy({ reasonCode, properties }: DisconnectPacket): Connectio
 }
 
 /** What an attempt is for the caller of `connect()` that none of several servers has accepted. */
-export function noneOf(errors: readonly MqttError[]): MqttError {
+export function noServerError(errors: readonly MqttError[]): MqttError {
   const last = errors.at(-1);
   const what = `none of ${errors.length} servers: ${errors.map(messageOf).join('; ')}`;
   const { phase, reasonCode, status, during, properties } =
@@ -113,7 +116,7 @@ export function noneOf(errors: readonly MqttError[]): MqttError {
 }
 
 /** The servers that a CONNACK or DISCONNECT names, and for how long they take its place (4.11). */
-export function referenceIn({
+export function serverReferenceIn({
   reasonCode,
   properties,
 }: ConnackPacket | DisconnectPacket):
@@ -125,7 +128,7 @@ export function referenceIn({
 }
 
 /** What an attempt waits for, in each of its phases. */
-const AWAITED: Readonly<Record<ConnectPhase, string>> = {
+const AWAITED_IN_PHASE: Readonly<Record<ConnectPhase, string>> = {
   credentials: 'the application to say what to connect with',
   dial: 'the network to connect',
   tls: 'the TLS handshake',
@@ -135,30 +138,30 @@ const AWAITED: Readonly<Record<ConnectPhase, string>> = {
 };
 
 /** What an attempt that has taken too long is for the caller of `connect()`. */
-export function lateAt(during: ConnectPhase, connectTimeout: number): ConnectError {
-  const what = `no connection within ${connectTimeout} ms: waited for ${AWAITED[during]} (${during})`;
+export function timeoutError(during: ConnectPhase, connectTimeout: number): ConnectError {
+  const what = `no connection within ${connectTimeout} ms: waited for ${AWAITED_IN_PHASE[during]} (${during})`;
   return new ConnectError('timeout', what, { during });
 }
 
 /** What the close of a connection that nobody asked for is, in the state it came in. */
-export function lostBy(cause: unknown, state: ClientState): MqttError {
+export function lostError(cause: unknown, state: ClientState): MqttError {
   // The transport knows better: what it does not allow, or what the server did not like about the way.
-  if (cause instanceof ProtocolError) return brokenBy(cause, state);
+  if (cause instanceof ProtocolError) return protocolError(cause, state);
   if (cause instanceof ConnectError && state === 'connecting') return cause;
   const options = cause === undefined ? {} : { cause };
-  const why = cause === undefined ? '' : because(messageOf(cause));
+  const why = cause === undefined ? '' : reasonSuffix(messageOf(cause));
   return state === 'connecting'
     ? new ConnectError('connack', `the server closed the connection before CONNACK${why}`, options)
     : new ConnectionLostError(`the connection was lost${why}`, options);
 }
 
 /** What a breach of the protocol by the server is, in the state it came in. */
-export function brokenBy(error: ProtocolError, state: ClientState): MqttError {
+export function protocolError(error: ProtocolError, state: ClientState): MqttError {
   return state === 'connecting' ? new ConnectError('connack', error.message, { cause: error }) : error;
 }
 
 /** What the server or the network gave as its reason: for people to read (U-3.2.2-f). */
-function because(words: string | undefined): string {
+function reasonSuffix(words: string | undefined): string {
   return words === undefined ? '' : `: ${shown(words)}`;
 }
 

@@ -3,13 +3,13 @@ import type { PublishReader } from '../codec/publish.ts';
 import type { Negotiated } from '../connection/negotiated.ts';
 import type { ConnectPhase, FilterResult, MqttError } from '../errors.ts';
 import type { Receipt } from '../session/incoming.ts';
-import type { Which } from './options.ts';
+import type { ServerChoice } from './options.ts';
 
 /** What has happened to the connection, for whoever watches. */
 export type Change =
   | { readonly type: 'connecting'; readonly attempt: number }
   /** A server could not be connected to, and the attempt goes on with the next one. */
-  | { readonly type: 'elsewhere'; readonly error: MqttError }
+  | { readonly type: 'nextServer'; readonly error: MqttError }
   | { readonly type: 'connected'; readonly connack: ConnackPacket; readonly negotiated: Negotiated }
   /** The connection is gone or did not come up; `willRetryIn` in ms. */
   | {
@@ -61,17 +61,17 @@ export interface Effects {
    * cold: open a Network Connection, then say `opened()`, or `dialFailed()`. `reason`: why there is another attempt.
    * Returns how many servers are left beside this one.
    */
-  dial(attempt: number, reason: MqttError | undefined, which: Which): number;
+  dial(attempt: number, reason: MqttError | undefined, which: ServerChoice): number;
   /** A server names others (4.11). Returns how many of them come next, if any. */
-  refer(serverReference: string, lasting: 'for now' | 'for good'): number;
+  redirect(serverReference: string, lasting: 'for now' | 'for good'): number;
   /** How far the attempt has come that is under way. */
-  reached(): ConnectPhase;
+  dialPhase(): ConnectPhase;
   /** cold: write the rest of the output, close, and report nothing more of this Network Connection or attempt. */
   hangUp(rest: readonly Uint8Array[]): void;
   /**
    * cold: the same in order, as the server is to process all of it: `dial()` follows, and waits for the close.
    */
-  retire(rest: readonly Uint8Array[]): void;
+  closeGracefully(rest: readonly Uint8Array[]): void;
   /** cold: write what is left, close, and say `lost()` when that is done. */
   finish(): void;
   /** cold */

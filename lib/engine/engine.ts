@@ -8,24 +8,31 @@ import type { Exchange } from '../session/exchange.ts';
 import type { Receipt } from '../session/incoming.ts';
 import type { Request } from '../session/requests.ts';
 import { Session } from '../session/session.ts';
-import { grant } from './connack.ts';
-import type { Acknowledging } from './acknowledgements.ts';
-import { Attempts } from './connect-attempts.ts';
-import { Deadlines, Timer } from './timers.ts';
+import { acceptConnack } from './connack.ts';
+import type { Acknowledgements } from './acknowledgements.ts';
+import { ConnectAttempts } from './connect-attempts.ts';
+import { Timers, Timer } from './timers.ts';
 import type { Effects } from './effects.ts';
-import { Abandoning } from './shutdown.ts';
-import { loadOf, type Load } from './counts.ts';
-import { introduce } from './connect.ts';
-import { Liveness } from './keep-alive-timer.ts';
-import type { Credentials, EngineOptions, EnginePorts, Ending, ReadResult, Which } from './options.ts';
-import { disconnectPacket, Publisher, writeRefusal } from './packet-writer.ts';
-import { Publishing } from './outbound-publish.ts';
+import { Shutdown } from './shutdown.ts';
+import { countsOf, type Counts } from './counts.ts';
+import { sendConnect } from './connect.ts';
+import { KeepAliveTimer } from './keep-alive-timer.ts';
+import type {
+  Credentials,
+  EngineOptions,
+  EnginePorts,
+  DisconnectRequest,
+  ReadResult,
+  ServerChoice,
+} from './options.ts';
+import { disconnectPacket, PacketWriter, writeRefusal } from './packet-writer.ts';
+import { OutboundPublish } from './outbound-publish.ts';
 import { Quarantine } from './quarantine.ts';
-import type { Outcome, Taken } from './packet-dispatch.ts';
-import { Reception } from './inbound.ts';
+import type { Outcome, PacketResult } from './packet-dispatch.ts';
+import { Inbound } from './inbound.ts';
 import * as refusals from './connect-errors.ts';
-import { Requesting } from './request-sender.ts';
-import { Resuming } from './session-resume.ts';
+import { RequestSender } from './request-sender.ts';
+import { SessionResume } from './session-resume.ts';
 import { nextState, type ClientState, type Input } from './states.ts';
 
 /**
@@ -37,39 +44,52 @@ export class Engine {
   readonly #ports: EnginePorts;
   readonly #effects: Effects;
   readonly #session = new Session();
-  readonly #deadlines = new Deadlines();
-  readonly #quarantine = new Quarantine(this.#session, this.#deadlines);
-  readonly #publisher: Publisher;
-  readonly #publishing: Publishing;
-  readonly #requesting: Requesting;
-  readonly #reception: Reception;
-  readonly #abandoning: Abandoning;
-  readonly #resuming: Resuming;
-  readonly #liveness = new Liveness(this.#deadlines);
-  readonly #attempts: Attempts;
+  readonly #timers = new Timers();
+  readonly #quarantine = new Quarantine(this.#session, this.#timers);
+  readonly #packetWriter: PacketWriter;
+  readonly #outboundPublish: OutboundPublish;
+  readonly #requestSender: RequestSender;
+  readonly #inbound: Inbound;
+  readonly #shutdown: Shutdown;
+  readonly #sessionResume: SessionResume;
+  readonly #keepAliveTimer = new KeepAliveTimer(this.#timers);
+  readonly #attempts: ConnectAttempts;
   #state: ClientState = 'offline';
   #connection: Connection | undefined = undefined;
   #clientId: string;
   /** Network Connections opened so far. */
-  #epoch = 0;
+  #connectionNumber = 0;
 
   constructor(options: EngineOptions, ports: EnginePorts, effects: Effects) {
     this.#options = options;
     this.#ports = ports;
     this.#effects = effects;
     this.#clientId = options.clientId;
-    this.#attempts = new Attempts(options, ports);
-    this.#publisher = new Publisher(ports.text);
+    this.#attempts = new ConnectAttempts(options, ports);
+    this.#packetWriter = new PacketWriter(ports.text);
     const session = this.#session;
-    const deadlines = this.#deadlines;
-    const publishing = new Publishing(session, this.#publisher, deadlines, options, this.#quarantine);
-    const requesting = new Requesting(session, deadlines, options, ports.text, this.#quarantine);
-    this.#publishing = publishing;
-    this.#requesting = requesting;
-    this.#abandoning = new Abandoning(session, this.#publisher);
-    this.#resuming = new Resuming(session, publishing, requesting, this.#attempts, options, effects);
-    this.#reception = new Reception(
-      { session, deadlines, liveness: this.#liveness, publishing, requesting },
+    const timers = this.#timers;
+    const outboundPublish = new OutboundPublish(
+      session,
+      this.#packetWriter,
+      timers,
+      options,
+      this.#quarantine,
+    );
+    const requestSender = new RequestSender(session, timers, options, ports.text, this.#quarantine);
+    this.#outboundPublish = outboundPublish;
+    this.#requestSender = requestSender;
+    this.#shutdown = new Shutdown(session, this.#packetWriter);
+    this.#sessionResume = new SessionResume(
+      session,
+      outboundPublish,
+      requestSender,
+      this.#attempts,
+      options,
+      effects,
+    );
+    this.#inbound = new Inbound(
+      { session, timers, keepAliveTimer: this.#keepAliveTimer, outboundPublish, requestSender },
       {
         phaseOf: (connection) =>
           connection !== this.#connection ? 'gone' : this.#state === 'connected' ? 'up' : 'open',
@@ -93,8 +113,8 @@ export class Engine {
   }
 
   /** What is said of messages that the application has not settled. Acknowledgements may be due after each call. */
-  get acknowledging(): Acknowledging {
-    return this.#reception.acknowledging;
+  get acknowledgements(): Acknowledgements {
+    return this.#inbound.acknowledgements;
   }
 
   get negotiated(): Negotiated | undefined {
@@ -102,13 +122,13 @@ export class Engine {
   }
 
   /** How much of what is kept: to be looked at, not to be touched. */
-  get load(): Load {
-    return loadOf(this.#session, this.#established());
+  get counts(): Counts {
+    return countsOf(this.#session, this.#established());
   }
 
   /** Whether one more message, whatever its QoS, would go out at once. */
   get hasRoom(): boolean {
-    return this.#state === 'connected' && this.#publishing.hasRoom(this.#connection as Connection);
+    return this.#state === 'connected' && this.#outboundPublish.hasRoom(this.#connection as Connection);
   }
 
   // --- B. What happened outside --------------------------------------------------------------------------------
@@ -117,8 +137,8 @@ export class Engine {
   opened(credentials: Credentials, now: number): void {
     if (!this.#go('opened')) return;
     const cleanStart = this.#attempts.cleanStart(credentials.server);
-    const session = { epoch: ++this.#epoch, clientId: this.#clientId, cleanStart };
-    this.#connection = introduce(this.#options, session, credentials, this.#ports, now);
+    const session = { connectionNumber: ++this.#connectionNumber, clientId: this.#clientId, cleanStart };
+    this.#connection = sendConnect(this.#options, session, credentials, this.#ports, now);
   }
 
   /** The attempt failed before there was a Network Connection, or as that was opened. */
@@ -130,35 +150,35 @@ export class Engine {
   /** The Network Connection ended by itself, or as `finish()` asked. */
   lost(cause: unknown, now: number): void {
     if (this.#connection === undefined) return;
-    this.#quarantine.suspicion = refusals.suspicionOf(cause);
-    this.#lose(refusals.lostBy(cause, this.#state), now, 'normal');
+    this.#quarantine.suspicion = refusals.suspicionOfLoss(cause);
+    this.#lose(refusals.lostError(cause, this.#state), now, 'normal');
   }
 
   /** The connection that was retired is closed: what it may have been reading is its caller's again. */
-  retired(): void {
-    this.#publisher.abandonUnsent();
+  closedGracefully(): void {
+    this.#packetWriter.abandonUnsent();
   }
 
   /** Memory for the next read. */
-  space(): Uint8Array {
-    return this.#connection?.framer.space() ?? new Uint8Array(0);
+  allocate(): Uint8Array {
+    return this.#connection?.framer.allocate() ?? new Uint8Array(0);
   }
 
   /** So many bytes of `space()` were filled: `read()` takes them. */
-  filled(length: number): void {
-    this.#connection?.filled(length);
+  onRead(length: number): void {
+    this.#connection?.onRead(length);
   }
 
   /** Bytes came in memory of their own: `read()` takes them. */
-  pushed(chunk: Uint8Array): void {
-    this.#connection?.pushed(chunk);
+  onData(chunk: Uint8Array): void {
+    this.#connection?.onData(chunk);
   }
 
   /** Takes what has arrived, as far as the limits allow; `none`: all of it, as nothing of it will come again. */
   read(now: number, limits: 'as set' | 'none' = 'as set'): ReadResult {
     const connection = this.#connection;
     if (connection === undefined) return 'all';
-    const { reader } = this.#reception;
+    const { reader } = this.#inbound;
     try {
       const result = limits === 'none' ? reader.readRest(connection, now) : reader.read(connection, now);
       if (connection !== this.#connection || limits === 'none') return 'all';
@@ -169,38 +189,38 @@ export class Engine {
       if (!(error instanceof ProtocolError)) throw error;
       // The server broke the protocol: on 5.0 it is told so (4.13.1), then the connection is closed.
       if (this.#state !== 'disconnecting') writeRefusal(connection, error);
-      this.#fail(refusals.brokenBy(error, this.#state), now);
+      this.#fail(refusals.protocolError(error, this.#state), now);
       return 'all';
     }
   }
 
   /** Whether input may be taken, after `read()` has said that it stops. */
   get mayRead(): boolean {
-    return this.#connection === undefined || this.#reception.reader.mayRead(this.#connection);
+    return this.#connection === undefined || this.#inbound.reader.mayRead(this.#connection);
   }
 
   /** The network has taken a piece of output; `held`: not at once. */
-  left(piece: Uint8Array, held: boolean, now: number): void {
+  flushed(piece: Uint8Array, held: boolean, now: number): void {
     const connection = this.#connection;
     if (connection === undefined) return;
     connection.piecesOut--;
-    const cut = this.#publishing.left(connection, piece, held, now);
+    const cut = this.#outboundPublish.flushed(connection, piece, held, now);
     if (cut !== undefined) this.#fail(cut, now);
   }
 
   /** Does what is due. Calls that come too early do nothing. */
   handleTimeout(now: number): void {
-    const deadlines = this.#deadlines;
-    if (deadlines.expire(Timer.Connect, now)) {
-      const during = this.#state === 'connecting' ? 'connack' : this.#effects.reached();
-      this.#fail(refusals.lateAt(during, this.#attempts.share), now);
+    const timers = this.#timers;
+    if (timers.expire(Timer.Connect, now)) {
+      const during = this.#state === 'connecting' ? 'connack' : this.#effects.dialPhase();
+      this.#fail(refusals.timeoutError(during, this.#attempts.serverTimeout), now);
     }
-    if (deadlines.expire(Timer.Reconnect, now) && this.#go('delayElapsed')) this.#dial(now);
-    if (deadlines.expire(Timer.Ack, now)) this.#requesting.expire(now);
-    if (deadlines.expire(Timer.Close, now))
+    if (timers.expire(Timer.Reconnect, now) && this.#go('delayElapsed')) this.#dial(now);
+    if (timers.expire(Timer.Ack, now)) this.#requestSender.expire(now);
+    if (timers.expire(Timer.Close, now))
       this.#fail(new ConnectionLostError('the server did not close the connection in time'), now);
     const connection = this.#connection;
-    const late = connection && this.#reception.timers.expire(connection, now);
+    const late = connection && this.#inbound.connectionTimers.expire(connection, now);
     if (late !== undefined) this.#fail(late, now);
     else this.#reconnectIfNeeded(now);
   }
@@ -227,49 +247,51 @@ export class Engine {
   reconnect(now: number, reasonCode: number = 0): boolean {
     const connection = this.#established();
     if (!this.#go('reconnect')) return false;
-    this.#attempts.retired();
+    this.#attempts.replaced();
     this.#dialAgain(connection, now, 'first', reasonCode);
     return true;
   }
 
   /** hot: publishes QoS 0 at once, or returns false where it has to take the long way through `publish()`. */
   publishNow(message: OutgoingPublish): boolean {
-    return this.#state === 'connected' && this.#publishing.writeNow(this.#connection as Connection, message);
+    return (
+      this.#state === 'connected' && this.#outboundPublish.writeNow(this.#connection as Connection, message)
+    );
   }
 
   /** The options have changed. */
   reconfigured(now: number): void {
-    this.#publishing.reconfigured(this.#established(), now);
+    this.#outboundPublish.reconfigured(this.#established(), now);
   }
 
   /** Takes `exchange` over; its waiter is told how it ends. */
   publish(exchange: Exchange, now: number): void {
     if (this.#state === 'closed' || this.#state === 'disconnecting')
       exchange.end(new ClosedError('the client is closed', { delivery: 'not-sent', kept: false }));
-    else this.#publishing.publish(exchange, this.#established(), now);
-    this.#reception.flow.watch(now);
+    else this.#outboundPublish.publish(exchange, this.#established(), now);
+    this.#inbound.flow.watchForAnswer(now);
   }
 
   /** Nobody waits for `exchange` any longer. Returns whether the message is kept: it is, once it was written. */
   withdraw(exchange: Exchange): boolean {
-    return this.#publishing.withdraw(exchange, this.#connection);
+    return this.#outboundPublish.withdraw(exchange, this.#connection);
   }
 
   /** SUBSCRIBE or UNSUBSCRIBE: written with those of the same turn by `flushRequests()`. */
   request(request: Request): void {
-    this.#requesting.add(request, this.#state);
+    this.#requestSender.add(request, this.#state);
   }
 
   /** Nobody waits for `request` any longer. */
   withdrawRequest(request: Request): void {
-    this.#requesting.withdraw(request);
+    this.#requestSender.withdraw(request);
   }
 
   /** Writes the requests of this turn. */
   flushRequests(now: number): void {
     const connection = this.#established();
-    if (connection !== undefined) this.#requesting.flush(connection, now);
-    this.#reception.flow.watch(now);
+    if (connection !== undefined) this.#requestSender.flush(connection, now);
+    this.#inbound.flow.watchForAnswer(now);
   }
 
   /** Forgets a subscription, so that it is not restored. */
@@ -279,8 +301,8 @@ export class Engine {
 
   /** One copy of a QoS > 0 message is done. Returns whether an acknowledgement may have been written. */
   settle(receipt: Receipt, reasonCode: number, now: number): boolean {
-    this.#reception.flow.settled(now);
-    const due = this.#reception.acknowledging.settle(receipt, reasonCode, now);
+    this.#inbound.flow.settled(now);
+    const due = this.#inbound.acknowledgements.settle(receipt, reasonCode, now);
     this.#reconnectIfNeeded(now);
     return due;
   }
@@ -289,19 +311,19 @@ export class Engine {
   pump(now: number): boolean {
     const connection = this.#established();
     if (connection === undefined) return false;
-    this.#publishing.pump(connection, now);
+    this.#outboundPublish.pump(connection, now);
     return connection.outbox.size > 0;
   }
 
   /** Ends the connection, or what is to become one. Everybody who waits is told now. */
-  disconnect(ending: Ending, now: number): void {
+  disconnect(ending: DisconnectRequest, now: number): void {
     const connection = this.#established();
     const packet = disconnectPacket(this.#options, connection, ending);
     const isEnding = this.#go('disconnect');
-    if (!isEnding && ending.pending === 'discard') this.#abandoning.discard();
+    if (!isEnding && ending.pending === 'discard') this.#shutdown.discard();
     if (!isEnding) return;
-    this.#deadlines.stopAll();
-    this.#abandoning.begin(ending.pending, connection);
+    this.#timers.stopAll();
+    this.#shutdown.begin(ending.pending, connection);
     if (connection === undefined) {
       this.#hangUp();
       this.#leaveConnection(now);
@@ -309,7 +331,7 @@ export class Engine {
       return;
     }
     connection.outbox.append(packet);
-    this.#deadlines.set(Timer.Close, now + ending.timeout);
+    this.#timers.set(Timer.Close, now + ending.timeout);
     this.#effects.finish();
   }
 
@@ -317,7 +339,7 @@ export class Engine {
 
   /** When `handleTimeout()` is to be called next; Infinity = no need. */
   nextTimeout(): number {
-    return this.#deadlines.next();
+    return this.#timers.next();
   }
 
   /** Bytes that wait to be taken. */
@@ -328,7 +350,7 @@ export class Engine {
   /** The next piece of output, or undefined. It belongs to the caller until it says `left()`. */
   takeOutput(now: number): Uint8Array | undefined {
     const connection = this.#connection;
-    const cut = connection === undefined ? undefined : this.#publishing.dropSpoiled(connection);
+    const cut = connection === undefined ? undefined : this.#outboundPublish.dropSpoiled(connection);
     if (cut !== undefined) this.#fail(cut, now);
     const piece = this.#connection?.outbox.take();
     if (connection === undefined || piece === undefined) return undefined;
@@ -354,22 +376,22 @@ export class Engine {
     return this.#state === 'connected' ? this.#connection : undefined;
   }
 
-  #dial(now: number, which: Which = 'first'): void {
+  #dial(now: number, which: ServerChoice = 'first'): void {
     const { number, reason } = this.#attempts;
     if (which !== 'next') this.#effects.changed({ type: 'connecting', attempt: number });
     if (this.#state !== 'dialing') return; // The logger has ended the client.
-    const dueAt = this.#attempts.dialled(which, this.#effects.dial(number, reason, which), now);
-    this.#deadlines.set(Timer.Connect, dueAt);
+    const dueAt = this.#attempts.onDial(which, this.#effects.dial(number, reason, which), now);
+    this.#timers.set(Timer.Connect, dueAt);
   }
 
   /** One packet, by the state. */
-  #packet(connection: Connection, now: number): Taken {
+  #packet(connection: Connection, now: number): PacketResult {
     if (this.#state === 'disconnecting') return 'nothing';
     if (this.#state === 'connecting') {
-      this.#onConnack(connection, this.#reception.packets.connack(connection), now);
+      this.#onConnack(connection, this.#inbound.dispatch.connack(connection), now);
       return 'nothing';
     }
-    const outcome = this.#reception.packets.packet(connection);
+    const outcome = this.#inbound.dispatch.packet(connection);
     if (outcome === 'nothing' || outcome === 'full' || outcome === 'acknowledged') return outcome;
     this.#follow(connection, outcome, now);
     return 'nothing';
@@ -377,34 +399,38 @@ export class Engine {
 
   /** Messages were passed over, or left to the server as a last resort: it sends them again on the next connection. */
   #reconnectIfNeeded(now: number): void {
-    const { acknowledging, flow, publish } = this.#reception;
-    const hasExceeded = flow.needsReconnect && publish.exceededOn === this.#epoch;
-    if (flow.needsReconnect || acknowledging.needsReconnect) this.reconnect(now, hasExceeded ? 0x93 : 0);
+    const { acknowledgements, flow, inboundPublish: publish } = this.#inbound;
+    const hasExceeded = flow.needsReconnect && publish.exceededOn === this.#connectionNumber;
+    if (flow.needsReconnect || acknowledgements.needsReconnect) this.reconnect(now, hasExceeded ? 0x93 : 0);
   }
 
   /** The window has moved, a Packet Identifier is free, or a request was answered: what waited for that goes on. */
   #acknowledged(connection: Connection, now: number): void {
-    this.#publishing.progress(now);
-    this.#publishing.pump(connection, now);
-    this.#requesting.flush(connection, now);
+    this.#outboundPublish.progress(now);
+    this.#outboundPublish.pump(connection, now);
+    this.#requestSender.flush(connection, now);
   }
 
-  #follow(connection: Connection, outcome: Exclude<Outcome, Taken>, now: number): void {
-    if (outcome === 'pingresp') this.#liveness.alive(connection);
+  #follow(connection: Connection, outcome: Exclude<Outcome, PacketResult>, now: number): void {
+    if (outcome === 'pingresp') this.#keepAliveTimer.alive(connection);
     else if (outcome === 'answered') this.#acknowledged(connection, now);
     else {
-      this.#attempts.heed(outcome, this.#effects);
-      this.#quarantine.suspicion = refusals.suspicionIn(outcome.reasonCode);
-      this.#fail(refusals.endedBy(outcome), now, refusals.afterDisconnect(outcome.reasonCode));
+      this.#attempts.noteServerReference(outcome, this.#effects);
+      this.#quarantine.suspicion = refusals.suspicionOfCode(outcome.reasonCode);
+      this.#fail(refusals.disconnectError(outcome), now, refusals.disconnectVerdict(outcome.reasonCode));
     }
   }
 
   #onConnack(connection: Connection, connack: ConnackPacket, now: number): void {
     const { identity, protocolVersion } = connection;
     if (connack.reasonCode !== 0) {
-      const verdict = refusals.afterRefusal(connack.reasonCode, protocolVersion, this.#attempts.trusted);
-      this.#attempts.heed(connack, this.#effects);
-      this.#fail(refusals.refusedBy(connack, protocolVersion), now, verdict);
+      const verdict = refusals.connackVerdict(
+        connack.reasonCode,
+        protocolVersion,
+        this.#attempts.credentialsWorked,
+      );
+      this.#attempts.noteServerReference(connack, this.#effects);
+      this.#fail(refusals.connackError(connack, protocolVersion), now, verdict);
       return;
     }
     checkConnack(connack, connection.settings, identity, identity.clientId !== '');
@@ -415,27 +441,32 @@ export class Engine {
       this.#dialAgain(connection, now, 'same');
       return;
     }
-    const negotiated = grant(connection, connack, this.#options, now);
+    const negotiated = acceptConnack(connection, connack, this.#options, now);
     this.#go('accepted');
-    this.#deadlines.stop(Timer.Connect);
-    this.#liveness.alive(connection);
+    this.#timers.stop(Timer.Connect);
+    this.#keepAliveTimer.alive(connection);
     this.#clientId = negotiated.clientId;
     this.#attempts.accepted(now, negotiated.clientId, identity.server);
-    this.#reception.connected(connection);
+    this.#inbound.connected(connection);
     this.#effects.changed({ type: 'connected', connack, negotiated });
     this.#quarantine.connected(now);
-    this.#resuming.resume(connection, now);
+    this.#sessionResume.resume(connection, now);
   }
 
   /** Ends `connection` in order, if there is one, and dials at once. */
-  #dialAgain(connection: Connection | undefined, now: number, which: Which, reasonCode: number = 0): void {
+  #dialAgain(
+    connection: Connection | undefined,
+    now: number,
+    which: ServerChoice,
+    reasonCode: number = 0,
+  ): void {
     if (connection !== undefined) {
       connection.outbox.detach();
       connection.outbox.append(encode({ type: 'disconnect', reasonCode }, connection.protocolVersion));
-      this.#effects.retire(connection.outbox.takeAll());
+      this.#effects.closeGracefully(connection.outbox.takeAll());
       this.#leaveConnection(now);
     }
-    this.#deadlines.stopAll(Timer.Ack);
+    this.#timers.stopAll(Timer.Ack);
     this.#dial(now, which);
   }
 
@@ -447,19 +478,19 @@ export class Engine {
 
   /** The connection or attempt is over: what follows from it. */
   #lose(cause: MqttError, now: number, retry: refusals.Verdict): void {
-    if (this.#connection !== undefined) this.#publisher.abandonUnsent();
+    if (this.#connection !== undefined) this.#packetWriter.abandonUnsent();
     const connection = this.#established();
     if (connection !== undefined) this.#quarantine.lost(connection, cause, now);
     this.#leaveConnection(now);
-    this.#deadlines.stopAll(Timer.Ack);
+    this.#timers.stopAll(Timer.Ack);
     if (this.#state === 'disconnecting') {
-      this.#abandoning.finish();
+      this.#shutdown.finish();
       this.#go('lost');
       this.#effects.changed({ type: 'closed', error: undefined });
       return;
     }
-    if (this.#attempts.goesElsewhere(cause, retry, now) && this.#go('elsewhere')) {
-      this.#effects.changed({ type: 'elsewhere', error: cause });
+    if (this.#attempts.triesNextServer(cause, retry, now) && this.#go('nextServer')) {
+      this.#effects.changed({ type: 'nextServer', error: cause });
       this.#dial(now, 'next');
       return;
     }
@@ -472,7 +503,7 @@ export class Engine {
     } else {
       const { delay: willRetryIn, flapping } = next;
       this.#go('lost');
-      this.#deadlines.set(Timer.Reconnect, now + willRetryIn);
+      this.#timers.set(Timer.Reconnect, now + willRetryIn);
       this.#effects.changed({ type: 'disconnected', error, willRetryIn, flapping });
     }
   }
@@ -480,14 +511,14 @@ export class Engine {
   #leaveConnection(now: number): void {
     this.#connection = undefined;
     this.#session.connectionLost();
-    this.#reception.disconnected(now);
+    this.#inbound.disconnected(now);
   }
 
   /** The end: everybody who waits is told why. */
   #end(error: MqttError): void {
-    this.#deadlines.stopAll();
+    this.#timers.stopAll();
     this.#go('ended');
-    this.#abandoning.end(error);
+    this.#shutdown.end(error);
     this.#effects.changed({ type: 'closed', error });
   }
 }

@@ -1,8 +1,8 @@
 import type { Outbox } from '../connection/outbox.ts';
 import type { Session } from '../session/session.ts';
-import { type Deadlines, Timer } from './timers.ts';
+import { type Timers, Timer } from './timers.ts';
 import type { Effects } from './effects.ts';
-import type { EngineOptions, PausingBuffers } from './options.ts';
+import type { EngineOptions, BufferPressure } from './options.ts';
 
 /** Output in memory of ours, in bytes, above which reading stops: a server that reads no answers gets no more of them. */
 export const OUTPUT_LIMIT = 4_194_304;
@@ -23,8 +23,8 @@ const JUDGING = [Timer.PingResp, Timer.Retry, Timer.Watchdog, Timer.Ack] as cons
  */
 export class FlowControl {
   readonly #session: Session;
-  readonly #buffers: PausingBuffers;
-  readonly #deadlines: Deadlines;
+  readonly #buffers: BufferPressure;
+  readonly #timers: Timers;
   readonly #options: EngineOptions;
   readonly #effects: Pick<Effects, 'changed'>;
   #level: 'open' | 'full' = 'open';
@@ -44,15 +44,15 @@ export class FlowControl {
 
   constructor(
     session: Session,
-    buffers: PausingBuffers,
-    deadlines: Deadlines,
+    buffers: BufferPressure,
+    timers: Timers,
     options: EngineOptions,
     effects: Pick<Effects, 'changed'>,
   ) {
     this.#effects = effects;
     this.#session = session;
     this.#buffers = buffers;
-    this.#deadlines = deadlines;
+    this.#timers = timers;
     this.#options = options;
   }
 
@@ -81,7 +81,7 @@ export class FlowControl {
   }
 
   /** Whether a new message is left to the server, which sends it again on the next connection. */
-  leaves(): boolean {
+  abandons(): boolean {
     if (this.#resort === 'leave') this.#resort = this.#isAwaiting ? 'left' : 'none';
     return this.#resort === 'left' || this.#resort === 'over';
   }
@@ -113,24 +113,24 @@ export class FlowControl {
   stop(now: number): void {
     if (this.#output === 'full') return;
     this.#reading = 'stopped';
-    this.#deadlines.hold(JUDGING);
-    this.watch(now);
+    this.#timers.hold(JUDGING);
+    this.watchForAnswer(now);
     this.#effects.changed({ type: 'stopped' });
   }
 
   /** Reading goes on. */
   resume(): void {
     this.#reading = 'on';
-    this.#deadlines.release();
-    this.#deadlines.stop(Timer.LastResort);
+    this.#timers.release();
+    this.#timers.stop(Timer.LastResort);
   }
 
   /** Something of ours awaits an answer from now on: where that is not read for, the last resort is not far. */
-  watch(now: number): void {
+  watchForAnswer(now: number): void {
     const { ackStallTimeout } = this.#options;
     if (this.#reading === 'on' || ackStallTimeout === 0 || !this.#isAwaiting) return;
-    if (this.#deadlines.at(Timer.LastResort) === Infinity)
-      this.#deadlines.set(Timer.LastResort, now + ackStallTimeout);
+    if (this.#timers.at(Timer.LastResort) === Infinity)
+      this.#timers.set(Timer.LastResort, now + ackStallTimeout);
   }
 
   /** The application has settled a message. */
@@ -146,7 +146,7 @@ export class FlowControl {
     if (this.#reading === 'on' || !this.#isAwaiting) return;
     const due = this.#settledAt + ackStallTimeout;
     if (due > now) {
-      this.#deadlines.set(Timer.LastResort, due);
+      this.#timers.set(Timer.LastResort, due);
       return;
     }
     this.#resort = persistent ? 'leave' : 'drop';

@@ -7,7 +7,7 @@ import { ProtocolError } from '../errors.ts';
 import { Stage, type Exchange } from '../session/exchange.ts';
 import type { Incoming } from '../session/incoming.ts';
 import type { Session } from '../session/session.ts';
-import type { Acknowledging } from './acknowledgements.ts';
+import type { Acknowledgements } from './acknowledgements.ts';
 import type { Effects } from './effects.ts';
 import { writePubcomp, writePubrel } from './packet-writer.ts';
 
@@ -15,12 +15,12 @@ import { writePubcomp, writePubrel } from './packet-writer.ts';
 function finish(session: Session, connection: Connection, exchange: Exchange): void {
   session.outgoing.end(exchange);
   session.packetIdentifiers.free(exchange.packetId);
-  giveBack(connection.quota, connection.epoch, exchange);
+  giveBack(connection.quota, connection.connectionNumber, exchange);
   connection.traffic.answeredAfter(connection.keepAlive.receivedAt - exchange.writtenAt);
 }
 
-function giveBack(quota: SendQuota, epoch: number, exchange: Exchange): void {
-  if (exchange.epoch === epoch) quota.give();
+function giveBack(quota: SendQuota, connectionNumber: number, exchange: Exchange): void {
+  if (exchange.connectionNumber === connectionNumber) quota.give();
 }
 
 function wrongFlow(packetName: string, exchange: Exchange): ProtocolError {
@@ -88,8 +88,8 @@ export function onPubcomp(session: Session, connection: Connection, ack: AckRead
   const exchange = session.outgoing.get(ack.packetId);
   if (exchange === undefined) return false;
   if (exchange.stage !== Stage.Released) {
-    if (!exchange.cleared) throw wrongFlow('PUBCOMP', exchange);
-    exchange.cleared = false;
+    if (!exchange.ignoresPubcomp) throw wrongFlow('PUBCOMP', exchange);
+    exchange.ignoresPubcomp = false;
     return false;
   }
   finish(session, connection, exchange);
@@ -103,11 +103,11 @@ export function onPubrel(
   incoming: Incoming,
   connection: Connection,
   packetId: number,
-  acknowledging: Acknowledging,
+  acknowledgements: Acknowledgements,
 ): void {
-  const known = incoming.release(packetId);
+  const known = incoming.onPubrel(packetId);
   writePubcomp(connection, packetId, known ? 0 : 0x92);
-  acknowledging.answerDue();
+  acknowledgements.answerDue();
 }
 
 /** SUBACK and UNSUBACK: one code per Topic Filter, in order [MQTT-3.9.3-1]. */

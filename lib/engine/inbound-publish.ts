@@ -2,7 +2,7 @@ import type { PublishReader } from '../codec/publish.ts';
 import type { Connection } from '../connection/connection.ts';
 import { ProtocolError } from '../errors.ts';
 import { Arrival, type Incoming, type Receipt } from '../session/incoming.ts';
-import type { Acknowledging } from './acknowledgements.ts';
+import type { Acknowledgements } from './acknowledgements.ts';
 import type { Delivered, Effects } from './effects.ts';
 import { type FlowControl, isAcknowledged } from './flow-control.ts';
 import { tolerate } from './inbound-acks.ts';
@@ -13,7 +13,7 @@ const NOTHING = new Uint8Array(0);
 /** PUBLISH as it comes: delivered, or recognised as sent again. */
 export class InboundPublish {
   readonly #incoming: Incoming;
-  readonly #acknowledging: Acknowledging;
+  readonly #acknowledgements: Acknowledgements;
   readonly #flow: FlowControl;
   readonly #effects: Effects;
   readonly #options: EngineOptions;
@@ -21,13 +21,13 @@ export class InboundPublish {
 
   constructor(
     incoming: Incoming,
-    acknowledging: Acknowledging,
+    acknowledgements: Acknowledgements,
     flow: FlowControl,
     effects: Effects,
     options: EngineOptions,
   ) {
     this.#incoming = incoming;
-    this.#acknowledging = acknowledging;
+    this.#acknowledgements = acknowledgements;
     this.#flow = flow;
     this.#effects = effects;
     this.#options = options;
@@ -43,11 +43,11 @@ export class InboundPublish {
     const alias = publish.properties.topicAlias;
     const topicName = alias === undefined ? publish.topic : connection.aliases.receive(alias, publish.topic);
     // Whoever gets the message gets a view into these bytes.
-    connection.framer.pin();
+    connection.framer.retain();
     if (publish.qos === 0) return this.#effects.deliver(publish, topicName, undefined);
     const known = this.#incoming.get(publish.packetId);
     if (known !== undefined && this.#isRepeated(known, connection, publish, topicName)) return 'delivered';
-    if (this.#flow.leaves()) return 'delivered';
+    if (this.#flow.abandons()) return 'delivered';
     const size = sizeOf(publish, topicName);
     const drops = this.#flow.drops(size);
     // A message that is dropped keeps no memory while its acknowledgement waits for its turn.
@@ -57,12 +57,12 @@ export class InboundPublish {
       this.#exceeded(connection);
     let delivered: Delivered = 'delivered';
     if (drops) {
-      receipt.waive();
+      receipt.release();
       this.#effects.overflowed(topicName);
     } else delivered = this.#effects.deliver(publish, topicName, receipt);
     if (receipt.copies === 0) {
-      this.#incoming.waived(receipt);
-      this.#acknowledging.answer(receipt, connection.keepAlive.receivedAt);
+      this.#incoming.release(receipt);
+      this.#acknowledgements.answer(receipt, connection.keepAlive.receivedAt);
     }
     return delivered;
   }
@@ -71,13 +71,13 @@ export class InboundPublish {
   #isRepeated(known: Receipt, connection: Connection, publish: PublishReader, topicName: string): boolean {
     const incoming = this.#incoming;
     const same = publish.duplicate && known.topicName === topicName && equal(known.payload, publish);
-    const arrival = incoming.judge(known, publish.qos, publish.duplicate, same);
-    if (arrival === Arrival.Clash)
+    const arrival = incoming.classify(known, publish.qos, publish.duplicate, same);
+    if (arrival === Arrival.IdentifierInUse)
       throw new ProtocolError(`Packet Identifier ${publish.packetId} is in use`, 'MQTT-2.2.1-4', 0x82);
     if (arrival === Arrival.New) return false;
-    if (arrival === Arrival.Tied) incoming.tie(known);
-    else incoming.repeat(known);
-    this.#acknowledging.answer(known, connection.keepAlive.receivedAt);
+    if (arrival === Arrival.Redelivery) incoming.matchRedelivery(known);
+    else incoming.resendPubrec(known);
+    this.#acknowledgements.answer(known, connection.keepAlive.receivedAt);
     return true;
   }
 
@@ -96,7 +96,7 @@ export class InboundPublish {
    */
   #exceeded(connection: Connection): void {
     connection.traffic.beyondReceiveMaximum++;
-    this.#exceededOn = connection.epoch;
+    this.#exceededOn = connection.connectionNumber;
     const { receiveMaximum } = this.#options;
     const what = `the server sends more than Receive Maximum (${receiveMaximum}) allows: it is held back by not reading`;
     tolerate(connection, what, this.#effects);

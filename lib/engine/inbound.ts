@@ -1,77 +1,84 @@
 import type { Connection } from '../connection/connection.ts';
 import type { Session } from '../session/session.ts';
-import { Acknowledging } from './acknowledgements.ts';
+import { Acknowledgements } from './acknowledgements.ts';
 import { ConnectionTimers } from './connection-timers.ts';
-import type { Deadlines } from './timers.ts';
+import type { Timers } from './timers.ts';
 import type { Effects } from './effects.ts';
 import { FlowControl } from './flow-control.ts';
 import { InboundPublish } from './inbound-publish.ts';
 import { InputReader, type PacketHost } from './input-reader.ts';
-import type { Liveness } from './keep-alive-timer.ts';
+import type { KeepAliveTimer } from './keep-alive-timer.ts';
 import type { EngineOptions, EnginePorts } from './options.ts';
-import { Acknowledger } from './packet-writer.ts';
-import type { Publishing } from './outbound-publish.ts';
-import { Receiving } from './packet-dispatch.ts';
-import type { Requesting } from './request-sender.ts';
+import { AckWriter } from './packet-writer.ts';
+import type { OutboundPublish } from './outbound-publish.ts';
+import { PacketDispatch } from './packet-dispatch.ts';
+import type { RequestSender } from './request-sender.ts';
 
 /** The parts of the engine that reception uses. */
-export interface ReceptionParts {
+export interface InboundParts {
   readonly session: Session;
-  readonly deadlines: Deadlines;
-  readonly liveness: Liveness;
-  readonly publishing: Publishing;
-  readonly requesting: Requesting;
+  readonly timers: Timers;
+  readonly keepAliveTimer: KeepAliveTimer;
+  readonly outboundPublish: OutboundPublish;
+  readonly requestSender: RequestSender;
 }
 
-/** What is received, put together: from reading to acknowledging. */
-export class Reception {
-  readonly acknowledging: Acknowledging;
+/** What is received, put together: from reading to acknowledgements. */
+export class Inbound {
+  readonly acknowledgements: Acknowledgements;
   readonly flow: FlowControl;
-  readonly publish: InboundPublish;
-  readonly packets: Receiving;
+  readonly inboundPublish: InboundPublish;
+  readonly dispatch: PacketDispatch;
   readonly reader: InputReader;
-  readonly timers: ConnectionTimers;
-  readonly #acknowledger = new Acknowledger();
+  readonly connectionTimers: ConnectionTimers;
+  readonly #acknowledger = new AckWriter();
   readonly #session: Session;
-  readonly #requesting: Requesting;
+  readonly #requestSender: RequestSender;
 
   constructor(
-    parts: ReceptionParts,
+    parts: InboundParts,
     host: PacketHost,
     options: EngineOptions,
     { text, buffers }: Pick<EnginePorts, 'text' | 'buffers'>,
     effects: Effects,
   ) {
-    const { session, deadlines, liveness, publishing, requesting } = parts;
+    const { session, timers, keepAliveTimer, outboundPublish, requestSender } = parts;
     const { incoming } = session;
-    const acknowledging = new Acknowledging(incoming, this.#acknowledger, deadlines, options, effects);
-    const flow = new FlowControl(session, buffers, deadlines, options, effects);
+    const acknowledgements = new Acknowledgements(incoming, this.#acknowledger, timers, options, effects);
+    const flow = new FlowControl(session, buffers, timers, options, effects);
     this.#session = session;
-    this.#requesting = requesting;
-    this.acknowledging = acknowledging;
+    this.#requestSender = requestSender;
+    this.acknowledgements = acknowledgements;
     this.flow = flow;
-    this.publish = new InboundPublish(incoming, acknowledging, flow, effects, options);
-    this.packets = new Receiving(session, this.publish, acknowledging, text, effects);
-    this.timers = new ConnectionTimers(
-      deadlines,
-      { liveness, acknowledging, publishing, requesting, flow },
+    this.inboundPublish = new InboundPublish(incoming, acknowledgements, flow, effects, options);
+    this.dispatch = new PacketDispatch(session, this.inboundPublish, acknowledgements, text, effects);
+    this.connectionTimers = new ConnectionTimers(
+      timers,
+      { keepAliveTimer, acknowledgements, outboundPublish, requestSender, flow },
       options,
     );
-    const { publish, packets } = this;
-    this.reader = new InputReader(host, { flow, packets, publish, liveness, publishing, requesting });
+    const { inboundPublish: publish, dispatch: packets } = this;
+    this.reader = new InputReader(host, {
+      flow,
+      dispatch: packets,
+      inboundPublish: publish,
+      keepAliveTimer,
+      outboundPublish,
+      requestSender,
+    });
   }
 
   /** A new Network Connection was accepted. */
   connected(connection: Connection): void {
     this.#acknowledger.connection = connection;
-    this.#session.incoming.connected(connection.epoch);
+    this.#session.incoming.connected(connection.connectionNumber);
     this.flow.connected();
   }
 
   /** It is over. Requests run across connections, but the time in which nothing was read is not theirs. */
   disconnected(now: number): void {
     this.#acknowledger.connection = undefined;
-    if (this.flow.isStopped) this.#requesting.judgeFrom(now);
+    if (this.flow.isStopped) this.#requestSender.judgeFrom(now);
     this.flow.connected();
   }
 }

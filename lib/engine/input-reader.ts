@@ -1,49 +1,49 @@
 import type { Connection } from '../connection/connection.ts';
 import type { FlowControl } from './flow-control.ts';
 import type { InboundPublish } from './inbound-publish.ts';
-import type { Liveness } from './keep-alive-timer.ts';
+import type { KeepAliveTimer } from './keep-alive-timer.ts';
 import type { ReadResult } from './options.ts';
-import type { Publishing } from './outbound-publish.ts';
-import type { Receiving, Taken } from './packet-dispatch.ts';
-import type { Requesting } from './request-sender.ts';
+import type { OutboundPublish } from './outbound-publish.ts';
+import type { PacketDispatch, PacketResult } from './packet-dispatch.ts';
+import type { RequestSender } from './request-sender.ts';
 
 /** What the reader needs of the engine. */
 export interface PacketHost {
   /** `up`: the limits hold; `open`: CONNACK or the end is awaited, and no limit holds; `gone`: it is over. */
   phaseOf(connection: Connection): 'up' | 'open' | 'gone';
   /** Does what the packet that the framer stands at says. */
-  packet(connection: Connection, now: number): Taken;
+  packet(connection: Connection, now: number): PacketResult;
 }
 
 /** The parts of the engine that the reader uses. */
 export interface ReaderParts {
   readonly flow: FlowControl;
-  readonly packets: Receiving;
-  readonly publish: InboundPublish;
-  readonly liveness: Liveness;
-  readonly publishing: Publishing;
-  readonly requesting: Requesting;
+  readonly dispatch: PacketDispatch;
+  readonly inboundPublish: InboundPublish;
+  readonly keepAliveTimer: KeepAliveTimer;
+  readonly outboundPublish: OutboundPublish;
+  readonly requestSender: RequestSender;
 }
 
 /** Takes packets from what has arrived, as far as the limits allow. */
 export class InputReader {
   readonly #host: PacketHost;
   readonly #flow: FlowControl;
-  readonly #receiving: Receiving;
-  readonly #publish: InboundPublish;
-  readonly #liveness: Liveness;
+  readonly #dispatch: PacketDispatch;
+  readonly #inboundPublish: InboundPublish;
+  readonly #keepAliveTimer: KeepAliveTimer;
   /** Those who judge the server by its silence. */
-  readonly #judges: readonly (Publishing | Requesting)[];
+  readonly #judges: readonly (OutboundPublish | RequestSender)[];
   /** Whether the window has moved with what was taken last. */
   #window: 'still' | 'moved' = 'still';
 
   constructor(host: PacketHost, parts: ReaderParts) {
     this.#host = host;
     this.#flow = parts.flow;
-    this.#receiving = parts.packets;
-    this.#publish = parts.publish;
-    this.#liveness = parts.liveness;
-    this.#judges = [parts.publishing, parts.requesting];
+    this.#dispatch = parts.dispatch;
+    this.#inboundPublish = parts.inboundPublish;
+    this.#keepAliveTimer = parts.keepAliveTimer;
+    this.#judges = [parts.outboundPublish, parts.requestSender];
   }
 
   /** Whether the window has moved since the last call. */
@@ -68,10 +68,10 @@ export class InputReader {
     if (result === 'stop') {
       this.#flow.stop(now);
       if (!this.#flow.isStopped) return 'stop';
-      this.#liveness.stopped(connection);
-      this.#publish.stopped(connection);
+      this.#keepAliveTimer.stopped(connection);
+      this.#inboundPublish.stopped(connection);
     } else if (result === 'all' && this.#host.phaseOf(connection) !== 'gone')
-      this.#receiving.begun(connection);
+      this.#dispatch.checkPendingHeader(connection);
     return result;
   }
 
@@ -107,7 +107,7 @@ export class InputReader {
   #resume(connection: Connection, now: number): void {
     this.#flow.resume();
     if (this.#host.phaseOf(connection) !== 'up') return;
-    this.#liveness.resumed(connection, now);
+    this.#keepAliveTimer.resumed(connection, now);
     for (const judge of this.#judges) judge.judgeFrom(now);
   }
 }

@@ -1,20 +1,20 @@
 import { encode } from '../codec/codec.ts';
 import type { Connection } from '../connection/connection.ts';
-import { type Deadlines, Timer } from './timers.ts';
+import { type Timers, Timer } from './timers.ts';
 
 /** Keep Alive on a connection that is up: PINGREQ in time, and whether the other side is still there. */
-export class Liveness {
-  readonly #deadlines: Deadlines;
+export class KeepAliveTimer {
+  readonly #timers: Timers;
 
-  constructor(deadlines: Deadlines) {
-    this.#deadlines = deadlines;
+  constructor(timers: Timers) {
+    this.#timers = timers;
   }
 
   /** The other side has answered, or the connection has just come up. */
   alive(connection: Connection): void {
     connection.pingedAt = 0;
-    this.#deadlines.stop(Timer.PingResp);
-    this.#deadlines.set(Timer.KeepAlive, connection.keepAlive.pingDue);
+    this.#timers.stop(Timer.PingResp);
+    this.#timers.set(Timer.KeepAlive, connection.keepAlive.pingDue);
   }
 
   /**
@@ -28,21 +28,21 @@ export class Liveness {
     const awaited = pingedAt > 0 ? keepAlive.sendDue : keepAlive.pingDue;
     const due = isStopped ? keepAlive.probeDue : awaited;
     if (due > now) {
-      this.#deadlines.set(Timer.KeepAlive, due);
+      this.#timers.set(Timer.KeepAlive, due);
       return;
     }
     connection.outbox.append(encode({ type: 'pingreq' }, connection.protocolVersion));
     keepAlive.sentAt = now;
-    this.#deadlines.set(Timer.KeepAlive, isStopped ? keepAlive.probeDue : keepAlive.sendDue);
+    this.#timers.set(Timer.KeepAlive, isStopped ? keepAlive.probeDue : keepAlive.sendDue);
     if (pingedAt > 0) return;
     connection.pingedAt = now;
-    if (!isStopped) this.#deadlines.set(Timer.PingResp, keepAlive.silenceFatal(now));
+    if (!isStopped) this.#timers.set(Timer.PingResp, keepAlive.silenceFatal(now));
   }
 
   /** Nothing is read from now on: PINGREQ goes out more often, as its write is what notices a dead connection. */
   stopped({ keepAlive }: Connection): void {
     const due = keepAlive.probeDue;
-    if (due < this.#deadlines.at(Timer.KeepAlive)) this.#deadlines.set(Timer.KeepAlive, due);
+    if (due < this.#timers.at(Timer.KeepAlive)) this.#timers.set(Timer.KeepAlive, due);
   }
 
   /** Reading goes on: the wait for an answer begins anew. */
@@ -51,8 +51,8 @@ export class Liveness {
     keepAlive.receivedAt = now;
     if (connection.pingedAt === 0) return this.alive(connection);
     connection.pingedAt = now;
-    this.#deadlines.set(Timer.PingResp, keepAlive.silenceFatal(now));
-    this.#deadlines.set(Timer.KeepAlive, keepAlive.sendDue);
+    this.#timers.set(Timer.PingResp, keepAlive.silenceFatal(now));
+    this.#timers.set(Timer.KeepAlive, keepAlive.sendDue);
   }
 
   /**
@@ -67,7 +67,7 @@ export class Liveness {
     }
     const fatal = keepAlive.silenceFatal(pingedAt);
     if (fatal <= now) return true;
-    this.#deadlines.set(Timer.PingResp, fatal);
+    this.#timers.set(Timer.PingResp, fatal);
     return false;
   }
 }

@@ -41,7 +41,7 @@ export interface EngineOptions extends ConnectSettings {
 }
 
 /** Buffers of the application that never drop a message. */
-export interface PausingBuffers {
+export interface BufferPressure {
   /** How many of them are full. */
   readonly full: number;
   /** What they hold of messages that need no acknowledgement, in bytes. */
@@ -56,7 +56,7 @@ export interface EnginePorts {
   /** What is counted. */
   readonly traffic: Traffic;
   /** Buffers of the application that stop the reading while they are full. */
-  readonly buffers: PausingBuffers;
+  readonly buffers: BufferPressure;
   /** In [0, 1). */
   readonly random: () => number;
   /** Runs a function of the user's; what that does to the engine has to wait until the engine is done. */
@@ -75,7 +75,7 @@ export interface Credentials extends Pick<ConnectIdentity, 'username' | 'passwor
  * Which server an attempt tries: the first of those there are, the next one where that has failed, or the same one once
  * more.
  */
-export type Which = 'first' | 'next' | 'same';
+export type ServerChoice = 'first' | 'next' | 'same';
 
 /** What becomes of messages that are not over when the client is ended: they go out after the next connect, or not. */
 export type Pending = 'keep' | 'discard';
@@ -87,7 +87,7 @@ export type Pending = 'keep' | 'discard';
 export type ReadResult = 'all' | 'turn' | 'stop';
 
 /** How a connection is ended by `disconnect()`. */
-export interface Ending {
+export interface DisconnectRequest {
   readonly reasonCode: number;
   readonly properties: DisconnectProperties;
   readonly pending: Pending;

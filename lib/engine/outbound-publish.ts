@@ -7,13 +7,13 @@ import { Stage, type Exchange } from '../session/exchange.ts';
 import { PACKET_IDENTIFIERS } from '../session/packet-identifiers.ts';
 import type { Queue } from '../session/queue.ts';
 import type { Session } from '../session/session.ts';
-import { windowOf } from './connack.ts';
-import { type Deadlines, Timer } from './timers.ts';
+import { sendWindow } from './connack.ts';
+import { type Timers, Timer } from './timers.ts';
 import type { EngineOptions } from './options.ts';
 import {
   HIGH_WATER,
   writePubrel,
-  type Publisher,
+  type PacketWriter,
   type Reference,
   refusal,
   spoiled,
@@ -24,15 +24,15 @@ import type { Quarantine } from './quarantine.ts';
  * Messages of ours from the call to the first byte, and again after a loss. Order: what has to be sent again goes
  * first; then the queue, in call order; a new message goes out directly only where nothing of its kind waits.
  */
-export class Publishing {
+export class OutboundPublish {
   readonly #session: Session;
-  readonly #publisher: Publisher;
-  readonly #deadlines: Deadlines;
+  readonly #writer: PacketWriter;
+  readonly #timers: Timers;
   readonly #options: EngineOptions;
   readonly #quarantine: Quarantine;
   /** PUBRELs that are to be sent again wait until those that are suspect may be. */
   #released: 'to be sent again' | 'sent' = 'sent';
-  #ordinal = 0;
+  #publishOrder = 0;
   /** ms until the oldest exchange is sent again on a live connection; doubles each time. */
   #retryDelay: number;
   /** When something last moved: an acknowledgement came, held back output left, the oldest was sent again. */
@@ -47,15 +47,15 @@ export class Publishing {
 
   constructor(
     session: Session,
-    publisher: Publisher,
-    deadlines: Deadlines,
+    publisher: PacketWriter,
+    timers: Timers,
     options: EngineOptions,
     quarantine: Quarantine,
   ) {
     this.#session = session;
     this.#quarantine = quarantine;
-    this.#publisher = publisher;
-    this.#deadlines = deadlines;
+    this.#writer = publisher;
+    this.#timers = timers;
     this.#options = options;
     this.#retryDelay = options.messageRetry;
   }
@@ -63,13 +63,13 @@ export class Publishing {
   /** hot: QoS 0 that can go at once needs no exchange. Returns false where it has to take the long way. */
   writeNow(connection: Connection, message: OutgoingPublish): boolean {
     if (this.#session.queue.atMostOnce > 0 || connection.outbox.size >= HIGH_WATER) return false;
-    if (this.#publisher.passesByReference(message)) return false;
-    return this.#publisher.write(connection, message, 0, false) === 0;
+    if (this.#writer.passesByReference(message)) return false;
+    return this.#writer.write(connection, message, 0, false) === 0;
   }
 
   /** A new message: out at once, or into the queue. `connection`: undefined where there is none that is up. */
   publish(exchange: Exchange, connection: Connection | undefined, now: number): void {
-    exchange.ordinal = ++this.#ordinal;
+    exchange.publishOrder = ++this.#publishOrder;
     exchange.calledAt = now;
     if (connection !== undefined && this.#canGo(exchange, connection))
       this.#transmit(exchange, connection, now);
@@ -103,7 +103,7 @@ export class Publishing {
       const head = queue.peek();
       if (head === undefined || (head.qos > 0 && !this.#admitted(head, connection))) return;
       queue.shift();
-      queue.letIn(this.#options.queueLimits);
+      queue.admitWaiters(this.#options.queueLimits);
       if (head.expires(now)) this.#expire(head);
       else this.#transmit(head, connection, now);
     }
@@ -123,7 +123,7 @@ export class Publishing {
   #releaseAgain(connection: Connection, now: number): void {
     this.#released = 'sent';
     for (const exchange of this.#session.outgoing.released()) {
-      exchange.epoch = connection.epoch;
+      exchange.connectionNumber = connection.connectionNumber;
       exchange.writtenAt = now;
       connection.quota.take();
       writePubrel(connection, exchange.packetId, 0);
@@ -162,10 +162,10 @@ export class Publishing {
   withdraw(exchange: Exchange, connection: Connection | undefined): boolean {
     exchange.waiter = undefined;
     this.#session.queue.withdraw(exchange);
-    this.#session.queue.letIn(this.#options.queueLimits);
+    this.#session.queue.admitWaiters(this.#options.queueLimits);
     if (exchange.stage === Stage.Over) return false;
-    if (connection !== undefined) this.#publisher.detach(connection, exchange);
-    return exchange.keepPayload() && exchange.qos > 0;
+    if (connection !== undefined) this.#writer.detach(connection, exchange);
+    return exchange.copyPayload() && exchange.qos > 0;
   }
 
   /**
@@ -175,7 +175,7 @@ export class Publishing {
   dropSpoiled(connection: Connection): ConnectionLostError | undefined {
     const { outbox } = connection;
     for (let packet = outbox.dropSpoiled(); packet !== undefined; packet = outbox.dropSpoiled()) {
-      const reference = this.#publisher.takeReference(packet.lastPiece);
+      const reference = this.#writer.takeReference(packet.lastPiece);
       const hasAlias = reference?.exchange.properties?.topicAlias !== undefined;
       if (packet.phase === 'whole' && !hasAlias) {
         if (reference !== undefined) this.#giveUp(reference, connection);
@@ -188,9 +188,9 @@ export class Publishing {
 
   /** The options have changed: the queue and the window of the connection that is up follow. */
   reconfigured(connection: Connection | undefined, now: number): void {
-    this.#session.queue.letIn(this.#options.queueLimits);
+    this.#session.queue.admitWaiters(this.#options.queueLimits);
     if (connection?.negotiated === undefined) return;
-    connection.quota.limit = windowOf(connection.negotiated, this.#options);
+    connection.quota.limit = sendWindow(connection.negotiated, this.#options);
     this.pump(connection, now);
   }
 
@@ -201,7 +201,7 @@ export class Publishing {
     if (this.#retryDelay === messageRetry) return;
     // The timer is set for the longer delay.
     this.#retryDelay = messageRetry;
-    this.#deadlines.set(Timer.Retry, now + messageRetry);
+    this.#timers.set(Timer.Retry, now + messageRetry);
   }
 
   /** Reading goes on after it had stopped: the time for each answer begins anew. */
@@ -215,7 +215,7 @@ export class Publishing {
    * A piece of output has left; `held`: not at once. QoS 0 by reference ends with its last one. Returns why the connection
    * has to be closed, where it has: a payload that was gone before it had left may be missing on the wire.
    */
-  left(
+  flushed(
     connection: Connection,
     piece: Uint8Array,
     held: boolean,
@@ -223,10 +223,10 @@ export class Publishing {
   ): ConnectionLostError | undefined {
     if (held) {
       // The network had no room and has some now: the other side has taken something.
-      connection.keepAlive.movedAt = now;
+      connection.keepAlive.lastFlushAt = now;
       this.#progressAt = now;
     }
-    const reference = this.#publisher.takeReference(piece);
+    const reference = this.#writer.takeReference(piece);
     if (reference === undefined) return undefined;
     const { exchange } = reference;
     if (!exchange.isIntact) return this.#cut(reference, connection);
@@ -236,7 +236,7 @@ export class Publishing {
 
   /** Sends the oldest unanswered exchange again (3.1, 3.1.1). While output is held back nothing can be late. */
   retry(connection: Connection, now: number): void {
-    const oldest = this.#session.outgoing.oldest(connection.epoch);
+    const oldest = this.#session.outgoing.oldest(connection.connectionNumber);
     if (oldest === undefined) return;
     if (connection.piecesOut > 0) this.#progressAt = now;
     const due = Math.max(oldest.writtenAt, this.#progressAt) + this.#retryDelay;
@@ -247,25 +247,25 @@ export class Publishing {
       else if (!oldest.isIntact) oldest.fail(spoiled('unknown'));
       else {
         // The answer to the first transmission may come, and give the caller its payload back, before this has left.
-        if (this.#publisher.passesByReference(oldest)) oldest.keepPayload();
-        this.#publisher.write(connection, oldest, oldest.packetId, true);
+        if (this.#writer.passesByReference(oldest)) oldest.copyPayload();
+        this.#writer.write(connection, oldest, oldest.packetId, true);
       }
       this.#progressAt = now;
       this.#retryDelay *= 2;
     }
-    this.#deadlines.set(Timer.Retry, due <= now ? now + this.#retryDelay : due);
+    this.#timers.set(Timer.Retry, due <= now ? now + this.#retryDelay : due);
   }
 
   /** Whether an exchange has been unanswered for `ackTimeout`; where not, the timer is set to when that will be. */
-  overdue(connection: Connection, now: number): boolean {
-    const oldest = this.#session.outgoing.oldest(connection.epoch);
+  isAckOverdue(connection: Connection, now: number): boolean {
+    const oldest = this.#session.outgoing.oldest(connection.connectionNumber);
     if (oldest === undefined) return false;
     const due = Math.max(oldest.writtenAt, this.#judgedFrom) + this.#options.ackTimeout;
     if (due <= now) {
-      this.#quarantine.overdue(oldest);
+      this.#quarantine.noteAckTimeout(oldest);
       return true;
     }
-    this.#deadlines.set(Timer.Watchdog, due);
+    this.#timers.set(Timer.Watchdog, due);
     return false;
   }
 
@@ -278,7 +278,7 @@ export class Publishing {
 
   /** Whether one more may be on the wire: within the window, and as long as nothing suspect says otherwise. */
   #hasPlace({ quota }: Connection): boolean {
-    return quota.free > 0 && this.#quarantine.admits(quota.used);
+    return quota.free > 0 && this.#quarantine.allows(quota.used);
   }
 
   /** Gives a QoS > 0 message its place in the window and its Packet Identifier, if there is one. */
@@ -289,7 +289,7 @@ export class Publishing {
   }
 
   #transmit(exchange: Exchange, connection: Connection, now: number): void {
-    if (exchange.qos === 2 && this.#isHalfDone(exchange.packetId)) this.#clearTheWay(exchange, connection);
+    if (exchange.qos === 2 && this.#isOrphaned(exchange.packetId)) this.#releaseOrphan(exchange, connection);
     const refused = this.#write(exchange, connection, false);
     if (refused !== undefined) {
       if (exchange.packetId !== 0) this.#session.packetIdentifiers.free(exchange.packetId);
@@ -298,7 +298,7 @@ export class Publishing {
     }
     if (exchange.qos === 0) {
       exchange.stage = Stage.Published;
-      if (this.#publisher.passesByReference(exchange)) this.#publisher.refer(connection, exchange);
+      if (this.#writer.passesByReference(exchange)) this.#writer.trackReference(connection, exchange);
       else exchange.settle(0, NO_PROPERTIES);
       exchange.written = true;
       return;
@@ -314,8 +314,8 @@ export class Publishing {
   }
 
   /** Whether the server may have an unfinished QoS 2 message under `packetId`. Once per identifier. */
-  #isHalfDone(packetId: number): boolean {
-    if (this.#session.outgoing.takeHalfDone(packetId)) return true;
+  #isOrphaned(packetId: number): boolean {
+    if (this.#session.outgoing.takeOrphanedId(packetId)) return true;
     if (this.#clear === undefined || this.#clear[packetId] === 1) return false;
     this.#clear[packetId] = 1;
     return true;
@@ -325,8 +325,8 @@ export class Publishing {
    * The server may still wait for the PUBREL of a message that was given up, or that an earlier owner of the session
    * sent, under the same Packet Identifier, and would take this one for its repeat: it gets that PUBREL first.
    */
-  #clearTheWay(exchange: Exchange, connection: Connection): void {
-    exchange.cleared = true;
+  #releaseOrphan(exchange: Exchange, connection: Connection): void {
+    exchange.ignoresPubcomp = true;
     writePubrel(connection, exchange.packetId, 0);
   }
 
@@ -371,7 +371,7 @@ export class Publishing {
     if (alias !== undefined && exchange.written && alias > connection.aliases.outgoingMaximum)
       exchange.dropTopicAlias();
     try {
-      const refused = this.#publisher.write(connection, exchange, exchange.packetId, again);
+      const refused = this.#writer.write(connection, exchange, exchange.packetId, again);
       return refused === 0 ? undefined : refusal(refused, exchange.written);
     } catch (cause) {
       const reasonCode = cause instanceof ProtocolError ? cause.reasonCode : 0x80;
@@ -381,8 +381,8 @@ export class Publishing {
   }
 
   #written(exchange: Exchange, connection: Connection, now: number): void {
-    if (this.#publisher.isLent(exchange)) this.#publisher.refer(connection, exchange);
-    exchange.epoch = connection.epoch;
+    if (this.#writer.isLent(exchange)) this.#writer.trackReference(connection, exchange);
+    exchange.connectionNumber = connection.connectionNumber;
     exchange.writtenAt = now;
     exchange.written = true;
     connection.quota.take();
@@ -392,10 +392,10 @@ export class Publishing {
   /** Something unanswered is on the wire. */
   #watch(now: number): void {
     const { messageRetry, ackTimeout } = this.#options;
-    if (messageRetry > 0 && this.#deadlines.at(Timer.Retry) === Infinity)
-      this.#deadlines.set(Timer.Retry, now + this.#retryDelay);
-    if (ackTimeout > 0 && this.#deadlines.at(Timer.Watchdog) === Infinity)
-      this.#deadlines.set(Timer.Watchdog, now + ackTimeout);
+    if (messageRetry > 0 && this.#timers.at(Timer.Retry) === Infinity)
+      this.#timers.set(Timer.Retry, now + this.#retryDelay);
+    if (ackTimeout > 0 && this.#timers.at(Timer.Watchdog) === Infinity)
+      this.#timers.set(Timer.Watchdog, now + ackTimeout);
   }
 
   #enqueue(exchange: Exchange): void {
@@ -403,12 +403,12 @@ export class Publishing {
     const { queueLimits, onQueueFull } = this.#options;
     // What would not even fit alone makes no room for itself, and would wait for ever.
     const fits = queue.fits(exchange, queueLimits);
-    const full = queue.outside > 0 || !queue.admits(exchange, queueLimits);
-    if (fits && full && (queue.outside > 0 || onQueueFull === 'wait')) {
-      queue.hold(exchange);
+    const full = queue.waiters > 0 || !queue.hasRoomFor(exchange, queueLimits);
+    if (fits && full && (queue.waiters > 0 || onQueueFull === 'wait')) {
+      queue.addWaiter(exchange);
       return;
     }
-    while (!queue.admits(exchange, queueLimits)) {
+    while (!queue.hasRoomFor(exchange, queueLimits)) {
       const dropped = fits && onQueueFull === 'drop-oldest' ? queue.shift() : undefined;
       const gone = dropped ?? exchange;
       const what = dropped === undefined ? 'refused' : 'dropped for a newer one';

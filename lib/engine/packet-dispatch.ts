@@ -8,7 +8,7 @@ import type { Text } from '../codec/text.ts';
 import type { Connection } from '../connection/connection.ts';
 import { ProtocolError } from '../errors.ts';
 import type { Session } from '../session/session.ts';
-import type { Acknowledging } from './acknowledgements.ts';
+import type { Acknowledgements } from './acknowledgements.ts';
 import type { Effects } from './effects.ts';
 import type { InboundPublish } from './inbound-publish.ts';
 import { onPuback, onPubcomp, onPubrec, onPubrel, onRequestAck } from './inbound-acks.ts';
@@ -22,16 +22,16 @@ const PUBCOMP = 7;
 const BEFORE_CONNACK: readonly number[] = [2, 14, 15];
 
 /** What a packet asks of the reader: `full`, the application is to have a turn; `acknowledged`, the window has moved. */
-export type Taken = 'nothing' | 'full' | 'acknowledged';
+export type PacketResult = 'nothing' | 'full' | 'acknowledged';
 
 /** What a packet asks of the engine beyond what was done with it here. */
-export type Outcome = Taken | 'answered' | 'pingresp' | DisconnectPacket;
+export type Outcome = PacketResult | 'answered' | 'pingresp' | DisconnectPacket;
 
 /** Reads packets; holds the readers, so that nothing is allocated per packet. */
-export class Receiving {
+export class PacketDispatch {
   readonly #session: Session;
   readonly #inboundPublish: InboundPublish;
-  readonly #acknowledging: Acknowledging;
+  readonly #acknowledgements: Acknowledgements;
   readonly #effects: Pick<Effects, 'changed'>;
   readonly #publish: PublishReader;
   readonly #ack = new AckReader();
@@ -39,14 +39,14 @@ export class Receiving {
   constructor(
     session: Session,
     inboundPublish: InboundPublish,
-    acknowledging: Acknowledging,
+    acknowledgements: Acknowledgements,
     text: Text,
     effects: Pick<Effects, 'changed'>,
   ) {
     this.#effects = effects;
     this.#session = session;
     this.#inboundPublish = inboundPublish;
-    this.#acknowledging = acknowledging;
+    this.#acknowledgements = acknowledgements;
     this.#publish = new PublishReader(text);
   }
 
@@ -72,7 +72,7 @@ export class Receiving {
       case PUBREC:
         return onPubrec(this.#session, connection, ack) ? 'acknowledged' : 'nothing';
       case PUBREL:
-        onPubrel(this.#session.incoming, connection, ack.packetId, this.#acknowledging);
+        onPubrel(this.#session.incoming, connection, ack.packetId, this.#acknowledgements);
         return 'nothing';
       default:
         return onPubcomp(this.#session, connection, ack) ? 'acknowledged' : 'nothing';
@@ -80,8 +80,8 @@ export class Receiving {
   }
 
   /** What has begun to arrive is refused by its first byte: a server of another protocol may never send the rest. */
-  begun(connection: Connection): void {
-    const header = connection.framer.begun;
+  checkPendingHeader(connection: Connection): void {
+    const header = connection.framer.pendingHeader;
     if (header < 0) return;
     if (connection.negotiated === undefined && !BEFORE_CONNACK.includes(header >> 4))
       throw new ProtocolError(`a packet of type ${header >> 4} before CONNACK`, 'MQTT-3.2.0-1', 0x82);

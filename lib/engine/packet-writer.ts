@@ -9,9 +9,9 @@ import { ConnectionLostError, type Delivery, PublishError, type ProtocolError } 
 import type { Exchange } from '../session/exchange.ts';
 import type { Answers } from '../session/incoming.ts';
 import { PACKET_IDENTIFIERS } from '../session/packet-identifiers.ts';
-import type { Part, RequestLimits, RequestPacket, Requests } from '../session/requests.ts';
+import type { RequestPart, RequestLimits, RequestPacket, Requests } from '../session/requests.ts';
 import type { Session } from '../session/session.ts';
-import type { Ending, EngineOptions } from './options.ts';
+import type { DisconnectRequest, EngineOptions } from './options.ts';
 import { sendableCode } from './connect-errors.ts';
 
 /** Payloads up to this many bytes are copied into the slab: a write of their own would cost more than the copy. */
@@ -46,7 +46,7 @@ export interface Reference {
 }
 
 /** PUBLISH into the output, and which exchanges end when a piece of the output has left. */
-export class Publisher {
+export class PacketWriter {
   readonly #writer: PublishWriter;
   readonly #text: Text;
   /** By the last piece of their payload. */
@@ -103,7 +103,7 @@ export class Publisher {
   }
 
   /** `exchange`, just written by reference, is told of when its payload has left, or cannot leave any more. */
-  refer(connection: Connection, exchange: Exchange): void {
+  trackReference(connection: Connection, exchange: Exchange): void {
     const { lastPiece } = connection.outbox;
     const delivery = exchange.written ? 'unknown' : 'not-sent';
     if (lastPiece !== undefined) this.#references.set(lastPiece, { exchange, delivery });
@@ -168,7 +168,7 @@ export function refusal(reasonCode: number, written: boolean): PublishError {
 export function disconnectPacket(
   options: EngineOptions,
   connection: Connection | undefined,
-  { reasonCode, properties }: Ending,
+  { reasonCode, properties }: DisconnectRequest,
 ): Uint8Array {
   if (options.protocolVersion < 5) return encode({ type: 'disconnect' }, options.protocolVersion);
   // U-3.14.2-a: a session that ends with the connection cannot be made to last with its end.
@@ -213,7 +213,7 @@ export function writeRefusal(connection: Connection, error: ProtocolError): void
 }
 
 /** Acknowledgements of what we received. */
-export class Acknowledger implements Answers {
+export class AckWriter implements Answers {
   connection: Connection | undefined = undefined;
 
   puback(packetId: number, reasonCode: number): void {
@@ -263,7 +263,7 @@ function requestLimits({ negotiated }: Connection, { maxFiltersPerPacket }: Engi
 function writeRequest(
   { requests, packetIdentifiers }: Session,
   connection: Connection,
-  parts: readonly Part[],
+  parts: readonly RequestPart[],
   { requestTimeout }: EngineOptions,
   now: number,
 ): RequestPacket | undefined {
@@ -292,8 +292,8 @@ function refuseUnsupported(requests: Requests, { negotiated }: Connection): void
     requests.answer(part, codeOf(part.entry.topicFilter));
 }
 
-function requestPacket(connection: Connection, packetId: number, parts: readonly Part[]): Uint8Array {
-  const { kind, userProperties } = parts[0] as Part;
+function requestPacket(connection: Connection, packetId: number, parts: readonly RequestPart[]): Uint8Array {
+  const { kind, userProperties } = parts[0] as RequestPart;
   const properties = userProperties === undefined ? {} : { userProperties };
   const version = connection.protocolVersion;
   if (kind === 'subscribe') {

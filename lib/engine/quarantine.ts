@@ -3,20 +3,20 @@ import { messageOf, PoisonedMessageError, ProtocolError, type MqttError } from '
 import { Stage, type Exchange } from '../session/exchange.ts';
 import { SUSPECT, type RequestPacket } from '../session/requests.ts';
 import type { Session } from '../session/session.ts';
-import { type Deadlines, Timer } from './timers.ts';
+import { type Timers, Timer } from './timers.ts';
 import type { Suspicion } from './connect-errors.ts';
 
 /** A connection lost so soon after something was sent, in ms, may have been lost because of it. */
 const SOON = 1_000;
 /** From this such loss on, what was alone on the wire is the reason, */
-const CONVICTED = 3;
+const MAX_LOSSES = 3;
 /**
  * if the connection had lived for so long without it, in ms: a server or a network that breaks by itself does so within
  * that time as well.
  */
-const CONTROL = 2_000;
+const MIN_SPAN = 2_000;
 /** A message that was suspect in the company of others has to be alone at so many such losses: a network breaks as well. */
-const SOLO = 2;
+const MAX_SOLO_LOSSES = 2;
 
 /**
  * Keeps one message, SUBSCRIBE or UNSUBSCRIBE that takes the connection down from doing so for ever, and from starving
@@ -26,7 +26,7 @@ const SOLO = 2;
  */
 export class Quarantine {
   readonly #session: Session;
-  readonly #deadlines: Deadlines;
+  readonly #timers: Timers;
   readonly #suspects = new Set<Exchange>();
   /** Whether the connection that is being lost may be lost because of what was sent on it. */
   suspicion: Suspicion = 'none';
@@ -39,9 +39,9 @@ export class Quarantine {
   /** The suspect requests that are on the wire, for as long as they may be what a loss is due to. */
   #trial: RequestPacket | undefined = undefined;
 
-  constructor(session: Session, deadlines: Deadlines) {
+  constructor(session: Session, timers: Timers) {
     this.#session = session;
-    this.#deadlines = deadlines;
+    this.#timers = timers;
   }
 
   /** Whether messages go out one at a time: as long as one is suspect. */
@@ -57,7 +57,7 @@ export class Quarantine {
   }
 
   /** hot: whether one more QoS > 0 message may go out while `used` are on the wire. */
-  admits(used: number): boolean {
+  allows(used: number): boolean {
     if (this.isIsolating) return used === 0 && this.#phase === 'proved' && !this.isTrying;
     return !this.isTrying && !this.requestIsDue;
   }
@@ -80,13 +80,13 @@ export class Quarantine {
     this.suspicion = 'none';
     this.#trial = undefined;
     this.#phase = this.isIsolating || this.#session.requests.hasSuspects ? 'proving' : 'proved';
-    if (this.#phase === 'proving') this.#deadlines.set(Timer.Trial, now + CONTROL);
+    if (this.#phase === 'proving') this.#timers.set(Timer.Trial, now + MIN_SPAN);
   }
 
   /** Suspect requests were written. */
-  tries(packet: RequestPacket): void {
+  startTrial(packet: RequestPacket): void {
     this.#trial = packet;
-    this.#deadlines.set(Timer.Trial, packet.writtenAt + SOON);
+    this.#timers.set(Timer.Trial, packet.writtenAt + SOON);
   }
 
   /** The Trial timer is due: what has waited for it may go. */
@@ -96,7 +96,7 @@ export class Quarantine {
   }
 
   /** `exchange` closes the connection, as it was unanswered for too long. */
-  overdue(exchange: Exchange): void {
+  noteAckTimeout(exchange: Exchange): void {
     this.#blamed = exchange;
   }
 
@@ -108,19 +108,21 @@ export class Quarantine {
     const { answered } = connection.traffic;
     const worked = answered > this.#answered;
     this.#answered = answered;
-    const wire = this.#session.outgoing.all().filter(({ epoch }) => epoch === connection.epoch);
+    const wire = this.#session.outgoing
+      .all()
+      .filter(({ connectionNumber }) => connectionNumber === connection.connectionNumber);
     this.#blame(wire, error);
     if (this.suspicion === 'none') return;
     const packets = this.#session.requests.onWire();
     const alone = wire.length + packets.length === 1;
-    if (wire.length + packets.length === 0) this.#absolve();
+    if (wire.length + packets.length === 0) this.#clearSuspects();
     for (const exchange of wire) {
       if (now - exchange.writtenAt > SOON || exchange.stage === Stage.Over) continue;
       exchange.losses = worked && wire.length > 1 ? 1 : exchange.losses + 1;
       if (exchange.losses >= SUSPECT) this.#suspects.add(exchange);
       if (alone) exchange.soloLosses++;
-      if (exchange.soloLosses >= SOLO && alone && this.#isProof(exchange, connection))
-        this.#convict(
+      if (exchange.soloLosses >= MAX_SOLO_LOSSES && alone && this.#isConclusive(exchange, connection))
+        this.#giveUp(
           exchange,
           `the connection was lost ${exchange.losses} times right after it was sent`,
           error,
@@ -130,15 +132,18 @@ export class Quarantine {
       if (now - writtenAt > SOON) continue;
       for (const part of parts) {
         part.losses++;
-        if (alone && parts.length === 1 && this.#isProof({ losses: part.losses, writtenAt }, connection))
+        if (alone && parts.length === 1 && this.#isConclusive({ losses: part.losses, writtenAt }, connection))
           this.#session.giveUp(part);
       }
     }
   }
 
   /** Whether what was alone on the wire of `connection` is why that was lost. */
-  #isProof(sent: { readonly losses: number; readonly writtenAt: number }, connection: Connection): boolean {
-    return sent.losses >= CONVICTED && sent.writtenAt - connection.acceptedAt >= CONTROL;
+  #isConclusive(
+    sent: { readonly losses: number; readonly writtenAt: number },
+    connection: Connection,
+  ): boolean {
+    return sent.losses >= MAX_LOSSES && sent.writtenAt - connection.acceptedAt >= MIN_SPAN;
   }
 
   /** The message that the connection was closed because of, where it is known: the third time in a row convicts it. */
@@ -149,19 +154,19 @@ export class Quarantine {
     this.#blamed = undefined;
     for (const exchange of wire) {
       if (exchange !== blamed) exchange.blames = 0;
-      else if (++exchange.blames >= CONVICTED)
-        this.#convict(exchange, `it ${why} ${exchange.blames} times in a row`, error);
+      else if (++exchange.blames >= MAX_LOSSES)
+        this.#giveUp(exchange, `it ${why} ${exchange.blames} times in a row`, error);
     }
   }
 
   /** A connection was lost on which nothing of ours was: nothing speaks against the suspects any more. */
-  #absolve(): void {
+  #clearSuspects(): void {
     for (const suspect of this.#suspects) suspect.losses = suspect.soloLosses = 0;
     this.#suspects.clear();
-    this.#session.requests.absolve();
+    this.#session.requests.clearSuspects();
   }
 
-  #convict(exchange: Exchange, why: string, cause: MqttError): void {
+  #giveUp(exchange: Exchange, why: string, cause: MqttError): void {
     this.#session.outgoing.giveUp(exchange);
     this.#session.packetIdentifiers.free(exchange.packetId);
     const text = `the message is not sent again: ${why}, at last with: ${messageOf(cause)}`;

@@ -3,29 +3,23 @@ import type { Connection } from '../connection/connection.ts';
 import { ClosedError, TimeoutError } from '../errors.ts';
 import type { Request } from '../session/requests.ts';
 import type { Session } from '../session/session.ts';
-import { type Deadlines, Timer } from './timers.ts';
+import { type Timers, Timer } from './timers.ts';
 import type { ClientState } from './states.ts';
 import type { EngineOptions } from './options.ts';
 import { writeRequests, writeSuspects } from './packet-writer.ts';
 import type { Quarantine } from './quarantine.ts';
 
 /** When SUBSCRIBE and UNSUBSCRIBE go out, and when their answers are late. */
-export class Requesting {
+export class RequestSender {
   readonly #session: Session;
-  readonly #deadlines: Deadlines;
+  readonly #timers: Timers;
   readonly #options: EngineOptions;
   readonly #text: Text;
   readonly #quarantine: Quarantine;
 
-  constructor(
-    session: Session,
-    deadlines: Deadlines,
-    options: EngineOptions,
-    text: Text,
-    quarantine: Quarantine,
-  ) {
+  constructor(session: Session, timers: Timers, options: EngineOptions, text: Text, quarantine: Quarantine) {
     this.#session = session;
-    this.#deadlines = deadlines;
+    this.#timers = timers;
     this.#options = options;
     this.#text = text;
     this.#quarantine = quarantine;
@@ -52,7 +46,7 @@ export class Requesting {
       writeRequests(this.#session, connection, this.#text, this.#options, now);
     else if (quarantine.requestIsDue && connection.quota.used === 0) {
       const packet = writeSuspects(this.#session, connection, this.#text, this.#options, now);
-      if (packet !== undefined) quarantine.tries(packet);
+      if (packet !== undefined) quarantine.startTrial(packet);
     }
     this.#watch();
   }
@@ -78,6 +72,6 @@ export class Requesting {
   }
 
   #watch(): void {
-    this.#deadlines.set(Timer.Ack, this.#session.requests.nextDue);
+    this.#timers.set(Timer.Ack, this.#session.requests.nextDue);
   }
 }

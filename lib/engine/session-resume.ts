@@ -4,32 +4,32 @@ import type { FilterResult } from '../errors.ts';
 import { Request, type RequestWaiter } from '../session/requests.ts';
 import type { Session } from '../session/session.ts';
 import { sessionPresence } from './connack.ts';
-import type { Attempts } from './connect-attempts.ts';
+import type { ConnectAttempts } from './connect-attempts.ts';
 import type { Effects } from './effects.ts';
 import type { EngineOptions } from './options.ts';
-import type { Publishing } from './outbound-publish.ts';
-import type { Requesting } from './request-sender.ts';
+import type { OutboundPublish } from './outbound-publish.ts';
+import type { RequestSender } from './request-sender.ts';
 
 /** What a connection that was just accepted goes on with: the session of before, or a new one. */
-export class Resuming {
+export class SessionResume {
   readonly #session: Session;
-  readonly #publishing: Publishing;
-  readonly #requesting: Requesting;
-  readonly #attempts: Attempts;
+  readonly #outboundPublish: OutboundPublish;
+  readonly #requestSender: RequestSender;
+  readonly #attempts: ConnectAttempts;
   readonly #options: EngineOptions;
   readonly #effects: Effects;
 
   constructor(
     session: Session,
-    publishing: Publishing,
-    requesting: Requesting,
-    attempts: Attempts,
+    outboundPublish: OutboundPublish,
+    requestSender: RequestSender,
+    attempts: ConnectAttempts,
     options: EngineOptions,
     effects: Effects,
   ) {
     this.#session = session;
-    this.#publishing = publishing;
-    this.#requesting = requesting;
+    this.#outboundPublish = outboundPublish;
+    this.#requestSender = requestSender;
     this.#attempts = attempts;
     this.#options = options;
     this.#effects = effects;
@@ -45,21 +45,21 @@ export class Resuming {
         (results, givenUp) => this.#effects.changed({ type: 'refused', results, givenUp }),
       );
     // Restored subscriptions go before all that is published.
-    this.#requesting.flush(connection, now);
-    if (presence !== 'absent') this.#publishing.resume(this.#attempts.inherited);
+    this.#requestSender.flush(connection, now);
+    if (presence !== 'absent') this.#outboundPublish.resume(this.#attempts.isUnknownSession);
     else {
-      const unsettled = this.#publishing.startOver();
-      if (!this.#attempts.first) this.#effects.changed({ type: 'sessionLost', unsettled });
+      const unsettled = this.#outboundPublish.startOver();
+      if (!this.#attempts.isFirst) this.#effects.changed({ type: 'sessionLost', unsettled });
     }
-    this.#publishing.pump(connection, now);
+    this.#outboundPublish.pump(connection, now);
   }
 
   #presence(connection: Connection): 'present' | 'presumed' | 'absent' {
     // What is kept here belongs to the Client Identifier of before.
-    if (this.#attempts.renamed) return 'absent';
+    if (this.#attempts.isOtherIdentifier) return 'absent';
     const presence = sessionPresence(connection);
     // Where servers do not share sessions, this one is of an earlier time, and lacks what was subscribed to since.
-    return presence === 'present' && this.#attempts.moved ? 'presumed' : presence;
+    return presence === 'present' && this.#attempts.isOtherServer ? 'presumed' : presence;
   }
 }
 

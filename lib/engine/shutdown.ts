@@ -3,7 +3,7 @@ import { ClosedError, messageOf, type MqttError } from '../errors.ts';
 import type { Exchange } from '../session/exchange.ts';
 import type { Session } from '../session/session.ts';
 import type { Pending } from './options.ts';
-import type { Publisher } from './packet-writer.ts';
+import type { PacketWriter } from './packet-writer.ts';
 
 const nobody = (): boolean => false;
 
@@ -11,16 +11,16 @@ const nobody = (): boolean => false;
  * Tells everybody who waits that the client has ended. Messages with QoS > 0 stay, unless they are to be discarded:
  * the promise ends, the message does not. QoS 0 is never kept over the end.
  */
-export class Abandoning {
+export class Shutdown {
   readonly #session: Session;
-  readonly #publisher: Publisher;
+  readonly #writer: PacketWriter;
   #pending: Pending = 'keep';
   /** Whose payload the network may still be reading. */
   #isLent: (exchange: Exchange) => boolean = nobody;
 
-  constructor(session: Session, publisher: Publisher) {
+  constructor(session: Session, publisher: PacketWriter) {
     this.#session = session;
-    this.#publisher = publisher;
+    this.#writer = publisher;
   }
 
   /**
@@ -29,31 +29,32 @@ export class Abandoning {
    */
   begin(pending: Pending, connection: Connection | undefined): void {
     this.#pending = pending;
-    if (connection !== undefined) this.#publisher.detach(connection);
+    if (connection !== undefined) this.#writer.detach(connection);
     if (connection !== undefined && connection.piecesOut > 0)
-      this.#isLent = (exchange) => exchange.epoch === connection.epoch && this.#publisher.isLent(exchange);
-    this.#abandon(undefined);
+      this.#isLent = (exchange) =>
+        exchange.connectionNumber === connection.connectionNumber && this.#writer.isLent(exchange);
+    this.#settle(undefined);
   }
 
   /** The client has ended or is ending: what was kept is let go after all. */
   discard(): void {
     this.#pending = 'discard';
-    this.#abandon(undefined);
+    this.#settle(undefined);
   }
 
   /** The connection is gone. */
   finish(): void {
     this.#isLent = nobody;
-    this.#abandon(undefined);
+    this.#settle(undefined);
   }
 
   /** An error that is final. */
   end(cause: MqttError): void {
     this.#pending = 'keep';
-    this.#abandon(cause);
+    this.#settle(cause);
   }
 
-  #abandon(cause: MqttError | undefined): void {
+  #settle(cause: MqttError | undefined): void {
     const pending = this.#pending;
     const session = this.#session;
     const options = cause === undefined ? undefined : { cause };
@@ -61,7 +62,7 @@ export class Abandoning {
       cause === undefined ? 'the client was disconnected' : `the client has ended: ${messageOf(cause)}`;
     for (const request of session.requests.takeAll())
       request.fail(new ClosedError(message, undefined, options));
-    session.incoming.abandon();
+    session.incoming.abandonAll();
     for (const exchange of session.outgoing.all()) {
       if (this.#isLent(exchange)) continue;
       const kept = pending === 'keep' && keep(exchange);
@@ -71,7 +72,7 @@ export class Abandoning {
       }
       exchange.fail(new ClosedError(message, { delivery: 'unknown', kept }, options));
     }
-    for (const exchange of session.queue.takeOutside())
+    for (const exchange of session.queue.takeWaiters())
       exchange.end(new ClosedError(message, { delivery: 'not-sent', kept: false }, options));
     // A list of its own: withdrawing may move what is in the queue.
     const waiting = [...session.queue];
@@ -89,5 +90,5 @@ export class Abandoning {
  * whether there is one to keep.
  */
 function keep(exchange: Exchange): boolean {
-  return exchange.waiter === undefined || exchange.keepPayload();
+  return exchange.waiter === undefined || exchange.copyPayload();
 }

@@ -9,8 +9,8 @@
 // prettier-ignore
 export const TRANSITIONS = {
   offline: { connect: 'dialing', disconnect: 'closed' },
-  dialing: { opened: 'connecting', elsewhere: 'dialing', lost: 'waiting', gaveUp: 'offline', ended: 'closed', disconnect: 'closed' },
-  connecting: { accepted: 'connected', wiped: 'dialing', elsewhere: 'dialing', lost: 'waiting', gaveUp: 'offline', ended: 'closed', disconnect: 'closed' },
+  dialing: { opened: 'connecting', nextServer: 'dialing', lost: 'waiting', gaveUp: 'offline', ended: 'closed', disconnect: 'closed' },
+  connecting: { accepted: 'connected', wiped: 'dialing', nextServer: 'dialing', lost: 'waiting', gaveUp: 'offline', ended: 'closed', disconnect: 'closed' },
   connected: { lost: 'waiting', ended: 'closed', reconnect: 'dialing', disconnect: 'disconnecting' },
   disconnecting: { lost: 'closed' },
   waiting: { delayElapsed: 'dialing', reconnect: 'dialing', gaveUp: 'offline', ended: 'closed', disconnect: 'closed' },
@@ -26,7 +26,7 @@ export const INPUTS = [
   'opened',
   'accepted',
   'wiped',
-  'elsewhere',
+  'nextServer',
   'lost',
   'gaveUp',
   'ended',

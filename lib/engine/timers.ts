@@ -18,7 +18,7 @@ export type Timer = (typeof Timer)[TimerName];
 const SLOTS = Object.keys(Timer).length;
 
 /** One slot per timer: when it is due, in ms of the clock that is passed in. */
-export class Deadlines {
+export class Timers {
   readonly #at: Float64Array = new Float64Array(SLOTS).fill(Infinity);
   /** 1 = the timer is held: it can be set, but is not due. */
   readonly #held: Uint8Array = new Uint8Array(SLOTS);

@@ -13,7 +13,7 @@ export const Stage = {
   /** PUBLISH written: PUBACK (QoS 1) or PUBREC (QoS 2) is awaited; QoS 0: its bytes are being written. */ Published: 1,
   /** PUBREC received: PUBCOMP is awaited. The PUBLISH is never sent again [MQTT-4.3.3-6]. */ Released: 2,
   /** Acknowledged, given up or withdrawn. */ Over: 3,
-  /** Before the queue, which has no room for it yet. */ Outside: 4,
+  /** Before the queue, which has no room for it yet. */ AwaitingRoom: 4,
 } as const;
 export type Stage = (typeof Stage)[keyof typeof Stage];
 
@@ -39,9 +39,9 @@ export class Exchange implements OutgoingPublish {
   /** 0 until it is first written, and again where the session was lost. */
   packetId = 0;
   /** Place in the order of calls, which is the order of first transmission (4.6). */
-  ordinal = 0;
+  publishOrder = 0;
   /** The Network Connection it was last written on, 0 = none: more than 0 makes a PUBLISH a duplicate. */
-  epoch = 0;
+  connectionNumber = 0;
   /** When it was published, in ms. */
   calledAt = 0;
   /** When it was last written, in ms. */
@@ -52,7 +52,7 @@ export class Exchange implements OutgoingPublish {
    * A PUBREL went out ahead of its PUBLISH, for what may have been left half-done under this Packet Identifier: the
    * PUBCOMP that answers it is not to be heeded.
    */
-  cleared = false;
+  ignoresPubcomp = false;
   /** Connections that were lost right after it was sent. */
   losses = 0;
   /** Such losses with nothing else on the wire. */
@@ -98,7 +98,7 @@ export class Exchange implements OutgoingPublish {
     const { waiter } = this;
     this.waiter = undefined;
     this.stage = Stage.Over;
-    this.forgetPayload();
+    this.dropPayload();
     waiter?.settled(reasonCode, properties);
   }
 
@@ -106,14 +106,14 @@ export class Exchange implements OutgoingPublish {
    * The payload is the caller's again, and the message goes on: it has a copy from now on. Returns false where there is
    * nothing left to copy.
    */
-  keepPayload(): boolean {
+  copyPayload(): boolean {
     if (!this.isIntact) return false;
     if (typeof this.payload !== 'string') this.payload = copyOf(this.payload);
     return true;
   }
 
   /** It is over: a reference to it no longer keeps its payload in memory. */
-  forgetPayload(): void {
+  dropPayload(): void {
     this.payload = '';
   }
 
@@ -139,7 +139,7 @@ export class Exchange implements OutgoingPublish {
   /** It is over without an answer. */
   end(error: MqttError): void {
     this.stage = Stage.Over;
-    this.forgetPayload();
+    this.dropPayload();
     this.fail(error);
   }
 

@@ -11,10 +11,10 @@ export const ReceiptState = {
 } as const;
 export type ReceiptState = (typeof ReceiptState)[keyof typeof ReceiptState];
 
-/** The epoch of nothing that was received. */
+/** The connectionNumber of nothing that was received. */
 const BETWEEN_CONNECTIONS = -1;
 
-/** The epoch of no Network Connection: they count from 1. */
+/** The connectionNumber of no Network Connection: they count from 1. */
 const NO_CONNECTION = 0;
 
 /** One QoS 1 or 2 message from the server until it is acknowledged. */
@@ -25,7 +25,7 @@ export class Receipt {
   /** To compare with what comes again; a copy of it may take its place. */
   payload: Uint8Array;
   /** The Network Connection on which the server sent it last: only there may it be acknowledged. */
-  epoch: number;
+  connectionNumber: number;
   state: ReceiptState = ReceiptState.Unsettled;
   /** The Reason Code the acknowledgement will carry. */
   reasonCode = 0;
@@ -34,11 +34,11 @@ export class Receipt {
   /** Where it stands in the order of receipt on its connection. */
   place = 0;
   /** Whether it is passed over as soon as an acknowledgement behind it waits for it. */
-  givesWay = false;
+  isSkippable = false;
   /** The connection on which it was passed over. */
-  passedOverOn: number = NO_CONNECTION;
+  skippedOn: number = NO_CONNECTION;
   /** `aside`: the application has not come to it for long, so it does not count against `receiveMaximum`. */
-  weight: 'counted' | 'aside' = 'counted';
+  weight: 'counted' | 'uncounted' = 'counted';
   /** Bytes it holds: topic, properties and payload. */
   readonly size: number;
 
@@ -48,18 +48,18 @@ export class Receipt {
     topicName: string,
     payload: Uint8Array,
     size: number,
-    epoch: number,
+    connectionNumber: number,
   ) {
     this.packetId = packetId;
     this.qos = qos;
     this.topicName = topicName;
     this.payload = payload;
-    this.epoch = epoch;
+    this.connectionNumber = connectionNumber;
     this.size = size;
   }
 
   /** While it is being delivered: nobody is going to settle it, so it is acknowledged as it comes. */
-  waive(): void {
+  release(): void {
     this.copies = 0;
   }
 }
@@ -73,9 +73,9 @@ export interface Answers {
 /** What an arriving PUBLISH is. */
 export const Arrival = {
   /** A message to deliver. */ New: 0,
-  /** The server sent again what the application still has, or finished meanwhile: not delivered twice. */ Tied: 1,
+  /** The server sent again what the application still has, or finished meanwhile: not delivered twice. */ Redelivery: 1,
   /** QoS 2, answered with PUBREC before: answered again, not delivered twice [MQTT-4.3.3-10]. */ Repeated: 2,
-  /** DUP 0 under an identifier that is in use on this connection: a Protocol Error [MQTT-2.2.1-4]. */ Clash: 3,
+  /** DUP 0 under an identifier that is in use on this connection: a Protocol Error [MQTT-2.2.1-4]. */ IdentifierInUse: 3,
 } as const;
 export type Arrival = (typeof Arrival)[keyof typeof Arrival];
 
@@ -88,13 +88,13 @@ export class Incoming {
   readonly #table = new IdentifierTable<Receipt>();
   #pubacks = new Ring<Receipt>();
   #pubrecs = new Ring<Receipt>();
-  #epoch = 0;
+  #connectionNumber = 0;
   #outstanding = 0;
   #unsettled = 0;
   #unsettledBytes = 0;
-  #aside = 0;
-  #passedOver = 0;
-  #passedOverSettled = 0;
+  #uncounted = 0;
+  #skipped = 0;
+  #skippedSettled = 0;
   #place = 0;
 
   /** QoS > 0 messages of this connection without PUBACK, PUBCOMP or refusing PUBREC: what Receive Maximum counts. */
@@ -114,17 +114,17 @@ export class Incoming {
 
   /** Unsettled messages that count against `receiveMaximum`: those the application may still come to. */
   get counted(): number {
-    return this.#unsettled - this.#aside;
+    return this.#unsettled - this.#uncounted;
   }
 
   /** Messages that are not acknowledged on this connection, though those behind them are. */
-  get passedOver(): number {
-    return this.#passedOver;
+  get skipped(): number {
+    return this.#skipped;
   }
 
   /** Those of them that the application has settled since: the next connection can answer them. */
-  get passedOverSettled(): number {
-    return this.#passedOverSettled;
+  get skippedSettled(): number {
+    return this.#skippedSettled;
   }
 
   /** What is known under a Packet Identifier of the server's. */
@@ -133,18 +133,20 @@ export class Incoming {
   }
 
   /** What a PUBLISH with an identifier that `known` has is; `same`: topic and payload are those of `known`. */
-  judge(known: Receipt, qos: QoS, duplicate: boolean, same: boolean): Arrival {
+  classify(known: Receipt, qos: QoS, duplicate: boolean, same: boolean): Arrival {
     if (known.state === ReceiptState.Received && qos === 2) return Arrival.Repeated;
     const again = duplicate && same && known.qos === qos;
-    if (again) return Arrival.Tied;
-    return known.epoch === this.#epoch && !duplicate ? Arrival.Clash : Arrival.New;
+    if (again) return Arrival.Redelivery;
+    return known.connectionNumber === this.#connectionNumber && !duplicate
+      ? Arrival.IdentifierInUse
+      : Arrival.New;
   }
 
   /** Enters a new message that holds `size` bytes. The message that had its identifier is over. */
   open(packetId: number, qos: QoS, topicName: string, payload: Uint8Array, size: number): Receipt {
     const old = this.#table.get(packetId);
     if (old !== undefined) this.#forget(old);
-    const receipt = new Receipt(packetId, qos, topicName, payload, size, this.#epoch);
+    const receipt = new Receipt(packetId, qos, topicName, payload, size, this.#connectionNumber);
     this.#table.set(receipt);
     this.#enqueue(receipt);
     this.#outstanding++;
@@ -154,19 +156,19 @@ export class Incoming {
   }
 
   /** The server sent `receipt` again: on a new connection it takes its place in the order of receipt there. */
-  tie(receipt: Receipt): void {
-    if (receipt.epoch === this.#epoch) return;
+  matchRedelivery(receipt: Receipt): void {
+    if (receipt.connectionNumber === this.#connectionNumber) return;
     // One that was passed over on this connection still has its place in the server's window.
-    if (receipt.passedOverOn === this.#epoch) this.#takeBack(receipt);
+    if (receipt.skippedOn === this.#connectionNumber) this.#takeBack(receipt);
     else this.#outstanding++;
-    receipt.epoch = this.#epoch;
+    receipt.connectionNumber = this.#connectionNumber;
     this.#enqueue(receipt);
   }
 
   /** QoS 2 that was answered with PUBREC came again: to be answered again, in its turn. */
-  repeat(receipt: Receipt): void {
-    if (receipt.epoch !== this.#epoch) {
-      receipt.epoch = this.#epoch;
+  resendPubrec(receipt: Receipt): void {
+    if (receipt.connectionNumber !== this.#connectionNumber) {
+      receipt.connectionNumber = this.#connectionNumber;
       this.#outstanding++;
     }
     this.#pubrecs.push(receipt);
@@ -181,11 +183,11 @@ export class Incoming {
     if (reasonCode > receipt.reasonCode) receipt.reasonCode = reasonCode;
     if (--receipt.copies > 0) return false;
     this.#settled(receipt);
-    return receipt.epoch === this.#epoch;
+    return receipt.connectionNumber === this.#connectionNumber;
   }
 
   /** `receipt` was delivered to nobody who settles it: see `Receipt.waive()`. */
-  waived(receipt: Receipt): void {
+  release(receipt: Receipt): void {
     if (receipt.state === ReceiptState.Unsettled) this.#settled(receipt);
   }
 
@@ -194,20 +196,21 @@ export class Incoming {
    * sent breaks no order. If it settles later, the answer goes out when the server sends the message again. Returns
    * whether it was in the way.
    */
-  passOver(receipt: Receipt): boolean {
-    if (receipt.state !== ReceiptState.Unsettled || receipt.epoch !== this.#epoch) return false;
-    receipt.epoch = NO_CONNECTION;
-    receipt.passedOverOn = this.#epoch;
-    this.#passedOver++;
-    this.setAside(receipt);
+  skip(receipt: Receipt): boolean {
+    if (receipt.state !== ReceiptState.Unsettled || receipt.connectionNumber !== this.#connectionNumber)
+      return false;
+    receipt.connectionNumber = NO_CONNECTION;
+    receipt.skippedOn = this.#connectionNumber;
+    this.#skipped++;
+    this.uncount(receipt);
     return true;
   }
 
   /** The application has not come to `receipt` for long: from now on it holds up no other message. */
-  setAside(receipt: Receipt): void {
-    if (receipt.state !== ReceiptState.Unsettled || receipt.weight === 'aside') return;
-    receipt.weight = 'aside';
-    this.#aside++;
+  uncount(receipt: Receipt): void {
+    if (receipt.state !== ReceiptState.Unsettled || receipt.weight === 'uncounted') return;
+    receipt.weight = 'uncounted';
+    this.#uncounted++;
   }
 
   /** The place of the message that came last. */
@@ -226,9 +229,9 @@ export class Incoming {
   }
 
   /** The application will never settle `receipt`: forgotten, but for its place in the window of this connection. */
-  leave(receipt: Receipt): void {
+  abandon(receipt: Receipt): void {
     if (receipt.state !== ReceiptState.Unsettled) return;
-    this.passOver(receipt);
+    this.skip(receipt);
     this.#discount(receipt);
     receipt.state = ReceiptState.Over;
     this.#table.delete(receipt);
@@ -249,7 +252,7 @@ export class Incoming {
   }
 
   /** PUBREL: the identifier is free again [MQTT-4.3.3-12]. Returns whether it was known. */
-  release(packetId: number): boolean {
+  onPubrel(packetId: number): boolean {
     const receipt = this.#table.get(packetId);
     if (receipt === undefined || receipt.qos !== 2) return false;
     this.#forget(receipt);
@@ -257,11 +260,11 @@ export class Incoming {
   }
 
   /** A new Network Connection: nothing is owed on it yet. */
-  connected(epoch: number): void {
-    this.#epoch = epoch;
+  connected(connectionNumber: number): void {
+    this.#connectionNumber = connectionNumber;
     this.#outstanding = 0;
-    this.#passedOver = 0;
-    this.#passedOverSettled = 0;
+    this.#skipped = 0;
+    this.#skippedSettled = 0;
     this.#pubacks = new Ring();
     this.#pubrecs = new Ring();
   }
@@ -275,7 +278,7 @@ export class Incoming {
    * Nobody here will settle what is unsettled any more: it is forgotten, so that the server's next attempt is a new
    * message for whoever is there then.
    */
-  abandon(): void {
+  abandonAll(): void {
     for (const receipt of this.#table.values())
       if (receipt.state === ReceiptState.Unsettled) this.#forget(receipt);
   }
@@ -287,7 +290,7 @@ export class Incoming {
     this.#table.clear();
     this.#unsettled = 0;
     this.#unsettledBytes = 0;
-    this.#aside = 0;
+    this.#uncounted = 0;
     return unsettled;
   }
 
@@ -310,44 +313,44 @@ export class Incoming {
   #due(line: Ring<Receipt>): Receipt | undefined {
     for (let head = line.peek(); head !== undefined; head = line.peek()) {
       if (this.#isAwaited(head)) {
-        if (!head.givesWay || !isWaitedFor(line)) return undefined;
-        this.passOver(head);
+        if (!head.isSkippable || !isWaitedFor(line)) return undefined;
+        this.skip(head);
       }
       line.shift();
-      if (head.state !== ReceiptState.Over && head.epoch === this.#epoch) return head;
+      if (head.state !== ReceiptState.Over && head.connectionNumber === this.#connectionNumber) return head;
     }
     return undefined;
   }
 
   #isAwaited(head: Receipt): boolean {
-    return head.state === ReceiptState.Unsettled && head.epoch === this.#epoch;
+    return head.state === ReceiptState.Unsettled && head.connectionNumber === this.#connectionNumber;
   }
 
   #settled(receipt: Receipt): void {
     this.#discount(receipt);
     receipt.state = ReceiptState.Settled;
-    if (receipt.passedOverOn === this.#epoch) this.#passedOverSettled++;
+    if (receipt.skippedOn === this.#connectionNumber) this.#skippedSettled++;
   }
 
   /** `receipt` is unsettled no more. */
   #discount(receipt: Receipt): void {
     this.#unsettled--;
     this.#unsettledBytes -= receipt.size;
-    if (receipt.weight === 'aside') this.#aside--;
+    if (receipt.weight === 'uncounted') this.#uncounted--;
   }
 
   /** A message that was passed over on this connection came again on it. */
   #takeBack(receipt: Receipt): void {
-    receipt.passedOverOn = NO_CONNECTION;
-    this.#passedOver--;
-    if (receipt.state === ReceiptState.Settled) this.#passedOverSettled--;
+    receipt.skippedOn = NO_CONNECTION;
+    this.#skipped--;
+    if (receipt.state === ReceiptState.Settled) this.#skippedSettled--;
   }
 
   #forget(receipt: Receipt): void {
     if (receipt.state === ReceiptState.Unsettled) this.#discount(receipt);
     if (this.#table.delete(receipt)) {
-      if (receipt.epoch === this.#epoch) this.#outstanding--;
-      else if (receipt.passedOverOn === this.#epoch) {
+      if (receipt.connectionNumber === this.#connectionNumber) this.#outstanding--;
+      else if (receipt.skippedOn === this.#connectionNumber) {
         this.#takeBack(receipt);
         this.#outstanding--;
       }

@@ -40,7 +40,7 @@ export class Outgoing {
   /** The next PUBLISH to send again on this Network Connection; those before it in the list are on the wire. */
   #resend: Exchange | undefined = undefined;
   /** Packet Identifiers under which the server may wait for a PUBREL that never comes: see `giveUp()`. */
-  readonly #halfDone = new Set<number>();
+  readonly #orphanedIds = new Set<number>();
 
   /** Exchanges not over. */
   get size(): number {
@@ -60,7 +60,7 @@ export class Outgoing {
 
   /** PUBREC was received: from now on it is the PUBREL that is repeated. */
   release(exchange: Exchange): void {
-    this.#passOver(exchange);
+    this.#skipResend(exchange);
     this.#published.remove(exchange);
     exchange.stage = Stage.Released;
     this.#released.append(exchange);
@@ -71,7 +71,7 @@ export class Outgoing {
     this.#table.delete(exchange);
     if (exchange.stage === Stage.Released) this.#released.remove(exchange);
     else {
-      this.#passOver(exchange);
+      this.#skipResend(exchange);
       this.#published.remove(exchange);
     }
     exchange.stage = Stage.Over;
@@ -83,12 +83,12 @@ export class Outgoing {
    */
   giveUp(exchange: Exchange): void {
     this.end(exchange);
-    if (exchange.qos === 2) this.#halfDone.add(exchange.packetId);
+    if (exchange.qos === 2) this.#orphanedIds.add(exchange.packetId);
   }
 
   /** Whether an exchange was given up under `packetId`. From now on it counts as cleared. */
-  takeHalfDone(packetId: number): boolean {
-    return this.#halfDone.size > 0 && this.#halfDone.delete(packetId);
+  takeOrphanedId(packetId: number): boolean {
+    return this.#orphanedIds.size > 0 && this.#orphanedIds.delete(packetId);
   }
 
   /** The session was resumed: every PUBLISH is to be sent again. */
@@ -97,12 +97,12 @@ export class Outgoing {
   }
 
   /**
-   * The one that has waited longest for its answer on the Network Connection `epoch`. What is still to be sent again
+   * The one that has waited longest for its answer on the Network Connection `connectionNumber`. What is still to be sent again
    * there waits for the window, not for an answer.
    */
-  oldest(epoch: number): Exchange | undefined {
-    const first = onConnection(this.#published.first, epoch);
-    const released = onConnection(this.#released.first, epoch);
+  oldest(connectionNumber: number): Exchange | undefined {
+    const first = onConnection(this.#published.first, connectionNumber);
+    const released = onConnection(this.#released.first, connectionNumber);
     if (first === undefined || released === undefined) return first ?? released;
     return first.writtenAt <= released.writtenAt ? first : released;
   }
@@ -125,7 +125,7 @@ export class Outgoing {
 
   /** All, in call order. */
   all(): Exchange[] {
-    return [...this.#table.values()].toSorted((a, b) => a.ordinal - b.ordinal);
+    return [...this.#table.values()].toSorted((a, b) => a.publishOrder - b.publishOrder);
   }
 
   /** The server has no session: removes and returns all, in call order. */
@@ -133,7 +133,7 @@ export class Outgoing {
     const all = this.all();
     for (const exchange of all) this.end(exchange);
     this.#resend = undefined;
-    this.#halfDone.clear();
+    this.#orphanedIds.clear();
     return all;
   }
 
@@ -142,14 +142,14 @@ export class Outgoing {
     this.#resend = undefined;
   }
 
-  #passOver(exchange: Exchange): void {
+  #skipResend(exchange: Exchange): void {
     if (exchange === this.#resend) this.#resend = exchange.next;
   }
 }
 
-/** The first from `exchange` on that was written on the connection `epoch`. */
-function onConnection(exchange: Exchange | undefined, epoch: number): Exchange | undefined {
+/** The first from `exchange` on that was written on the connection `connectionNumber`. */
+function onConnection(exchange: Exchange | undefined, connectionNumber: number): Exchange | undefined {
   let found = exchange;
-  while (found !== undefined && found.epoch !== epoch) found = found.next;
+  while (found !== undefined && found.connectionNumber !== connectionNumber) found = found.next;
   return found;
 }

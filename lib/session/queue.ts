@@ -16,11 +16,11 @@ export interface QueueLimits {
  */
 export class Queue {
   readonly #ring = new Ring<Exchange>();
-  readonly #outside = new Ring<Exchange>();
+  readonly #waiters = new Ring<Exchange>();
   #messages = 0;
   #bytes = 0;
   #atMostOnce = 0;
-  #messagesOutside = 0;
+  #waiterCount = 0;
 
   /** Messages waiting. */
   get messages(): number {
@@ -33,8 +33,8 @@ export class Queue {
   }
 
   /** Messages that wait for room in the queue. */
-  get outside(): number {
-    return this.#messagesOutside;
+  get waiters(): number {
+    return this.#waiterCount;
   }
 
   /** How many of all these are QoS 0: they keep an order of their own. */
@@ -43,7 +43,7 @@ export class Queue {
   }
 
   /** Whether `exchange` can be taken in without going over a limit. */
-  admits(exchange: Exchange, limits: QueueLimits): boolean {
+  hasRoomFor(exchange: Exchange, limits: QueueLimits): boolean {
     if (limits.messages > 0 && this.#messages >= limits.messages) return false;
     return limits.bytes === 0 || this.#bytes + sizeOf(exchange) <= limits.bytes;
   }
@@ -59,28 +59,28 @@ export class Queue {
   }
 
   /** Has `exchange` wait for room in the queue. */
-  hold(exchange: Exchange): void {
-    exchange.stage = Stage.Outside;
-    this.#outside.push(exchange);
-    this.#countOutside(exchange, 1);
+  addWaiter(exchange: Exchange): void {
+    exchange.stage = Stage.AwaitingRoom;
+    this.#waiters.push(exchange);
+    this.#countWaiter(exchange, 1);
   }
 
   /** Takes in what has waited for room longest, as far as there is room. */
-  letIn(limits: QueueLimits): void {
-    for (let first = this.#outside.peek(); first !== undefined; first = this.#outside.peek()) {
-      if (first.stage === Stage.Outside) {
-        if (!this.admits(first, limits)) return;
-        this.#countOutside(first, -1);
+  admitWaiters(limits: QueueLimits): void {
+    for (let first = this.#waiters.peek(); first !== undefined; first = this.#waiters.peek()) {
+      if (first.stage === Stage.AwaitingRoom) {
+        if (!this.hasRoomFor(first, limits)) return;
+        this.#countWaiter(first, -1);
         this.push(first);
       }
-      this.#outside.shift();
+      this.#waiters.shift();
     }
   }
 
   /** Removes and returns all that wait for room. */
-  takeOutside(): Exchange[] {
-    const all = this.#outside.takeAll().filter(({ stage }) => stage === Stage.Outside);
-    for (const exchange of all) this.#countOutside(exchange, -1);
+  takeWaiters(): Exchange[] {
+    const all = this.#waiters.takeAll().filter(({ stage }) => stage === Stage.AwaitingRoom);
+    for (const exchange of all) this.#countWaiter(exchange, -1);
     return all;
   }
 
@@ -112,13 +112,13 @@ export class Queue {
 
   /** Takes one out of the middle. */
   withdraw(exchange: Exchange): void {
-    if (exchange.stage === Stage.Outside) this.#countOutside(exchange, -1);
+    if (exchange.stage === Stage.AwaitingRoom) this.#countWaiter(exchange, -1);
     else if (exchange.stage === Stage.Waiting) this.#discount(exchange);
     else return;
     exchange.stage = Stage.Over;
-    exchange.forgetPayload();
+    exchange.dropPayload();
     tidy(this.#ring, this.#messages);
-    tidy(this.#outside, this.#messagesOutside);
+    tidy(this.#waiters, this.#waiterCount);
   }
 
   *[Symbol.iterator](): Generator<Exchange, void, undefined> {
@@ -133,8 +133,8 @@ export class Queue {
     if (exchange.qos === 0) this.#atMostOnce++;
   }
 
-  #countOutside({ qos }: Exchange, by: 1 | -1): void {
-    this.#messagesOutside += by;
+  #countWaiter({ qos }: Exchange, by: 1 | -1): void {
+    this.#waiterCount += by;
     if (qos === 0) this.#atMostOnce += by;
   }
 

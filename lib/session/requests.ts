@@ -25,7 +25,7 @@ export class Request {
   /** When the answer is late, in ms; Infinity before it was first written. Kept by `Requests` alone. */
   dueAt: number = Infinity;
   /** One per entry, in its order. Kept by `Requests` alone. */
-  readonly parts: Part[] = [];
+  readonly parts: RequestPart[] = [];
   readonly #reasonCodes: number[];
   readonly #givenUp = new Set<string>();
   #unanswered: number;
@@ -68,7 +68,7 @@ export class Request {
 export const SUSPECT = 2;
 
 /** One Topic Filter of a packet, for every request that asks for just that. */
-export class Part {
+export class RequestPart {
   readonly kind: 'subscribe' | 'unsubscribe';
   readonly entry: SubscriptionRequest;
   readonly userProperties: UserProperties | undefined;
@@ -118,7 +118,7 @@ export interface RequestPacket {
   readonly kind: 'subscribe' | 'unsubscribe';
   readonly packetId: number;
   /** One per Topic Filter, in the order of the codes of the answer. */
-  readonly parts: readonly Part[];
+  readonly parts: readonly RequestPart[];
   /** In ms. */
   readonly writtenAt: number;
 }
@@ -143,15 +143,15 @@ const GROUPS = 16;
  */
 export class Requests {
   /** In the order of the calls. */
-  #waiting = new Set<Part>();
+  #waiting = new Set<RequestPart>();
   /** The last one waiting of each Topic Filter. */
-  readonly #last = new Map<string, Part>();
+  readonly #last = new Map<string, RequestPart>();
   /** Those waiting that are suspect. */
-  readonly #suspects = new Set<Part>();
+  readonly #suspects = new Set<RequestPart>();
   /** In the order of sending. */
   readonly #sent = new Map<number, RequestPacket>();
   /** What is on the wire, by Topic Filter, in the order of sending. */
-  readonly #onWire = new Map<string, Part[]>();
+  readonly #onWire = new Map<string, RequestPart[]>();
   /** All that are not done, in the order of the calls. */
   readonly #open = new Set<Request>();
   /** Those of them that were written, in the order in which they are late. */
@@ -165,7 +165,7 @@ export class Requests {
     this.#open.add(request);
     request.entries.forEach((entry, index) => {
       const last = this.#last.get(entry.topicFilter);
-      const part = last?.suits(request, entry) === true ? last : new Part(request, entry);
+      const part = last?.suits(request, entry) === true ? last : new RequestPart(request, entry);
       this.#join(request, part, index);
       this.#wait(part);
     });
@@ -183,7 +183,7 @@ export class Requests {
     );
     const first = request.entries.flatMap((entry, index) => {
       const known = asked.get(entry.topicFilter);
-      const part = known ?? new Part(request, entry);
+      const part = known ?? new RequestPart(request, entry);
       this.#join(request, part, index);
       return known === undefined ? [part] : [];
     });
@@ -201,9 +201,9 @@ export class Requests {
    * Takes what can go now, as packets in their order, `most` of them: each of one kind and one set of User Properties,
    * within `limits`. What is suspect waits, and what is behind it on the same Topic Filter.
    */
-  takePackets(limits: RequestLimits, most: number, text: Pick<Text, 'byteLength'>): Part[][] {
-    const packets: Draft[] = [];
-    const open = new Map<unknown, Draft>();
+  takePackets(limits: RequestLimits, most: number, text: Pick<Text, 'byteLength'>): RequestPart[][] {
+    const packets: PacketDraft[] = [];
+    const open = new Map<unknown, PacketDraft>();
     /** Where the last part of each Topic Filter is; Infinity: it is held back. */
     const places = new Map<string, number>();
     for (const part of this.#waiting) {
@@ -218,7 +218,7 @@ export class Requests {
       let draft = open.get(key);
       if (draft === undefined || draft.place <= place || !draft.hasRoom(part, size, limits)) {
         if (packets.length === most) break;
-        draft = new Draft(packets.length, part, text);
+        draft = new PacketDraft(packets.length, part, text);
         packets.push(draft);
         open.set(key, draft);
       }
@@ -243,13 +243,13 @@ export class Requests {
    * Takes one packet of suspects: a sixteenth of those that were lost as often as the first of them. So the one that is
    * to blame is alone after few losses, and none of the others is in the end.
    */
-  takeSuspects(limits: RequestLimits, text: Pick<Text, 'byteLength'>): Part[] {
+  takeSuspects(limits: RequestLimits, text: Pick<Text, 'byteLength'>): RequestPart[] {
     const [first] = this.#suspects;
     if (first === undefined) return [];
     let equals = 0;
     for (const { losses } of this.#suspects) if (losses === first.losses) equals++;
     const most = Math.ceil(equals / GROUPS);
-    const draft = new Draft(0, first, text);
+    const draft = new PacketDraft(0, first, text);
     const filters = new Set<string>();
     for (const part of this.#suspects) {
       const { topicFilter } = part.entry;
@@ -265,13 +265,13 @@ export class Requests {
   }
 
   /** Nothing speaks against the suspects any more. */
-  absolve(): void {
+  clearSuspects(): void {
     for (const part of this.#suspects) part.losses = 0;
     this.#suspects.clear();
   }
 
   /** Removes and returns the waiting parts of SUBSCRIBEs whose Topic Filter `test` says yes to. */
-  takeSubscriptions(test: (topicFilter: string) => boolean): Part[] {
+  takeSubscriptions(test: (topicFilter: string) => boolean): RequestPart[] {
     const taken = [...this.#waiting].filter(
       ({ kind, entry }) => kind === 'subscribe' && test(entry.topicFilter),
     );
@@ -280,8 +280,8 @@ export class Requests {
   }
 
   /** `parts` were written as one packet. A request is late `timeout` ms after the first of it was. */
-  sent(packetId: number, parts: readonly Part[], now: number, timeout: number): RequestPacket {
-    const { kind } = parts[0] as Part;
+  sent(packetId: number, parts: readonly RequestPart[], now: number, timeout: number): RequestPacket {
+    const { kind } = parts[0] as RequestPart;
     const packet = { kind, packetId, parts, writtenAt: now };
     this.#sent.set(packetId, packet);
     for (const part of parts) {
@@ -315,7 +315,7 @@ export class Requests {
    * `part` of a packet that is over was done by the server, or refused. Returns whether that changes what holds now:
    * answers may come in another order than that in which the packets were processed.
    */
-  concludes(part: Part, as: 'done' | 'refused'): boolean {
+  concludes(part: RequestPart, as: 'done' | 'refused'): boolean {
     const { topicFilter } = part.entry;
     const line = this.#onWire.get(topicFilter) ?? [];
     const place = line.indexOf(part);
@@ -328,7 +328,7 @@ export class Requests {
   }
 
   /** All who share `part` have their answer. */
-  answer(part: Part, reasonCode: number, by: 'the server' | 'giving up' = 'the server'): void {
+  answer(part: RequestPart, reasonCode: number, by: 'the server' | 'giving up' = 'the server'): void {
     const sharers = [...part.sharers];
     part.sharers.clear();
     for (const [request, index] of sharers) if (request.answer(index, reasonCode, by)) this.#done(request);
@@ -383,26 +383,26 @@ export class Requests {
     return all;
   }
 
-  #join(request: Request, part: Part, index: number): void {
+  #join(request: Request, part: RequestPart, index: number): void {
     part.sharers.set(request, index);
     request.parts.push(part);
   }
 
-  #wait(part: Part): void {
+  #wait(part: RequestPart): void {
     this.#waiting.add(part);
     this.#last.set(part.entry.topicFilter, part);
     if (part.isSuspect) this.#suspects.add(part);
   }
 
   /** `parts` are what waits, in this order. */
-  #line(parts: readonly Part[]): void {
+  #line(parts: readonly RequestPart[]): void {
     this.#waiting = new Set();
     this.#last.clear();
     this.#suspects.clear();
     for (const part of parts) this.#wait(part);
   }
 
-  #leaveLine(part: Part): void {
+  #leaveLine(part: RequestPart): void {
     const { topicFilter } = part.entry;
     this.#waiting.delete(part);
     this.#suspects.delete(part);
@@ -416,29 +416,29 @@ export class Requests {
 }
 
 /** A packet that is being put together. */
-class Draft {
+class PacketDraft {
   readonly place: number;
-  readonly parts: Part[] = [];
+  readonly parts: RequestPart[] = [];
   #bytes: number;
 
-  constructor(place: number, { userProperties }: Part, text: Pick<Text, 'byteLength'>) {
+  constructor(place: number, { userProperties }: RequestPart, text: Pick<Text, 'byteLength'>) {
     this.place = place;
     this.#bytes = PACKET_OVERHEAD + sizeOf(userProperties, text);
   }
 
   /** Whether `part` can follow those that are here already. */
-  hasRoom({ kind }: Part, size: number, { filters, bytes }: RequestLimits): boolean {
+  hasRoom({ kind }: RequestPart, size: number, { filters, bytes }: RequestLimits): boolean {
     if (kind !== this.parts[0]?.kind || (filters > 0 && this.parts.length >= filters)) return false;
     return bytes === 0 || this.#bytes + size <= bytes;
   }
 
-  add(part: Part, size: number): void {
+  add(part: RequestPart, size: number): void {
     this.parts.push(part);
     this.#bytes += size;
   }
 }
 
-function isWanted({ sharers }: Part): boolean {
+function isWanted({ sharers }: RequestPart): boolean {
   return sharers.size > 0;
 }
 

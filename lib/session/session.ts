@@ -3,7 +3,7 @@ import { Outgoing } from './outgoing.ts';
 import { PacketIdentifiers } from './packet-identifiers.ts';
 import { Stage, type Exchange } from './exchange.ts';
 import { Queue } from './queue.ts';
-import { Requests, type Part } from './requests.ts';
+import { Requests, type RequestPart } from './requests.ts';
 import { Subscriptions } from './subscriptions.ts';
 
 /** What outlives a Network Connection (4.1): Session State, and what waits to become part of it. */
@@ -23,7 +23,7 @@ export class Session {
   }
 
   /** The server answered `part` of a packet that is over. What it says last of a Topic Filter holds. */
-  answered(part: Part, reasonCode: number): void {
+  answered(part: RequestPart, reasonCode: number): void {
     const { topicFilter } = part.entry;
     if (this.requests.concludes(part, reasonCode < 0x80 ? 'done' : 'refused')) {
       if (part.kind === 'subscribe') this.subscriptions.set(part.entry);
@@ -34,7 +34,7 @@ export class Session {
   }
 
   /** `part` is not sent again: its callers get the error, and nothing of it is restored. */
-  giveUp(part: Part): void {
+  giveUp(part: RequestPart): void {
     if (part.restores) this.subscriptions.delete(part.entry.topicFilter);
     this.requests.answer(part, 0x80, 'giving up');
   }
@@ -53,8 +53,8 @@ export class Session {
     for (const exchange of outgoing) {
       this.packetIdentifiers.free(exchange.packetId);
       exchange.packetId = 0;
-      exchange.epoch = 0;
-      exchange.cleared = false;
+      exchange.connectionNumber = 0;
+      exchange.ignoresPubcomp = false;
       exchange.stage = Stage.Waiting;
     }
     return { outgoing, unsettled: this.incoming.discard() };

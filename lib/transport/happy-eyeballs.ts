@@ -4,7 +4,7 @@ import dns from 'node:dns';
 import { isIP, type Socket, type SocketConnectOpts, type TcpSocketConnectOpts } from 'node:net';
 import { clearTimeout, setTimeout } from 'node:timers';
 import { messageOf } from '../errors.ts';
-import { arrival, unlessAborted } from './stream.ts';
+import { socketEvent, unlessAborted } from './stream.ts';
 
 /** ms until the next address is tried as well (Connection Attempt Delay, RFC 8305, 5). */
 const ATTEMPT_DELAY = 250;
@@ -132,7 +132,7 @@ class Race<C extends Contender> {
       return;
     }
     this.#running.add(contender);
-    arrival(contender.socket, 'connect', this.#signal).then(
+    socketEvent(contender.socket, 'connect', this.#signal).then(
       () => this.#won(contender),
       (error: unknown) => this.#lost(contender, error),
     );

@@ -3,7 +3,7 @@
 import { request, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { ConnectError, shown } from '../errors.ts';
-import type { Headers } from './options.ts';
+import type { HttpHeaders } from './options.ts';
 import type { Destination, ProxyServer } from './proxy-url.ts';
 
 /**
@@ -14,7 +14,7 @@ export function requestTunnel(
   socket: Socket,
   { username, password }: ProxyServer,
   { host, port }: Destination,
-  headers: Headers = {},
+  headers: HttpHeaders = {},
 ): Promise<void> {
   const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   const isAnonymous = username === '' && password === '';

@@ -71,7 +71,7 @@ export interface TlsOptions {
 }
 
 /** HTTP header fields. */
-export type Headers = Readonly<Record<string, string>>;
+export type HttpHeaders = Readonly<Record<string, string>>;
 
 /** WebSocket, for `ws:` and `wss:`. */
 export interface WebSocketOptions {
@@ -83,8 +83,8 @@ export interface WebSocketOptions {
    * will be, unless it says otherwise. What it throws ends the attempt. @default none
    */
   readonly headers?:
-    | Headers
-    | ((defaults: Headers, context: AttemptContext) => Headers | Promise<Headers>)
+    | HttpHeaders
+    | ((defaults: HttpHeaders, context: AttemptContext) => HttpHeaders | Promise<HttpHeaders>)
     | undefined;
   /**
    * Bytes of one WebSocket message, which is kept whole in memory; a larger one closes the connection. At most
@@ -104,7 +104,7 @@ export interface ProxyOptions {
    */
   readonly url: string | URL;
   /** Sent with HTTP CONNECT, over what is sent without them. @default none */
-  readonly headers?: Headers | undefined;
+  readonly headers?: HttpHeaders | undefined;
   /** TLS to an `https:` proxy itself: that to the server goes through it and knows nothing of it. */
   readonly tls?: TlsOptions | undefined;
 }

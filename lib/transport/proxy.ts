@@ -10,7 +10,7 @@ import { loadPackage } from './packages.ts';
 import { parseProxyUrl, type ProxyServer } from './proxy-url.ts';
 import { negotiateTunnel } from './socks-proxy.ts';
 import { openSocket } from './tcp.ts';
-import type { Passage, Road } from './transport.ts';
+import type { DialContext, DialOptions } from './transport.ts';
 
 /** One object for all: what is prepared for it is prepared once. */
 const DEFAULTS: TlsOptions = Object.freeze({});
@@ -26,17 +26,17 @@ const VARIABLES = ['https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'] as co
  * of its answer beyond the status and the words with it: either may be a password.
  */
 export async function openTunnel(
-  road: Road,
+  dialOptions: DialOptions,
   signal: AbortSignal,
-  passage: Passage,
+  context: DialContext,
 ): Promise<Socket | undefined> {
-  const { proxy, protocol } = road;
+  const { proxy, protocol } = dialOptions;
   if (proxy === undefined || protocol === 'mqtt+unix') return undefined;
-  const options = proxy === 'environment' ? await named(road) : proxy;
+  const options = proxy === 'environment' ? await named(dialOptions) : proxy;
   if (options === undefined) return undefined;
   const server = parseProxyUrl(options.url, proxy === 'environment' ? 'proxy of the environment' : 'proxy');
-  const destination = { host: nameOf(road.host), port: road.port };
-  const socket = await reach(server, options, road, signal, passage);
+  const destination = { host: nameOf(dialOptions.host), port: dialOptions.port };
+  const socket = await reach(server, options, dialOptions, signal, context);
   return during(socket, signal, () =>
     server.kind === 'socks5'
       ? negotiateTunnel(socket, server, destination)
@@ -45,7 +45,7 @@ export async function openTunnel(
 }
 
 /** What the environment names. `https_proxy` is for what goes through tunnels, and MQTT does, whatever is over it. */
-async function named({ host, port }: Road): Promise<ProxyOptions | undefined> {
+async function named({ host, port }: DialOptions): Promise<ProxyOptions | undefined> {
   const { getProxyForUrl } = (await loadPackage(
     'proxy-from-env',
     'proxy: "environment"',
@@ -61,16 +61,16 @@ async function named({ host, port }: Road): Promise<ProxyOptions | undefined> {
 async function reach(
   { kind, host, port }: ProxyServer,
   { tls = DEFAULTS }: ProxyOptions,
-  road: Road,
+  dialOptions: DialOptions,
   signal: AbortSignal,
-  passage: Passage,
+  context: DialContext,
 ): Promise<Socket> {
   try {
-    if (kind !== 'https') return await openSocket({ ...road, protocol: 'mqtt', host, port }, signal);
+    if (kind !== 'https') return await openSocket({ ...dialOptions, protocol: 'mqtt', host, port }, signal);
     const { openTls } = await import('./tls.ts');
-    // It is the way to the server that has come to this leg, not the way to the proxy.
-    const ahead: Passage = { ...passage, reached() {} };
-    return await openTls({ ...road, protocol: 'mqtts', host, port, tls }, signal, ahead);
+    // It is the way to the server that has come to this phase, not the way to the proxy.
+    const ahead: DialContext = { ...context, onPhase() {} };
+    return await openTls({ ...dialOptions, protocol: 'mqtts', host, port, tls }, signal, ahead);
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
     throw new Error(`proxy: ${messageOf(cause)}`, { cause });

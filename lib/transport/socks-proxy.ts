@@ -23,7 +23,7 @@ export async function negotiateTunnel(
 ): Promise<void> {
   const { SocksClient } = (await loadPackage('socks', 'proxy: SOCKS')) as typeof Socks;
   // The package has a timer of its own and leaves it behind, with all it holds, when it is done. How long an attempt may
-  // take is known elsewhere: this one shall do nothing, and be gone at once. Where what it does has another name, it
+  // take is known nextServer: this one shall do nothing, and be gone at once. Where what it does has another name, it
   // cannot be told to do nothing: then it shall come as late as can be.
   const ending = 'onEstablishedTimeout';
   const isKnown = ending in SocksClient.prototype;

@@ -3,9 +3,9 @@
 import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { copyOf, isBytes } from '../bytes.ts';
-import { Holding } from './write-backlog.ts';
+import { WriteBacklog } from './write-backlog.ts';
 import { nextTick } from './next-tick.ts';
-import type { Receiver, Taken, Transport } from './transport.ts';
+import type { TransportReceiver, Flushed, Transport } from './transport.ts';
 
 /** Enough for most CONNACKs: see `Landing`. */
 const FIRST_READ = 256;
@@ -16,13 +16,13 @@ const FIRST_READ = 256;
  * A socket has to be told that when it is made, at a time when there is no receiver. Its first read therefore goes into
  * a little memory of its own; before every other read the receiver is asked.
  */
-export class Landing {
+export class ReadTarget {
   readonly #first = new Uint8Array(FIRST_READ);
   /** Memory of the receiver that the next read is to fill. */
   #offered: Uint8Array | undefined;
   /** What came before there was a receiver. */
   readonly #early: Uint8Array[] = [];
-  #receiver: Receiver | undefined;
+  #receiver: TransportReceiver | undefined;
   #socket: Socket | undefined;
   /** For the making of the socket. */
   readonly options: SocketConstructorOpts & ConnectOpts = {
@@ -37,26 +37,26 @@ export class Landing {
     this.#socket = socket;
   }
 
-  open(receiver: Receiver): void {
+  open(receiver: TransportReceiver): void {
     this.#receiver = receiver;
-    for (const bytes of this.#early.splice(0)) receiver.chunk(bytes);
+    for (const bytes of this.#early.splice(0)) receiver.onData(bytes);
   }
 
   /** Called when the socket is made and after each read: where the next one goes. */
   #space(): Uint8Array {
     // After `destroy()` there is no next one, and the receiver may have nothing left to offer.
-    this.#offered = this.#socket?.destroyed === true ? undefined : this.#receiver?.space();
+    this.#offered = this.#socket?.destroyed === true ? undefined : this.#receiver?.allocate();
     return this.#offered ?? this.#first;
   }
 
   /** Not every runtime reads into what it was offered. What was read elsewhere is copied, as it is not ours. */
   #read(length: number, bytes: Uint8Array): boolean {
     const receiver = this.#receiver;
-    if (receiver !== undefined && isFilled(this.#offered, bytes, length)) receiver.filled(length);
+    if (receiver !== undefined && isFilled(this.#offered, bytes, length)) receiver.onRead(length);
     else {
       const chunk = copyOf(bytes.subarray(0, length));
       if (receiver === undefined) this.#early.push(chunk);
-      else receiver.chunk(chunk);
+      else receiver.onData(chunk);
     }
     return true;
   }
@@ -72,7 +72,7 @@ function isFilled(offered: Uint8Array | undefined, bytes: Uint8Array, length: nu
 /** How a stream is read and written. */
 export interface StreamOptions {
   /** Where the stream reads to, if it is a socket that was made for that. */
-  readonly landing?: Landing;
+  readonly readTarget?: ReadTarget;
   /** What an error of the stream is for the client. @default itself */
   readonly explain?: (error: unknown) => unknown;
 }
@@ -80,28 +80,28 @@ export interface StreamOptions {
 /** A stream as a transport. It takes the stream over: nobody else may read, write or end it any more. */
 export class StreamTransport implements Transport {
   readonly #stream: Duplex;
-  readonly #landing: Landing | undefined;
+  readonly #readTarget: ReadTarget | undefined;
   readonly #explain: (error: unknown) => unknown;
-  readonly #holding: Holding;
-  #receiver: Receiver | undefined;
+  readonly #holding: WriteBacklog;
+  #receiver: TransportReceiver | undefined;
   /**
    * What ended the stream. That is what it emits, not what it has as `errored` at its end: since Node 22 these may be
    * writes that were cancelled because we had destroyed it.
    */
   #error: unknown;
 
-  constructor(stream: Duplex, { landing, explain = (error) => error }: StreamOptions = {}) {
+  constructor(stream: Duplex, { readTarget, explain = (error) => error }: StreamOptions = {}) {
     this.#stream = stream;
-    this.#landing = landing;
+    this.#readTarget = readTarget;
     this.#explain = explain;
     // It may have been over before anybody looked.
     this.#error = stream.errored ?? undefined;
-    this.#holding = new Holding({
+    this.#holding = new WriteBacklog({
       // Other streams than sockets may keep what they have taken, and hand it on later.
       send: (bytes, done) => void stream.write(stream instanceof Socket ? bytes : copyOf(bytes), done),
       isEmpty: () => stream.writableLength === 0,
       drained: () => {
-        if (!stream.destroyed) this.#receiver?.drained();
+        if (!stream.destroyed) this.#receiver?.onDrain();
       },
     });
     // Without a listener for it, an error would be an uncaught exception. Streams may be told to go on after one
@@ -117,7 +117,7 @@ export class StreamTransport implements Transport {
     if (stream.readableEnded) stream.destroy();
   }
 
-  open(receiver: Receiver): void {
+  open(receiver: TransportReceiver): void {
     const stream = this.#stream;
     this.#receiver = receiver;
     // Lost before it was opened: `close` has been or is about to be emitted, with or without a receiver.
@@ -125,12 +125,12 @@ export class StreamTransport implements Transport {
       nextTick(() => this.#closed());
       return;
     }
-    if (this.#landing === undefined) stream.on('data', (chunk: unknown) => this.#chunk(chunk));
-    else this.#landing.open(receiver);
+    if (this.#readTarget === undefined) stream.on('data', (chunk: unknown) => this.#chunk(chunk));
+    else this.#readTarget.open(receiver);
     stream.resume();
   }
 
-  write(bytes: Uint8Array, written: (bytes: Uint8Array, taken?: Taken) => void): void {
+  write(bytes: Uint8Array, written: (bytes: Uint8Array, taken?: Flushed) => void): void {
     const stream = this.#stream;
     if (stream.destroyed || stream.writableEnded) written(bytes);
     else this.#holding.write(bytes, written);
@@ -144,7 +144,7 @@ export class StreamTransport implements Transport {
     this.#stream.resume();
   }
 
-  get heldBack(): number {
+  get bytesPending(): number {
     return this.#holding.bytes;
   }
 
@@ -159,7 +159,7 @@ export class StreamTransport implements Transport {
   }
 
   #chunk(chunk: unknown): void {
-    if (isBytes(chunk)) this.#receiver?.chunk(chunk);
+    if (isBytes(chunk)) this.#receiver?.onData(chunk);
     else
       this.#stream.destroy(new TypeError(`transport: expected bytes from the stream, got ${typeof chunk}`));
   }
@@ -169,7 +169,7 @@ export class StreamTransport implements Transport {
     // Where it was over before it was opened, `close` may be emitted all the same.
     this.#receiver = undefined;
     const error = this.#error;
-    receiver?.closed(error === undefined ? undefined : this.#explain(error));
+    receiver?.onClose(error === undefined ? undefined : this.#explain(error));
   }
 }
 
@@ -188,7 +188,7 @@ export function transportOver(stream: Duplex): Transport {
 }
 
 /** Resolves when `socket` emits `event`. Rejects, with the socket destroyed, when it closes before or `signal` aborts. */
-export function arrival(
+export function socketEvent(
   socket: Socket,
   event: 'connect' | 'secureConnect',
   signal: AbortSignal,

@@ -2,8 +2,8 @@
 
 import { isIP, Socket, type SocketConnectOpts } from 'node:net';
 import { connectFirst } from './happy-eyeballs.ts';
-import { Landing, StreamTransport } from './stream.ts';
-import type { Road, Transport } from './transport.ts';
+import { ReadTarget, StreamTransport } from './stream.ts';
+import type { DialOptions, Transport } from './transport.ts';
 
 /** ms: see `SocketOptions.tcpKeepAlive`. */
 const KEEP_ALIVE = 60_000;
@@ -15,40 +15,40 @@ const LONGEST_PATH = process.platform === 'linux' ? 107 : 103;
  * Opens a TCP connection or a Unix socket. An address that is being looked up when `signal` aborts is looked up to the
  * end, as the platform cannot call that off; nobody hears of it any more.
  */
-export async function dialTcp(road: Road, signal: AbortSignal): Promise<Transport> {
-  const { socket, landing } = await connect(road, signal, () => new Landing());
-  return new StreamTransport(socket, { landing });
+export async function dialTcp(dialOptions: DialOptions, signal: AbortSignal): Promise<Transport> {
+  const { socket, readTarget } = await connect(dialOptions, signal, () => new ReadTarget());
+  return new StreamTransport(socket, { readTarget });
 }
 
 /** The socket of a road without a proxy, connected. It is paused: nothing is read before somebody asks for it. */
-export async function openSocket(road: Road, signal: AbortSignal): Promise<Socket> {
-  return (await connect(road, signal, () => undefined)).socket;
+export async function openSocket(dialOptions: DialOptions, signal: AbortSignal): Promise<Socket> {
+  return (await connect(dialOptions, signal, () => undefined)).socket;
 }
 
 /** A connected socket, and where it reads to. */
 interface Connected<L> {
   readonly socket: Socket;
-  readonly landing: L;
+  readonly readTarget: L;
 }
 
-function connect<L extends Landing | undefined>(
-  road: Road,
+function connect<L extends ReadTarget | undefined>(
+  dialOptions: DialOptions,
   signal: AbortSignal,
-  landingOf: () => L,
+  readTargetOf: () => L,
 ): Promise<Connected<L>> {
-  return connectFirst(addressOf(road), signal, (target) => {
-    const landing = landingOf();
-    const socket = new Socket(landing?.options);
-    landing?.of(socket);
+  return connectFirst(addressOf(dialOptions), signal, (target) => {
+    const readTarget = readTargetOf();
+    const socket = new Socket(readTarget?.options);
+    readTarget?.of(socket);
     socket.pause();
-    tune(socket, road);
+    tune(socket, dialOptions);
     try {
       socket.connect(target);
     } catch (error) {
       // An address that is none is refused at once, and leaves the socket as it was.
       socket.destroy(error as Error);
     }
-    return { socket, landing };
+    return { socket, readTarget };
   });
 }
 
@@ -56,8 +56,16 @@ function connect<L extends Landing | undefined>(
  * Where a road leads to and comes from, as sockets want it.
  * @throws Error where it cannot lead there, and Node would not say so
  */
-export function addressOf(road: Road): SocketConnectOpts {
-  const { protocol, host, port, path = '', localAddress, localPort, family = familyOf(localAddress) } = road;
+export function addressOf(dialOptions: DialOptions): SocketConnectOpts {
+  const {
+    protocol,
+    host,
+    port,
+    path = '',
+    localAddress,
+    localPort,
+    family = familyOf(localAddress),
+  } = dialOptions;
   if (protocol === 'mqtt+unix') {
     const length = Buffer.byteLength(path);
     if (length > LONGEST_PATH)
@@ -84,8 +92,8 @@ function familyOf(address: string | undefined): 4 | 6 | undefined {
   return family === 0 ? undefined : (family as 4 | 6);
 }
 
-/** What holds for every socket of a road. To be said before the connection is there. */
-export function tune(socket: Socket, { noDelay = true, tcpKeepAlive = KEEP_ALIVE }: Road): void {
+/** What holds for every socket of a dialOptions. To be said before the connection is there. */
+export function tune(socket: Socket, { noDelay = true, tcpKeepAlive = KEEP_ALIVE }: DialOptions): void {
   socket.setNoDelay(noDelay);
   // The system counts in seconds, and takes 0 of them for a mistake.
   if (tcpKeepAlive > 0) socket.setKeepAlive(true, Math.ceil(tcpKeepAlive / 1_000) * 1_000);

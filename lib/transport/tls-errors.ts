@@ -4,7 +4,7 @@ import type { PeerCertificate } from 'node:tls';
 import { codeOf, ConnectError, messageOf, shown } from '../errors.ts';
 import type { TlsOptions } from './options.ts';
 
-/** An error of this leg. */
+/** An error of this phase. */
 export function tlsError(message: string, cause?: unknown): ConnectError {
   return new ConnectError('tls', message, cause === undefined ? {} : { cause });
 }

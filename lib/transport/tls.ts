@@ -5,14 +5,14 @@ import { connect, type ConnectionOptions, TLSSocket } from 'node:tls';
 import { domainToASCII } from 'node:url';
 import type { TlsOptions } from './options.ts';
 import { connectFirst } from './happy-eyeballs.ts';
-import { arrival, Landing, StreamTransport } from './stream.ts';
+import { socketEvent, ReadTarget, StreamTransport } from './stream.ts';
 import { addressOf, tune } from './tcp.ts';
 import { verify } from './tls-certificate.ts';
 import { messageOf } from '../errors.ts';
 import { explain, handshakeError, nameIn, tlsError } from './tls-errors.ts';
 import { materialOf, type Material } from './tls-material.ts';
 import type { Ticket, Verified } from './tls-sessions.ts';
-import type { Passage, Road, Transport } from './transport.ts';
+import type { DialContext, DialOptions, Transport } from './transport.ts';
 
 /** Of all who give none: they have material and sessions in common. */
 const DEFAULTS: TlsOptions = Object.freeze({});
@@ -20,24 +20,24 @@ const DEFAULTS: TlsOptions = Object.freeze({});
 /** A TLS socket, and where it reads to. */
 interface Connected<L> {
   readonly socket: TLSSocket;
-  readonly landing: L;
+  readonly readTarget: L;
 }
 
 /** `mqtts:`, over a tunnel or over TCP. */
 export async function dialTls(
-  road: Road,
+  dialOptions: DialOptions,
   signal: AbortSignal,
-  passage: Passage,
+  context: DialContext,
   tunnel: Socket | undefined,
 ): Promise<Transport> {
   // Only a socket of our own can be told where to read to.
   if (tunnel !== undefined) {
-    const socket = await openTls(road, signal, passage, tunnel);
+    const socket = await openTls(dialOptions, signal, context, tunnel);
     return new StreamTransport(socket, { explain: explainerOf(socket) });
   }
-  const handshake = await prepared(road, signal, passage);
-  const { socket, landing } = await handshake.direct(signal, () => new Landing());
-  return new StreamTransport(socket, { landing, explain: explainerOf(socket) });
+  const handshake = await prepared(dialOptions, signal, context);
+  const { socket, readTarget } = await handshake.direct(signal, () => new ReadTarget());
+  return new StreamTransport(socket, { readTarget, explain: explainerOf(socket) });
 }
 
 /** What errors of an open connection are for the client, where they are about TLS: see `StreamOptions.explain`. */
@@ -51,15 +51,15 @@ export function explainerOf(socket: Socket): (error: unknown) => unknown {
  * destroyed where this rejects.
  */
 export async function openTls(
-  road: Road,
+  dialOptions: DialOptions,
   signal: AbortSignal,
-  passage: Passage,
+  context: DialContext,
   tunnel?: Socket,
 ): Promise<TLSSocket> {
   // It may break while nobody looks.
   tunnel?.on('error', () => {});
   try {
-    const handshake = await prepared(road, signal, passage);
+    const handshake = await prepared(dialOptions, signal, context);
     if (tunnel !== undefined) return await handshake.over(tunnel, signal);
     return (await handshake.direct(signal, () => undefined)).socket;
   } catch (error) {
@@ -68,19 +68,23 @@ export async function openTls(
   }
 }
 
-async function prepared(road: Road, signal: AbortSignal, passage: Passage): Promise<Handshake> {
+async function prepared(
+  dialOptions: DialOptions,
+  signal: AbortSignal,
+  context: DialContext,
+): Promise<Handshake> {
   signal.throwIfAborted();
-  passage.reached('tls');
-  const material = await materialOf(road.tls ?? DEFAULTS, { ...passage, signal });
-  return new Handshake(road, material, passage);
+  context.onPhase('tls');
+  const material = await materialOf(dialOptions.tls ?? DEFAULTS, { ...context, signal });
+  return new Handshake(dialOptions, material, context);
 }
 
 /** One handshake. */
 class Handshake {
-  readonly #road: Road;
+  readonly #dialOptions: DialOptions;
   readonly #options: TlsOptions;
   readonly #material: Material;
-  readonly #passage: Passage;
+  readonly #context: DialContext;
   /** What the server has to be called. */
   readonly #name: string;
   /** Which sessions could be resumed. */
@@ -88,13 +92,13 @@ class Handshake {
   /** What was wrong with what the application's function for pre-shared keys did. */
   #pskError: unknown;
 
-  constructor(road: Road, material: Material, passage: Passage) {
-    this.#road = road;
-    this.#options = road.tls ?? DEFAULTS;
+  constructor(dialOptions: DialOptions, material: Material, context: DialContext) {
+    this.#dialOptions = dialOptions;
+    this.#options = dialOptions.tls ?? DEFAULTS;
     this.#material = material;
-    this.#passage = passage;
-    this.#name = toAscii(this.#options.servername ?? road.host);
-    this.#server = `${road.host} ${road.port} ${this.#name}`;
+    this.#context = context;
+    this.#name = toAscii(this.#options.servername ?? dialOptions.host);
+    this.#server = `${dialOptions.host} ${dialOptions.port} ${this.#name}`;
   }
 
   /** TLS through a tunnel, which is taken over. */
@@ -106,28 +110,28 @@ class Handshake {
   }
 
   /** TLS over a socket of its own. */
-  async direct<L extends Landing | undefined>(
+  async direct<L extends ReadTarget | undefined>(
     signal: AbortSignal,
-    landingOf: () => L,
+    readTargetOf: () => L,
   ): Promise<Connected<L>> {
-    const { localAddress } = this.#road;
+    const { localAddress } = this.#dialOptions;
     // Refused by the platform, too, but only after it has made a socket that nobody could close.
     if (localAddress !== undefined && isIP(localAddress) === 0)
       throw Object.assign(new TypeError('localAddress: expected an IP address, got something else'), {
         code: 'ERR_INVALID_IP_ADDRESS',
       });
     const ticket = this.#material.sessions.take(this.#server);
-    this.#passage.reached('dial');
+    this.#context.onPhase('dial');
     const options = this.#connectionOptions(ticket?.session);
-    const { socket, landing } = await connectFirst(addressOf(this.#road), signal, (target) => {
-      const into = landingOf();
+    const { socket, readTarget } = await connectFirst(addressOf(this.#dialOptions), signal, (target) => {
+      const into = readTargetOf();
       const begun = connect({ ...options, ...target, ...into?.options });
       into?.of(begun);
-      tune(begun, this.#road);
-      return { socket: begun, landing: into };
+      tune(begun, this.#dialOptions);
+      return { socket: begun, readTarget: into };
     });
-    this.#passage.reached('tls');
-    return { socket: await this.#secured(socket, ticket, signal), landing };
+    this.#context.onPhase('tls');
+    return { socket: await this.#secured(socket, ticket, signal), readTarget };
   }
 
   /** The handshake is done, and the server is verified. Called in the turn in which the handshake begins. */
@@ -147,7 +151,7 @@ class Handshake {
     socket.once('secureConnect', () => socket.pause());
     const certificate = ownCertificate(socket);
     try {
-      await arrival(socket, 'secureConnect', signal);
+      await socketEvent(socket, 'secureConnect', signal);
     } catch (error) {
       if (signal.aborted) throw error;
       if (this.#pskError !== undefined)

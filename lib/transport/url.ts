@@ -3,11 +3,11 @@
  * no message here repeats it.
  */
 
-import type { Protocol, Target } from './transport.ts';
+import type { Protocol, DialTarget } from './transport.ts';
 
 /** What a URL says of a server. */
 export interface ParsedUrl {
-  readonly target: Target;
+  readonly target: DialTarget;
   /** `user:password@` of the URL, percent-decoded: what is not there is absent. Meant as defaults for the options. */
   readonly credentials: UrlCredentials;
 }
@@ -71,7 +71,7 @@ function isProtocol(protocol: string): protocol is Protocol {
 }
 
 /** `mqtt+unix:///run/mosquitto.sock` */
-function unixTarget(url: URL): Target {
+function unixTarget(url: URL): DialTarget {
   if (url.host !== '') throw new TypeError(`${EXPECTED}, got a host: a Unix socket takes three slashes`);
   if (url.search !== '') throw new TypeError(`${EXPECTED}, got a query`);
   const path = decoded(url.pathname, 'path');

@@ -4,12 +4,12 @@ import { type ClientRequest, type IncomingMessage, STATUS_CODES } from 'node:htt
 import type { createConnection, Socket } from 'node:net';
 import type * as Ws from 'ws';
 import { ConnectError, messageOf, ProtocolError, shown } from '../errors.ts';
-import { Holding } from './write-backlog.ts';
+import { WriteBacklog } from './write-backlog.ts';
 import { nextTick } from './next-tick.ts';
-import type { Headers } from './options.ts';
+import type { HttpHeaders } from './options.ts';
 import { loadPackage } from './packages.ts';
 import { unlessAborted } from './stream.ts';
-import type { Passage, Receiver, Road, Taken, Transport } from './transport.ts';
+import type { DialContext, TransportReceiver, DialOptions, Flushed, Transport } from './transport.ts';
 
 /** Bytes: as much as the largest MQTT packet. See `WebSocketOptions.maxPayload`. */
 const MAX_PAYLOAD = 268_435_460;
@@ -37,24 +37,24 @@ type Explain = (error: unknown) => unknown;
 
 /** A WebSocket over `stream`, which is TCP or TLS and is taken over: where this rejects, it is destroyed. */
 export async function dialWebSocket(
-  road: Road,
+  dialOptions: DialOptions,
   signal: AbortSignal,
-  passage: Passage,
+  context: DialContext,
   stream: Socket,
   explain: Explain = (error) => error,
 ): Promise<Transport> {
   // Without a listener for it, an error would be an uncaught exception; whoever has the stream looks for its reason.
   stream.on('error', () => {});
   try {
-    passage.reached('websocket');
+    context.onPhase('websocket');
     const { WebSocket } = await loadWs();
     signal.throwIfAborted();
-    const url = urlOf(road);
-    const headers = await headersOf(road, signal, passage, url.host);
+    const url = urlOf(dialOptions);
+    const headers = await headersOf(dialOptions, signal, context, url.host);
     signal.throwIfAborted();
     if (stream.destroyed) throw failed(explain(stream.errored ?? new Error('the connection was closed')));
-    const protocol = protocolOf(passage);
-    return await upgrade(road, signal, stream, { WebSocket, url, headers, protocol, explain });
+    const protocol = protocolOf(context);
+    return await upgrade(dialOptions, signal, stream, { WebSocket, url, headers, protocol, explain });
   } catch (error) {
     stream.destroy();
     throw error;
@@ -74,12 +74,12 @@ async function loadWs(): Promise<typeof Ws> {
 }
 
 /** [MQTT-6.0.0-3] For 3.1, which knows no WebSocket, `mqttv3.1` has become usual. */
-function protocolOf({ protocolVersion }: Passage): string {
+function protocolOf({ protocolVersion }: DialContext): string {
   return protocolVersion === 3 ? 'mqttv3.1' : 'mqtt';
 }
 
 /** What the HTTP request is sent to. */
-function urlOf({ protocol, host, port, path = '' }: Road): URL {
+function urlOf({ protocol, host, port, path = '' }: DialOptions): URL {
   // Which network card an address is behind (`fe80::1%eth0`) means nothing to the server.
   const name = host.includes(':') ? `[${host.replace(/%.*/, '')}]` : host;
   const url = `${protocol}://${name}:${port}${path}`;
@@ -88,12 +88,12 @@ function urlOf({ protocol, host, port, path = '' }: Road): URL {
 }
 
 async function headersOf(
-  road: Road,
+  dialOptions: DialOptions,
   signal: AbortSignal,
-  { attempt, reason }: Passage,
+  { attempt, reason }: DialContext,
   host: string,
-): Promise<Headers> {
-  const { headers = {} } = road.ws ?? {};
+): Promise<HttpHeaders> {
+  const { headers = {} } = dialOptions.ws ?? {};
   if (typeof headers !== 'function') return headers;
   try {
     return await unlessAborted(signal, async () => headers({ Host: host }, { attempt, reason, signal }));
@@ -107,14 +107,14 @@ async function headersOf(
 interface Handshake {
   readonly WebSocket: typeof Ws.WebSocket;
   readonly url: URL;
-  readonly headers: Headers;
+  readonly headers: HttpHeaders;
   readonly protocol: string;
   readonly explain: Explain;
 }
 
 /** Asks for a WebSocket, and resolves when there is one. */
 function upgrade(
-  { ws: options = {}, noDelay = true }: Road,
+  { ws: options = {}, noDelay = true }: DialOptions,
   signal: AbortSignal,
   stream: Socket,
   { WebSocket, url, headers, protocol, explain }: Handshake,
@@ -191,8 +191,8 @@ const isObject = (value: unknown): value is object => typeof value === 'object' 
 class WebSocketTransport implements Transport {
   readonly #ws: Ws.WebSocket;
   readonly #stream: Socket;
-  readonly #holding: Holding;
-  #receiver: Receiver | undefined;
+  readonly #holding: WriteBacklog;
+  #receiver: TransportReceiver | undefined;
   /** `ending`: we close once all has left; `over`: what still comes is not listened to. */
   #state: 'up' | 'ending' | 'over' | 'closed' = 'up';
   /** Why it is over. */
@@ -203,7 +203,7 @@ class WebSocketTransport implements Transport {
   constructor(ws: Ws.WebSocket, stream: Socket, explain: Explain) {
     this.#ws = ws;
     this.#stream = stream;
-    this.#holding = new Holding({
+    this.#holding = new WriteBacklog({
       send: (bytes, done) =>
         ws.send(bytes, { binary: true, compress: bytes.length >= WORTH_COMPRESSING }, done),
       isEmpty: () => ws.bufferedAmount === 0,
@@ -221,14 +221,14 @@ class WebSocketTransport implements Transport {
     });
   }
 
-  open(receiver: Receiver): void {
+  open(receiver: TransportReceiver): void {
     this.#receiver = receiver;
     // Lost before it was opened.
-    if (this.#state === 'closed') nextTick(() => receiver.closed(this.#error));
+    if (this.#state === 'closed') nextTick(() => receiver.onClose(this.#error));
     else this.#ws.resume();
   }
 
-  write(bytes: Uint8Array, written: (bytes: Uint8Array, taken?: Taken) => void): void {
+  write(bytes: Uint8Array, written: (bytes: Uint8Array, taken?: Flushed) => void): void {
     const { readyState, OPEN } = this.#ws;
     if (this.#state === 'up' && readyState === OPEN) {
       this.#holding.write(bytes, written);
@@ -248,7 +248,7 @@ class WebSocketTransport implements Transport {
   }
 
   /** Not what is held back of answers to pings: nobody is told when these have left. */
-  get heldBack(): number {
+  get bytesPending(): number {
     return this.#holding.bytes;
   }
 
@@ -273,14 +273,14 @@ class WebSocketTransport implements Transport {
   #drained(): void {
     if (this.#stream.destroyed) return;
     if (this.#state === 'ending') this.#close();
-    this.#receiver?.drained();
+    this.#receiver?.onDrain();
   }
 
   /** A message is brought when it is whole, which may take long: until then, each part of it is a sign of life. */
   #read(): void {
     const came = this.#came;
     this.#came = 'part';
-    if (came === 'part' && this.#state === 'up') this.#receiver?.chunk(NO_BYTES);
+    if (came === 'part' && this.#state === 'up') this.#receiver?.onData(NO_BYTES);
   }
 
   #message(data: Ws.RawData, isBinary: boolean): void {
@@ -290,7 +290,7 @@ class WebSocketTransport implements Transport {
       this.#ws.close(UNSUPPORTED_DATA);
       const what = 'expected binary frames from the server, got a text frame';
       this.#over(new ProtocolError(what, 'MQTT-6.0.0-1', 0x82));
-    } else if ((data as Uint8Array).length > 0) this.#receiver?.chunk(data as Uint8Array);
+    } else if ((data as Uint8Array).length > 0) this.#receiver?.onData(data as Uint8Array);
   }
 
   /** What came is no WebSocket, or more than we take. The peer has been told so. */
@@ -310,7 +310,7 @@ class WebSocketTransport implements Transport {
   #closed(code: number, reason: string): void {
     if (this.#error === undefined && this.#state === 'up') this.#error = unexpected(code, reason);
     this.#state = 'closed';
-    this.#receiver?.closed(this.#error);
+    this.#receiver?.onClose(this.#error);
   }
 }
 

@@ -1,10 +1,10 @@
 /** What was handed to the network and has not left yet: the bookkeeping of `Transport.write`. */
 
 import { setImmediate } from 'node:timers';
-import type { Taken } from './transport.ts';
+import type { Flushed } from './transport.ts';
 
 /** Where bytes are handed over. */
-export interface Outlet {
+export interface ByteSink {
   /** Hands `bytes` over; calls `done`, not before it has returned, when they have left or never will. */
   send(bytes: Uint8Array, done: () => void): void;
   /** Whether nothing that was handed over is still here: then nobody has a reference to any of it. */
@@ -14,13 +14,13 @@ export interface Outlet {
 }
 
 /** Writes that the network did not take at once and has not finished yet. */
-export class Holding {
-  readonly #outlet: Outlet;
+export class WriteBacklog {
+  readonly #sink: ByteSink;
   #count = 0;
   #bytes = 0;
 
-  constructor(outlet: Outlet) {
-    this.#outlet = outlet;
+  constructor(sink: ByteSink) {
+    this.#sink = sink;
   }
 
   /** Bytes that are held back. */
@@ -29,17 +29,17 @@ export class Holding {
   }
 
   /** See `Transport.write`, for a transport that is up. */
-  write(bytes: Uint8Array, written: (bytes: Uint8Array, taken?: Taken) => void): void {
+  write(bytes: Uint8Array, written: (bytes: Uint8Array, taken?: Flushed) => void): void {
     // Whoever owns the bytes may transfer them away meanwhile, against the contract: then they have no length.
     const { length } = bytes;
     let isHeld = false;
-    let taken: Taken = 'at once';
-    this.#outlet.send(bytes, () => {
+    let taken: Flushed = 'at-once';
+    this.#sink.send(bytes, () => {
       if (!isHeld) return;
       this.#bytes -= length;
       this.#finished(bytes, written, taken);
     });
-    if (this.#outlet.isEmpty()) {
+    if (this.#sink.isEmpty()) {
       written(bytes);
       return;
     }
@@ -49,14 +49,14 @@ export class Holding {
     // Who says late what the network took at once, as TLS does, says it before the event loop has come round twice.
     setImmediate(() => {
       setImmediate(() => {
-        taken = 'held back';
+        taken = 'later';
       });
     });
   }
 
-  #finished(bytes: Uint8Array, written: (bytes: Uint8Array, taken: Taken) => void, taken: Taken): void {
+  #finished(bytes: Uint8Array, written: (bytes: Uint8Array, taken: Flushed) => void, taken: Flushed): void {
     this.#count--;
     written(bytes, taken);
-    if (this.#count === 0) this.#outlet.drained();
+    if (this.#count === 0) this.#sink.drained();
   }
 }

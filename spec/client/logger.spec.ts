@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { Log, type Logger } from '../../lib/client/logger.ts';
+import { ClientLogger, type Logger } from '../../lib/client/logger.ts';
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 
@@ -17,25 +17,25 @@ describe('a log', () => {
   it('passes every line on at its level, to a logger that may need its this', () => {
     const lines: unknown[] = [];
     const users = logger((level, message, self) => lines.push([level, message, self === users]));
-    const log = new Log(users);
+    const log = new ClientLogger(users);
     for (const level of LEVELS) log[level](`said ${level}`);
     expect(lines).toEqual(LEVELS.map((level) => [level, `said ${level}`, true]));
   });
 
   it('says nothing without a logger', () => {
-    expect(() => new Log(undefined).error('nobody')).not.toThrow();
+    expect(() => new ClientLogger(undefined).error('nobody')).not.toThrow();
   });
 
   it('survives a logger that throws, now or later', async () => {
-    const throwing = new Log(
+    const throwing = new ClientLogger(
       logger(() => {
         throw new Error('disk full');
       }),
     );
-    const rejecting = new Log(logger(() => Promise.reject(new Error('disk full'))));
+    const rejecting = new ClientLogger(logger(() => Promise.reject(new Error('disk full'))));
     for (const log of [throwing, rejecting]) for (const level of LEVELS) log[level]('x');
     // An unhandled rejection would fail this spec here.
     await turn();
-    expect(throwing).toBeInstanceOf(Log);
+    expect(throwing).toBeInstanceOf(ClientLogger);
   });
 });

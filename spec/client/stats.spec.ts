@@ -32,7 +32,7 @@ describe('stats()', () => {
   it('tells for how long the client has been in its present state', async () => {
     const stage = new Stage();
     const client = stage.client({ clientId: 'c' });
-    const since = (): unknown[] => [client.state, client.stats().since];
+    const since = (): unknown[] => [client.state, client.stats().inStateFor];
     await stage.clock.advance(70);
     expect(since()).toEqual(['offline', 70]);
     const broker = await stage.connect(client);
@@ -135,7 +135,7 @@ describe('stats()', () => {
     const { client, broker } = await stage.online();
     stage.refusals.push(new Error('no route'));
     const next = await stage.reconnect(broker);
-    expect(client.stats().losses).toEqual({ ERR_MQTT_CONNECTION_LOST: 1, 'ERR_MQTT_CONNECT dial': 1 });
+    expect(client.stats().failures).toEqual({ ERR_MQTT_CONNECTION_LOST: 1, 'ERR_MQTT_CONNECT dial': 1 });
     await stage.end(client, next);
   });
 });

@@ -28,7 +28,7 @@ function readInto(framer: Framer, bytes: Uint8Array, atMost = Number.MAX_SAFE_IN
   let at = 0;
   let reads = 0;
   while (at < bytes.length) {
-    const space = framer.space();
+    const space = framer.allocate();
     expect(space.length).toBeGreaterThan(0);
     const count = Math.min(space.length, atMost, bytes.length - at);
     space.set(bytes.subarray(at, at + count));
@@ -170,7 +170,7 @@ describe('memory', () => {
     for (let i = 0; i < 300; i++) {
       readInto(framer, packetOf(100, i & 0xff));
       expect(framer.next()).toBe(true);
-      framer.pin();
+      framer.retain();
       views.push(bodyOf(framer));
     }
     for (const [i, view] of views.entries()) expect(isAll(view, i & 0xff)).toBe(true);
@@ -182,12 +182,12 @@ describe('memory', () => {
     let found = 0;
     for (let at = 0; at < stream.length;) {
       // A transport with much to give fills all it is offered.
-      const space = framer.space();
+      const space = framer.allocate();
       const part = stream.subarray(at, at + space.length);
       space.set(part);
       framer.commit(part.length);
       at += part.length;
-      for (; framer.next(); found++) framer.pin();
+      for (; framer.next(); found++) framer.retain();
     }
     expect(found).toBe(600);
     expect(slabs.slice(0, 6)).toEqual([4, 8, 16, 32, 64, 128].map((size) => size * KIB));
@@ -211,7 +211,7 @@ describe('memory', () => {
     const asked = counting();
     let at = 0;
     while (at < large.length) {
-      const space = asked.framer.space();
+      const space = asked.framer.allocate();
       const count = Math.min(space.length, large.length - at);
       space.set(large.subarray(at, at + count));
       asked.framer.commit(count);
@@ -252,7 +252,7 @@ describe('pushing and filling mixed', () => {
     const framer = new Framer({ protocolVersion: 5 });
     readInto(framer, hex`40 02 00`);
     expect(framer.next()).toBe(false);
-    const space = framer.space();
+    const space = framer.allocate();
     framer.push(hex`01 40 02`);
     expect(packets(framer)).toEqual(['40 02 00 01']);
     space.set(hex`00 02`);
@@ -300,7 +300,7 @@ describe('pushing and filling mixed', () => {
               found++;
               expect(isAll(body, found)).toBe(true);
               if (pin) {
-                framer.pin();
+                framer.retain();
                 kept.push({ view: body, value: found });
               }
             }
@@ -311,7 +311,7 @@ describe('pushing and filling mixed', () => {
             if (how === 'push') {
               framer.push(take(count));
             } else {
-              const space = framer.space();
+              const space = framer.allocate();
               if (how === 'fill around a push') {
                 framer.push(take(count));
                 drain(pin);

@@ -43,7 +43,7 @@ describe.each(VERSIONS)('v%i R5 what is kept', (version) => {
 
   it(`v${version} R5, ${version === 4 ? 'MQTT-4.3.3-2' : 'MQTT-4.3.3-10'} of the server's messages are the identifiers of QoS 2 that await PUBREL`, () => {
     const rig = kept(version);
-    rig.effects.onReceipt = (receipt) => receipt.waive();
+    rig.effects.onReceipt = (receipt) => receipt.release();
     rig.send(publish({ packetId: 7, qos: 2 }));
     rig.resume();
     rig.send(publish({ packetId: 7, qos: 2, duplicate: true }));
@@ -142,10 +142,10 @@ describe.each(VERSIONS)('v%i R5 what is sent again', (version) => {
     rig.sent();
     const after = rig.resume(connack());
     expect(brief(after)).toEqual(['subscribe 4', 'publish a 5', 'publish b 6']);
-    expect(rig.engine.load.inFlight).toBe(2);
+    expect(rig.engine.counts.inFlight).toBe(2);
     // What comes for the old ones is for nobody.
     rig.send(puback(2));
-    expect([rig.engine.state, rig.engine.load.inFlight]).toEqual(['connected', 2]);
+    expect([rig.engine.state, rig.engine.counts.inFlight]).toEqual(['connected', 2]);
   });
 });
 
@@ -168,7 +168,7 @@ describe('v5 R5 the limits of the new connection', () => {
       expect(brief(again)).toEqual(['publish before 1 DUP', 'publish behind 3 DUP']);
       expect(waiter.error).toMatchObject({ reasonCode, delivery: 'unknown', kept: false });
       rig.send(puback(1), puback(3));
-      expect([behind.waiter.reasonCode, rig.engine.load.pending, rig.engine.state]).toEqual([
+      expect([behind.waiter.reasonCode, rig.engine.counts.pending, rig.engine.state]).toEqual([
         0,
         0,
         'connected',

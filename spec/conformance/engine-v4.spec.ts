@@ -57,7 +57,7 @@ describe('v4 sessions', () => {
     rig.request('unsubscribe', 'g');
     rig.publish('z', { payload: '' });
     rig.sent();
-    expect(rig.engine.load.pending).toBe(65_534);
+    expect(rig.engine.counts.pending).toBe(65_534);
     rig.send(suback(65_534, 1));
     expect(brief(rig.sent())).toEqual(['publish z 65534']);
     rig.publish('y', { payload: '' });
@@ -76,7 +76,7 @@ describe('v4 sessions', () => {
     rig.open();
     rig.send(connack({ reasonCode: 3 }));
     expect(waiter.told).toBe(0);
-    expect(rig.engine.load.pending).toBe(1);
+    expect(rig.engine.counts.pending).toBe(1);
   });
 });
 

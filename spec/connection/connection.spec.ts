@@ -9,7 +9,7 @@ import { ENGINE_DEFAULTS } from '../support/engine-options.ts';
 function connection(maximumPacketSize?: number): Connection {
   return new Connection(
     {
-      epoch: 3,
+      connectionNumber: 3,
       identity: { clientId: 'c', cleanStart: true },
       settings: { ...ENGINE_DEFAULTS, maximumPacketSize },
       traffic: new Traffic(),

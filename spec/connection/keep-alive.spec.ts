@@ -46,7 +46,7 @@ describe('KeepAlive', () => {
     expect(keepAlive.silenceFatal(55_000)).toBe(57_000);
     keepAlive.receivedAt = 56_000;
     expect(keepAlive.silenceFatal(55_000)).toBe(58_000);
-    keepAlive.movedAt = 57_500;
+    keepAlive.lastFlushAt = 57_500;
     expect(keepAlive.silenceFatal(55_000)).toBe(59_500);
   });
 });

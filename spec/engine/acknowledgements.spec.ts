@@ -47,7 +47,7 @@ describe('a message that keeps others waiting', () => {
     expect(brief(rig.sent())).toEqual(['puback 1', 'puback 2']);
     expect(rig.effects.last('ackStalled')).toEqual({ type: 'ackStalled', receipts: [first], ms: 30_000 });
     expect(settle(rig, first)).toEqual([]);
-    expect(rig.engine.load).toMatchObject({ unsettled: { messages: 0, bytes: 0 }, passedOver: 0 });
+    expect(rig.engine.counts).toMatchObject({ unsettled: { messages: 0, bytes: 0 }, passedOver: 0 });
   });
 
   it('is left alone where nobody waits for it, however long it takes', () => {
@@ -86,7 +86,7 @@ describe('a message that keeps others waiting', () => {
   it('gives way at once where nobody may come to it for long', () => {
     const rig = old();
     const [first, second] = come(rig, 1, 2) as [Receipt, Receipt];
-    rig.engine.acknowledging.giveWay(first);
+    rig.engine.acknowledgements.markSkippable(first);
     expect(brief(rig.sent())).toEqual([]);
     expect(settle(rig, second)).toEqual(['puback 2']);
   });
@@ -94,7 +94,7 @@ describe('a message that keeps others waiting', () => {
   it('and that nobody will ever come to is a new message when it comes again', () => {
     const rig = old();
     const [first] = come(rig, 1, 1) as [Receipt];
-    rig.engine.acknowledging.leave(first);
+    rig.engine.acknowledgements.abandon(first);
     rig.resume(connack({ sessionPresent: true }));
     rig.send(publish({ qos: 1, packetId: 1, payload: '1', duplicate: true }));
     expect(rig.effects.texts).toEqual(['1', '1']);
@@ -106,7 +106,7 @@ describe('a message that keeps others waiting', () => {
       receipt.copies = 2;
     };
     const [first] = come(rig, 1, 1) as [Receipt];
-    rig.engine.acknowledging.leave(first);
+    rig.engine.acknowledgements.abandon(first);
     expect(settle(rig, first)).toEqual(['puback 1']);
   });
 });
@@ -135,7 +135,7 @@ describe('an application that waits for a message, and holds so many that none c
     const rig = old();
     const all = come(rig, 1, 6);
     expect(rig.effects.texts).toEqual(['1', '2', '3', '4']);
-    rig.engine.acknowledging.starved();
+    rig.engine.acknowledgements.starved();
     expect(rig.effects.last('ackStalled').receipts).toEqual(all);
     expect([rig.read(), rig.effects.texts.slice(4), brief(rig.sent())]).toEqual(['all', ['5', '6'], []]);
   });
@@ -143,7 +143,7 @@ describe('an application that waits for a message, and holds so many that none c
   it('has them acknowledged in a session that ends with the connection', () => {
     const rig = old({ persistent: false, cleanStart: true });
     come(rig, 1, 6);
-    rig.engine.acknowledging.starved();
+    rig.engine.acknowledgements.starved();
     expect(brief(rig.sent())).toEqual(['puback 1', 'puback 2', 'puback 3', 'puback 4']);
     rig.read();
     expect(rig.effects.texts.slice(4)).toEqual(['5', '6']);
@@ -151,7 +151,7 @@ describe('an application that waits for a message, and holds so many that none c
 
   it('is told of nothing where it holds nothing', () => {
     const rig = old();
-    rig.engine.acknowledging.starved();
+    rig.engine.acknowledgements.starved();
     expect(rig.effects.take()).toEqual([]);
   });
 });

@@ -1,14 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import { Connection } from '../../lib/connection/connection.ts';
 import { Traffic } from '../../lib/connection/traffic.ts';
-import { grant, sessionPresence } from '../../lib/engine/connack.ts';
+import { acceptConnack, sessionPresence } from '../../lib/engine/connack.ts';
 import type { ConnackPacket, ProtocolVersion } from '../../lib/codec/packets.ts';
 import { ENGINE_DEFAULTS } from '../support/engine-options.ts';
 
 function connection(protocolVersion: ProtocolVersion, cleanStart: boolean): Connection {
   return new Connection(
     {
-      epoch: 1,
+      connectionNumber: 1,
       settings: { ...ENGINE_DEFAULTS, protocolVersion },
       identity: { clientId: 'a', cleanStart },
       traffic: new Traffic(),
@@ -34,7 +34,7 @@ describe('what CONNACK grants', () => {
     (maxInflight, receiveMaximum, window) => {
       const one = connection(5, true);
       const answer = accepted({ properties: receiveMaximum === undefined ? {} : { receiveMaximum } });
-      const negotiated = grant(one, answer, { ...ENGINE_DEFAULTS, maxInflight }, 0);
+      const negotiated = acceptConnack(one, answer, { ...ENGINE_DEFAULTS, maxInflight }, 0);
       expect(one.quota.limit).toBe(window);
       expect(one.negotiated).toBe(negotiated);
     },
@@ -52,7 +52,7 @@ describe('what CONNACK grants', () => {
     (version, clean, present, is) => {
       const one = connection(version, clean);
       const options = { ...ENGINE_DEFAULTS, protocolVersion: version };
-      grant(one, accepted({ sessionPresent: present }), options, 0);
+      acceptConnack(one, accepted({ sessionPresent: present }), options, 0);
       expect(sessionPresence(one)).toBe(is);
     },
   );

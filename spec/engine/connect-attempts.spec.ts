@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Attempts } from '../../lib/engine/connect-attempts.ts';
+import { ConnectAttempts } from '../../lib/engine/connect-attempts.ts';
 import type { RetryContext } from '../../lib/engine/backoff.ts';
 import type { EngineOptions } from '../../lib/engine/options.ts';
 import type { Verdict } from '../../lib/engine/connect-errors.ts';
@@ -8,14 +8,14 @@ import { ENGINE_DEFAULTS } from '../support/engine-options.ts';
 
 const half = (): number => 0.5;
 
-function attempts(options: Partial<EngineOptions> = {}): Attempts {
-  return new Attempts({ ...ENGINE_DEFAULTS, ...options }, { random: half, decide: (ask) => ask() });
+function attempts(options: Partial<EngineOptions> = {}): ConnectAttempts {
+  return new ConnectAttempts({ ...ENGINE_DEFAULTS, ...options }, { random: half, decide: (ask) => ask() });
 }
 
 const error = new ConnectionLostError('gone');
 
 /** What follows a failure: the delay, or why there is none. */
-function failed(some: Attempts, verdict: Verdict = 'normal', now = 0): number | string {
+function failed(some: ConnectAttempts, verdict: Verdict = 'normal', now = 0): number | string {
   const next = some.failed(error, verdict, now);
   return next.input === 'lost' ? next.delay : next.input;
 }
@@ -71,28 +71,28 @@ describe('Attempts', () => {
 
   it('wipes once with "first" on 3.x, and inherits nothing then', () => {
     const some = attempts({ protocolVersion: 4, cleanStart: 'first' });
-    expect([some.wipes(), some.cleanStart(), some.trusted]).toEqual([true, true, false]);
+    expect([some.wipes(), some.cleanStart(), some.credentialsWorked]).toEqual([true, true, false]);
     some.wiped();
-    expect([some.wipes(), some.cleanStart(), some.trusted]).toEqual([false, false, true]);
+    expect([some.wipes(), some.cleanStart(), some.credentialsWorked]).toEqual([false, false, true]);
     some.accepted(0, 'c');
-    expect([some.first, some.inherited]).toEqual([true, false]);
+    expect([some.isFirst, some.isUnknownSession]).toEqual([true, false]);
     expect(attempts({ cleanStart: 'first' }).wipes()).toBe(false);
   });
 
   it('may inherit a session on its first connection alone', () => {
     const some = attempts({ cleanStart: false });
     some.accepted(0, 'c');
-    expect([some.first, some.inherited]).toEqual([true, true]);
+    expect([some.isFirst, some.isUnknownSession]).toEqual([true, true]);
     some.accepted(0, 'c');
-    expect([some.first, some.inherited]).toEqual([false, false]);
+    expect([some.isFirst, some.isUnknownSession]).toEqual([false, false]);
   });
 
   it('trusts credentials that were accepted, or that change', () => {
     const some = attempts();
-    expect(some.trusted).toBe(false);
+    expect(some.credentialsWorked).toBe(false);
     some.accepted(0, 'c');
-    expect(some.trusted).toBe(true);
-    expect(attempts({ credentialsVary: true }).trusted).toBe(true);
+    expect(some.credentialsWorked).toBe(true);
+    expect(attempts({ credentialsVary: true }).credentialsWorked).toBe(true);
   });
 
   it('goes on counting from the third short connection in a row, and says that it flaps', () => {

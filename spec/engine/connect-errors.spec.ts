@@ -2,44 +2,44 @@ import { describe, expect, it } from '@jest/globals';
 import { ConnectError, type ConnectionLostError, ProtocolError, shown } from '../../lib/errors.ts';
 import { NO_PROPERTIES } from '../../lib/codec/packets.ts';
 import {
-  afterDisconnect,
-  afterRefusal,
+  disconnectVerdict,
+  connackVerdict,
   connackCodeName,
-  endedBy,
-  lostBy,
-  noneOf,
-  refusedBy,
+  disconnectError,
+  lostError,
+  noServerError,
+  connackError,
   sendableCode,
-  suspicionIn,
-  suspicionOf,
+  suspicionOfCode,
+  suspicionOfLoss,
 } from '../../lib/engine/connect-errors.ts';
 
 describe('what follows from a code', () => {
   it('of CONNACK on 5.0', () => {
-    const verdicts = (codes: number[]) => new Set(codes.map((code) => afterRefusal(code, 5, true)));
+    const verdicts = (codes: number[]) => new Set(codes.map((code) => connackVerdict(code, 5, true)));
     expect(verdicts([0x81, 0x82, 0x84, 0x85, 0x8a, 0x8c, 0x90, 0x95, 0x99, 0x9a, 0x9b])).toEqual(
       new Set(['final']),
     );
     expect(verdicts([0x86, 0x87, 0x89, 0x97, 0x9f])).toEqual(new Set(['patient']));
     expect(verdicts([0x80, 0x83, 0x88, 0x9c, 0x9d])).toEqual(new Set(['normal']));
-    expect([0x86, 0x87].map((code) => afterRefusal(code, 5, false))).toEqual(['final', 'final']);
+    expect([0x86, 0x87].map((code) => connackVerdict(code, 5, false))).toEqual(['final', 'final']);
   });
 
   it.each([3, 4] as const)('of CONNACK on version %d', (version) => {
-    expect([1, 2, 3, 4, 5].map((code) => afterRefusal(code, version, false))).toEqual([
+    expect([1, 2, 3, 4, 5].map((code) => connackVerdict(code, version, false))).toEqual([
       'final',
       'final',
       'normal',
       'final',
       'final',
     ]);
-    expect([4, 5].map((code) => afterRefusal(code, version, true))).toEqual(['patient', 'patient']);
+    expect([4, 5].map((code) => connackVerdict(code, version, true))).toEqual(['patient', 'patient']);
   });
 
   it('v5 MQTT-3.1.4-3 of DISCONNECT', () => {
-    expect(afterDisconnect(0x8e)).toBe('final');
-    expect([0x89, 0x97, 0x9f, 0x87].map((code) => afterDisconnect(code))).toEqual(Array(4).fill('patient'));
-    expect([0x00, 0x81, 0x82, 0x8b, 0x8d, 0x93, 0x98, 0x9c].map((code) => afterDisconnect(code))).toEqual(
+    expect(disconnectVerdict(0x8e)).toBe('final');
+    expect([0x89, 0x97, 0x9f, 0x87].map((code) => disconnectVerdict(code))).toEqual(Array(4).fill('patient'));
+    expect([0x00, 0x81, 0x82, 0x8b, 0x8d, 0x93, 0x98, 0x9c].map((code) => disconnectVerdict(code))).toEqual(
       Array(8).fill('normal'),
     );
   });
@@ -56,12 +56,14 @@ describe('what is told', () => {
       reasonCode: 0x88,
       properties: { reasonString: 'why' },
     } as const;
-    expect(refusedBy(connack, 5)).toMatchObject({
+    expect(connackError(connack, 5)).toMatchObject({
       phase: 'connack',
       reasonCode: 0x88,
       message: 'the server refused the connection: Server unavailable (0x88): why',
     });
-    expect(endedBy({ type: 'disconnect', reasonCode: 0x8b, properties: NO_PROPERTIES })).toMatchObject({
+    expect(
+      disconnectError({ type: 'disconnect', reasonCode: 0x8b, properties: NO_PROPERTIES }),
+    ).toMatchObject({
       reasonCode: 0x8b,
       message: 'the server ended the connection: Server shutting down (0x8b)',
     });
@@ -72,16 +74,20 @@ describe('what is told', () => {
     const properties = { reasonString, userProperties: [['a', 'b']] as const };
     const words = `go?away${'!'.repeat(249)}…`;
     const errors = [
-      refusedBy({ type: 'connack', sessionPresent: false, reasonCode: 0x88, properties }, 5),
-      endedBy({ type: 'disconnect', reasonCode: 0x8b, properties }),
+      connackError({ type: 'connack', sessionPresent: false, reasonCode: 0x88, properties }, 5),
+      disconnectError({ type: 'disconnect', reasonCode: 0x8b, properties }),
     ];
     for (const error of errors) {
       expect(error.message.endsWith(`: ${words}`)).toBe(true);
       expect(error.properties).toEqual(properties);
     }
     const [refused, ended] = errors;
-    expect(noneOf([refused as ConnectError, ended as ConnectionLostError]).message.length).toBeLessThan(800);
-    expect(noneOf([ended as ConnectionLostError, refused as ConnectError])).toMatchObject({ properties });
+    expect(
+      noServerError([refused as ConnectError, ended as ConnectionLostError]).message.length,
+    ).toBeLessThan(800);
+    expect(noServerError([ended as ConnectionLostError, refused as ConnectError])).toMatchObject({
+      properties,
+    });
   });
 
   it.each([
@@ -89,9 +95,9 @@ describe('what is told', () => {
     ['connecting', 'the server closed the connection before CONNACK: read ECONNRESET'],
   ] as const)('of a loss is what the network said: %s', (state, message) => {
     const cause = new Error('read ECONNRESET');
-    expect(lostBy(cause, state)).toMatchObject({ message, cause });
-    expect(lostBy(new Error('x'.repeat(65_000)), state).message.length).toBeLessThan(400);
-    expect(lostBy(undefined, state).message).toBe(message.replace(': read ECONNRESET', ''));
+    expect(lostError(cause, state)).toMatchObject({ message, cause });
+    expect(lostError(new Error('x'.repeat(65_000)), state).message.length).toBeLessThan(400);
+    expect(lostError(undefined, state).message).toBe(message.replace(': read ECONNRESET', ''));
   });
 
   it('v5 MQTT-3.14.2-1 sends only what a client may send', () => {
@@ -114,14 +120,14 @@ describe('the loss of a connection may be due to what was sent', () => {
     ['the transport did not allow something', new ProtocolError('x', '6.0', 0x82), 'none'],
     ['it never was up', new ConnectError('dial', 'x'), 'none'],
   ])('or not, where %s', (_, cause, suspicion) => {
-    expect(suspicionOf(cause)).toBe(suspicion);
+    expect(suspicionOfLoss(cause)).toBe(suspicion);
   });
 
   it('or not, as the code of a DISCONNECT says', () => {
     for (const code of [0x80, 0x81, 0x82, 0x83, 0x87, 0x8f, 0x90, 0x95, 0x99, 0x9e])
-      expect([code, suspicionIn(code)]).toEqual([code, 'what was sent']);
+      expect([code, suspicionOfCode(code)]).toEqual([code, 'what was sent']);
     for (const code of [0, 0x89, 0x8b, 0x8d, 0x8e, 0x93, 0x96, 0x97, 0x98, 0x9c, 0x9d, 0x9f, 0xa0])
-      expect([code, suspicionIn(code)]).toEqual([code, 'none']);
+      expect([code, suspicionOfCode(code)]).toEqual([code, 'none']);
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Decoder } from '../../lib/codec/codec.ts';
-import { introduce } from '../../lib/engine/connect.ts';
+import { sendConnect } from '../../lib/engine/connect.ts';
 import type { Credentials } from '../../lib/engine/options.ts';
 import { ENGINE_DEFAULTS, enginePorts } from '../support/engine-options.ts';
 
@@ -8,8 +8,8 @@ const will = { topic: 'gone', payload: new Uint8Array(0), qos: 0, retain: false,
 
 function connectOf(credentials: Credentials) {
   const options = { ...ENGINE_DEFAULTS, will, properties: { topicAliasMaximum: 3 } };
-  const session = { epoch: 1, clientId: 'own', cleanStart: true };
-  const connection = introduce(
+  const session = { connectionNumber: 1, clientId: 'own', cleanStart: true };
+  const connection = sendConnect(
     options,
     session,
     credentials,

@@ -348,12 +348,12 @@ describe('what comes when nothing is expected', () => {
     rig.engine.lost(undefined, rig.now);
     rig.engine.opened({}, rig.now);
     rig.engine.dialFailed(new ConnectError('dial', 'x'), rig.now);
-    rig.engine.left(new Uint8Array(1), true, rig.now);
+    rig.engine.flushed(new Uint8Array(1), true, rig.now);
     rig.engine.handleTimeout(rig.now);
     rig.engine.giveUp(new ConnectError('timeout', 'x'), rig.now);
-    rig.engine.filled(0);
+    rig.engine.onRead(0);
     expect([rig.engine.read(rig.now), rig.engine.mayRead]).toEqual(['all', true]);
-    expect(rig.engine.space()).toHaveLength(0);
+    expect(rig.engine.allocate()).toHaveLength(0);
     expect(rig.sent()).toEqual([]);
     expect(rig.effects.take()).toEqual([]);
     expect(rig.engine.state).toBe('offline');
@@ -362,9 +362,9 @@ describe('what comes when nothing is expected', () => {
   it('v4 U4-2.2.3-a, v5 U-2.1.4-a reads a CONNACK that comes byte by byte, in memory of its own or ours', () => {
     const rig = connecting();
     for (const byte of hex`20 03 00 00 00`) {
-      const space = rig.engine.space();
+      const space = rig.engine.allocate();
       space[0] = byte;
-      rig.engine.filled(1);
+      rig.engine.onRead(1);
       rig.read();
     }
     expect(rig.engine.state).toBe('connected');

@@ -7,7 +7,7 @@ describe('the load of an engine', () => {
     const rig = online({ maxInflight: 2 });
     for (const payload of ['a', 'bb', 'ccc']) rig.publish('t', { payload });
     rig.send(publish({ qos: 1, packetId: 7, payload: '12345' }));
-    expect(rig.engine.load).toEqual({
+    expect(rig.engine.counts).toEqual({
       pending: 3,
       inFlight: 2,
       window: 2,
@@ -17,6 +17,6 @@ describe('the load of an engine', () => {
     });
     rig.send(puback(1), puback(2));
     rig.engine.lost(undefined, rig.now);
-    expect(rig.engine.load).toMatchObject({ pending: 1, inFlight: 1, window: 0, queued: { messages: 0 } });
+    expect(rig.engine.counts).toMatchObject({ pending: 1, inFlight: 1, window: 0, queued: { messages: 0 } });
   });
 });

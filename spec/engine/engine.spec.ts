@@ -220,7 +220,7 @@ describe('Engine', () => {
             const taken = server.taken.get(exchange.topicName) ?? 0;
             expect(exchange.qos === 2 ? taken === 1 : taken >= 1).toBe(true);
           }
-          expect(rig.engine.load.pending).toBe(0);
+          expect(rig.engine.counts.pending).toBe(0);
         },
       ),
       { numRuns: 150 },
@@ -246,7 +246,7 @@ describe('Engine', () => {
         rig.engine.lost(undefined, rig.now);
         expect(rig.engine.state).toBe('closed');
         expect(rig.engine.nextTimeout()).toBe(Infinity);
-        expect(rig.engine.load.pending).toBe(0);
+        expect(rig.engine.counts.pending).toBe(0);
         expect(run.waiters.filter((waiter) => waiter.told !== (run.withdrawn.has(waiter) ? 0 : 1))).toEqual(
           [],
         );

@@ -22,7 +22,7 @@ const count = (rig: Rig): number => rig.effects.delivered.length;
 describe('a limit of messages', () => {
   it('gives the application a turn, then stops the reading, which goes on at half of it', () => {
     const rig = clean();
-    rig.engine.pushed(rig.bytes(...numbered(1, 9)));
+    rig.engine.onData(rig.bytes(...numbered(1, 9)));
     expect([rig.engine.read(rig.now), count(rig)]).toEqual(['turn', 4]);
     expect([rig.engine.read(rig.now), rig.engine.mayRead]).toEqual(['stop', false]);
     settle(rig, 0);
@@ -35,7 +35,7 @@ describe('a limit of messages', () => {
 
   it('is no limit for a loop that keeps up: it settles what came in its turn', () => {
     const rig = clean({ receiveMaximum: 1 });
-    rig.engine.pushed(rig.bytes(...numbered(1, 5)));
+    rig.engine.onData(rig.bytes(...numbered(1, 5)));
     for (let n = 0; n < 4; n++) {
       expect(rig.engine.read(rig.now)).toBe('turn');
       settle(rig, n);
@@ -46,7 +46,8 @@ describe('a limit of messages', () => {
   it('does not count messages that the application has not come to for long', () => {
     const rig = clean();
     rig.send(...numbered(1, 5));
-    for (const { receipt } of rig.effects.delivered.slice(0, 2)) rig.engine.acknowledging.setAside(receipt!);
+    for (const { receipt } of rig.effects.delivered.slice(0, 2))
+      rig.engine.acknowledgements.uncount(receipt!);
     expect([rig.read(), count(rig)]).toEqual(['all', 5]);
   });
 
@@ -68,14 +69,14 @@ describe('a limit of bytes', () => {
     const rig = online({ persistent: false, receiveBuffer: 1_000 });
     rig.send(...numbered(1, 9).map((one) => ({ ...one, topic: 'a'.repeat(200), properties })));
     expect(count(rig)).toBe(2);
-    expect(rig.engine.load.unsettled.bytes).toBeGreaterThan(800);
+    expect(rig.engine.counts.unsettled.bytes).toBeGreaterThan(800);
   });
 
   it('has a message wait that would go beyond it, and lets one alone be as large as it is', () => {
     const rig = clean({ receiveBuffer: 1_000 });
     rig.send(publish({ qos: 1, packetId: 1 }), publish({ qos: 1, packetId: 2, payload: 'x'.repeat(5_000) }));
     expect(rig.receive(rig.bytes(...numbered(3, 3)))).toBe('stop');
-    expect([count(rig), rig.engine.load.unsettled.messages]).toEqual([1, 1]);
+    expect([count(rig), rig.engine.counts.unsettled.messages]).toEqual([1, 1]);
     settle(rig, 0);
     expect([rig.read(), count(rig)]).toEqual(['stop', 2]);
     settle(rig, 1);
@@ -110,7 +111,7 @@ describe('a full buffer that drops', () => {
   it('gives its readers a turn before the next message', () => {
     const rig = clean();
     rig.effects.turnAfter = 3;
-    rig.engine.pushed(rig.bytes(...[1, 2, 3, 4].map(() => publish())));
+    rig.engine.onData(rig.bytes(...[1, 2, 3, 4].map(() => publish())));
     expect([rig.engine.read(rig.now), count(rig)]).toEqual(['turn', 3]);
     expect([rig.engine.read(rig.now), count(rig)]).toEqual(['all', 4]);
   });
@@ -126,7 +127,7 @@ describe('an answer that is awaited', () => {
     expect([rig.engine.mayRead, rig.engine.read(rig.now), count(rig)]).toEqual([true, 'turn', 5]);
     // Nothing is left of what had come, so the next read is due.
     expect(rig.engine.read(rig.now)).toBe('all');
-    rig.engine.pushed(rig.bytes(...numbered(6, 7), { type: 'puback', packetId: 1 }, ...numbered(8, 9)));
+    rig.engine.onData(rig.bytes(...numbered(6, 7), { type: 'puback', packetId: 1 }, ...numbered(8, 9)));
     expect([rig.engine.read(rig.now), waiter.told, count(rig)]).toEqual(['turn', 1, 7]);
     expect([rig.engine.read(rig.now), rig.engine.mayRead, count(rig)]).toEqual(['stop', false, 7]);
   });
@@ -143,8 +144,8 @@ describe('an answer that is awaited', () => {
     rig.send(...numbered(1, 5));
     rig.publish('t');
     rig.send(...numbered(6, 40));
-    expect(rig.engine.load.unsettled.bytes).toBeGreaterThan(80);
-    expect(rig.engine.load.unsettled.bytes).toBeLessThanOrEqual(100);
+    expect(rig.engine.counts.unsettled.bytes).toBeGreaterThan(80);
+    expect(rig.engine.counts.unsettled.bytes).toBeLessThanOrEqual(100);
     expect(rig.engine.mayRead).toBe(false);
   });
 });
@@ -246,7 +247,7 @@ describe('output that the server does not take', () => {
     while (rig.engine.mayRead) rig.send(...Array.from({ length: 10_000 }, (_, n) => pubrel(n + 1)));
     while (!rig.engine.mayRead) {
       const piece = rig.engine.takeOutput(rig.now)!;
-      rig.engine.left(piece, false, rig.now);
+      rig.engine.flushed(piece, false, rig.now);
     }
     expect(rig.engine.outputSize).toBeLessThanOrEqual(OUTPUT_LIMIT / 2);
     expect(rig.engine.outputSize).toBeGreaterThan(OUTPUT_LIMIT / 2 - 70_000);
@@ -326,7 +327,7 @@ describe('the last resort, where an answer is behind more than may be held', () 
       'all',
     ]);
     rig.send(...large(13, 14));
-    expect([rig.engine.state, rig.engine.load.unsettled.messages, count(rig)]).toEqual(['connected', 5, 5]);
+    expect([rig.engine.state, rig.engine.counts.unsettled.messages, count(rig)]).toEqual(['connected', 5, 5]);
     rig.send({ type: 'puback', packetId: 1 });
     expect(brief(rig.rest())).toEqual(['disconnect 0x93']);
     expect(rig.effects.take()).not.toContain('overflowed: a/b');

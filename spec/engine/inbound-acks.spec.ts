@@ -33,7 +33,7 @@ describe('an acknowledgement of the wrong flow', () => {
       const rig = exchanging(version);
       rig.send(packet);
       expect(broken(rig)).toBe('4.3');
-      expect(rig.engine.load.pending).toBe(2);
+      expect(rig.engine.counts.pending).toBe(2);
     }
   });
 
@@ -80,7 +80,7 @@ describe('PUBACK for QoS 2 on 3.x, from a server that takes it for QoS 1', () =>
     rig.send(puback(1));
     expect(brief(rig.sent())).toEqual(['publish two 2']);
     rig.send(puback(2));
-    expect([one.waiter.reasonCode, two.waiter.reasonCode, rig.engine.load.pending]).toEqual([0, 0, 0]);
+    expect([one.waiter.reasonCode, two.waiter.reasonCode, rig.engine.counts.pending]).toEqual([0, 0, 0]);
   });
 
   it('is warned of once per connection', () => {
@@ -113,7 +113,7 @@ describe('an acknowledgement of nothing', () => {
     const rig = exchanging();
     rig.send(puback(9), pubcomp(9));
     expect(rig.effects.take()).toEqual([]);
-    expect(rig.engine.load.pending).toBe(2);
+    expect(rig.engine.counts.pending).toBe(2);
   });
 
   it('v5 U-3.6.2-a PUBREC is answered with PUBREL 0x92, on 3.1.1 with PUBREL', () => {

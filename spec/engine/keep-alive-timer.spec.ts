@@ -104,7 +104,7 @@ describe('Keep Alive', () => {
     rig.publish('a', { qos: 0 });
     const piece = rig.engine.takeOutput(rig.now) as Uint8Array;
     rig.advance(9_900);
-    rig.engine.left(piece, true, rig.now);
+    rig.engine.flushed(piece, true, rig.now);
     rig.advance(999);
     expect(rig.engine.state).toBe('connected');
     rig.advance(1);
@@ -157,7 +157,7 @@ describe('a large message on a slow link', () => {
       const piece = rig.engine.takeOutput(rig.now)!;
       expect([waiter.told, piece.length <= SLICE]).toEqual([0, true]);
       rig.advance(4_000);
-      rig.engine.left(piece, true, rig.now);
+      rig.engine.flushed(piece, true, rig.now);
       left.push(piece);
     }
     expect(rig.engine.state).toBe('connected');

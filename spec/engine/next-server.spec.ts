@@ -81,7 +81,7 @@ describe('an attempt with several servers', () => {
     rig.effects.phase = 'tls';
     rig.advance(1);
     expect(rig.effects.take()).toEqual(['hang up', 'changed: elsewhere', 'dial 0, the next server']);
-    expect(rig.effects.last('elsewhere').error).toMatchObject({
+    expect(rig.effects.last('nextServer').error).toMatchObject({
       phase: 'timeout',
       during: 'tls',
       message: 'no connection within 400 ms: waited for the TLS handshake (tls)',

@@ -11,7 +11,7 @@ describe('publish', () => {
     const { waiter } = rig.publish('a', { qos: 0 });
     expect(waiter).toMatchObject({ told: 1, reasonCode: 0 });
     expect(brief(rig.sent())).toEqual(['publish a']);
-    expect(rig.engine.load.pending).toBe(0);
+    expect(rig.engine.counts.pending).toBe(0);
   });
 
   it('v5 MQTT-4.3.2-2, -3 QoS 1 is done with PUBACK', () => {
@@ -19,10 +19,10 @@ describe('publish', () => {
     const { waiter } = rig.publish('a');
     expect(rig.sent()).toMatchObject([{ type: 'publish', qos: 1, duplicate: false, packetId: 1 }]);
     expect(waiter.told).toBe(0);
-    expect(rig.engine.load.pending).toBe(1);
+    expect(rig.engine.counts.pending).toBe(1);
     rig.send(puback(1));
     expect(waiter).toMatchObject({ told: 1, reasonCode: 0 });
-    expect(rig.engine.load.pending).toBe(0);
+    expect(rig.engine.counts.pending).toBe(0);
   });
 
   it('v5 MQTT-4.3.3-2, -4 QoS 2 is done with PUBCOMP', () => {
@@ -157,7 +157,7 @@ describe('the window', () => {
           }
           expect(order).toEqual(all.map((_, i) => `${i}`));
           for (const { waiter } of publications) expect(waiter.told).toBe(1);
-          expect(rig.engine.load.pending).toBe(0);
+          expect(rig.engine.counts.pending).toBe(0);
         },
       ),
       { numRuns: 60 },
@@ -190,7 +190,7 @@ describe('the queue', () => {
   it('keeps what is published without a connection, and sends it in call order, QoS 0 too', () => {
     const rig = offline();
     const all = [1, 0, 2, 0, 1].map((qos, i) => rig.publish(`${i}`, { qos: qos as QoS }));
-    expect(rig.engine.load.pending).toBe(5);
+    expect(rig.engine.counts.pending).toBe(5);
     rig.engine.connect('give up', rig.now);
     rig.open();
     rig.send(connack());
@@ -210,7 +210,7 @@ describe('the queue', () => {
     expect(waiter.error).toBeInstanceOf(ConnectionLostError);
     expect(waiter.error).toMatchObject({ delivery: 'not-sent', kept: false });
     expect(rig.engine.withdraw(exchange)).toBe(false);
-    expect(rig.engine.load.pending).toBe(0);
+    expect(rig.engine.counts.pending).toBe(0);
   });
 
   it('peers P14 refuses what goes over its limits', () => {
@@ -221,10 +221,10 @@ describe('the queue', () => {
     expect(first.waiter.told).toBe(0);
     expect(second.waiter.error).toBeInstanceOf(QueueFullError);
     expect(fourth.waiter.error).toMatchObject({ delivery: 'not-sent', kept: false });
-    expect(rig.engine.load.pending).toBe(2);
+    expect(rig.engine.counts.pending).toBe(2);
     // Too late: it is over.
     expect(rig.engine.withdraw(second.exchange)).toBe(false);
-    expect(rig.engine.load.pending).toBe(2);
+    expect(rig.engine.counts.pending).toBe(2);
   });
 
   it('drops the oldest where it is told to, as many as it takes', () => {
@@ -236,7 +236,7 @@ describe('the queue', () => {
       expect.any(QueueFullError),
     ]);
     expect(three.waiter.told).toBe(0);
-    expect(rig.engine.load.pending).toBe(1);
+    expect(rig.engine.counts.pending).toBe(1);
   });
 
   it('does not say of one it drops that it was never sent, where it was, in a session that is lost', () => {
@@ -279,12 +279,12 @@ describe('the queue', () => {
     const large = rig.publish('b', { payload: '12345' });
     // It would fit now, but it is not its turn.
     const small = rig.publish('c', { payload: '1', qos: 0 });
-    expect(rig.engine.load).toMatchObject({ pending: 3, queued: { messages: 1, bytes: 4 } });
+    expect(rig.engine.counts).toMatchObject({ pending: 3, queued: { messages: 1, bytes: 4 } });
     Object.assign(rig.options, { queueLimits: { messages: 2, bytes: 10 } });
     rig.engine.reconfigured(rig.now);
-    expect(rig.engine.load).toMatchObject({ pending: 3, queued: { messages: 2, bytes: 10 } });
+    expect(rig.engine.counts).toMatchObject({ pending: 3, queued: { messages: 2, bytes: 10 } });
     rig.engine.withdraw(large.exchange);
-    expect(rig.engine.load).toMatchObject({ pending: 2, queued: { messages: 2, bytes: 6 } });
+    expect(rig.engine.counts).toMatchObject({ pending: 2, queued: { messages: 2, bytes: 6 } });
     expect(small.waiter.told).toBe(0);
   });
 
@@ -294,7 +294,7 @@ describe('the queue', () => {
     expect(huge.waiter.error).toBeInstanceOf(QueueFullError);
     rig.publish('b', { payload: '12345' });
     expect(rig.publish('c', { payload: '123456' }).waiter.error).toBeInstanceOf(QueueFullError);
-    expect(rig.engine.load.pending).toBe(1);
+    expect(rig.engine.counts.pending).toBe(1);
   });
 
   it('keeps with disconnect() what is in the queue, and nothing that waits in line for it', () => {
@@ -306,7 +306,7 @@ describe('the queue', () => {
       { delivery: 'not-sent', kept: false },
       { delivery: 'not-sent', kept: false },
     ]);
-    expect(rig.engine.load.pending).toBe(1);
+    expect(rig.engine.counts.pending).toBe(1);
   });
 
   it('gives up what nobody waits for any more', () => {
@@ -331,7 +331,7 @@ describe('the queue', () => {
     expect(rig.resume()).toMatchObject([{ duplicate: true, payload: new Uint8Array([1, 2, 3]) }]);
     rig.send(puback(1));
     expect(waiter.told).toBe(0);
-    expect(rig.engine.load.pending).toBe(0);
+    expect(rig.engine.counts.pending).toBe(0);
   });
 
   it('copies a large payload that has not left yet when its caller leaves', () => {
@@ -385,7 +385,7 @@ describe('a message with a Message Expiry Interval', () => {
     ]);
     for (const { waiter } of expired)
       expect(waiter.error).toMatchObject({ name: 'TimeoutError', delivery: 'not-sent', kept: false });
-    expect(rig.engine.load.pending).toBe(2);
+    expect(rig.engine.counts.pending).toBe(2);
   });
 
   it('v5 MQTT-4.3.3-7 does not expire once it was sent', () => {

@@ -59,7 +59,7 @@ describe('a message', () => {
 
   it('is acknowledged at once where nobody will settle it', () => {
     const rig = online();
-    rig.effects.onReceipt = (receipt) => receipt.waive();
+    rig.effects.onReceipt = (receipt) => receipt.release();
     rig.send(publish({ packetId: 1 }), publish({ packetId: 2, qos: 2 }));
     expect(brief(rig.sent())).toEqual(['puback 1', 'pubrec 2']);
   });
@@ -95,18 +95,18 @@ describe('a message', () => {
 
   it('keeps its payload whatever is received after it', () => {
     const rig = online();
-    const space = rig.engine.space();
+    const space = rig.engine.allocate();
     const bytes = Uint8Array.of(0x32, 6, 0, 1, 0x61, 0, 1, 0);
     space.set(bytes);
-    rig.engine.filled(bytes.length);
+    rig.engine.onRead(bytes.length);
     rig.read();
     const { payload } = rig.effects.receipt;
     const before = payload.slice();
     for (let i = 0; i < 100; i++) {
-      const more = rig.engine.space();
+      const more = rig.engine.allocate();
       const ping = Uint8Array.of(0xd0, 0);
       more.set(ping);
-      rig.engine.filled(2);
+      rig.engine.onRead(2);
       rig.read();
     }
     expect(payload).toEqual(before);

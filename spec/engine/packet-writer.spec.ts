@@ -63,7 +63,7 @@ describe('guards: a message that this server does not take', () => {
     expect(bad.waiter.error).toMatchObject({ reasonCode, delivery: 'unknown', kept: false });
     rig.send(puback(2));
     expect(good.waiter.reasonCode).toBe(0);
-    expect(rig.engine.load.pending).toBe(0);
+    expect(rig.engine.counts.pending).toBe(0);
   });
 
   it('takes no place in the window and no Packet Identifier', () => {

@@ -231,7 +231,7 @@ describe('a message that takes the connection down', () => {
       rig.reconnect(PRESENT);
     }
     expect(waiter.error).toBeInstanceOf(PoisonedMessageError);
-    expect(rig.engine.load.pending).toBe(0);
+    expect(rig.engine.counts.pending).toBe(0);
   });
 
   it('is not one that was lost with connections that worked', () => {
@@ -255,7 +255,7 @@ describe('a message that takes the connection down', () => {
       lose(rig, 10, connack());
     }
     live(rig, PROOF);
-    expect(rig.engine.load.inFlight).toBe(1);
+    expect(rig.engine.counts.inFlight).toBe(1);
   });
 
   it('is told why the connection was lost, at the last', () => {

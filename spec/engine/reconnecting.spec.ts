@@ -42,7 +42,7 @@ describe('a planned reconnect', () => {
     expect(waiter.told).toBe(0);
     rig.disconnect();
     expect(waiter.told).toBe(0);
-    rig.engine.retired();
+    rig.engine.closedGracefully();
     expect(waiter.error).toMatchObject({ delivery: 'unknown', kept: false });
   });
 });

@@ -108,7 +108,7 @@ describe('messageRetry', () => {
     const piece = rig.engine.takeOutput(rig.now) as Uint8Array;
     rig.advance(60_000);
     expect(rig.engine.outputSize).toBe(0);
-    rig.engine.left(piece, true, rig.now);
+    rig.engine.flushed(piece, true, rig.now);
     rig.advance(4_999);
     expect(rig.engine.outputSize).toBe(0);
     rig.advance(1);

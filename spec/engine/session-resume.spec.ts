@@ -158,7 +158,7 @@ describe('Session Present 0', () => {
     expect(two.waiter.error).toMatchObject({ delivery: 'unknown', kept: false });
     rig.send(puback(3));
     expect(one.waiter.reasonCode).toBe(0);
-    expect(rig.engine.load.pending).toBe(0);
+    expect(rig.engine.counts.pending).toBe(0);
   });
 
   it('is no lost session on the first connection, not even after the session was wiped', () => {
@@ -383,7 +383,7 @@ describe('a QoS 2 message that is given up while the server may have it', () => 
     (_, giveUp) => {
       const rig = withSession({ maxInflight: 0 });
       giveUp(rig);
-      expect([rig.sent(), rig.engine.load.pending]).toEqual([[], 0]);
+      expect([rig.sent(), rig.engine.counts.pending]).toEqual([[], 0]);
       for (let id = 2; id <= 65_535; id++) rig.publish('others', { payload: '' });
       rig.sent();
       const { waiter } = rig.publish('next', { qos: 2 });

@@ -109,7 +109,7 @@ describe('disconnect', () => {
       expect.any(ClosedError),
     ]);
     expect(rig.engine.withdraw(message.exchange)).toBe(false);
-    expect(rig.engine.load.pending).toBe(0);
+    expect(rig.engine.counts.pending).toBe(0);
   });
 });
 
@@ -127,7 +127,7 @@ describe('messages that are not over', () => {
     expect(waiting.waiter.error).toMatchObject({ delivery: 'not-sent', kept: true });
     expect(zero.waiter.reasonCode).toBe(0);
     rig.engine.lost(undefined, rig.now);
-    expect(rig.engine.load.pending).toBe(2);
+    expect(rig.engine.counts.pending).toBe(2);
     expect(connectAgain(rig)).toEqual(['publish a 2']);
     rig.send(puback(2));
     expect(brief(rig.sent())).toEqual(['publish b 3']);
@@ -182,7 +182,7 @@ describe('messages that are not over', () => {
       rig.disconnect(pending);
       take();
       expect([waiter.told, small.waiter.told]).toEqual([0, 1]);
-      for (const piece of pieces) rig.engine.left(piece, true, rig.now);
+      for (const piece of pieces) rig.engine.flushed(piece, true, rig.now);
       rig.engine.lost(undefined, rig.now);
       expect(waiter.error).toMatchObject({ delivery: 'unknown', kept: pending === 'keep' });
       payload.fill(0);
@@ -210,7 +210,7 @@ describe('messages that are not over', () => {
     expect(one.waiter.error).toMatchObject({ delivery: 'unknown', kept: false });
     expect(two.waiter.error).toMatchObject({ delivery: 'not-sent', kept: false });
     rig.engine.lost(undefined, rig.now);
-    expect(rig.engine.load.pending).toBe(0);
+    expect(rig.engine.counts.pending).toBe(0);
     expect(connectAgain(rig)).toEqual([]);
   });
 
@@ -218,9 +218,9 @@ describe('messages that are not over', () => {
     const rig = online({ reconnect: false });
     rig.publish('a');
     rig.engine.lost(undefined, rig.now);
-    expect(rig.engine.load.pending).toBe(1);
+    expect(rig.engine.counts.pending).toBe(1);
     rig.disconnect('discard');
-    expect(rig.engine.load.pending).toBe(0);
+    expect(rig.engine.counts.pending).toBe(0);
   });
 
   it('are kept over a terminal error, which is the cause their callers are told', () => {

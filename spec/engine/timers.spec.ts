@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { Deadlines, Timer } from '../../lib/engine/timers.ts';
+import { Timers, Timer } from '../../lib/engine/timers.ts';
 
 describe('Timer', () => {
   it('has a slot of its own for each timer, from 0 on without gaps', () => {
@@ -19,39 +19,39 @@ describe('Deadlines', () => {
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 100, size: 'max' }), (script) => {
-        const deadlines = new Deadlines();
+        const timers = new Timers();
         const model = new Map<Timer, number>();
         const held = new Set<Timer>();
         for (const [what, which, at] of script) {
           if (what === 'set') {
-            deadlines.set(which, at);
+            timers.set(which, at);
             model.set(which, at);
           } else if (what === 'stop') {
-            deadlines.stop(which);
+            timers.stop(which);
             model.delete(which);
           } else if (what === 'expire') {
             const due = !held.has(which) && (model.get(which) ?? Infinity) <= at;
-            expect(deadlines.expire(which, at)).toBe(due);
+            expect(timers.expire(which, at)).toBe(due);
             if (due) model.delete(which);
           } else if (what === 'hold') {
-            deadlines.hold([which]);
+            timers.hold([which]);
             held.add(which);
           } else if (what === 'release') {
-            deadlines.release();
+            timers.release();
             for (const waiting of held) model.delete(waiting);
             held.clear();
           } else if (what === 'stopOthers') {
-            deadlines.stopAll(which);
+            timers.stopAll(which);
             held.clear();
             for (const other of model.keys()) if (other !== which) model.delete(other);
           } else {
-            deadlines.stopAll();
+            timers.stopAll();
             model.clear();
             held.clear();
           }
           const running = [...model].filter(([one]) => !held.has(one));
-          expect(deadlines.next()).toBe(Math.min(Infinity, ...running.map(([, due]) => due)));
-          expect(deadlines.at(which)).toBe(model.get(which) ?? Infinity);
+          expect(timers.next()).toBe(Math.min(Infinity, ...running.map(([, due]) => due)));
+          expect(timers.at(which)).toBe(model.get(which) ?? Infinity);
         }
       }),
     );

@@ -48,7 +48,7 @@ export class Reading {
 
   /** `awaits`: an answer of the server's is outstanding. */
   check(client: Client, awaits: boolean): void {
-    const { unsettled, reading, passedOver, inFlight } = client.stats();
+    const { unsettled, reading, skipped: passedOver, inFlight } = client.stats();
     const { receiveMaximum, receiveBuffer = 0 } = this.#limits;
     const { arrivals, connectionsLost } = this.#model;
     if (connectionsLost > this.#losses) this.#beyond = 'a loss';

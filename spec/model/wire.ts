@@ -1,4 +1,4 @@
-import type { Receiver, Transport } from '../../lib/transport/transport.ts';
+import type { TransportReceiver, Transport } from '../../lib/transport/transport.ts';
 
 /** The server's end of a wire. */
 export interface Peer {
@@ -39,7 +39,7 @@ export class Order {
 export class Wire implements Transport {
   readonly #order: Order;
   readonly #peer: Peer;
-  #receiver: Receiver | undefined;
+  #receiver: TransportReceiver | undefined;
   #held: Held[] = [];
   /** What the network has taken and the server has not read. */
   #stuck: { readonly bytes: Uint8Array; readonly at: number }[] = [];
@@ -91,7 +91,7 @@ export class Wire implements Transport {
 
   // --- for the client ------------------------------------------------------------------------------------------
 
-  open(receiver: Receiver): void {
+  open(receiver: TransportReceiver): void {
     this.#receiver = receiver;
     this.#deliverSoon();
   }
@@ -119,7 +119,7 @@ export class Wire implements Transport {
     this.#deliverSoon();
   }
 
-  get heldBack(): number {
+  get bytesPending(): number {
     return this.#held.reduce((sum, { bytes }) => sum + bytes.length, 0);
   }
 
@@ -133,7 +133,7 @@ export class Wire implements Transport {
     if (this.#phase === 'closed') return;
     if (this.#phase === 'open') this.onDestroy();
     this.#close();
-    setImmediate(() => this.#receiver?.closed());
+    setImmediate(() => this.#receiver?.onClose());
   }
 
   // --- for the server and the world ----------------------------------------------------------------------------
@@ -156,7 +156,7 @@ export class Wire implements Transport {
       else this.#peer.receive(bytes.slice(), at);
       written(bytes);
     }
-    if (this.#phase === 'open') this.#receiver?.drained();
+    if (this.#phase === 'open') this.#receiver?.onDrain();
     this.#endIfDue();
   }
 
@@ -181,7 +181,7 @@ export class Wire implements Transport {
     }
     if (!this.isOpen) return;
     this.#close();
-    this.#receiver?.closed(error);
+    this.#receiver?.onClose(error);
   }
 
   #endIfDue(): void {
@@ -230,11 +230,11 @@ export class Wire implements Transport {
 
   #read(bytes: Uint8Array): void {
     for (let rest = bytes; rest.length > 0 && this.isOpen;) {
-      const space = this.#receiver?.space() ?? new Uint8Array(0);
+      const space = this.#receiver?.allocate() ?? new Uint8Array(0);
       const length = Math.min(space.length, rest.length);
       space.set(rest.subarray(0, length));
       rest = rest.subarray(length);
-      this.#receiver?.filled(length);
+      this.#receiver?.onRead(length);
       if (rest.length > 0 && !this.isOpen) this.lostInput = true;
     }
   }

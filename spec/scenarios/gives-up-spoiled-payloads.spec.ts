@@ -193,7 +193,7 @@ describe.each(WAYS)('a payload whose memory is %s', (_, make) => {
     expect(outcome()).toMatchObject({ error: { ...SPOILED, delivery: 'unknown' } });
     expect([topics(broker.packets), topics(second.packets)]).toEqual([[], ['next']]);
     expect(status).toContain('disconnected, again in 1000');
-    expect(client.stats().losses).toEqual({ ERR_MQTT_CONNECTION_LOST: 1 });
+    expect(client.stats().failures).toEqual({ ERR_MQTT_CONNECTION_LOST: 1 });
     await stage.end(client, second);
   });
 

@@ -119,11 +119,11 @@ describe('transportOver()', () => {
   function serverAt(stream: Duplex): ChunkTransport {
     const server = new ChunkTransport();
     server.open({
-      space: () => new Uint8Array(1),
-      filled: () => {},
-      chunk: (bytes) => void stream.write(bytes),
-      drained: () => {},
-      closed: () => {},
+      allocate: () => new Uint8Array(1),
+      onRead: () => {},
+      onData: (bytes) => void stream.write(bytes),
+      onDrain: () => {},
+      onClose: () => {},
     });
     stream.on('data', (bytes: Uint8Array) => server.write(bytes, () => {}));
     return server;

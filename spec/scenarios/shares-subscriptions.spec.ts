@@ -212,7 +212,7 @@ describe('retained messages come to each subscription once', () => {
     broker.send(copy(7), copy(8));
     await broker.expect('puback', { packetId: 7 });
     await broker.expect('puback', { packetId: 8 });
-    expect([first.texts, second.texts, client.stats().parked]).toEqual([['kept'], ['kept'], 0]);
+    expect([first.texts, second.texts, client.stats().held]).toEqual([['kept'], ['kept'], 0]);
     await stage.end(client, broker);
   });
 });

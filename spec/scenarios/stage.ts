@@ -5,7 +5,7 @@ import type { ServerUrl } from '../../lib/client/config/endpoints.ts';
 import type { StatusEvent } from '../../lib/client/status.ts';
 import type { Subscription } from '../../lib/client/receive/subscription.ts';
 import type { ConnackPacket } from '../../lib/codec/packets.ts';
-import type { Target } from '../../lib/transport/transport.ts';
+import type { DialTarget } from '../../lib/transport/transport.ts';
 import { FakeClock, settled } from '../support/fake-clock.ts';
 import type { Link } from '../support/memory-transport.ts';
 import type { ScriptedBroker } from '../support/scripted-broker.ts';
@@ -22,7 +22,7 @@ export class Stage {
   readonly clock: FakeClock = new FakeClock();
   readonly network: ScriptedNetwork;
   /** What was dialled, oldest first. */
-  readonly targets: Target[] = [];
+  readonly targets: DialTarget[] = [];
   /** What the network says to the next attempts, oldest first. */
   readonly refusals: Error[] = [];
   /** In [0, 1): what clients take for chance. In the middle delays have no jitter. */

@@ -131,11 +131,11 @@ describe('a transport that is over before it is opened', () => {
     let closed = 0;
     await withFakeTimers(async () => {
       transport.open({
-        space: () => new Uint8Array(1),
-        filled() {},
-        chunk() {},
-        drained() {},
-        closed: () => closed++,
+        allocate: () => new Uint8Array(1),
+        onRead() {},
+        onData() {},
+        onDrain() {},
+        onClose: () => closed++,
       });
       await settled();
     });

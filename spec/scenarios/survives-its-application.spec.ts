@@ -91,7 +91,7 @@ describe('a transport of the application', () => {
     const stage = new Stage();
     const did: string[] = [];
     const transport: Transport = {
-      heldBack: 0,
+      bytesPending: 0,
       open() {
         throw new Error('the line is dead');
       },

@@ -53,7 +53,7 @@ describe.each(Object.entries(THROWN))('%s', (_, make) => {
 
   it('thrown by the transport as it is opened: the attempt fails', async () => {
     const transport = {
-      heldBack: 0,
+      bytesPending: 0,
       open: thrower,
       write: (piece: Uint8Array, written: (piece: Uint8Array) => void) => written(piece),
       pause() {},
@@ -82,11 +82,11 @@ describe.each(Object.entries(THROWN))('%s', (_, make) => {
         const open = transport.open.bind(transport);
         transport.open = (receiver) =>
           open({
-            space: () => receiver.space(),
-            filled: (length) => receiver.filled(length),
-            chunk: (chunk) => receiver.chunk(chunk),
-            drained: () => receiver.drained(),
-            closed: () => receiver.closed(make()),
+            allocate: () => receiver.allocate(),
+            onRead: (length) => receiver.onRead(length),
+            onData: (chunk) => receiver.onData(chunk),
+            onDrain: () => receiver.onDrain(),
+            onClose: () => receiver.onClose(make()),
           });
         return transport;
       },
@@ -183,6 +183,6 @@ describe('an error of a transport that is a ConnectError', () => {
       transport: () => Promise.reject(Object.assign(new ConnectError('dial', 'no line'), fields)),
     });
     expect(await errorOf(client.connect())).toMatchObject({ code: 'ERR_MQTT_CONNECT' });
-    expect([client.state, Object.values(client.stats().losses)]).toEqual(['offline', [1]]);
+    expect([client.state, Object.values(client.stats().failures)]).toEqual(['offline', [1]]);
   });
 });

@@ -43,11 +43,11 @@ describe('Exchange', () => {
   it('keeps a copy of a payload that its caller gets back', () => {
     const payload = utf8('before');
     const { exchange } = begun(payload);
-    exchange.keepPayload();
+    exchange.copyPayload();
     payload.fill(0);
     expect(exchange.payload).toEqual(utf8('before'));
     const text = begun('text').exchange;
-    text.keepPayload();
+    text.copyPayload();
     expect(text.payload).toBe('text');
   });
 

@@ -59,7 +59,7 @@ describe('acknowledgements', () => {
             }
             const pubrecs = ids(written.pubrecs);
             if (pubrecs.length > released && (choices.next().value as number) % 2 === 0)
-              expect(incoming.release(pubrecs[released++] as number)).toBe(true);
+              expect(incoming.onPubrel(pubrecs[released++] as number)).toBe(true);
             expect(incoming.outstanding).toBe(messages.length - written.pubacks.length - released);
           }
           expect(incoming.unsettled).toBe(0);
@@ -86,8 +86,8 @@ describe('acknowledgements', () => {
 
   it('do not wait for a message that nobody will settle', () => {
     const receipt = open(1);
-    receipt.waive();
-    incoming.waived(receipt);
+    receipt.release();
+    incoming.release(receipt);
     incoming.answer(written);
     expect(ids(written.pubacks)).toEqual([1]);
   });
@@ -96,7 +96,7 @@ describe('acknowledgements', () => {
     open(1);
     const second = open(2);
     incoming.settle(second, 0);
-    incoming.abandon();
+    incoming.abandonAll();
     incoming.answer(written);
     expect(ids(written.pubacks)).toEqual([2]);
     expect(incoming.get(1)).toBeUndefined();
@@ -108,9 +108,9 @@ describe('QoS 2', () => {
   it('v5 MQTT-4.3.3-10 is a repetition until PUBREL, with DUP or without', () => {
     const receipt = open(1, 2);
     settle(receipt);
-    expect(incoming.judge(receipt, 2, true, true)).toBe(Arrival.Repeated);
-    expect(incoming.judge(receipt, 2, false, false)).toBe(Arrival.Repeated);
-    incoming.repeat(receipt);
+    expect(incoming.classify(receipt, 2, true, true)).toBe(Arrival.Repeated);
+    expect(incoming.classify(receipt, 2, false, false)).toBe(Arrival.Repeated);
+    incoming.resendPubrec(receipt);
     incoming.answer(written);
     expect(ids(written.pubrecs)).toEqual([1, 1]);
     expect(incoming.outstanding).toBe(1);
@@ -118,8 +118,8 @@ describe('QoS 2', () => {
 
   it('v5 MQTT-4.3.3-12 frees its identifier with PUBREL', () => {
     settle(open(1, 2));
-    expect(incoming.release(1)).toBe(true);
-    expect(incoming.release(1)).toBe(false);
+    expect(incoming.onPubrel(1)).toBe(true);
+    expect(incoming.onPubrel(1)).toBe(false);
     expect(incoming.get(1)).toBeUndefined();
     expect(incoming.outstanding).toBe(0);
   });
@@ -133,7 +133,7 @@ describe('QoS 2', () => {
 
   it('is not released by a PUBREL for a QoS 1 message', () => {
     open(1, 1);
-    expect(incoming.release(1)).toBe(false);
+    expect(incoming.onPubrel(1)).toBe(false);
     expect(incoming.get(1)).toBeDefined();
   });
 });
@@ -143,14 +143,14 @@ describe('an identifier that comes again', () => {
     const one = open(1, 1);
     const two = open(2, 2);
     settle(two);
-    expect(incoming.judge(one, 1, false, false)).toBe(Arrival.Clash);
-    expect(incoming.judge(two, 1, false, false)).toBe(Arrival.Clash);
+    expect(incoming.classify(one, 1, false, false)).toBe(Arrival.IdentifierInUse);
+    expect(incoming.classify(two, 1, false, false)).toBe(Arrival.IdentifierInUse);
   });
 
   it('with DUP and the same message is tied to the first copy, and counted once', () => {
     const receipt = open(1);
-    expect(incoming.judge(receipt, 1, true, true)).toBe(Arrival.Tied);
-    incoming.tie(receipt);
+    expect(incoming.classify(receipt, 1, true, true)).toBe(Arrival.Redelivery);
+    incoming.matchRedelivery(receipt);
     expect(incoming.outstanding).toBe(1);
     settle(receipt);
     expect(ids(written.pubacks)).toEqual([1]);
@@ -158,8 +158,8 @@ describe('an identifier that comes again', () => {
 
   it('with another message voids the old token', () => {
     const old = open(1);
-    expect(incoming.judge(old, 1, true, false)).toBe(Arrival.New);
-    expect(incoming.judge(old, 2, true, true)).toBe(Arrival.New);
+    expect(incoming.classify(old, 1, true, false)).toBe(Arrival.New);
+    expect(incoming.classify(old, 2, true, true)).toBe(Arrival.New);
     const fresh = open(1);
     expect(incoming.outstanding).toBe(1);
     settle(old);
@@ -171,7 +171,7 @@ describe('an identifier that comes again', () => {
   it('on a later connection is new without DUP', () => {
     const receipt = open(1);
     incoming.connected(2);
-    expect(incoming.judge(receipt, 1, false, false)).toBe(Arrival.New);
+    expect(incoming.classify(receipt, 1, false, false)).toBe(Arrival.New);
   });
 });
 
@@ -184,7 +184,7 @@ describe('a new connection', () => {
     incoming.answer(written);
     expect(written.pubacks).toEqual([]);
     expect(receipt.state).toBe(ReceiptState.Settled);
-    incoming.tie(receipt);
+    incoming.matchRedelivery(receipt);
     expect(incoming.outstanding).toBe(1);
     incoming.answer(written);
     expect(ids(written.pubacks)).toEqual([1]);
@@ -194,8 +194,8 @@ describe('a new connection', () => {
   it('answers in the order of receipt there', () => {
     const [one, two] = [open(1), open(2)];
     incoming.connected(2);
-    incoming.tie(two);
-    incoming.tie(one);
+    incoming.matchRedelivery(two);
+    incoming.matchRedelivery(one);
     settle(one);
     expect(written.pubacks).toEqual([]);
     settle(two);
@@ -206,12 +206,12 @@ describe('a new connection', () => {
     const receipt = open(1, 2);
     settle(receipt);
     incoming.connected(2);
-    incoming.repeat(receipt);
+    incoming.resendPubrec(receipt);
     incoming.answer(written);
     expect(ids(written.pubrecs)).toEqual([1, 1]);
     expect(incoming.outstanding).toBe(1);
     incoming.connected(3);
-    expect(incoming.release(1)).toBe(true);
+    expect(incoming.onPubrel(1)).toBe(true);
     expect(incoming.outstanding).toBe(0);
   });
 
@@ -222,7 +222,7 @@ describe('a new connection', () => {
     expect(incoming.discard()).toBe(2);
     expect([one.state, two.state]).toEqual([ReceiptState.Over, ReceiptState.Over]);
     expect([1, 2, 3].map((id) => incoming.get(id))).toEqual([undefined, undefined, undefined]);
-    expect(incoming.release(3)).toBe(false);
+    expect(incoming.onPubrel(3)).toBe(false);
   });
 });
 
@@ -231,40 +231,40 @@ describe('a message that is passed over', () => {
     const [first, second] = [open(1), open(2)];
     settle(second);
     expect(incoming.inTheWay(Infinity)).toEqual([first]);
-    expect(incoming.passOver(first)).toBe(true);
+    expect(incoming.skip(first)).toBe(true);
     incoming.answer(written);
     settle(first);
     expect(ids(written.pubacks)).toEqual([2]);
-    expect([incoming.outstanding, incoming.passedOver, incoming.passedOverSettled]).toEqual([1, 1, 1]);
+    expect([incoming.outstanding, incoming.skipped, incoming.skippedSettled]).toEqual([1, 1, 1]);
   });
 
   it('because nobody may come to it for long, is still acknowledged as long as nobody waits for it', () => {
     const [first, second, third] = [open(1), open(2), open(3)];
-    for (const one of [first, second, third]) one.givesWay = true;
+    for (const one of [first, second, third]) one.isSkippable = true;
     settle(first);
     expect(ids(written.pubacks)).toEqual([1]);
     settle(third);
     expect(ids(written.pubacks)).toEqual([1, 3]);
     settle(second);
-    expect([ids(written.pubacks), incoming.passedOver]).toEqual([[1, 3], 1]);
+    expect([ids(written.pubacks), incoming.skipped]).toEqual([[1, 3], 1]);
   });
 
   it('is answered when it comes again, if it was settled meanwhile', () => {
     const first = open(1);
-    incoming.passOver(first);
+    incoming.skip(first);
     settle(first);
     incoming.connected(2);
-    incoming.tie(first);
+    incoming.matchRedelivery(first);
     incoming.answer(written);
     expect(ids(written.pubacks)).toEqual([1]);
-    expect([incoming.outstanding, incoming.passedOver]).toEqual([0, 0]);
+    expect([incoming.outstanding, incoming.skipped]).toEqual([0, 0]);
   });
 
   it('that comes again on the same connection takes its place anew, and counts once', () => {
     const first = open(1);
-    incoming.passOver(first);
-    incoming.tie(first);
-    expect([incoming.outstanding, incoming.passedOver]).toEqual([1, 0]);
+    incoming.skip(first);
+    incoming.matchRedelivery(first);
+    expect([incoming.outstanding, incoming.skipped]).toEqual([1, 0]);
     settle(first);
     expect(ids(written.pubacks)).toEqual([1]);
     expect(incoming.outstanding).toBe(0);
@@ -281,10 +281,10 @@ describe('a message that is passed over', () => {
 
   it('that is left for good comes again as a new one', () => {
     const first = open(1);
-    incoming.leave(first);
-    incoming.leave(first);
+    incoming.abandon(first);
+    incoming.abandon(first);
     expect([incoming.unsettled, incoming.unsettledBytes, incoming.get(1)]).toEqual([0, 0, undefined]);
-    expect([incoming.outstanding, incoming.passedOver]).toEqual([1, 1]);
+    expect([incoming.outstanding, incoming.skipped]).toEqual([1, 1]);
     settle(first);
     expect(written.pubacks).toEqual([]);
   });
@@ -293,7 +293,7 @@ describe('a message that is passed over', () => {
     const [first, second] = [open(1), open(2)];
     incoming.connectionLost();
     settle(first);
-    expect(incoming.passOver(second)).toBe(false);
+    expect(incoming.skip(second)).toBe(false);
     incoming.answer(written);
     expect(written.pubacks).toEqual([]);
     expect(incoming.unsettled).toBe(1);
@@ -303,21 +303,21 @@ describe('a message that is passed over', () => {
 describe('a message that the application has not come to for long', () => {
   it('does not count any more, is still held, and may be settled', () => {
     const [first] = [open(1), open(2)];
-    incoming.setAside(first);
-    incoming.setAside(first);
+    incoming.uncount(first);
+    incoming.uncount(first);
     expect([incoming.counted, incoming.unsettled, incoming.unsettledBytes]).toEqual([1, 2, 4]);
     incoming.connected(2);
     expect([incoming.counted, incoming.unsettled]).toEqual([1, 2]);
     settle(first);
-    incoming.setAside(first);
+    incoming.uncount(first);
     expect([incoming.counted, incoming.unsettled, incoming.unsettledBytes]).toEqual([1, 1, 2]);
   });
 
   it('counts for nothing once it is passed over, forgotten or lost with its session', () => {
     const [first, second] = [open(1), open(2), open(3)];
-    incoming.passOver(first);
+    incoming.skip(first);
     expect(incoming.counted).toBe(2);
-    incoming.leave(second);
+    incoming.abandon(second);
     expect([incoming.counted, incoming.unsettled]).toEqual([1, 2]);
     incoming.discard();
     expect([incoming.counted, incoming.unsettled]).toEqual([0, 0]);
@@ -327,7 +327,7 @@ describe('a message that the application has not come to for long', () => {
     const [first, second, third] = [open(1), open(2, 2), open(3)];
     expect(incoming.unsettledOnConnection()).toEqual([first, third, second]);
     settle(first);
-    incoming.passOver(third);
+    incoming.skip(third);
     expect(incoming.unsettledOnConnection()).toEqual([second]);
   });
 });

@@ -2,9 +2,9 @@ import { describe, expect, it } from '@jest/globals';
 import { Exchange, Stage } from '../../lib/session/exchange.ts';
 import { Outgoing } from '../../lib/session/outgoing.ts';
 
-function begun(outgoing: Outgoing, packetId: number, writtenAt = packetId, epoch = 1): Exchange {
+function begun(outgoing: Outgoing, packetId: number, writtenAt = packetId, connectionNumber = 1): Exchange {
   const exchange = new Exchange('a', '', 2, false, undefined);
-  Object.assign(exchange, { packetId, ordinal: packetId, writtenAt, epoch });
+  Object.assign(exchange, { packetId, ordinal: packetId, writtenAt, connectionNumber });
   outgoing.begin(exchange);
   return exchange;
 }
@@ -89,8 +89,8 @@ describe('Outgoing', () => {
     const [one, two] = [5, 3].map((id) => begun(outgoing, id)) as [Exchange, Exchange];
     for (const exchange of [one, two]) outgoing.giveUp(exchange);
     expect([outgoing.size, one.stage]).toEqual([0, Stage.Over]);
-    expect([5, 5, 4].map((id) => outgoing.takeHalfDone(id))).toEqual([true, false, false]);
+    expect([5, 5, 4].map((id) => outgoing.takeOrphanedId(id))).toEqual([true, false, false]);
     outgoing.takeAll();
-    expect(outgoing.takeHalfDone(3)).toBe(false);
+    expect(outgoing.takeOrphanedId(3)).toBe(false);
   });
 });

@@ -64,11 +64,11 @@ describe('Queue', () => {
   it('admits up to its limits, and without limits all', () => {
     const queue = new Queue();
     queue.push(message(10));
-    expect(queue.admits(message(10), { messages: 0, bytes: 0 })).toBe(true);
-    expect(queue.admits(message(), { messages: 2, bytes: 0 })).toBe(true);
-    expect(queue.admits(message(), { messages: 1, bytes: 0 })).toBe(false);
-    expect(queue.admits(message(9), { messages: 0, bytes: 21 })).toBe(true);
-    expect(queue.admits(message(10), { messages: 0, bytes: 21 })).toBe(false);
+    expect(queue.hasRoomFor(message(10), { messages: 0, bytes: 0 })).toBe(true);
+    expect(queue.hasRoomFor(message(), { messages: 2, bytes: 0 })).toBe(true);
+    expect(queue.hasRoomFor(message(), { messages: 1, bytes: 0 })).toBe(false);
+    expect(queue.hasRoomFor(message(9), { messages: 0, bytes: 21 })).toBe(true);
+    expect(queue.hasRoomFor(message(10), { messages: 0, bytes: 21 })).toBe(false);
   });
 
   it('tells what would not even fit alone', () => {
@@ -94,14 +94,14 @@ describe('Queue', () => {
     const queue = new Queue();
     queue.push(message());
     const all = Array.from({ length: 1_000 }, (_, n) => message(1, n === 500 ? 0 : 1));
-    for (const exchange of all) queue.hold(exchange);
-    expect([queue.messages, queue.outside, queue.atMostOnce]).toEqual([1, 1_000, 1]);
+    for (const exchange of all) queue.addWaiter(exchange);
+    expect([queue.messages, queue.waiters, queue.atMostOnce]).toEqual([1, 1_000, 1]);
     const [first, middle, last] = [all[0], all[500], all[999]] as [Exchange, Exchange, Exchange];
     for (const exchange of all) if (![first, middle, last].includes(exchange)) queue.withdraw(exchange);
-    queue.letIn({ messages: 3, bytes: 0 });
-    expect([queue.messages, queue.outside, queue.atMostOnce]).toEqual([3, 1, 1]);
+    queue.admitWaiters({ messages: 3, bytes: 0 });
+    expect([queue.messages, queue.waiters, queue.atMostOnce]).toEqual([3, 1, 1]);
     expect([...queue].slice(1)).toEqual([first, middle]);
-    expect(queue.takeOutside()).toEqual([last]);
-    expect(queue.outside).toBe(0);
+    expect(queue.takeWaiters()).toEqual([last]);
+    expect(queue.waiters).toBe(0);
   });
 });

@@ -4,7 +4,7 @@ import type { SubscriptionRequest } from '../../lib/codec/packets.ts';
 import { portableText } from '../../lib/codec/text.ts';
 import { TimeoutError } from '../../lib/errors.ts';
 import {
-  type Part,
+  type RequestPart,
   Request,
   type RequestLimits,
   type RequestPacket,
@@ -28,7 +28,7 @@ function request(
   return { request: new Request(kind, entries, properties, waiter), waiter };
 }
 
-function filtersOf(parts: readonly Part[]): string[] {
+function filtersOf(parts: readonly RequestPart[]): string[] {
   return parts.map((part) => part.entry.topicFilter);
 }
 
@@ -324,7 +324,7 @@ describe('Requests that are suspect', () => {
 
   it('are as good as any other once a connection was lost without them', () => {
     const requests = suspects(2);
-    requests.absolve();
+    requests.clearSuspects();
     expect([requests.hasSuspects, planned(requests)]).toEqual([false, [['0', '1']]]);
   });
 

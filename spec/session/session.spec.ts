@@ -6,8 +6,8 @@ import { Session } from '../../lib/session/session.ts';
 function begun(session: Session, qos: 1 | 2): Exchange {
   const exchange = new Exchange('a', '', qos, false, undefined);
   exchange.packetId = session.packetIdentifiers.take();
-  exchange.ordinal = exchange.packetId;
-  exchange.epoch = 1;
+  exchange.publishOrder = exchange.packetId;
+  exchange.connectionNumber = 1;
   session.outgoing.begin(exchange);
   return exchange;
 }
@@ -46,7 +46,7 @@ describe('Session', () => {
     const session = new Session();
     const [first, second] = [begun(session, 1), begun(session, 2)];
     session.outgoing.release(second);
-    second.cleared = true;
+    second.ignoresPubcomp = true;
     session.incoming.connected(1);
     const receipt = session.incoming.open(7, 2, 'a', new Uint8Array(), 1);
     const { outgoing, unsettled } = session.discard();
@@ -54,7 +54,12 @@ describe('Session', () => {
     expect(unsettled).toBe(1);
     expect(session.packetIdentifiers.inUse).toBe(0);
     for (const exchange of outgoing)
-      expect(exchange).toMatchObject({ packetId: 0, epoch: 0, stage: Stage.Waiting, cleared: false });
+      expect(exchange).toMatchObject({
+        packetId: 0,
+        connectionNumber: 0,
+        stage: Stage.Waiting,
+        cleared: false,
+      });
     expect(session.incoming.get(7)).toBeUndefined();
     expect(session.incoming.settle(receipt, 0)).toBe(false);
   });

@@ -1,6 +1,6 @@
 import { Decoder, encode } from '../../lib/codec/codec.ts';
 import type { EncodablePacket, Packet, ProtocolVersion } from '../../lib/codec/packets.ts';
-import type { Receiver, Transport } from '../../lib/transport/transport.ts';
+import type { TransportReceiver, Transport } from '../../lib/transport/transport.ts';
 import { answersTo } from './answers.ts';
 
 /** What a transport does once it is told to pause. */
@@ -11,7 +11,7 @@ export type Pausing = 'obeys' | 'ignores';
  * its other end answers everything that has an answer.
  */
 export class ChunkTransport implements Transport {
-  readonly heldBack = 0;
+  readonly bytesPending = 0;
   /** Everything the client sent, oldest first. */
   readonly packets: Packet[] = [];
   /** Whether it was told to pause, and not to resume since. */
@@ -21,14 +21,14 @@ export class ChunkTransport implements Transport {
   readonly #pausing: Pausing;
   readonly #decoder = new Decoder({ receiver: 'server' });
   readonly #waiting: Uint8Array[] = [];
-  #receiver: Receiver | undefined;
+  #receiver: TransportReceiver | undefined;
 
   constructor(version: ProtocolVersion = 4, pausing: Pausing = 'obeys') {
     this.#version = version;
     this.#pausing = pausing;
   }
 
-  open(receiver: Receiver): void {
+  open(receiver: TransportReceiver): void {
     this.#receiver = receiver;
   }
 
@@ -52,7 +52,7 @@ export class ChunkTransport implements Transport {
   bring(chunk: Uint8Array): void {
     if (this.isClosed) return;
     if (this.isPaused && this.#pausing === 'obeys') this.#waiting.push(chunk);
-    else this.#receiver?.chunk(chunk);
+    else this.#receiver?.onData(chunk);
   }
 
   pause(): void {
@@ -61,7 +61,7 @@ export class ChunkTransport implements Transport {
 
   resume(): void {
     this.isPaused = false;
-    while (!this.isPaused && this.#waiting.length > 0) this.#receiver?.chunk(this.#waiting.shift()!);
+    while (!this.isPaused && this.#waiting.length > 0) this.#receiver?.onData(this.#waiting.shift()!);
   }
 
   end(): void {
@@ -71,6 +71,6 @@ export class ChunkTransport implements Transport {
   destroy(): void {
     if (this.isClosed) return;
     this.isClosed = true;
-    setImmediate(() => this.#receiver?.closed());
+    setImmediate(() => this.#receiver?.onClose());
   }
 }

@@ -41,7 +41,7 @@ export const faults: readonly Fault[] = [
     'DUP is set the first time',
     'engine/outbound-publish.ts',
     'const refused = this.#write(exchange, connection, false);',
-    'const refused = this.#write(exchange, connection, exchange.ordinal % 4 === 0);',
+    'const refused = this.#write(exchange, connection, exchange.publishOrder % 4 === 0);',
   ),
   {
     name: 'a Packet Identifier is free with PUBREC',
@@ -122,16 +122,16 @@ export const faults: readonly Fault[] = [
   fault(
     'the quota is credited twice',
     'engine/inbound-acks.ts',
-    'if (exchange.epoch === epoch) quota.give();',
-    `if (exchange.epoch !== epoch) return;
+    'if (exchange.connectionNumber === connectionNumber) quota.give();',
+    `if (exchange.connectionNumber !== connectionNumber) return;
   quota.give();
   quota.give();`,
   ),
   fault(
     'the quota is never credited for QoS 2',
     'engine/inbound-acks.ts',
-    'if (exchange.epoch === epoch) quota.give();',
-    'if (exchange.epoch === epoch && exchange.qos === 1) quota.give();',
+    'if (exchange.connectionNumber === connectionNumber) quota.give();',
+    'if (exchange.connectionNumber === connectionNumber && exchange.qos === 1) quota.give();',
   ),
   fault(
     'a PUBREL that is sent again takes nothing of the quota',
@@ -193,7 +193,7 @@ export const faults: readonly Fault[] = [
     'a message that waits is sent, though its caller has left',
     'session/queue.ts',
     `    exchange.stage = Stage.Over;
-    exchange.forgetPayload();`,
+    exchange.dropPayload();`,
     `    if (exchange.qos < 2) exchange.stage = Stage.Over;`,
   ),
   fault(
@@ -218,9 +218,9 @@ export const faults: readonly Fault[] = [
   fault(
     'a slab is used again while the network holds it',
     'client/runtime/driver.ts',
-    "    let byDefault: Taken = 'at once';",
+    "    let byDefault: Flushed = 'at-once';",
     `    slabs.give(piece);
-    let byDefault: Taken = 'at once';`,
+    let byDefault: Flushed = 'at-once';`,
   ),
   fault(
     'what was read is overwritten while the application has it',
@@ -269,14 +269,14 @@ export const faults: readonly Fault[] = [
   fault(
     'the server is judged while nothing is read',
     'engine/flow-control.ts',
-    'this.#deadlines.hold(JUDGING);',
+    'this.#timers.hold(JUDGING);',
     '',
   ),
   fault(
     'no PINGREQ is sent while nothing is read',
     'engine/connection-timers.ts',
-    "if (deadlines.expire(Timer.KeepAlive, now)) liveness.keepAlive(connection, 'stopped', now);",
-    'deadlines.stop(Timer.KeepAlive);',
+    "if (timers.expire(Timer.KeepAlive, now)) keepAliveTimer.keepAlive(connection, 'stopped', now);",
+    'timers.stop(Timer.KeepAlive);',
   ),
   fault(
     'an answer that is awaited is not read for',
@@ -300,8 +300,8 @@ export const faults: readonly Fault[] = [
   fault(
     'a message that is set aside in a clean session is never answered',
     'engine/acknowledgements.ts',
-    'if (this.#options.persistent) this.giveWay(receipt);',
-    'this.giveWay(receipt);',
+    'if (this.#options.persistent) this.markSkippable(receipt);',
+    'this.markSkippable(receipt);',
   ),
   fault(
     'a message is taken behind one that was left to the server as a last resort',
@@ -327,8 +327,8 @@ export const faults: readonly Fault[] = [
   fault(
     'a new session is taken for the old one',
     'engine/session-resume.ts',
-    "if (presence !== 'absent') this.#publishing.resume(",
-    "if (presence !== 'absent' || !this.#attempts.first) this.#publishing.resume(",
+    "if (presence !== 'absent') this.#outboundPublish.resume(",
+    "if (presence !== 'absent' || !this.#attempts.isFirst) this.#outboundPublish.resume(",
   ),
   fault(
     'QoS 1 is dropped with the session',
@@ -375,15 +375,16 @@ export const faults: readonly Fault[] = [
       },
       {
         file: 'session/incoming.ts',
-        find: 'if (head.state !== ReceiptState.Over && head.epoch === this.#epoch) return head;',
-        replace: 'if (head.state === ReceiptState.Settled || head.epoch === this.#epoch) return head;',
+        find: 'if (head.state !== ReceiptState.Over && head.connectionNumber === this.#connectionNumber) return head;',
+        replace:
+          'if (head.state === ReceiptState.Settled || head.connectionNumber === this.#connectionNumber) return head;',
       },
     ],
   },
   fault(
     'what comes again is delivered again',
     'session/incoming.ts',
-    'if (again) return Arrival.Tied;',
+    'if (again) return Arrival.Redelivery;',
     'if (again) return Arrival.New;',
   ),
   fault(
@@ -395,9 +396,9 @@ export const faults: readonly Fault[] = [
   fault(
     'what comes again is never answered',
     'session/incoming.ts',
-    `    receipt.epoch = this.#epoch;
+    `    receipt.connectionNumber = this.#connectionNumber;
     this.#enqueue(receipt);`,
-    '    receipt.epoch = this.#epoch;',
+    '    receipt.connectionNumber = this.#connectionNumber;',
   ),
   fault(
     'PUBREL of what is not known is not answered',
@@ -408,20 +409,20 @@ export const faults: readonly Fault[] = [
   fault(
     'one message that is not settled stops the others',
     'engine/acknowledgements.ts',
-    'if (this.#options.persistent) this.#incoming.passOver(receipt);',
+    'if (this.#options.persistent) this.#incoming.skip(receipt);',
     'if (this.#options.persistent) continue;',
   ),
   fault(
     'one message that is passed over in a clean session is never answered',
     'engine/acknowledgements.ts',
-    'else this.#incoming.waived(receipt);',
-    'else this.#incoming.passOver(receipt);',
+    'else this.#incoming.release(receipt);',
+    'else this.#incoming.skip(receipt);',
   ),
   fault(
     'a message in a clean session is acknowledged before its time',
     'engine/acknowledgements.ts',
-    'this.#suspects = this.#incoming.lastPlace;\n    this.#deadlines.set(Timer.Stall, now + ackStallTimeout);',
-    'this.#suspects = this.#incoming.lastPlace;\n    this.#deadlines.set(Timer.Stall, now + ackStallTimeout / 10);',
+    'this.#suspects = this.#incoming.lastPlace;\n    this.#timers.set(Timer.Stall, now + ackStallTimeout);',
+    'this.#suspects = this.#incoming.lastPlace;\n    this.#timers.set(Timer.Stall, now + ackStallTimeout / 10);',
   ),
   fault(
     'a message is acknowledged as it is handed over',
@@ -461,7 +462,7 @@ export const faults: readonly Fault[] = [
   fault(
     'Keep Alive is never armed',
     'engine/keep-alive-timer.ts',
-    `    this.#deadlines.set(Timer.KeepAlive, connection.keepAlive.pingDue);
+    `    this.#timers.set(Timer.KeepAlive, connection.keepAlive.pingDue);
   }`,
     '  }',
   ),
@@ -474,7 +475,7 @@ export const faults: readonly Fault[] = [
   fault(
     'a wait for the next attempt never ends',
     'engine/engine.ts',
-    "if (deadlines.expire(Timer.Reconnect, now) && this.#go('delayElapsed')) this.#dial(now);",
-    "if (deadlines.expire(Timer.Reconnect, now) && this.#attempts.number < 3 && this.#go('delayElapsed')) this.#dial(now);",
+    "if (timers.expire(Timer.Reconnect, now) && this.#go('delayElapsed')) this.#dial(now);",
+    "if (timers.expire(Timer.Reconnect, now) && this.#attempts.number < 3 && this.#go('delayElapsed')) this.#dial(now);",
   ),
 ];

@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Receiver } from '../../lib/transport/transport.ts';
+import type { TransportReceiver } from '../../lib/transport/transport.ts';
 import { FakeClock } from './fake-clock.ts';
 import { memoryPair, type MemoryEnd } from './memory-transport.ts';
 
 /** A receiver that writes down what it hears, with the time. */
-class Log implements Receiver {
+class Log implements TransportReceiver {
   readonly entries: string[] = [];
   readonly #clock: FakeClock;
   readonly #memory = new Uint8Array(8);
@@ -14,23 +14,23 @@ class Log implements Receiver {
     end.open(this);
   }
 
-  space(): Uint8Array {
+  allocate(): Uint8Array {
     return this.#memory;
   }
 
-  filled(length: number): void {
+  onRead(length: number): void {
     this.#note(new TextDecoder().decode(this.#memory.subarray(0, length)));
   }
 
-  chunk(): void {
+  onData(): void {
     throw new Error('expected reads into space() only');
   }
 
-  drained(): void {
+  onDrain(): void {
     this.#note('drained');
   }
 
-  closed(error?: unknown): void {
+  onClose(error?: unknown): void {
     this.#note(error === undefined ? 'closed' : `closed: ${error as string}`);
   }
 
@@ -85,7 +85,7 @@ describe('a connection in memory', () => {
     const slab = bytes('good');
     client.write(slab, (back) => back.fill(0x58));
     expect(slab).toEqual(bytes('XXXX'));
-    expect(client.heldBack).toBe(0);
+    expect(client.bytesPending).toBe(0);
     await clock.advance(0);
     expect(log.entries).toEqual(['0 good']);
   });
@@ -98,13 +98,13 @@ describe('a connection in memory', () => {
     const [first, second, third] = [bytes('1111'), bytes('2222'), bytes('3')];
     for (const piece of [first, second, third]) client.write(piece, () => back.push(`${clock.now()}`));
     expect(back).toEqual(['0']);
-    expect(client.heldBack).toBe(5);
+    expect(client.bytesPending).toBe(5);
     second.fill(0x58); // still held back: this must show
     await clock.advance(5);
     expect(serverLog.entries).toEqual(['5 1111', '5 XXXX', '5 3']);
     expect(back).toEqual(['0', '5', '5']);
     expect(clientLog.entries).toEqual(['5 drained']);
-    expect(client.heldBack).toBe(0);
+    expect(client.bytesPending).toBe(0);
   });
 
   it('brings nothing while frozen, and fills up', async () => {
@@ -117,7 +117,7 @@ describe('a connection in memory', () => {
     client.end();
     await clock.advance(1000);
     expect(log.entries).toEqual([]);
-    expect(client.heldBack).toBe(4);
+    expect(client.bytesPending).toBe(4);
     link.isFrozen = false;
     client.move();
     await clock.advance(0);
@@ -137,7 +137,7 @@ describe('a connection in memory', () => {
     client.end();
     server.write(bytes('back'), nothing);
     await clock.advance(100);
-    expect([serverLog.entries, clientLog.entries, client.heldBack]).toEqual([[], ['7 back'], 4]);
+    expect([serverLog.entries, clientLog.entries, client.bytesPending]).toEqual([[], ['7 back'], 4]);
     server.resume();
     server.resume();
     await clock.advance(10);
@@ -149,8 +149,8 @@ describe('a connection in memory', () => {
     const clock = new FakeClock(0);
     const { client, server } = memoryPair(clock);
     const log = new Log(clock, server);
-    const filled = log.filled.bind(log);
-    log.filled = (length) => {
+    const filled = log.onRead.bind(log);
+    log.onRead = (length) => {
       filled(length);
       server.pause();
     };

@@ -1,4 +1,4 @@
-import type { Receiver, Transport } from '../../lib/transport/transport.ts';
+import type { TransportReceiver, Transport } from '../../lib/transport/transport.ts';
 import type { FakeClock } from './fake-clock.ts';
 
 /** How a connection in memory behaves. Everything can be changed while it is up. */
@@ -34,7 +34,7 @@ export class MemoryEnd implements Transport {
   #copied = 0;
   #heldBack = 0;
   #reads: 'what comes' | 'not now' = 'what comes';
-  #receiver: Receiver | undefined;
+  #receiver: TransportReceiver | undefined;
   #peer: MemoryEnd = this;
   #state: 'open' | 'ending' | 'closed' = 'open';
   #isMoving = false;
@@ -52,9 +52,9 @@ export class MemoryEnd implements Transport {
     return [one, other];
   }
 
-  open(receiver: Receiver): void {
+  open(receiver: TransportReceiver): void {
     this.#receiver = receiver;
-    if (this.#state === 'closed') this.#clock.wakeAt(this.#clock.now(), () => receiver.closed());
+    if (this.#state === 'closed') this.#clock.wakeAt(this.#clock.now(), () => receiver.onClose());
     else this.#peer.move();
   }
 
@@ -81,7 +81,7 @@ export class MemoryEnd implements Transport {
     this.#peer.move();
   }
 
-  get heldBack(): number {
+  get bytesPending(): number {
     return this.#heldBack;
   }
 
@@ -95,7 +95,7 @@ export class MemoryEnd implements Transport {
     if (this.#state === 'closed') return;
     const lost = this.#sent.filter(({ written }) => written !== undefined);
     this.#sent = this.#sent.filter(({ written }) => written === undefined);
-    this.#clock.wakeAt(this.#clock.now(), () => this.#receiver?.closed());
+    this.#clock.wakeAt(this.#clock.now(), () => this.#receiver?.onClose());
     this.#state = 'closed';
     this.#heldBack = 0;
     for (const { written } of lost) written?.();
@@ -126,8 +126,8 @@ export class MemoryEnd implements Transport {
 
   /** One read at the other end. */
   #arrive(segment: Segment): void {
-    const receiver = this.#peer.#receiver as Receiver;
-    const space = receiver.space();
+    const receiver = this.#peer.#receiver as TransportReceiver;
+    const space = receiver.allocate();
     const length = Math.min(space.length, segment.bytes.length, Math.max(1, this.#link.chunks()));
     // What was transferred away while it was held back never arrives.
     const isLast = length === segment.bytes.length;
@@ -140,11 +140,11 @@ export class MemoryEnd implements Transport {
     if (segment.written === undefined) this.#copied -= moved;
     else this.#heldBack -= moved;
     if (isLast) this.#sent.shift();
-    receiver.filled(length);
+    receiver.onRead(length);
     if (!isLast) return;
     segment.written?.();
     if (segment.written !== undefined && this.#heldBack === 0 && this.#state === 'open')
-      this.#receiver?.drained();
+      this.#receiver?.onDrain();
   }
 
   #break(error: unknown): void {
@@ -153,7 +153,7 @@ export class MemoryEnd implements Transport {
     const lost = this.#sent;
     this.#sent = [];
     this.#heldBack = 0;
-    this.#receiver?.closed(error);
+    this.#receiver?.onClose(error);
     for (const { written } of lost) written?.();
   }
 }

@@ -6,12 +6,12 @@ describe('a recorder', () => {
   it('keeps what it was brought, in whatever memory, and what happened', async () => {
     const recorder = new Recorder();
     const all = recorder.until(5);
-    recorder.space().set([1, 2, 3]);
-    recorder.filled(3);
-    recorder.chunk(Uint8Array.of(4, 5));
+    recorder.allocate().set([1, 2, 3]);
+    recorder.onRead(3);
+    recorder.onData(Uint8Array.of(4, 5));
     await all;
-    recorder.drained();
-    recorder.closed('rain');
+    recorder.onDrain();
+    recorder.onClose('rain');
     expect(recorder.pieces.map((piece) => [...piece])).toEqual([
       [1, 2, 3],
       [4, 5],
@@ -23,14 +23,14 @@ describe('a recorder', () => {
 
   it('makes its memory unusable once it has been read', () => {
     const recorder = new Recorder();
-    const memory = recorder.space();
+    const memory = recorder.allocate();
     memory.set([1, 2, 3]);
-    recorder.filled(3);
+    recorder.onRead(3);
     expect(new Set(memory)).toEqual(new Set([0xee]));
   });
 
   it('has none for those who may not read into it', () => {
-    expect(() => new ChunkRecorder().space()).toThrow('expected chunks');
+    expect(() => new ChunkRecorder().allocate()).toThrow('expected chunks');
   });
 });
 

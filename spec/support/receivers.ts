@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Receiver, Transport } from '../../lib/transport/transport.ts';
+import type { TransportReceiver, Transport } from '../../lib/transport/transport.ts';
 
 /*
  * Whoever listens to a transport, and bytes to tell whether all have come.
@@ -9,7 +9,7 @@ import type { Receiver, Transport } from '../../lib/transport/transport.ts';
 const POISON = 0xee;
 
 /** A receiver that keeps what it gets, and makes its memory unusable as soon as it has been read. */
-export class Recorder implements Receiver {
+export class Recorder implements TransportReceiver {
   /** `drained` and `closed`, as they came. */
   readonly log: string[] = [];
   readonly pieces: Uint8Array[] = [];
@@ -29,29 +29,29 @@ export class Recorder implements Receiver {
     });
   }
 
-  space(): Uint8Array {
+  allocate(): Uint8Array {
     this.#memory = new Uint8Array(10_000).fill(POISON);
     return this.#memory;
   }
 
-  filled(length: number): void {
+  onRead(length: number): void {
     const piece = this.#memory.slice(0, length);
     this.#memory.fill(POISON);
     this.#memory = new Uint8Array(0);
     this.#take(piece);
   }
 
-  chunk(bytes: Uint8Array): void {
+  onData(bytes: Uint8Array): void {
     this.chunks++;
     this.#take(bytes);
   }
 
-  drained(): void {
+  onDrain(): void {
     this.log.push('drained');
     this.onDrained();
   }
 
-  closed(error?: unknown): void {
+  onClose(error?: unknown): void {
     this.log.push('closed');
     this.#goes(error);
   }
@@ -83,7 +83,7 @@ export class Recorder implements Receiver {
 
 /** A receiver for transports that cannot read into memory of ours. */
 export class ChunkRecorder extends Recorder {
-  override space(): never {
+  override allocate(): never {
     throw new Error('expected chunks, got a read into memory of ours');
   }
 }
@@ -112,11 +112,11 @@ export function hashOf(pieces: Iterable<Uint8Array>): string {
 /** Writes until the network takes no more; says how often each piece was given back. */
 export function pressUp(transport: Transport): Map<Uint8Array, number> {
   const given = new Map<Uint8Array, number>();
-  for (let i = 0; i < 400 && transport.heldBack < 1_000_000; i++) {
+  for (let i = 0; i < 400 && transport.bytesPending < 1_000_000; i++) {
     const piece = pattern(65_536, i);
     given.set(piece, 0);
     transport.write(piece, (bytes) => given.set(bytes, (given.get(bytes) ?? Number.NaN) + 1));
   }
-  if (transport.heldBack === 0) throw new Error('expected a network that is full, got none');
+  if (transport.bytesPending === 0) throw new Error('expected a network that is full, got none');
   return given;
 }

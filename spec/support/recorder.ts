@@ -2,7 +2,7 @@ import type { PublishReader } from '../../lib/codec/publish.ts';
 import type { AckProperties } from '../../lib/codec/packets.ts';
 import type { Change, Effects } from '../../lib/engine/effects.ts';
 import type { ConnectPhase, MqttError } from '../../lib/errors.ts';
-import type { Which } from '../../lib/engine/options.ts';
+import type { ServerChoice } from '../../lib/engine/options.ts';
 import type { PublishWaiter } from '../../lib/session/exchange.ts';
 import type { Receipt } from '../../lib/session/incoming.ts';
 import type { RequestWaiter } from '../../lib/session/requests.ts';
@@ -46,20 +46,20 @@ export class Recorder implements Effects {
     return this.delivered.length % this.turnAfter === 0 ? 'full' : 'delivered';
   }
 
-  dial(attempt: number, _reason: MqttError | undefined, which: Which): number {
+  dial(attempt: number, _reason: MqttError | undefined, which: ServerChoice): number {
     this.#log.push(which === 'first' ? `dial ${attempt}` : `dial ${attempt}, the ${which} server`);
     if (which === 'first') this.left = this.servers;
     if (which !== 'same') this.left--;
     return this.left;
   }
 
-  refer(serverReference: string, lasting: 'for now' | 'for good'): number {
+  redirect(serverReference: string, lasting: 'for now' | 'for good'): number {
     this.#log.push(`refer to ${serverReference} ${lasting}`);
     this.left += this.followed;
     return this.followed;
   }
 
-  reached(): ConnectPhase {
+  dialPhase(): ConnectPhase {
     return this.phase;
   }
 
@@ -68,7 +68,7 @@ export class Recorder implements Effects {
     this.#log.push('hang up');
   }
 
-  retire(rest: readonly Uint8Array[]): void {
+  closeGracefully(rest: readonly Uint8Array[]): void {
     this.rest = rest;
     this.#log.push('retire');
   }

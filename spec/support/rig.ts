@@ -61,7 +61,7 @@ export class Rig {
 
   /** Bytes come in, and are taken as far as the limits allow, turn by turn. Returns whether reading has stopped. */
   receive(bytes: Uint8Array): 'all' | 'stop' {
-    this.engine.pushed(bytes.slice());
+    this.engine.onData(bytes.slice());
     return this.read();
   }
 
@@ -79,7 +79,7 @@ export class Rig {
     for (;;) {
       for (let piece = engine.takeOutput(now); piece !== undefined; piece = engine.takeOutput(now)) {
         this.#decoder.push(piece.slice());
-        engine.left(piece, false, now);
+        engine.flushed(piece, false, now);
       }
       if (!engine.pump(now)) return this.#decoded();
     }

@@ -31,11 +31,11 @@ class Peer {
     this.transport = await dial({ protocol: 'mqtt', host: '127.0.0.1', port }, new AbortController().signal);
     const memory = new Uint8Array(1000);
     this.transport.open({
-      space: () => memory,
-      filled: (length) => this.#hear(memory.slice(0, length)),
-      chunk: (bytes) => this.#hear(bytes),
-      drained: () => {},
-      closed: () => this.heard.push('closed'),
+      allocate: () => memory,
+      onRead: (length) => this.#hear(memory.slice(0, length)),
+      onData: (bytes) => this.#hear(bytes),
+      onDrain: () => {},
+      onClose: () => this.heard.push('closed'),
     });
     return this;
   }

@@ -87,7 +87,7 @@ function writing(connect: () => Promise<Ends>): void {
     const total = 200;
     const expected: Uint8Array[] = [];
     recorder.onDrained = () => {
-      while (expected.length < total && pool.length > 0 && transport.heldBack === 0) {
+      while (expected.length < total && pool.length > 0 && transport.bytesPending === 0) {
         const slab = pool.pop() as Uint8Array;
         slab.set(pattern(slab.length, expected.length));
         expected.push(slab.slice());
@@ -111,12 +111,12 @@ function writing(connect: () => Promise<Ends>): void {
     peer.pause();
     transport.open(recorder);
     recorder.onDrained();
-    for (let i = 0; i < 400 && (expected.length === total || transport.heldBack === 0); i++) await turn();
-    expect(transport.heldBack).toBeGreaterThan(0);
+    for (let i = 0; i < 400 && (expected.length === total || transport.bytesPending === 0); i++) await turn();
+    expect(transport.bytesPending).toBeGreaterThan(0);
     peer.resume();
     await all;
     expect(hashOf(received)).toBe(hashOf(expected));
-    while (transport.heldBack > 0) await turn();
+    while (transport.bytesPending > 0) await turn();
     expect(new Set(recorder.log)).toEqual(new Set(['drained']));
     expect(pool).toHaveLength(4);
   });
@@ -127,7 +127,7 @@ function writing(connect: () => Promise<Ends>): void {
     const told: string[] = [];
     const drained = new Promise<void>((resolve) => {
       recorder.onDrained = () => {
-        told.push(`drained with ${back.length} back and ${transport.heldBack} held back`);
+        told.push(`drained with ${back.length} back and ${transport.bytesPending} held back`);
         resolve();
       };
     });
@@ -142,7 +142,7 @@ function writing(connect: () => Promise<Ends>): void {
       });
     }
     expect(back.length).toBeLessThan(pieces.length);
-    expect(transport.heldBack).toBeGreaterThan(0);
+    expect(transport.bytesPending).toBeGreaterThan(0);
     peer.resume();
     await drained;
     await turn();
@@ -171,7 +171,7 @@ function ending(connect: () => Promise<Ends>): void {
     transport.destroy();
     transport.destroy();
     expect(await recorder.gone).toBeUndefined();
-    while (transport.heldBack > 0) await turn();
+    while (transport.bytesPending > 0) await turn();
     expect(new Set(given.values())).toEqual(new Set([1]));
     expect(recorder.log).toEqual(['closed']);
   });

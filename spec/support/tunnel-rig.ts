@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { inspect } from 'node:util';
 import { openSocket } from '../../lib/transport/tcp.ts';
-import type { Road } from '../../lib/transport/transport.ts';
+import type { DialOptions } from '../../lib/transport/transport.ts';
 import { atEnd, held } from './endings.ts';
 import { HttpProxy, type HttpProxyOptions } from './http-proxy.ts';
 import { SocksProxy } from './socks-proxy.ts';
@@ -26,7 +26,7 @@ export async function socksProxy(options: ProxyOptions = {}): Promise<SocksProxy
 }
 
 /** A road to a port of this machine. */
-export const roadTo = (port: number, rest: Partial<Road> = {}): Road => ({
+export const roadTo = (port: number, rest: Partial<DialOptions> = {}): DialOptions => ({
   protocol: 'mqtt',
   host: '127.0.0.1',
   port,

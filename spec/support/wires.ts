@@ -25,11 +25,11 @@ export interface Wire {
 export function memoryWire(end: MemoryEnd, clock: FakeClock, at: WireEnd): Wire {
   const memory = new Uint8Array(65_536);
   end.open({
-    space: () => memory,
-    filled: (length) => at.receive(memory.slice(0, length)),
-    chunk: (bytes) => at.receive(bytes),
-    drained: () => {},
-    closed: () => at.lost(),
+    allocate: () => memory,
+    onRead: (length) => at.receive(memory.slice(0, length)),
+    onData: (bytes) => at.receive(bytes),
+    onDrain: () => {},
+    onClose: () => at.lost(),
   });
   return {
     write: (bytes) => end.write(bytes.slice(), () => {}),

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import { ConnectError } from '../../lib/errors.ts';
 import { requestTunnel } from '../../lib/transport/http-proxy.ts';
-import type { Headers } from '../../lib/transport/options.ts';
+import type { HttpHeaders } from '../../lib/transport/options.ts';
 import { parseProxyUrl } from '../../lib/transport/proxy-url.ts';
 import { endWithTest, listening } from '../support/endings.ts';
 import { errorOf, everythingOf, httpProxy, read, socketTo } from '../support/tunnel-rig.ts';
@@ -16,7 +16,7 @@ const DESTINATION = { host: 'broker.example', port: 1_883 };
 async function ask(
   url: string,
   destination: { host: string; port: number } = DESTINATION,
-  headers?: Headers,
+  headers?: HttpHeaders,
 ): Promise<Socket> {
   const server = parseProxyUrl(url);
   const socket = await socketTo(server.port);

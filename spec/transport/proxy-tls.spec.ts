@@ -3,11 +3,11 @@ import type { Socket } from 'node:net';
 import { expect, it } from '@jest/globals';
 import type { TlsOptions } from '../../lib/transport/options.ts';
 import { openTunnel } from '../../lib/transport/proxy.ts';
-import type { Road } from '../../lib/transport/transport.ts';
+import type { DialOptions } from '../../lib/transport/transport.ts';
 import { certificates } from '../support/certificates.ts';
 import { endWithTest, held, listening } from '../support/endings.ts';
 import type { HttpProxyOptions } from '../support/http-proxy.ts';
-import { passage } from '../support/dial-contexts.ts';
+import { dialContext } from '../support/dial-contexts.ts';
 import { errorOf, httpProxy, read, roadTo } from '../support/tunnel-rig.ts';
 import { describeWithOpenSsl as describe } from '../support/programs.ts';
 
@@ -24,7 +24,7 @@ const never = new AbortController().signal;
 const proxy = async (name = 'server', options: HttpProxyOptions = {}) =>
   httpProxy({ tls: await (await made()).server(name), ...options });
 
-const through = (url: string, port: number, tls?: TlsOptions, rest: Partial<Road> = {}): Road =>
+const through = (url: string, port: number, tls?: TlsOptions, rest: Partial<DialOptions> = {}): DialOptions =>
   roadTo(port, { proxy: { url: new URL(url), ...(tls !== undefined && { tls }) }, ...rest });
 
 const authority = async (): Promise<TlsOptions> => ({ caFile: (await made()).file('ca.pem') });
@@ -35,7 +35,7 @@ describe('peers P29: a tunnel through an HTTP proxy that is reached by TLS', () 
     const one = await proxy('server', {
       credentials: { username: 'me', password: 's3cret' },
     });
-    const way = passage(never);
+    const way = dialContext(never);
     const url = one.urlFor('me', 's3cret');
     const socket = held((await openTunnel(through(url, port, await authority()), never, way)) as Socket);
     expect([socket.isPaused(), way.legs]).toEqual([true, []]);
@@ -49,7 +49,7 @@ describe('peers P29: a tunnel through an HTTP proxy that is reached by TLS', () 
     const one = await proxy();
     one.head = 'hello ';
     const socket = held(
-      (await openTunnel(through(one.url, port, await authority()), never, passage())) as Socket,
+      (await openTunnel(through(one.url, port, await authority()), never, dialContext())) as Socket,
     );
     expect(await read(socket, 11)).toBe('hello world');
   });
@@ -61,10 +61,10 @@ describe('peers P29: a tunnel through an HTTP proxy that is reached by TLS', () 
     'is not asked for where the proxy has a certificate %s, whatever the server may have',
     async (_, name, tls) => {
       const one = await proxy(name);
-      const road = through(one.url, 1_883, tls ?? (await authority()), {
+      const dialOptions = through(one.url, 1_883, tls ?? (await authority()), {
         tls: { rejectUnauthorized: false },
       });
-      const error = await errorOf(openTunnel(road, never, passage()));
+      const error = await errorOf(openTunnel(dialOptions, never, dialContext()));
       expect(error.message).toMatch(/^proxy: /);
       expect(one.asked).toEqual([]);
     },
@@ -72,8 +72,8 @@ describe('peers P29: a tunnel through an HTTP proxy that is reached by TLS', () 
 
   it('is told of where the proxy speaks no TLS', async () => {
     const one = await httpProxy();
-    const road = through(one.url.replace('http:', 'https:'), 1_883, await authority());
-    expect((await errorOf(openTunnel(road, never, passage()))).message).toMatch(/^proxy: /);
+    const dialOptions = through(one.url.replace('http:', 'https:'), 1_883, await authority());
+    expect((await errorOf(openTunnel(dialOptions, never, dialContext()))).message).toMatch(/^proxy: /);
   });
 
   it.each([
@@ -84,7 +84,7 @@ describe('peers P29: a tunnel through an HTTP proxy that is reached by TLS', () 
     const aborting = new AbortController();
     const { signal } = aborting;
     const asking = errorOf(
-      openTunnel(through(`https://127.0.0.1:${port}`, 1, await authority()), signal, passage(signal)),
+      openTunnel(through(`https://127.0.0.1:${port}`, 1, await authority()), signal, dialContext(signal)),
     );
     for (let turns = 0; turns < 100; turns++) await new Promise(setImmediate);
     const reason = new Error('changed my mind');

@@ -3,11 +3,11 @@ import { Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { ConnectError } from '../../lib/errors.ts';
 import { openTunnel } from '../../lib/transport/proxy.ts';
-import type { Road } from '../../lib/transport/transport.ts';
+import type { DialOptions } from '../../lib/transport/transport.ts';
 import { endWithTest, held, listening } from '../support/endings.ts';
 import type { HttpProxy } from '../support/http-proxy.ts';
 import { freePort } from '../support/mosquitto.ts';
-import { passage } from '../support/dial-contexts.ts';
+import { dialContext } from '../support/dial-contexts.ts';
 import type { SocksProxy } from '../support/socks-proxy.ts';
 import { errorOf, everythingOf, httpProxy, read, roadTo, socksProxy } from '../support/tunnel-rig.ts';
 import type { ProxyOptions } from '../support/tunnels.ts';
@@ -15,14 +15,14 @@ import type { ProxyOptions } from '../support/tunnels.ts';
 endWithTest();
 
 /** Asks for a tunnel; what comes of it ends with the test. */
-async function tunnel(road: Road, signal?: AbortSignal): Promise<Socket | undefined> {
+async function tunnel(dialOptions: DialOptions, signal?: AbortSignal): Promise<Socket | undefined> {
   const { signal: own } = new AbortController();
-  const socket = await openTunnel(road, signal ?? own, passage(signal ?? own));
+  const socket = await openTunnel(dialOptions, signal ?? own, dialContext(signal ?? own));
   return socket && held(socket);
 }
 
 /** A road to a port of this machine, through the proxy of a URL. */
-const through = (url: string, port: number, rest: Partial<Road> = {}): Road =>
+const through = (url: string, port: number, rest: Partial<DialOptions> = {}): DialOptions =>
   roadTo(port, { proxy: { url: new URL(url) }, ...rest });
 
 type Start = (options?: ProxyOptions) => Promise<HttpProxy | SocksProxy>;
@@ -132,7 +132,7 @@ describe.each(PROXIES)('peers P29: a tunnel through a proxy: %s', (_, start) => 
   });
 
   it.each([
-    ['at once', () => Promise.resolve()],
+    ['at-once', () => Promise.resolve()],
     ['while the proxy is connected to', () => new Promise(setImmediate)],
     ['while the proxy is silent', (proxy: HttpProxy | SocksProxy) => until(() => proxy.asked.length > 0)],
   ])('leaves nothing where the attempt is aborted %s', async (__, moment) => {
@@ -166,9 +166,13 @@ describe('a road without a proxy', () => {
   });
 
   it('is that of a Unix socket, whatever proxy there is', async () => {
-    const road = through('http://127.0.0.1:1', 0, { protocol: 'mqtt+unix', host: '', path: '/a.sock' });
-    expect(await tunnel(road)).toBeUndefined();
-    expect(await tunnel({ ...road, proxy: 'environment' })).toBeUndefined();
+    const dialOptions = through('http://127.0.0.1:1', 0, {
+      protocol: 'mqtt+unix',
+      host: '',
+      path: '/a.sock',
+    });
+    expect(await tunnel(dialOptions)).toBeUndefined();
+    expect(await tunnel({ ...dialOptions, proxy: 'environment' })).toBeUndefined();
   });
 });
 
@@ -176,8 +180,8 @@ describe('an HTTP proxy', () => {
   it('is sent the header fields that it takes, and tells why it refuses', async () => {
     const proxy = await httpProxy({ credentials: { username: 'me', password: 's3cret' } });
     const headers = { 'X-Tenant': 'a' };
-    const road = roadTo(1_883, { proxy: { url: new URL(proxy.urlFor('me', 'wr0ng')), headers } });
-    const error = await errorOf(tunnel(road));
+    const dialOptions = roadTo(1_883, { proxy: { url: new URL(proxy.urlFor('me', 'wr0ng')), headers } });
+    const error = await errorOf(tunnel(dialOptions));
     expect(error).toBeInstanceOf(ConnectError);
     expect(error).toMatchObject({ status: 407, phase: 'dial' });
     expect(everythingOf(error)).not.toMatch(/wr0ng|bWU6d3Iwbmc/);
@@ -206,7 +210,7 @@ describe('the proxy of the environment', () => {
   /** Whether a tunnel leads to a server, with these variables. */
   async function asked(
     variables: Readonly<Record<string, string>>,
-    rest: Partial<Road> = {},
+    rest: Partial<DialOptions> = {},
   ): Promise<Socket | undefined> {
     forget();
     Object.assign(process.env, variables);
@@ -276,7 +280,7 @@ describe('the proxy of the environment', () => {
     try {
       const fresh = await import('../../lib/transport/proxy.ts');
       const { signal } = new AbortController();
-      const asking = fresh.openTunnel(roadTo(1_883, { proxy: 'environment' }), signal, passage(signal));
+      const asking = fresh.openTunnel(roadTo(1_883, { proxy: 'environment' }), signal, dialContext(signal));
       expect((await errorOf(asking)).message).toBe(
         'proxy: "environment" needs the package proxy-from-env, which is not installed: npm install proxy-from-env',
       );

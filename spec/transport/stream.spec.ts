@@ -3,8 +3,8 @@ import { connect, type OnReadOpts, Socket } from 'node:net';
 import { Duplex, PassThrough } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { arrival, Landing, StreamTransport, transportOver } from '../../lib/transport/stream.ts';
-import type { Receiver, Taken } from '../../lib/transport/transport.ts';
+import { socketEvent, ReadTarget, StreamTransport, transportOver } from '../../lib/transport/stream.ts';
+import type { TransportReceiver, Flushed } from '../../lib/transport/transport.ts';
 import { endWithTest, held, listening } from '../support/endings.ts';
 
 endWithTest();
@@ -33,17 +33,17 @@ function pair(): { near: Duplex; far: PassThrough; sent: Uint8Array[]; finish: (
 }
 
 /** A receiver that writes down what it is told. */
-function listener(): Receiver & { readonly heard: string[]; readonly error: () => unknown } {
+function listener(): TransportReceiver & { readonly heard: string[]; readonly error: () => unknown } {
   const heard: string[] = [];
   let failure: unknown;
   return {
     heard,
     error: () => failure,
-    space: () => new Uint8Array(16),
-    filled: (length) => heard.push(`filled ${length}`),
-    chunk: (bytes) => heard.push(`chunk ${Buffer.from(bytes).toString()}`),
-    drained: () => heard.push('drained'),
-    closed: (error) => {
+    allocate: () => new Uint8Array(16),
+    onRead: (length) => heard.push(`filled ${length}`),
+    onData: (bytes) => heard.push(`chunk ${Buffer.from(bytes).toString()}`),
+    onDrain: () => heard.push('drained'),
+    onClose: (error) => {
       failure = error;
       heard.push('closed');
     },
@@ -76,20 +76,20 @@ describe('a transport over any stream', () => {
     const transport = new StreamTransport(near);
     transport.open(listener());
     const piece = bytes('one');
-    const taken: (Taken | undefined)[] = [];
+    const taken: (Flushed | undefined)[] = [];
     transport.write(piece, (back, how) => {
       back.fill(0);
       taken.push(how);
     });
-    expect(transport.heldBack).toBe(3);
+    expect(transport.bytesPending).toBe(3);
     piece.fill(0);
     expect(Buffer.concat(sent).toString()).toBe('one');
     await turn();
     await turn();
     finish();
     await turn();
-    expect(taken).toEqual(['held back']);
-    expect(transport.heldBack).toBe(0);
+    expect(taken).toEqual(['later']);
+    expect(transport.bytesPending).toBe(0);
   });
 
   it('tells what was taken at once, but said late, from what had to wait', async () => {
@@ -97,7 +97,7 @@ describe('a transport over any stream', () => {
     const transport = new StreamTransport(near);
     const receiver = listener();
     transport.open(receiver);
-    const taken: (Taken | undefined)[] = [];
+    const taken: (Flushed | undefined)[] = [];
     transport.write(bytes('a'), (_, how) => taken.push(how));
     process.nextTick(finish);
     await turn();
@@ -107,7 +107,7 @@ describe('a transport over any stream', () => {
     await turn();
     finish();
     await turn();
-    expect(taken).toEqual(['at once', 'held back']);
+    expect(taken).toEqual(['at-once', 'later']);
     expect(receiver.heard).toEqual(['drained', 'drained']);
   });
 
@@ -233,26 +233,26 @@ describe('transportOver()', () => {
 describe('Landing', () => {
   it('keeps what a socket reads before there is a receiver', async () => {
     const { port } = await listening((peer) => peer.end('hello'));
-    const landing = new Landing();
-    const socket = held(new Socket(landing.options));
-    landing.of(socket);
+    const readTarget = new ReadTarget();
+    const socket = held(new Socket(readTarget.options));
+    readTarget.of(socket);
     socket.connect(port, '127.0.0.1');
     await once(socket, 'end');
     const receiver = listener();
-    landing.open(receiver);
+    readTarget.open(receiver);
     expect(receiver.heard).toEqual(['chunk hello']);
   });
 });
 
 describe('a runtime that reads where it wants to', () => {
-  /** A landing with a receiver that offers `space`; `read` is what the runtime calls. */
+  /** A readTarget with a receiver that offers `space`; `read` is what the runtime calls. */
   function landed(space: Uint8Array) {
     const receiver = listener();
     const filled: number[] = [];
-    const landing = new Landing();
-    landing.of(held(new Socket()));
-    landing.open({ ...receiver, space: () => space, filled: (length) => void filled.push(length) });
-    const onread = landing.options.onread as OnReadOpts;
+    const readTarget = new ReadTarget();
+    readTarget.of(held(new Socket()));
+    readTarget.open({ ...receiver, allocate: () => space, onRead: (length) => void filled.push(length) });
+    const onread = readTarget.options.onread as OnReadOpts;
     (onread.buffer as () => Uint8Array)();
     return { heard: receiver.heard, filled, read: onread.callback.bind(onread) };
   }
@@ -281,12 +281,12 @@ describe('a runtime that reads where it wants to', () => {
   });
 
   it('before there is a receiver: what it has read is kept', () => {
-    const landing = new Landing();
+    const readTarget = new ReadTarget();
     const own = Buffer.from('early');
-    (landing.options.onread as OnReadOpts).callback(5, own);
+    (readTarget.options.onread as OnReadOpts).callback(5, own);
     own.fill(0);
     const receiver = listener();
-    landing.open(receiver);
+    readTarget.open(receiver);
     expect(receiver.heard).toEqual(['chunk early']);
   });
 });
@@ -296,12 +296,12 @@ describe('arrival()', () => {
     const { port } = await listening();
     const socket = connect(port, '127.0.0.1');
     const reason = new Error('no');
-    await expect(arrival(socket, 'connect', AbortSignal.abort(reason))).rejects.toBe(reason);
+    await expect(socketEvent(socket, 'connect', AbortSignal.abort(reason))).rejects.toBe(reason);
     expect(socket.destroyed).toBe(true);
     const gone = new Socket();
     gone.destroy();
     await once(gone, 'close');
-    await expect(arrival(gone, 'connect', new AbortController().signal)).rejects.toThrow(
+    await expect(socketEvent(gone, 'connect', new AbortController().signal)).rejects.toThrow(
       'the connection was closed',
     );
   });

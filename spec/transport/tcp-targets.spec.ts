@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { dialTcp, openSocket } from '../../lib/transport/tcp.ts';
-import type { Receiver, Road, Transport } from '../../lib/transport/transport.ts';
+import type { TransportReceiver, DialOptions, Transport } from '../../lib/transport/transport.ts';
 import { endWithTest, held, listening } from '../support/endings.ts';
 import { freePort } from '../support/mosquitto.ts';
 import { errorOf, roadTo } from '../support/tunnel-rig.ts';
@@ -28,8 +28,8 @@ endWithTest();
 
 const never = new AbortController().signal;
 
-async function opened(road: Road): Promise<Socket> {
-  return held(await openSocket(road, never));
+async function opened(dialOptions: DialOptions): Promise<Socket> {
+  return held(await openSocket(dialOptions, never));
 }
 
 /** The path of a socket that is not there yet: short enough for every system. */
@@ -39,7 +39,7 @@ function unixPath(name = 's'): string {
   return join(directory, name);
 }
 
-const unixRoad = (path: string): Road => ({ protocol: 'mqtt+unix', host: '', port: 0, path });
+const unixRoad = (path: string): DialOptions => ({ protocol: 'mqtt+unix', host: '', port: 0, path });
 
 /** Makes a name have addresses; says with which family they were asked for. */
 function named(addresses: readonly { readonly address: string; readonly family: 4 | 6 }[]): unknown[] {
@@ -60,12 +60,12 @@ function received(transport: Transport): Promise<number> {
   transports.push(transport);
   return new Promise((resolve) => {
     let length = 0;
-    const receiver: Receiver = {
-      space: () => new Uint8Array(10_000),
-      filled: (count) => void (length += count),
-      chunk: (bytes) => void (length += bytes.length),
-      drained: () => {},
-      closed: () => resolve(length),
+    const receiver: TransportReceiver = {
+      allocate: () => new Uint8Array(10_000),
+      onRead: (count) => void (length += count),
+      onData: (bytes) => void (length += bytes.length),
+      onDrain: () => {},
+      onClose: () => resolve(length),
     };
     transport.open(receiver);
   });

@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { dialTcp } from '../../lib/transport/tcp.ts';
-import type { Target, Transport } from '../../lib/transport/transport.ts';
+import type { DialTarget, Transport } from '../../lib/transport/transport.ts';
 import { endWithTest, held, type Listening, startServer } from '../support/endings.ts';
 import { hashOf, pattern, pressUp, Recorder } from '../support/receivers.ts';
 import { keepsTransportPromises, peerOf } from '../support/transport-promises.ts';
@@ -11,7 +11,7 @@ import { keepsTransportPromises, peerOf } from '../support/transport-promises.ts
 endWithTest();
 
 /** A server on a free port that reads only when asked to. */
-async function listen(): Promise<Listening & { readonly target: Target }> {
+async function listen(): Promise<Listening & { readonly target: DialTarget }> {
   const started = await startServer(createServer({ pauseOnConnect: true, allowHalfOpen: true }));
   return { ...started, target: { protocol: 'mqtt', host: '127.0.0.1', port: started.port } };
 }
@@ -41,7 +41,7 @@ describe('dialTcp', () => {
   });
 
   it('rejects when the name of the host does not exist', async () => {
-    const target: Target = { protocol: 'mqtt', host: 'no-such-host.invalid', port: 1883 };
+    const target: DialTarget = { protocol: 'mqtt', host: 'no-such-host.invalid', port: 1883 };
     await expect(dialTcp(target, new AbortController().signal)).rejects.toMatchObject({
       code: expect.stringMatching(/^E/),
       syscall: 'getaddrinfo',
@@ -133,8 +133,8 @@ describe('reading', () => {
       transport.destroy();
       isDestroyed = true;
     };
-    const space = recorder.space.bind(recorder);
-    recorder.space = () => {
+    const space = recorder.allocate.bind(recorder);
+    recorder.allocate = () => {
       if (isDestroyed) recorder.log.push('asked for space');
       return space();
     };
@@ -156,7 +156,7 @@ describe('writing', () => {
     transport.write(piece, (bytes) => back.push(bytes));
     expect(back).toHaveLength(1);
     expect(back[0]).toBe(piece);
-    expect(transport.heldBack).toBe(0);
+    expect(transport.bytesPending).toBe(0);
     const [received] = (await once(peer.resume(), 'data')) as [Uint8Array];
     expect(hashOf([received])).toBe(hashOf([piece]));
     await turn();

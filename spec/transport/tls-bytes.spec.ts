@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, it } from '@jest/globals';
-import type { Taken } from '../../lib/transport/transport.ts';
+import type { Flushed } from '../../lib/transport/transport.ts';
 import { certificates } from '../support/certificates.ts';
 import { endWithTest, listening } from '../support/endings.ts';
 import { hashOf, pattern, Recorder } from '../support/receivers.ts';
@@ -90,20 +90,20 @@ describe('bytes over TLS', () => {
     const { transport, peer, recorder } = await connected(server, tls);
     transport.open(recorder);
     peer.resume();
-    const taken: Taken[] = [];
+    const taken: Flushed[] = [];
     for (let i = 0; i < 20; i++) taken.push(await written(transport, pattern(100 + i)));
-    expect(new Set(taken)).toEqual(new Set(['at once']));
+    expect(new Set(taken)).toEqual(new Set(['at-once']));
     // Also where they are written from within the event that tells of the ones before.
     taken.length = 0;
     await new Promise<void>((resolve) => {
-      const next = (): void => transport.write(pattern(100), (_, how) => taken.push(how ?? 'at once'));
+      const next = (): void => transport.write(pattern(100), (_, how) => taken.push(how ?? 'at-once'));
       recorder.onDrained = () => {
         if (taken.length >= 5) resolve();
         else next();
       };
       next();
     });
-    expect(new Set(taken)).toEqual(new Set(['at once']));
+    expect(new Set(taken)).toEqual(new Set(['at-once']));
   });
 
   it('are held back where the server does not read, and all come when it does', async () => {
@@ -112,15 +112,15 @@ describe('bytes over TLS', () => {
     transport.open(recorder);
     peer.pause();
     const piece = pattern(65_536);
-    const taken: Promise<Taken>[] = [];
+    const taken: Promise<Flushed>[] = [];
     for (let i = 0; i < 300; i++) taken.push(written(transport, piece));
     for (let i = 0; i < 10; i++) await turn();
-    expect(transport.heldBack).toBeGreaterThan(0);
+    expect(transport.bytesPending).toBeGreaterThan(0);
     const drained = new Promise<void>((resolve) => (recorder.onDrained = resolve));
     let read = 0;
     peer.on('data', (bytes: Buffer) => (read += bytes.length)).resume();
     await drained;
-    expect(await Promise.all(taken)).toContain('held back');
+    expect(await Promise.all(taken)).toContain('later');
     transport.end();
     await once(peer, 'end');
     expect(read).toBe(taken.length * piece.length);

@@ -4,10 +4,10 @@ import { createServer, type Server, type TLSSocket, type TlsOptions as ServerOpt
 import type { ConnectError } from '../../lib/errors.ts';
 import type { TlsOptions } from '../../lib/transport/options.ts';
 import { dialTls } from '../../lib/transport/tls.ts';
-import type { Road, Taken, Transport } from '../../lib/transport/transport.ts';
+import type { DialOptions, Flushed, Transport } from '../../lib/transport/transport.ts';
 import type { Certificates } from '../support/certificates.ts';
 import { held, type Listening, startServer } from '../support/endings.ts';
-import { passage } from '../support/dial-contexts.ts';
+import { dialContext } from '../support/dial-contexts.ts';
 import { Recorder } from '../support/receivers.ts';
 
 /*
@@ -40,14 +40,14 @@ export async function inOrder(
 }
 
 /** The way to a server on this machine. */
-export function roadTo(port: number, tls?: TlsOptions, host = 'localhost'): Road {
+export function roadTo(port: number, tls?: TlsOptions, host = 'localhost'): DialOptions {
   return { protocol: 'mqtts', host, port, ...(tls !== undefined && { tls }) };
 }
 
 /** A connection, which ends with the test. */
-export async function dial(road: Road, tunnel?: Socket): Promise<Transport> {
+export async function dial(dialOptions: DialOptions, tunnel?: Socket): Promise<Transport> {
   const signal = new AbortController().signal;
-  return held(await dialTls(road, signal, passage(signal), tunnel));
+  return held(await dialTls(dialOptions, signal, dialContext(signal), tunnel));
 }
 
 /** Both ends of a connection. */
@@ -62,10 +62,10 @@ export async function connected(
 }
 
 /** What an attempt fails with, or what its connection ends with where it comes about: TLS 1.3 refuses late. */
-export async function failure(road: Road): Promise<ConnectError> {
+export async function failure(dialOptions: DialOptions): Promise<ConnectError> {
   let transport: Transport;
   try {
-    transport = await dial(road);
+    transport = await dial(dialOptions);
   } catch (error) {
     return error as ConnectError;
   }
@@ -75,10 +75,10 @@ export async function failure(road: Road): Promise<ConnectError> {
 }
 
 /** Writes, and waits until it is told how that was taken. */
-export function written(transport: Transport, bytes: Uint8Array): Promise<Taken> {
+export function written(transport: Transport, bytes: Uint8Array): Promise<Flushed> {
   return new Promise((resolve) => {
-    let byDefault: Taken = 'at once';
+    let byDefault: Flushed = 'at-once';
     transport.write(bytes, (_, taken = byDefault) => resolve(taken));
-    byDefault = 'held back';
+    byDefault = 'later';
   });
 }

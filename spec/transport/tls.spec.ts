@@ -8,7 +8,7 @@ import type { TlsOptions } from '../../lib/transport/options.ts';
 import { dialTls, explainerOf, openTls } from '../../lib/transport/tls.ts';
 import { certificates } from '../support/certificates.ts';
 import { atEnd, endWithTest, type Listening, listening } from '../support/endings.ts';
-import { passage } from '../support/dial-contexts.ts';
+import { dialContext } from '../support/dial-contexts.ts';
 import { hashOf, pattern, Recorder } from '../support/receivers.ts';
 import { connected, dial, failure, inOrder, listen, roadTo, type TlsServer, written } from './tls-rig.ts';
 import { describeWithOpenSsl as describe } from '../support/programs.ts';
@@ -29,7 +29,7 @@ async function tunnelTo(port: number): Promise<Socket> {
 describe('a connection over TLS', () => {
   it('comes about in legs: material, TCP, handshake', async () => {
     const { server, tls } = await inOrder(await made());
-    const steps = passage();
+    const steps = dialContext();
     const transport = await dialTls(roadTo(server.port, tls), steps.signal, steps, undefined);
     transport.destroy();
     expect(steps.legs).toEqual(['tls', 'dial', 'tls']);
@@ -39,7 +39,7 @@ describe('a connection over TLS', () => {
   it('fails as TCP does, in the leg of TCP, where nobody listens', async () => {
     const { server, tls } = await inOrder(await made());
     await server.close();
-    const steps = passage();
+    const steps = dialContext();
     const dialing = dialTls(roadTo(server.port, tls, '127.0.0.1'), steps.signal, steps, undefined);
     await expect(dialing).rejects.toMatchObject({ code: 'ECONNREFUSED' });
     expect(steps.legs.at(-1)).toBe('dial');
@@ -47,9 +47,11 @@ describe('a connection over TLS', () => {
 
   it('fails in its own leg where a file is missing, before the server hears of it', async () => {
     const { server } = await inOrder(await made());
-    const steps = passage();
-    const road = roadTo(server.port, { caFile: '/nowhere/ca.pem' });
-    await expect(dialTls(road, steps.signal, steps, undefined)).rejects.toMatchObject({ phase: 'tls' });
+    const steps = dialContext();
+    const dialOptions = roadTo(server.port, { caFile: '/nowhere/ca.pem' });
+    await expect(dialTls(dialOptions, steps.signal, steps, undefined)).rejects.toMatchObject({
+      phase: 'tls',
+    });
     expect(steps.legs.at(-1)).toBe('tls');
     expect(server.sockets).toEqual([]);
   });
@@ -107,15 +109,15 @@ describe('a connection over TLS', () => {
     const aborting = new AbortController();
     const reason = new Error('changed my mind');
     if (when === 'the start') aborting.abort(reason);
-    const steps = passage(aborting.signal);
+    const steps = dialContext(aborting.signal);
     const dialing = dialTls(
       roadTo(port, {}),
       aborting.signal,
       {
         ...steps,
-        reached: (leg) => {
-          steps.reached(leg);
-          if (when === 'TCP' && leg === 'dial') aborting.abort(reason);
+        onPhase: (phase) => {
+          steps.onPhase(phase);
+          if (when === 'TCP' && phase === 'dial') aborting.abort(reason);
         },
       },
       undefined,
@@ -144,7 +146,7 @@ describe('a connection over TLS', () => {
         return new Promise(() => {});
       },
     };
-    const dialing = dialTls(roadTo(1, tls), aborting.signal, passage(aborting.signal), undefined);
+    const dialing = dialTls(roadTo(1, tls), aborting.signal, dialContext(aborting.signal), undefined);
     await expect(dialing).rejects.toBe(reason);
     expect(asked).toEqual([['attempt', 'reason', 'signal']]);
     expect(getEventListeners(aborting.signal, 'abort')).toHaveLength(0);
@@ -157,7 +159,7 @@ describe('a connection over TLS', () => {
     const transport = await dialTls(
       roadTo(server.port, tls),
       aborting.signal,
-      passage(aborting.signal),
+      dialContext(aborting.signal),
       undefined,
     );
     atEnd(() => transport.destroy());
@@ -174,7 +176,7 @@ describe('TLS through a tunnel', () => {
   it('carries everything, in the leg of TLS alone', async () => {
     const { server, tls } = await inOrder(await made());
     const accepted = server.accepted();
-    const steps = passage();
+    const steps = dialContext();
     const tunnel = await tunnelTo(server.port);
     const transport = await dialTls(roadTo(server.port, tls), steps.signal, steps, tunnel);
     atEnd(() => transport.destroy());
@@ -187,7 +189,7 @@ describe('TLS through a tunnel', () => {
     await recorder.until(sent.length);
     expect(recorder.hash).toBe(hashOf([sent]));
     peer.resume();
-    expect(await written(transport, pattern(100))).toBe('at once');
+    expect(await written(transport, pattern(100))).toBe('at-once');
     peer.end();
     expect(await recorder.gone).toBeUndefined();
     expect(tunnel.destroyed).toBe(true);
@@ -202,7 +204,7 @@ describe('TLS through a tunnel', () => {
       front.pipe(back).pipe(front);
       front.on('close', () => back.destroy());
     });
-    const steps = passage();
+    const steps = dialContext();
     const tunnel = await openTls(roadTo(outer.server.port, outer.tls), steps.signal, steps);
     const { transport, peer, recorder } = await connected(inner.server, inner.tls, tunnel);
     transport.open(recorder);
@@ -219,7 +221,7 @@ describe('TLS through a tunnel', () => {
     const attempt = async (to: number, options: TlsOptions, during?: (tunnel: Socket) => void) => {
       const tunnel = await tunnelTo(to);
       const aborting = new AbortController();
-      const steps = passage(aborting.signal);
+      const steps = dialContext(aborting.signal);
       const dialing = dialTls(roadTo(to, options), aborting.signal, steps, tunnel);
       during?.(tunnel);
       if (during === undefined && to === port) setImmediate(() => aborting.abort(new Error('enough')));
@@ -422,7 +424,7 @@ describe('explainerOf()', () => {
   it('names the certificate that the server refused, and leaves other errors alone', async () => {
     const files = await made();
     const { server, tls } = await inOrder(await made());
-    const steps = passage();
+    const steps = dialContext();
     const socket = await openTls(
       roadTo(server.port, { ...tls, certFile: files.file('client.pem'), keyFile: files.file('client.key') }),
       steps.signal,

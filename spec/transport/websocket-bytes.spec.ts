@@ -4,10 +4,10 @@ import { Duplex } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { ProtocolError } from '../../lib/errors.ts';
-import type { Taken } from '../../lib/transport/transport.ts';
+import type { Flushed } from '../../lib/transport/transport.ts';
 import { dialWebSocket } from '../../lib/transport/websocket.ts';
 import { closing, endWithTest } from '../support/endings.ts';
-import { passage } from '../support/dial-contexts.ts';
+import { dialContext } from '../support/dial-contexts.ts';
 import { ChunkRecorder, hashOf, pattern, pressUp } from '../support/receivers.ts';
 import { keepsTransportPromises, type Peer } from '../support/transport-promises.ts';
 import { connected, frame, rawlyConnected, switching, unmasked } from './websocket-rig.ts';
@@ -203,7 +203,7 @@ describe('writing', () => {
     const piece = pattern(1000);
     transport.write(piece, (bytes, taken) => back.push(bytes === piece, taken));
     expect(back).toEqual([true, undefined]);
-    expect(transport.heldBack).toBe(0);
+    expect(transport.bytesPending).toBe(0);
     expect(hashOf([(await received)[0] as Buffer])).toBe(hashOf([piece]));
     await turn();
     expect(back).toHaveLength(2);
@@ -216,31 +216,31 @@ describe('writing', () => {
     const transport = await dialWebSocket(
       { protocol: 'wss', host: 'here', port: 443 },
       signal,
-      passage(),
+      dialContext(),
       line as unknown as Socket,
     );
     const recorder = new ChunkRecorder();
-    const back: (Taken | undefined)[] = [];
+    const back: (Flushed | undefined)[] = [];
     const write = (): void => transport.write(pattern(10), (_, taken) => back.push(taken));
     transport.open(recorder);
     await turn();
     write();
-    expect(transport.heldBack).toBe(10);
+    expect(transport.bytesPending).toBe(10);
     line.push(frame(9, 'ping'));
     line.taken();
     await turns(2);
-    expect(back).toEqual(['at once']);
+    expect(back).toEqual(['at-once']);
     // Its answer is still on the line, and keeps what comes behind it; by itself it is nothing to wait for.
     expect(line.waiting).toBe(1);
-    expect(transport.heldBack).toBe(0);
+    expect(transport.bytesPending).toBe(0);
     write();
     await turns(2);
     line.taken();
     await turn();
-    expect(back).toEqual(['at once']);
+    expect(back).toEqual(['at-once']);
     line.taken();
     await turn();
-    expect(back).toEqual(['at once', 'held back']);
+    expect(back).toEqual(['at-once', 'later']);
     expect(recorder.log).toEqual(['drained', 'drained']);
     transport.destroy();
     await recorder.gone;
@@ -314,7 +314,7 @@ describe('the end', () => {
     const transport = await dialWebSocket(
       { protocol: 'wss', host: 'here', port: 443 },
       new AbortController().signal,
-      passage(),
+      dialContext(),
       line as unknown as Socket,
       (error) => `because of ${String(error)}`,
     );

@@ -4,10 +4,10 @@ import type { Socket } from 'node:net';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import type { AttemptContext } from '../../lib/transport/options.ts';
 import { openSocket } from '../../lib/transport/tcp.ts';
-import type { Passage, Road, Transport } from '../../lib/transport/transport.ts';
+import type { DialContext, DialOptions, Transport } from '../../lib/transport/transport.ts';
 import { dialWebSocket } from '../../lib/transport/websocket.ts';
 import { held, listening, startServer } from '../support/endings.ts';
-import { passage } from '../support/dial-contexts.ts';
+import { dialContext } from '../support/dial-contexts.ts';
 
 /*
  * Both ends of a WebSocket: servers of `ws`, and servers of which a spec says every byte.
@@ -86,7 +86,7 @@ export function unmasked(bytes: Buffer): {
 }
 
 /** What a road is, and what an attempt on it is asked with. */
-export interface Dialling extends Partial<Omit<Road, 'port'>> {
+export interface Dialling extends Partial<Omit<DialOptions, 'port'>> {
   readonly signal?: AbortSignal;
   readonly protocolVersion?: number;
   readonly context?: Partial<AttemptContext>;
@@ -95,13 +95,13 @@ export interface Dialling extends Partial<Omit<Road, 'port'>> {
 /** Connects to a port of this machine, and dials over that. */
 export async function dialled(
   port: number,
-  { signal = new AbortController().signal, protocolVersion = 4, context = {}, ...road }: Dialling = {},
+  { signal = new AbortController().signal, protocolVersion = 4, context = {}, ...dialOptions }: Dialling = {},
 ): Promise<{ readonly transport: Transport; readonly legs: readonly string[]; readonly stream: Socket }> {
   const stream = held(await openSocket({ protocol: 'ws', host: '127.0.0.1', port }, signal));
-  const one = { ...passage(signal), protocolVersion, ...context };
-  const dial: Passage = one;
+  const one = { ...dialContext(signal), protocolVersion, ...context };
+  const dial: DialContext = one;
   const transport = await dialWebSocket(
-    { protocol: 'ws', host: '127.0.0.1', port, path: '/mqtt', ...road },
+    { protocol: 'ws', host: '127.0.0.1', port, path: '/mqtt', ...dialOptions },
     signal,
     dial,
     stream,
@@ -113,23 +113,23 @@ export async function dialled(
 /** A transport that nobody has opened yet, and the other end. */
 export async function connected(
   options: ServerOptions = {},
-  road: Dialling = {},
+  dialOptions: Dialling = {},
 ): Promise<{ readonly transport: Transport; readonly stream: Socket } & Accepted> {
   const { port, accepted } = await webSocketServer(options);
-  const { transport, stream } = await dialled(port, road);
+  const { transport, stream } = await dialled(port, dialOptions);
   return { transport, stream, ...(await accepted()) };
 }
 
 /** A transport, and the bare socket of a server that has sent `fields` in the head of its response. */
 export async function rawlyConnected(
   behind: Uint8Array = new Uint8Array(0),
-  road: Dialling = {},
+  dialOptions: Dialling = {},
 ): Promise<{ readonly transport: Transport; readonly peer: Socket }> {
   let peer: Socket | undefined;
   const port = await rawServer((socket, head) => {
     peer = socket;
     socket.write(Buffer.concat([Buffer.from(switching(head)), behind]));
   });
-  const { transport } = await dialled(port, road);
+  const { transport } = await dialled(port, dialOptions);
   return { transport, peer: peer! };
 }

@@ -6,7 +6,7 @@ import { describe, expect, it } from '@jest/globals';
 import { ConnectError } from '../../lib/errors.ts';
 import { dialWebSocket } from '../../lib/transport/websocket.ts';
 import { closing, endWithTest } from '../support/endings.ts';
-import { passage } from '../support/dial-contexts.ts';
+import { dialContext } from '../support/dial-contexts.ts';
 import { ChunkRecorder } from '../support/receivers.ts';
 import { connected, dialled, rawServer, switching, webSocketServer } from './websocket-rig.ts';
 
@@ -240,7 +240,7 @@ describe('a server that refuses', () => {
       return dialWebSocket(
         { protocol: 'ws', host: '127.0.0.1', port, ws: { headers } },
         signal,
-        passage(),
+        dialContext(),
         socket,
       );
     })();
@@ -310,7 +310,7 @@ describe('a server that refuses', () => {
     const dialling = dialWebSocket(
       { protocol: 'ws', host: '127.0.0.1', port },
       signal,
-      passage(),
+      dialContext(),
       socket,
       () => better,
     );

@@ -1,13 +1,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { Holding } from '../../lib/transport/write-backlog.ts';
-import type { Taken } from '../../lib/transport/transport.ts';
+import { WriteBacklog } from '../../lib/transport/write-backlog.ts';
+import type { Flushed } from '../../lib/transport/transport.ts';
 
 /** A network that takes what it is given when it is told to. */
-function outlet(): { holding: Holding; room: { free: boolean }; take: () => void; heard: string[] } {
+function sink(): { holding: WriteBacklog; room: { free: boolean }; take: () => void; heard: string[] } {
   const [heard, waiting]: [string[], (() => void)[]] = [[], []];
   const room = { free: false };
-  const holding = new Holding({
+  const holding = new WriteBacklog({
     send: (_, done) => void waiting.push(done),
     isEmpty: () => room.free,
     drained: () => heard.push(`drained with ${holding.bytes}`),
@@ -19,7 +19,7 @@ const piece = (length: number): Uint8Array => new Uint8Array(length);
 
 describe('Holding', () => {
   it('gives back at once what the network took, once, and is never drained', () => {
-    const { holding, room, take, heard } = outlet();
+    const { holding, room, take, heard } = sink();
     room.free = true;
     const bytes = piece(3);
     holding.write(bytes, (back, taken) => heard.push(`${back === bytes} ${taken}`));
@@ -29,7 +29,7 @@ describe('Holding', () => {
   });
 
   it('keeps what the network holds back until it has left, and is drained once all of it has', async () => {
-    const { holding, take, heard } = outlet();
+    const { holding, take, heard } = sink();
     holding.write(piece(3), (_, taken) => heard.push(`first ${taken}`));
     holding.write(piece(4), (_, taken) => heard.push(`second ${taken}`));
     expect(holding.bytes).toBe(7);
@@ -42,7 +42,7 @@ describe('Holding', () => {
   });
 
   it('counts what it was given, though the owner of the bytes has transferred them away meanwhile', () => {
-    const { holding, take, heard } = outlet();
+    const { holding, take, heard } = sink();
     const bytes = piece(3);
     holding.write(bytes, () => {});
     structuredClone(bytes.buffer, { transfer: [bytes.buffer as ArrayBuffer] });
@@ -52,19 +52,19 @@ describe('Holding', () => {
   });
 
   it('tells what was taken at once, but said late, from what had to wait', async () => {
-    const { holding, take } = outlet();
-    const heard: (Taken | undefined)[] = [];
+    const { holding, take } = sink();
+    const heard: (Flushed | undefined)[] = [];
     holding.write(piece(1), (_, taken) => heard.push(taken));
     await Promise.resolve().then(take);
     holding.write(piece(1), (_, taken) => heard.push(taken));
     await turn();
     await turn();
     take();
-    expect(heard).toEqual(['at once', 'held back']);
+    expect(heard).toEqual(['at-once', 'later']);
   });
 
   it('is not drained while what is written on giving back waits in turn', () => {
-    const { holding, take, heard } = outlet();
+    const { holding, take, heard } = sink();
     holding.write(piece(1), () => holding.write(piece(2), () => {}));
     take();
     expect(heard).toEqual([]);

@@ -1,8 +1,8 @@
 import type { EngineOptions } from '../../engine/options.ts';
-import { record } from './validate.ts';
+import { checkKeys } from './validate.ts';
 import type { Logger } from '../logger.ts';
 import { toSettings, type ClientOptions, type Settings } from './settings.ts';
-import { ROAD_KEYS } from './network-options.ts';
+import { NETWORK_KEYS } from './network-options.ts';
 import type { ServerUrl } from './endpoints.ts';
 
 /** What acts at once, on the connection that is up as well. */
@@ -34,7 +34,7 @@ type AtNextConnect =
   | 'servers'
   | 'serverOrder'
   | 'followServerReference'
-  | (typeof ROAD_KEYS)[number];
+  | (typeof NETWORK_KEYS)[number];
 
 /**
  * What `configure()` changes. With the next CONNECT: `username`, `password`, `credentials`, `will`, `keepAlive`,
@@ -58,7 +58,7 @@ const KEYS: readonly (keyof ConfigurableOptions)[] = [
   'servers',
   'serverOrder',
   'followServerReference',
-  ...ROAD_KEYS,
+  ...NETWORK_KEYS,
   'userData',
   'maxInflight',
   'maxQueued',
@@ -119,7 +119,7 @@ export class Configuration<UserData> {
 
   /** Checks like the constructor, and changes nothing where anything is wrong. */
   change(changes: ConfigurableOptions<UserData>): void {
-    const { logger, ...rest } = record('configure', changes, KEYS) as ConfigurableOptions<UserData>;
+    const { logger, ...rest } = checkKeys('configure', changes, KEYS) as ConfigurableOptions<UserData>;
     const { logger: before, ...kept } = this.#given;
     const now = logger === null ? undefined : (logger ?? before);
     const given = { ...kept, ...rest, ...(now !== undefined && { logger: now }) } as ClientOptions<UserData>;

@@ -10,7 +10,7 @@ import type {
   WillProperties,
 } from '../../codec/packets.ts';
 import { topicNameError } from '../../topic/names.ts';
-import { asArgument, flag, integer, oneOf, record, string, wrongSecret } from './validate.ts';
+import { checkEncodable, boolean, integer, oneOf, checkKeys, string, wrongSecret } from './validate.ts';
 import { toBytes, type Payload } from '../publish/payload.ts';
 
 /** User name and password for one CONNECT (3.1.3.5, 3.1.3.6). */
@@ -61,7 +61,10 @@ export function toIdentity(
   credentials: Credentials,
   version: ProtocolVersion,
 ): { username?: string; password?: Uint8Array } {
-  const { username, password } = record('credentials', credentials, ['username', 'password']) as Credentials;
+  const { username, password } = checkKeys('credentials', credentials, [
+    'username',
+    'password',
+  ]) as Credentials;
   if (username !== undefined) string('username', username);
   if (password !== undefined && typeof password !== 'string' && !isBytes(password))
     throw wrongSecret('password', 'a string or bytes', password);
@@ -74,14 +77,20 @@ export function toIdentity(
     ...(password !== undefined && { password: toBytes(password) }),
   };
   // Too long, or not well-formed: it must not be found out by the attempt that is to send it.
-  asArgument(() =>
+  checkEncodable(() =>
     encode({ type: 'connect', clientId: '1', cleanStart: true, keepAlive: 0, ...identity }, version),
   );
   return identity;
 }
 
 export function toWill(given: Will, version: ProtocolVersion): WillMessage {
-  const will = record('will', given, ['topic', 'payload', 'qos', 'retain', 'properties']) as unknown as Will;
+  const will = checkKeys('will', given, [
+    'topic',
+    'payload',
+    'qos',
+    'retain',
+    'properties',
+  ]) as unknown as Will;
   const wrong = topicNameError(string('will.topic', will.topic));
   if (wrong !== undefined) throw new TypeError(`will.topic: ${wrong}`);
   if (version < 5 && will.properties !== undefined)
@@ -92,7 +101,7 @@ export function toWill(given: Will, version: ProtocolVersion): WillMessage {
     topic: will.topic,
     payload: toBytes(will.payload ?? null),
     qos: oneOf('will.qos', will.qos ?? 0, [0, 1, 2]),
-    retain: flag('will.retain', will.retain ?? false),
+    retain: boolean('will.retain', will.retain ?? false),
     properties: will.properties ?? {},
   });
 }
@@ -104,10 +113,10 @@ export function toConnectProperties(given: OtherConnectProperties): ConnectPrope
     'requestProblemInformation',
     'userProperties',
   ];
-  const properties = record('properties', given, keys) as ConnectProperties;
+  const properties = checkKeys('properties', given, keys) as ConnectProperties;
   if (properties.topicAliasMaximum !== undefined)
     integer('properties.topicAliasMaximum', properties.topicAliasMaximum, 0, 65_535);
   for (const key of ['requestResponseInformation', 'requestProblemInformation'] as const)
-    if (properties[key] !== undefined) flag(`properties.${key}`, properties[key]);
+    if (properties[key] !== undefined) boolean(`properties.${key}`, properties[key]);
   return structuredClone(properties);
 }

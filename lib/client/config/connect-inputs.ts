@@ -7,7 +7,7 @@ import type { Credentials as Introduction } from '../../engine/options.ts';
 import { ConnectError, messageOf } from '../../errors.ts';
 import type { AttemptContext } from '../../transport/options.ts';
 import type { UrlCredentials } from '../../transport/url.ts';
-import { asArgument, wrongType } from './validate.ts';
+import { checkEncodable, wrongType } from './validate.ts';
 import {
   toClientId,
   toConnectProperties,
@@ -19,7 +19,7 @@ import {
 } from './connect-fields.ts';
 
 /** A value, or a function that is asked for it before every CONNECT. */
-export type Askable<T> = T | ((context: AttemptContext) => T | Promise<T>);
+export type ValueOrFunction<T> = T | ((context: AttemptContext) => T | Promise<T>);
 
 /** Options that CONNECT is made of. Functions are asked before every CONNECT, within `connectTimeout`. */
 export interface IdentityOptions {
@@ -28,7 +28,7 @@ export interface IdentityOptions {
    * `cleanStart: true`; on 5.0 an empty one lets the server assign it. With another one than before the session of
    * before is lost. @default random
    */
-  readonly clientId?: Askable<string> | undefined;
+  readonly clientId?: ValueOrFunction<string> | undefined;
   readonly username?: string | undefined;
   /** Without `username` only on 5.0 [v4 MQTT-3.1.2-22]. */
   readonly password?: string | Uint8Array | undefined;
@@ -40,11 +40,11 @@ export interface IdentityOptions {
     | ((context: AttemptContext) => Will | undefined | Promise<Will | undefined>)
     | undefined;
   /** The other CONNECT properties (3.1.2.11, 5.0). */
-  readonly properties?: Askable<OtherConnectProperties> | undefined;
+  readonly properties?: ValueOrFunction<OtherConnectProperties> | undefined;
 }
 
 /** What one attempt connects with. */
-export type Ask = (context: AttemptContext, fromUrl: UrlCredentials) => Promise<Introduction>;
+export type AskConnectInputs = (context: AttemptContext, fromUrl: UrlCredentials) => Promise<Introduction>;
 
 /** `value`, unless it is to be asked for. */
 export function known<T>(value: T): Exclude<T, (...args: never[]) => unknown> | undefined {
@@ -65,7 +65,11 @@ export async function ask<T, U>(
 }
 
 /** What is to be asked before every CONNECT. `connect`: what is known already, for all of them. */
-export function toAsk(given: IdentityOptions, connect: ConnectSettings, cleanStart: boolean | 'first'): Ask {
+export function toConnectInputs(
+  given: IdentityOptions,
+  connect: ConnectSettings,
+  cleanStart: boolean | 'first',
+): AskConnectInputs {
   const { clientId, credentials, will, properties } = given;
   const version = connect.protocolVersion;
   const { username, password } = given;
@@ -131,5 +135,5 @@ export function fixedCredentials(
 export function checkConnect(connect: ConnectSettings, { will, properties, ...rest }: Introduction): void {
   const settings = { ...connect, will: will ?? connect.will, properties: properties ?? connect.properties };
   const identity = { clientId: '1', cleanStart: true, ...rest };
-  asArgument(() => encode(connectPacket(settings, identity), connect.protocolVersion));
+  checkEncodable(() => encode(connectPacket(settings, identity), connect.protocolVersion));
 }

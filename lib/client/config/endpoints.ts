@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
-import type { Which } from '../../engine/options.ts';
+import type { ServerChoice } from '../../engine/options.ts';
 import type { AttemptContext } from '../../transport/options.ts';
-import type { Target } from '../../transport/transport.ts';
+import type { DialTarget } from '../../transport/transport.ts';
 import { DEFAULT_PORTS, parseUrl, type ParsedUrl } from '../../transport/url.ts';
 import { string } from './validate.ts';
 
@@ -10,14 +10,14 @@ import { string } from './validate.ts';
 export type ServerUrl = string | URL | ((context: AttemptContext) => string | URL | Promise<string | URL>);
 
 /** Where a server is: known, or asked for. */
-export type Place = ParsedUrl | ((context: AttemptContext) => Promise<ParsedUrl>);
+export type Endpoint = ParsedUrl | ((context: AttemptContext) => Promise<ParsedUrl>);
 
 /** What `connect()` was told over the URL. */
-export type Over = Partial<Pick<Target, 'host' | 'port' | 'localAddress'>>;
+export type EndpointOverrides = Partial<Pick<DialTarget, 'host' | 'port' | 'localAddress'>>;
 
 /** What says which servers there are. */
-export interface ServerSettings {
-  readonly places: readonly Place[];
+export interface EndpointSettings {
+  readonly endpoints: readonly Endpoint[];
   readonly serverOrder: 'listed' | 'shuffled';
   readonly followServerReference: boolean;
 }
@@ -29,7 +29,7 @@ const LONGEST_NAME = 253;
 const MOST_REFERENCES = 8;
 
 /** `url`, as it is known now or will be when it is asked for. Throws like `parseUrl()`. */
-export function toPlace(url: ServerUrl, path: string | undefined): Place {
+export function toEndpoint(url: ServerUrl, path: string | undefined): Endpoint {
   if (typeof url !== 'function') return parseUrl(url, path);
   return async (context) => parseUrl(await url(context), path);
 }
@@ -41,11 +41,11 @@ export function toHost(host: string): string {
   return host;
 }
 
-/** `place`, unless it turns out to be one without TLS: what was meant to be secure must not go out in the clear. */
-export function onlySecure(place: Place): Place {
-  if (typeof place !== 'function') return place;
+/** `endpoint`, unless it turns out to be one without TLS: what was meant to be secure must not go out in the clear. */
+export function onlySecure(endpoint: Endpoint): Endpoint {
+  if (typeof endpoint !== 'function') return endpoint;
   return async (context) => {
-    const found = await place(context);
+    const found = await endpoint(context);
     const { protocol } = found.target;
     if (protocol === 'mqtts' || protocol === 'wss') return found;
     throw new TypeError(`tls: expected a URL that begins with mqtts: or wss:, got ${protocol}:`);
@@ -53,47 +53,47 @@ export function onlySecure(place: Place): Place {
 }
 
 /** By what one server is told from another. A query is not of it: it may be a signature. */
-export function nameOf({ protocol, host, port, path = '' }: Target): string {
+export function nameOf({ protocol, host, port, path = '' }: DialTarget): string {
   return `${protocol}://${host}:${port}${path.split('?', 1)[0]}`;
 }
 
 /** Which server an attempt goes to, and which one next. */
-export class Servers {
-  readonly #configuration: { readonly settings: ServerSettings };
+export class Endpoints {
+  readonly #configuration: { readonly settings: EndpointSettings };
   readonly #random: () => number;
   /** The servers of this attempt that were not tried yet. */
-  #left: Place[] = [];
-  #present: Place | undefined = undefined;
+  #left: Endpoint[] = [];
+  #current: Endpoint | undefined = undefined;
   /** What it was when it was looked up last. */
-  #found: ParsedUrl | undefined = undefined;
+  #resolved: ParsedUrl | undefined = undefined;
   /** What the next attempt begins with. */
-  #referred: readonly Place[] = [];
+  #temporary: readonly Endpoint[] = [];
   /** What all attempts begin with from now on. */
-  #moved: readonly Place[] = [];
+  #permanent: readonly Endpoint[] = [];
   /** A reference is followed once per attempt, or two servers could refer to each other for ever. */
   #state: 'trying' | 'following' | 'connected' = 'trying';
-  #over: Over = {};
+  #overrides: EndpointOverrides = {};
 
-  constructor(configuration: { readonly settings: ServerSettings }, random: () => number) {
+  constructor(configuration: { readonly settings: EndpointSettings }, random: () => number) {
     this.#configuration = configuration;
     this.#random = random;
   }
 
   /** Goes to a server. Returns how many are left beside it. */
-  choose(which: Which): number {
+  select(which: ServerChoice): number {
     if (which === 'first') this.#begin();
-    if (which !== 'same') this.#present = this.#left.shift();
+    if (which !== 'same') this.#current = this.#left.shift();
     return this.#left.length;
   }
 
   /** What is known of the server that was chosen. */
-  async locate(context: AttemptContext): Promise<ParsedUrl> {
-    const place = this.#present as Place;
-    const { target, credentials } = typeof place === 'function' ? await place(context) : place;
-    const { localAddress } = this.#over;
+  async resolve(context: AttemptContext): Promise<ParsedUrl> {
+    const endpoint = this.#current as Endpoint;
+    const { target, credentials } = typeof endpoint === 'function' ? await endpoint(context) : endpoint;
+    const { localAddress } = this.#overrides;
     const found = { target: { ...target, ...(localAddress !== undefined && { localAddress }) }, credentials };
     // Where it took so long that its attempt is over, it is another server's turn.
-    if (!context.signal.aborted) this.#found = found;
+    if (!context.signal.aborted) this.#resolved = found;
     return found;
   }
 
@@ -102,21 +102,21 @@ export class Servers {
    * first in all later ones. Returns how many more there are now: none where they are not to be followed, or one was
    * already, or they are those that come next anyway.
    */
-  refer(serverReference: string, lasting: 'for now' | 'for good'): number {
+  redirect(serverReference: string, lasting: 'for now' | 'for good'): number {
     const { followServerReference } = this.#configuration.settings;
-    if (!followServerReference || this.#state === 'following' || this.#found === undefined) return 0;
-    const places = referencesIn(serverReference, this.#found);
-    if (places.length === 0) return 0;
-    if (lasting === 'for good') this.#moved = places;
+    if (!followServerReference || this.#state === 'following' || this.#resolved === undefined) return 0;
+    const endpoints = referencesIn(serverReference, this.#resolved);
+    if (endpoints.length === 0) return 0;
+    if (lasting === 'for good') this.#permanent = endpoints;
     if (this.#state === 'connected') {
-      this.#referred = places;
+      this.#temporary = endpoints;
     } else {
       const before = this.#left.length;
-      this.#left = inFront(places, this.#left);
+      this.#left = inFront(endpoints, this.#left);
       this.#state = 'following';
       return this.#left.length - before;
     }
-    return places.length;
+    return endpoints.length;
   }
 
   /** The server has accepted: if it refers to another one later, that is followed. */
@@ -125,62 +125,65 @@ export class Servers {
   }
 
   /** What `connect()` says is over the URL, for this and later attempts. Another host or port is the only server then. */
-  override(over: Over): void {
+  override(over: EndpointOverrides): void {
     const { host, port, localAddress } = over;
-    const [first, ...rest] = this.#configuration.settings.places;
+    const [first, ...rest] = this.#configuration.settings.endpoints;
     if ((host !== undefined || port !== undefined) && isUnix(first))
       throw new TypeError('connect: expected neither host nor port with mqtt+unix:, which has a path');
     if (localAddress !== undefined && isUnix(first) && rest.every(isUnix))
       throw new TypeError('connect: expected no localAddress with mqtt+unix:, which has no such thing');
     if (host !== undefined || port !== undefined) this.#forget();
-    this.#over = { ...this.#over, ...over };
+    this.#overrides = { ...this.#overrides, ...over };
   }
 
   /** What `configure()` says of them is the last word: over what `connect()` said, or a server has. */
   reconfigured(changes: Readonly<Partial<Record<'servers' | 'localAddress', unknown>>>): void {
-    const { localAddress, ...pinned } = this.#over;
+    const { localAddress, ...pinned } = this.#overrides;
     const kept = 'localAddress' in changes || localAddress === undefined ? {} : { localAddress };
     if ('servers' in changes) this.#forget();
-    this.#over = { ...('servers' in changes ? {} : pinned), ...kept };
+    this.#overrides = { ...('servers' in changes ? {} : pinned), ...kept };
   }
 
   /** No server has referred to another one. */
   #forget(): void {
-    this.#moved = [];
-    this.#referred = [];
+    this.#permanent = [];
+    this.#temporary = [];
   }
 
   #begin(): void {
-    const { places, serverOrder, followServerReference } = this.#configuration.settings;
+    const { endpoints, serverOrder, followServerReference } = this.#configuration.settings;
     // It may have been switched off since.
     if (!followServerReference) this.#forget();
-    const { host, port } = this.#over;
+    const { host, port } = this.#overrides;
     const pinned = { ...(host !== undefined && { host }), ...(port !== undefined && { port }) };
-    const [first] = places as readonly [Place, ...Place[]];
-    const listed = Object.keys(pinned).length > 0 ? [at(first, pinned)] : [...places];
+    const [first] = endpoints as readonly [Endpoint, ...Endpoint[]];
+    const listed = Object.keys(pinned).length > 0 ? [at(first, pinned)] : [...endpoints];
     if (serverOrder === 'shuffled') shuffle(listed, this.#random);
-    this.#state = this.#referred.length > 0 ? 'following' : 'trying';
-    this.#left = inFront(this.#referred.length > 0 ? this.#referred : this.#moved, listed);
-    this.#referred = [];
+    this.#state = this.#temporary.length > 0 ? 'following' : 'trying';
+    this.#left = inFront(this.#temporary.length > 0 ? this.#temporary : this.#permanent, listed);
+    this.#temporary = [];
   }
 }
 
-/** `places`, and those behind them that are not among them: a server that is down would have two shares of the time. */
-function inFront(places: readonly Place[], behind: readonly Place[]): Place[] {
-  return [...places, ...behind.filter((one) => !places.some((place) => isDeepStrictEqual(place, one)))];
+/** `endpoints`, and those behind them that are not among them: a server that is down would have two shares of the time. */
+function inFront(endpoints: readonly Endpoint[], behind: readonly Endpoint[]): Endpoint[] {
+  return [
+    ...endpoints,
+    ...behind.filter((one) => !endpoints.some((endpoint) => isDeepStrictEqual(endpoint, one))),
+  ];
 }
 
-function isUnix(place: Place | undefined): boolean {
-  return typeof place === 'object' && place.target.protocol === 'mqtt+unix';
+function isUnix(endpoint: Endpoint | undefined): boolean {
+  return typeof endpoint === 'object' && endpoint.target.protocol === 'mqtt+unix';
 }
 
-/** `place` with another host or port. */
-function at(place: Place, over: Pick<Over, 'host' | 'port'>): Place {
+/** `endpoint` with another host or port. */
+function at(endpoint: Endpoint, over: Pick<EndpointOverrides, 'host' | 'port'>): Endpoint {
   const moved = (found: ParsedUrl): ParsedUrl => {
     if (isUnix(found)) throw new TypeError('expected no mqtt+unix: with the host or port of connect()');
     return { ...found, target: { ...found.target, ...over } };
   };
-  return typeof place === 'function' ? async (context) => moved(await place(context)) : moved(place);
+  return typeof endpoint === 'function' ? async (context) => moved(await endpoint(context)) : moved(endpoint);
 }
 
 /** A name or an address, IPv6 in brackets, and a port or none. */

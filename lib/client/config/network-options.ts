@@ -3,13 +3,13 @@
 import { isIP } from 'node:net';
 import type { ProxyOptions, SocketOptions, TlsOptions, WebSocketOptions } from '../../transport/options.ts';
 import { parseProxyUrl } from '../../transport/proxy-url.ts';
-import type { Dial, Protocol, Road, Target, Transport } from '../../transport/transport.ts';
-import { flag, integer, oneOf, record, string, wrongType } from './validate.ts';
+import type { Dial, Protocol, DialOptions, DialTarget, Transport } from '../../transport/transport.ts';
+import { boolean, integer, oneOf, checkKeys, string, wrongType } from './validate.ts';
 import { toTls } from './tls-options.ts';
 import { toHeaders, toWebSocket } from './websocket-options.ts';
 
 /** Options of the way to the server. */
-export interface RoadOptions extends SocketOptions {
+export interface NetworkOptions extends SocketOptions {
   /** For `mqtts:` and `wss:`. @default the server is verified by the authorities that the system knows */
   readonly tls?: TlsOptions | undefined;
   /** For `ws:` and `wss:`. */
@@ -26,9 +26,9 @@ export interface RoadOptions extends SocketOptions {
 }
 
 /** What the options come to: what is added to a target to make a road of it. */
-export type RoadSettings = Omit<Road, 'protocol' | 'host' | 'port' | 'path'>;
+export type NetworkSettings = Omit<DialOptions, 'protocol' | 'host' | 'port' | 'path'>;
 
-export const ROAD_KEYS: readonly (keyof RoadOptions)[] = [
+export const NETWORK_KEYS: readonly (keyof NetworkOptions)[] = [
   'tls',
   'ws',
   'proxy',
@@ -44,7 +44,7 @@ export const ROAD_KEYS: readonly (keyof RoadOptions)[] = [
 const LONGEST_IDLE = 32_767_000;
 
 /** Checks what concerns the way, and copies it. */
-export function toRoad(given: RoadOptions): RoadSettings {
+export function toNetworkSettings(given: NetworkOptions): NetworkSettings {
   const { tls, ws, proxy, localAddress, localPort, family, noDelay, tcpKeepAlive } = given;
   if (localAddress !== undefined) toLocalAddress(localAddress, family);
   return {
@@ -54,7 +54,7 @@ export function toRoad(given: RoadOptions): RoadSettings {
     ...(localAddress !== undefined && { localAddress }),
     ...(localPort !== undefined && { localPort: integer('localPort', localPort, 1, 65_535) }),
     ...(family !== undefined && { family: oneOf('family', family, [4, 6]) }),
-    ...(noDelay !== undefined && { noDelay: flag('noDelay', noDelay) }),
+    ...(noDelay !== undefined && { noDelay: boolean('noDelay', noDelay) }),
     ...(tcpKeepAlive !== undefined && {
       tcpKeepAlive: integer('tcpKeepAlive', tcpKeepAlive, 0, LONGEST_IDLE),
     }),
@@ -71,7 +71,7 @@ export function toLocalAddress(localAddress: string, family?: 4 | 6): string {
   return localAddress;
 }
 
-export function localAddressOf({ localAddress }: RoadSettings): Pick<Target, 'localAddress'> {
+export function localAddressOf({ localAddress }: NetworkSettings): Pick<DialTarget, 'localAddress'> {
   return localAddress === undefined ? {} : { localAddress };
 }
 
@@ -91,7 +91,7 @@ export function toTransport(dial: Dial): Dial {
 }
 
 /** Ways of our own, which a transport of the application's own takes the place of. */
-const OURS: readonly (keyof RoadOptions)[] = [
+const OURS: readonly (keyof NetworkOptions)[] = [
   'tls',
   'proxy',
   'localPort',
@@ -101,7 +101,7 @@ const OURS: readonly (keyof RoadOptions)[] = [
 ];
 
 /** Throws where an option would mean nothing on any of the ways there are. `any`: what is asked for. */
-export function checkUse(given: RoadOptions, protocols: readonly (Protocol | 'any')[]): void {
+export function checkUse(given: NetworkOptions, protocols: readonly (Protocol | 'any')[]): void {
   const { tls, ws, proxy, transport } = given;
   const goesOver = (...some: readonly (Protocol | 'any')[]): boolean =>
     protocols.some((protocol) => protocol === 'any' || some.includes(protocol));
@@ -136,7 +136,7 @@ export function checkUse(given: RoadOptions, protocols: readonly (Protocol | 'an
 }
 
 /** What there is to warn of. */
-export function warnings({ tls, proxy }: RoadSettings): readonly string[] {
+export function warnings({ tls, proxy }: NetworkSettings): readonly string[] {
   const ofProxy = typeof proxy === 'object' ? proxy.tls : undefined;
   return [...insecure('tls', 'server', tls), ...insecure('proxy.tls', 'proxy', ofProxy)];
 }
@@ -150,14 +150,14 @@ function insecure(name: string, who: string, tls: TlsOptions | undefined): strin
   ];
 }
 
-function toProxy(given: NonNullable<RoadOptions['proxy']>): NonNullable<RoadSettings['proxy']> {
+function toProxy(given: NonNullable<NetworkOptions['proxy']>): NonNullable<NetworkSettings['proxy']> {
   if (given === 'environment') return given;
   const isBare = typeof given === 'string' || isUrl(given);
   if (!isBare && typeof given !== 'object')
     throw wrongType('proxy', 'a URL, "environment" or an object', given);
   const options = isBare
     ? { url: given }
-    : (record('proxy', given, ['url', 'headers', 'tls']) as unknown as ProxyOptions);
+    : (checkKeys('proxy', given, ['url', 'headers', 'tls']) as unknown as ProxyOptions);
   const { headers, tls } = options;
   const url: unknown = isUrl(options.url) ? options.url.href : options.url;
   if (typeof url !== 'string') throw wrongType('proxy.url', 'a URL', url);

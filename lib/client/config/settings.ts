@@ -5,27 +5,27 @@ import type { RetryContext } from '../../engine/backoff.ts';
 import type { EngineOptions } from '../../engine/options.ts';
 import { messageOf } from '../../errors.ts';
 import type { Clock } from '../runtime/clock.ts';
-import type { Dial, RoadDial } from '../../transport/transport.ts';
+import type { Dial, OpenTransport } from '../../transport/transport.ts';
 import {
   checkConnect,
   fixedCredentials,
   known,
-  toAsk,
-  type Ask,
+  toConnectInputs,
+  type AskConnectInputs,
   type IdentityOptions,
 } from './connect-inputs.ts';
-import { flag, integer, numeric, oneOf, record, wrongType } from './validate.ts';
+import { boolean, integer, numeric, oneOf, checkKeys, wrongType } from './validate.ts';
 import { anyClientId, toClientId, toConnectProperties, toIdentity, toWill } from './connect-fields.ts';
-import { Log, type Logger } from '../logger.ts';
+import { ClientLogger, type Logger } from '../logger.ts';
 import {
   checkUse,
-  ROAD_KEYS,
-  toRoad,
+  NETWORK_KEYS,
+  toNetworkSettings,
   toTransport,
-  type RoadOptions,
-  type RoadSettings,
+  type NetworkOptions,
+  type NetworkSettings,
 } from './network-options.ts';
-import { onlySecure, toPlace, type Place, type ServerSettings, type ServerUrl } from './endpoints.ts';
+import { onlySecure, toEndpoint, type Endpoint, type EndpointSettings, type ServerUrl } from './endpoints.ts';
 
 /** See `ReconnectOptions.policy`. */
 export type ReconnectPolicy = (context: RetryContext) => number | false;
@@ -41,7 +41,7 @@ export interface ReconnectOptions {
   /** Share of the delay, 0 to 1, by which it varies at random. @default 0.2 */
   readonly jitter?: number | undefined;
   /**
-   * Decides in place of the delays, and of which refusals are final: ms until the next attempt, or `false` for none
+   * Decides in endpoint of the delays, and of which refusals are final: ms until the next attempt, or `false` for none
    * (`Infinity` is the same). It must not call the client. If it throws or returns anything else, that is logged and the
    * default taken.
    */
@@ -51,7 +51,7 @@ export interface ReconnectOptions {
 }
 
 /** Options of a client. What is only in MQTT 5.0 is a `TypeError` with another `protocolVersion`. */
-export interface ClientOptions<UserData = undefined> extends RoadOptions, IdentityOptions {
+export interface ClientOptions<UserData = undefined> extends NetworkOptions, IdentityOptions {
   /** 3 = MQTT 3.1, 4 = MQTT 3.1.1, 5 = MQTT 5.0. @default 4 */
   readonly protocolVersion?: ProtocolVersion | undefined;
   /**
@@ -119,10 +119,10 @@ export interface ClientOptions<UserData = undefined> extends RoadOptions, Identi
   readonly ackStallTimeout?: number | undefined;
   /**
    * QoS 1 and 2 messages for which there is no subscription: `park` keeps them for the first that matches (at 1000 of
-   * them or 16 MiB the client stops reading; after 10 s they no longer count), `acknowledge` discards them. @default "park" in a session that outlives
+   * them or 16 MiB the client stops reading; after 10 s they no longer count), `acknowledge` discards them. @default "hold" in a session that outlives
    * the connection, else "acknowledge"
    */
-  readonly unmatched?: 'park' | 'acknowledge' | undefined;
+  readonly unmatched?: 'hold' | 'acknowledge' | undefined;
   /** Bytes; a larger packet from the server is refused. @default no limit */
   readonly maximumPacketSize?: number | undefined;
   /** Topic Filters in one SUBSCRIBE or UNSUBSCRIBE; 0 = as many as fit. @default 0 */
@@ -145,22 +145,22 @@ export interface ClientOptions<UserData = undefined> extends RoadOptions, Identi
 /** What stands between a client and the machine, so that specs can put something else there. @internal */
 export interface Platform {
   readonly clock: Clock;
-  readonly dial: RoadDial;
+  readonly dial: OpenTransport;
   /** In [0, 1). */
   readonly random: () => number;
 }
 
 /** All options, checked and with their defaults. */
-export interface Settings<UserData> extends ServerSettings {
-  readonly road: RoadSettings;
-  /** In place of the transports here. */
+export interface Settings<UserData> extends EndpointSettings {
+  readonly network: NetworkSettings;
+  /** In endpoint of the transports here. */
   readonly transport: Dial | undefined;
   readonly engine: EngineOptions & { keepAlive: number };
-  readonly ask: Ask;
+  readonly connectInputs: AskConnectInputs;
   readonly retryInitial: boolean;
   readonly userData: UserData;
   readonly logger: Logger | undefined;
-  readonly unmatched: 'park' | 'acknowledge';
+  readonly unmatched: 'hold' | 'acknowledge';
   /** Whether the session outlives a connection. */
   readonly persistent: boolean;
 }
@@ -200,7 +200,7 @@ const KEYS: readonly (keyof ClientOptions)[] = [
   'servers',
   'serverOrder',
   'followServerReference',
-  ...ROAD_KEYS,
+  ...NETWORK_KEYS,
 ];
 const ONLY_5: readonly (keyof ClientOptions)[] = [
   'sessionExpiryInterval',
@@ -215,7 +215,7 @@ export function toSettings<UserData>(
   options: ClientOptions<UserData>,
   random: () => number,
 ): Settings<UserData> {
-  const said = Object.entries(record('options', options, KEYS)).filter(([, value]) => value !== undefined);
+  const said = Object.entries(checkKeys('options', options, KEYS)).filter(([, value]) => value !== undefined);
   for (const [key, value] of said)
     if (value === null && key !== 'userData') throw wrongType(key, 'a value, or none at all', value);
   const given = Object.fromEntries(said) as ClientOptions<UserData>;
@@ -236,8 +236,8 @@ export function toSettings<UserData>(
   const reconnect = toReconnectOptions(given.reconnect);
   const logger = given.logger === undefined ? undefined : toLogger(given.logger);
   const persistent = protocolVersion === 5 ? sessionExpiryInterval > 0 : cleanStart !== true;
-  const road = toRoad(given);
-  const places = toPlaces(url, given);
+  const dialOptions = toNetworkSettings(given);
+  const endpoints = toEndpoints(url, given);
   const will = known(given.will);
   const connect: ConnectSettings = {
     protocolVersion,
@@ -249,19 +249,19 @@ export function toSettings<UserData>(
     properties: toConnectProperties(known(given.properties) ?? {}),
   };
   const clientId = known(given.clientId) ?? '';
-  const ask = toAsk(given, connect, cleanStart);
+  const ask = toConnectInputs(given, connect, cleanStart);
   if (typeof given.clientId !== 'function') toClientId(clientId, cleanStart, protocolVersion);
   // What cannot be encoded is told now, not by the first attempt to connect.
-  for (const place of places) {
-    const fromUrl = typeof place === 'function' ? {} : place.credentials;
+  for (const endpoint of endpoints) {
+    const fromUrl = typeof endpoint === 'function' ? {} : endpoint.credentials;
     const identity = toIdentity(fixedCredentials(given, fromUrl), protocolVersion);
     checkConnect(connect, { ...identity, ...(clientId !== '' && { clientId }) });
   }
   return {
-    places,
+    endpoints,
     serverOrder: oneOf('serverOrder', given.serverOrder ?? 'listed', ['listed', 'shuffled']),
-    followServerReference: flag('followServerReference', given.followServerReference ?? false),
-    road,
+    followServerReference: boolean('followServerReference', given.followServerReference ?? false),
+    network: dialOptions,
     transport: given.transport && toTransport(given.transport),
     engine: {
       ...connect,
@@ -277,7 +277,7 @@ export function toSettings<UserData>(
         bytes: integer('maxQueuedBytes', given.maxQueuedBytes ?? 0, 0),
       },
       onQueueFull: oneOf('onQueueFull', given.onQueueFull ?? 'reject', ['reject', 'wait', 'drop-oldest']),
-      queueQos0Offline: flag('queueQos0Offline', given.queueQos0Offline ?? true),
+      queueQos0Offline: boolean('queueQos0Offline', given.queueQos0Offline ?? true),
       onSessionLost: oneOf('onSessionLost', given.onSessionLost ?? 'resend', ['resend', 'reject']),
       messageRetry,
       ackTimeout: integer('ackTimeout', given.ackTimeout ?? 0, 0),
@@ -285,20 +285,20 @@ export function toSettings<UserData>(
       connectTimeout: integer('connectTimeout', given.connectTimeout ?? 30_000, 1),
       pingTimeout: optional('pingTimeout', given.pingTimeout, 1),
       reconnect: toBackoff(reconnect),
-      policy: reconnect === false ? undefined : toPolicy(reconnect.policy, new Log(logger)),
+      policy: reconnect === false ? undefined : toPolicy(reconnect.policy, new ClientLogger(logger)),
       receiveBuffer: integer('receiveBuffer', given.receiveBuffer ?? 67_108_864, 1),
       ackStallTimeout: integer('ackStallTimeout', given.ackStallTimeout ?? 30_000, 0),
       persistent,
       maxFiltersPerPacket: integer('maxFiltersPerPacket', given.maxFiltersPerPacket ?? 0, 0),
-      resubscribe: flag('resubscribe', given.resubscribe ?? true),
-      credentialsVary: given.credentials !== undefined || credentialsDiffer(places),
+      resubscribe: boolean('resubscribe', given.resubscribe ?? true),
+      credentialsVary: given.credentials !== undefined || credentialsDiffer(endpoints),
     },
-    ask,
+    connectInputs: ask,
     retryInitial: reconnect !== false && (reconnect.retryInitial ?? false),
     userData: given.userData as UserData,
     logger,
-    unmatched: oneOf('unmatched', given.unmatched ?? (persistent ? 'park' : 'acknowledge'), [
-      'park',
+    unmatched: oneOf('unmatched', given.unmatched ?? (persistent ? 'hold' : 'acknowledge'), [
+      'hold',
       'acknowledge',
     ]),
     persistent,
@@ -306,27 +306,30 @@ export function toSettings<UserData>(
 }
 
 /** The server of the URL and the others, each once. */
-function toPlaces(
+function toEndpoints(
   url: ServerUrl,
-  { servers = [], ...given }: Pick<ClientOptions, 'servers'> & RoadOptions,
-): readonly Place[] {
+  { servers = [], ...given }: Pick<ClientOptions, 'servers'> & NetworkOptions,
+): readonly Endpoint[] {
   if (!Array.isArray(servers)) throw wrongType('servers', 'an array of URLs', servers);
-  const places = [url, ...(servers as readonly ServerUrl[])].map((one) => toPlace(one, given.ws?.path));
-  const protocols = places.map((place) => (typeof place === 'function' ? 'any' : place.target.protocol));
+  const endpoints = [url, ...(servers as readonly ServerUrl[])].map((one) => toEndpoint(one, given.ws?.path));
+  const protocols = endpoints.map((endpoint) =>
+    typeof endpoint === 'function' ? 'any' : endpoint.target.protocol,
+  );
   checkUse(given, protocols);
   // Where `tls` is for those that are asked for alone, it is for each of them.
   const isSecure = protocols.some((protocol) => protocol === 'mqtts' || protocol === 'wss');
-  const all = given.tls === undefined || isSecure ? places : places.map((place) => onlySecure(place));
-  return all.filter((place, i) => all.findIndex((other) => isDeepStrictEqual(place, other)) === i);
+  const all =
+    given.tls === undefined || isSecure ? endpoints : endpoints.map((endpoint) => onlySecure(endpoint));
+  return all.filter((endpoint, i) => all.findIndex((other) => isDeepStrictEqual(endpoint, other)) === i);
 }
 
 /** Whether the URLs may come with other credentials than the one before. */
-function credentialsDiffer(places: readonly Place[]): boolean {
-  const [first] = places;
-  return places.some(
-    (place) =>
-      typeof place === 'function' ||
-      (typeof first === 'object' && !isDeepStrictEqual(place.credentials, first.credentials)),
+function credentialsDiffer(endpoints: readonly Endpoint[]): boolean {
+  const [first] = endpoints;
+  return endpoints.some(
+    (endpoint) =>
+      typeof endpoint === 'function' ||
+      (typeof first === 'object' && !isDeepStrictEqual(endpoint.credentials, first.credentials)),
   );
 }
 
@@ -339,8 +342,8 @@ function toReconnectOptions(given: ClientOptions['reconnect']): ReconnectOptions
   if (given === undefined || given === false) return given ?? {};
   if (typeof given === 'function') return { policy: given };
   const keys = ['minDelay', 'maxDelay', 'factor', 'jitter', 'policy', 'retryInitial'];
-  const reconnect = record('reconnect', given, keys) as ReconnectOptions;
-  if (reconnect.retryInitial !== undefined) flag('reconnect.retryInitial', reconnect.retryInitial);
+  const reconnect = checkKeys('reconnect', given, keys) as ReconnectOptions;
+  if (reconnect.retryInitial !== undefined) boolean('reconnect.retryInitial', reconnect.retryInitial);
   if (reconnect.policy !== undefined && typeof reconnect.policy !== 'function')
     throw wrongType('reconnect.policy', 'a function', reconnect.policy);
   return reconnect;
@@ -358,7 +361,7 @@ function toBackoff(reconnect: ReconnectOptions | false): EngineOptions['reconnec
 }
 
 /** The user's policy as the engine takes it: it never throws, and answers with a delay, `false` or nothing. */
-function toPolicy(policy: ReconnectPolicy | undefined, log: Log): EngineOptions['policy'] {
+function toPolicy(policy: ReconnectPolicy | undefined, log: ClientLogger): EngineOptions['policy'] {
   if (policy === undefined) return undefined;
   return (context) => {
     try {

@@ -2,7 +2,7 @@
 
 import { copyOf, isBytes } from '../../bytes.ts';
 import type { Pem, TlsOptions } from '../../transport/options.ts';
-import { flag, oneOf, record, string, wrongSecret, wrongType } from './validate.ts';
+import { boolean, oneOf, checkKeys, string, wrongSecret, wrongType } from './validate.ts';
 
 /** What a secure context has in it already. */
 const IN_CONTEXT: readonly (keyof TlsOptions)[] = [
@@ -32,7 +32,7 @@ const VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const;
 
 /** Checks the options of TLS that are called `name`, and copies them. */
 export function toTls(name: string, given: TlsOptions): TlsOptions {
-  const tls = record(name, given, TLS_KEYS) as TlsOptions;
+  const tls = checkKeys(name, given, TLS_KEYS) as TlsOptions;
   checkClientSide(name, tls);
   checkServerSide(name, tls);
   const { minVersion, maxVersion, ciphers, secureContext } = tls;
@@ -106,9 +106,9 @@ function checkServerSide(name: string, tls: TlsOptions): void {
   for (const entry of listOf(tls.caFile)) string(`${name}.caFile`, entry);
   if (servername !== undefined && string(`${name}.servername`, servername) === '')
     throw new TypeError(`${name}.servername: expected a name, got an empty string`);
-  if (rejectUnauthorized !== undefined) flag(`${name}.rejectUnauthorized`, rejectUnauthorized);
+  if (rejectUnauthorized !== undefined) boolean(`${name}.rejectUnauthorized`, rejectUnauthorized);
   if (verifyHostname === undefined) return;
-  if (typeof verifyHostname !== 'function') flag(`${name}.verifyHostname`, verifyHostname);
+  if (typeof verifyHostname !== 'function') boolean(`${name}.verifyHostname`, verifyHostname);
   else if (rejectUnauthorized === false)
     throw new TypeError(
       `${name}.verifyHostname: expected no function beside rejectUnauthorized: false, which asks nobody`,

@@ -54,7 +54,7 @@ export function numeric(name: string, value: unknown, least: number, most: numbe
   return value;
 }
 
-export function flag(name: string, value: unknown): boolean {
+export function boolean(name: string, value: unknown): boolean {
   if (typeof value !== 'boolean') throw wrongType(name, 'true or false', value);
   return value;
 }
@@ -77,7 +77,7 @@ export function oneOf<const T extends string | number | boolean>(
 }
 
 /** An object whose keys are all known: a misspelt option must not be silently ignored. */
-export function record(
+export function checkKeys(
   name: string,
   value: unknown,
   keys: readonly string[],
@@ -91,7 +91,7 @@ export function record(
 }
 
 /** Runs `check`, for which a wrong argument is a breach of the protocol: to the caller it is a wrong argument. */
-export function asArgument(check: () => unknown): void {
+export function checkEncodable(check: () => unknown): void {
   try {
     check();
   } catch (error) {

@@ -5,8 +5,8 @@ import type { OutgoingPublish } from '../../codec/publish.ts';
 import { TimeoutError, type MessageFate } from '../../errors.ts';
 import { COPY_LIMIT } from '../../engine/packet-writer.ts';
 import { topicNameError } from '../../topic/names.ts';
-import { bound, checkCall, isBounded, type CallOptions } from '../runtime/cancellation.ts';
-import { asArgument, flag, oneOf, record, string } from '../config/validate.ts';
+import { withCancellation, checkCall, isCancellable, type CallOptions } from '../runtime/cancellation.ts';
+import { checkEncodable, boolean, oneOf, checkKeys, string } from '../config/validate.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Driver } from '../runtime/driver.ts';
 import { PendingPublish, PUBLISHED, PUBLISHED_AT_ONCE, type PublishResult } from './pending-publish.ts';
@@ -27,7 +27,7 @@ const NO_OPTIONS: PublishOptions = {};
 const NO_PAYLOAD = new Uint8Array(0);
 
 /** QoS 0 on its way into the output: one for all, as nothing of it is kept. */
-class Passing implements OutgoingPublish {
+class ReusablePublish implements OutgoingPublish {
   topicName = '';
   payload: Uint8Array | string = '';
   readonly qos = 0;
@@ -36,13 +36,13 @@ class Passing implements OutgoingPublish {
 }
 
 /** `publish()`: what it checks, and the two ways a message takes. */
-export class Publishing {
+export class PublishCalls {
   readonly #driver: Driver;
   readonly #clock: Clock;
   readonly #version: ProtocolVersion;
-  readonly #passing = new Passing();
+  readonly #reusable = new ReusablePublish();
   /** The last Topic Name found legal: most are the same as the one before. */
-  #legal: string | undefined = undefined;
+  #lastTopicName: string | undefined = undefined;
 
   constructor(driver: Driver, clock: Clock, version: ProtocolVersion) {
     this.#driver = driver;
@@ -52,18 +52,18 @@ export class Publishing {
 
   /** hot. Throws on wrong arguments. */
   publish(topicName: string, payload: Payload, options: PublishOptions = NO_OPTIONS): Promise<PublishResult> {
-    if (topicName !== this.#legal) this.#checkTopicName(topicName);
+    if (topicName !== this.#lastTopicName) this.#checkTopicName(topicName);
     const content = toPayload(payload);
     if (options !== NO_OPTIONS) this.#check(options, topicName);
     const qos = options.qos ?? 0;
     const retain = options.retain ?? false;
     if (qos === 0) {
-      const passed = this.#pass(topicName, content, retain, options.properties);
+      const passed = this.#publishNow(topicName, content, retain, options.properties);
       if (passed === true) return PUBLISHED_AT_ONCE;
       if (passed !== undefined) return passed.then(() => PUBLISHED);
     }
     const properties = options.properties === undefined ? undefined : ownProperties(options.properties);
-    const isLeavable = isBounded(options);
+    const isLeavable = isCancellable(options);
     const kept = isLeavable ? ownLarge(content) : content;
     const exchange = new PendingPublish(topicName, kept, qos, retain, properties);
     if (isLeavable) this.#bind(exchange, options);
@@ -72,13 +72,13 @@ export class Publishing {
   }
 
   /** hot: see `Driver.publishNow()`. */
-  #pass(
+  #publishNow(
     topicName: string,
     payload: Uint8Array | string,
     retain: boolean,
     properties: PublishProperties | undefined,
   ): true | Promise<void> | undefined {
-    const passing = this.#passing;
+    const passing = this.#reusable;
     passing.topicName = topicName;
     passing.payload = payload;
     passing.retain = retain;
@@ -94,13 +94,13 @@ export class Publishing {
   #checkTopicName(topicName: string): void {
     const wrong = topicNameError(string('topicName', topicName));
     if (wrong !== undefined) throw new TypeError(`topicName: ${wrong}`);
-    this.#legal = topicName;
+    this.#lastTopicName = topicName;
   }
 
   #check(options: PublishOptions, topicName: string): void {
-    const { qos, retain, properties } = record('publish', options, KEYS) as PublishOptions;
+    const { qos, retain, properties } = checkKeys('publish', options, KEYS) as PublishOptions;
     if (qos !== undefined) oneOf('qos', qos, [0, 1, 2]);
-    if (retain !== undefined) flag('retain', retain);
+    if (retain !== undefined) boolean('retain', retain);
     checkCall(options);
     if (properties === undefined) return;
     if (this.#version < 5) throw new TypeError('properties: expected none, as only MQTT 5.0 has them');
@@ -108,12 +108,12 @@ export class Publishing {
     if ('subscriptionIdentifiers' in properties)
       throw new TypeError('properties.subscriptionIdentifiers: expected none, as only a server sends them');
     // What is wrong is told now, not when the message comes to its turn.
-    asArgument(() => encode({ type: 'publish', topic: topicName, payload: NO_PAYLOAD, properties }, 5));
+    checkEncodable(() => encode({ type: 'publish', topic: topicName, payload: NO_PAYLOAD, properties }, 5));
   }
 
   /** The caller may give up: the promise then ends, and a message that was written goes on without it. */
   #bind(exchange: PendingPublish, options: CallOptions): void {
-    const done = bound(options, this.#clock, 'publish', (reason) => {
+    const done = withCancellation(options, this.#clock, 'publish', (reason) => {
       // What waits again, since the session was lost, may have arrived in the one before.
       const kept = this.#driver.withdraw(exchange);
       const fate: MessageFate = { delivery: exchange.written ? 'unknown' : 'not-sent', kept };

@@ -1,8 +1,8 @@
 import type { PublishProperties, QoS } from '../../codec/packets.ts';
 import { ClosedError, messageOf } from '../../errors.ts';
 import { Ring } from '../../session/ring.ts';
-import { bound, checkCall, type CallOptions } from '../runtime/cancellation.ts';
-import { flag, oneOf, record, wrongType } from '../config/validate.ts';
+import { withCancellation, checkCall, type CallOptions } from '../runtime/cancellation.ts';
+import { boolean, oneOf, checkKeys, wrongType } from '../config/validate.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { PublishResult } from './pending-publish.ts';
 import type { Payload } from './payload.ts';
@@ -51,7 +51,7 @@ export interface PublishManyOptions extends CallOptions {
 }
 
 /** What `publishMany()` needs of its client. */
-export interface Outlet {
+export interface PublishManyHost {
   readonly clock: Clock;
   publish(topicName: string, payload: Payload, options: PublishOptions): Promise<PublishResult>;
   /** Whether one more message can go out at once, whatever its QoS. */
@@ -68,17 +68,17 @@ const AHEAD = 1_024;
 
 /** Checks the arguments; nothing is pulled or sent before the result is iterated. */
 export function publishMany<P extends Publication>(
-  outlet: Outlet,
+  host: PublishManyHost,
   source: Iterable<P> | AsyncIterable<P>,
   options: PublishManyOptions,
 ): AsyncIterable<PublishOutcome<P>> {
-  record('publishMany', options, ['qos', 'retain', 'signal', 'timeout']);
+  checkKeys('publishMany', options, ['qos', 'retain', 'signal', 'timeout']);
   checkCall(options);
   if (options.qos !== undefined) oneOf('qos', options.qos, [0, 1, 2]);
-  if (options.retain !== undefined) flag('retain', options.retain);
+  if (options.retain !== undefined) boolean('retain', options.retain);
   const iterate = iteratorOf(source);
   if (iterate === undefined) throw wrongType('source', 'an iterable or async iterable', source);
-  return new Outcomes(() => new Flow(outlet, iterate(), options));
+  return new Outcomes(() => new Flow(host, iterate(), options));
 }
 
 /** The outcomes of a flow, which begins when the first is asked for. */
@@ -129,7 +129,7 @@ function iteratorOf<P>(source: Iterable<P> | AsyncIterable<P>): (() => Source<P>
 
 /** Messages from a source into the client, as long as there is room; outcomes in the order of the source. */
 class Flow<P extends Publication> {
-  readonly #outlet: Outlet;
+  readonly #host: PublishManyHost;
   readonly #source: Source<P>;
   readonly #options: PublishManyOptions;
   readonly #sent = new Ring<Promise<PublishOutcome<P>>>();
@@ -144,12 +144,12 @@ class Flow<P extends Publication> {
   readonly #unwatch: () => void;
   readonly #unbind: () => void;
 
-  constructor(outlet: Outlet, source: Source<P>, options: PublishManyOptions) {
-    this.#outlet = outlet;
+  constructor(host: PublishManyHost, source: Source<P>, options: PublishManyOptions) {
+    this.#host = host;
     this.#source = source;
     this.#options = options;
-    this.#unwatch = outlet.watch(() => this.#fill());
-    this.#unbind = bound({ signal: options.signal }, outlet.clock, 'publishMany', (reason) =>
+    this.#unwatch = host.watch(() => this.#fill());
+    this.#unbind = withCancellation({ signal: options.signal }, host.clock, 'publishMany', (reason) =>
       this.#enter('left', { reason }),
     );
   }
@@ -199,10 +199,10 @@ class Flow<P extends Publication> {
     const { signal } = this.#options;
     if (this.#phase !== 'flowing') return;
     if (signal?.aborted === true) this.#enter('left', { reason: signal.reason });
-    else if (this.#outlet.isClosed())
+    else if (this.#host.isClosed())
       this.#enter('finishing', { reason: new ClosedError('publishMany: the client is closed') });
     while (this.#isFlowing() && this.#pull === 'idle' && this.#sent.length < AHEAD) {
-      if (!this.#outlet.hasRoom()) return;
+      if (!this.#host.hasRoom()) return;
       this.#ask();
     }
   }
@@ -249,7 +249,7 @@ class Flow<P extends Publication> {
       // A message that was received has its properties always, empty ones too.
       const some = properties !== undefined && Object.keys(properties).length > 0;
       const { timeout } = this.#options;
-      const result = await this.#outlet.publish(topic, payload, {
+      const result = await this.#host.publish(topic, payload, {
         qos,
         retain,
         ...(some && { properties }),
@@ -265,7 +265,7 @@ class Flow<P extends Publication> {
   async #sendLate(publication: P): Promise<void> {
     const { status, error } = await this.#send(publication);
     if (status === 'failed')
-      this.#outlet.warn(`publishMany: the last message pulled was not published: ${messageOf(error)}`);
+      this.#host.warn(`publishMany: the last message pulled was not published: ${messageOf(error)}`);
   }
 
   #enter(phase: 'finishing' | 'left', failure: Failure | undefined): void {
@@ -287,7 +287,7 @@ class Flow<P extends Publication> {
   }
 
   #lost(error: unknown): void {
-    this.#outlet.warn(`publishMany: the source failed after it was left: ${messageOf(error)}`);
+    this.#host.warn(`publishMany: the source failed after it was left: ${messageOf(error)}`);
   }
 
   #isFlowing(): boolean {

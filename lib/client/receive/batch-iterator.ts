@@ -1,7 +1,7 @@
 import type { Clock, Wake } from '../runtime/clock.ts';
 import type { ReceivedMessage } from './received-message.ts';
 import { END, NextCalls } from './next-calls.ts';
-import type { Failure, Reader, Source, Taker } from './consumer.ts';
+import type { Failure, Consumer, MessageSource, MessageWaiter } from './consumer.ts';
 
 /** How `batches()` cuts messages into batches. */
 export interface BatchesOptions {
@@ -12,8 +12,10 @@ export interface BatchesOptions {
 }
 
 /** One loop over a subscription that takes its messages in batches. It is a reader from its first `next()` on. */
-export class Batches implements AsyncIterableIterator<readonly ReceivedMessage[]>, Reader, Taker {
-  readonly #subscription: Source;
+export class BatchIterator
+  implements AsyncIterableIterator<readonly ReceivedMessage[]>, Consumer, MessageWaiter
+{
+  readonly #subscription: MessageSource;
   readonly #clock: Clock;
   readonly #max: number;
   readonly #linger: number;
@@ -31,7 +33,7 @@ export class Batches implements AsyncIterableIterator<readonly ReceivedMessage[]
   #last: 'seen' | 'unseen' = 'seen';
   readonly #seen: () => void;
 
-  constructor(subscription: Source, clock: Clock, max: number, linger: number) {
+  constructor(subscription: MessageSource, clock: Clock, max: number, linger: number) {
     this.#subscription = subscription;
     this.#clock = clock;
     this.#max = max;
@@ -52,14 +54,14 @@ export class Batches implements AsyncIterableIterator<readonly ReceivedMessage[]
   next(): Promise<IteratorResult<readonly ReceivedMessage[], undefined>> {
     if (this.#phase === 'new') {
       this.#phase = 'running';
-      this.#subscription.entered(this);
+      this.#subscription.addConsumer(this);
     }
     if (this.#last === 'unseen' || this.#calls.length > 0) this.#overlap();
     this.#settleInHand();
     const result = this.#calls.add();
     if (this.#phase !== 'running') this.#close(this.#error);
     else if (this.#calls.length === 1) this.#collect();
-    this.#subscription.asked();
+    this.#subscription.onProgress();
     return result;
   }
 
@@ -92,7 +94,7 @@ export class Batches implements AsyncIterableIterator<readonly ReceivedMessage[]
     if (this.#collected.length > 0) this.#handOut();
   }
 
-  // --- as a taker ------------------------------------------------------------------------------------------------
+  // --- as a waiter ------------------------------------------------------------------------------------------------
 
   take(message: ReceivedMessage): void {
     this.#collected.push(message);
@@ -170,6 +172,6 @@ export class Batches implements AsyncIterableIterator<readonly ReceivedMessage[]
     this.#error = undefined;
     const before = this.#phase;
     this.#phase = 'over';
-    if (before === 'running' || before === 'finishing') this.#subscription.left(this);
+    if (before === 'running' || before === 'finishing') this.#subscription.removeConsumer(this);
   }
 }

@@ -1,7 +1,7 @@
-import type { PausingBuffers as Held } from '../../engine/options.ts';
+import type { BufferPressure as Held } from '../../engine/options.ts';
 
 /** Buffers that never drop a message: the client reads nothing from the network while one of them is full. */
-export class PausingBuffers implements Held {
+export class BufferPressure implements Held {
   readonly #limit: number;
   readonly #onRoom: () => void;
   #full = 0;

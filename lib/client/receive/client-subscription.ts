@@ -3,16 +3,16 @@ import type { Delivered } from '../../engine/effects.ts';
 import type { Receipt } from '../../session/incoming.ts';
 import { ClosedError, messageOf } from '../../errors.ts';
 import { Ring } from '../../session/ring.ts';
-import { Batches, type BatchesOptions } from './batch-iterator.ts';
+import { BatchIterator, type BatchesOptions } from './batch-iterator.ts';
 import { MessageBuffer, type BufferLimits, type Overflow } from './message-buffer.ts';
-import { bound, checkCall, type CallOptions } from '../runtime/cancellation.ts';
-import { integer, record } from '../config/validate.ts';
+import { withCancellation, checkCall, type CallOptions } from '../runtime/cancellation.ts';
+import { integer, checkKeys } from '../config/validate.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { forEachMessage, type ForEachOptions } from './for-each.ts';
-import { Loop } from './message-iterator.ts';
+import { MessageIterator } from './message-iterator.ts';
 import { ReceivedMessage, type ReceivedPublish, type Settler } from './received-message.ts';
-import type { PausingBuffers } from './buffer-pressure.ts';
-import type { Failure, Reader, Taker } from './consumer.ts';
+import type { BufferPressure } from './buffer-pressure.ts';
+import type { Failure, Consumer, MessageWaiter } from './consumer.ts';
 import type { Subscription } from './subscription.ts';
 
 /** When a QoS 1 or 2 message is acknowledged. */
@@ -38,11 +38,11 @@ export interface SubscriptionHost extends Settler {
   /** `subscription` has dropped a message. */
   overflowed(subscription: ClientSubscription): void;
   /** Buffers that stop the reading while they are full. */
-  readonly pausing: PausingBuffers;
+  readonly pausing: BufferPressure;
   /** Ends the subscription at the server, unless others share it. */
   unsubscribe(subscription: ClientSubscription): Promise<void>;
   /** A loop has asked for its next message: whoever waits for that may look. */
-  asked(): void;
+  onProgress(): void;
   warn(message: string): void;
 }
 
@@ -57,8 +57,8 @@ export class ClientSubscription implements Subscription {
   readonly #host: SubscriptionHost;
   readonly #ack: AckMode;
   readonly #buffer: MessageBuffer;
-  readonly #takers = new Ring<Taker>();
-  readonly #readers = new Set<Reader>();
+  readonly #waiters = new Ring<MessageWaiter>();
+  readonly #consumers = new Set<Consumer>();
   /** `left`: loops have ended, and nobody may come back; `stalled`: nobody has taken a message for long. */
   #read: 'maybe soon' | 'left' | 'stalled' = 'maybe soon';
   #granted: readonly number[] = [];
@@ -103,30 +103,30 @@ export class ClientSubscription implements Subscription {
   }
 
   [Symbol.asyncIterator](): AsyncIterator<ReceivedMessage> {
-    const loop = new Loop(this);
-    this.entered(loop);
+    const loop = new MessageIterator(this);
+    this.addConsumer(loop);
     return loop;
   }
 
   /** One message, acknowledged as it is handed over (with `ack: "manual"`: not). */
   async receive(options: CallOptions = {}): Promise<ReceivedMessage> {
-    record('receive', options, ['signal', 'timeout']);
+    checkKeys('receive', options, ['signal', 'timeout']);
     checkCall(options);
     const message = await new Promise<ReceivedMessage | undefined>((resolve, reject) => {
-      const done = bound(options, this.#host.clock, 'receive', (reason) => {
-        this.withdraw(taker);
+      const done = withCancellation(options, this.#host.clock, 'receive', (reason) => {
+        this.withdraw(waiter);
         reject(reason);
       });
-      const taker: Taker = {
+      const waiter: MessageWaiter = {
         take: (taken) => (done(), resolve(taken)),
         end: () => (done(), resolve(undefined)),
         fail: (error) => (done(), reject(error)),
       };
-      this.request(taker);
+      this.request(waiter);
     });
     if (message === undefined) throw new ClosedError('the subscription has ended');
     if (this.#ack === 'processed') message.ack();
-    this.#host.asked();
+    this.#host.onProgress();
     return message;
   }
 
@@ -135,9 +135,9 @@ export class ClientSubscription implements Subscription {
    * waits for more, so that it is worth a write. A batch is acknowledged when the next one is asked for.
    */
   batches(options: BatchesOptions = {}): AsyncIterableIterator<readonly ReceivedMessage[]> {
-    record('batches', options, ['max', 'linger']);
+    checkKeys('batches', options, ['max', 'linger']);
     const max = integer('max', options.max ?? 1_000, 1);
-    return new Batches(this, this.#host.clock, max, integer('linger', options.linger ?? 0, 0));
+    return new BatchIterator(this, this.#host.clock, max, integer('linger', options.linger ?? 0, 0));
   }
 
   /**
@@ -158,8 +158,8 @@ export class ClientSubscription implements Subscription {
   async stop(...reasons: readonly unknown[]): Promise<void> {
     if (this.#phase === 'ended') return;
     const error = reasons.length === 0 ? undefined : { reason: reasons[0] };
-    for (const reader of this.#readers) reader.finish(error);
-    if (this.#host.persistent) for (const taker of this.#takers.takeAll()) finishTaker(taker, error);
+    for (const reader of this.#consumers) reader.finish(error);
+    if (this.#host.persistent) for (const waiter of this.#waiters.takeAll()) finishWaiter(waiter, error);
     else {
       this.#error = error;
       await this.unsubscribe();
@@ -200,14 +200,14 @@ export class ClientSubscription implements Subscription {
 
   /** Whether nobody is at work on its messages, or waits for one. @internal */
   get isUnread(): boolean {
-    return this.#readers.size === 0 && this.#takers.length === 0;
+    return this.#consumers.size === 0 && this.#waiters.length === 0;
   }
 
   /** Whether a message of it is with a loop that has not settled it, or waits for one that runs. @internal */
   get busy(): boolean {
-    if (this.#readers.size === 0) return false;
+    if (this.#consumers.size === 0) return false;
     if (this.#buffer.depth > 0) return true;
-    return [...this.#readers].some((reader) => reader.held.some((message) => !message.isDone));
+    return [...this.#consumers].some((reader) => reader.held.some((message) => !message.isDone));
   }
 
   /** @internal */
@@ -222,18 +222,18 @@ export class ClientSubscription implements Subscription {
     payload: Uint8Array,
     receipt: Receipt | undefined,
   ): Delivered {
-    const taker = this.#takers.shift();
-    if (taker !== undefined) {
+    const waiter = this.#waiters.shift();
+    if (waiter !== undefined) {
       const message = new ReceivedMessage(publish, topic, payload, receipt, this.#host);
       this.#handOut(message);
-      taker.take(message);
+      waiter.take(message);
       return 'delivered';
     }
     const before = this.#buffer.dropped;
     const delivered = this.#buffer.push(publish, topic, payload, receipt, this.#host);
     if (receipt !== undefined) {
-      if (this.#read === 'left') this.#host.giveWay(receipt);
-      else if (this.#read === 'stalled') this.#host.setAside(receipt);
+      if (this.#read === 'left') this.#host.markSkippable(receipt);
+      else if (this.#read === 'stalled') this.#host.uncount(receipt);
       return 'delivered';
     }
     if (this.#buffer.dropped !== before) this.#host.overflowed(this);
@@ -261,10 +261,10 @@ export class ClientSubscription implements Subscription {
     const waiting = this.#buffer.takeAll();
     for (const message of [...this.#handedOut, ...waiting])
       if (unsettled === 'acknowledge') message.ack();
-      else message.leave();
+      else message.abandon();
     this.#handedOut = [];
     this.#host.discarded(waiting.length);
-    for (const taker of this.#takers.takeAll()) finishTaker(taker, this.#error);
+    for (const waiter of this.#waiters.takeAll()) finishWaiter(waiter, this.#error);
   }
 
   /** Ends it here after what waits has been taken: then loops finish, or throw `error`. @internal */
@@ -280,25 +280,25 @@ export class ClientSubscription implements Subscription {
    * @internal
    */
   sessionLost(): void {
-    this.#buffer.loosen(() => true);
+    this.#buffer.release(() => true);
   }
 
-  /** Whoever asks for the next message gets it through `taker`. @internal */
-  request(taker: Taker): void {
+  /** Whoever asks for the next message gets it through `waiter`. @internal */
+  request(waiter: MessageWaiter): void {
     const message = this.shift();
-    if (message !== undefined) taker.take(message);
+    if (message !== undefined) waiter.take(message);
     else if (this.#phase === 'open') {
       if (this.#read === 'stalled') this.#read = 'maybe soon';
-      this.#takers.push(taker);
+      this.#waiters.push(waiter);
     } else {
       this.end('leave');
-      finishTaker(taker, this.#error);
+      finishWaiter(waiter, this.#error);
     }
   }
 
   /** @internal */
-  withdraw(taker: Taker): void {
-    while (this.#takers.removeFirst((one) => one === taker) !== undefined);
+  withdraw(waiter: MessageWaiter): void {
+    while (this.#waiters.removeFirst((one) => one === waiter) !== undefined);
   }
 
   /** hot: what waits, if anything. @internal */
@@ -322,13 +322,13 @@ export class ClientSubscription implements Subscription {
 
   /** Whether somebody waits for a message with none in hand. @internal */
   get isAwaited(): boolean {
-    return this.#takers.length > 0 && [...this.#readers].every((reader) => reader.held.length === 0);
+    return this.#waiters.length > 0 && [...this.#consumers].every((reader) => reader.held.length === 0);
   }
 
   /** Nobody has taken a message for long: what waits, and what comes, holds up no other message. @internal */
-  setAside(): void {
+  markStalled(): void {
     this.#read = 'stalled';
-    for (const message of this.#unsettled()) message.setAside();
+    for (const message of this.#unsettled()) message.uncount();
   }
 
   /** Messages taken so far. @internal */
@@ -345,11 +345,11 @@ export class ClientSubscription implements Subscription {
    * Its messages, those in hand included, are acknowledged whatever becomes of them here: all, or those that `receipts`
    * stand for. They stay, within the limits of the buffer. Returns what they were to be acknowledged with. @internal
    */
-  loosen(receipts?: ReadonlySet<Receipt>): Receipt[] {
+  release(receipts?: ReadonlySet<Receipt>): Receipt[] {
     const meant = (message: ReceivedMessage): boolean =>
       message.unsettled && (receipts === undefined || message.isAnyOf(receipts));
-    const held = [...this.#readers].flatMap((reader) => reader.held.filter(meant));
-    return [...held.flatMap((message) => message.loosen() ?? []), ...this.#buffer.loosen(meant)];
+    const held = [...this.#consumers].flatMap((reader) => reader.held.filter(meant));
+    return [...held.flatMap((message) => message.release() ?? []), ...this.#buffer.release(meant)];
   }
 
   /** A loop asks for its next message: the one it had is processed. @internal */
@@ -358,8 +358,8 @@ export class ClientSubscription implements Subscription {
   }
 
   /** @internal */
-  asked(): void {
-    this.#host.asked();
+  onProgress(): void {
+    this.#host.onProgress();
   }
 
   /** @internal */
@@ -382,7 +382,7 @@ export class ClientSubscription implements Subscription {
 
   /** No message will come for some time: readers hand out what they have collected. @internal */
   flush(): void {
-    for (const reader of this.#readers) reader.flush?.();
+    for (const reader of this.#consumers) reader.flush?.();
   }
 
   /** Whether it has what `receipt` stands for, unsettled. @internal */
@@ -393,32 +393,32 @@ export class ClientSubscription implements Subscription {
   /** Takers wait only as long as nothing else does. */
   #serve(): void {
     while (this.#buffer.depth > 0) {
-      const taker = this.#takers.shift();
-      if (taker === undefined) return;
-      this.request(taker);
+      const waiter = this.#waiters.shift();
+      if (waiter === undefined) return;
+      this.request(waiter);
     }
   }
 
   #unsettled(): ReceivedMessage[] {
-    const held = [...this.#readers].flatMap((reader) => reader.held);
+    const held = [...this.#consumers].flatMap((reader) => reader.held);
     return [...held, ...this.#buffer.values()].filter((message) => message.unsettled);
   }
 
   /** Somebody begins to work through the messages. @internal */
-  entered(reader: Reader): void {
+  addConsumer(reader: Consumer): void {
     this.#read = 'maybe soon';
-    this.#readers.add(reader);
+    this.#consumers.add(reader);
   }
 
   /** The last reader of a subscription in a clean session takes the subscription with it. @internal */
-  left(reader: Reader): void {
-    this.#readers.delete(reader);
-    this.#host.asked();
-    if (this.#readers.size > 0 || this.#phase === 'ended') return;
+  removeConsumer(reader: Consumer): void {
+    this.#consumers.delete(reader);
+    this.#host.onProgress();
+    if (this.#consumers.size > 0 || this.#phase === 'ended') return;
     if (this.#host.persistent) {
       // Nobody may come back for them, nor for what still comes: those behind are not to wait.
       this.#read = 'left';
-      for (const message of this.#unsettled()) message.giveWay();
+      for (const message of this.#unsettled()) message.markSkippable();
       return;
     }
     this.unsubscribe().catch((error: unknown) => {
@@ -428,7 +428,7 @@ export class ClientSubscription implements Subscription {
   }
 }
 
-function finishTaker(taker: Taker, error: Failure | undefined): void {
-  if (error === undefined) taker.end();
-  else taker.fail(error.reason);
+function finishWaiter(waiter: MessageWaiter, error: Failure | undefined): void {
+  if (error === undefined) waiter.end();
+  else waiter.fail(error.reason);
 }

@@ -6,14 +6,14 @@ export interface Failure {
 }
 
 /** Somebody who waits for the next message. */
-export interface Taker {
+export interface MessageWaiter {
   take(message: ReceivedMessage): void;
   end(): void;
   fail(error: unknown): void;
 }
 
 /** Somebody who works through the messages of a subscription: while there is one, it is read. */
-export interface Reader {
+export interface Consumer {
   /** The messages in its hands. */
   readonly held: readonly ReceivedMessage[];
   /** It is to take no further message; what it has is still its own. `error`: what it then throws. */
@@ -23,17 +23,17 @@ export interface Reader {
 }
 
 /** What a reader needs of the subscription it reads. */
-export interface Source {
+export interface MessageSource {
   /** Whether a message can be refused. */
   readonly canReject: boolean;
-  entered(reader: Reader): void;
-  left(reader: Reader): void;
+  addConsumer(reader: Consumer): void;
+  removeConsumer(reader: Consumer): void;
   /** hot: what waits, if anything. */
   shift(): ReceivedMessage | undefined;
-  /** The next message goes to `taker`, now or when it comes. */
-  request(taker: Taker): void;
-  /** `taker` gets no message any more, however often it has requested one. */
-  withdraw(taker: Taker): void;
+  /** The next message goes to `waiter`, now or when it comes. */
+  request(waiter: MessageWaiter): void;
+  /** `waiter` gets no message any more, however often it has requested one. */
+  withdraw(waiter: MessageWaiter): void;
   /** A reader asks for its next message: the one it had is processed. */
   processed(message: ReceivedMessage): void;
   /** Calls of `next()` overlap: asking is not settling there. */
@@ -44,5 +44,5 @@ export interface Source {
    */
   giveBack(handedOut: Iterable<ReceivedMessage>, unread?: readonly ReceivedMessage[]): void;
   /** A message is done with: whoever waits for that may look. */
-  asked(): void;
+  onProgress(): void;
 }

@@ -1,10 +1,10 @@
 import { AsyncResource } from 'node:async_hooks';
 import PQueue from 'p-queue';
-import { bound, checkCall, type CallOptions } from '../runtime/cancellation.ts';
-import { integer, oneOf, record, wrongType } from '../config/validate.ts';
+import { withCancellation, checkCall, type CallOptions } from '../runtime/cancellation.ts';
+import { integer, oneOf, checkKeys, wrongType } from '../config/validate.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { ReceivedMessage } from './received-message.ts';
-import type { Failure, Reader, Source, Taker } from './consumer.ts';
+import type { Failure, Consumer, MessageSource, MessageWaiter } from './consumer.ts';
 
 /** How `forEach()` works through messages. */
 export interface ForEachOptions extends CallOptions {
@@ -19,12 +19,12 @@ export interface ForEachOptions extends CallOptions {
 
 /** Handlers with bounded concurrency over a subscription; each message is settled when its handler has finished. */
 export async function forEachMessage(
-  subscription: Source,
+  subscription: MessageSource,
   handler: (message: ReceivedMessage) => unknown,
   options: ForEachOptions,
   clock: Clock,
 ): Promise<void> {
-  record('forEach', options, ['concurrency', 'onError', 'signal', 'timeout']);
+  checkKeys('forEach', options, ['concurrency', 'onError', 'signal', 'timeout']);
   checkCall(options);
   if (typeof handler !== 'function') throw wrongType('handler', 'a function', handler);
   const onError = oneOf('onError', options.onError ?? 'stop', ['stop', 'acknowledge', 'reject']);
@@ -32,20 +32,20 @@ export async function forEachMessage(
     throw new TypeError('onError: expected "stop" or "acknowledge", as only MQTT 5.0 can refuse a message');
   const concurrency = integer('concurrency', options.concurrency ?? 1, 1);
   const run = new Run(subscription, AsyncResource.bind(handler), onError, concurrency);
-  const done = bound(options, clock, 'forEach', (reason) => run.halt({ reason }));
-  subscription.entered(run);
+  const done = withCancellation(options, clock, 'forEach', (reason) => run.halt({ reason }));
+  subscription.addConsumer(run);
   try {
     await run.finished();
   } finally {
     done();
     run.giveBack();
-    subscription.left(run);
+    subscription.removeConsumer(run);
   }
 }
 
 /** One `forEach()`: takes a message whenever a handler is free for it, so that others can have what has to wait. */
-class Run implements Reader {
-  readonly #subscription: Source;
+class Run implements Consumer {
+  readonly #subscription: MessageSource;
   readonly #handler: (message: ReceivedMessage) => unknown;
   readonly #onError: NonNullable<ForEachOptions['onError']>;
   readonly #concurrency: number;
@@ -57,7 +57,7 @@ class Run implements Reader {
   #wake: () => void = () => {};
 
   constructor(
-    subscription: Source,
+    subscription: MessageSource,
     handler: (message: ReceivedMessage) => unknown,
     onError: NonNullable<ForEachOptions['onError']>,
     concurrency: number,
@@ -104,7 +104,7 @@ class Run implements Reader {
 
   async #next(): Promise<void> {
     const message = await new Promise<ReceivedMessage | undefined>((resolve) => {
-      const taker: Taker = {
+      const waiter: MessageWaiter = {
         take: (taken) => {
           // At once: a message that is in nobody's hands would not be waited for.
           this.#unfinished.add(taken);
@@ -121,10 +121,10 @@ class Run implements Reader {
       };
       this.#wake = () => {
         if (this.#phase === 'running') return;
-        this.#subscription.withdraw(taker);
+        this.#subscription.withdraw(waiter);
         resolve(undefined);
       };
-      this.#subscription.request(taker);
+      this.#subscription.request(waiter);
     });
     if (message === undefined) return;
     // The task catches everything: its promise cannot reject.
@@ -144,6 +144,6 @@ class Run implements Reader {
       else message.ack();
     }
     this.#unfinished.delete(message);
-    this.#subscription.asked();
+    this.#subscription.onProgress();
   }
 }

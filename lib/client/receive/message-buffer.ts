@@ -1,9 +1,9 @@
 import type { Delivered } from '../../engine/effects.ts';
 import { Ring } from '../../session/ring.ts';
-import { Keeping } from './payload-retention.ts';
+import { PayloadRetention } from './payload-retention.ts';
 import { ReceivedMessage, type ReceivedPublish, type Settler } from './received-message.ts';
 import type { Receipt } from '../../session/incoming.ts';
-import type { PausingBuffers } from './buffer-pressure.ts';
+import type { BufferPressure } from './buffer-pressure.ts';
 
 /** How much may wait in a subscription, of what needs no acknowledgement: QoS 0, and all with `ack: "received"`. */
 export interface BufferLimits {
@@ -23,20 +23,20 @@ export type Overflow = 'drop-oldest' | 'drop-newest' | 'latest-per-topic' | 'pau
 export class MessageBuffer {
   readonly #limits: BufferLimits;
   readonly #overflow: Overflow;
-  readonly #pausing: PausingBuffers;
+  readonly #pausing: BufferPressure;
   readonly #ring = new Ring<ReceivedMessage>();
-  readonly #keeping: Keeping;
+  readonly #retention: PayloadRetention;
   #loose = 0;
   #looseBytes = 0;
   #dropped = 0;
   /** `pause`: whether the client was told that it is full. */
   #pause: 'off' | 'on' = 'off';
 
-  constructor(limits: BufferLimits, overflow: Overflow, pausing: PausingBuffers) {
+  constructor(limits: BufferLimits, overflow: Overflow, pausing: BufferPressure) {
     this.#limits = limits;
     this.#overflow = overflow;
     this.#pausing = pausing;
-    this.#keeping = new Keeping(overflow === 'latest-per-topic' ? 'scattered' : 'all in turn');
+    this.#retention = new PayloadRetention(overflow === 'latest-per-topic' ? 'scattered' : 'all in turn');
   }
 
   get depth(): number {
@@ -56,7 +56,7 @@ export class MessageBuffer {
     receipt: Receipt | undefined,
     settler: Settler,
   ): Delivered {
-    const kept = this.#keeping.keep(payload, publish.bytes);
+    const kept = this.#retention.retain(payload, publish.bytes);
     if (receipt !== undefined) receipt.payload = kept;
     const message = new ReceivedMessage(publish, topic, kept, receipt, settler);
     if (receipt !== undefined) {
@@ -82,10 +82,10 @@ export class MessageBuffer {
   }
 
   /** What waits and is `meant` may be dropped from now on, so that the limits are for it too. Returns its receipts. */
-  loosen(meant: (message: ReceivedMessage) => boolean): Receipt[] {
+  release(meant: (message: ReceivedMessage) => boolean): Receipt[] {
     const receipts: Receipt[] = [];
     for (const message of this.takeAll()) {
-      const receipt = meant(message) ? message.loosen() : undefined;
+      const receipt = meant(message) ? message.release() : undefined;
       if (receipt !== undefined) receipts.push(receipt);
       if (message.unsettled || this.#makeRoom(message)) this.#ring.push(message);
     }

@@ -1,10 +1,10 @@
 import type { ReceivedMessage } from './received-message.ts';
 import { END, NextCalls } from './next-calls.ts';
-import type { Failure, Reader, Source, Taker } from './consumer.ts';
+import type { Failure, Consumer, MessageSource, MessageWaiter } from './consumer.ts';
 
 /** One `for await` over a subscription. */
-export class Loop implements AsyncIterator<ReceivedMessage, undefined>, Reader, Taker {
-  readonly #subscription: Source;
+export class MessageIterator implements AsyncIterator<ReceivedMessage, undefined>, Consumer, MessageWaiter {
+  readonly #subscription: MessageSource;
   readonly #calls = new NextCalls<ReceivedMessage>();
   #inHand: ReceivedMessage | undefined = undefined;
   #phase: 'running' | 'finishing' | 'over' = 'running';
@@ -14,7 +14,7 @@ export class Loop implements AsyncIterator<ReceivedMessage, undefined>, Reader, 
   #unseen = false;
   readonly #seen: () => void;
 
-  constructor(subscription: Source) {
+  constructor(subscription: MessageSource) {
     this.#subscription = subscription;
     this.#seen = () => {
       this.#unseen = false;
@@ -29,7 +29,7 @@ export class Loop implements AsyncIterator<ReceivedMessage, undefined>, Reader, 
   next(): Promise<IteratorResult<ReceivedMessage, undefined>> {
     if (this.#unseen || this.#calls.length > 0) this.#overlap();
     this.#settleInHand();
-    this.#subscription.asked();
+    this.#subscription.onProgress();
     if (this.#phase !== 'running') {
       const error = this.#error;
       this.#close();
@@ -77,7 +77,7 @@ export class Loop implements AsyncIterator<ReceivedMessage, undefined>, Reader, 
     this.#error = error;
   }
 
-  // --- as a taker ------------------------------------------------------------------------------------------------
+  // --- as a waiter ------------------------------------------------------------------------------------------------
 
   take(message: ReceivedMessage): void {
     this.#inHand = message;
@@ -109,6 +109,6 @@ export class Loop implements AsyncIterator<ReceivedMessage, undefined>, Reader, 
     this.#error = undefined;
     if (this.#phase === 'over') return;
     this.#phase = 'over';
-    this.#subscription.left(this);
+    this.#subscription.removeConsumer(this);
   }
 }

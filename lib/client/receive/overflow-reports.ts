@@ -9,7 +9,7 @@ interface Dropper {
 }
 
 /** Tells of dropped messages: of the first at once, then at most once a second for each subscription. */
-export class Overflows<Subscription extends Dropper> {
+export class OverflowReports<Subscription extends Dropper> {
   readonly #clock: Clock;
   readonly #report: (subscription: Subscription) => void;
   /** Subscriptions that were told of in this second, and how many they had dropped by then. */

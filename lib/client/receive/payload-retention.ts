@@ -12,7 +12,7 @@ const LARGE = 131_072;
  * than sixteen times what waits, and a burst is hardly ever copied. Where what stays is `scattered` over all that came, as
  * with the latest of each topic, a small payload is always copied.
  */
-export class Keeping {
+export class PayloadRetention {
   readonly #what: 'all in turn' | 'scattered';
   /** What the last payload was in, and how many bytes of payload are still to be copied out of it. */
   #memory: Uint8Array | undefined = undefined;
@@ -23,7 +23,7 @@ export class Keeping {
   }
 
   /** hot: what to keep in place of `payload`. `memory`: what that is a view into. */
-  keep(payload: Uint8Array, memory: Uint8Array): Uint8Array {
+  retain(payload: Uint8Array, memory: Uint8Array): Uint8Array {
     // The memory of a large packet is that packet's own: there is nothing to remember it for, and it may be very large.
     if (memory.length > LARGE && payload.length >= memory.length * DENSE) return payload;
     if (memory !== this.#memory) {

@@ -9,11 +9,11 @@ import type { Message } from './message.ts';
 export interface Settler {
   settle(receipt: Receipt, reasonCode: number): void;
   /** The application may not come to it for long: it gives way where others wait. */
-  giveWay(receipt: Receipt): void;
+  markSkippable(receipt: Receipt): void;
   /** The application has not come to it for long: the same, and it does not count against `receiveMaximum`. */
-  setAside(receipt: Receipt): void;
+  uncount(receipt: Receipt): void;
   /** The application will never come to it: it is the server's to send again. */
-  leave(receipt: Receipt): void;
+  abandon(receipt: Receipt): void;
   /** Whether a failing Reason Code can be sent: only 5.0 has one. */
   readonly canReject: boolean;
 }
@@ -130,28 +130,28 @@ export class ReceivedMessage implements Message {
   }
 
   /** Nobody may settle it for long: it gives way where others wait, and can still be settled. @internal */
-  giveWay(): void {
+  markSkippable(): void {
     const owed = this.#owed;
-    if (owed !== undefined) this.#settler.giveWay(owed);
+    if (owed !== undefined) this.#settler.markSkippable(owed);
   }
 
   /** Nobody has settled it for long: it does not hold up others, nor count against `receiveMaximum`. @internal */
-  setAside(): void {
+  uncount(): void {
     const owed = this.#owed;
-    if (owed !== undefined) this.#settler.setAside(owed);
+    if (owed !== undefined) this.#settler.uncount(owed);
   }
 
   /** Nobody here will settle it any more: the server sends it again. @internal */
-  leave(): void {
-    const owed = this.loosen();
-    if (owed !== undefined) this.#settler.leave(owed);
+  abandon(): void {
+    const owed = this.release();
+    if (owed !== undefined) this.#settler.abandon(owed);
   }
 
   /**
    * It is acknowledged, or about to be, whatever becomes of it here. Returns what it was to be acknowledged with.
    * @internal
    */
-  loosen(): Receipt | undefined {
+  release(): Receipt | undefined {
     const owed = this.#owed;
     if (owed !== undefined) this.#receipt = undefined;
     return owed;
@@ -162,7 +162,7 @@ export class ReceivedMessage implements Message {
     const { qos, retain, properties, topic, payload } = this;
     const propertiesSize = this.size - topic.length - payload.byteLength;
     const fields = { qos, retain, duplicate: true, properties, propertiesSize };
-    return new ReceivedMessage(fields, topic, payload, this.loosen(), this.#settler);
+    return new ReceivedMessage(fields, topic, payload, this.release(), this.#settler);
   }
 
   get #owed(): Receipt | undefined {

@@ -1,7 +1,7 @@
 import type { ClientSubscription } from './client-subscription.ts';
 
 /** How long after its SUBACK, or the last of them, a subscription still awaits retained messages, in ms. */
-const PATIENCE = 10_000;
+const RETAINED_TIME = 10_000;
 
 /** So many Topic Names are remembered; beyond it a copy may come twice, but none is kept from anybody. */
 const REMEMBERED = 100_000;
@@ -71,7 +71,7 @@ export class RetainedCopies {
   /** SUBACK came. Many servers send what is retained before it, some long after. */
   granted(subscription: ClientSubscription): void {
     const awaiting = this.#awaiting.get(subscription);
-    if (awaiting !== undefined) awaiting.until = this.#now() + PATIENCE;
+    if (awaiting !== undefined) awaiting.until = this.#now() + RETAINED_TIME;
   }
 
   left(subscription: ClientSubscription): void {
@@ -120,7 +120,7 @@ export class RetainedCopies {
   /** Retained messages still come for `subscription`. */
   #prolong(subscription: ClientSubscription, now: number): void {
     const awaiting = this.#awaiting.get(subscription);
-    if (awaiting !== undefined && awaiting.until < Infinity) awaiting.until = now + PATIENCE;
+    if (awaiting !== undefined && awaiting.until < Infinity) awaiting.until = now + RETAINED_TIME;
   }
 
   #came(topicName: string, copies: Copies): void {
@@ -131,7 +131,7 @@ export class RetainedCopies {
   #tidy(): void {
     const now = this.#now();
     if (now < this.#tidyAt) return;
-    this.#tidyAt = now + PATIENCE;
+    this.#tidyAt = now + RETAINED_TIME;
     for (const [subscription, { until }] of this.#awaiting)
       if (until < now) this.#awaiting.delete(subscription);
     if (this.#awaiting.size === 0) this.#copies.clear();

@@ -179,7 +179,7 @@ export class Router {
   #share(receipt: Receipt, found: readonly ClientSubscription[]): void {
     let copies = 0;
     for (const subscription of found) if (!subscription.settlesOnReceipt) copies++;
-    if (copies === 0) receipt.waive();
+    if (copies === 0) receipt.release();
     else receipt.copies = copies;
   }
 

@@ -2,7 +2,7 @@ import type { Clock, Wake } from '../runtime/clock.ts';
 import type { ClientSubscription } from './client-subscription.ts';
 
 /** What watching for stalls needs of its client. */
-export interface StallingHost {
+export interface StallDetectorHost {
   readonly clock: Clock;
   /** `ackStallTimeout`: ms, 0 = off. */
   timeout(): number;
@@ -19,8 +19,8 @@ export interface StallingHost {
  * A limit that is reached by messages nobody takes: then nothing more comes, for any subscription. Where it is the
  * window of the server, nothing but the silence tells of it.
  */
-export class Stalling {
-  readonly #host: StallingHost;
+export class StallDetector {
+  readonly #host: StallDetectorHost;
   #wake: Wake | undefined = undefined;
   #arrivals = 0;
   /** The counts when the wake was armed. */
@@ -29,7 +29,7 @@ export class Stalling {
   /** Those that were reported and have taken nothing since. */
   readonly #reported = new Map<ClientSubscription, number>();
 
-  constructor(host: StallingHost) {
+  constructor(host: StallDetectorHost) {
     this.#host = host;
   }
 

@@ -14,8 +14,8 @@ import { hasWildcard, isShared, topicFilterError } from '../../topic/filters.ts'
 import { nextTick } from '../../transport/next-tick.ts';
 import { onAbort } from '../runtime/abort-signals.ts';
 import type { Overflow } from './message-buffer.ts';
-import { bound, checkCall, type CallOptions } from '../runtime/cancellation.ts';
-import { asArgument, flag, integer, oneOf, record, string, wrongType } from '../config/validate.ts';
+import { withCancellation, checkCall, type CallOptions } from '../runtime/cancellation.ts';
+import { checkEncodable, boolean, integer, oneOf, checkKeys, string, wrongType } from '../config/validate.ts';
 import type { Driver } from '../runtime/driver.ts';
 import type { Router } from './router.ts';
 import {
@@ -95,7 +95,7 @@ const ONLY_5 = [...FLAGS_OF_5, 'properties'] as const;
 const MIB = 1_048_576;
 
 /** `subscribe()` and `unsubscribe()`: what they check, send, and do with the answers. */
-export class Subscribing {
+export class SubscribeCalls {
   readonly #driver: Driver;
   readonly #router: Router;
   readonly #host: SubscriptionHost;
@@ -114,11 +114,11 @@ export class Subscribing {
     options: SubscribeOptions,
     made: (subscription: ClientSubscription) => void,
   ): Promise<ClientSubscription> {
-    record('subscribe', options, CALL_KEYS);
+    checkKeys('subscribe', options, CALL_KEYS);
     checkCall(options);
     const entries = this.#entries(topicFilter, options);
     this.#checkProperties(options);
-    const partial = flag('partial', options.partial ?? false);
+    const partial = boolean('partial', options.partial ?? false);
     const subscription = new ClientSubscription(entries, toIntake(options), this.#host);
     // Before SUBSCRIBE is written: its messages may come before its SUBACK [MQTT-3.8.4-1].
     this.#router.add(subscription);
@@ -145,7 +145,7 @@ export class Subscribing {
     topicFilter: string | readonly string[],
     options: CallOptions,
   ): Promise<UnsubscribeResult> {
-    record('unsubscribe', options, ['signal', 'timeout']);
+    checkKeys('unsubscribe', options, ['signal', 'timeout']);
     checkCall(options);
     const list: unknown = typeof topicFilter === 'string' ? [topicFilter] : topicFilter;
     if (!Array.isArray(list)) throw wrongType('topicFilter', 'a string or an array', list);
@@ -213,7 +213,7 @@ export class Subscribing {
         },
         failed: (error) => (done(), reject(error)),
       });
-      const done = bound(options, this.#host.clock, kind, (reason) => {
+      const done = withCancellation(options, this.#host.clock, kind, (reason) => {
         this.#driver.withdrawRequest(request);
         reject(reason);
       });
@@ -271,8 +271,8 @@ export class Subscribing {
 
   #checkProperties({ properties }: SubscribeOptions): void {
     if (properties === undefined || this.#version < 5) return;
-    record('properties', properties, ['userProperties']);
-    asArgument(() => {
+    checkKeys('properties', properties, ['userProperties']);
+    checkEncodable(() => {
       encode(
         { type: 'subscribe', packetId: 1, subscriptions: [{ topicFilter: '#', qos: 0 }], properties },
         5,
@@ -299,7 +299,7 @@ export class Subscribing {
   #entry(given: string | FilterOptions, options: SubscribeOptions): SubscriptionRequest {
     const own = (typeof given === 'string'
       ? { topicFilter: given }
-      : record('topicFilter', given, FILTER_KEYS)) as unknown as FilterOptions;
+      : checkKeys('topicFilter', given, FILTER_KEYS)) as unknown as FilterOptions;
     const topicFilter = this.#checkFilter(own.topicFilter);
     const qos = oneOf('qos', own.qos ?? options.qos ?? 0, [0, 1, 2]);
     if (this.#version < 5) {
@@ -307,7 +307,7 @@ export class Subscribing {
         if (own[key] !== undefined) throw new TypeError(`${key}: expected none, as only MQTT 5.0 has it`);
       return { topicFilter, qos };
     }
-    const noLocal = flag('noLocal', own.noLocal ?? options.noLocal ?? false);
+    const noLocal = boolean('noLocal', own.noLocal ?? options.noLocal ?? false);
     // [MQTT-3.8.3-4]
     if (noLocal && isShared(topicFilter))
       throw new TypeError('noLocal: expected false with a shared subscription [MQTT-3.8.3-4], got true');
@@ -315,7 +315,7 @@ export class Subscribing {
       topicFilter,
       qos,
       noLocal,
-      retainAsPublished: flag(
+      retainAsPublished: boolean(
         'retainAsPublished',
         own.retainAsPublished ?? options.retainAsPublished ?? false,
       ),
@@ -366,7 +366,7 @@ function toEntry(topicFilter: string): SubscriptionRequest {
 }
 
 function toIntake(options: SubscribeOptions): Intake {
-  const { messages = 10_000, bytes = 64 * MIB } = record('buffer', options.buffer ?? {}, [
+  const { messages = 10_000, bytes = 64 * MIB } = checkKeys('buffer', options.buffer ?? {}, [
     'messages',
     'bytes',
   ]) as {

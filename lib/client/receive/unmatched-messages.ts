@@ -1,8 +1,8 @@
 import { Ring } from '../../session/ring.ts';
 import type { Receipt } from '../../session/incoming.ts';
 import type { Clock, Wake } from '../runtime/clock.ts';
-import { Keeping } from './payload-retention.ts';
-import type { PausingBuffers } from './buffer-pressure.ts';
+import { PayloadRetention } from './payload-retention.ts';
+import type { BufferPressure } from './buffer-pressure.ts';
 import type { ReceivedPublish } from './received-message.ts';
 import type { ClientSubscription } from './client-subscription.ts';
 
@@ -11,10 +11,10 @@ const MOST_MESSAGES = 1_000;
 const MOST_BYTES = 16 * 1_048_576;
 
 /** How long a parked message may hold up others, in ms. */
-const PATIENCE = 10_000;
+const HOLD_TIME = 10_000;
 
 /** A message that nobody has subscribed to yet. */
-interface Parked {
+interface HeldMessage {
   readonly publish: ReceivedPublish;
   readonly topicName: string;
   readonly receipt: Receipt;
@@ -22,13 +22,13 @@ interface Parked {
 }
 
 /** What parking needs of its client. */
-export interface ParkingHost {
+export interface UnmatchedMessagesHost {
   readonly clock: Clock;
   /** Buffers that stop the reading while they are full. */
-  readonly pausing: PausingBuffers;
+  readonly pausing: BufferPressure;
   settle(receipt: Receipt, reasonCode: number): void;
-  setAside(receipt: Receipt): void;
-  leave(receipt: Receipt): void;
+  uncount(receipt: Receipt): void;
+  abandon(receipt: Receipt): void;
   /** Messages were left to the server and somebody has subscribed since: a planned reconnect asks for them. */
   fetch(): void;
   warn(message: string): void;
@@ -40,35 +40,35 @@ export interface ParkingHost {
  * `PATIENCE` they hold up nothing any more, and the oldest of these make room for new ones: the server sends them again
  * on the next connection.
  */
-export class Parking {
-  readonly #host: ParkingHost;
-  readonly #parked = new Ring<Parked>();
-  readonly #keeping = new Keeping();
+export class UnmatchedMessages {
+  readonly #host: UnmatchedMessagesHost;
+  readonly #held = new Ring<HeldMessage>();
+  readonly #retention = new PayloadRetention();
   #bytes = 0;
   /** The oldest of them that have waited for longer than `PATIENCE`, and their bytes. */
   #late = 0;
   #lateBytes = 0;
   /** Messages of this connection that were left to the server. */
-  #left = 0;
+  #abandoned = 0;
   #room: 'free' | 'full' = 'free';
   #wake: Wake | undefined = undefined;
 
-  constructor(host: ParkingHost) {
+  constructor(host: UnmatchedMessagesHost) {
     this.#host = host;
   }
 
   /** Messages parked. */
   get depth(): number {
-    return this.#parked.length;
+    return this.#held.length;
   }
 
   /** Takes a message in. */
-  park(received: ReceivedPublish, topicName: string, receipt: Receipt): void {
+  hold(received: ReceivedPublish, topicName: string, receipt: Receipt): void {
     const { bytes, qos, retain, duplicate, properties, propertiesSize } = received;
-    receipt.payload = this.#keeping.keep(receipt.payload, bytes);
+    receipt.payload = this.#retention.retain(receipt.payload, bytes);
     const payload = (): Uint8Array => receipt.payload;
     const publish = { bytes, qos, retain, duplicate, properties, propertiesSize, payload };
-    this.#parked.push({ publish, topicName, receipt, since: this.#host.clock.now() });
+    this.#held.push({ publish, topicName, receipt, since: this.#host.clock.now() });
     this.#bytes += receipt.size;
     this.#makeRoom();
     this.#watch();
@@ -76,13 +76,13 @@ export class Parking {
 
   /** Hands over what `subscription` has filters for, in order of arrival. */
   handOver(subscription: ClientSubscription, matches: (topicName: string) => boolean): void {
-    const before = this.#parked.length;
+    const before = this.#held.length;
     if (before === 0) return;
     const late = this.#late;
     this.#forget();
-    for (const [i, parked] of this.#parked.takeAll().entries()) {
+    for (const [i, parked] of this.#held.takeAll().entries()) {
       if (!matches(parked.topicName)) {
-        this.#parked.push(parked);
+        this.#held.push(parked);
         this.#bytes += parked.receipt.size;
         if (i < late) this.#countLate(parked);
         continue;
@@ -92,21 +92,21 @@ export class Parking {
       subscription.push(publish, topicName, receipt.payload, mine);
       if (mine === undefined) this.#host.settle(receipt, 0);
     }
-    if (this.#parked.length === 0) this.#stop();
+    if (this.#held.length === 0) this.#stop();
     this.#followRoom();
-    if (this.#parked.length === before || this.#left === 0) return;
-    this.#left = 0;
+    if (this.#held.length === before || this.#abandoned === 0) return;
+    this.#abandoned = 0;
     this.#host.fetch();
   }
 
   /** A new connection: what was left to the server comes again. */
   connected(): void {
-    this.#left = 0;
+    this.#abandoned = 0;
   }
 
   /** Forgets everything. Returns the receipts: the server sends the messages again, if its session lasts. */
   clear(): Receipt[] {
-    const receipts = this.#parked.takeAll().map(({ receipt }) => receipt);
+    const receipts = this.#held.takeAll().map(({ receipt }) => receipt);
     this.#forget();
     this.#stop();
     this.#followRoom();
@@ -119,27 +119,27 @@ export class Parking {
     this.#lateBytes = 0;
   }
 
-  #countLate({ receipt }: Parked): void {
+  #countLate({ receipt }: HeldMessage): void {
     this.#late++;
     this.#lateBytes += receipt.size;
   }
 
   /** Messages that have waited for long make room. Where there are none, reading stops. */
   #makeRoom(): void {
-    while (this.#late > 0 && (this.#parked.length > MOST_MESSAGES || this.#bytes > MOST_BYTES)) {
-      const { receipt } = this.#parked.shift() as Parked;
+    while (this.#late > 0 && (this.#held.length > MOST_MESSAGES || this.#bytes > MOST_BYTES)) {
+      const { receipt } = this.#held.shift() as HeldMessage;
       this.#bytes -= receipt.size;
       this.#late--;
       this.#lateBytes -= receipt.size;
-      this.#left++;
-      this.#host.leave(receipt);
+      this.#abandoned++;
+      this.#host.abandon(receipt);
     }
     this.#followRoom();
   }
 
   #followRoom(): void {
     const isFull =
-      this.#parked.length - this.#late >= MOST_MESSAGES || this.#bytes - this.#lateBytes >= MOST_BYTES;
+      this.#held.length - this.#late >= MOST_MESSAGES || this.#bytes - this.#lateBytes >= MOST_BYTES;
     if (isFull && this.#room === 'free') {
       this.#room = 'full';
       this.#host.pausing.filled();
@@ -150,9 +150,9 @@ export class Parking {
   }
 
   #watch(): void {
-    const first = this.#parked.length > this.#late ? this.#parked.at(this.#late) : undefined;
+    const first = this.#held.length > this.#late ? this.#held.at(this.#late) : undefined;
     if (this.#wake !== undefined || first === undefined) return;
-    this.#wake = this.#host.clock.wakeAt(first.since + PATIENCE, () => this.#whenLate());
+    this.#wake = this.#host.clock.wakeAt(first.since + HOLD_TIME, () => this.#whenLate());
   }
 
   /** What has waited too long no longer holds up others; it stays here all the same, for a late `subscribe()`. */
@@ -161,15 +161,15 @@ export class Parking {
     const now = this.#host.clock.now();
     const before = this.#late;
     for (let at = before; ; at++) {
-      const parked = this.#parked.at(at);
-      if (parked === undefined || parked.since + PATIENCE > now) break;
-      this.#host.setAside(parked.receipt);
+      const parked = this.#held.at(at);
+      if (parked === undefined || parked.since + HOLD_TIME > now) break;
+      this.#host.uncount(parked.receipt);
       this.#countLate(parked);
     }
     const count = this.#late - before;
     if (count > 0)
       this.#host.warn(
-        `${count} messages have had no subscription for ${PATIENCE} ms: they no longer hold up others`,
+        `${count} messages have had no subscription for ${HOLD_TIME} ms: they no longer hold up others`,
       );
     this.#makeRoom();
     this.#watch();

@@ -36,7 +36,7 @@ export function checkSignal(signal: AbortSignal | undefined): void {
  * this has returned: a signal that is aborted already counts in the next microtask. Returns what ends the waiting: it
  * must be called when the call has settled, so that neither timer nor listener is left.
  */
-export function bound(
+export function withCancellation(
   options: CallOptions,
   clock: Clock,
   what: string,
@@ -63,6 +63,6 @@ export function bound(
 }
 
 /** Whether a call can be given up at all: most cannot, and cost nothing. */
-export function isBounded(options: CallOptions): boolean {
+export function isCancellable(options: CallOptions): boolean {
   return options.signal !== undefined || options.timeout !== undefined;
 }

@@ -4,88 +4,88 @@ import type { Receipt } from '../../session/incoming.ts';
 import { nextTick } from '../../transport/next-tick.ts';
 import { ask } from '../config/connect-inputs.ts';
 import { Configuration } from '../config/configuration.ts';
-import { Connecting } from './connect-calls.ts';
-import { Draining } from './drain.ts';
+import { ConnectCalls } from './connect-calls.ts';
+import { Drain } from './drain.ts';
 import { Driver } from './driver.ts';
-import { Log } from '../logger.ts';
+import { ClientLogger } from '../logger.ts';
 import type { ClientOptions, Platform, Settings } from '../config/settings.ts';
-import { Overflows } from '../receive/overflow-reports.ts';
-import { Parking } from '../receive/unmatched-messages.ts';
-import { PausingBuffers } from '../receive/buffer-pressure.ts';
-import type { Outlet } from '../publish/publish-many.ts';
-import { Publishing } from '../publish/publish-calls.ts';
+import { OverflowReports } from '../receive/overflow-reports.ts';
+import { UnmatchedMessages } from '../receive/unmatched-messages.ts';
+import { BufferPressure } from '../receive/buffer-pressure.ts';
+import type { PublishManyHost } from '../publish/publish-many.ts';
+import { PublishCalls } from '../publish/publish-calls.ts';
 import type { ReceivedPublish } from '../receive/received-message.ts';
 import { Router } from '../receive/router.ts';
 import { localAddressOf, warnings } from '../config/network-options.ts';
-import { nameOf, Servers, type ServerUrl } from '../config/endpoints.ts';
+import { nameOf, Endpoints, type ServerUrl } from '../config/endpoints.ts';
 import { Counters } from '../stats.ts';
-import { Stalling } from '../receive/stall-detector.ts';
+import { StallDetector } from '../receive/stall-detector.ts';
 import { Status, type Connack } from '../status.ts';
-import { Subscribing } from '../receive/subscribe-calls.ts';
+import { SubscribeCalls } from '../receive/subscribe-calls.ts';
 import type { ClientSubscription, SubscriptionHost } from '../receive/client-subscription.ts';
-import { Watchers } from './notifier.ts';
+import { Notifier } from './notifier.ts';
 
 /** What a client is made of, put together. */
-export class Parts<UserData> {
+export class ClientRuntime<UserData> {
   readonly configuration: Configuration<UserData>;
-  readonly servers: Servers;
+  readonly endpoints: Endpoints;
   readonly driver: Driver;
   readonly router: Router;
   readonly status: Status = new Status();
-  readonly log: Log;
-  readonly publishing: Publishing;
-  readonly outlet: Outlet;
-  readonly subscribing: Subscribing;
-  readonly connecting: Connecting;
-  readonly draining: Draining;
-  readonly parking: Parking;
-  readonly stalling: Stalling;
-  readonly overflows: Overflows<ClientSubscription>;
+  readonly logger: ClientLogger;
+  readonly publishCalls: PublishCalls;
+  readonly publishManyHost: PublishManyHost;
+  readonly subscribeCalls: SubscribeCalls;
+  readonly connectCalls: ConnectCalls;
+  readonly drain: Drain;
+  readonly unmatched: UnmatchedMessages;
+  readonly stallDetector: StallDetector;
+  readonly overflowReports: OverflowReports<ClientSubscription>;
   readonly counters: Counters = new Counters();
   /** Are told whenever there may be room, or nothing left to wait for. */
-  readonly watchers: Watchers = new Watchers();
+  readonly notifier: Notifier = new Notifier();
 
   constructor(url: ServerUrl, options: ClientOptions<UserData>, platform: Platform) {
     this.configuration = new Configuration(url, options, platform.random);
     const { settings } = this.configuration;
-    this.servers = new Servers(this.configuration, platform.random);
-    const { configuration, servers } = this;
+    this.endpoints = new Endpoints(this.configuration, platform.random);
+    const { configuration, endpoints: servers } = this;
     const { clock } = platform;
-    this.log = new Log(settings.logger);
+    this.logger = new ClientLogger(settings.logger);
     this.warn();
     this.router = new Router(() => clock.now());
-    const pausing = new PausingBuffers(settings.engine.receiveBuffer, () => this.driver.lookForRoom());
-    this.overflows = new Overflows(clock, (subscription) =>
+    const pausing = new BufferPressure(settings.engine.receiveBuffer, () => this.driver.resumeReading());
+    this.overflowReports = new OverflowReports(clock, (subscription) =>
       this.status.report({ type: 'overflow', subscription, dropped: subscription.dropped }),
     );
     this.driver = new Driver(settings.engine, {
       clock,
       random: platform.random,
-      choose: (which) => servers.choose(which),
-      refer: (serverReference, lasting) => servers.refer(serverReference, lasting),
-      async prepare(passage) {
-        const { road, transport, ask: identify } = configuration.settings;
+      select: (which) => servers.select(which),
+      redirect: (serverReference, lasting) => servers.redirect(serverReference, lasting),
+      async prepare(context) {
+        const { network: dialOptions, transport, connectInputs: identify } = configuration.settings;
         const { target, credentials } = await ask(
           'url',
-          () => servers.locate(passage),
+          () => servers.resolve(context),
           (found) => found,
         );
-        const { signal } = passage;
+        const { signal } = context;
         // Nobody else is asked for an attempt that is over.
         signal.throwIfAborted();
         return {
-          credentials: { ...(await identify(passage, credentials)), server: nameOf(target) },
+          credentials: { ...(await identify(context, credentials)), server: nameOf(target) },
           // A transport of the application's own is told where to, and no key or password of another way.
           dial: () =>
             transport === undefined
-              ? platform.dial({ ...road, ...target }, signal, passage)
-              : transport({ ...localAddressOf(road), ...target }, signal),
+              ? platform.dial({ ...dialOptions, ...target }, signal, context)
+              : transport({ ...localAddressOf(dialOptions), ...target }, signal),
         };
       },
       buffers: pausing,
       deliver: (publish, topicName, receipt) => {
-        if (receipt !== undefined) this.stalling.arrived();
-        if (!this.draining.refuses(publish, topicName, receipt))
+        if (receipt !== undefined) this.stallDetector.arrived();
+        if (!this.drain.intercept(publish, topicName, receipt))
           return this.#deliver(publish, topicName, receipt);
         if (receipt === undefined) this.counters.discarded++;
         return 'delivered';
@@ -95,9 +95,9 @@ export class Parts<UserData> {
         for (const subscription of this.router.matching(topicName)) subscription.missed();
       },
       changed: (change) => this.#changed(change),
-      moved: () => {
-        this.draining.look();
-        this.watchers.look();
+      onProgress: () => {
+        this.drain.checkDone();
+        this.notifier.look();
       },
     });
     const host: SubscriptionHost = {
@@ -106,49 +106,49 @@ export class Parts<UserData> {
       canReject: settings.engine.protocolVersion === 5,
       settle: (receipt, reasonCode) => this.driver.settle(receipt, reasonCode),
       pausing,
-      overflowed: (subscription) => this.overflows.dropped(subscription),
-      giveWay: (receipt) => this.driver.giveWay(receipt),
-      setAside: (receipt) => this.driver.setAside(receipt),
-      leave: (receipt) => this.driver.leave(receipt),
+      overflowed: (subscription) => this.overflowReports.dropped(subscription),
+      markSkippable: (receipt) => this.driver.markSkippable(receipt),
+      uncount: (receipt) => this.driver.uncount(receipt),
+      abandon: (receipt) => this.driver.abandon(receipt),
       discarded: (count) => {
         this.counters.discarded += count;
-        if (count > 0) this.log.debug(`${count} messages that nobody had taken were discarded`);
+        if (count > 0) this.logger.debug(`${count} messages that nobody had taken were discarded`);
       },
-      unsubscribe: (subscription) => this.subscribing.end(subscription),
-      asked: () => this.draining.look(),
-      warn: (message) => this.log.warn(message),
+      unsubscribe: (subscription) => this.subscribeCalls.end(subscription),
+      onProgress: () => this.drain.checkDone(),
+      warn: (message) => this.logger.warn(message),
     };
-    this.outlet = {
+    this.publishManyHost = {
       clock,
-      publish: (topicName, payload, how) => this.publishing.publish(topicName, payload, how),
+      publish: (topicName, payload, how) => this.publishCalls.publish(topicName, payload, how),
       hasRoom: () => this.driver.hasRoom,
       isClosed: () => this.driver.state === 'closed' || this.driver.state === 'disconnecting',
-      watch: (look) => this.watchers.add(look),
-      warn: (message) => this.log.warn(message),
+      watch: (look) => this.notifier.add(look),
+      warn: (message) => this.logger.warn(message),
     };
-    this.publishing = new Publishing(this.driver, clock, settings.engine.protocolVersion);
-    this.subscribing = new Subscribing(this.driver, this.router, host, settings.engine.protocolVersion);
-    this.connecting = new Connecting(this.driver, this.configuration, servers, clock);
-    this.draining = new Draining(
+    this.publishCalls = new PublishCalls(this.driver, clock, settings.engine.protocolVersion);
+    this.subscribeCalls = new SubscribeCalls(this.driver, this.router, host, settings.engine.protocolVersion);
+    this.connectCalls = new ConnectCalls(this.driver, this.configuration, servers, clock);
+    this.drain = new Drain(
       this.driver,
       this.router,
       clock,
-      () => this.parking.depth,
+      () => this.unmatched.depth,
       (publish, topicName, receipt) => {
         this.#deliver(publish, topicName, receipt);
         // It did not come from the engine just now, which would see to it itself.
         if (receipt !== undefined && receipt.copies < 1) this.driver.settle(receipt, 0);
       },
     );
-    this.parking = new Parking({ ...host, fetch: () => void this.driver.reconnect() });
-    this.stalling = new Stalling({
+    this.unmatched = new UnmatchedMessages({ ...host, fetch: () => void this.driver.reconnect() });
+    this.stallDetector = new StallDetector({
       clock,
       timeout: () => this.settings.engine.ackStallTimeout,
       subscriptions: () => this.router.subscriptions,
       isStopped: () => !this.driver.isReading,
       stalled: (subscription, ms) => this.#stalled(subscription, ms),
       starved: (ms) => {
-        this.log.warn(
+        this.logger.warn(
           `the application waits for a message, and has held so many for ${ms} ms that none can come`,
         );
         this.driver.starved();
@@ -158,7 +158,7 @@ export class Parts<UserData> {
 
   /** Says what is insecure in the way to the server. */
   warn(): void {
-    for (const line of warnings(this.settings.road)) this.log.warn(line);
+    for (const line of warnings(this.settings.network)) this.logger.warn(line);
   }
 
   get settings(): Settings<UserData> {
@@ -168,70 +168,70 @@ export class Parts<UserData> {
   #deliver(publish: ReceivedPublish, topicName: string, receipt: Receipt | undefined): Delivered {
     const delivered = this.router.deliver(publish, topicName, receipt);
     if (delivered !== 'to nobody') return delivered;
-    if (receipt !== undefined && this.settings.unmatched === 'park')
-      this.parking.park(publish, topicName, receipt);
+    if (receipt !== undefined && this.settings.unmatched === 'hold')
+      this.unmatched.hold(publish, topicName, receipt);
     else {
-      receipt?.waive();
+      receipt?.release();
       this.counters.discarded++;
-      this.log.debug('a message came for which there is no subscription: discarded');
+      this.logger.debug('a message came for which there is no subscription: discarded');
     }
     return 'delivered';
   }
 
   #changed(change: Change): void {
-    this.connecting.changed(change);
+    this.connectCalls.changed(change);
     switch (change.type) {
       case 'connecting':
-        this.log.debug(`connecting (attempt ${change.attempt})`);
+        this.logger.debug(`connecting (attempt ${change.attempt})`);
         this.status.report(change);
         break;
-      case 'elsewhere':
-        this.log.warn(`${messageOf(change.error)}; the next server is tried`);
+      case 'nextServer':
+        this.logger.warn(`${messageOf(change.error)}; the next server is tried`);
         break;
       case 'connected': {
-        this.servers.connected();
-        this.log.info('connected');
-        this.parking.connected();
+        this.endpoints.connected();
+        this.logger.info('connected');
+        this.unmatched.connected();
         if (!change.connack.sessionPresent) this.router.restored();
         this.status.report({ type: 'connected', connack: toConnack(change) });
         break;
       }
       case 'disconnected': {
         const { error, willRetryIn, flapping } = change;
-        this.counters.lost(error);
-        this.log.warn(`disconnected: ${messageOf(error)}; next attempt in ${Math.round(willRetryIn)} ms`);
+        this.counters.failed(error);
+        this.logger.warn(`disconnected: ${messageOf(error)}; next attempt in ${Math.round(willRetryIn)} ms`);
         this.status.report({ type: 'disconnected', reason: error, willRetryIn, flapping });
         break;
       }
       case 'gaveUp':
-        this.counters.lost(change.error);
-        this.log.error(`not connected: ${messageOf(change.error)}`);
+        this.counters.failed(change.error);
+        this.logger.error(`not connected: ${messageOf(change.error)}`);
         break;
       case 'ackStalled':
         this.#ackStalled(change.receipts, change.ms);
         break;
       case 'stopped':
-        this.stalling.stopped();
+        this.stallDetector.stopped();
         break;
       case 'lastResort': {
         const what = this.settings.persistent ? 'left to the server until the next connection' : 'dropped';
-        this.log.warn(
+        this.logger.warn(
           `no message was settled for ${change.ms} ms, and an answer is behind more than may be held: new messages are ${what}`,
         );
         break;
       }
       case 'sessionLost':
-        this.parking.clear();
+        this.unmatched.clear();
         for (const subscription of this.router.subscriptions) subscription.sessionLost();
-        this.log.warn('the server has lost the session');
+        this.logger.warn('the server has lost the session');
         this.status.report({ type: 'session-lost', unsettled: change.unsettled });
         break;
       case 'tolerated':
-        this.log.warn(change.what);
+        this.logger.warn(change.what);
         break;
       case 'refused':
-        this.log.error(`${change.results.length} subscriptions were not restored`);
-        this.subscribing.refused(change.results, change.givenUp);
+        this.logger.error(`${change.results.length} subscriptions were not restored`);
+        this.subscribeCalls.refused(change.results, change.givenUp);
         break;
       case 'closed':
         this.#close(change.error);
@@ -242,13 +242,13 @@ export class Parts<UserData> {
   /** Nobody reads `subscription`, and its messages hold up others, or fill the window of the server. */
   #stalled(subscription: ClientSubscription, ms: number): void {
     this.status.report({ type: 'ack-stalled', subscription, ms });
-    subscription.setAside();
+    subscription.markStalled();
     if (this.settings.persistent) {
-      this.log.warn(`nobody has taken a message of a subscription for ${ms} ms: it is set aside`);
+      this.logger.warn(`nobody has taken a message of a subscription for ${ms} ms: it is set aside`);
       return;
     }
-    const receipts = subscription.loosen();
-    this.log.warn(`${receipts.length} messages that nobody has taken for ${ms} ms are acknowledged`);
+    const receipts = subscription.release();
+    this.logger.warn(`${receipts.length} messages that nobody has taken for ${ms} ms are acknowledged`);
     for (const receipt of receipts) this.driver.settle(receipt, 0);
   }
 
@@ -256,7 +256,7 @@ export class Parts<UserData> {
   #ackStalled(receipts: readonly Receipt[], ms: number): void {
     const { router } = this;
     const what = this.settings.persistent ? 'passed over' : 'acknowledged';
-    this.log.warn(`${receipts.length} messages kept others waiting for ${ms} ms: they are ${what}`);
+    this.logger.warn(`${receipts.length} messages kept others waiting for ${ms} ms: they are ${what}`);
     const subscriptions = receipts.map(
       (receipt) =>
         router.matching(receipt.topicName).find((one) => one.has(receipt)) ??
@@ -270,19 +270,19 @@ export class Parts<UserData> {
       else this.status.report({ type: 'ack-stalled', subscription, ms });
     if (this.settings.persistent) return;
     const loose = new Set(receipts);
-    for (const subscription of router.subscriptions) subscription.loosen(loose);
+    for (const subscription of router.subscriptions) subscription.release(loose);
   }
 
   #close(error: MqttError | undefined): void {
-    if (error === undefined) this.log.info('closed');
+    if (error === undefined) this.logger.info('closed');
     else {
       this.counters.lastError = error;
-      this.log.error(`closed: ${messageOf(error)}`);
+      this.logger.error(`closed: ${messageOf(error)}`);
     }
-    this.parking.clear();
-    this.stalling.stop();
-    this.overflows.stop();
-    this.subscribing.endAll(error);
+    this.unmatched.clear();
+    this.stallDetector.stop();
+    this.overflowReports.stop();
+    this.subscribeCalls.endAll(error);
     this.status.report(error === undefined ? { type: 'closed' } : { type: 'closed', error });
   }
 }

@@ -1,13 +1,13 @@
 import type { Change } from '../../engine/effects.ts';
 import { ClosedError, ConnectError, type MqttError } from '../../errors.ts';
-import { bound, checkCall, type CallOptions } from './cancellation.ts';
-import { flag, integer, record } from '../config/validate.ts';
+import { withCancellation, checkCall, type CallOptions } from './cancellation.ts';
+import { boolean, integer, checkKeys } from '../config/validate.ts';
 import type { Clock } from './clock.ts';
-import { ControlLane } from './connect-queue.ts';
+import { ConnectQueue } from './connect-queue.ts';
 import type { Driver } from './driver.ts';
 import type { Settings } from '../config/settings.ts';
 import { toLocalAddress } from '../config/network-options.ts';
-import { toHost, type Servers } from '../config/endpoints.ts';
+import { toHost, type Endpoints } from '../config/endpoints.ts';
 import type { Connack } from '../status.ts';
 
 /** Options of `connect()`: over what the constructor was given, for this and later attempts. */
@@ -48,12 +48,12 @@ interface Attempt {
 }
 
 /** `connect()` and what waits for the connection: to come up, to end. */
-export class Connecting {
+export class ConnectCalls {
   readonly #driver: Driver;
   readonly #configuration: { readonly settings: Settings<unknown> };
-  readonly #servers: Servers;
+  readonly #servers: Endpoints;
   readonly #clock: Clock;
-  readonly #lane = new ControlLane();
+  readonly #queue = new ConnectQueue();
   #connack: Connack | undefined = undefined;
   #attempt: Attempt | undefined = undefined;
   /** What settles when the connection is up, or will not come up. */
@@ -64,7 +64,7 @@ export class Connecting {
   constructor(
     driver: Driver,
     configuration: { readonly settings: Settings<unknown> },
-    servers: Servers,
+    servers: Endpoints,
     clock: Clock,
   ) {
     this.#driver = driver;
@@ -81,19 +81,27 @@ export class Connecting {
   async ended(): Promise<void> {
     const { state } = this.#driver;
     if (state !== 'closed' && state !== 'offline') await this.#closed.promise.catch(() => {});
-    await this.#driver.retiring();
+    await this.#driver.gracefulClose();
   }
 
   async connect(options: ConnectOptions): Promise<Connack> {
-    record('connect', options, ['host', 'port', 'keepAlive', 'localAddress', 'retry', 'signal', 'timeout']);
+    checkKeys('connect', options, [
+      'host',
+      'port',
+      'keepAlive',
+      'localAddress',
+      'retry',
+      'signal',
+      'timeout',
+    ]);
     checkCall(options);
-    const retry = flag('retry', options.retry ?? this.#configuration.settings.retryInitial);
+    const retry = boolean('retry', options.retry ?? this.#configuration.settings.retryInitial);
     this.#override(options);
     if (this.#driver.state === 'connected' && this.#connack !== undefined) return this.#connack;
     const attempt = (this.#attempt ??= this.#begin(retry));
     attempt.callers++;
     return new Promise<Connack>((resolve, reject) => {
-      const done = bound(options, this.#clock, 'connect', (reason) => {
+      const done = withCancellation(options, this.#clock, 'connect', (reason) => {
         // Others may still wait for the attempt: only the last one to leave gives it up.
         if (--attempt.callers === 0) this.#giveUp(attempt, reason);
         reject(reason);
@@ -107,7 +115,7 @@ export class Connecting {
    * who wait for an attempt: it is there to cut their wait short.
    */
   async reconnect(options: CallOptions): Promise<Connack> {
-    record('reconnect', options, ['signal', 'timeout']);
+    checkKeys('reconnect', options, ['signal', 'timeout']);
     checkCall(options);
     // A `connect()` that waits for the end of the connection before is about to be.
     if (this.#attempt?.phase === 'queued') return this.connect(options);
@@ -118,7 +126,7 @@ export class Connecting {
       );
     return new Promise<Connack>((resolve, reject) => {
       const outcome = this.#awaitOutcome();
-      const done = bound(options, this.#clock, 'reconnect', (reason) => {
+      const done = withCancellation(options, this.#clock, 'reconnect', (reason) => {
         this.#outcomes.delete(outcome);
         reject(reason);
       });
@@ -131,7 +139,7 @@ export class Connecting {
   /** `disconnect()` ends what runs and waits. */
   abort(reason: MqttError): void {
     this.#attempt = undefined;
-    this.#lane.abort(reason);
+    this.#queue.abort(reason);
     this.#settle((outcome) => outcome.reject(reason));
   }
 
@@ -181,7 +189,7 @@ export class Connecting {
       if (this.#attempt === attempt) this.#attempt = undefined;
     };
     connack.then(over, over);
-    this.#lane.run((signal) => this.#run(attempt, retry, signal)).then(resolve, reject);
+    this.#queue.run((signal) => this.#run(attempt, retry, signal)).then(resolve, reject);
     return attempt;
   }
 
@@ -222,11 +230,11 @@ export class Connecting {
 
   #override(options: ConnectOptions): void {
     const { host, port, keepAlive, localAddress } = options;
-    const { engine, road } = this.#configuration.settings;
+    const { engine, network: dialOptions } = this.#configuration.settings;
     const over = {
       ...(host !== undefined && { host: toHost(host) }),
       ...(port !== undefined && { port: integer('port', port, 1, 65_535) }),
-      ...(localAddress !== undefined && { localAddress: toLocalAddress(localAddress, road.family) }),
+      ...(localAddress !== undefined && { localAddress: toLocalAddress(localAddress, dialOptions.family) }),
     };
     if (keepAlive !== undefined) integer('keepAlive', keepAlive, 0, 65_535);
     this.#servers.override(over);

@@ -2,7 +2,7 @@
  * Connecting operations take turns: one at a time, first come first served. SUBSCRIBE and UNSUBSCRIBE never enter it,
  * and nothing that runs in it may wait for something else in it.
  */
-export class ControlLane {
+export class ConnectQueue {
   /** Resolves when the last operation has ended; undefined where none runs. */
   #last: Promise<void> | undefined = undefined;
   #aborted = new AbortController();

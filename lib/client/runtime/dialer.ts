@@ -1,37 +1,37 @@
 import type { Credentials } from '../../engine/options.ts';
 import { ConnectError, type ConnectPhase, messageOf, type MqttError } from '../../errors.ts';
-import type { Passage, Transport } from '../../transport/transport.ts';
+import type { DialContext, Transport } from '../../transport/transport.ts';
 
 /** An attempt that has everything it takes. */
-export interface Prepared {
+export interface PreparedDial {
   readonly credentials: Credentials;
   /** Opens the Network Connection. */
   readonly dial: () => Promise<Transport>;
 }
 
 /** What an attempt needs, and whom it tells how it ends. */
-export interface DialingHost {
+export interface DialerHost {
   readonly protocolVersion: number;
   /** Asks the application what to connect with, and where to. */
-  prepare(passage: Passage): Promise<Prepared>;
+  prepare(context: DialContext): Promise<PreparedDial>;
   /** Resolves when the connection before is closed. */
-  retiring(): Promise<void>;
+  gracefulClose(): Promise<void>;
   opened(transport: Transport, credentials: Credentials): void;
   failed(error: ConnectError): void;
 }
 
 /** The attempt that is under way: from what it connects with to an open Network Connection. */
-export class Dialing {
-  readonly #host: DialingHost;
+export class Dialer {
+  readonly #host: DialerHost;
   #present: AbortController | undefined = undefined;
   #reached: ConnectPhase = 'credentials';
 
-  constructor(host: DialingHost) {
+  constructor(host: DialerHost) {
     this.#host = host;
   }
 
   /** How far it has come. */
-  get reached(): ConnectPhase {
+  get phase(): ConnectPhase {
     return this.#reached;
   }
 
@@ -44,7 +44,7 @@ export class Dialing {
     const reached = (phase: ConnectPhase): void => {
       if (present === this.#present) this.#reached = phase;
     };
-    void this.#open({ attempt, reason, signal, protocolVersion, reached });
+    void this.#open({ attempt, reason, signal, protocolVersion, onPhase: reached });
   }
 
   /** Nothing more is heard of it. */
@@ -53,16 +53,16 @@ export class Dialing {
     this.#present = undefined;
   }
 
-  async #open(passage: Passage & { reached(phase: ConnectPhase): void }): Promise<void> {
-    const { signal } = passage;
+  async #open(context: DialContext & { onPhase(phase: ConnectPhase): void }): Promise<void> {
+    const { signal } = context;
     try {
       // Whatever the application's functions do, they do it after the engine has finished what it is at.
       await Promise.resolve();
       signal.throwIfAborted();
-      const { credentials, dial } = await this.#host.prepare(passage);
+      const { credentials, dial } = await this.#host.prepare(context);
       signal.throwIfAborted();
-      passage.reached('dial');
-      await this.#host.retiring();
+      context.onPhase('dial');
+      await this.#host.gracefulClose();
       signal.throwIfAborted();
       const transport = await dial();
       if (signal.aborted) {

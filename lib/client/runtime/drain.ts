@@ -1,5 +1,5 @@
 import type { Receipt } from '../../session/incoming.ts';
-import { bound, type CallOptions } from './cancellation.ts';
+import { withCancellation, type CallOptions } from './cancellation.ts';
 import type { Clock } from './clock.ts';
 import type { Driver } from './driver.ts';
 import type { ReceivedPublish } from '../receive/received-message.ts';
@@ -18,27 +18,27 @@ export interface DrainReport {
 export type Deliver = (publish: ReceivedPublish, topicName: string, receipt: Receipt | undefined) => void;
 
 /** ms that `drain()` waits, where it is not said otherwise. */
-const PATIENCE = 5_000;
+const DRAIN_TIMEOUT = 5_000;
 
 /** Finishing what is in hand, before the end. */
-export class Draining {
+export class Drain {
   readonly #driver: Driver;
   readonly #router: Router;
   readonly #clock: Clock;
   /** Those who wait for the end of it: while there is one, nothing new is handed out. */
   readonly #callers = new Set<() => void>();
   /** How to hand out after all what came meanwhile, in its order. */
-  #refused: (() => void)[] = [];
+  #intercepted: (() => void)[] = [];
   readonly #deliver: Deliver;
   /** The subscription that was busy when it was looked at last: while it is, no other needs to be. */
   #busy: ClientSubscription | undefined = undefined;
   /** Those that were not looked at yet. */
   #unseen: Iterator<ClientSubscription> = [].values();
   /** How many messages wait for a subscription. */
-  readonly #parked: () => number;
+  readonly #held: () => number;
 
   constructor(driver: Driver, router: Router, clock: Clock, parked: () => number, deliver: Deliver) {
-    this.#parked = parked;
+    this.#held = parked;
     this.#driver = driver;
     this.#router = router;
     this.#clock = clock;
@@ -49,7 +49,7 @@ export class Draining {
    * Whether a message that has just come is not handed out any more: it stays unacknowledged, QoS 0 is let go. Where
    * the draining is called off, it is handed out then.
    */
-  refuses(publish: ReceivedPublish, topicName: string, receipt: Receipt | undefined): boolean {
+  intercept(publish: ReceivedPublish, topicName: string, receipt: Receipt | undefined): boolean {
     if (this.#callers.size === 0) return false;
     if (receipt === undefined) return true;
     const { bytes, qos, retain, duplicate, properties, propertiesSize } = publish;
@@ -62,26 +62,26 @@ export class Draining {
       propertiesSize,
       payload: () => receipt.payload,
     };
-    this.#refused.push(() => this.#deliver(kept, topicName, receipt));
+    this.#intercepted.push(() => this.#deliver(kept, topicName, receipt));
     return true;
   }
 
   /** Something has moved: perhaps all is done. */
-  look(): void {
+  checkDone(): void {
     if (this.#callers.size === 0 || !this.#done()) return;
     for (const finish of this.#callers) finish();
   }
 
   /** Resolves when all is done, or when `timeout` says that it has been long enough. Aborting calls it off. */
-  drain({ signal, timeout = PATIENCE }: CallOptions): Promise<DrainReport> {
+  drain({ signal, timeout = DRAIN_TIMEOUT }: CallOptions): Promise<DrainReport> {
     return new Promise<DrainReport>((resolve, reject) => {
       const finish = (): void => {
         this.#callers.delete(finish);
-        this.#refused = [];
+        this.#intercepted = [];
         done();
         resolve(this.#report());
       };
-      const done = bound({ signal, timeout }, this.#clock, 'drain', (reason) => {
+      const done = withCancellation({ signal, timeout }, this.#clock, 'drain', (reason) => {
         if (signal?.aborted !== true) finish();
         else {
           this.#callers.delete(finish);
@@ -90,19 +90,19 @@ export class Draining {
         }
       });
       this.#callers.add(finish);
-      this.look();
+      this.checkDone();
     });
   }
 
   #callOff(): void {
-    const refused = this.#refused;
-    this.#refused = [];
+    const refused = this.#intercepted;
+    this.#intercepted = [];
     for (const deliver of refused) deliver();
   }
 
   /** Parked messages and subscriptions without a loop are not waited for, nor is a connection. */
   #done(): boolean {
-    if (this.#driver.load.pending > 0 && this.#driver.state === 'connected') return false;
+    if (this.#driver.counts.pending > 0 && this.#driver.state === 'connected') return false;
     return !this.#isBusy();
   }
 
@@ -124,9 +124,9 @@ export class Draining {
   }
 
   #report(): DrainReport {
-    let undelivered = this.#parked();
+    let undelivered = this.#held();
     for (const subscription of this.#router.subscriptions) undelivered += subscription.depth;
-    return { undelivered, unacknowledged: this.#driver.load.pending };
+    return { undelivered, unacknowledged: this.#driver.counts.pending };
   }
 }
 

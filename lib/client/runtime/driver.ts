@@ -6,15 +6,15 @@ import type { Negotiated } from '../../connection/negotiated.ts';
 import type { Change, Delivered, Effects } from '../../engine/effects.ts';
 import { Traffic } from '../../connection/traffic.ts';
 import { Engine } from '../../engine/engine.ts';
-import type { Load } from '../../engine/counts.ts';
+import type { Counts } from '../../engine/counts.ts';
 import type {
   Credentials,
-  Ending,
+  DisconnectRequest,
   EngineOptions,
   EnginePorts,
-  PausingBuffers,
+  BufferPressure,
   ReadResult,
-  Which,
+  ServerChoice,
 } from '../../engine/options.ts';
 import type { ClientState } from '../../engine/states.ts';
 import { ConnectError, messageOf, type MqttError } from '../../errors.ts';
@@ -22,9 +22,9 @@ import type { Exchange } from '../../session/exchange.ts';
 import type { Receipt } from '../../session/incoming.ts';
 import type { Request } from '../../session/requests.ts';
 import { nextTick } from '../../transport/next-tick.ts';
-import type { Passage, Receiver, Taken, Transport } from '../../transport/transport.ts';
+import type { DialContext, TransportReceiver, Flushed, Transport } from '../../transport/transport.ts';
 import type { Clock, Wake } from './clock.ts';
-import { Dialing, type Prepared } from './dialer.ts';
+import { Dialer, type PreparedDial } from './dialer.ts';
 import { EventLoopYield } from './event-loop-yield.ts';
 import { GracefulClose } from './graceful-close.ts';
 import { allocate, Slabs } from './memory.ts';
@@ -44,24 +44,24 @@ export interface DriverHost {
   readonly clock: Clock;
   readonly random: () => number;
   /** Goes to a server. Returns how many are left beside it. */
-  choose(which: Which): number;
+  select(which: ServerChoice): number;
   /** The server that was chosen names others. Returns how many of them come next. */
-  refer(serverReference: string, lasting: 'for now' | 'for good'): number;
+  redirect(serverReference: string, lasting: 'for now' | 'for good'): number;
   /** Asks the application what to connect with, and where to; `dial()` opens the Network Connection. */
-  prepare(passage: Passage): Promise<Prepared>;
+  prepare(context: DialContext): Promise<PreparedDial>;
   /** Buffers that stop the reading while they are full. */
-  readonly buffers: PausingBuffers;
+  readonly buffers: BufferPressure;
   /** hot */
   deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): Delivered;
   /** A QoS > 0 message was acknowledged and dropped. */
   overflowed(topicName: string): void;
   changed(change: Change): void;
   /** Something was acknowledged, delivered or sent: whoever waits for the end of it may look. */
-  moved(): void;
+  onProgress(): void;
 }
 
 /** One Network Connection as its transport sees us. Once it is no longer the current one, nothing of it is heard. */
-interface Link extends Receiver {
+interface Link extends TransportReceiver {
   readonly transport: Transport;
   readonly reader: NetworkReader;
 }
@@ -72,7 +72,7 @@ interface Link extends Receiver {
  */
 export class Driver {
   readonly #engine: Engine;
-  readonly #dialing: Dialing;
+  readonly #dialer: Dialer;
   readonly #host: DriverHost;
   readonly #clock: Clock;
   readonly #isPersistent: boolean;
@@ -80,7 +80,7 @@ export class Driver {
   #link: Link | undefined = undefined;
   #wake: Wake | undefined = undefined;
   #wakeAt = Infinity;
-  #lateness = 0;
+  #maxTimerLag = 0;
   /** The state that the engine was last seen in, and since when. */
   #state: ClientState = 'offline';
   #stateAt: number;
@@ -89,7 +89,7 @@ export class Driver {
   #deciding: 'no' | 'yes' = 'no';
   #closing: 'no' | 'after what is written' = 'no';
   /** A link that is being closed in order, before the next connection. */
-  #retired: { readonly link: Link; readonly close: GracefulClose } | undefined = undefined;
+  #gracefulClose: { readonly link: Link; readonly close: GracefulClose } | undefined = undefined;
   readonly #yield = new EventLoopYield();
   readonly #flushDue: () => void;
 
@@ -105,15 +105,15 @@ export class Driver {
     const effects: Effects = {
       deliver: (publish, topicName, receipt) => host.deliver(publish, topicName, receipt),
       dial: (attempt, reason, which) => {
-        const left = host.choose(which);
-        this.#dialing.begin(attempt, reason);
+        const left = host.select(which);
+        this.#dialer.begin(attempt, reason);
         return left;
       },
-      refer: (serverReference, lasting) => host.refer(serverReference, lasting),
-      reached: () => this.#dialing.reached,
+      redirect: (serverReference, lasting) => host.redirect(serverReference, lasting),
+      dialPhase: () => this.#dialer.phase,
       overflowed: (topicName) => host.overflowed(topicName),
       hangUp: (rest) => this.#hangUp(rest),
-      retire: (rest) => this.#retire(rest),
+      closeGracefully: (rest) => this.#closeGracefully(rest),
       finish: () => {
         this.#closing = 'after what is written';
       },
@@ -129,10 +129,10 @@ export class Driver {
       decide: (ask) => this.#decide(ask),
     };
     this.#engine = new Engine(options, ports, effects);
-    this.#dialing = new Dialing({
+    this.#dialer = new Dialer({
       protocolVersion: options.protocolVersion,
-      prepare: (passage) => host.prepare(passage),
-      retiring: () => this.retiring(),
+      prepare: (context) => host.prepare(context),
+      gracefulClose: () => this.gracefulClose(),
       opened: (transport, credentials) => this.#opened(transport, credentials),
       failed: (error) => {
         this.#engine.dialFailed(error, this.#clock.now());
@@ -153,8 +153,8 @@ export class Driver {
     return this.#engine.negotiated;
   }
 
-  get load(): Load {
-    return this.#engine.load;
+  get counts(): Counts {
+    return this.#engine.counts;
   }
 
   get traffic(): Readonly<Traffic> {
@@ -162,8 +162,8 @@ export class Driver {
   }
 
   /** How late the process was for a timer at the most, in ms: how long it was busy with something else. */
-  get lateness(): number {
-    return this.#lateness;
+  get maxTimerLag(): number {
+    return this.#maxTimerLag;
   }
 
   /** For how long the client has been in its present state, in ms. */
@@ -177,8 +177,8 @@ export class Driver {
   }
 
   /** Resolves when no link is being closed in order any more. */
-  async retiring(): Promise<void> {
-    await this.#retired?.close.over;
+  async gracefulClose(): Promise<void> {
+    await this.#gracefulClose?.close.over;
   }
 
   connect(onFailure: 'give up' | 'retry'): void {
@@ -194,7 +194,7 @@ export class Driver {
     this.#after();
   }
 
-  disconnect(ending: Ending): void {
+  disconnect(ending: DisconnectRequest): void {
     if (this.#deciding !== 'no') return nextTick(() => this.disconnect(ending));
     this.#engine.disconnect(ending, this.#clock.now());
     this.#after();
@@ -249,34 +249,34 @@ export class Driver {
   /** hot: one copy of a message is done. */
   settle(receipt: Receipt, reasonCode: number): void {
     this.#engine.settle(receipt, reasonCode, this.#turn());
-    this.#link?.reader.lookForRoom();
-    this.#host.moved();
+    this.#link?.reader.resumeIfRoom();
+    this.#host.onProgress();
   }
 
   /** See `Acknowledging.giveWay()`, and so on. */
-  giveWay(receipt: Receipt): void {
-    this.#engine.acknowledging.giveWay(receipt);
+  markSkippable(receipt: Receipt): void {
+    this.#engine.acknowledgements.markSkippable(receipt);
     this.#schedule();
   }
 
-  setAside(receipt: Receipt): void {
-    this.#engine.acknowledging.setAside(receipt);
+  uncount(receipt: Receipt): void {
+    this.#engine.acknowledgements.uncount(receipt);
     this.#schedule();
   }
 
-  leave(receipt: Receipt): void {
-    this.#engine.acknowledging.leave(receipt);
+  abandon(receipt: Receipt): void {
+    this.#engine.acknowledgements.abandon(receipt);
     this.#schedule();
   }
 
   starved(): void {
-    this.#engine.acknowledging.starved();
+    this.#engine.acknowledgements.starved();
     this.#schedule();
   }
 
   /** There may be room again, if reading had stopped for lack of it. */
-  lookForRoom(): void {
-    this.#link?.reader.lookForRoom();
+  resumeReading(): void {
+    this.#link?.reader.resumeIfRoom();
   }
 
   /** A planned close, and the next attempt at once. Returns whether there is one. */
@@ -316,9 +316,9 @@ export class Driver {
   /** Output is handed over: there may be room for more. */
   #written(): void {
     this.#write();
-    this.lookForRoom();
+    this.resumeReading();
     this.#settleTimer();
-    this.#host.moved();
+    this.#host.onProgress();
   }
 
   /** Hands output over for as long as the network takes it at once. The rest waits for `drained()`. */
@@ -331,7 +331,7 @@ export class Driver {
     const { transport } = link;
     const ending = this.#closing === 'after what is written';
     const limit = ending ? Infinity : 0;
-    while (link === this.#link && transport.heldBack <= limit) {
+    while (link === this.#link && transport.bytesPending <= limit) {
       const piece = engine.takeOutput(now);
       if (piece === undefined) {
         if (engine.pump(now)) continue;
@@ -351,24 +351,24 @@ export class Driver {
     if (link === undefined) return;
     const now = this.#clock.now();
     while (this.#link === link && this.#engine.outputSize >= SLAB_SIZE) {
-      const piece = link.transport.heldBack === 0 ? this.#engine.takeOutput(now) : undefined;
+      const piece = link.transport.bytesPending === 0 ? this.#engine.takeOutput(now) : undefined;
       if (piece === undefined) return;
       this.#send(link, piece, now);
     }
   }
 
   #send(link: Link, piece: Uint8Array, now: number): void {
-    let byDefault: Taken = 'at once';
+    let byDefault: Flushed = 'at-once';
     link.transport.write(piece, (written, taken = byDefault) => {
       slabs.give(written);
       if (link !== this.#link) return;
-      const later = byDefault === 'held back';
-      this.#engine.left(written, taken === 'held back', later ? this.#clock.now() : now);
+      const later = byDefault === 'later';
+      this.#engine.flushed(written, taken === 'later', later ? this.#clock.now() : now);
       if (!later) return;
       this.#settleTimer();
-      if (link !== this.#link) this.#host.moved();
+      if (link !== this.#link) this.#host.onProgress();
     });
-    byDefault = 'held back';
+    byDefault = 'later';
   }
 
   // --- the network ---------------------------------------------------------------------------------------------
@@ -385,22 +385,22 @@ export class Driver {
       transport,
       reader,
       // What still comes on a link that is no longer ours is read, so that its end is seen, and let go.
-      space: () => (link === this.#link ? engine.space() : new Uint8Array(LEFTOVER)),
-      filled: (length) => {
+      allocate: () => (link === this.#link ? engine.allocate() : new Uint8Array(LEFTOVER)),
+      onRead: (length) => {
         if (link !== this.#link) return;
-        engine.filled(length);
+        engine.onRead(length);
         reader.arrived(length);
       },
-      chunk: (bytes) => {
+      onData: (bytes) => {
         if (link !== this.#link) return;
-        engine.pushed(bytes);
+        engine.onData(bytes);
         reader.arrived(bytes.length);
       },
-      drained: () => {
+      onDrain: () => {
         if (link === this.#link) this.#written();
       },
-      closed: (error) => {
-        if (link === this.#retired?.link) this.#retired.close.closed();
+      onClose: (error) => {
+        if (link === this.#gracefulClose?.link) this.#gracefulClose.close.closed();
         if (link !== this.#link) return;
         // What had arrived before the end and was not taken yet comes again only in a session to keep.
         if (reader.close() && !this.#isPersistent) engine.read(this.#clock.now(), 'none');
@@ -412,7 +412,7 @@ export class Driver {
     };
     // A transport of the application's own: nobody else would close it, nor say that it is over.
     const broken = (error: Error): void => {
-      link.closed(error);
+      link.onClose(error);
       transport.destroy();
     };
     this.#link = link;
@@ -426,7 +426,7 @@ export class Driver {
   }
 
   #hangUp(rest: readonly Uint8Array[]): void {
-    this.#dialing.abandon();
+    this.#dialer.abandon();
     this.#leave(rest)?.transport.destroy();
   }
 
@@ -440,14 +440,14 @@ export class Driver {
   }
 
   /** Closes the link in order, before the next connection takes its place. */
-  #retire(rest: readonly Uint8Array[]): void {
+  #closeGracefully(rest: readonly Uint8Array[]): void {
     const link = this.#leave(rest);
     if (link === undefined) return;
     const close = new GracefulClose(link.transport, this.#clock, () => {
-      this.#retired = undefined;
-      this.#engine.retired();
+      this.#gracefulClose = undefined;
+      this.#engine.closedGracefully();
     });
-    this.#retired = { link, close };
+    this.#gracefulClose = { link, close };
   }
 
   // --- time ----------------------------------------------------------------------------------------------------
@@ -458,15 +458,15 @@ export class Driver {
     this.#yield.reset();
     if (this.#engine.outputSize > 0) this.#schedule();
     this.#settleTimer();
-    this.#host.moved();
+    this.#host.onProgress();
     return result;
   }
 
   #after(): void {
     this.#schedule();
-    this.lookForRoom();
+    this.resumeReading();
     this.#settleTimer();
-    this.#host.moved();
+    this.#host.onProgress();
   }
 
   #settleTimer(): void {
@@ -485,7 +485,7 @@ export class Driver {
 
   #woken(): void {
     const late = this.#clock.now() - this.#wakeAt;
-    if (late > this.#lateness) this.#lateness = late;
+    if (late > this.#maxTimerLag) this.#maxTimerLag = late;
     this.#wakeAt = Infinity;
     this.#wake = undefined;
     // The process was busy: the server may have answered long ago. Its answer is read before it is judged.

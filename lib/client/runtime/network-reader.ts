@@ -52,7 +52,7 @@ export class NetworkReader {
   }
 
   /** There may be room again: if reading had stopped, it goes on in the next turn. */
-  lookForRoom(): void {
+  resumeIfRoom(): void {
     if (this.#state !== 'stopped' || !this.#host.mayRead()) return;
     this.#state = 'turn';
     this.#takeNextTurn();
@@ -79,7 +79,7 @@ export class NetworkReader {
     if (before === 'reading') this.#transport.pause();
     this.#state = result === 'turn' ? 'turn' : 'stopped';
     if (result === 'turn') this.#takeNextTurn();
-    else this.lookForRoom();
+    else this.resumeIfRoom();
   }
 
   #takeNextTurn(): void {

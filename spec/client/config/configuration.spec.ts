@@ -26,7 +26,7 @@ describe('configure()', () => {
     some.change({ maxQueuedBytes: 9 });
     expect(some.settings.engine).toBe(engine);
     expect(engine).toMatchObject({ clientId, maxInflight: 3, queueLimits: { messages: 5, bytes: 9 } });
-    await expect(some.settings.ask(firstAttempt(), {})).resolves.toMatchObject({ username: 'me' });
+    await expect(some.settings.connectInputs(firstAttempt(), {})).resolves.toMatchObject({ username: 'me' });
   });
 
   it('leaves the Keep Alive that connect() was given, unless it is told another', () => {

@@ -8,7 +8,7 @@ import { firstAttempt } from '../../support/dial-contexts.ts';
 
 describe('credentials', () => {
   const identityOf = async (options: object, fromUrl = {}) => {
-    const { ask: identify } = toSettings('mqtt://server', options as ClientOptions, Math.random);
+    const { connectInputs: identify } = toSettings('mqtt://server', options as ClientOptions, Math.random);
     return identify(firstAttempt(), fromUrl);
   };
   const bytes = (text: string) => new TextEncoder().encode(text);
@@ -95,7 +95,7 @@ describe('credentials', () => {
 });
 
 describe('what is asked for before every CONNECT', () => {
-  const askOf = (options: ClientOptions) => toSettings('mqtt://server', options, Math.random).ask;
+  const askOf = (options: ClientOptions) => toSettings('mqtt://server', options, Math.random).connectInputs;
   const context = firstAttempt();
 
   it('is the Client Identifier, the Will, the properties and the credentials, with what the attempt is about', async () => {

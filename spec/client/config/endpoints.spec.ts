@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import {
-  Servers,
-  toPlace,
-  type ServerSettings,
+  Endpoints,
+  toEndpoint,
+  type EndpointSettings,
   type ServerUrl,
 } from '../../../lib/client/config/endpoints.ts';
 import { firstAttempt } from '../../support/dial-contexts.ts';
@@ -11,26 +11,26 @@ const context = firstAttempt();
 
 function servers(
   urls: readonly ServerUrl[],
-  settings: Partial<ServerSettings> = {},
+  settings: Partial<EndpointSettings> = {},
   random = () => 0.5,
-): Servers {
-  const places = urls.map((url) => toPlace(url, undefined));
-  return new Servers(
-    { settings: { places, serverOrder: 'listed', followServerReference: true, ...settings } },
+): Endpoints {
+  const endpoints = urls.map((url) => toEndpoint(url, undefined));
+  return new Endpoints(
+    { settings: { endpoints, serverOrder: 'listed', followServerReference: true, ...settings } },
     random,
   );
 }
 
-const where = async (some: Servers): Promise<string> => {
-  const { protocol, host, port, path = '' } = (await some.locate(context)).target;
+const where = async (some: Endpoints): Promise<string> => {
+  const { protocol, host, port, path = '' } = (await some.resolve(context)).target;
   return `${protocol}://${host}:${port}${path}`;
 };
 
 /** The servers of one attempt that never succeeds. */
-async function attempt(some: Servers): Promise<string[]> {
-  let left = some.choose('first');
+async function attempt(some: Endpoints): Promise<string[]> {
+  let left = some.select('first');
   const tried = [await where(some)];
-  for (; left > 0; tried.push(await where(some))) left = some.choose('next');
+  for (; left > 0; tried.push(await where(some))) left = some.select('next');
   return tried;
 }
 
@@ -54,9 +54,9 @@ describe('the servers of an attempt', () => {
 
   it('may be the same one once more', async () => {
     const some = servers(ABC);
-    expect([some.choose('first'), some.choose('same')]).toEqual([2, 2]);
+    expect([some.select('first'), some.select('same')]).toEqual([2, 2]);
     expect(await where(some)).toBe(IN_TURN[0]);
-    expect(some.choose('next')).toBe(1);
+    expect(some.select('next')).toBe(1);
     expect(await where(some)).toBe(IN_TURN[1]);
   });
 
@@ -68,23 +68,23 @@ describe('the servers of an attempt', () => {
       ['wss://c:443/mqtt?sign=0-1'],
     ]);
     const wrong = servers([() => 'secret']);
-    wrong.choose('first');
+    wrong.select('first');
     await expect(where(wrong)).rejects.toThrow('got a string that is not a URL');
   });
 
   it('have their own credentials', async () => {
     const some = servers(['mqtt://u:p@a', 'mqtt://v@b']);
-    some.choose('first');
-    expect((await some.locate(context)).credentials).toEqual({ username: 'u', password: 'p' });
-    some.choose('next');
-    expect((await some.locate(context)).credentials).toEqual({ username: 'v' });
+    some.select('first');
+    expect((await some.resolve(context)).credentials).toEqual({ username: 'u', password: 'p' });
+    some.select('next');
+    expect((await some.resolve(context)).credentials).toEqual({ username: 'v' });
   });
 
   it('are only the first one where connect() names another host or port, and leave from its local address', async () => {
     const some = servers(ABC);
     some.override({ localAddress: '127.0.0.2' });
-    some.choose('first');
-    expect((await some.locate(context)).target).toMatchObject({ host: 'a', localAddress: '127.0.0.2' });
+    some.select('first');
+    expect((await some.resolve(context)).target).toMatchObject({ host: 'a', localAddress: '127.0.0.2' });
     some.override({ host: 'other' });
     expect(await attempt(some)).toEqual(['mqtt://other:1883']);
     some.override({ port: 7 });
@@ -96,15 +96,15 @@ describe('the servers of an attempt', () => {
 });
 
 describe('a Server Reference', () => {
-  const refused = async (some: Servers, reference: string, lasting: 'for now' | 'for good' = 'for now') => {
-    some.choose('first');
-    await some.locate(context);
-    return some.refer(reference, lasting);
+  const refused = async (some: Endpoints, reference: string, lasting: 'for now' | 'for good' = 'for now') => {
+    some.select('first');
+    await some.resolve(context);
+    return some.redirect(reference, lasting);
   };
-  const rest = async (some: Servers, count: number): Promise<string[]> => {
+  const rest = async (some: Endpoints, count: number): Promise<string[]> => {
     const tried: string[] = [];
     for (let i = 0; i < count; i++) {
-      some.choose('next');
+      some.select('next');
       tried.push(await where(some));
     }
     return tried;
@@ -120,10 +120,10 @@ describe('a Server Reference', () => {
       'mqtts://fe80::2:8883',
       'mqtt://b:1883',
     ]);
-    some.choose('first');
+    some.select('first');
     await refused(some, 'other');
-    some.choose('next');
-    expect((await some.locate(context)).credentials).toEqual({ username: 'me', password: 'secret' });
+    some.select('next');
+    expect((await some.resolve(context)).credentials).toEqual({ username: 'me', password: 'secret' });
   });
 
   it('to a server that is in the list brings that one to the front, and tries it once', async () => {
@@ -137,7 +137,7 @@ describe('a Server Reference', () => {
     const some = servers(['mqtt://a']);
     expect(await refused(some, 'b')).toBe(1);
     await rest(some, 1);
-    expect(some.refer('c', 'for now')).toBe(0);
+    expect(some.redirect('c', 'for now')).toBe(0);
     expect(await refused(some, 'd')).toBe(1);
   });
 
@@ -145,10 +145,10 @@ describe('a Server Reference', () => {
     const some = servers(['mqtt://a']);
     await attempt(some);
     some.connected();
-    expect(some.refer('b', 'for now')).toBe(1);
-    some.choose('first');
+    expect(some.redirect('b', 'for now')).toBe(1);
+    some.select('first');
     expect(await where(some)).toBe('mqtt://b:1883');
-    expect(some.refer('c', 'for now')).toBe(0);
+    expect(some.redirect('c', 'for now')).toBe(0);
     some.connected();
     expect(await attempt(some)).toEqual(['mqtt://a:1883']);
   });

@@ -1,13 +1,13 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
-import { toRoad, toTransport, warnings } from '../../../lib/client/config/network-options.ts';
+import { toNetworkSettings, toTransport, warnings } from '../../../lib/client/config/network-options.ts';
 import { toSettings, type ClientOptions } from '../../../lib/client/config/settings.ts';
 import { toHeaders } from '../../../lib/client/config/websocket-options.ts';
 import { transportOver } from '../../../lib/transport/stream.ts';
-import type { Target } from '../../../lib/transport/transport.ts';
+import type { DialTarget } from '../../../lib/transport/transport.ts';
 import { Stage } from '../../scenarios/stage.ts';
 
-const road = (options: object) => toRoad(options);
+const dialOptions = (options: object) => toNetworkSettings(options);
 
 /** The message with which something is refused. */
 function refusal(check: () => unknown): string {
@@ -20,13 +20,13 @@ function refusal(check: () => unknown): string {
   throw new Error('expected a refusal');
 }
 
-const refused = (options: object): string => refusal(() => road(options));
+const refused = (options: object): string => refusal(() => dialOptions(options));
 
 describe('what is not said about the way', () => {
   it('stays open', () => {
-    expect(road({})).toEqual({});
+    expect(dialOptions({})).toEqual({});
     const settings = toSettings('mqtt://server', {}, () => 0);
-    expect([settings.road, settings.transport]).toEqual([{}, undefined]);
+    expect([settings.network, settings.transport]).toEqual([{}, undefined]);
   });
 });
 
@@ -43,7 +43,7 @@ describe('the options of sockets', () => {
     ['tcpKeepAlive', 0],
     ['tcpKeepAlive', 32_767_000],
   ])('are taken: %s %s', (name, value) => {
-    expect(road({ [name]: value })).toEqual({ [name]: value });
+    expect(dialOptions({ [name]: value })).toEqual({ [name]: value });
   });
 
   it.each([
@@ -76,7 +76,7 @@ describe('the options of sockets', () => {
   });
 
   it('go together: a local address and the family of another are refused', () => {
-    expect(road({ localAddress: '::1', family: 6 })).toEqual({ localAddress: '::1', family: 6 });
+    expect(dialOptions({ localAddress: '::1', family: 6 })).toEqual({ localAddress: '::1', family: 6 });
     expect(refused({ localAddress: '127.0.0.1', family: 6 })).toBe(
       'TypeError: family: expected 4 as localAddress has it, or none, got 6',
     );
@@ -85,7 +85,7 @@ describe('the options of sockets', () => {
 
 describe('a transport of the application', () => {
   it('is a function', async () => {
-    const target: Target = { protocol: 'mqtt', host: 'broker', port: 1 };
+    const target: DialTarget = { protocol: 'mqtt', host: 'broker', port: 1 };
     const asked: unknown[] = [];
     const { signal } = new AbortController();
     const dial = toTransport((...all) => {
@@ -101,7 +101,7 @@ describe('a transport of the application', () => {
 
   it('is told at once where what it returns is none, and a stream is not left open', async () => {
     const { signal } = new AbortController();
-    const target: Target = { protocol: 'mqtt', host: 'broker', port: 1 };
+    const target: DialTarget = { protocol: 'mqtt', host: 'broker', port: 1 };
     const stream = new PassThrough();
     for (const wrong of [undefined, null, {}, 'broker', stream])
       await expect(toTransport(async () => wrong as never)(target, signal)).rejects.toThrow(
@@ -161,7 +161,7 @@ describe('the options of WebSocket', () => {
   it('are taken, and copied', () => {
     const headers = { Authorization: 'Bearer token' };
     const ws = { path: '/mqtt?a=b', headers, maxPayload: 1, perMessageDeflate: true };
-    const taken = road({ ws }).ws;
+    const taken = dialOptions({ ws }).ws;
     expect(taken).toEqual(ws);
     ws.path = '/other';
     headers.Authorization = 'other';
@@ -170,7 +170,7 @@ describe('the options of WebSocket', () => {
 
   it('are taken with a function that makes the headers', () => {
     const headers = () => ({});
-    expect(typeof road({ ws: { headers } }).ws?.headers).toBe('function');
+    expect(typeof dialOptions({ ws: { headers } }).ws?.headers).toBe('function');
   });
 
   it.each([
@@ -227,18 +227,18 @@ describe('the proxy', () => {
     (url) => {
       const expected = { proxy: { url: new URL(url) } };
       for (const proxy of [url, new URL(url), { url }, { url: new URL(url) }])
-        expect(road({ proxy })).toEqual(expected);
+        expect(dialOptions({ proxy })).toEqual(expected);
     },
   );
 
   it('is the one of the environment', () => {
-    expect(road({ proxy: 'environment' })).toEqual({ proxy: 'environment' });
+    expect(dialOptions({ proxy: 'environment' })).toEqual({ proxy: 'environment' });
   });
 
   it('is copied with all that belongs to it', () => {
     const url = new URL('https://proxy');
     const headers = { 'X-Tenant': 'a' };
-    const { proxy } = road({ proxy: { url, headers, tls: { servername: 'b' } } });
+    const { proxy } = dialOptions({ proxy: { url, headers, tls: { servername: 'b' } } });
     url.host = 'other';
     headers['X-Tenant'] = 'other';
     expect(proxy).toMatchObject({ headers: { 'X-Tenant': 'a' }, tls: { servername: 'b' } });
@@ -296,11 +296,11 @@ describe('what is insecure', () => {
 
   it('is warned of, also on the way to a proxy', () => {
     const proxy = { url: 'https://proxy', tls: { rejectUnauthorized: false } };
-    expect(warnings(road({ ...insecure, proxy }))).toEqual([
+    expect(warnings(dialOptions({ ...insecure, proxy }))).toEqual([
       'tls.verifyHostname is off: whoever has a certificate of a known authority can pretend to be the server',
       'proxy.tls.rejectUnauthorized is off: anybody can pretend to be the proxy',
     ]);
-    expect(warnings(road({ tls: {}, proxy: 'environment' }))).toEqual([]);
+    expect(warnings(dialOptions({ tls: {}, proxy: 'environment' }))).toEqual([]);
   });
 
   it('is warned of when a client is made so, and when it becomes so', () => {

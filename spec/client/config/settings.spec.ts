@@ -64,8 +64,8 @@ describe('the defaults', () => {
       resubscribe: true,
       credentialsVary: false,
     });
-    const { retryInitial, userData, logger, persistent, places } = settingsOf();
-    expect([retryInitial, userData, logger, persistent, places]).toEqual([
+    const { retryInitial, userData, logger, persistent, endpoints } = settingsOf();
+    expect([retryInitial, userData, logger, persistent, endpoints]).toEqual([
       false,
       undefined,
       undefined,
@@ -344,7 +344,7 @@ describe('the options that were passed in', () => {
     });
     expect(engine.properties).toEqual({ userProperties: [['c', 'd']] });
     expect(engine.reconnect).toMatchObject({ minDelay: 5 });
-    const { password } = await settings.ask(firstAttempt(), {});
+    const { password } = await settings.connectInputs(firstAttempt(), {});
     expect(password).toEqual(Uint8Array.of(1, 2));
   });
 

@@ -1,9 +1,9 @@
 import { createSecureContext } from 'node:tls';
 import { describe, expect, it } from '@jest/globals';
-import { toRoad, warnings } from '../../../lib/client/config/network-options.ts';
+import { toNetworkSettings, warnings } from '../../../lib/client/config/network-options.ts';
 import type { TlsOptions } from '../../../lib/index.ts';
 
-const tlsOf = (tls: unknown): TlsOptions | undefined => toRoad({ tls: tls as TlsOptions }).tls;
+const tlsOf = (tls: unknown): TlsOptions | undefined => toNetworkSettings({ tls: tls as TlsOptions }).tls;
 
 describe('tls', () => {
   it('is copied, with lists where there may be one or more', () => {

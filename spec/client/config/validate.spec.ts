@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import {
-  asArgument,
-  flag,
+  checkEncodable,
+  boolean,
   integer,
   numeric,
   oneOf,
-  record,
+  checkKeys,
   string,
   wrongType,
 } from '../../../lib/client/config/validate.ts';
@@ -18,14 +18,14 @@ describe('a check', () => {
     [() => integer('n', '', 1, 9), 'n: expected an integer from 1 to 9, got an empty string'],
     [() => integer('n', null, 0), 'n: expected an integer of 0 or more, got null'],
     [() => numeric('n', undefined, 0, 1), 'n: expected a number from 0 to 1, got undefined'],
-    [() => flag('f', 1), 'f: expected true or false, got 1'],
+    [() => boolean('f', 1), 'f: expected true or false, got 1'],
     [() => string('s', [1, 2]), 's: expected a string, got an array of 2'],
     [() => string('s', () => {}), 's: expected a string, got a function'],
     [() => oneOf('o', 3, [0, 1, 2]), 'o: expected 0 or 1 or 2, got 3'],
     [() => oneOf('o', 'c', ['a', 'b']), 'o: expected "a" or "b", got a string of 1 characters'],
-    [() => record('r', null, []), 'r: expected an object, got null'],
-    [() => record('r', [], []), 'r: expected an object, got an array of 0'],
-    [() => record('r', { c: 1 }, ['a', 'b']), 'r: expected one of a, b, got c'],
+    [() => checkKeys('r', null, []), 'r: expected an object, got null'],
+    [() => checkKeys('r', [], []), 'r: expected an object, got an array of 0'],
+    [() => checkKeys('r', { c: 1 }, ['a', 'b']), 'r: expected one of a, b, got c'],
   ])('says what it expected and what it got (%#)', (check, message) => {
     expect(check).toThrow(TypeError);
     expect(check).toThrow(message);
@@ -46,8 +46,8 @@ describe('a check', () => {
   it('returns what is as it should be, bounds included', () => {
     const given = { a: 1 };
     expect([integer('n', 0, 0), integer('n', 9, 1, 9), numeric('n', 0.5, 0.5)]).toEqual([0, 9, 0.5]);
-    expect([flag('f', false), string('s', ''), oneOf('o', 2, [1, 2])]).toEqual([false, '', 2]);
-    expect(record('r', given, ['a'])).toBe(given);
+    expect([boolean('f', false), string('s', ''), oneOf('o', 2, [1, 2])]).toEqual([false, '', 2]);
+    expect(checkKeys('r', given, ['a'])).toBe(given);
   });
 
   it('never shows text, which could be a secret, nor what is in an object', () => {
@@ -73,7 +73,7 @@ describe('asArgument', () => {
     const breach = new ProtocolError('too long', 'MQTT-1.5.4-1', 0x81);
     const thrown = (check: () => void): unknown => {
       try {
-        return asArgument(check);
+        return checkEncodable(check);
       } catch (error) {
         return error;
       }

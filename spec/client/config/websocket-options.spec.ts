@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { toRoad } from '../../../lib/client/config/network-options.ts';
-import type { Headers, WebSocketOptions } from '../../../lib/transport/options.ts';
+import { toNetworkSettings } from '../../../lib/client/config/network-options.ts';
+import type { HttpHeaders, WebSocketOptions } from '../../../lib/transport/options.ts';
 import { firstAttempt } from '../../support/dial-contexts.ts';
 
 const OURS = [
@@ -19,11 +19,11 @@ describe('options of the WebSocket', () => {
   it('are copied', () => {
     const headers: Record<string, string> = { Authorization: 'Bearer me', Host: 'other.example' };
     const ws = { path: '/here?a=b', headers, maxPayload: 2_147_483_647, perMessageDeflate: true };
-    const copy = toRoad({ ws }).ws;
+    const copy = toNetworkSettings({ ws }).ws;
     expect(copy).toEqual(ws);
     headers['Authorization'] = 'nobody';
     expect(copy?.headers).toMatchObject({ Authorization: 'Bearer me' });
-    expect(toRoad({ ws: {} }).ws).toEqual({});
+    expect(toNetworkSettings({ ws: {} }).ws).toEqual({});
   });
 
   it.each<[unknown, string]>([
@@ -39,19 +39,19 @@ describe('options of the WebSocket', () => {
     [{ headers: { a: 'b\r\nc: d' } }, 'ws.headers.a: expected the value of a header field'],
     [{ origin: 'me' }, 'ws: expected one of path, headers, maxPayload, perMessageDeflate, got origin'],
   ])('say what is wrong with them (%#)', (ws, message) => {
-    expect(() => toRoad({ ws: ws as WebSocketOptions })).toThrow(message);
+    expect(() => toNetworkSettings({ ws: ws as WebSocketOptions })).toThrow(message);
   });
 
   it.each(OURS)('leave the header %s to the WebSocket', (field) => {
-    expect(() => toRoad({ ws: { headers: { [field]: 'x' } } })).toThrow(
+    expect(() => toNetworkSettings({ ws: { headers: { [field]: 'x' } } })).toThrow(
       `ws.headers.${field}: expected none, as it is the WebSocket's own`,
     );
   });
 
   it('are held to the same where a function says what to send', async () => {
     const { signal } = new AbortController();
-    const asked = (headers: WebSocketOptions['headers']): Promise<Headers> => {
-      const wrapped = toRoad({ ws: { headers } }).ws?.headers;
+    const asked = (headers: WebSocketOptions['headers']): Promise<HttpHeaders> => {
+      const wrapped = toNetworkSettings({ ws: { headers } }).ws?.headers;
       if (typeof wrapped !== 'function') throw new Error('expected a function');
       return Promise.resolve(wrapped({ Host: 'here' }, firstAttempt(signal)));
     };

@@ -83,7 +83,7 @@ describe('batches()', () => {
     const [first, second] = (await batches.next()).value as readonly ReceivedMessage[];
     first?.ack();
     expect(rig.subscription.busy).toBe(true);
-    expect(rig.subscription.loosen()).toHaveLength(1);
+    expect(rig.subscription.release()).toHaveLength(1);
     second?.ack();
     expect([rig.settled, rig.subscription.busy]).toEqual([['a'], false]);
     await batches.return?.();

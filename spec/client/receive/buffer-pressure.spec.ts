@@ -1,14 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import { MessageBuffer } from '../../../lib/client/receive/message-buffer.ts';
-import { PausingBuffers } from '../../../lib/client/receive/buffer-pressure.ts';
+import { BufferPressure } from '../../../lib/client/receive/buffer-pressure.ts';
 import { publishOf } from './subscription-rig.ts';
 
-const settler = { canReject: true, settle() {}, giveWay() {}, setAside() {}, leave() {} };
+const settler = { canReject: true, settle() {}, markSkippable() {}, uncount() {}, abandon() {} };
 
 function rig(limits: { messages?: number; bytes?: number; held?: number }) {
   const { messages = 100, bytes = 1_000, held = 10_000 } = limits;
   let rooms = 0;
-  const pausing = new PausingBuffers(held, () => void rooms++);
+  const pausing = new BufferPressure(held, () => void rooms++);
   const buffer = new MessageBuffer({ messages, bytes }, 'pause', pausing);
   const push = (size: number): string =>
     buffer.push(publishOf(new Uint8Array(size)), '', new Uint8Array(size), undefined, settler);

@@ -172,8 +172,8 @@ describe('a subscription that nobody has read for long', () => {
     const rig = new SubscriptionRig({ buffer: { messages: 2 } });
     rig.push('a', 'b');
     expect(rig.subscription.settlesOnReceipt).toBe(false);
-    rig.subscription.setAside();
-    rig.subscription.loosen();
+    rig.subscription.markStalled();
+    rig.subscription.release();
     expect(rig.subscription.settlesOnReceipt).toBe(true);
     rig.push('c');
     expect([rig.subscription.depth, rig.subscription.dropped]).toEqual([2, 1]);
@@ -183,7 +183,7 @@ describe('a subscription that nobody has read for long', () => {
 
   it('does not so while somebody waits for the next message', async () => {
     const rig = new SubscriptionRig();
-    rig.subscription.setAside();
+    rig.subscription.markStalled();
     const next = rig.subscription.receive();
     expect(rig.subscription.settlesOnReceipt).toBe(false);
     rig.push('a');
@@ -193,7 +193,7 @@ describe('a subscription that nobody has read for long', () => {
 
   it('leaves them to the server in a session to keep', () => {
     const rig = new SubscriptionRig({ persistent: true });
-    rig.subscription.setAside();
+    rig.subscription.markStalled();
     expect(rig.subscription.settlesOnReceipt).toBe(false);
   });
 });

@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { MessageBuffer, type Overflow } from '../../../lib/client/receive/message-buffer.ts';
-import { PausingBuffers } from '../../../lib/client/receive/buffer-pressure.ts';
+import { BufferPressure } from '../../../lib/client/receive/buffer-pressure.ts';
 import type { Receipt } from '../../../lib/session/incoming.ts';
 import { publishOf, receiptOf } from './subscription-rig.ts';
 
-const settler = { canReject: true, settle() {}, giveWay() {}, setAside() {}, leave() {} };
+const settler = { canReject: true, settle() {}, markSkippable() {}, uncount() {}, abandon() {} };
 const encoder = new TextEncoder();
 
 /** Puts a message in that points into `memory`: QoS 1, to be settled, or QoS 0, that can be let go. */
@@ -22,7 +22,7 @@ function put(
   return receipt;
 }
 
-const pausing = new PausingBuffers(1_000_000, () => {});
+const pausing = new BufferPressure(1_000_000, () => {});
 
 /** `bytes`: the topic of one character counts as well. */
 function bufferOf(overflow: Overflow, messages = 10_000, bytes = 1_000_000): MessageBuffer {
@@ -59,7 +59,7 @@ describe('a buffer whose session is lost', () => {
     const buffer = bufferOf(overflow, 3);
     for (const text of ['a', 'b', 'c', 'd', 'e']) say(buffer, text, 1);
     expect(buffer.depth).toBe(5);
-    buffer.loosen(() => true);
+    buffer.release(() => true);
     expect([buffer.depth, buffer.dropped]).toEqual([3, dropped]);
     expect([...buffer.values()].some((message) => message.unsettled)).toBe(false);
     expect(take(buffer)).toEqual(left);
@@ -214,9 +214,9 @@ describe('what waits to be acknowledged', () => {
     const receipts = ['a', 'b', 'c'].map((text) => say(buffer, text, 1));
     say(buffer, 'd');
     expect([buffer.depth, buffer.dropped]).toEqual([4, 0]);
-    expect(buffer.loosen((message) => message.text() !== 'c')).toEqual(receipts.slice(0, 2));
+    expect(buffer.release((message) => message.text() !== 'c')).toEqual(receipts.slice(0, 2));
     expect([buffer.depth, buffer.dropped]).toEqual([3, 1]);
-    expect(buffer.loosen(() => true)).toEqual(receipts.slice(2));
+    expect(buffer.release(() => true)).toEqual(receipts.slice(2));
     expect(take(buffer)).toEqual(['c', 'd']);
   });
 });

@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import { Overflows } from '../../../lib/client/receive/overflow-reports.ts';
+import { OverflowReports } from '../../../lib/client/receive/overflow-reports.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 function rig() {
   const clock = new FakeClock();
   const told: [string, number][] = [];
-  const overflows = new Overflows<{ name: string; dropped: number }>(clock, ({ name, dropped }) =>
+  const overflows = new OverflowReports<{ name: string; dropped: number }>(clock, ({ name, dropped }) =>
     told.push([name, dropped]),
   );
   const [a, b] = [

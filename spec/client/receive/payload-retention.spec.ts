@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { Keeping } from '../../../lib/client/receive/payload-retention.ts';
+import { PayloadRetention } from '../../../lib/client/receive/payload-retention.ts';
 
 const SLAB = 65_536;
 
@@ -11,13 +11,13 @@ describe('a payload that waits', () => {
         fc.array(fc.record({ slab: fc.nat(3), size: fc.nat(3_000) }), { maxLength: 60 }),
         fc.constantFrom('all in turn' as const, 'scattered' as const),
         (payloads, what) => {
-          const keeping = new Keeping(what);
+          const keeping = new PayloadRetention(what);
           let [slab, memory] = [-1, new Uint8Array(0)];
           let [waits, pinned] = [0, new Set<ArrayBufferLike>()];
           for (const one of payloads) {
             if (one.slab !== slab) [slab, memory] = [one.slab, new Uint8Array(SLAB).fill(one.slab)];
             const payload = memory.subarray(0, one.size);
-            const kept = keeping.keep(payload, memory);
+            const kept = keeping.retain(payload, memory);
             expect(kept).toEqual(payload);
             waits += one.size;
             pinned.add(kept.buffer);
@@ -30,10 +30,10 @@ describe('a payload that waits', () => {
   });
 
   it('is copied, if it is small, however many there are, where it is not known which will stay', () => {
-    const keeping = new Keeping('scattered');
+    const keeping = new PayloadRetention('scattered');
     const memory = new Uint8Array(SLAB);
     for (let at = 0; at < SLAB; at += 64)
-      expect(keeping.keep(memory.subarray(at, at + 64), memory).buffer.byteLength).toBe(64);
-    expect(keeping.keep(memory.subarray(0, SLAB / 16), memory).buffer).toBe(memory.buffer);
+      expect(keeping.retain(memory.subarray(at, at + 64), memory).buffer.byteLength).toBe(64);
+    expect(keeping.retain(memory.subarray(0, SLAB / 16), memory).buffer).toBe(memory.buffer);
   });
 });

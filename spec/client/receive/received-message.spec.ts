@@ -14,9 +14,9 @@ function received(payload: Uint8Array | string, options: { qos?: QoS; canReject?
   const settler = {
     canReject,
     settle: (one: Receipt, code: number) => void settled.push([one, code]),
-    giveWay: () => {},
-    setAside: () => {},
-    leave: () => {},
+    markSkippable: () => {},
+    uncount: () => {},
+    abandon: () => {},
   };
   const message = new ReceivedMessage(
     publishOf(bytes, { qos, retain: true }),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Stalling } from '../../../lib/client/receive/stall-detector.ts';
+import { StallDetector } from '../../../lib/client/receive/stall-detector.ts';
 import type { ClientSubscription } from '../../../lib/client/receive/client-subscription.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { SubscriptionRig } from './subscription-rig.ts';
@@ -11,7 +11,7 @@ function rig(count: number, timeout = 1_000) {
   const stalled: number[] = [];
   const starved: number[] = [];
   const state = { isStopped: false };
-  const stalling = new Stalling({
+  const stalling = new StallDetector({
     clock,
     timeout: () => timeout,
     subscriptions: () => subscriptions,

@@ -6,7 +6,7 @@ import {
   type Intake,
   type SubscriptionHost,
 } from '../../../lib/client/receive/client-subscription.ts';
-import { PausingBuffers } from '../../../lib/client/receive/buffer-pressure.ts';
+import { BufferPressure } from '../../../lib/client/receive/buffer-pressure.ts';
 import { Receipt } from '../../../lib/session/incoming.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
@@ -31,7 +31,7 @@ export class SubscriptionRig {
   /** What has been waiting for long, by their texts. */
   readonly aside: string[] = [];
   readonly warnings: string[] = [];
-  readonly pausing: PausingBuffers = new PausingBuffers(1_000_000, () => {});
+  readonly pausing: BufferPressure = new BufferPressure(1_000_000, () => {});
   overflowed = 0;
   /** What the client saw each time it was told to look whether there is something to wait for. */
   readonly looks: ('busy' | 'idle')[] = [];
@@ -50,17 +50,17 @@ export class SubscriptionRig {
         const text = new TextDecoder().decode(payload);
         this.settled.push(reasonCode === 0 ? text : `${text} refused ${reasonCode}`);
       },
-      giveWay: ({ payload }) => void this.passedOver.push(new TextDecoder().decode(payload)),
-      setAside: ({ payload }) => void this.aside.push(new TextDecoder().decode(payload)),
+      markSkippable: ({ payload }) => void this.passedOver.push(new TextDecoder().decode(payload)),
+      uncount: ({ payload }) => void this.aside.push(new TextDecoder().decode(payload)),
       overflowed: () => void this.overflowed++,
       pausing: this.pausing,
-      leave: ({ payload }) => void this.leftToServer.push(new TextDecoder().decode(payload)),
+      abandon: ({ payload }) => void this.leftToServer.push(new TextDecoder().decode(payload)),
       discarded: (count) => (this.discarded += count),
       unsubscribe: () => {
         this.unsubscribed++;
         return Promise.resolve();
       },
-      asked: () => {
+      onProgress: () => {
         this.looks.push(this.subscription.busy ? 'busy' : 'idle');
         this.onLook();
       },

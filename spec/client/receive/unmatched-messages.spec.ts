@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { Parking } from '../../../lib/client/receive/unmatched-messages.ts';
-import { PausingBuffers } from '../../../lib/client/receive/buffer-pressure.ts';
+import { UnmatchedMessages } from '../../../lib/client/receive/unmatched-messages.ts';
+import { BufferPressure } from '../../../lib/client/receive/buffer-pressure.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { publishOf, receiptOf, SubscriptionRig } from './subscription-rig.ts';
 
@@ -12,13 +12,13 @@ function rig() {
   const left: number[] = [];
   const warnings: string[] = [];
   let [fetches, rooms] = [0, 0];
-  const pausing = new PausingBuffers(1_000, () => void rooms++);
-  const parking = new Parking({
+  const pausing = new BufferPressure(1_000, () => void rooms++);
+  const parking = new UnmatchedMessages({
     clock,
     pausing,
     settle: (receipt) => void settled.push(receipt.packetId),
-    setAside: (receipt) => void aside.push(receipt.packetId),
-    leave: (receipt) => void left.push(receipt.packetId),
+    uncount: (receipt) => void aside.push(receipt.packetId),
+    abandon: (receipt) => void left.push(receipt.packetId),
     fetch: () => void fetches++,
     warn: (message) => void warnings.push(message),
   });
@@ -26,7 +26,7 @@ function rig() {
   const park = (topicName: string, size = 1, memory = new Uint8Array(size)): void => {
     const payload = memory.subarray(0, size);
     const receipt = receiptOf(++packetId, 1, topicName, payload);
-    parking.park(publishOf(payload, { qos: 1, memory }), topicName, receipt);
+    parking.hold(publishOf(payload, { qos: 1, memory }), topicName, receipt);
   };
   return {
     clock,

@@ -1,10 +1,10 @@
 import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import {
-  bound,
+  withCancellation,
   checkCall,
   checkSignal,
-  isBounded,
+  isCancellable,
   type CallOptions,
 } from '../../../lib/client/runtime/cancellation.ts';
 import { TimeoutError } from '../../../lib/errors.ts';
@@ -56,7 +56,7 @@ describe('the options of a call', () => {
 
   it('bound it only where they say so', () => {
     const { signal } = new AbortController();
-    expect([{}, { timeout: undefined }, { timeout: 5 }, { signal }].map(isBounded)).toEqual([
+    expect([{}, { timeout: undefined }, { timeout: 5 }, { signal }].map(isCancellable)).toEqual([
       false,
       false,
       true,
@@ -75,7 +75,7 @@ describe('a bounded call', () => {
   });
 
   const begin = (options: CallOptions) =>
-    bound(options, clock, 'receive', (reason) => {
+    withCancellation(options, clock, 'receive', (reason) => {
       reasons.push(reason);
     });
 

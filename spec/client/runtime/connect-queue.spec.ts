@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { ControlLane } from '../../../lib/client/runtime/connect-queue.ts';
+import { ConnectQueue } from '../../../lib/client/runtime/connect-queue.ts';
 import { settled } from '../../support/fake-clock.ts';
 
 /** An operation that goes on until it is told to end. */
@@ -17,7 +17,7 @@ function operation(log: string[], name: string) {
 
 describe('the control lane', () => {
   it('lets one operation run at a time, in the order of the calls', async () => {
-    const lane = new ControlLane();
+    const lane = new ConnectQueue();
     const log: string[] = [];
     const [a, b, c] = ['a', 'b', 'c'].map((name) => operation(log, name));
     const results = [a, b, c].map((one) => lane.run(one!.run));
@@ -35,7 +35,7 @@ describe('the control lane', () => {
   });
 
   it('aborted: what runs is told, what waits never begins, and what comes later is not concerned', async () => {
-    const lane = new ControlLane();
+    const lane = new ConnectQueue();
     const log: string[] = [];
     const [a, b, c] = ['a', 'b', 'c'].map((name) => operation(log, name));
     const running = lane.run(a!.run);
@@ -57,7 +57,7 @@ describe('the control lane', () => {
   });
 
   it('aborted while nothing runs is as good as new', async () => {
-    const lane = new ControlLane();
+    const lane = new ConnectQueue();
     lane.abort(new Error('nothing to end'));
     await expect(lane.run(() => Promise.resolve(7))).resolves.toBe(7);
   });

@@ -1,20 +1,20 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { Dialing, type DialingHost } from '../../../lib/client/runtime/dialer.ts';
+import { Dialer, type DialerHost } from '../../../lib/client/runtime/dialer.ts';
 import { ConnectError } from '../../../lib/errors.ts';
-import type { Passage, Transport } from '../../../lib/transport/transport.ts';
+import type { DialContext, Transport } from '../../../lib/transport/transport.ts';
 
-function rig(over: Partial<DialingHost> = {}) {
+function rig(over: Partial<DialerHost> = {}) {
   const ends: unknown[] = [];
-  const passages: Passage[] = [];
+  const passages: DialContext[] = [];
   const transport = { destroy: () => ends.push('destroyed') } as unknown as Transport;
-  const dialing = new Dialing({
+  const dialing = new Dialer({
     protocolVersion: 5,
-    prepare: async (passage) => {
-      passages.push(passage);
+    prepare: async (context) => {
+      passages.push(context);
       return { credentials: {}, dial: async () => transport };
     },
-    retiring: () => Promise.resolve(),
+    gracefulClose: () => Promise.resolve(),
     opened: (opened) => ends.push(opened),
     failed: (error) => ends.push(error),
     ...over,
@@ -35,25 +35,25 @@ describe('an attempt', () => {
   });
 
   it('says how far it has come, and no other one does', async () => {
-    const { dialing, passages } = rig({ retiring: () => new Promise(() => {}) });
+    const { dialing, passages } = rig({ gracefulClose: () => new Promise(() => {}) });
     dialing.begin(0, undefined);
-    expect(dialing.reached).toBe('credentials');
+    expect(dialing.phase).toBe('credentials');
     await turn();
-    expect(dialing.reached).toBe('dial');
-    passages[0]?.reached('tls');
-    expect(dialing.reached).toBe('tls');
+    expect(dialing.phase).toBe('dial');
+    passages[0]?.onPhase('tls');
+    expect(dialing.phase).toBe('tls');
     dialing.begin(1, undefined);
-    passages[0]?.reached('websocket');
-    expect(dialing.reached).toBe('credentials');
+    passages[0]?.onPhase('websocket');
+    expect(dialing.phase).toBe('credentials');
     dialing.abandon();
   });
 
   it('fails in the phase it was in, unless whoever opens the connection knows better', async () => {
     const { dialing, ends } = rig({
-      prepare: async (passage) => ({
+      prepare: async (context) => ({
         credentials: {},
         dial() {
-          passage.reached('websocket');
+          context.onPhase('websocket');
           throw new Error('rain');
         },
       }),

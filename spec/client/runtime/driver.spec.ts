@@ -7,21 +7,21 @@ import { Decoder, encode } from '../../../lib/codec/codec.ts';
 import type { EncodablePacket, Packet } from '../../../lib/codec/packets.ts';
 import type { Change } from '../../../lib/engine/effects.ts';
 import { ConnectError } from '../../../lib/errors.ts';
-import type { Receiver, Transport } from '../../../lib/transport/transport.ts';
+import type { TransportReceiver, Transport } from '../../../lib/transport/transport.ts';
 import { ENGINE_DEFAULTS } from '../../support/engine-options.ts';
 import { FakeClock, settled } from '../../support/fake-clock.ts';
 
 /** A transport that does what it is told: each write is kept apart, and is held back where it is said to be. */
 class ManualTransport implements Transport {
   readonly writes: Uint8Array[] = [];
-  receiver: Receiver | undefined = undefined;
+  receiver: TransportReceiver | undefined = undefined;
   ends = 0;
   destroys = 0;
   isFull = false;
   reads: 'what comes' | 'not now' = 'what comes';
   #held: { bytes: Uint8Array; written: (bytes: Uint8Array) => void }[] = [];
 
-  open(receiver: Receiver): void {
+  open(receiver: TransportReceiver): void {
     this.receiver = receiver;
   }
 
@@ -31,7 +31,7 @@ class ManualTransport implements Transport {
     else written(bytes);
   }
 
-  get heldBack(): number {
+  get bytesPending(): number {
     return this.#held.reduce((sum, { bytes }) => sum + bytes.length, 0);
   }
 
@@ -57,11 +57,11 @@ class ManualTransport implements Transport {
     const held = this.#held;
     this.#held = [];
     for (const { bytes, written } of held) written(bytes);
-    this.receiver?.drained();
+    this.receiver?.onDrain();
   }
 
   send(...packets: EncodablePacket[]): void {
-    for (const packet of packets) this.receiver?.chunk(encode(packet, 4));
+    for (const packet of packets) this.receiver?.onData(encode(packet, 4));
   }
 
   /** Everything written since the specs began to look. */
@@ -109,8 +109,8 @@ function driverOf(options: Partial<typeof ENGINE_DEFAULTS> = {}, over: Partial<C
     {
       clock: counting,
       random: () => 0.5,
-      choose: () => 0,
-      refer: () => 0,
+      select: () => 0,
+      redirect: () => 0,
       prepare: async ({ signal }) => ({
         credentials: await credentials(signal),
         dial: () => answer(signal),
@@ -122,7 +122,7 @@ function driverOf(options: Partial<typeof ENGINE_DEFAULTS> = {}, over: Partial<C
       },
       changed: (change) => changes.push(change),
       overflowed: () => {},
-      moved: () => {},
+      onProgress: () => {},
     },
   );
 }
@@ -227,7 +227,7 @@ describe('the one timer', () => {
     await settled();
     expect(armings.at(-1)).toBe(5_000);
     expect(clock.armed).toBe(1);
-    transport.receiver?.closed();
+    transport.receiver?.onClose();
     await settled();
     expect(clock.armed).toBe(0);
   });
@@ -276,14 +276,14 @@ describe('a connection that was hung up', () => {
   it('is deaf, whatever still comes from it', async () => {
     const { driver, transport } = await online();
     const { receiver } = transport;
-    transport.receiver?.chunk(Uint8Array.of(0xff, 0xff));
+    transport.receiver?.onData(Uint8Array.of(0xff, 0xff));
     await settled();
     expect([driver.state, transport.destroys]).toEqual(['waiting', 1]);
     const known = changes.length;
-    receiver?.chunk(encode({ type: 'publish', topic: 'late', payload: Uint8Array.of(1) }, 4));
-    receiver?.filled(3);
-    receiver?.drained();
-    receiver?.closed(new Error('late'));
+    receiver?.onData(encode({ type: 'publish', topic: 'late', payload: Uint8Array.of(1) }, 4));
+    receiver?.onRead(3);
+    receiver?.onDrain();
+    receiver?.onClose(new Error('late'));
     await settled();
     expect([changes.length, delivered, driver.state, transport.destroys]).toEqual([known, [], 'waiting', 1]);
   });
@@ -294,7 +294,7 @@ describe('a connection that was hung up', () => {
     const exchange = message(new Uint8Array(100_000));
     driver.publish(exchange);
     await settled();
-    transport.receiver?.closed(new Error('lost'));
+    transport.receiver?.onClose(new Error('lost'));
     await clock.advance(1_000);
     const next = transports.at(-1)!;
     expect(next).not.toBe(transport);
@@ -309,7 +309,7 @@ describe('a connection that was hung up', () => {
 
   it('is closed exactly once, with what was still to be said', async () => {
     const { transport } = await online();
-    transport.receiver?.chunk(encode({ type: 'suback', packetId: 9, reasonCodes: [0] }, 4));
+    transport.receiver?.onData(encode({ type: 'suback', packetId: 9, reasonCodes: [0] }, 4));
     await settled();
     expect([transport.destroys, transport.ends]).toEqual([1, 0]);
   });
@@ -319,13 +319,13 @@ describe('a connection that another one takes the place of', () => {
   it('keeps nobody waiting where it never says that it is closed', async () => {
     const { driver, transport } = await online();
     expect(driver.reconnect()).toBe(true);
-    const retired = driver.retiring();
+    const retired = driver.gracefulClose();
     await settled();
     expect([transport.ends, transport.destroys, transports.length]).toEqual([1, 0, 1]);
     await clock.advance(1_000);
     await retired;
     expect([transport.destroys, transports.length]).toEqual([1, 2]);
-    transport.receiver?.closed();
+    transport.receiver?.onClose();
     transports[1]?.send({ type: 'connack' });
     await settled();
     expect(driver.state).toBe('connected');

@@ -50,12 +50,12 @@ describe('what has arrived', () => {
     const { log, room, reader } = rig('stop', 'all');
     reader.arrived(1);
     reader.arrived(1);
-    reader.lookForRoom();
+    reader.resumeIfRoom();
     await turn();
     expect([log, reader.isStopped]).toEqual([['take: stop', 'pause'], true]);
     room.mayRead = true;
-    reader.lookForRoom();
-    reader.lookForRoom();
+    reader.resumeIfRoom();
+    reader.resumeIfRoom();
     expect(reader.isStopped).toBe(false);
     await turn();
     await turn();
@@ -76,7 +76,7 @@ describe('what has arrived', () => {
     reader.arrived(MOST_WHILE_PAUSED);
     reader.arrived(MOST_WHILE_PAUSED);
     room.mayRead = true;
-    reader.lookForRoom();
+    reader.resumeIfRoom();
     await turn();
     await turn();
     // All that waited was taken.
@@ -102,7 +102,7 @@ describe('what has arrived', () => {
       const { length } = log;
       expect(reader.close()).toBe(isBehind);
       reader.arrived(1);
-      reader.lookForRoom();
+      reader.resumeIfRoom();
       await turn();
       await turn();
       expect(log).toHaveLength(length);

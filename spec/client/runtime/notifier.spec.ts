@@ -1,8 +1,8 @@
 import { expect, it } from '@jest/globals';
-import { Watchers } from '../../../lib/client/runtime/notifier.ts';
+import { Notifier } from '../../../lib/client/runtime/notifier.ts';
 
 it('Watchers tells everybody until they leave, also while it tells', () => {
-  const watchers = new Watchers();
+  const watchers = new Notifier();
   const heard: string[] = [];
   const leave = watchers.add(() => {
     heard.push('one');

@@ -15,5 +15,5 @@ const outcomes = [1_000, 100_000, 3_000_000, 20_000_000].flatMap((size) =>
 );
 for (const outcome of await Promise.all(outcomes)) console.log(outcome);
 await client.publish('spec/ending', 'published', { qos: 1 });
-console.log(Object.keys(client.stats().losses).length);
+console.log(Object.keys(client.stats().failures).length);
 await client.disconnect();
