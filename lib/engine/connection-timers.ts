@@ -12,8 +12,8 @@ import type { RequestSender } from './request-sender.ts';
 export interface TimedParts {
   readonly keepAliveTimer: KeepAliveTimer;
   readonly acknowledgements: Pick<Acknowledgements, 'expire'>;
-  readonly outboundPublish: Pick<OutboundPublish, 'retry' | 'isAckOverdue' | 'pump'>;
-  readonly requestSender: Pick<RequestSender, 'proved'>;
+  readonly outbound: Pick<OutboundPublish, 'retry' | 'isAckOverdue' | 'pump'>;
+  readonly requests: Pick<RequestSender, 'proved'>;
   readonly flow: Pick<FlowControl, 'expire' | 'isStopped'>;
 }
 
@@ -32,12 +32,12 @@ export class ConnectionTimers {
   /** Returns the error that the connection is to be closed with, if any. */
   expire(connection: Connection, now: number): ConnectionLostError | undefined {
     const timers = this.#timers;
-    const { acknowledgements, keepAliveTimer, outboundPublish, requestSender, flow } = this.#parts;
+    const { acknowledgements, keepAliveTimer, outbound, requests, flow } = this.#parts;
     if (timers.expire(Timer.Stall, now)) acknowledgements.expire(now);
     if (timers.expire(Timer.LastResort, now)) flow.expire(now);
     if (timers.expire(Timer.Trial, now)) {
-      requestSender.proved(connection, now);
-      outboundPublish.pump(connection, now);
+      requests.proved(connection, now);
+      outbound.pump(connection, now);
     }
     if (!flow.isStopped) return this.#judge(connection, now);
     if (timers.expire(Timer.KeepAlive, now)) keepAliveTimer.keepAlive(connection, 'stopped', now);
@@ -47,12 +47,12 @@ export class ConnectionTimers {
   /** What the silence of the server says. */
   #judge(connection: Connection, now: number): ConnectionLostError | undefined {
     const timers = this.#timers;
-    const { keepAliveTimer, outboundPublish } = this.#parts;
+    const { keepAliveTimer, outbound } = this.#parts;
     if (timers.expire(Timer.PingResp, now) && keepAliveTimer.silent(connection, now))
       return new ConnectionLostError('closed: the server did not answer PINGREQ in time');
     if (timers.expire(Timer.KeepAlive, now)) keepAliveTimer.keepAlive(connection, 'reading', now);
-    if (timers.expire(Timer.Retry, now)) outboundPublish.retry(connection, now);
-    if (timers.expire(Timer.Watchdog, now) && outboundPublish.isAckOverdue(connection, now))
+    if (timers.expire(Timer.Retry, now)) outbound.retry(connection, now);
+    if (timers.expire(Timer.Watchdog, now) && outbound.isAckOverdue(connection, now))
       return new ConnectionLostError(
         `closed: an exchange was unanswered for ${this.#options.ackTimeout} ms (ackTimeout)`,
       );

@@ -46,12 +46,12 @@ export class Engine {
   readonly #session = new Session();
   readonly #timers = new Timers();
   readonly #quarantine = new Quarantine(this.#session, this.#timers);
-  readonly #packetWriter: PacketWriter;
-  readonly #outboundPublish: OutboundPublish;
-  readonly #requestSender: RequestSender;
+  readonly #writer: PacketWriter;
+  readonly #outbound: OutboundPublish;
+  readonly #requests: RequestSender;
   readonly #inbound: Inbound;
   readonly #shutdown: Shutdown;
-  readonly #sessionResume: SessionResume;
+  readonly #resumption: SessionResume;
   readonly #keepAliveTimer = new KeepAliveTimer(this.#timers);
   readonly #attempts: ConnectAttempts;
   #state: ClientState = 'offline';
@@ -66,30 +66,16 @@ export class Engine {
     this.#effects = effects;
     this.#clientId = options.clientId;
     this.#attempts = new ConnectAttempts(options, ports);
-    this.#packetWriter = new PacketWriter(ports.text);
-    const session = this.#session;
-    const timers = this.#timers;
-    const outboundPublish = new OutboundPublish(
-      session,
-      this.#packetWriter,
-      timers,
-      options,
-      this.#quarantine,
-    );
-    const requestSender = new RequestSender(session, timers, options, ports.text, this.#quarantine);
-    this.#outboundPublish = outboundPublish;
-    this.#requestSender = requestSender;
-    this.#shutdown = new Shutdown(session, this.#packetWriter);
-    this.#sessionResume = new SessionResume(
-      session,
-      outboundPublish,
-      requestSender,
-      this.#attempts,
-      options,
-      effects,
-    );
+    this.#writer = new PacketWriter(ports.text);
+    const [session, timers, keepAliveTimer] = [this.#session, this.#timers, this.#keepAliveTimer];
+    const outbound = new OutboundPublish(session, this.#writer, timers, options, this.#quarantine);
+    const requests = new RequestSender(session, timers, options, ports.text, this.#quarantine);
+    this.#outbound = outbound;
+    this.#requests = requests;
+    this.#shutdown = new Shutdown(session, this.#writer);
+    this.#resumption = new SessionResume(session, outbound, requests, this.#attempts, options, effects);
     this.#inbound = new Inbound(
-      { session, timers, keepAliveTimer: this.#keepAliveTimer, outboundPublish, requestSender },
+      { session, timers, keepAliveTimer, outbound, requests },
       {
         phaseOf: (connection) =>
           connection !== this.#connection ? 'gone' : this.#state === 'connected' ? 'up' : 'open',
@@ -100,8 +86,6 @@ export class Engine {
       effects,
     );
   }
-
-  // --- A. What is ----------------------------------------------------------------------------------------------
 
   get state(): ClientState {
     return this.#state;
@@ -128,10 +112,8 @@ export class Engine {
 
   /** Whether one more message, whatever its QoS, would go out at once. */
   get hasRoom(): boolean {
-    return this.#state === 'connected' && this.#outboundPublish.hasRoom(this.#connection as Connection);
+    return this.#state === 'connected' && this.#outbound.hasRoom(this.#connection as Connection);
   }
-
-  // --- B. What happened outside --------------------------------------------------------------------------------
 
   /** The Network Connection is open: CONNECT goes out. */
   opened(credentials: Credentials, now: number): void {
@@ -156,7 +138,7 @@ export class Engine {
 
   /** The connection that was retired is closed: what it may have been reading is its caller's again. */
   closedGracefully(): void {
-    this.#packetWriter.abandonUnsent();
+    this.#writer.abandonUnsent();
   }
 
   /** Memory for the next read. */
@@ -204,7 +186,7 @@ export class Engine {
     const connection = this.#connection;
     if (connection === undefined) return;
     connection.piecesOut--;
-    const cut = this.#outboundPublish.flushed(connection, piece, held, now);
+    const cut = this.#outbound.flushed(connection, piece, held, now);
     if (cut !== undefined) this.#fail(cut, now);
   }
 
@@ -216,7 +198,7 @@ export class Engine {
       this.#fail(refusals.timeoutError(during, this.#attempts.serverTimeout), now);
     }
     if (timers.expire(Timer.Reconnect, now) && this.#go('delayElapsed')) this.#dial(now);
-    if (timers.expire(Timer.Ack, now)) this.#requestSender.expire(now);
+    if (timers.expire(Timer.Ack, now)) this.#requests.expire(now);
     if (timers.expire(Timer.Close, now))
       this.#fail(new ConnectionLostError('the server did not close the connection in time'), now);
     const connection = this.#connection;
@@ -224,8 +206,6 @@ export class Engine {
     if (late !== undefined) this.#fail(late, now);
     else this.#reconnectIfNeeded(now);
   }
-
-  // --- C. Commands of the application --------------------------------------------------------------------------
 
   /** Begins to connect. `onFailure`: what becomes of attempts that fail before one succeeds. */
   connect(onFailure: 'give up' | 'retry', now: number): void {
@@ -254,43 +234,41 @@ export class Engine {
 
   /** hot: publishes QoS 0 at once, or returns false where it has to take the long way through `publish()`. */
   publishNow(message: OutgoingPublish): boolean {
-    return (
-      this.#state === 'connected' && this.#outboundPublish.writeNow(this.#connection as Connection, message)
-    );
+    return this.#state === 'connected' && this.#outbound.writeNow(this.#connection as Connection, message);
   }
 
   /** The options have changed. */
   reconfigured(now: number): void {
-    this.#outboundPublish.reconfigured(this.#established(), now);
+    this.#outbound.reconfigured(this.#established(), now);
   }
 
   /** Takes `exchange` over; its waiter is told how it ends. */
   publish(exchange: Exchange, now: number): void {
     if (this.#state === 'closed' || this.#state === 'disconnecting')
       exchange.end(new ClosedError('the client is closed', { delivery: 'not-sent', kept: false }));
-    else this.#outboundPublish.publish(exchange, this.#established(), now);
+    else this.#outbound.publish(exchange, this.#established(), now);
     this.#inbound.flow.watchForAnswer(now);
   }
 
   /** Nobody waits for `exchange` any longer. Returns whether the message is kept: it is, once it was written. */
   withdraw(exchange: Exchange): boolean {
-    return this.#outboundPublish.withdraw(exchange, this.#connection);
+    return this.#outbound.withdraw(exchange, this.#connection);
   }
 
   /** SUBSCRIBE or UNSUBSCRIBE: written with those of the same turn by `flushRequests()`. */
   request(request: Request): void {
-    this.#requestSender.add(request, this.#state);
+    this.#requests.add(request, this.#state);
   }
 
   /** Nobody waits for `request` any longer. */
   withdrawRequest(request: Request): void {
-    this.#requestSender.withdraw(request);
+    this.#requests.withdraw(request);
   }
 
   /** Writes the requests of this turn. */
   flushRequests(now: number): void {
     const connection = this.#established();
-    if (connection !== undefined) this.#requestSender.flush(connection, now);
+    if (connection !== undefined) this.#requests.flush(connection, now);
     this.#inbound.flow.watchForAnswer(now);
   }
 
@@ -311,7 +289,7 @@ export class Engine {
   pump(now: number): boolean {
     const connection = this.#established();
     if (connection === undefined) return false;
-    this.#outboundPublish.pump(connection, now);
+    this.#outbound.pump(connection, now);
     return connection.outbox.size > 0;
   }
 
@@ -335,8 +313,6 @@ export class Engine {
     this.#effects.finish();
   }
 
-  // --- D. What is to be done now -------------------------------------------------------------------------------
-
   /** When `handleTimeout()` is to be called next; Infinity = no need. */
   nextTimeout(): number {
     return this.#timers.next();
@@ -350,7 +326,7 @@ export class Engine {
   /** The next piece of output, or undefined. It belongs to the caller until it says `left()`. */
   takeOutput(now: number): Uint8Array | undefined {
     const connection = this.#connection;
-    const cut = connection === undefined ? undefined : this.#outboundPublish.dropSpoiled(connection);
+    const cut = connection === undefined ? undefined : this.#outbound.dropSpoiled(connection);
     if (cut !== undefined) this.#fail(cut, now);
     const piece = this.#connection?.outbox.take();
     if (connection === undefined || piece === undefined) return undefined;
@@ -406,9 +382,9 @@ export class Engine {
 
   /** The window has moved, a Packet Identifier is free, or a request was answered: what waited for that goes on. */
   #acknowledged(connection: Connection, now: number): void {
-    this.#outboundPublish.progress(now);
-    this.#outboundPublish.pump(connection, now);
-    this.#requestSender.flush(connection, now);
+    this.#outbound.progress(now);
+    this.#outbound.pump(connection, now);
+    this.#requests.flush(connection, now);
   }
 
   #follow(connection: Connection, outcome: Exclude<Outcome, PacketResult>, now: number): void {
@@ -450,7 +426,7 @@ export class Engine {
     this.#inbound.connected(connection);
     this.#effects.changed({ type: 'connected', connack, negotiated });
     this.#quarantine.connected(now);
-    this.#sessionResume.resume(connection, now);
+    this.#resumption.resume(connection, now);
   }
 
   /** Ends `connection` in order, if there is one, and dials at once. */
@@ -478,7 +454,7 @@ export class Engine {
 
   /** The connection or attempt is over: what follows from it. */
   #lose(cause: MqttError, now: number, retry: refusals.Verdict): void {
-    if (this.#connection !== undefined) this.#packetWriter.abandonUnsent();
+    if (this.#connection !== undefined) this.#writer.abandonUnsent();
     const connection = this.#established();
     if (connection !== undefined) this.#quarantine.lost(connection, cause, now);
     this.#leaveConnection(now);

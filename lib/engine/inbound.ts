@@ -19,8 +19,8 @@ export interface InboundParts {
   readonly session: Session;
   readonly timers: Timers;
   readonly keepAliveTimer: KeepAliveTimer;
-  readonly outboundPublish: OutboundPublish;
-  readonly requestSender: RequestSender;
+  readonly outbound: OutboundPublish;
+  readonly requests: RequestSender;
 }
 
 /** What is received, put together: from reading to acknowledgements. */
@@ -33,7 +33,7 @@ export class Inbound {
   readonly connectionTimers: ConnectionTimers;
   readonly #acknowledger = new AckWriter();
   readonly #session: Session;
-  readonly #requestSender: RequestSender;
+  readonly #requests: RequestSender;
 
   constructor(
     parts: InboundParts,
@@ -42,19 +42,19 @@ export class Inbound {
     { text, buffers }: Pick<EnginePorts, 'text' | 'buffers'>,
     effects: Effects,
   ) {
-    const { session, timers, keepAliveTimer, outboundPublish, requestSender } = parts;
+    const { session, timers, keepAliveTimer, outbound, requests } = parts;
     const { incoming } = session;
     const acknowledgements = new Acknowledgements(incoming, this.#acknowledger, timers, options, effects);
     const flow = new FlowControl(session, buffers, timers, options, effects);
     this.#session = session;
-    this.#requestSender = requestSender;
+    this.#requests = requests;
     this.acknowledgements = acknowledgements;
     this.flow = flow;
     this.inboundPublish = new InboundPublish(incoming, acknowledgements, flow, effects, options);
     this.dispatch = new PacketDispatch(session, this.inboundPublish, acknowledgements, text, effects);
     this.connectionTimers = new ConnectionTimers(
       timers,
-      { keepAliveTimer, acknowledgements, outboundPublish, requestSender, flow },
+      { keepAliveTimer, acknowledgements, outbound, requests, flow },
       options,
     );
     const { inboundPublish: publish, dispatch: packets } = this;
@@ -63,8 +63,8 @@ export class Inbound {
       dispatch: packets,
       inboundPublish: publish,
       keepAliveTimer,
-      outboundPublish,
-      requestSender,
+      outbound,
+      requests,
     });
   }
 
@@ -78,7 +78,7 @@ export class Inbound {
   /** It is over. Requests run across connections, but the time in which nothing was read is not theirs. */
   disconnected(now: number): void {
     this.#acknowledger.connection = undefined;
-    if (this.flow.isStopped) this.#requestSender.judgeFrom(now);
+    if (this.flow.isStopped) this.#requests.judgeFrom(now);
     this.flow.connected();
   }
 }

@@ -21,8 +21,8 @@ export interface ReaderParts {
   readonly dispatch: PacketDispatch;
   readonly inboundPublish: InboundPublish;
   readonly keepAliveTimer: KeepAliveTimer;
-  readonly outboundPublish: OutboundPublish;
-  readonly requestSender: RequestSender;
+  readonly outbound: OutboundPublish;
+  readonly requests: RequestSender;
 }
 
 /** Takes packets from what has arrived, as far as the limits allow. */
@@ -43,7 +43,7 @@ export class InputReader {
     this.#dispatch = parts.dispatch;
     this.#inboundPublish = parts.inboundPublish;
     this.#keepAliveTimer = parts.keepAliveTimer;
-    this.#judges = [parts.outboundPublish, parts.requestSender];
+    this.#judges = [parts.outbound, parts.requests];
   }
 
   /** Whether the window has moved since the last call. */

@@ -13,23 +13,23 @@ import type { RequestSender } from './request-sender.ts';
 /** What a connection that was just accepted goes on with: the session of before, or a new one. */
 export class SessionResume {
   readonly #session: Session;
-  readonly #outboundPublish: OutboundPublish;
-  readonly #requestSender: RequestSender;
+  readonly #outbound: OutboundPublish;
+  readonly #requests: RequestSender;
   readonly #attempts: ConnectAttempts;
   readonly #options: EngineOptions;
   readonly #effects: Effects;
 
   constructor(
     session: Session,
-    outboundPublish: OutboundPublish,
-    requestSender: RequestSender,
+    outbound: OutboundPublish,
+    requests: RequestSender,
     attempts: ConnectAttempts,
     options: EngineOptions,
     effects: Effects,
   ) {
     this.#session = session;
-    this.#outboundPublish = outboundPublish;
-    this.#requestSender = requestSender;
+    this.#outbound = outbound;
+    this.#requests = requests;
     this.#attempts = attempts;
     this.#options = options;
     this.#effects = effects;
@@ -45,13 +45,13 @@ export class SessionResume {
         (results, givenUp) => this.#effects.changed({ type: 'refused', results, givenUp }),
       );
     // Restored subscriptions go before all that is published.
-    this.#requestSender.flush(connection, now);
-    if (presence !== 'absent') this.#outboundPublish.resume(this.#attempts.isUnknownSession);
+    this.#requests.flush(connection, now);
+    if (presence !== 'absent') this.#outbound.resume(this.#attempts.isUnknownSession);
     else {
-      const unsettled = this.#outboundPublish.startOver();
+      const unsettled = this.#outbound.startOver();
       if (!this.#attempts.isFirst) this.#effects.changed({ type: 'sessionLost', unsettled });
     }
-    this.#outboundPublish.pump(connection, now);
+    this.#outbound.pump(connection, now);
   }
 
   #presence(connection: Connection): 'present' | 'presumed' | 'absent' {

@@ -12,20 +12,20 @@ describe('stats()', () => {
       window: 0,
       queued: { messages: 0, bytes: 0 },
       unsettled: { messages: 0, bytes: 0 },
-      passedOver: 0,
-      parked: 0,
+      skipped: 0,
+      held: 0,
       discarded: 0,
       overflowed: 0,
       beyondReceiveMaximum: 0,
       reading: 'on',
       subscriptions: [],
-      losses: {},
+      failures: {},
       bytes: { sent: 0, received: 0 },
       packets: { sent: 0, received: 0 },
       roundTrip: { count: 0, mean: 0, max: 0 },
-      lateness: 0,
+      maxTimerLag: 0,
       lastError: undefined,
-      since: 0,
+      inStateFor: 0,
     });
   });
 
@@ -67,7 +67,7 @@ describe('stats()', () => {
     expect([client.state, client.stats().lastError]).toMatchObject(['connected', { reasonCode: 0x8b }]);
     next.send({ type: 'disconnect', reasonCode: 0x8e });
     await stage.until(client.closed.catch(() => {}));
-    expect(client.stats()).toMatchObject({ lastError: { reasonCode: 0x8e }, losses: expect.any(Object) });
+    expect(client.stats()).toMatchObject({ lastError: { reasonCode: 0x8e }, failures: expect.any(Object) });
     expect(client.stats().lastError).toBe(await client.closed.catch((error: unknown) => error));
   });
 
@@ -122,7 +122,7 @@ describe('stats()', () => {
     await stage.clock.advance(1);
     expect(client.stats()).toMatchObject({
       unsettled: { messages: 2, bytes: 4 },
-      parked: 1,
+      held: 1,
       discarded: 1,
       subscriptions: [{ topicFilters: ['a'], depth: 3, dropped: 1 }],
     });

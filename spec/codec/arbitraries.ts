@@ -191,7 +191,7 @@ const connacks = (version: ProtocolVersion): Arbitrary<Packet> =>
         assignedClientIdentifier: texts(),
         reasonString: texts(),
         wildcardSubscriptionAvailable: fc.boolean(),
-        subscriptionIdentifierAvailable: fc.boolean(),
+        subscriptionIdentifiersAvailable: fc.boolean(),
         sharedSubscriptionAvailable: fc.boolean(),
         serverKeepAlive: u16,
         responseInformation: texts(),

@@ -35,7 +35,6 @@ function theirProperties(ours: Fields): Fields | undefined {
   const entries = Object.entries(ours).map(([name, value]): [string, unknown] => {
     if (name === 'userProperties') return [name, groupedPairs(value as UserProperties)];
     if (name === 'subscriptionIdentifiers') return ['subscriptionIdentifier', value];
-    if (name === 'subscriptionIdentifierAvailable') return ['subscriptionIdentifiersAvailable', value];
     if (name === 'payloadFormatIndicator') return [name, value === 1];
     return [name, value instanceof Uint8Array ? Buffer.from(value) : value];
   });
@@ -53,7 +52,6 @@ function ourProperties(theirs: unknown, type: string): Fields {
     }
     if (name === 'subscriptionIdentifier' && type === 'publish')
       return ['subscriptionIdentifiers', [value].flat()];
-    if (name === 'subscriptionIdentifiersAvailable') return ['subscriptionIdentifierAvailable', value];
     if (name === 'payloadFormatIndicator') return [name, value === true ? 1 : 0];
     return [name, Buffer.isBuffer(value) ? new Uint8Array(value) : value];
   });

@@ -50,7 +50,7 @@ const PROPERTIES: readonly Property[] = [
   { id: 0x26, name: 'userProperties', value: [['n', 'v']], bytes: '00 01 6e 00 01 76', in: ALL, repeats: ALL },
   { id: 0x27, name: 'maximumPacketSize', value: 0xffffffff, bytes: 'ff ff ff ff', in: ['connect', 'connack'] },
   { id: 0x28, name: 'wildcardSubscriptionAvailable', value: true, bytes: '01', in: ['connack'] },
-  { id: 0x29, name: 'subscriptionIdentifierAvailable', value: false, bytes: '00', in: ['connack'] },
+  { id: 0x29, name: 'subscriptionIdentifiersAvailable', value: false, bytes: '00', in: ['connack'] },
   { id: 0x2a, name: 'sharedSubscriptionAvailable', value: true, bytes: '01', in: ['connack'] },
 ];
 

@@ -118,7 +118,7 @@ describe('what is negotiated', () => {
       maximumPacketSize: Infinity,
       topicAliasMaximum: 0,
       wildcardSubscriptionAvailable: true,
-      subscriptionIdentifierAvailable: true,
+      subscriptionIdentifiersAvailable: true,
       sharedSubscriptionAvailable: true,
       responseInformation: undefined,
       serverReference: undefined,
@@ -136,7 +136,7 @@ describe('what is negotiated', () => {
       maximumPacketSize: 50,
       topicAliasMaximum: 2,
       wildcardSubscriptionAvailable: false,
-      subscriptionIdentifierAvailable: false,
+      subscriptionIdentifiersAvailable: false,
       sharedSubscriptionAvailable: false,
       serverReference: 'other',
     } as const;
@@ -155,7 +155,7 @@ describe('what is negotiated', () => {
     const settings = { ...SETTINGS, protocolVersion: 4 } as const;
     expect(negotiate(connack(), settings, IDENTITY)).toMatchObject({
       sessionExpiryInterval: 0,
-      subscriptionIdentifierAvailable: false,
+      subscriptionIdentifiersAvailable: false,
     });
     expect(negotiate(connack(), settings, { ...IDENTITY, cleanStart: false }).sessionExpiryInterval).toBe(
       0xffff_ffff,

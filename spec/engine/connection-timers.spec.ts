@@ -23,7 +23,7 @@ function rig(ack: 'overdue' | 'in time' = 'in time') {
     },
     0,
   );
-  const outboundPublish: Pick<OutboundPublish, 'retry' | 'isAckOverdue' | 'pump'> = {
+  const outbound: Pick<OutboundPublish, 'retry' | 'isAckOverdue' | 'pump'> = {
     pump: () => void asked.push('pump'),
     retry: () => void asked.push('retry'),
     isAckOverdue: () => (asked.push('overdue?'), ack === 'overdue'),
@@ -33,13 +33,13 @@ function rig(ack: 'overdue' | 'in time' = 'in time') {
     isStopped: false,
     expire: () => void asked.push('last resort?'),
   };
-  const requestSender: Pick<RequestSender, 'proved'> = { proved: () => void asked.push('proved') };
+  const requests: Pick<RequestSender, 'proved'> = { proved: () => void asked.push('proved') };
   const acknowledgements = { expire: () => void asked.push('stall') };
   const parts = {
     keepAliveTimer: new KeepAliveTimer(timers),
     acknowledgements,
-    outboundPublish,
-    requestSender,
+    outbound,
+    requests,
     flow,
   };
   const connectionTimers = new ConnectionTimers(timers, parts, options);
@@ -91,7 +91,7 @@ describe('what is due on a connection', () => {
   it('is the end where an exchange is overdue', () => {
     for (const [state, message] of [
       ['in time', 'undefined'],
-      ['isAckOverdue', 'ConnectionLostError: closed: an exchange was unanswered for 500 ms (ackTimeout)'],
+      ['overdue', 'ConnectionLostError: closed: an exchange was unanswered for 500 ms (ackTimeout)'],
     ] as const) {
       const { timers, expire } = rig(state);
       timers.set(Timer.Watchdog, 100);

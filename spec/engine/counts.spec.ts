@@ -13,7 +13,7 @@ describe('the load of an engine', () => {
       window: 2,
       queued: { messages: 1, bytes: 4 },
       unsettled: { messages: 1, bytes: 8 },
-      passedOver: 0,
+      skipped: 0,
     });
     rig.send(puback(1), puback(2));
     rig.engine.lost(undefined, rig.now);

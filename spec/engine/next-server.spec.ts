@@ -21,9 +21,9 @@ describe('an attempt with several servers', () => {
   it('goes on with the next one where one cannot be dialled, and fails with what all of them said', () => {
     const rig = dialing(3);
     fail(rig, 'a is down');
-    expect(rig.effects.take()).toEqual(['changed: elsewhere', 'dial 0, the next server']);
+    expect(rig.effects.take()).toEqual(['changed: nextServer', 'dial 0, the next server']);
     fail(rig, 'b is down');
-    expect(rig.effects.take()).toEqual(['changed: elsewhere', 'dial 0, the next server']);
+    expect(rig.effects.take()).toEqual(['changed: nextServer', 'dial 0, the next server']);
     rig.engine.dialFailed(new ConnectError('tls', 'c is expired'), rig.now);
     expect(rig.effects.take()).toEqual(['changed: gaveUp']);
     const { error } = rig.effects.last('gaveUp');
@@ -43,13 +43,13 @@ describe('an attempt with several servers', () => {
     rig.open();
     rig.receive(Uint8Array.of(0x20, 0x80, 0x80, 0x80, 0x80));
     expect(rig.effects.take()).toEqual([
-      'changed: elsewhere',
+      'changed: nextServer',
       'dial 0, the next server',
       'hang up',
-      'changed: elsewhere',
+      'changed: nextServer',
       'dial 0, the next server',
       'hang up',
-      'changed: elsewhere',
+      'changed: nextServer',
       'dial 0, the next server',
     ]);
     rig.open();
@@ -77,10 +77,10 @@ describe('an attempt with several servers', () => {
     rig.advance(100);
     fail(rig, 'a is down');
     rig.advance(399);
-    expect(rig.effects.take()).toEqual(['changed: elsewhere', 'dial 0, the next server']);
+    expect(rig.effects.take()).toEqual(['changed: nextServer', 'dial 0, the next server']);
     rig.effects.phase = 'tls';
     rig.advance(1);
-    expect(rig.effects.take()).toEqual(['hang up', 'changed: elsewhere', 'dial 0, the next server']);
+    expect(rig.effects.take()).toEqual(['hang up', 'changed: nextServer', 'dial 0, the next server']);
     expect(rig.effects.last('nextServer').error).toMatchObject({
       phase: 'timeout',
       during: 'tls',
@@ -123,7 +123,7 @@ describe('v5 U-4.11-a a server that names another one', () => {
     expect(rig.effects.take()).toEqual([
       `refer to other:1883 ${lasting}`,
       'hang up',
-      'changed: elsewhere',
+      'changed: nextServer',
       'dial 0, the next server',
     ]);
     rig.open();

@@ -140,7 +140,7 @@ describe('a message that comes before subscribe()', () => {
     const { client, broker } = await stage.online(KEEP, found);
     broker.send(...numbered('a', 0, 1_005));
     await stage.clock.advance(0);
-    expect(client.stats()).toMatchObject({ parked: 1_000, reading: 'stopped' });
+    expect(client.stats()).toMatchObject({ held: 1_000, reading: 'stopped' });
     const looping = collect(await stage.subscribe(client, broker, 'a', { qos: 1 }));
     await stage.clock.advance(0);
     expect(looping.texts).toEqual(numbered('a', 0, 1_005).map((_, n) => `${n}`));

@@ -58,7 +58,7 @@ describe('Session', () => {
         packetId: 0,
         connectionNumber: 0,
         stage: Stage.Waiting,
-        cleared: false,
+        ignoresPubcomp: false,
       });
     expect(session.incoming.get(7)).toBeUndefined();
     expect(session.incoming.settle(receipt, 0)).toBe(false);

@@ -327,8 +327,8 @@ export const faults: readonly Fault[] = [
   fault(
     'a new session is taken for the old one',
     'engine/session-resume.ts',
-    "if (presence !== 'absent') this.#outboundPublish.resume(",
-    "if (presence !== 'absent' || !this.#attempts.isFirst) this.#outboundPublish.resume(",
+    "if (presence !== 'absent') this.#outbound.resume(",
+    "if (presence !== 'absent' || !this.#attempts.isFirst) this.#outbound.resume(",
   ),
   fault(
     'QoS 1 is dropped with the session',

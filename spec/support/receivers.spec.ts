@@ -46,9 +46,9 @@ describe('pressUp()', () => {
   it('counts how often each piece comes back, and is nothing for a network that takes all', () => {
     const back: (() => void)[] = [];
     const network = {
-      heldBack: 0,
+      bytesPending: 0,
       write(bytes: Uint8Array, written: (bytes: Uint8Array) => void): void {
-        this.heldBack += bytes.length;
+        this.bytesPending += bytes.length;
         back.push(() => written(bytes));
       },
     };
@@ -57,7 +57,7 @@ describe('pressUp()', () => {
     for (const give of back) give();
     back[0]?.();
     expect([...given.values()]).toEqual([2, ...Array.from({ length: 15 }, () => 1)]);
-    const quick = { heldBack: 0, write: () => {} };
+    const quick = { bytesPending: 0, write: () => {} };
     expect(() => pressUp(quick as unknown as Transport)).toThrow('expected a network that is full');
   });
 });

@@ -38,7 +38,7 @@ describe('Holding', () => {
     take();
     expect(holding.bytes).toBe(4);
     take();
-    expect(heard).toEqual(['first held back', 'second held back', 'drained with 0']);
+    expect(heard).toEqual(['first later', 'second later', 'drained with 0']);
   });
 
   it('counts what it was given, though the owner of the bytes has transferred them away meanwhile', () => {
