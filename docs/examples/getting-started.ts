@@ -27,7 +27,7 @@ let seen = 0;
 for await (const message of readings) {
   console.log(`${message.topic}: ${message.text()} (QoS ${message.qos})`);
   if (++seen === 3) {
-    message.ack(); // the last one is processed, too: leaving the loop does not say so
+    message.ack(); // break does not acknowledge the last message
     break;
   }
 }
