@@ -62,7 +62,7 @@ await using broker = await startBroker();
       const subscription = await client.subscribe(topicFilter, { qos: 1 });
       await subscription.forEach(handle);
     } catch (error) {
-      if (!(error instanceof ClosedError)) throw error; // the client has ended, and this with it
+      if (!(error instanceof ClosedError)) throw error; // the client has ended, so the work has too
       console.log('the client has ended');
     }
   }
