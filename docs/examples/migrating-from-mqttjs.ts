@@ -1,4 +1,4 @@
-/** docs/migrating-from-mqttjs.md: the common jobs, first as they are written with MQTT.js 5, then as they are here. */
+/** docs/migrating-from-mqttjs.md: the common jobs, first with MQTT.js 5, then with mqtt-await. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import mqtt, { type MqttClient } from 'mqtt';
 import {
@@ -13,7 +13,7 @@ import { startBroker, startMosquitto } from './broker.ts';
 
 await using broker = await startBroker();
 const { url } = broker;
-/** The next event of MQTT.js. */
+/** Resolves with the next `event` of an MQTT.js client. */
 const next = (client: MqttClient, event: 'connect' | 'message' | 'error'): Promise<void> =>
   new Promise((resolve) => void client.once(event, () => resolve()));
 const old = (...words: unknown[]): void => console.log('MQTT.js:   ', ...words);
@@ -47,7 +47,7 @@ const now = (...words: unknown[]): void => console.log('mqtt-await:', ...words);
   now(lamps.granted);
   for await (const message of lamps) {
     now(message.topic, message.text(), `QoS ${message.qos}`, message.retain ? 'retained' : '');
-    message.ack(); // the loop does it when it asks for the next message; this one is the last
+    message.ack(); // the loop acknowledges a message when it asks for the next one; this is the last
     break;
   }
 }
@@ -101,13 +101,13 @@ const now = (...words: unknown[]): void => console.log('mqtt-await:', ...words);
   await Promise.all(running);
 }
 
-// When a message is acknowledged: here the work takes 50 ms.
+// When a message is acknowledged, with work that takes 50 ms.
 {
   const client = await mqtt.connectAsync(url);
   const order: string[] = [];
   client.on('packetsend', ({ cmd }) => void (cmd === 'puback' && order.push('PUBACK')));
   client.on('message', () => {
-    setTimeout(() => order.push('work done'), 50); // an async listener is not waited for, either
+    setTimeout(() => order.push('work done'), 50); // MQTT.js does not wait for an async listener either
   });
   await client.subscribeAsync('work', { qos: 1 });
   await client.publishAsync('work', 'x', { qos: 1 });
@@ -127,7 +127,7 @@ const now = (...words: unknown[]): void => console.log('mqtt-await:', ...words);
   }
 }
 
-// MQTT.js acknowledges after the work where `handleMessage` is overridden; nothing else is read meanwhile.
+// With an overridden `handleMessage`, MQTT.js acknowledges after the work. It reads nothing else meanwhile.
 {
   const client = await mqtt.connectAsync(url);
   client.handleMessage = (packet, done) => {
@@ -141,7 +141,7 @@ const now = (...words: unknown[]): void => console.log('mqtt-await:', ...words);
   await sleep(100);
   await client.endAsync();
 }
-// Here, several handlers at once, each message acknowledged when its handler has finished.
+// mqtt-await: several handlers at once. Each message is acknowledged when its handler has finished.
 {
   await using client = await connect(url);
   const work = await client.subscribe('work', { qos: 1 });
@@ -155,7 +155,7 @@ const now = (...words: unknown[]): void => console.log('mqtt-await:', ...words);
   );
   await client.publish('work', 'y', { qos: 1 });
   while (handled.length === 0) await sleep(5);
-  await work.stop(); // ends forEach() when its handlers have finished
+  await work.stop(); // forEach() ends when its handlers have finished
   await handling;
   now(`handled ${handled.join()}`);
 }
@@ -193,7 +193,7 @@ const now = (...words: unknown[]): void => console.log('mqtt-await:', ...words);
 // A server that is not there.
 {
   const client = mqtt.connect('mqtt://127.0.0.1:9', { reconnectPeriod: 20 });
-  client.on('error', (error) => old('error', error.message)); // nobody has to listen: MQTT.js does
+  client.on('error', (error) => old('error', error.message)); // optional: mqtt.connect() adds a listener itself
   await next(client, 'error');
   await client.endAsync(true);
 }
@@ -225,8 +225,8 @@ const now = (...words: unknown[]): void => console.log('mqtt-await:', ...words);
   old(client.connected);
 }
 {
-  const growing = { minDelay: 1_000, maxDelay: 120_000, factor: 2, jitter: 0.2 }; // as by default
-  const constant = { minDelay: 1_000, maxDelay: 1_000, jitter: 0 }; // as MQTT.js
+  const growing = { minDelay: 1_000, maxDelay: 120_000, factor: 2, jitter: 0.2 }; // the default
+  const constant = { minDelay: 1_000, maxDelay: 1_000, jitter: 0 }; // like MQTT.js
   const own: ReconnectPolicy = ({ attempt, reasonCode }) => (reasonCode === 0x8a ? false : 500 * attempt);
   const clients = [growing, constant, own].map((reconnect) => new Client(url, { reconnect }));
   now(clients.map(({ state }) => state).join());
@@ -248,7 +248,7 @@ const now = (...words: unknown[]): void => console.log('mqtt-await:', ...words);
     cleanStart: false,
     will: { topic: 'services/orders', payload: 'lost', qos: 1 },
   });
-  const subscribing = client.subscribe('orders/#', { qos: 1 }); // first: what was kept comes right after CONNACK
+  const subscribing = client.subscribe('orders/#', { qos: 1 }); // before connect(): kept messages follow CONNACK
   const { sessionPresent } = await client.connect();
   const orders = await subscribing;
   now(`Session Present: ${sessionPresent}, ${orders.topicFilters.join()}`);
@@ -259,7 +259,7 @@ const now = (...words: unknown[]): void => console.log('mqtt-await:', ...words);
 {
   const client = await mqtt.connectAsync(url, { username: 'lamp-7', password: token(), reconnectPeriod: 20 });
   client.on('close', () => {
-    client.options.password = token(); // in place, and at once: there is nothing to wait for a promise
+    client.options.password = token(); // must be synchronous: MQTT.js does not wait for a promise
   });
   broker.cut();
   await next(client, 'connect');
@@ -283,7 +283,7 @@ function freshToken(signal: AbortSignal): Promise<string> {
   return sleep(1, token(), { signal });
 }
 
-// TLS with a certificate of the client's own: only constructed, as this broker has no TLS.
+// TLS with a client certificate. The clients do not connect, as this broker has no TLS.
 const [ca, cert, key] = ['PEM of the authority', 'PEM of the certificate', 'PEM of the key'];
 {
   const client = mqtt.connect('mqtts://broker.example.org', {
@@ -303,7 +303,7 @@ const [ca, cert, key] = ['PEM of the authority', 'PEM of the certificate', 'PEM 
   now(client.state, fromFiles.state);
 }
 
-// WebSocket with headers; a proxy: only constructed, too.
+// WebSocket with headers, and a proxy. These clients do not connect either.
 {
   const client = mqtt.connect('wss://broker.example.org/mqtt', {
     wsOptions: { headers: { 'X-Tenant': 'north' } },
@@ -321,7 +321,7 @@ const [ca, cert, key] = ['PEM of the authority', 'PEM of the certificate', 'PEM 
   now(client.state, behindProxy.state);
 }
 
-// MQTT 5.0, where Mosquitto is installed: the broker above speaks 3.1.1.
+// MQTT 5.0 needs Mosquitto: the broker above supports 3.1.1 only.
 const mosquitto = await startMosquitto();
 if (mosquitto === undefined) console.log('MQTT 5.0 skipped: Mosquitto is not installed');
 else {
@@ -393,7 +393,7 @@ async function propertiesNow(server: string): Promise<void> {
     message.ack();
     break;
   }
-  // What the server would close the connection for is refused before it is written.
+  // A message for which the server would close the connection is refused before it is written.
   const { topicAliasMaximum } = client.negotiated!;
   await client
     .publish('calc', '1', { properties: { topicAlias: topicAliasMaximum + 1 } })
