@@ -1,4 +1,4 @@
-/** docs/migrating-from-paho.md: the common jobs of a program with paho-mqtt, as they are written here. */
+/** docs/migrating-from-paho.md: the common jobs of a paho-mqtt program, with mqtt-await. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createSecureContext } from 'node:tls';
 import {
@@ -14,16 +14,16 @@ import { startBroker, startMosquitto } from './broker.ts';
 await using broker = await startBroker();
 const { url } = broker;
 
-// Connect, and run until somebody ends it.
+// Connect, and run until the client is disconnected.
 {
   const client = new Client(url, { clientId: 'lamp-7', keepAlive: 60 });
   const { sessionPresent } = await client.connect();
   console.log(`connected, Session Present: ${sessionPresent}`);
-  setTimeout(() => void client.disconnect(), 50); // somewhere in the program
+  setTimeout(() => void client.disconnect(), 50); // elsewhere in the program
   await client.closed; // resolves after disconnect(), rejects with the error that ended the client
 }
 
-// Publish, and wait for it.
+// Publish, and wait for the acknowledgement.
 {
   await using client = await connect(url);
   try {
@@ -44,12 +44,12 @@ const { url } = broker;
   await client.publish('sensors/7/temperature', 21.5, { qos: 1 });
   for await (const message of readings) {
     console.log(message.topic, message.text());
-    message.ack(); // the loop does it when it asks for the next message; this one is the last
+    message.ack(); // the loop acknowledges a message when it asks for the next one; this is the last
     break;
   }
 }
 
-// Several filters with a QoS of their own, in one SUBSCRIBE.
+// Several filters, each with its QoS, in one SUBSCRIBE.
 {
   await using client = await connect(url);
   const mixed = await client.subscribe([
@@ -75,8 +75,8 @@ const { url } = broker;
   await client.publish('sensors/7/temperature', 21.5, { qos: 1 });
   await client.publish('commands/lamp', 'on', { qos: 1 });
   while (seen.length < 2) await sleep(5);
-  await commands.unsubscribe(); // `message_callback_remove`, and at the server, too
-  await client.drain(); // ends the others
+  await commands.unsubscribe(); // `message_callback_remove`; also unsubscribes at the server
+  await client.drain(); // ends the other subscription
   await Promise.all(running);
   console.log(seen.toSorted().join(', '));
 }
@@ -99,11 +99,11 @@ const { url } = broker;
   await watching;
 }
 
-// A first connection that must not fail: `loop_forever(retry_first_connection=True)`, `connect_async`.
+// A first connection that is retried: `loop_forever(retry_first_connection=True)`, `connect_async`.
 {
   const client = new Client(url);
-  const connecting = client.connect({ retry: true, timeout: 10_000 }); // goes on in the background
-  const publishing = client.publish('lamps/7', 'on', { qos: 1 }); // waits for it
+  const connecting = client.connect({ retry: true, timeout: 10_000 }); // continues in the background
+  const publishing = client.publish('lamps/7', 'on', { qos: 1 }); // waits for the connection
   await Promise.all([connecting, publishing]);
   await client.drain();
 }
@@ -119,12 +119,12 @@ const { url } = broker;
   console.log('will:', (await states.receive({ timeout: 5_000 })).text());
 }
 
-// User name and password, and a password that is fresh each time.
+// User name and password, fixed and fetched for each attempt.
 {
   const fixed = new Client(url, { username: 'lamp-7', password: 'secret' });
   await fixed.connect();
   fixed.configure({ username: 'lamp-8', password: 'other' });
-  await fixed.reconnect(); // with the new ones
+  await fixed.reconnect(); // with the new credentials
   await fixed.disconnect();
 
   const fresh = new Client(url, {
@@ -146,10 +146,10 @@ function freshToken(signal: AbortSignal): Promise<string> {
   await before.disconnect(); // the subscription stays at the server
 
   await using shop = await connect(url);
-  await shop.publish('orders/1', 'two apples', { qos: 1 }); // the server keeps it
+  await shop.publish('orders/1', 'two apples', { qos: 1 }); // the server keeps the message
 
   const client = new Client(url, options); // a new process, perhaps
-  const subscribing = client.subscribe('orders/#', { qos: 1 }); // first: what was kept comes right after CONNACK
+  const subscribing = client.subscribe('orders/#', { qos: 1 }); // before connect(): kept messages follow CONNACK
   const { sessionPresent } = await client.connect();
   const orders = await subscribing;
   console.log(`Session Present: ${sessionPresent}, ${(await orders.receive({ timeout: 5_000 })).text()}`);
@@ -185,7 +185,7 @@ function save(payload: Uint8Array): Promise<void> {
   await client.publish('lamps/7', 'off', { qos: 1 }).catch((error: unknown) => {
     if (error instanceof QueueFullError) console.log(`${error.code}: MQTT_ERR_QUEUE_SIZE of paho`);
   });
-  client.configure({ maxQueued: 0, logger: null }); // at once; null: disable_logger()
+  client.configure({ maxQueued: 0, logger: null }); // takes effect at once; null: disable_logger()
   await client.connect();
   await first;
   await client.drain();
@@ -199,7 +199,7 @@ function save(payload: Uint8Array): Promise<void> {
   console.log(client.userData.room);
 }
 
-// TLS with a certificate of the client's own; only constructed here, as this broker has no TLS.
+// TLS with a client certificate. The clients do not connect, as this broker has no TLS.
 {
   const mutual = new Client('mqtts://broker.example.org', {
     tls: {
@@ -218,7 +218,7 @@ function save(payload: Uint8Array): Promise<void> {
   console.log(mutual.state, context.state, insecure.state);
 }
 
-// WebSocket with headers, a proxy, a Unix socket: only constructed, too.
+// WebSocket with headers, a proxy, a Unix socket. These clients do not connect either.
 {
   const webSocket = new Client('wss://broker.example.org', {
     ws: { path: '/mqtt', headers: { 'X-Tenant': 'north' } },
@@ -255,7 +255,7 @@ function save(payload: Uint8Array): Promise<void> {
   }
 }
 
-// Errors are rejections: no return codes to look at.
+// Errors are rejections. There are no return codes.
 {
   const nobody = new Client('mqtt://127.0.0.1:9', { reconnect: { minDelay: 10 } });
   await nobody.connect().catch((error: unknown) => {
@@ -267,7 +267,7 @@ function save(payload: Uint8Array): Promise<void> {
   });
 }
 
-// Properties of MQTT 5.0, where Mosquitto is installed: the broker above speaks 3.1.1.
+// MQTT 5.0 properties need Mosquitto: the broker above supports 3.1.1 only.
 const mosquitto = await startMosquitto();
 if (mosquitto === undefined) console.log('MQTT 5.0 skipped: Mosquitto is not installed');
 else {
