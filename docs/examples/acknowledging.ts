@@ -1,4 +1,4 @@
-/** docs/delivery.md: when a message is acknowledged, and what the end of a loop says about the one in hand. */
+/** docs/delivery.md: when a message is acknowledged, and what happens to the current message when a loop ends. */
 import { Client, connect } from '../../lib/index.ts';
 import { startBroker } from './broker.ts';
 
@@ -7,7 +7,7 @@ await using sender = await connect(broker.url);
 const send = (...words: string[]) =>
   Promise.all(words.map((word) => sender.publish('tasks', word, { qos: 1 })));
 
-// A persistent session: the subscription outlives the loops over it.
+// In a persistent session the subscription outlives its loops.
 await using client = new Client(broker.url, { clientId: 'worker', cleanStart: false });
 await client.connect();
 const tasks = await client.subscribe('tasks', { qos: 1 });
@@ -15,12 +15,12 @@ const tasks = await client.subscribe('tasks', { qos: 1 });
 await send('one', 'two', 'three');
 for await (const message of tasks) {
   console.log('loop 1:', message.text());
-  if (message.text() === 'two') break; // 'one' is acknowledged, 'two' is not: it goes back to the front
+  if (message.text() === 'two') break; // 'one' is acknowledged; 'two' is not, and returns to the front of the buffer
 }
 for await (const message of tasks) {
   console.log('loop 2:', message.text(), message.duplicate ? '(again)' : '');
   if (message.text() === 'three') {
-    message.ack(); // processed: and only then the loop ends
+    message.ack(); // acknowledge the message before leaving the loop
     break;
   }
 }
@@ -40,7 +40,7 @@ let finished = 0;
 await tasks
   .forEach(
     async (message) => {
-      await new Promise((resolve) => setTimeout(resolve, 10)); // acknowledged when this has resolved
+      await new Promise((resolve) => setTimeout(resolve, 10)); // the message is acknowledged when the handler has finished
       console.log('forEach:', message.text());
       if (++finished === 3) setImmediate(() => enough.abort());
     },

@@ -1,22 +1,22 @@
-/** docs/backpressure.md: awaiting publish(), limits of the queue, slow readers, limits of a subscription's buffer. */
+/** docs/backpressure.md: awaiting publish(), queue limits, slow readers, buffer limits of a subscription. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, connect, QueueFullError } from '../../lib/index.ts';
 import { startBroker } from './broker.ts';
 
 await using broker = await startBroker();
 
-// 1. QoS 0 in a loop: the await is the backpressure.
+// 1. QoS 0 in a loop: `await` applies the backpressure.
 await using client = await connect(broker.url);
 for (let i = 0; i < 10_000; i++) await client.publish('load/qos0', i);
 console.log('10000 messages with QoS 0');
 
-// 2. QoS 1: `maxInflight` are on the wire at once, the rest waits in the queue.
+// 2. QoS 1: up to `maxInflight` messages are in flight; the rest wait in the queue.
 const results = await Promise.all(
   Array.from({ length: 100 }, (_, i) => client.publish('load/qos1', i, { qos: 1 })),
 );
 console.log(`${results.length} messages with QoS 1`);
 
-// 3. A queue with a limit, and no connection yet.
+// 3. A limited queue, before the first connection.
 const small = new Client(broker.url, { maxQueued: 2 });
 const calls = ['a', 'b', 'c'].map((text) => small.publish('load/queue', text, { qos: 1 }));
 const refused = await calls[2]?.catch((error: unknown) => error);
@@ -25,7 +25,7 @@ await small.connect();
 await Promise.all(calls.slice(0, 2));
 await small.drain();
 
-// 4. A source of messages, at the pace of the network: what came of each, in its order.
+// 4. A source of messages, published as fast as the network allows. Results come in the order of the source.
 function* readings() {
   for (let sensor = 0; sensor < 1_000; sensor++) yield { topic: `load/${sensor}`, payload: 21.5, sensor };
 }
@@ -35,7 +35,7 @@ for await (const { publication, status, error } of client.publishMany(readings()
   else console.warn(`sensor ${publication.sensor}:`, error);
 console.log(`${published} messages of a source`);
 
-// 5. A slow loop that publishes in each turn: no more than ten messages are held, and none is lost.
+// 5. A slow loop that publishes in each turn: at most ten messages are unacknowledged, and none is lost.
 await using slow = await connect(broker.url, { receiveMaximum: 10 });
 const orders = await slow.subscribe('orders/new', { qos: 1 });
 const placing = Promise.all(
@@ -52,7 +52,7 @@ for await (const order of orders) {
 await placing;
 console.log(`${billed} orders billed, ${slow.stats().overflowed} lost`);
 
-// 6. A reader that is slower than its QoS 0 messages keeps only the newest three, and is told.
+// 6. A buffer for QoS 0 that keeps the newest three messages. `status()` reports the drops.
 const status = client.status()[Symbol.asyncIterator]();
 const news = await client.subscribe('load/news', { buffer: { messages: 3 }, overflow: 'drop-oldest' });
 for (let i = 0; i < 10; i++) await client.publish('load/news', i);
@@ -64,7 +64,7 @@ console.log(`kept: ${kept.join(' ')}`);
 const { value: event } = await status.next();
 if (event?.type === 'overflow') console.log(`told of ${event.subscription.topicFilters.join(' ')}`);
 
-// 7. One that drops nothing: the client stops reading while the buffer is full, and the server waits.
+// 7. A buffer that drops nothing: while it is full the client stops reading, and the server waits.
 const all = await client.subscribe('load/all', { buffer: { messages: 3 }, overflow: 'pause' });
 for (let i = 0; i < 10; i++) await client.publish('load/all', i);
 while (client.stats().reading !== 'stopped') await sleep(5);

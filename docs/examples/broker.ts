@@ -1,6 +1,6 @@
 /**
- * Brokers for the examples. Aedes runs in this process and speaks MQTT 3.1 and 3.1.1; Mosquitto, where it is
- * installed, speaks 5.0 as well.
+ * Brokers for the examples. Aedes runs in this process and supports MQTT 3.1 and 3.1.1. Mosquitto, if it is
+ * installed, supports 5.0 as well.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,7 +15,7 @@ import { createWebSocketStream, WebSocketServer } from 'ws';
 
 export interface Broker extends AsyncDisposable {
   readonly url: string;
-  /** Ends it, with every connection to it. */
+  /** Stops the broker and closes all its connections. */
   stop(): Promise<void>;
 }
 
@@ -24,21 +24,21 @@ export interface LocalBroker extends Broker {
   cut(): void;
 }
 
-/** How a local broker is reached. */
+/** How clients connect to a local broker. */
 export interface Ways {
   /** @default "mqtt" */
   readonly protocol?: 'mqtt' | 'mqtts' | 'ws' | 'wss' | 'mqtt+unix';
   /** For `mqtts` and `wss`: see `tls.createServer()`. */
   readonly tls?: TlsOptions;
-  /** For `mqtt+unix`: the file of the socket. */
+  /** For `mqtt+unix`: the path of the socket. */
   readonly path?: string;
-  /** For `ws` and `wss`: what a request has to have, or it is answered with 401. @default anything */
+  /** For `ws` and `wss`: whether to accept a request; otherwise it is answered with 401. @default all */
   readonly admits?: (request: IncomingMessage) => boolean;
-  /** Whether a user may connect. @default anybody */
+  /** Whether a user may connect. @default all */
   readonly knows?: (clientId: string, username: string, password: string) => boolean;
 }
 
-/** An Aedes broker on a free port of this machine. */
+/** Starts an Aedes broker on a free local port. */
 export async function startBroker(ways: Ways = {}): Promise<LocalBroker> {
   const { protocol = 'mqtt', knows = () => true } = ways;
   const aedes = await Aedes.createBroker({
@@ -70,7 +70,7 @@ export async function startBroker(ways: Ways = {}): Promise<LocalBroker> {
   };
 }
 
-/** What listens, and hands over whoever has come. */
+/** Creates the server that passes each connection to `serve`. */
 function serverOf({ protocol, tls, admits = () => true }: Ways, serve: (stream: Duplex) => void): Server {
   switch (protocol) {
     case 'mqtts':
@@ -91,7 +91,7 @@ function serverOf({ protocol, tls, admits = () => true }: Ways, serve: (stream: 
   }
 }
 
-/** A Mosquitto broker on a free port of this machine, or undefined where Mosquitto is not installed. */
+/** Starts a Mosquitto broker on a free local port. Returns undefined if Mosquitto is not installed. */
 export async function startMosquitto(): Promise<Broker | undefined> {
   const port = await freePort();
   const path = `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/local/sbin`;
@@ -120,7 +120,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Waits until somebody listens on `port`. */
+/** Waits until a server listens on `port`. */
 async function listening(port: number): Promise<void> {
   for (let tries = 0; tries < 100; tries++) {
     const socket = connect(port, '127.0.0.1');
@@ -132,5 +132,5 @@ async function listening(port: number): Promise<void> {
     if (up) return;
     await sleep(20);
   }
-  throw new Error(`nobody listens on port ${port}`);
+  throw new Error(`no server listens on port ${port}`);
 }

@@ -1,10 +1,10 @@
-/** docs/codec.md: packets to bytes and back; a probe that asks a broker for its CONNACK. */
+/** docs/codec.md: encoding and decoding packets; a probe that requests CONNACK from a broker. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { Decoder, encode, ProtocolError, reasonCodeName } from '../../lib/codec/codec.ts';
 import { startBroker } from './broker.ts';
 
-// There and back again, cut into single bytes.
+// Encode a packet, then decode it byte by byte.
 const bytes = encode(
   { type: 'publish', topic: 'a/b', payload: new TextEncoder().encode('hi'), qos: 1, packetId: 7 },
   5,
@@ -18,7 +18,7 @@ for (const byte of bytes) {
     console.log(packet.topic, packet.qos, packet.packetId, packet.payload.length);
 }
 
-// Strict: PUBLISH with both QoS bits set.
+// The decoder is strict: a PUBLISH with both QoS bits set is an error.
 try {
   const strict = new Decoder({ protocolVersion: 5 });
   strict.push(Uint8Array.of(0x36, 0x00));
@@ -28,7 +28,7 @@ try {
   console.log(error.statement, reasonCodeName(error.reasonCode));
 }
 
-// A probe without a client.
+// A probe that needs no client.
 await using broker = await startBroker();
 const { hostname, port } = new URL(broker.url);
 const socket = connect(Number(port), hostname);

@@ -1,6 +1,6 @@
 /**
- * docs/connecting.md: AWS IoT Core, with a signed WebSocket URL and with a client certificate on port 443. Without an
- * endpoint of yours it runs against a server on this machine that asks for the same things:
+ * docs/connecting.md: AWS IoT Core, with a signed WebSocket URL and with a client certificate on port 443. Without the
+ * variables below it runs against a local server with the same requirements:
  *
  *   AWS_IOT_ENDPOINT=xxx-ats.iot.eu-central-1.amazonaws.com AWS_REGION=eu-central-1 \
  *     AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… npx tsx docs/examples/connecting-aws-iot.ts
@@ -19,7 +19,7 @@ interface AwsCredentials {
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest();
 
-/** A URL that is good for some minutes: Signature Version 4 for the service `iotdevicegateway`. */
+/** Returns a URL that is valid for some minutes: Signature Version 4 for the service `iotdevicegateway`. */
 function signedUrl(host: string, region: string, credentials: AwsCredentials, now = new Date()): string {
   const time = now.toISOString().replaceAll(/[-:]|\.\d+/g, '');
   const day = time.slice(0, 8);
@@ -36,20 +36,20 @@ function signedUrl(host: string, region: string, credentials: AwsCredentials, no
     hmac,
     `AWS4${credentials.secretAccessKey}`,
   );
-  // Unlike other services, this one wants the session token behind the signature.
+  // Unlike other services, this one expects the session token after the signature.
   const { sessionToken } = credentials;
   const token = sessionToken === undefined ? '' : `&X-Amz-Security-Token=${encodeURIComponent(sessionToken)}`;
   return `wss://${host}/mqtt?${query}&X-Amz-Signature=${hmac(key, toSign).toString('hex')}${token}`;
 }
 
-/** What AWS IoT Core asks for: QoS 0 and 1, eight filters in a SUBSCRIBE, 30 s to 20 min of Keep Alive. */
+/** Limits of AWS IoT Core: QoS 0 and 1, eight filters per SUBSCRIBE, Keep Alive from 30 s to 20 min. */
 const LIMITS: ClientOptions = { keepAlive: 60, maxFiltersPerPacket: 8 };
 
 const env = process.env;
 await using certificates = await makeCertificates();
 const server = await certificates.server();
 
-// A signed URL, signed anew for every attempt.
+// A URL that is signed again for each attempt.
 {
   const region = env['AWS_REGION'] ?? 'eu-central-1';
   const credentials = (): AwsCredentials => ({
@@ -77,11 +77,11 @@ const server = await certificates.server();
   console.log('connected by a signed URL');
 }
 
-// A client certificate on port 443: the protocol is told by ALPN, as port 443 has others, too.
+// A client certificate on port 443. ALPN selects MQTT, as port 443 serves other protocols, too.
 {
   const tls = { ...server, requestCert: true, ALPNProtocols: ['x-amzn-mqtt-ca'] };
   await using local = await startBroker({ protocol: 'mqtts', tls });
-  // There: mqtts://xxx-ats.iot.eu-central-1.amazonaws.com:443, and the authorities of the system will do.
+  // For AWS: mqtts://xxx-ats.iot.eu-central-1.amazonaws.com:443, with the authorities of the system.
   await using client = await connect(local.url, {
     ...LIMITS,
     clientId: 'meter-7',

@@ -1,6 +1,6 @@
 /**
- * docs/connecting.md: Azure IoT Hub, with a token that is made for every attempt. Without a hub of yours it runs against
- * a server on this machine that asks for the same things:
+ * docs/connecting.md: Azure IoT Hub, with a new token for each attempt. Without the variables below it runs against
+ * a local server with the same requirements:
  *
  *   AZURE_IOT_HUB=name AZURE_DEVICE_KEY=… npx tsx docs/examples/connecting-azure.ts
  */
@@ -9,7 +9,7 @@ import { Client } from '../../lib/index.ts';
 import { startBroker } from './broker.ts';
 import { makeCertificates } from './support/certificates.ts';
 
-/** A shared access signature, in seconds of life. */
+/** Returns a shared access signature that is valid for `life` seconds. */
 function token(resource: string, key: string, life = 3_600): string {
   const expiry = Math.floor(Date.now() / 1_000) + life;
   const about = encodeURIComponent(resource);
@@ -42,7 +42,7 @@ await using client = new Client(hub === undefined ? local.url : `mqtts://${host}
     username: `${host}/${device}/?api-version=2021-04-12`,
     password: token(`${host}/devices/${device}`, key),
   }),
-  // The hub closes connections whose token is over: the next one comes with a fresh one.
+  // The hub closes a connection when its token expires. The next attempt uses a new token.
   ...(hub === undefined && { tls: { caFile: certificates.file('ca.pem') } }),
 });
 await client.connect();

@@ -1,4 +1,4 @@
-/** docs/connecting.md: out of a company, through its proxy. */
+/** docs/connecting.md: through the proxy of a company network. */
 import { connect } from '../../lib/index.ts';
 import { startBroker } from './broker.ts';
 import { makeCertificates } from './support/certificates.ts';
@@ -9,13 +9,13 @@ await using broker = await startBroker({ protocol: 'mqtts', tls: await certifica
 await using proxy = await startProxy('me:p@ss');
 const tls = { caFile: certificates.file('ca.pem') };
 
-// Named: the password is in percent-encoding. TLS to the server is end to end.
+// Proxy as an option. The password is percent-encoded. TLS to the server is end to end.
 {
   await using client = await connect(broker.url, { tls, proxy: `http://me:p%40ss@127.0.0.1:${proxy.port}` });
   await client.publish('hello', 'through the proxy', { qos: 1 });
 }
 
-// From the environment, as operators set it for all programs.
+// Proxy from the environment, as operators set it for all programs.
 {
   process.env['https_proxy'] = `http://me:p%40ss@127.0.0.1:${proxy.port}`;
   process.env['no_proxy'] = 'localhost,.internal';

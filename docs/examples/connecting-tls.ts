@@ -1,4 +1,4 @@
-/** docs/connecting.md: TLS with an authority of one's own, as in development, and with a client certificate. */
+/** docs/connecting.md: TLS with a private authority, as in development, and with a client certificate. */
 import { ConnectError, connect } from '../../lib/index.ts';
 import { startBroker } from './broker.ts';
 import { makeCertificates, PASSPHRASE } from './support/certificates.ts';
@@ -6,14 +6,14 @@ import { makeCertificates, PASSPHRASE } from './support/certificates.ts';
 await using certificates = await makeCertificates();
 const { ca, ...server } = await certificates.server();
 
-// The server has a certificate of an authority that only we know: its file takes the place of the system's.
+// The server's certificate comes from a private authority. `caFile` replaces the authorities of the system.
 {
   await using broker = await startBroker({ protocol: 'mqtts', tls: server });
   await using client = await connect(broker.url, { tls: { caFile: certificates.file('ca.pem') } });
   await client.publish('hello', 'encrypted', { qos: 1 });
   console.log('verified by our own authority');
 
-  // Without it the server is not believed, and the error says whose certificate that was.
+  // Without `caFile` verification fails, and the error names the issuer of the certificate.
   try {
     await connect(broker.url);
   } catch (error) {
@@ -22,7 +22,7 @@ const { ca, ...server } = await certificates.server();
   }
 }
 
-// Mutual TLS: the key has a passphrase, which comes from somewhere else.
+// Mutual TLS, with a key that has a passphrase.
 {
   const tls = { ...server, ca, requestCert: true, rejectUnauthorized: true };
   await using broker = await startBroker({ protocol: 'mqtts', tls });
@@ -31,7 +31,7 @@ const { ca, ...server } = await certificates.server();
       caFile: certificates.file('ca.pem'),
       certFile: certificates.file('client.pem'),
       keyFile: certificates.file('client.key'),
-      passphrase: async () => PASSPHRASE, // here a vault would be asked
+      passphrase: async () => PASSPHRASE, // in production, ask a vault
     },
   });
   await client.publish('hello', 'from meter-7', { qos: 1 });

@@ -1,4 +1,4 @@
-/** docs/connecting.md: WebSocket, with a fresh token in a header of every attempt. */
+/** docs/connecting.md: WebSocket, with a new token in a header for each attempt. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, ConnectError, connect } from '../../lib/index.ts';
 import { startBroker } from './broker.ts';
@@ -28,7 +28,7 @@ await client.publish('hello', 'over WebSocket', { qos: 1 });
 await client.reconnect();
 console.log(seen);
 
-// A server that refuses says so with a status.
+// A server refuses with an HTTP status.
 try {
   await connect(broker.url);
 } catch (error) {

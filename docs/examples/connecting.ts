@@ -1,4 +1,4 @@
-/** docs/connecting.md: Unix sockets, several servers, what is asked for before every CONNECT, a transport of our own. */
+/** docs/connecting.md: Unix sockets, several servers, options as functions, a custom transport. */
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect as connectSocket } from 'node:net';
@@ -20,7 +20,7 @@ const directory = await mkdtemp(join(tmpdir(), 'mqtt-'));
 }
 await rm(directory, { recursive: true });
 
-// From an address of our own, with the options of TCP.
+// A local address, and TCP options.
 {
   await using client = await connect(broker.url, {
     localAddress: '127.0.0.1',
@@ -43,7 +43,7 @@ await rm(directory, { recursive: true });
   console.log('the second server');
 }
 
-// What is asked for before every CONNECT.
+// Functions that are called before each CONNECT.
 {
   let asked = 0;
   await using client = new Client(async () => broker.url, {
@@ -66,10 +66,10 @@ async function reconnected(client: Client): Promise<void> {
   for await (const { type } of client.status()) if (type === 'connected') return;
 }
 
-// A transport of our own: any Duplex that is connected to a server will do.
+// A custom transport: any Duplex that is connected to a server.
 {
   const dial: Dial = async ({ host, port }, signal) => {
-    const stream = connectSocket(port, host); // here a tunnel, a serial line, an SSH channel …
+    const stream = connectSocket(port, host); // or a tunnel, a serial line, an SSH channel …
     await once(stream, 'connect', { signal });
     return transportOver(stream);
   };

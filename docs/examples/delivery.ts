@@ -1,4 +1,4 @@
-/** docs/delivery.md: what the promise of publish() says, and what a rejection knows about the message. */
+/** docs/delivery.md: when publish() resolves, and what a rejection says about the message. */
 import { Client, ClosedError, connect, TimeoutError } from '../../lib/index.ts';
 import { startBroker } from './broker.ts';
 
@@ -6,14 +6,14 @@ await using broker = await startBroker();
 
 {
   await using client = await connect(broker.url);
-  // QoS 0: copied into the output. QoS 1: PUBACK. QoS 2: PUBCOMP.
+  // Resolves when copied into the output (QoS 0), with PUBACK (QoS 1), with PUBCOMP (QoS 2).
   for (const qos of [0, 1, 2] as const) {
     const result = await client.publish('jobs/done', `with QoS ${qos}`, { qos });
     console.log(`QoS ${qos}: reason code ${result.reasonCode}`);
   }
 }
 
-// Nothing was connected yet: the message waits in the queue. Its caller gives up first, so it is taken out again.
+// Without a connection the message waits in the queue. The time-out removes it from there.
 const client = new Client(broker.url, { clientId: 'delivery-example', cleanStart: false });
 try {
   await client.publish('jobs/new', 'A', { qos: 1, timeout: 50 });
@@ -22,7 +22,7 @@ try {
   console.log(`A: ${error.delivery}, kept: ${error.kept}`);
 }
 
-// disconnect() ends the promise of a QoS 1 message, and keeps the message for the next connect().
+// disconnect() rejects the promise of a QoS 1 message, and keeps the message for the next connect().
 const publishing = client.publish('jobs/new', 'B', { qos: 1 }).catch((error: unknown) => error);
 await client.disconnect();
 const outcome = await publishing;

@@ -4,7 +4,7 @@ import { startBroker } from './broker.ts';
 
 await using broker = await startBroker();
 
-// drain(): loops get what waits for them, what was published is waited for, then the client disconnects.
+// drain(): loops finish their buffered messages, published messages are acknowledged, then the client disconnects.
 {
   const client = await connect(broker.url);
   const work = await client.subscribe('work', { qos: 1 });
@@ -18,27 +18,27 @@ await using broker = await startBroker();
   await Promise.all(['a', 'b', 'c'].map((word) => client.publish('work', word, { qos: 1 })));
   while (words.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
   const report = await client.drain({ timeout: 2_000 });
-  await loop; // ends by itself
+  await loop; // ends without an error
   console.log(`drained: ${words.join(' ')}, left: ${JSON.stringify(report)}`);
 }
 
-// disconnect(): at once. Loops end, promises settle, the Will is not published.
+// disconnect(): ends at once. Loops end, promises settle, the server does not publish the Will.
 {
   const client = await connect(broker.url);
   const finished = client.closed;
   await client.disconnect();
   await finished;
-  await client.disconnect(); // of no effect
+  await client.disconnect(); // no effect
   console.log(`state: ${client.state}`);
 }
 
-// await using: drain() at the end of the scope, however it is left.
+// await using: drain() at the end of the scope, also after an error.
 {
   await using client = await connect(broker.url);
   await client.publish('bye', 'the last words', { qos: 1 });
 }
 
-// A signal of the system: loops end by themselves, then the process does.
+// SIGTERM: drain() ends the loops, then the process ends.
 {
   const client = await connect(broker.url);
   const work = await client.subscribe('work', { qos: 1 });
@@ -53,7 +53,7 @@ await using broker = await startBroker();
   await client.closed;
 }
 
-// A subscribe() that is still waiting then: a loop ends without an error, who awaits it gets a ClosedError.
+// A subscribe() that still waits for SUBACK: a loop over it ends without an error, `await` throws a ClosedError.
 {
   const client = await connect(broker.url);
   const handle = (message: Message): void => console.log(message.text());

@@ -1,4 +1,4 @@
-/** docs/errors.md: every call rejects, nothing is thrown anywhere else; publish and forget. */
+/** docs/errors.md: each failure rejects its call and appears nowhere else; publish and forget. */
 import {
   Client,
   ClosedError,
@@ -13,14 +13,14 @@ import { startBroker } from './broker.ts';
 await using broker = await startBroker();
 await using client = await connect(broker.url);
 
-/** The fate of a message, in words. */
+/** Describes what happened to a message. */
 function fateOf(error: unknown): string {
   if (!isPublishFailure(error)) return String(error); // wrong arguments, or the reason of a signal
   if (error instanceof PublishError) return `refused with 0x${error.reasonCode.toString(16)}`;
   return `${error.code}: ${error.delivery}, ${error.kept ? 'still goes out' : 'not kept'}`;
 }
 
-/** Publish and forget: a promise that nobody awaits must have a catch, or Node ends the process. */
+/** Publish and forget: a promise that is not awaited needs a catch, or a rejection ends the Node.js process. */
 function send(topicName: string, payload: Payload): void {
   client.publish(topicName, payload, { qos: 1 }).catch((error: unknown) => {
     console.log(`not delivered: ${fateOf(error)}`);
@@ -40,12 +40,12 @@ await offline.publish('errors/late', 'x', { qos: 1, signal }).catch((error: unkn
   console.log(`aborted: ${error === signal.reason}`);
 });
 
-// A timeout says what is known of the message.
+// A TimeoutError says what is known of the message.
 await offline
   .publish('errors/late', 'x', { qos: 1, timeout: 20 })
   .catch((error: unknown) => console.log(fateOf(error)));
 
-// One that was written goes on without its caller.
+// A message that was written is still delivered after its time-out.
 async function report(topicName: string, payload: Payload): Promise<'delivered' | 'on its way'> {
   try {
     await client.publish(topicName, payload, { qos: 1, timeout: 5_000 });
@@ -57,14 +57,14 @@ async function report(topicName: string, payload: Payload): Promise<'delivered' 
 }
 console.log(await report('errors/report', 'ready'));
 
-// And so does the end of the client.
+// The end of the client rejects with the same information.
 const pending = offline
   .publish('errors/late', 'x', { qos: 1 })
   .catch((error: unknown) => console.log(fateOf(error)));
 await offline.disconnect();
 await pending;
 
-// A subscribe() that still waits when the client is disconnected.
+// A subscribe() that still waits when the client disconnects.
 const leaving = new Client('mqtt://127.0.0.1:9');
 async function listen(topicFilter: string): Promise<void> {
   try {

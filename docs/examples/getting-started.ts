@@ -5,10 +5,10 @@ import { startBroker } from './broker.ts';
 await using broker = await startBroker();
 const { url } = broker;
 
-// Leaving this scope drains: what is in hand is finished, then the client disconnects.
+// The end of the scope drains the client: messages in progress are finished, then it disconnects.
 await using client = await connect(url, { keepAlive: 30 });
 
-// A retained message is what later subscribers get first.
+// Later subscribers receive a retained message first.
 await client.publish('garden/config', JSON.stringify({ interval: 5 }), { qos: 1, retain: true });
 
 const config = await client.subscribe('garden/config', { qos: 1 });

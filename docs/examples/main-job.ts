@@ -1,6 +1,6 @@
 /**
- * The main job: connect, subscribe, publish, `for await`. Without an argument it runs against a broker of its own,
- * with one (`npm start -- mqtt://host:port`) against any other.
+ * The main job: connect, subscribe, publish, `for await`. Without an argument it starts a broker.
+ * With one (`npm start -- mqtt://host:port`) it connects to that broker.
  */
 import { connect } from '../../lib/index.ts';
 import { startBroker } from './broker.ts';

@@ -1,4 +1,4 @@
-/** What only MQTT 5.0 has. Needs a broker that speaks it: the URL given, or Mosquitto where it is installed. */
+/** Features of MQTT 5.0. Needs a broker that supports it: a URL as argument, or Mosquitto if it is installed. */
 import { Client, connect, PublishError } from '../../lib/index.ts';
 import { startMosquitto } from './broker.ts';
 
@@ -37,10 +37,10 @@ async function main(url: string): Promise<void> {
       `answer: ${answer.text()}, correlation ${answer.properties.correlationData?.[0]}, PUBACK ${result.reasonCode}`,
     );
 
-    // 0x10: the server took it, and nobody had subscribed to it.
+    // 0x10: the server accepted the message, but there is no subscriber.
     const unheard = await asker.publish('calc/nobody', 'x', { qos: 1 });
     console.log(`nobody: 0x${unheard.reasonCode.toString(16)}`);
-    // Refused here, before it could take the connection down.
+    // The client refuses this before writing it, as the server would close the connection.
     const tooHigh = { topicAlias: 60_000 };
     await asker.publish('calc/alias', 'x', { qos: 1, properties: tooHigh }).catch((error: unknown) => {
       if (error instanceof PublishError)

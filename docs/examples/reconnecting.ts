@@ -1,5 +1,5 @@
-/** docs/reconnecting.md: the connection is cut twice, then replaced as planned; status() tells what
- * happens, and a policy of our own decides what follows. */
+/** docs/reconnecting.md: the connection is cut twice, then replaced by reconnect(). status() reports
+ * what happens, and a custom policy chooses the delays. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, ConnectError, connect, type ReconnectPolicy } from '../../lib/index.ts';
 import { startBroker } from './broker.ts';
@@ -15,12 +15,12 @@ const client = new Client(broker.url, {
   clientId: 'meter-7',
   cleanStart: false,
   reconnect: { policy },
-  // Asked before every CONNECT: for tokens that expire.
+  // Called before each CONNECT, for tokens that expire.
   credentials: async ({ signal }) => ({ username: 'meter-7', password: await freshToken(signal) }),
 });
 
 function freshToken(signal: AbortSignal): Promise<string> {
-  return sleep(1, `token of ${Date.now()}`, { signal }); // here a token service would be asked
+  return sleep(1, `token of ${Date.now()}`, { signal }); // in production, ask a token service
 }
 
 async function watch(): Promise<void> {
@@ -47,19 +47,19 @@ const commands = await client.subscribe('meters/7/commands', { qos: 1 });
 
 for (const word of ['first', 'second']) {
   broker.cut();
-  // Nothing to do here: the promise stays pending while the client reconnects, then settles with PUBACK.
+  // No error handling needed: the promise stays pending while the client reconnects, and resolves with PUBACK.
   await client.publish('meters/7/commands', word, { qos: 1 });
   const message = await commands.receive({ timeout: 5_000 });
   console.log(`received ${message.text()}`);
-  await sleep(50); // its PUBACK leaves before the next cut: else the server would send it again
+  await sleep(50); // let PUBACK leave before the next cut, or the server sends the message again
 }
-// A planned close and the next connection at once, for example with a new token.
+// Close in order and connect again at once, for example with a new token.
 const { sessionPresent } = await client.reconnect({ timeout: 5_000 });
 console.log(`reconnected as planned, Session Present ${sessionPresent ? 1 : 0}`);
 await client.disconnect();
 await watching;
 
-// The first connect() is not retried unless it is asked for.
+// The first connect() is retried only on request.
 try {
   await connect('mqtt://127.0.0.1:9');
 } catch (error) {

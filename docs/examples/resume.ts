@@ -1,4 +1,4 @@
-/** docs/delivery.md: a persistent session that goes on after a process was away; parking. */
+/** docs/delivery.md: a persistent session that continues after a restart of the process; held messages. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, connect } from '../../lib/index.ts';
 import { startBroker } from './broker.ts';
@@ -8,7 +8,7 @@ await using broker = await startBroker();
 /** One run of a service that must not miss an order. */
 async function run(orders: number): Promise<void> {
   const client = new Client(broker.url, { clientId: 'order-service', cleanStart: false });
-  // Before connect(): what the server has kept comes right after CONNACK, and finds its subscription here.
+  // Subscribe before connect(): messages that the server has kept follow CONNACK immediately.
   const subscribing = client.subscribe('orders/#', { qos: 1 });
   const { sessionPresent } = await client.connect();
   console.log(`Session Present: ${sessionPresent ? 1 : 0}`);
@@ -30,13 +30,13 @@ await run(0);
 }
 await run(2);
 
-// Subscribing after connect(): what comes before there is a subscription is parked, unacknowledged.
+// Subscribing after connect(): messages that arrive before the subscription exists are held, unacknowledged.
 {
   await using shop = await connect(broker.url);
   await shop.publish('orders/3', 'three plums', { qos: 1 });
 }
 await using late = await connect(broker.url, { clientId: 'order-service', cleanStart: false });
-await sleep(100); // orders/3 is here by now, and nobody has subscribed in this process
+await sleep(100); // orders/3 has arrived by now, without a subscription in this process
 const orders = await late.subscribe('orders/#', { qos: 1 });
 const parked = await orders.receive({ timeout: 2_000 });
 console.log(`parked: ${parked.topic}: ${parked.text()}`);

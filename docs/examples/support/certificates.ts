@@ -1,17 +1,17 @@
-/** Certificates for the examples, made with openssl: an authority, a server, and a client whose key has a passphrase. */
+/** Certificates for the examples, created with openssl: an authority, a server, and a client with an encrypted key. */
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-/** Opens `client.key`. */
+/** Decrypts `client.key`. */
 export const PASSPHRASE = 'only an example';
 
 export interface Certificates extends AsyncDisposable {
   /** The path of `ca.pem`, `server.pem`, `server.key`, `client.pem` or `client.key`. */
   file(name: string): string;
-  /** What a server is to be made with. */
+  /** TLS options for a server. */
   server(): Promise<{ cert: Buffer; key: Buffer; ca: Buffer }>;
 }
 

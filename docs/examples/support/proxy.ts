@@ -1,11 +1,11 @@
-/** An HTTP proxy for tunnels on a free port of this machine, for the examples. */
+/** An HTTP proxy for CONNECT tunnels on a free local port, for the examples. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
 
 export interface Proxy extends AsyncDisposable {
   readonly port: number;
-  /** What it was asked for, as `host:port`. */
+  /** Requested targets, as `host:port`. */
   readonly asked: readonly string[];
 }
 
