@@ -1,11 +1,11 @@
 /*
- * Builds `dist/`: an ES module and a CommonJS module of each entry, each with its own declarations.
+ * Builds `dist/`: an ES module and a CommonJS module for each entry, each with its declarations.
  *
- *   index.js   codec/codec.js     ES modules with the chunks they share; dependencies stay outside
- *   index.cjs  codec/codec.cjs    the same as CommonJS; p-queue, which is an ES module only, is inside
- *   *.d.ts  *.d.cts               what can be reached from the entries, and nothing else
+ *   index.js   codec/codec.js     ES modules with shared chunks; dependencies are not bundled
+ *   index.cjs  codec/codec.cjs    the same as CommonJS; p-queue is bundled, as it is an ES module only
+ *   *.d.ts  *.d.cts               only the declarations that the entries refer to
  *
- * Source maps and declaration maps lead to `lib/`, which is published beside `dist/`: they hold no sources themselves.
+ * Source maps and declaration maps refer to `lib/`, which is published with `dist/`. They contain no sources.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -17,7 +17,7 @@ import { build } from 'esbuild';
 process.chdir(fileURLToPath(new URL('../', import.meta.url)));
 
 const ENTRIES = ['index', 'codec/codec'];
-/** What begins an `import()` of a name that is computed: see lib/transport/packages.ts. */
+/** Start of an `import()` with a computed name: see lib/transport/packages.ts. */
 const COMPUTED_IMPORT = /await import\((?=(?:\s*\/\*[^*]*\*\/)+\s*name\s*\))/g;
 const RELATIVE_IMPORT = /\b(?:from|import\()\s*['"](\.[^'"]+)['"]/g;
 const OPTIONS = { bundle: true, platform: 'node', target: 'node20', sourcemap: true, logLevel: 'warning' };
@@ -41,7 +41,7 @@ await build({
 await buildCommonJs();
 writeDeclarations();
 
-/** Translates each file of the ES module, so that the CommonJS module is cut in the same way. */
+/** Translates each file of the ES module, so that the CommonJS module has the same chunks. */
 async function buildCommonJs() {
   let loaders = 0;
   const translate = ({ onResolve, onLoad }) => {
@@ -50,7 +50,7 @@ async function buildCommonJs() {
         ? undefined
         : { path: path.replace(/\.js$/, '.cjs'), external: true },
     );
-    // As `require(name)`, what is loaded by a name that is computed would be looked for by bundlers, in vain.
+    // With a plain `require(name)`, bundlers would try to resolve the computed name, and fail.
     onLoad({ filter: /\.js$/ }, ({ path }) => {
       const source = readFileSync(path, 'utf8');
       const contents = source.replace(COMPUTED_IMPORT, () => {
@@ -67,7 +67,7 @@ async function buildCommonJs() {
     format: 'cjs',
     outExtension: { '.js': '.cjs' },
     external: ['ws'],
-    // Jest runs CommonJS where there is no `import()`.
+    // Jest runs CommonJS without support for `import()`.
     supported: { 'dynamic-import': false },
     plugins: [{ name: 'translate', setup: translate }],
   });
@@ -77,8 +77,8 @@ async function buildCommonJs() {
 }
 
 /**
- * What is published beside `dist/` need not be in its maps as well; the packages that are bundled have to be. Returns
- * the names of these.
+ * Removes sources from a map that are published with `dist/`. Sources of bundled packages stay in the map. Returns the
+ * names of these packages.
  */
 function leaveOutSources(file) {
   const map = JSON.parse(readFileSync(file, 'utf8'));
@@ -99,7 +99,7 @@ function licensesOf(packages) {
     .join('\n');
 }
 
-/** Keeps the declarations that the entries lead to, and writes those of the CommonJS module beside them. */
+/** Keeps the declarations that the entries refer to, and writes those of the CommonJS module next to them. */
 function writeDeclarations() {
   const reached = new Set();
   const follow = (file) => {
@@ -114,7 +114,7 @@ function writeDeclarations() {
       const declarations = readFileSync(file, 'utf8').replace(RELATIVE_IMPORT, (found, specifier) =>
         found.replace(specifier, specifier.replace(/\.ts$/, '.cjs')),
       );
-      // It has the same lines: one map is for both.
+      // The lines are the same, so both use one map.
       writeFileSync(file.replace(/\.d\.ts$/, '.d.cts'), declarations);
     } else {
       rmSync(file);
