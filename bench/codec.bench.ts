@@ -1,8 +1,8 @@
 /**
- * The codec against mqtt-packet, in one process and interleaved by mitata. Read the ratios: see README.md.
+ * Compares the codec with mqtt-packet, in one process, interleaved by mitata. Read the ratios: see README.md.
  *
- * mqtt-packet is used in its fastest reasonable way: one `parser()` that is fed whole packets, `generate()` for one
- * buffer per packet, `writeToStream()` into a stream that only counts for what its users write to a socket.
+ * mqtt-packet is used in its fastest reasonable way: one `parser()` that gets whole packets, `generate()` for one
+ * buffer per packet, and `writeToStream()`, which its users call with a socket, into a stream that counts bytes.
  */
 
 import mqttPacket from 'mqtt-packet';
@@ -84,7 +84,7 @@ const scenarios: readonly Scenario[] = [
   },
 ];
 
-/** What `writeToStream` needs of a stream; counts bytes and keeps none. */
+/** The part of a stream that `writeToStream` uses. Counts bytes and discards them. */
 class Counter {
   bytes = 0;
   cork(): void {}
@@ -95,13 +95,13 @@ class Counter {
   }
 }
 
-/** How many packets share a chunk: what a read of a busy socket brings. */
+/** Packets per chunk, as in one read of a busy socket. */
 const PER_CHUNK = 64;
 
-/** A word of the names of the scenarios to run; none: all. */
+/** Runs only scenarios with this text in their name; empty: all. */
 const only = process.argv.slice(2).find((argument) => !argument.startsWith('--')) ?? '';
 
-// Numbers of one bench are comparable with those of its group only.
+// Compare figures only within one group.
 for (const { name, version, packet, theirs } of scenarios.filter((scenario) =>
   scenario.name.includes(only),
 )) {
@@ -135,7 +135,7 @@ for (const { name, version, packet, theirs } of scenarios.filter((scenario) =>
   });
 }
 
-/** What the client itself runs per packet it sends: straight into a buffer that is there already. */
+/** The code that the client runs per outgoing packet: it writes into an existing buffer. */
 function hotEncode(packet: EncodablePacket, version: ProtocolVersion): void {
   const target = new Uint8Array(64 * 1024);
   let at = 0;
@@ -155,7 +155,7 @@ function hotEncode(packet: EncodablePacket, version: ProtocolVersion): void {
   }
 }
 
-/** What the client itself runs per packet it receives, up to the view of the payload. */
+/** The code that the client runs per incoming packet, up to the view of the payload. */
 function hotDecode(packet: EncodablePacket, version: ProtocolVersion, chunk: Uint8Array): void {
   const framer = new Framer({ protocolVersion: version });
   if (packet.type === 'publish') {
@@ -185,7 +185,7 @@ interface Figure {
   readonly bytes: number | undefined;
 }
 
-/** What mitata gives, beyond what its types tell. */
+/** The result of mitata, which its types do not describe. */
 interface Report {
   readonly layout: readonly { readonly name: string | null }[];
   readonly benchmarks: readonly {
@@ -201,7 +201,7 @@ const { layout, benchmarks } = (await run({
   format: process.argv.includes('--verbose') ? 'mitata' : 'quiet',
 })) as unknown as Report;
 
-/** By the name of the group and of the bench, per packet. */
+/** Figures per packet, by name of the group and of the bench. */
 const groups = new Map<string, Map<string, Figure>>();
 for (const { group: index, runs } of benchmarks) {
   const title = layout[index]?.name ?? '';
@@ -227,9 +227,9 @@ function times(theirs: Figure | undefined, ours: Figure | undefined): string {
 }
 
 console.log(
-  'Per packet: time (first quartile, which neighbours on the machine disturb least), bytes allocated on the heap; then how many times faster than mqtt-packet.',
+  'Per packet: time (first quartile, as other load on the machine affects it least) and bytes allocated on the heap; ratio: how many times faster than mqtt-packet.',
 );
-console.log('encode() is held against generate(), the hot path against writeToStream().');
+console.log('encode() is compared with generate(), the hot path with writeToStream().');
 console.table(
   Object.fromEntries(
     [...groups].map(([title, figures]) => {

@@ -1,14 +1,14 @@
 /**
- * Publish and receive through a real TCP socket, side by side with MQTT.js, against a server that answers at once.
+ * Publishes and receives through a real TCP socket, compared with MQTT.js, with a server that answers at once.
  *
  *   npm run bench:loopback                      quick, under a minute
  *   npm run bench:loopback -- --full            more runs, more messages, more scenarios
- *   npm run bench:loopback -- --only "QoS 1"    scenarios with that in their name
- *   npm run bench:loopback -- --over tls        over tls, ws or wss in place of tcp; the goals are those of tcp
- *   npm run bench:loopback -- --profile DIR     ours alone, a .cpuprofile per scenario in DIR
+ *   npm run bench:loopback -- --only "QoS 1"    scenarios with this text in their name
+ *   npm run bench:loopback -- --over tls        over tls, ws or wss instead of tcp; the goals are for tcp
+ *   npm run bench:loopback -- --profile DIR     mqtt-await only; writes a .cpuprofile per scenario to DIR
  *
- * Each run is a process of its own, and the runs of all contenders take turns. Read the ratios, and those of CPU first:
- * messages per second depend on what else the machine does. The goals are those of one run of `--full`.
+ * Each run has its own process, and the contenders take turns. Read the ratios, the CPU ratios first: messages per
+ * second depend on other load on the machine. The goals are for one run with `--full`.
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -25,7 +25,7 @@ import type { Listening } from './support/null-server.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const STYLES: readonly Style[] = ['ours', 'callback', 'promise'];
-/** A run that takes longer hangs. */
+/** ms after which a run counts as hanging. */
 const PATIENCE = 60_000;
 
 const { values } = parseArgs({
@@ -39,9 +39,9 @@ const { values } = parseArgs({
 
 interface Plan {
   readonly scenario: Scenario;
-  /** How many times less CPU than the better style of MQTT.js. */
+  /** Factor by which CPU time must be below that of the better style of MQTT.js. */
   readonly goal: number;
-  /** Messages of one run in thousands, ours and theirs: about as long for both. */
+  /** Thousands of messages per run, ours and theirs, so that both take about the same time. */
   readonly thousands: readonly [number, number];
   /** Only with `--full`. */
   readonly extra?: true;
@@ -134,7 +134,7 @@ const SCALE = values.full ? 3 : 1;
 
 const SCHEMES = { tcp: 'mqtt', tls: 'mqtts', ws: 'ws', wss: 'wss' } as const;
 
-/** How the server listens, with a certificate of its own where it takes one. */
+/** Options of the server, with a new certificate if it uses TLS. */
 async function listen(directory: string): Promise<Listening> {
   const over = values.over as Listening['over'];
   if (SCHEMES[over] === undefined) throw new TypeError(`--over: expected tcp, tls, ws or wss, got ${over}`);
@@ -146,7 +146,7 @@ async function listen(directory: string): Promise<Listening> {
   return { over, key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
 }
 
-/** Builds the package as it is published, and puts the programs of the bench beside it. */
+/** Builds the package as published, and writes the programs of the bench next to it. */
 async function build(): Promise<Installed> {
   const installed = await installBuilt();
   try {
@@ -169,7 +169,7 @@ async function build(): Promise<Installed> {
   return installed;
 }
 
-/** A program of the bench, and the first line it prints. */
+/** Starts a program of the bench. Returns it with the first line that it prints. */
 async function start(
   flags: readonly string[],
   program: string,
@@ -194,7 +194,7 @@ async function start(
   }
 }
 
-/** Where the runs take place. */
+/** Directory, server and certificate that all runs share. */
 interface Ring {
   readonly directory: string;
   readonly url: string;
@@ -221,7 +221,7 @@ async function run(
   return JSON.parse(line) as Figures;
 }
 
-/** What ours allocates, where the young generation is so large that nothing is collected. */
+/** Measures our allocations, with a young generation so large that nothing is collected. */
 function allocations(ring: Ring, plan: Plan): Promise<Figures> {
   const flags = ['--expose-gc', '--min-semi-space-size=256', '--max-semi-space-size=256'];
   return run(ring, plan, 'ours', Math.min(plan.thousands[0], 100) * 1_000, flags);
@@ -244,7 +244,7 @@ function row(
   const ratio = Math.min(cpu('callback'), cpu('promise')) / cpu('ours');
   const faster = rate('ours') / Math.max(rate('callback'), rate('promise'));
   return {
-    '64 B unless said': plan.scenario.name,
+    '64 B by default': plan.scenario.name,
     'CPU s/M ours': cpu('ours').toFixed(3),
     'MQTT.js cb': cpu('callback').toFixed(2),
     promise: cpu('promise').toFixed(2),
@@ -262,7 +262,7 @@ async function compare(ring: Ring, plans: readonly Plan[]): Promise<void> {
   const results: Results = new Map(plans.map((plan) => [plan, { ours: [], callback: [], promise: [] }]));
   for (let i = 0; i < RUNS; i++) {
     for (const [plan, figures] of results) {
-      // Whoever comes first meets a quieter machine: they take turns.
+      // Rotate the order, as the position within a round affects the figures.
       for (let s = 0; s < STYLES.length; s++) {
         const style = STYLES[(i + s) % STYLES.length]!;
         const thousands = plan.thousands[style === 'ours' ? 0 : 1] * SCALE;
@@ -275,8 +275,8 @@ async function compare(ring: Ring, plans: readonly Plan[]): Promise<void> {
   for (const [plan, figures] of results) rows.push(row(plan, figures, await allocations(ring, plan)));
   console.table(rows);
   console.log(
-    'CPU s/M: CPU seconds of the client process per million messages, median; less CPU, faster: against the better ' +
-      'style of MQTT.js; bytes per msg: allocated by ours, heap + buffers.',
+    'CPU s/M: median CPU seconds of the client process per million messages; less CPU, faster: compared with the ' +
+      'better style of MQTT.js; bytes per msg: allocated by mqtt-await, heap + buffers.',
   );
 }
 

@@ -1,23 +1,23 @@
-/** What goes wrong between clients and broker, and with the broker. */
+/** Injects faults into the network between clients and broker, and into the broker. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { FaultProxy } from '../../spec/support/fault-proxy.ts';
 import type { Mosquitto } from '../../spec/support/mosquitto.ts';
 
-/** ms between two faults, at least and at most. */
+/** Minimum and maximum ms between two faults. */
 const LULL = [300, 5_000] as const;
 
-/** What there is to break, and by what chance. */
+/** The targets of the faults, and the source of random numbers. */
 export interface Breakable {
   readonly proxies: readonly FaultProxy[];
   readonly broker: Mosquitto;
   readonly random: () => number;
-  /** ms of `performance.now()` from which on the broker is restarted, too. */
+  /** The broker is restarted only after this time of `performance.now()`. */
   readonly restartsFrom: number;
-  /** Is called before each restart. */
+  /** Called before each restart. */
   readonly onRestart: () => void;
 }
 
-/** Breaks one thing after another, until it is told to stop; what lasts for a while is mended before that. */
+/** Injects one fault after another until `stopping` is aborted. Each lasting fault is repaired before the next. */
 export class Faults {
   readonly counts: Record<string, number> = {};
   readonly #what: Breakable;
@@ -45,7 +45,7 @@ export class Faults {
     else if (chance < 0.54) this.#count('half-open', () => proxy.halfOpen());
     else if (chance < 0.7) {
       this.#count('freeze', () => proxy.freeze());
-      // Some of it is longer than a client believes that anybody is there.
+      // Some freezes last longer than Keep Alive allows.
       await this.#wait(random() * 9_000);
       proxy.thaw();
     } else if (chance < 0.86) {
@@ -69,7 +69,7 @@ export class Faults {
     try {
       await pause(ms, undefined, { signal: this.#stopping });
     } catch {
-      // What was waited for is over.
+      // Aborted: the run ends.
     }
   }
 }

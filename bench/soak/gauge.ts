@@ -1,17 +1,17 @@
-/** Memory and handles of this process, over time. */
+/** Measures memory and handles of this process. */
 const MIB = 1_048_576;
 
 const HANDLES = /^(?:TCPSocketWrap|TCPServerWrap|PipeWrap|ProcessWrap|Timeout)$/;
 
-/** Heap and external memory in use, in MiB, after what nobody uses was collected. */
+/** Heap and external memory in use, in MiB, after a garbage collection. */
 export function memory(): number {
-  if (globalThis.gc === undefined) throw new Error('expected --expose-gc, got no gc()');
+  if (globalThis.gc === undefined) throw new Error('the soak needs gc(): run node with --expose-gc');
   globalThis.gc();
   const { heapUsed, external } = process.memoryUsage();
   return (heapUsed + external) / MIB;
 }
 
-/** What keeps the process alive: how many of each kind. */
+/** The number of active handles, per kind. */
 export function handles(): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const kind of process.getActiveResourcesInfo())
@@ -19,7 +19,7 @@ export function handles(): Record<string, number> {
   return counts;
 }
 
-/** How much more there is at the end than at the beginning of a series, by the line that fits it best. */
+/** The growth from the first to the last sample of a series, by linear regression. */
 export function growth(series: readonly { readonly at: number; readonly value: number }[]): number {
   const first = series[0];
   const last = series.at(-1);

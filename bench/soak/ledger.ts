@@ -1,30 +1,30 @@
 /**
- * What was published and what came of it. It forgets what is settled on all sides, so that an hour of messages costs no
- * more memory than a minute.
+ * Records published and received messages. It forgets messages that every client has finished, so that memory does not
+ * grow with the length of the run.
  */
 import type { QoS } from '../../lib/index.ts';
 
 /**
- * ms: what came so shortly before a restart of Mosquitto 2.0.11 it may send again, as a PUBLISH with DUP, after it has had
- * its PUBCOMP. To the client that is a new message [MQTT-4.3.3-12].
+ * ms. After a restart Mosquitto 2.0.11 may send QoS 2 messages of this last period again, as PUBLISH with DUP, although
+ * it has received their PUBCOMP. To the client such a message is new [MQTT-4.3.3-12].
  */
 const RECENT = 30_000;
 
-/** What one consumer has seen of one stream. */
+/** The messages of one stream, as one consumer received them. */
 class View {
-  /** Must still arrive. */
+  /** Messages that must still arrive. */
   readonly expected = new Set<number>();
-  /** May still arrive: nobody was told what became of them. */
+  /** Messages that may still arrive: their outcome is unknown. */
   readonly perhaps = new Set<number>();
-  /** Were handed out and not settled, so they come once more. */
+  /** Messages delivered and not acknowledged, which will arrive once more. */
   readonly givenBack = new Set<number>();
   arrived = 0;
   repeated = 0;
-  /** Repetitions of QoS 2 that are the broker's. */
+  /** QoS 2 duplicates caused by the broker. */
   excused = 0;
-  /** First arrivals of QoS 2, oldest first, and when they were. */
+  /** First arrivals of QoS 2 messages, with their time, oldest first. */
   readonly #recent = new Map<number, number>();
-  /** What the broker may send again, once, as it was restarted. */
+  /** Messages that the broker may send once more, as it was restarted. */
   #excusable = new Set<number>();
   #highest = -1;
   readonly #stream: Stream;
@@ -38,27 +38,27 @@ class View {
   took(number: number): void {
     if (this.givenBack.delete(number)) return;
     const { qos, ghosts, complain } = this.#stream;
-    if (ghosts.has(number)) complain(`${this.#name}: ${number} came, which had been given up unsent`);
+    if (ghosts.has(number)) complain(`${this.#name}: ${number} arrived, although it was abandoned unsent`);
     const first = qos === 0 ? number > this.#highest : this.expected.delete(number);
     if (first || this.perhaps.delete(number)) {
       this.arrived++;
-      if (number < this.#highest) complain(`${this.#name}: ${number} came first after ${this.#highest}`);
+      if (number < this.#highest) complain(`${this.#name}: ${number} arrived after ${this.#highest}`);
       this.#highest = Math.max(this.#highest, number);
       if (qos === 2) this.#remember(number);
       return;
     }
     if (this.#excusable.delete(number)) {
       this.excused++;
-      // After the next restart it may come once more.
+      // The next restart may repeat it once more.
       this.#remember(number);
       return;
     }
     this.repeated++;
-    // At least once allows for repetitions; neither at most once nor exactly once do.
-    if (qos !== 1) complain(`${this.#name}: ${number} came again, or out of order`);
+    // QoS 1 allows duplicates. QoS 0 and QoS 2 do not.
+    if (qos !== 1) complain(`${this.#name}: ${number} arrived again, or out of order`);
   }
 
-  /** The broker is restarted. */
+  /** Call before the broker restarts. */
   restarted(): void {
     this.#forget();
     this.#excusable = new Set(this.#recent.keys());
@@ -79,12 +79,12 @@ class View {
   }
 }
 
-/** The messages of one publisher to one topic, numbered from 0. */
+/** The messages from one publisher to one topic, numbered from 0. */
 export class Stream {
   readonly topic: string;
   readonly qos: QoS;
   readonly complain: (what: string) => void;
-  /** Were given up before they were written, and must not arrive. */
+  /** Messages that were abandoned before they were written. They must not arrive. */
   readonly ghosts = new Set<number>();
   readonly #views = new Map<string, View>();
   #next = 0;
@@ -96,35 +96,35 @@ export class Stream {
     for (const consumer of consumers) this.#views.set(consumer, new View(this, consumer));
   }
 
-  /** The number of the next message. */
+  /** Starts a message, and returns its number. */
   begin(): number {
     const number = this.#next++;
     if (this.qos > 0) for (const view of this.#views.values()) view.expected.add(number);
     return number;
   }
 
-  /** A message will not go out. */
+  /** Call when a message will not be sent. */
   gone(number: number): void {
     for (const view of this.#views.values()) view.expected.delete(number);
     this.ghosts.add(number);
   }
 
-  /** Nobody can say whether a message goes out. */
+  /** Call when it is unknown whether a message will be sent. */
   unknown(number: number): void {
     for (const view of this.#views.values()) if (view.expected.delete(number)) view.perhaps.add(number);
   }
 
-  /** A message was handed to the application. */
+  /** Call when the application received a message. */
   took(consumer: string, number: number): void {
     this.#view(consumer).took(number);
   }
 
-  /** The application left it unsettled. */
+  /** Call when the application leaves a message unacknowledged. */
   gaveBack(consumer: string, number: number): void {
     this.#view(consumer).givenBack.add(number);
   }
 
-  /** The broker is restarted. */
+  /** Call before the broker restarts. */
   restarted(): void {
     for (const view of this.#views.values()) view.restarted();
   }
@@ -145,7 +145,7 @@ export class Stream {
     return this.#sum((view) => view.excused);
   }
 
-  /** Copies that have still to arrive, or to come once more. */
+  /** Copies that must still arrive, or arrive once more. */
   get missing(): number {
     return this.#sum((view) => view.expected.size + view.givenBack.size);
   }
@@ -158,7 +158,7 @@ export class Stream {
 
   #view(consumer: string): View {
     const view = this.#views.get(consumer);
-    if (view === undefined) throw new Error(`${consumer} is no consumer of ${this.topic}`);
+    if (view === undefined) throw new Error(`${consumer} does not consume ${this.topic}`);
     return view;
   }
 }

@@ -1,4 +1,4 @@
-/** The publishers and consumers of the soak: every way to publish and to read that there is, and giving up at all of them. */
+/** The publishers and consumers of the soak. Together they use every way to publish, to read and to cancel. */
 import { setTimeout as pause } from 'node:timers/promises';
 import {
   Client,
@@ -16,7 +16,7 @@ import type { Stream } from './ledger.ts';
 
 type Random = () => number;
 
-/** What happened to one client. */
+/** A client that counts its events. */
 export class Party {
   readonly name: string;
   readonly client: Client;
@@ -39,7 +39,7 @@ export class Party {
     this.counts[what] = (this.counts[what] ?? 0) + 1;
   }
 
-  /** Counts its status events until it is closed. */
+  /** Counts the status events until the client is closed. */
   async watch(): Promise<void> {
     for await (const { type } of this.client.status()) this.count(type);
   }
@@ -53,11 +53,11 @@ export interface Plan {
   readonly rate: number;
 }
 
-/** Promises of one publisher that may be unsettled at once: what comes beyond is not published at all. */
+/** Maximum number of pending promises per publisher. Beyond it, messages are not published. */
 const MOST_PENDING = 1_000;
 const TICK = 20;
 
-/** Publishes streams at their rates, until it is told to stop. */
+/** Publishes streams at their rates until `isStopping` is set. */
 export class Publisher extends Party {
   acknowledged = 0;
   aborted = 0;
@@ -73,7 +73,7 @@ export class Publisher extends Party {
     while (!this.isStopping) {
       await pause(TICK);
       const now = performance.now();
-      // A machine that was away does not make up for it.
+      // After a pause of the machine, do not catch up.
       const elapsed = Math.min(now - last, 200) / 1_000;
       last = now;
       for (const line of lines) {
@@ -87,7 +87,7 @@ export class Publisher extends Party {
   #publish(stream: Stream, random: Random): void {
     const number = stream.begin();
     const chance = random();
-    // Mostly small; some are too large to be copied into the output.
+    // Most payloads are small; some are too large to be copied into the output.
     const size = chance < 0.005 ? 20_000 : Math.floor(random() * 200);
     const options: { -readonly [Key in keyof PublishOptions]: PublishOptions[Key] } = { qos: stream.qos };
     if (chance > 0.99) options.timeout = Math.floor(random() * 300);
@@ -105,7 +105,7 @@ export class Publisher extends Party {
   #failed(stream: Stream, number: number, error: unknown): void {
     const fate = error instanceof MqttError ? (error as { delivery?: string; kept?: boolean }) : undefined;
     if (fate?.delivery === undefined) {
-      // The reason of a signal says nothing of the message.
+      // The reason of a signal says nothing about the message.
       this.aborted++;
       stream.unknown(number);
       if (!(error instanceof DOMException)) this.unexpected.push(`${stream.topic}: ${String(error)}`);
@@ -124,10 +124,10 @@ export class Publisher extends Party {
 
 const numberOf = (message: Message): number => Number.parseInt(message.text(), 10);
 
-/** A handler of the application that fails now and then. */
+/** The error that a failing handler throws. */
 class Mishap extends Error {}
 
-/** Reads every stream in another way. */
+/** Reads each stream in a different way. */
 export class Consumer extends Party {
   readonly #streams: ReadonlyMap<string, Stream>;
   readonly #random: Random;
@@ -146,7 +146,7 @@ export class Consumer extends Party {
     this.#random = random;
   }
 
-  /** A loop whose body takes up to `ms`, and that is left now and then with its message unsettled. */
+  /** A loop whose body takes up to `ms`. With probability `leaving` it breaks, with the message unacknowledged. */
   async loop(subscription: Subscription, ms: number, leaving = 0): Promise<void> {
     for (let left = true; left;) {
       left = false;
@@ -169,7 +169,7 @@ export class Consumer extends Party {
     }
   }
 
-  /** Acknowledges up to `ms` later, in any order. */
+  /** Acknowledges after up to `ms`, in any order. */
   async byHand(subscription: Subscription, ms: number): Promise<void> {
     for await (const message of subscription) {
       this.#took(message);
@@ -180,7 +180,7 @@ export class Consumer extends Party {
     await Promise.all(this.#acknowledging);
   }
 
-  /** Handlers side by side, of which some throw: their message comes again. */
+  /** Concurrent handlers, some of which throw. Their message arrives again. */
   async handlers(subscription: Subscription, ms: number, failing: number): Promise<void> {
     const handle = async (message: Message): Promise<void> => {
       this.#took(message);
@@ -219,7 +219,7 @@ export class Consumer extends Party {
 
   #stream(message: Message): Stream {
     const stream = this.#streams.get(message.topic);
-    if (stream === undefined) throw new Error(`a message to ${message.topic}, which nobody publishes to`);
+    if (stream === undefined) throw new Error(`no publisher for the topic ${message.topic}`);
     return stream;
   }
 }

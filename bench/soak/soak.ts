@@ -1,12 +1,12 @@
 /**
- * Publishes and consumes for a long time over a network and a broker that break again and again, and says whether all
- * that was promised was kept.
+ * Publishes and consumes for a long time while network and broker fail repeatedly, and reports whether the client kept
+ * all its promises.
  *
  *   npm run soak                     five minutes
  *   npm run soak -- --minutes 60     an hour
- *   npm run soak -- --seed 7         other faults; the same seed has the same ones
+ *   npm run soak -- --seed 7         other faults; the same seed gives the same faults
  *
- * Exit code 0: everything held. It needs Mosquitto, and starts one of its own on a free port of this machine.
+ * Exit code 0: all promises were kept. Requires Mosquitto, and starts it on a free local port.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -26,19 +26,19 @@ const { values } = parseArgs({
 const duration = Number(values.minutes) * 60_000;
 const seed = Number(values.seed);
 if (!(duration > 0) || !Number.isInteger(seed)) {
-  console.error('expected --minutes above 0 and --seed a whole number');
+  console.error('expected --minutes above 0 and an integer for --seed');
   process.exit(1);
 }
 
 const SAMPLE = 2_000;
 const REPORT = 10_000;
-/** Until then memory may grow: code is compiled, and buffers find their size. */
+/** ms in which memory may grow, while code is compiled and buffers reach their size. */
 const WARM_UP = Math.min(60_000, duration / 3);
-/** What memory may grow by after that, in MiB. */
+/** MiB by which memory may grow after that. */
 const TOLERANCE = 8;
-/** ms for what is under way to arrive, once nothing breaks any more. */
+/** ms to wait for outstanding messages after the last fault. */
 const PATIENCE = 120_000;
-/** Complaints shown; they are all counted. */
+/** Number of complaints that are printed. All are counted. */
 const SHOWN = 20;
 
 const PLANS: readonly Plan[] = [
@@ -68,7 +68,7 @@ const complain = (what: string): void => {
   if (complaints.length < SHOWN) complaints.push(what);
 };
 
-/** What is to be undone at the end, whatever comes, last first. */
+/** Clean-up functions, which always run at the end, last first. */
 const undoing: (() => Promise<unknown> | void)[] = [];
 const stopping = new AbortController();
 
@@ -76,25 +76,25 @@ async function undo(): Promise<void> {
   for (const one of undoing.splice(0).toReversed()) await one();
 }
 
-/** Everything that runs. */
+/** All parts of a run. */
 interface Stage {
   readonly broker: Mosquitto;
   readonly proxies: readonly FaultProxy[];
   readonly publishers: readonly Publisher[];
   readonly consumers: readonly Consumer[];
   readonly streams: ReadonlyMap<string, Stream>;
-  /** What only ends when the clients do. */
+  /** Readers, which end with their clients. */
   readonly reading: readonly Promise<void>[];
 }
 
 async function setUp(random: () => number): Promise<Stage> {
   const broker = await startMosquitto({
     persistence: true,
-    // With a window of its own Mosquitto 2.0.11 sends what is new before what waits: order is not its to keep then.
+    // With a limited window Mosquitto 2.0.11 sends new messages before waiting ones, which breaks the order.
     config: [
       'max_queued_messages 0',
       'max_inflight_messages 0',
-      // It is ended in order, and saves then: to save all the time would take all its time.
+      // Mosquitto saves on a clean exit. Continuous saving would take all its time.
       'autosave_on_changes false',
       'autosave_interval 1800',
     ],
@@ -128,7 +128,7 @@ async function setUp(random: () => number): Promise<Stage> {
   return { broker, proxies, publishers, consumers, streams, reading };
 }
 
-/** Subscribes to every stream, each read in its own way. */
+/** Subscribes to every stream, and reads each in a different way. */
 async function read(consumer: Consumer): Promise<Promise<void>[]> {
   const subscribe = (plan: string, options: object = {}): Promise<Subscription> => {
     const { qos } = PLANS.find(({ name }) => name === plan) as Plan;
@@ -159,14 +159,14 @@ const inWords = (record: Record<string, number>): string =>
     .map(([key, value]) => `${key} ${value}`)
     .join(', ');
 
-/** Messages per QoS: published, arrived in all copies, repeated. */
+/** Messages per QoS: published, received (all copies), repeated. */
 function traffic({ streams }: Stage): string {
   return [0, 1, 2]
     .map((qos) => {
       const some = [...streams.values()].filter((stream) => stream.qos === qos);
       const sum = (what: 'published' | 'arrived' | 'repeated' | 'excused' | 'missing'): number =>
         some.reduce((total, stream) => total + stream[what], 0);
-      return `QoS ${qos}: ${sum('published')} out, ${sum('arrived')} in, ${sum('repeated')} again,${qos === 2 ? ` ${sum('excused')} by restarts,` : ''} ${sum('missing')} due`;
+      return `QoS ${qos}: ${sum('published')} published, ${sum('arrived')} received, ${sum('repeated')} repeated,${qos === 2 ? ` ${sum('excused')} repeated by restarts,` : ''} ${sum('missing')} missing`;
     })
     .join(' | ');
 }
@@ -187,13 +187,13 @@ function report(stage: Stage, faults: Faults, began: number, used: number): void
   const seconds = String(Math.round((performance.now() - began) / 1_000)).padStart(4);
   const pending = stage.publishers.reduce((sum, one) => sum + one.pending, 0);
   console.log(
-    `${seconds} s  ${traffic(stage)} | ${pending} unsettled\n        connections: ${inWords(connections(stage))}` +
+    `${seconds} s  ${traffic(stage)} | ${pending} promises pending\n        connections: ${inWords(connections(stage))}` +
       ` | faults: ${inWords(faults.counts)}\n        ${used.toFixed(1)} MiB | handles: ${inWords(handles())}` +
       (complained > 0 ? ` | COMPLAINTS: ${complained}` : ''),
   );
 }
 
-/** Has everything run until the time is over; returns the samples of memory after the warm-up. */
+/** Runs everything for the given time. Returns the memory samples after the warm-up. */
 async function soak(stage: Stage): Promise<{ at: number; value: number }[]> {
   const chance = (part: number): (() => number) => seeded(seed * 1_000 + part);
   const began = performance.now();
@@ -201,7 +201,7 @@ async function soak(stage: Stage): Promise<{ at: number; value: number }[]> {
     {
       ...stage,
       random: chance(0),
-      // Until then nothing excuses a repetition of QoS 2.
+      // In the first half of the run, no repetition of QoS 2 is excused.
       restartsFrom: began + duration / 2,
       onRestart: () => {
         for (const stream of stage.streams.values()) stream.restarted();
@@ -238,12 +238,12 @@ async function soak(stage: Stage): Promise<{ at: number; value: number }[]> {
   return samples;
 }
 
-/** Nothing breaks any more: waits until everything has arrived and every promise is settled. */
+/** After the last fault, waits until all messages have arrived and all promises have settled. */
 async function settle({ publishers, streams }: Stage): Promise<void> {
   const busy = (): boolean =>
     publishers.some(({ pending }) => pending > 0) || [...streams.values()].some(({ missing }) => missing > 0);
   for (const end = performance.now() + PATIENCE; busy() && performance.now() < end;) await pause(100);
-  // What comes twice comes now.
+  // Wait for late duplicates.
   await pause(1_000);
 }
 
@@ -251,14 +251,14 @@ function judge(stage: Stage, samples: readonly { at: number; value: number }[], 
   for (const publisher of stage.publishers) {
     const { name, pending, poisoned, unexpected, acknowledged, aborted, refused } = publisher;
     console.log(
-      `${name}: ${acknowledged} settled well, ${aborted} given up by their caller, ${refused} refused, ${poisoned} poisoned`,
+      `${name}: ${acknowledged} resolved, ${aborted} aborted or timed out, ${refused} refused, ${poisoned} poisoned`,
     );
-    if (pending > 0) complain(`${name}: ${pending} promises are unsettled`);
-    if (poisoned > 0) complain(`${name}: ${poisoned} messages were taken for poisoned`);
+    if (pending > 0) complain(`${name}: ${pending} promises did not settle`);
+    if (poisoned > 0) complain(`${name}: ${poisoned} messages were rejected as poisoned`);
     for (const one of unexpected) complain(`${name}: ${one}`);
   }
   for (const { topic, missing } of stage.streams.values())
-    if (missing > 0) complain(`${topic}: ${missing} copies did not arrive`);
+    if (missing > 0) complain(`${topic}: ${missing} copies are missing`);
   const grown = growth(samples);
   console.log(
     `memory: ${grown >= 0 ? '+' : ''}${grown.toFixed(2)} MiB after the warm-up (at most ${TOLERANCE})`,
@@ -269,7 +269,7 @@ function judge(stage: Stage, samples: readonly { at: number; value: number }[], 
   if (now !== quiet) complain(`handles: ${now}, at the beginning: ${quiet}`);
 }
 
-/** What is open, timers aside: they come and go. */
+/** Open handles without timers, as the number of timers varies. */
 function sockets(): Record<string, number> {
   const { Timeout: _, ...rest } = handles();
   return rest;
@@ -284,7 +284,7 @@ async function run(): Promise<void> {
   await Promise.all(stage.reading);
 }
 
-/** Says how it went; where something keeps the process alive after that, that is a failure too. */
+/** Prints the verdict. The run also fails if something keeps the process alive after that. */
 function conclude(): void {
   for (const one of complaints) console.log(`- ${one}`);
   if (complained > complaints.length) console.log(`- and ${complained - complaints.length} more`);
@@ -294,7 +294,7 @@ function conclude(): void {
   );
   process.exitCode = complained > 0 ? 1 : interrupted ? 130 : 0;
   setTimeout(() => {
-    console.log(`BROKEN: the process is kept alive by ${inWords(handles())}`);
+    console.log(`BROKEN: these handles keep the process alive: ${inWords(handles())}`);
     process.exit(1);
   }, 5_000).unref();
 }
@@ -310,7 +310,7 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const)
     complain(`${event}: ${error instanceof Error ? error.stack : String(error)}`);
     stopping.abort();
   });
-// The last resort: the broker must not outlive this process.
+// Last resort: the broker must not outlive this process.
 process.on('exit', () => {
   for (const one of undoing.splice(0)) void one();
 });

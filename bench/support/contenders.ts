@@ -1,19 +1,19 @@
 /**
- * The clients of the loopback bench, each in the style its users write. A contender publishes so many messages and
- * resolves when all are done, or takes in so many. It runs in the child process.
+ * The clients of the loopback bench, each in the usual style of its users. A contender publishes or receives a number
+ * of messages and resolves when all are done. It runs in the child process.
  */
 import { on, type EventEmitter } from 'node:events';
 import type { connect as Connect, Message } from '../../lib/index.ts';
 import type { IClientPublishOptions } from 'mqtt';
 
-/** What is done. `window`: messages outstanding at once, 1 = each is awaited. */
+/** A measured job. `window`: maximum number of outstanding messages; 1 = each is awaited. */
 export interface Scenario {
   readonly name: string;
   readonly direction: 'publish' | 'receive';
   readonly qos: 0 | 1 | 2;
   readonly payload: number;
   readonly window: number;
-  /** How ours takes messages in. */
+  /** How mqtt-await receives messages. */
   readonly intake: 'loop' | 'batches';
   readonly version: 4 | 5;
 }
@@ -23,9 +23,9 @@ export type Style = 'ours' | 'callback' | 'promise';
 export interface Contender {
   /** Publishes `count` messages. */
   publish(count: number): Promise<void>;
-  /** Subscribes, with what counts the messages. */
+  /** Subscribes, and calls `count` with the number of received messages. */
   subscribe(count: (messages: number) => void): Promise<void>;
-  /** Publishes one message with QoS 1 and waits for the answer: all before it has left. */
+  /** Publishes one message with QoS 1 and waits for PUBACK. All earlier messages have been sent then. */
   tell(topic: string, payload: string): Promise<void>;
   end(): Promise<void>;
 }
@@ -33,7 +33,7 @@ export interface Contender {
 export const TOPIC = 'site/7/line/3/sensor/temperature';
 const FILTER = 'site/#';
 
-/** Keeps `window` calls outstanding until `count` have been made, and resolves when all are done. */
+/** Keeps `window` calls outstanding until `count` calls were made. Resolves when all are done. */
 function outstanding(
   count: number,
   window: number,
@@ -44,7 +44,7 @@ function outstanding(
     let done = 0;
     let pumping = false;
     const pump = (): void => {
-      // A call may be done before it returns.
+      // `done` may be called before `call` returns.
       if (pumping) return;
       pumping = true;
       while (made < count && made - done < window) {
@@ -98,15 +98,15 @@ async function consumeBatches(
   }
 }
 
-/** A background loop that must not fail unseen. */
+/** Reports an error of a background loop. */
 const fail = (error: unknown): void => {
   console.error(error);
   process.exitCode = 1;
 };
 
-/** Ours, as it is published. */
+/** mqtt-await, as published. */
 export async function ours(url: string, scenario: Scenario, ca?: string): Promise<Contender> {
-  // The compiler would look for a built package here.
+  // A variable, so that the compiler does not look for a built package.
   const name: string = 'mqtt-await';
   const { connect } = (await import(name)) as { connect: typeof Connect };
   const { qos, window, version } = scenario;

@@ -1,6 +1,6 @@
 /**
- * One run of one contender, in a process of its own: the bench starts it with a `Task` as its only argument and reads a
- * `Figures` from its stdout. What is measured begins after a warm-up over the same connection.
+ * One run of one contender, in its own process. The bench starts it with a `Task` as its only argument and reads
+ * `Figures` from its stdout. The measurement begins after a warm-up over the same connection.
  */
 import { Socket } from 'node:net';
 import { ours, theirs, TOPIC, type Contender, type Scenario, type Style } from './contenders.ts';
@@ -8,7 +8,7 @@ import type { Demand } from './null-server.ts';
 
 export interface Task {
   readonly url: string;
-  /** The certificate that the server is to be known by, over TLS. */
+  /** The certificate that verifies the server, with TLS. */
   readonly ca?: string;
   readonly style: Style;
   readonly scenario: Scenario;
@@ -23,14 +23,14 @@ export interface Figures {
   readonly rate: number;
   /** Writes to the socket per 1000 messages. */
   readonly writes: number;
-  /** Bytes allocated per message: on the heap, and as memory of buffers. Only true where nothing was collected. */
+  /** Bytes allocated per message: on the heap, and in buffers. Valid only if nothing was collected. */
   readonly heap: number;
   readonly buffers: number;
 }
 
 type Write = (...given: unknown[]) => unknown;
 
-/** Counts what is handed to the network, one system call each. */
+/** Counts writes to sockets. Each is one system call. */
 function countWrites(): { count: number } {
   const writes = { count: 0 };
   const prototype = Socket.prototype as unknown as Record<'_write' | '_writev', Write>;
@@ -44,7 +44,7 @@ function countWrites(): { count: number } {
   return writes;
 }
 
-/** Counts messages that come in and says when a number is reached. */
+/** Counts received messages, and resolves when a number is reached. */
 class Tally {
   #count = 0;
   #target = Infinity;
@@ -71,7 +71,7 @@ async function work(
 ): Promise<void> {
   if (direction === 'publish') {
     await contender.publish(messages);
-    // QoS 0 is done when it has left.
+    // For QoS 0, wait until all messages were sent.
     if (qos === 0) await contender.tell('end', '');
     return;
   }

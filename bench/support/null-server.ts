@@ -1,9 +1,9 @@
 /**
- * A server that answers at once and does nothing else, in a process of its own: PUBACK, PUBREC, PUBCOMP as fast as they
- * can be cut out of what comes in, and messages from prepared bytes. It knows what the clients of the bench send and
- * checks nothing. A PUBLISH to `go` asks for messages: its payload is a `Demand`.
+ * A server that only answers, in its own process. It sends PUBACK, PUBREC and PUBCOMP as fast as possible, and messages
+ * from prepared bytes. It supports only the packets that the clients of the bench send, and checks nothing. A PUBLISH
+ * to `go` requests messages: its payload is a `Demand`.
  *
- * Prints its port. It ends when its stdin does.
+ * Prints its port. Exits when its stdin ends.
  */
 import { createServer as createHttpServer } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
@@ -12,14 +12,14 @@ import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer } from 'node:tls';
 import { createWebSocketStream, WebSocketServer } from 'ws';
 
-/** How clients come, and what the server shows them where that takes TLS. */
+/** The transport of the server, with its key and certificate for TLS. */
 export interface Listening {
   readonly over: 'tcp' | 'tls' | 'ws' | 'wss';
   readonly key?: string;
   readonly cert?: string;
 }
 
-/** What a client asks for. */
+/** The messages that a client requests. */
 export interface Demand {
   readonly messages: number;
   readonly payload: number;
@@ -27,18 +27,18 @@ export interface Demand {
   readonly topic: string;
 }
 
-/** A read takes this much at once; a batch of messages has about the same. */
+/** Maximum bytes per read. A batch of messages has about the same size. */
 const READ = 262_144;
 
-/** Unacknowledged messages to a client; it is filled up again when half of them are. */
+/** Maximum number of unacknowledged messages to a client. Refilled when half of them are acknowledged. */
 const WINDOW = 1_000;
 
-/** The most Packet Identifiers there are. */
+/** Number of Packet Identifiers. */
 const IDENTIFIERS = 65_535;
 
 const PINGRESP = Buffer.from([0xd0, 0]);
 
-/** Messages back to back: as many as fit into a read for QoS 0, one per Packet Identifier for QoS 1. */
+/** Encodes messages back to back: as many as fit into a read for QoS 0, one per Packet Identifier for QoS 1. */
 function prepare({ payload, qos, topic }: Demand, version: number): { bytes: Buffer; size: number } {
   const identifier = qos > 0 ? 2 : 0;
   const properties = version === 5 ? 1 : 0;
@@ -63,9 +63,9 @@ function prepare({ payload, qos, topic }: Demand, version: number): { bytes: Buf
 class Session {
   readonly #socket: Duplex;
   readonly #input = Buffer.allocUnsafeSlow(READ + 65_536);
-  /** Bytes of a packet that is not complete, at the beginning of `#input`. */
+  /** Number of bytes of an incomplete packet, at the start of `#input`. */
   #kept = 0;
-  /** Acknowledgements found in one read: type and Packet Identifier of each. */
+  /** Acknowledgements to send for one read: type and Packet Identifier of each. */
   readonly #found = new Uint32Array(READ / 4);
   #version = 4;
   #prepared: { bytes: Buffer; size: number } = { bytes: Buffer.alloc(0), size: 1 };
@@ -79,7 +79,7 @@ class Session {
     socket.on('drain', () => this.#deliver());
   }
 
-  /** Where the next read goes. */
+  /** The buffer for the next read. */
   space(): Buffer {
     return this.#kept === 0 ? this.#input : this.#input.subarray(this.#kept);
   }
@@ -96,7 +96,7 @@ class Session {
         if (end - at < 4) break;
         size = (size & 0x7f) | (input[at + 2]! << 7);
         start = at + 3;
-        if (size > 0x3fff) throw new RangeError('the bench sends no packet as large as that');
+        if (size > 0x3fff) throw new RangeError('the packet is larger than any packet of the bench');
       }
       if (start + size > end) break;
       const header = input[at]!;
@@ -110,7 +110,7 @@ class Session {
     if (this.#wanted > 0) this.#deliver();
   }
 
-  /** Looks at one packet. Returns its acknowledgement, or 0 where it has none. */
+  /** Handles one packet. Returns its acknowledgement, or 0 for none. */
   #take(header: number, start: number, end: number): number {
     const input = this.#input;
     switch (header >> 4) {
@@ -193,7 +193,7 @@ function serve(socket: Duplex): void {
   });
 }
 
-/** A server of HTTP or HTTPS that speaks WebSocket. */
+/** Adds WebSocket to an HTTP or HTTPS server. */
 function webSocket(server: Server): Server {
   const sockets = new WebSocketServer({ server: server as ReturnType<typeof createHttpServer> });
   sockets.on('connection', (socket) => serve(createWebSocketStream(socket)));
