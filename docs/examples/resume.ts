@@ -38,5 +38,5 @@ await run(2);
 await using late = await connect(broker.url, { clientId: 'order-service', cleanStart: false });
 await sleep(100); // orders/3 has arrived by now, without a subscription in this process
 const orders = await late.subscribe('orders/#', { qos: 1 });
-const parked = await orders.receive({ timeout: 2_000 });
-console.log(`parked: ${parked.topic}: ${parked.text()}`);
+const held = await orders.receive({ timeout: 2_000 });
+console.log(`held: ${held.topic}: ${held.text()}`);

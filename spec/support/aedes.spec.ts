@@ -7,11 +7,11 @@ import { type LocalBroker, startAedes } from './aedes.ts';
 import { leakGuard } from './leaks.ts';
 
 let broker: LocalBroker;
-afterEach(() => broker.close().catch(() => {})); // some have closed it
+afterEach(() => broker.close().catch(() => {})); // some tests close it themselves
 leakGuard();
 
 describe('startAedes', () => {
-  it('starts a broker in this process, which can cut its connections and ends whole', async () => {
+  it('starts a broker in this process, cuts its connections and closes it completely', async () => {
     broker = await startAedes();
     expect(broker.url).toBe(`mqtt://127.0.0.1:${broker.port}`);
     const socket = connect(broker.port, '127.0.0.1');
@@ -25,14 +25,14 @@ describe('startAedes', () => {
     await closed;
   });
 
-  it('is reached over WebSocket where that is asked for', async () => {
+  it('accepts WebSocket connections on request', async () => {
     broker = await startAedes({ over: 'ws' });
     const ws = new WebSocket(broker.url, 'mqtt');
     await once(ws, 'open');
     ws.send(encode({ type: 'connect', clientId: 'c', cleanStart: true, keepAlive: 60 }, 4));
     const decoder = new Decoder();
     let packet;
-    // It sends the parts of a packet as messages of their own.
+    // It sends each part of a packet as a separate WebSocket message.
     for await (const [message] of on(ws, 'message')) {
       decoder.push(message as Buffer);
       packet = decoder.next();
@@ -44,7 +44,7 @@ describe('startAedes', () => {
     await closed;
   });
 
-  it('ends with clients connected', async () => {
+  it('closes while clients are connected', async () => {
     broker = await startAedes();
     const socket = connect(broker.port, '127.0.0.1');
     socket.resume();

@@ -8,21 +8,21 @@ import { createWebSocketStream, WebSocketServer } from 'ws';
 export interface LocalBroker {
   readonly port: number;
   readonly url: string;
-  /** To look inside, or to set its hooks. */
+  /** The Aedes instance, to inspect it or to set hooks. */
   readonly aedes: Aedes;
   /** Destroys every connection, as a broken network would. */
   cut(): void;
-  /** Ends it, with all connections. */
+  /** Closes the broker and all connections. */
   close(): Promise<void>;
 }
 
-/** How an Aedes is reached. */
+/** Options of the broker. */
 export interface AedesOptions {
   /** @default "tcp" */
   readonly over?: 'tcp' | 'ws';
 }
 
-/** Starts an Aedes on a free port of this machine. */
+/** Starts Aedes on a free local port. */
 export async function startAedes({ over = 'tcp' }: AedesOptions = {}): Promise<LocalBroker> {
   const aedes = await Aedes.createBroker();
   const sockets = new Set<Socket>();
@@ -52,7 +52,7 @@ export async function startAedes({ over = 'tcp' }: AedesOptions = {}): Promise<L
   };
 }
 
-/** An HTTP server whose WebSockets, whatever their path, are connections of `aedes`. */
+/** An HTTP server that passes its WebSockets, on any path, to `aedes`. */
 function webSockets(aedes: Aedes): Server {
   const server = createHttpServer({ noDelay: true });
   new WebSocketServer({ server }).on('connection', (ws, request) => {

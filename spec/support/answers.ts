@@ -1,9 +1,9 @@
 import type { EncodablePacket, Packet, ProtocolVersion } from '../../lib/codec/packets.ts';
 
-/** The packets of a client that have an answer. */
+/** The packets of a client that a server answers. */
 export type Answered = 'publish' | 'pubrel' | 'subscribe' | 'unsubscribe' | 'pingreq';
 
-/** What a server that has nothing against it answers. */
+/** The answer of a server that accepts the packet. */
 export function answersTo(packet: Packet, version: ProtocolVersion): EncodablePacket[] {
   switch (packet.type) {
     case 'publish':

@@ -14,14 +14,14 @@ import {
 } from './bytes.ts';
 
 describe('bytes', () => {
-  it('hex reads pairs of digits in either case, over lines and with or without blanks', () => {
+  it('hex reads pairs of digits in upper or lower case, across lines, with or without blanks', () => {
     expect(hex`40 02 00 0a`).toEqual(Uint8Array.of(0x40, 2, 0, 10));
     expect(hex`4002
       000A`).toEqual(Uint8Array.of(0x40, 2, 0, 10));
     expect(hex``).toEqual(new Uint8Array());
   });
 
-  it('hex puts bytes and single bytes where they stand', () => {
+  it('hex inserts bytes and single bytes at their place', () => {
     expect(hex`01 ${hex`02 03`} 04 ${255}`).toEqual(Uint8Array.of(1, 2, 3, 4, 255));
   });
 
@@ -33,7 +33,7 @@ describe('bytes', () => {
     expect(() => hex`${wrong}`).toThrow(RangeError);
   });
 
-  it('toHex prints two digits a byte', () => {
+  it('toHex prints two digits per byte', () => {
     expect(toHex(Uint8Array.of(0, 10, 255))).toBe('00 0a ff');
     expect(toHex(new Uint8Array())).toBe('');
   });
@@ -63,23 +63,23 @@ describe('bytes', () => {
     expect(toHex(varint(value))).toBe(bytes);
   });
 
-  it('packet counts what follows', () => {
+  it('packet writes the length of its parts', () => {
     expect(toHex(packet(0x40, hex`00 0a`))).toBe('40 02 00 0a');
     expect(toHex(packet(0x30, new Uint8Array(200)).subarray(0, 4))).toBe('30 c8 01 00');
   });
 
-  it('properties counts what follows, and writes 00 for none', () => {
+  it('properties writes the length of its parts, and 00 for none', () => {
     expect(toHex(properties())).toBe('00');
     expect(toHex(properties(hex`24 01`, hex`25 00`))).toBe('04 24 01 25 00');
   });
 
-  it('byByte gives one chunk per byte, none of which shows its neighbours', () => {
+  it('byByte returns one chunk per byte, without access to adjacent bytes', () => {
     const chunks = byByte(hex`01 02 03`);
     expect(chunks).toEqual([hex`01`, hex`02`, hex`03`]);
     expect(chunks.every((chunk) => chunk.buffer.byteLength === 1)).toBe(true);
   });
 
-  it('splits gives every cut in two, none of whose parts shows the other', () => {
+  it('splits returns every split in two, without access from one part to the other', () => {
     const parts = splits(hex`01 02 03`);
     expect(parts).toEqual([
       [hex`01`, hex`02 03`],

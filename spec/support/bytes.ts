@@ -1,6 +1,6 @@
-/** Bytes in specs: written the way the specification prints them, cut the way a network cuts them. */
+/** Bytes in specs: written as the specification prints them, split as a network splits them. */
 
-/** Bytes from pairs of hex digits, blanks between them: `'40 02 00 0A'`. Throws on anything else. */
+/** Parses pairs of hex digits, separated by blanks: `'40 02 00 0A'`. Throws on anything else. */
 export function fromHex(digits: string): Uint8Array {
   const pairs = digits.split(/\s+/).filter((pair) => pair !== '');
   const wrong = pairs.find((pair) => !/^(?:[\da-f]{2})+$/i.test(pair));
@@ -12,8 +12,8 @@ export function fromHex(digits: string): Uint8Array {
 }
 
 /**
- * The same as a template: ``hex`40 02 00 0a` ``. What stands in `${…}` is one byte (a number from 0 to 255) or
- * bytes to put there.
+ * The same as a template: ``hex`40 02 00 0a` ``. `${…}` inserts one byte (a number from 0 to 255) or
+ * several bytes.
  */
 export function hex(digits: TemplateStringsArray, ...values: readonly (number | Uint8Array)[]): Uint8Array {
   return join(...digits.flatMap((part, i) => [fromHex(part), asBytes(values[i] ?? new Uint8Array())]));
@@ -26,12 +26,12 @@ function asBytes(value: number | Uint8Array): Uint8Array {
   return Uint8Array.of(value);
 }
 
-/** The other way round, for messages and comparisons: `'40 02 00 0a'`. */
+/** Prints bytes for messages and comparisons: `'40 02 00 0a'`. */
 export function toHex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
 }
 
-/** All parts in one `Uint8Array` of its own. */
+/** Copies all parts into one `Uint8Array`. */
 export function join(...parts: readonly Uint8Array[]): Uint8Array {
   const joined = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
   let at = 0;
@@ -42,7 +42,7 @@ export function join(...parts: readonly Uint8Array[]): Uint8Array {
   return joined;
 }
 
-/** `bytes` behind a two-byte length: Binary Data (1.5.6), and the form of any string, well-formed or not. */
+/** `bytes` after a two-byte length: Binary Data (1.5.6), and any string, well-formed or not. */
 export function counted(bytes: Uint8Array): Uint8Array {
   return hex`${bytes.length >> 8} ${bytes.length & 0xff} ${bytes}`;
 }
@@ -69,18 +69,18 @@ export function packet(first: number, ...parts: readonly Uint8Array[]): Uint8Arr
   return hex`${first} ${varint(body.length)} ${body}`;
 }
 
-/** Properties of 5.0 (2.2.2) behind their Property Length; without arguments `00`. */
+/** Properties of 5.0 (2.2.2) after their Property Length; without arguments `00`. */
 export function properties(...parts: readonly Uint8Array[]): Uint8Array {
   const body = join(...parts);
   return join(varint(body.length), body);
 }
 
-/** One chunk per byte. Chunks are copies: nothing can be read past their end. */
+/** One chunk per byte. Chunks are copies, so a reader cannot read past their end. */
 export function byByte(bytes: Uint8Array): Uint8Array[] {
   return Array.from(bytes, (byte) => Uint8Array.of(byte));
 }
 
-/** Every way to cut `bytes` in two parts that are not empty. The parts are copies, as of {@link byByte}. */
+/** Every split of `bytes` into two parts that are not empty. The parts are copies, as in {@link byByte}. */
 export function splits(bytes: Uint8Array): [head: Uint8Array, tail: Uint8Array][] {
   return Array.from({ length: Math.max(0, bytes.length - 1) }, (_, i) => [
     bytes.slice(0, i + 1),

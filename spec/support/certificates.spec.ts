@@ -5,7 +5,7 @@ import { certificates, PASSPHRASE } from './certificates.ts';
 import { describeWithOpenSsl as describe } from './programs.ts';
 
 let directory = '';
-// Hooks of one kind run in the order in which they are registered: the one that looks has to come last.
+// Hooks of one kind run in order of registration: the one that checks must come last.
 const made = certificates();
 afterAll(() => expect(existsSync(directory)).toBe(false));
 
@@ -13,7 +13,7 @@ const read = async (name: string): Promise<X509Certificate> =>
   new X509Certificate(await (await made()).read(`${name}.pem`));
 
 describe('certificates', () => {
-  it('are signed by the authority they name, or only claim so', async () => {
+  it('are signed by the authority that they name, or only name it', async () => {
     ({ directory } = await made());
     const ca = await read('ca');
     const fake = await read('fake-ca');
@@ -28,7 +28,7 @@ describe('certificates', () => {
     expect((await read('client')).verify((await read('client-ca')).publicKey)).toBe(true);
   });
 
-  it('are for this machine, or for another one, or for another time', async () => {
+  it('are for this machine, for another one, or for another time', async () => {
     for (const name of ['server', 'lone', 'fake', 'expired', 'early']) {
       const certificate = await read(name);
       expect(certificate.checkHost('localhost')).toBe('localhost');
@@ -39,7 +39,7 @@ describe('certificates', () => {
     expect(Date.parse((await read('early')).validFrom)).toBeGreaterThan(Date.now());
   });
 
-  it('have a key that a passphrase opens', async () => {
+  it('have a key that a passphrase decrypts', async () => {
     const key = await (await made()).read('client-encrypted.key');
     expect((await read('client')).checkPrivateKey(createPrivateKey({ key, passphrase: PASSPHRASE }))).toBe(
       true,

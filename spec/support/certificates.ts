@@ -7,13 +7,13 @@ import { afterAll } from '@jest/globals';
 
 const run = promisify(execFile);
 
-/** Opens `client-encrypted.key` and `client.pfx`. */
+/** Decrypts `client-encrypted.key` and `client.pfx`. */
 export const PASSPHRASE = 'the horse staples correctly';
 
 const AUTHORITY = '/O=mqtt-await/CN=Spec Authority';
 const LOCAL = 'subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1';
 
-/** What `openssl ca` wants to be told: it alone makes, in all versions, certificates of other times than now. */
+/** Configuration of `openssl ca`, the only command that sets the validity period in all versions. */
 const CONFIG = `
 [req]
 distinguished_name = nothing
@@ -34,7 +34,7 @@ copy_extensions = copy
 commonName = supplied
 `;
 
-/** Certificates and keys in files of a directory, each with its content at hand. */
+/** Certificates and keys in a directory, readable by name. */
 export class Certificates {
   readonly directory: string;
 
@@ -50,12 +50,12 @@ export class Certificates {
     return readFile(this.file(name), 'utf8');
   }
 
-  /** What a server needs. */
+  /** Key and certificate of a server. */
   async server(name: string): Promise<{ key: string; cert: string }> {
     return { key: await this.read(`${name}.key`), cert: await this.read(`${name}.pem`) };
   }
 
-  /** Makes them all. */
+  /** Creates all certificates. */
   async make(): Promise<void> {
     await writeFile(this.file('config'), CONFIG);
     await Promise.all([
@@ -103,9 +103,9 @@ export class Certificates {
     );
   }
 
-  /** One for this machine, but of another time. */
+  /** A certificate for this machine, but for another time. */
   async #dated(name: string, from: string, until: string): Promise<void> {
-    // Each has a database of its own: they are made at the same time.
+    // Each has its own database, as they are created concurrently.
     const database = `${name}.d`;
     await mkdir(this.file(database));
     await writeFile(this.file(join(database, 'index')), '');
@@ -122,7 +122,7 @@ export class Certificates {
     await this.#openssl('pkcs8', '-topk8', '-v2', 'aes-256-cbc', '-passout', `pass:${PASSPHRASE}`, ...files);
   }
 
-  /** With the authority in it, as they often are. */
+  /** A PFX that includes the authority, as is common. */
   async #pfx(): Promise<void> {
     const parts = ['-in', 'client.pem', '-inkey', 'client.key', '-certfile', 'client-ca.pem'];
     await this.#openssl(
@@ -146,7 +146,7 @@ export class Certificates {
   }
 }
 
-/** Certificates that are made when they are first asked for, and gone with the last spec of the file. */
+/** Certificates that are created on first use and removed after the last spec of the file. */
 export function certificates(): () => Promise<Certificates> {
   let making: Promise<Certificates> | undefined;
   afterAll(async () => {

@@ -3,18 +3,18 @@ import type { EncodablePacket, Packet, ProtocolVersion } from '../../lib/codec/p
 import type { TransportReceiver, Transport } from '../../lib/transport/transport.ts';
 import { answersTo } from './answers.ts';
 
-/** What a transport does once it is told to pause. */
+/** What a transport does after `pause()`. */
 export type Pausing = 'obeys' | 'ignores';
 
 /**
- * A transport as an application may write one: it brings chunks of any size, each in memory of its own. The server at
- * its other end answers everything that has an answer.
+ * A transport as an application may write one: it passes chunks of any size, each in separate memory. The server at
+ * its other end answers every packet that has an answer.
  */
 export class ChunkTransport implements Transport {
   readonly bytesPending = 0;
-  /** Everything the client sent, oldest first. */
+  /** All packets that the client sent, oldest first. */
   readonly packets: Packet[] = [];
-  /** Whether it was told to pause, and not to resume since. */
+  /** Whether it is paused. */
   isPaused = false;
   isClosed = false;
   readonly #version: ProtocolVersion;
@@ -43,12 +43,12 @@ export class ChunkTransport implements Transport {
     }
   }
 
-  /** The server sends packets, which come as one chunk. */
+  /** The server sends packets, in one chunk. */
   send(...packets: readonly EncodablePacket[]): void {
     this.bring(Buffer.concat(packets.map((packet) => encode(packet, this.#version))));
   }
 
-  /** A chunk comes. */
+  /** Passes a chunk to the client. */
   bring(chunk: Uint8Array): void {
     if (this.isClosed) return;
     if (this.isPaused && this.#pausing === 'obeys') this.#waiting.push(chunk);

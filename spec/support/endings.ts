@@ -4,23 +4,23 @@ import { afterEach } from '@jest/globals';
 import { leakGuard } from './leaks.ts';
 
 /*
- * What a test begins ends with it, the last first.
+ * Closes everything that a test opened, last first.
  */
 
 const ending: (() => unknown)[] = [];
 
-/** Ends something with the test. */
+/** Calls `end` when the test ends. */
 export function atEnd(end: () => unknown): void {
   ending.push(end);
 }
 
-/** Something that ends with the test. */
+/** Destroys `one` when the test ends. */
 export function held<T extends { destroy(): unknown }>(one: T): T {
   atEnd(() => one.destroy());
   return one;
 }
 
-/** Ends all that a test has begun, after `first`, and fails it where something is left. Once per file. */
+/** Closes everything that a test opened, after `first`, and fails the test on leaks. Call it once per file. */
 export function endWithTest(first: () => unknown = () => {}): void {
   afterEach(async () => {
     const errors: unknown[] = [];
@@ -28,7 +28,7 @@ export function endWithTest(first: () => unknown = () => {}): void {
       try {
         await end();
       } catch (error) {
-        // One that cannot end must not keep the others running.
+        // An error must not prevent the other calls.
         errors.push(error);
       }
     }
@@ -37,25 +37,25 @@ export function endWithTest(first: () => unknown = () => {}): void {
   leakGuard();
 }
 
-/** A server that listens. */
+/** A listening server. */
 export interface Listening<S extends Server = Server> {
   readonly server: S;
   readonly port: number;
-  /** Its connections of TCP, also those that are over. */
+  /** Its TCP connections, including closed ones. */
   readonly sockets: readonly Socket[];
-  /** Ends it, with all connections: so does the end of the test. */
+  /** Closes the server and all connections. The end of the test does that, too. */
   readonly close: () => Promise<void>;
 }
 
-/** Resolves when a socket is closed, whatever it was that closed it. */
+/** Resolves when a socket is closed, for any reason. */
 export function closing(socket: Socket): Promise<unknown> {
   return new Promise((resolve) => socket.once('close', resolve));
 }
 
-/** Has a server of any kind listen on a free port. */
+/** Lets any server listen on a free port. */
 export async function startServer<S extends Server>(server: S, host = '127.0.0.1'): Promise<Listening<S>> {
   const sockets: Socket[] = [];
-  // Whoever has a socket, such as `ws`, tidies up when it hears of the end.
+  // Users of a socket, such as `ws`, clean up on its `close` event.
   const ends: Promise<unknown>[] = [];
   server.on('connection', (socket: Socket) => {
     sockets.push(socket);
@@ -73,7 +73,7 @@ export async function startServer<S extends Server>(server: S, host = '127.0.0.1
   return { server, port: (server.address() as AddressInfo).port, sockets, close };
 }
 
-/** A server on a free port that does with each connection what it is told; by default it sends back what comes. */
+/** A server on a free port that calls `serve` for each connection; by default it echoes. */
 export function listening(
   serve: (socket: Socket) => void = (socket) => socket.pipe(socket),
   host?: string,

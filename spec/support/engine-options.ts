@@ -3,7 +3,7 @@ import { portableText } from '../../lib/codec/text.ts';
 import { SLAB_SIZE } from '../../lib/connection/outbox.ts';
 import type { EngineOptions, EnginePorts } from '../../lib/engine/options.ts';
 
-/** What an engine in a spec goes by, unless the spec says otherwise: no timer but those of connecting. */
+/** Default engine options in specs: no timers except those for connecting. */
 export const ENGINE_DEFAULTS: EngineOptions = {
   protocolVersion: 5,
   clientId: 'c',
@@ -32,7 +32,7 @@ export const ENGINE_DEFAULTS: EngineOptions = {
   persistent: true,
 };
 
-/** What an engine in a spec takes from the platform: memory of its own each time. */
+/** Platform of an engine in specs, with separate memory each time. */
 export function enginePorts(random: () => number): EnginePorts {
   return {
     text: portableText,

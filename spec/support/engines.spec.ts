@@ -16,7 +16,7 @@ import {
 import { Waiter } from './recorder.ts';
 
 describe('engines', () => {
-  it('are brought to a state in a word, with nothing left over', () => {
+  it('are created in a state, with empty output and log', () => {
     for (const [rig, state] of [
       [offline(), 'offline'],
       [online(), 'connected'],
@@ -28,7 +28,7 @@ describe('engines', () => {
     }
   });
 
-  it('are served every timer on the way when time passes', () => {
+  it('are called for every timer that is due when time passes', () => {
     const rig = online();
     rig.engine.lost(undefined, rig.now);
     const before = rig.now;
@@ -45,7 +45,7 @@ describe('engines', () => {
     ]);
   });
 
-  it('speak in packets, told in brief', () => {
+  it('write packets, which brief() summarises', () => {
     const rig = online();
     rig.publish('a', { qos: 0 });
     rig.publish('b');
@@ -56,7 +56,7 @@ describe('engines', () => {
 });
 
 describe('packets', () => {
-  it('are legal as they are', () => {
+  it('are valid as they are', () => {
     const decoder = new Decoder({ protocolVersion: 5 });
     const all = [
       connack(),
@@ -79,7 +79,7 @@ describe('packets', () => {
 });
 
 describe('Waiter', () => {
-  it('counts how often it is told', () => {
+  it('counts its calls', () => {
     const waiter = new Waiter();
     waiter.answered([1], new Set());
     waiter.settled(0, {});

@@ -1,15 +1,15 @@
-/** Engines brought to a state in a word. */
+/** Creates engines in a given state. */
 import type { EncodablePacket, Packet } from '../../lib/codec/packets.ts';
 import type { EngineOptions, EnginePorts } from '../../lib/engine/options.ts';
 import { connack } from './packets.ts';
 import { Rig } from './rig.ts';
 
-/** One that has never connected. */
+/** An engine that has never connected. */
 export function offline(options?: Partial<EngineOptions>): Rig {
   return new Rig(options);
 }
 
-/** One whose first connection was accepted with `answer`. Nothing is left in its output or log. */
+/** An engine whose first connection was accepted with `answer`. Its output and log are empty. */
 export function online(
   options?: Partial<EngineOptions>,
   answer: EncodablePacket = connack(),
@@ -24,7 +24,7 @@ export function online(
   return rig;
 }
 
-/** One with a session that outlives its connections. */
+/** An engine with a persistent session. */
 export function withSession(
   options?: Partial<EngineOptions>,
   answer: EncodablePacket = connack(),
@@ -33,7 +33,7 @@ export function withSession(
   return online({ cleanStart: false, sessionExpiryInterval: 3_600, ...options }, answer, ports);
 }
 
-/** `publish a DUP`, `pubrel 3`: packets in a word each, for comparing orders. */
+/** Summarises packets, to compare their order: `publish a DUP`, `pubrel 3`. */
 export function brief(packets: readonly Packet[]): string[] {
   return packets.map((packet) => {
     if (packet.type === 'publish') {

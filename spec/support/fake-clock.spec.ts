@@ -2,14 +2,14 @@ import { describe, expect, it } from '@jest/globals';
 import { FakeClock } from './fake-clock.ts';
 
 describe('FakeClock', () => {
-  it('stands still until it is told otherwise', async () => {
+  it('stands still until it is advanced', async () => {
     const clock = new FakeClock(500);
     expect(clock.now()).toBe(500);
     await clock.advance(250);
     expect(clock.now()).toBe(750);
   });
 
-  it('wakes in the order of the times, and of the asking where they are equal, each at its time', async () => {
+  it('wakes in order of time, and of registration for equal times', async () => {
     const clock = new FakeClock(0);
     const log: string[] = [];
     for (const [name, at] of [
@@ -27,7 +27,7 @@ describe('FakeClock', () => {
     expect(clock.armed).toBe(1);
   });
 
-  it('wakes for a time that is over when it next moves, without going back', async () => {
+  it('wakes for a time in the past on the next advance, without going back', async () => {
     const clock = new FakeClock(100);
     const woken: number[] = [];
     clock.wakeAt(50, () => woken.push(clock.now()));
@@ -36,7 +36,7 @@ describe('FakeClock', () => {
     expect(woken).toEqual([100]);
   });
 
-  it('does not wake what has been called off, not even by another wake of the same time', async () => {
+  it('does not call a cancelled wake, even if another wake of the same time cancels it', async () => {
     const clock = new FakeClock(0);
     const log: string[] = [];
     const off = clock.wakeAt(20, () => log.push('off'));
@@ -49,7 +49,7 @@ describe('FakeClock', () => {
     expect(clock.armed).toBe(0);
   });
 
-  it('lets promises, ticks and turns settle before it goes on', async () => {
+  it('waits for promises, ticks and turns before it continues', async () => {
     const clock = new FakeClock(0);
     const log: string[] = [];
     clock.wakeAt(10, () => {
@@ -75,10 +75,10 @@ describe('FakeClock', () => {
     expect([clock.now(), log]).toEqual([7, [7]]);
     await clock.advanceToNext();
     expect([clock.now(), log]).toEqual([7, [7, 8]]);
-    await expect(clock.advanceToNext()).rejects.toThrow('expected a wake outstanding, got none');
+    await expect(clock.advanceToNext()).rejects.toThrow('expected a pending wake, got none');
   });
 
-  it('runs until something is true, and no further', async () => {
+  it('runs until a condition is true, and no further', async () => {
     const clock = new FakeClock(0);
     let ticks = 0;
     const tick = (): void => {
@@ -92,12 +92,12 @@ describe('FakeClock', () => {
     expect(clock.now()).toBe(3000);
   });
 
-  it('says so when what it runs for can no longer come true', async () => {
+  it('throws when the condition can no longer become true', async () => {
     const clock = new FakeClock(0);
     let done = false;
     clock.wakeAt(5, () => {});
     await expect(clock.run(() => done)).rejects.toThrow(
-      /^expected \(\) ?=> ?done, but nothing is going to happen/,
+      /^expected \(\) ?=> ?done, but no wake is pending that could/,
     );
     expect(clock.now()).toBe(5);
     done = true;

@@ -1,12 +1,12 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Clock, Wake } from '../../lib/client/runtime/clock.ts';
 
-/** What an event leads to may itself take a turn of the event loop or two. */
+/** Turns of the event loop in which consequences of an event may happen. */
 const TURNS = 3;
 
-/** So many wakes without an end in sight are a circle. */
+/** Number of wakes that counts as an endless loop. */
 const MOST_STEPS = 100_000;
-/** And so many at one moment. */
+/** Number of wakes at one time that counts as an endless loop. */
 const MOST_AT_ONCE = 100_000;
 
 interface Armed extends Wake {
@@ -14,12 +14,12 @@ interface Armed extends Wake {
   readonly wake: () => void;
 }
 
-/** Time that passes only when a spec says so: hours of it in milliseconds. */
+/** A clock that a spec advances: hours pass in milliseconds. */
 export class FakeClock implements Clock {
   #now: number;
   readonly #armed = new Set<Armed>();
 
-  /** Begins somewhere, but not at 0: who takes 0 for "no time" is found out. */
+  /** Does not start at 0, to find code that treats 0 as "no time". */
   constructor(start = 10_000) {
     this.#now = start;
   }
@@ -28,7 +28,7 @@ export class FakeClock implements Clock {
     return this.#now;
   }
 
-  /** Wakes outstanding. */
+  /** Number of pending wakes. */
   get armed(): number {
     return this.#armed.size;
   }
@@ -39,7 +39,7 @@ export class FakeClock implements Clock {
     return entry;
   }
 
-  /** Lets `ms` pass, stopping at each time that somebody waits for; what happens there has settled before it goes on. */
+  /** Advances by `ms` and stops at each wake. Consequences of a wake settle before time continues. */
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;
     await settled();
@@ -54,27 +54,27 @@ export class FakeClock implements Clock {
     await settled();
   }
 
-  /** Goes on to the next time that somebody waits for, and has one wake happen. */
+  /** Advances to the next wake, and calls it. */
   async advanceToNext(): Promise<void> {
     await settled();
     const next = this.#next();
-    if (next === undefined) throw new Error('expected a wake outstanding, got none');
+    if (next === undefined) throw new Error('expected a pending wake, got none');
     await this.#fire(next);
   }
 
-  /** Goes on from wake to wake until something is true. Throws where nobody waits for anything any more. */
+  /** Advances from wake to wake until a condition is true. Throws when no wake is pending. */
   async run(until: () => boolean): Promise<void> {
     await settled();
     for (let step = 0; !until(); step++) {
       const next = this.#next();
       if (next === undefined)
-        throw new Error(`expected ${String(until)}, but nothing is going to happen any more`);
+        throw new Error(`expected ${String(until)}, but no wake is pending that could change it`);
       if (step === MOST_STEPS) throw new Error(`expected ${String(until)} within ${MOST_STEPS} wakes`);
       await this.#fire(next);
     }
   }
 
-  /** The earliest; of several at one time the one that was asked for first. */
+  /** The earliest wake; of several at one time the one that was registered first. */
   #next(): Armed | undefined {
     let first: Armed | undefined;
     for (const entry of this.#armed) if (first === undefined || entry.at < first.at) first = entry;
@@ -89,7 +89,7 @@ export class FakeClock implements Clock {
   }
 }
 
-/** Lets promises, ticks and what they have put off to the next turns run to their end. */
+/** Waits for promises, ticks, and what they schedule for the next turns. */
 export async function settled(): Promise<void> {
   for (let i = 0; i < TURNS; i++) await turn();
 }

@@ -26,7 +26,7 @@ afterEach(async () => {
 });
 leakGuard();
 
-/** Both ends of a connection through the proxy, and what has happened to each. */
+/** Both ends of a connection through the proxy, and the events of each. */
 async function connected(): Promise<{ client: Socket; peer: Socket; log: string[] }> {
   const accepted = once(server, 'connection') as Promise<[Socket]>;
   const client = connect(proxy.port, '127.0.0.1');
@@ -43,7 +43,7 @@ async function connected(): Promise<{ client: Socket; peer: Socket; log: string[
   return { client, peer, log };
 }
 
-/** Waits for so many bytes; says how many came. */
+/** Waits for a number of bytes. Returns how many arrived. */
 async function received(socket: Socket, length: number): Promise<number> {
   let count = 0;
   while (count < length) {
@@ -55,7 +55,7 @@ async function received(socket: Socket, length: number): Promise<number> {
 }
 
 describe('FaultProxy', () => {
-  it('lets everything through, both ways', async () => {
+  it('forwards everything, in both directions', async () => {
     const { client, peer } = await connected();
     expect(proxy.connections).toBe(1);
     expect(proxy.url).toBe(`mqtt://127.0.0.1:${proxy.port}`);
@@ -65,7 +65,7 @@ describe('FaultProxy', () => {
     expect(await received(client, 6)).toBe(6);
   });
 
-  it.each(['client', 'peer'] as const)('closes the one side when the %s closes the other', async (name) => {
+  it.each(['client', 'peer'] as const)('closes one side when the %s closes the other', async (name) => {
     const ends = await connected();
     ends.client.resume();
     ends.peer.resume();
@@ -75,18 +75,18 @@ describe('FaultProxy', () => {
     while (proxy.connections > 0) await turn();
   });
 
-  it('lets so many bytes per second through', async () => {
+  it('limits the bytes per second', async () => {
     const { client, peer } = await connected();
     proxy.slow(1_000_000);
     const begin = performance.now();
     client.write(Buffer.alloc(200_000));
     await received(peer, 200_000);
-    // The last piece, of up to 50 ms, is not waited for.
+    // Less than 200 ms, as the delay of up to 50 ms after the last piece does not count.
     expect(performance.now() - begin).toBeGreaterThan(140);
     proxy.slow(Infinity);
   });
 
-  it('lets nothing through while frozen, and everything after', async () => {
+  it('forwards nothing while frozen, and everything afterwards', async () => {
     const { client, peer, log } = await connected();
     proxy.freeze();
     const thawed: number[] = [];
@@ -110,7 +110,7 @@ describe('FaultProxy', () => {
     expect(thawed).toEqual([10]);
   });
 
-  it('cuts in order', async () => {
+  it('closes connections in order', async () => {
     const { client, peer, log } = await connected();
     client.resume();
     peer.resume();
@@ -135,7 +135,7 @@ describe('FaultProxy', () => {
     ]);
   });
 
-  it('leaves the client alone with half a connection, and takes new ones', async () => {
+  it('leaves the client with a half-open connection, and accepts new ones', async () => {
     const { client, peer, log } = await connected();
     peer.resume();
     proxy.halfOpen();

@@ -1,28 +1,28 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
-/** What a slow link lets through at once, in ms of its rate: a real one drips, and is never silent for long. */
+/** Size of a piece on a slow link, in ms of its rate. It is small, as a real link is never silent for long. */
 const DRIP = 50;
 
-/** One connection through the proxy, cut in two. */
+/** The two sockets of one connection through the proxy. */
 interface Pair {
   readonly client: Socket;
   readonly server: Socket;
 }
 
-/** Breaks a connection. One that is already being closed cannot be reset any more: Node would keep its handle for ever. */
+/** Resets a connection. If it is already closing, it destroys it: after a reset Node would keep the handle for ever. */
 function reset(socket: Socket): void {
   if (socket.writableEnded) socket.destroy();
   else socket.resetAndDestroy();
 }
 
-/** Real TCP between a client and a broker, with the faults of real networks. What it does, it does to all connections. */
+/** A TCP proxy with the faults of real networks. Each method affects all connections. */
 export class FaultProxy {
   readonly port: number;
   readonly url: string;
   readonly #server: Server;
   readonly #pairs = new Set<Pair>();
-  /** Halves whose other half is gone, and sockets that never had one. */
+  /** Sockets whose other side is closed, or was never connected. */
   readonly #strays = new Set<Socket>();
   readonly #timers = new Set<NodeJS.Timeout>();
   #bytesPerSecond = Infinity;
@@ -37,46 +37,46 @@ export class FaultProxy {
     );
   }
 
-  /** Listens on a free port, and connects to `target` on this machine whenever somebody connects. */
+  /** Listens on a free port, and opens a connection to the local port `target` for each client. */
   static async to(target: number): Promise<FaultProxy> {
     const server = createServer({ noDelay: true, pauseOnConnect: true }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     return new FaultProxy(server, target);
   }
 
-  /** Connections that are up on both sides. */
+  /** Connections that are open on both sides. */
   get connections(): number {
     return this.#pairs.size;
   }
 
-  /** From now on lets so many bytes per second through, each way; `Infinity`: as many as come. */
+  /** Limits the bytes per second in each direction; `Infinity`: no limit. */
   slow(bytesPerSecond: number): void {
     this.#bytesPerSecond = bytesPerSecond;
   }
 
-  /** From now on lets nothing through, either way. Connections stay up, and new ones come about. */
+  /** Forwards nothing from now on, in either direction. Connections stay open; new ones are accepted. */
   freeze(): void {
     this.#isFrozen = true;
     for (const { client, server } of this.#pairs) for (const socket of [client, server]) socket.pause();
   }
 
-  /** Lets through again, beginning with what has come meanwhile. */
+  /** Forwards again, beginning with the bytes received meanwhile. */
   thaw(): void {
     this.#isFrozen = false;
     for (const { client, server } of this.#pairs) for (const socket of [client, server]) socket.resume();
   }
 
-  /** Closes all connections, in order. */
+  /** Closes all connections in order. */
   cut(): void {
     for (const { client, server } of this.#pairs) for (const socket of [client, server]) socket.destroySoon();
   }
 
-  /** Breaks all connections: both sides get an error. */
+  /** Resets all connections: both sides get an error. */
   reset(): void {
     for (const { client, server } of this.#pairs) for (const socket of [client, server]) reset(socket);
   }
 
-  /** The broker's side of all connections is gone, and the client's side is not told: what it sends vanishes. */
+  /** Closes the broker's side of all connections, without notice to the client. Bytes of the client are discarded. */
   halfOpen(): void {
     for (const pair of this.#pairs) {
       this.#pairs.delete(pair);
@@ -88,7 +88,7 @@ export class FaultProxy {
     }
   }
 
-  /** Ends it, with all connections. */
+  /** Closes the proxy and all connections. */
   async close(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
     const sockets = [...this.#strays, ...[...this.#pairs].flatMap(({ client, server }) => [client, server])];
@@ -105,7 +105,7 @@ export class FaultProxy {
     ] as const) {
       from.on('error', () => {});
       from.on('data', (bytes) => this.#forward(pair, from, to, bytes));
-      // Whatever ends on one side ends on the other, as long as the two belong together.
+      // A side that closes also closes the other one, unless they were separated.
       from.on('close', (hadError) => {
         this.#strays.delete(from);
         if (!this.#pairs.delete(pair)) return;

@@ -1,23 +1,23 @@
 /** One change to one file of lib. */
 export interface Change {
-  /** Below `lib/`. */
+  /** Path relative to `lib/`. */
   readonly file: string;
   readonly find: string;
   readonly replace: string;
 }
 
-/** A bug: what it does, and what has to be changed to have it. */
+/** A bug: its effect, and the changes that cause it. */
 export interface Fault {
   readonly name: string;
   readonly changes: readonly Change[];
 }
 
-/** `source` of `file` with the bug in it. Throws where its place is not there exactly once: a fault must not rot. */
+/** Returns `source` of `file` with the bug. Throws unless each `find` occurs exactly once, so that no fault gets lost. */
 export function planted({ name, changes }: Fault, file: string, source: string): string {
   let changed = source;
   for (const { find, replace } of changes.filter((change) => change.file === file)) {
     const places = changed.split(find).length - 1;
-    if (places !== 1) throw new Error(`${name}: expected its place in ${file} once, got it ${places} times`);
+    if (places !== 1) throw new Error(`${name}: expected its code once in ${file}, found it ${places} times`);
     changed = changed.replace(find, () => replace);
   }
   return changed;
@@ -28,9 +28,9 @@ const fault = (name: string, file: string, find: string, replace: string): Fault
   changes: [{ file, find, replace }],
 });
 
-/** Bugs that a client of this kind can have; some have had them. */
+/** Bugs that an MQTT client can have. Some real clients have had them. */
 export const faults: readonly Fault[] = [
-  // what we publish: flags, identifiers, order
+  // publishing: flags, identifiers, order
   fault(
     'a PUBLISH is sent again without DUP',
     'engine/outbound-publish.ts',
@@ -38,13 +38,13 @@ export const faults: readonly Fault[] = [
     'this.#write(exchange, connection, false);',
   ),
   fault(
-    'DUP is set the first time',
+    'DUP is set in a first transmission',
     'engine/outbound-publish.ts',
     'const refused = this.#write(exchange, connection, false);',
     'const refused = this.#write(exchange, connection, exchange.publishOrder % 4 === 0);',
   ),
   {
-    name: 'a Packet Identifier is free with PUBREC',
+    name: 'PUBREC frees the Packet Identifier',
     changes: [
       {
         file: 'engine/inbound-acks.ts',
@@ -62,7 +62,7 @@ export const faults: readonly Fault[] = [
     ],
   },
   fault(
-    'Packet Identifiers are given out again while they are in use',
+    'Packet Identifiers are reused while they are in use',
     'session/packet-identifiers.ts',
     `    let packetId = this.#last;
     do packetId = packetId === PACKET_IDENTIFIERS ? 1 : packetId + 1;
@@ -78,7 +78,7 @@ export const faults: readonly Fault[] = [
     'for (const exchange of [] as Exchange[]) {',
   ),
   fault(
-    'PUBRELs are sent again in another order than that of the PUBRECs',
+    'PUBRELs are not sent again in the order of the PUBRECs',
     'engine/outbound-publish.ts',
     'for (const exchange of this.#session.outgoing.released()) {',
     'for (const exchange of [...this.#session.outgoing.released()].toReversed()) {',
@@ -92,13 +92,13 @@ export const faults: readonly Fault[] = [
       this.#watch(now);`,
   ),
   fault(
-    'the oldest PUBLISH is left out of what is sent again',
+    'the oldest PUBLISH is not sent again',
     'session/outgoing.ts',
     'this.#resend = this.#published.first;',
     'this.#resend = this.#published.first?.next;',
   ),
   fault(
-    'what waits is not sent in call order',
+    'waiting messages are not sent in call order',
     'session/queue.ts',
     `    this.#count(exchange);
     this.#ring.push(exchange);`,
@@ -107,14 +107,14 @@ export const faults: readonly Fault[] = [
     else this.#ring.push(exchange);`,
   ),
   fault(
-    'what goes out anew after a lost session does so in another order',
+    'after a lost session messages are published again in another order',
     'session/queue.ts',
     'for (const exchange of exchanges.toReversed()) {',
     'for (const exchange of exchanges) {',
   ),
   // the window
   fault(
-    'the window is larger than it may be',
+    'the window is larger than allowed',
     'connection/send-quota.ts',
     'return Math.max(0, this.limit - this.#used);',
     'return Math.max(0, this.limit + 1 - this.#used);',
@@ -134,21 +134,21 @@ export const faults: readonly Fault[] = [
     'if (exchange.connectionNumber === connectionNumber && exchange.qos === 1) quota.give();',
   ),
   fault(
-    'a PUBREL that is sent again takes nothing of the quota',
+    'a PUBREL that is sent again does not use the quota',
     'engine/outbound-publish.ts',
     `      connection.quota.take();
       writePubrel`,
     '      writePubrel',
   ),
   fault(
-    'output that was held back does not go on',
+    'output does not continue after it was flushed',
     'client/runtime/driver.ts',
     'if (link === this.#link) this.#written();',
     '',
   ),
-  // what promises say
+  // results of promises
   fault(
-    'a promise resolves when its message is written',
+    'a promise resolves when its message was only written',
     'engine/outbound-publish.ts',
     `    exchange.written = true;
     connection.quota.take();
@@ -160,13 +160,13 @@ export const faults: readonly Fault[] = [
 `,
   ),
   fault(
-    'whoever was refused is never told',
+    'the caller of a refused message gets no result',
     'session/exchange.ts',
     'waiter?.settled(reasonCode, properties);',
     'if (reasonCode < 0x80) waiter?.settled(reasonCode, properties);',
   ),
   fault(
-    'a refusal is taken for success',
+    'a refusal counts as success',
     'client/publish/pending-publish.ts',
     'else if (reasonCode < 0x80) this.#resolve',
     'else if (reasonCode < 0x100) this.#resolve',
@@ -178,52 +178,52 @@ export const faults: readonly Fault[] = [
     "    if (!kept) exchange.fail(new ClosedError(message, { delivery: 'unknown', kept }, options));",
   ),
   fault(
-    'large QoS 0 is never settled where its connection is lost',
+    'a large QoS 0 message never settles after its connection was lost',
     'engine/packet-writer.ts',
     'for (const exchange of unsent) exchange.end(',
     'for (const exchange of unsent.slice(1)) exchange.end(',
   ),
   fault(
-    'a timeout says that a message in flight is gone',
+    'a time-out reports that a message in flight is not kept',
     'client/publish/publish-calls.ts',
     'const kept = this.#driver.withdraw(exchange);',
     'const kept = this.#driver.withdraw(exchange) && !exchange.written;',
   ),
   fault(
-    'a message that waits is sent, though its caller has left',
+    'a waiting message is sent although its call was aborted',
     'session/queue.ts',
     `    exchange.stage = Stage.Over;
     exchange.dropPayload();`,
     `    if (exchange.qos < 2) exchange.stage = Stage.Over;`,
   ),
   fault(
-    'what waited and was taken out counts for ever',
+    'a message removed from the queue still counts',
     'session/queue.ts',
     'else if (exchange.stage === Stage.Waiting) this.#discount(exchange);',
     'else if (exchange.stage === Stage.Waiting) exchange.stage = Stage.Over;',
   ),
   // memory
   fault(
-    'a payload is not copied when its caller leaves',
+    'a payload is not copied when its call is aborted',
     'session/exchange.ts',
     "if (typeof this.payload !== 'string') this.payload = copyOf(this.payload);",
     '',
   ),
   fault(
-    'a large payload is lent to the network by a caller who can leave',
+    'a large payload of a call that can be aborted is written without a copy',
     'client/publish/publish-calls.ts',
     'payload.byteLength > COPY_LIMIT ? copyOf(payload) : payload',
     'payload.byteLength < 0 ? copyOf(payload) : payload',
   ),
   fault(
-    'a slab is used again while the network holds it',
+    'a slab is reused before it was flushed',
     'client/runtime/driver.ts',
     "    let byDefault: Flushed = 'at-once';",
     `    slabs.give(piece);
     let byDefault: Flushed = 'at-once';`,
   ),
   fault(
-    'what was read is overwritten while the application has it',
+    'memory of a payload is overwritten while the application holds it',
     'codec/framer.ts',
     'if (this.bytes === this.#slab && this.end > this.#pinned) this.#pinned = this.end;',
     '',
@@ -235,21 +235,21 @@ export const faults: readonly Fault[] = [
     'while (this.#loose > 10 * messages || this.#looseBytes > 10 * bytes) {',
   ),
   fault(
-    'what waits from a lost session has no limit',
+    'buffered messages of a lost session have no limit',
     'client/runtime/client-runtime.ts',
     `        for (const subscription of this.router.subscriptions) subscription.sessionLost();
 `,
     '',
   ),
-  // when the client reads
+  // reading and its limits
   fault(
-    'reading never goes on once it has stopped',
+    'reading never continues after it has stopped',
     'client/runtime/network-reader.ts',
     "if (this.#state !== 'stopped' || !this.#host.mayRead()) return;",
     'return;',
   ),
   fault(
-    'reading goes on too early',
+    'reading continues too early',
     'engine/flow-control.ts',
     ': counted <= receiveMaximum / 2 && held <= receiveBuffer / 2;',
     ': counted < receiveMaximum && held < receiveBuffer;',
@@ -267,57 +267,57 @@ export const faults: readonly Fault[] = [
     'if (size > 0) return true;',
   ),
   fault(
-    'the server is judged while nothing is read',
+    'timers that judge the server run while reading is stopped',
     'engine/flow-control.ts',
     'this.#timers.hold(JUDGING);',
     '',
   ),
   fault(
-    'no PINGREQ is sent while nothing is read',
+    'no PINGREQ is sent while reading is stopped',
     'engine/connection-timers.ts',
     "if (timers.expire(Timer.KeepAlive, now)) keepAliveTimer.keepAlive(connection, 'stopped', now);",
     'timers.stop(Timer.KeepAlive);',
   ),
   fault(
-    'an answer that is awaited is not read for',
+    'the client does not read for an awaited answer',
     'engine/flow-control.ts',
     'if (!this.#isAwaiting) return false;',
     'if (this.#held >= 0) return false;',
   ),
   fault(
-    'reading past the limit does not end with the answer',
+    'reading beyond the limit continues after the answer',
     'engine/flow-control.ts',
     'if (!this.#isAwaiting) return false;',
     '',
   ),
   fault(
-    'a message without room is skipped, and those behind it are taken',
+    'a message without room is lost, and later ones are delivered',
     'engine/input-reader.ts',
     `        framer.putBack();
 `,
     '',
   ),
   fault(
-    'a message that is set aside in a clean session is never answered',
+    'a message that is skipped in a clean session is never acknowledged',
     'engine/acknowledgements.ts',
     'if (this.#options.persistent) this.markSkippable(receipt);',
     'this.markSkippable(receipt);',
   ),
   fault(
-    'a message is taken behind one that was left to the server as a last resort',
+    'a message is delivered after one that was abandoned as a last resort',
     'engine/flow-control.ts',
     "return this.#resort === 'left' || this.#resort === 'over';",
     "return this.#resort === 'left' && this.#held > 0 && (this.#resort = 'over') === 'over';",
   ),
   fault(
-    'a timer is left',
+    'a timer is leaked',
     'client/runtime/driver.ts',
     `    this.#wake?.cancel();
     this.#wakeAt = at;`,
     '    this.#wakeAt = at;',
   ),
   fault(
-    'a call leaves its timer',
+    'a call leaks its timer',
     'client/runtime/cancellation.ts',
     `    wake?.cancel();
 `,
@@ -325,19 +325,19 @@ export const faults: readonly Fault[] = [
   ),
   // the session
   fault(
-    'a new session is taken for the old one',
+    'a new session is treated as the old one',
     'engine/session-resume.ts',
     "if (presence !== 'absent') this.#outbound.resume(",
     "if (presence !== 'absent' || !this.#attempts.isFirst) this.#outbound.resume(",
   ),
   fault(
-    'QoS 1 is dropped with the session',
+    'QoS 1 messages are lost with the session',
     'engine/outbound-publish.ts',
     'this.#session.queue.putBack(outgoing.filter(goesOut));',
     'this.#session.queue.putBack(outgoing.filter((exchange) => exchange.qos === 2 && goesOut(exchange)));',
   ),
   fault(
-    'QoS 2 is dropped with the session',
+    'QoS 2 messages are lost with the session',
     'engine/outbound-publish.ts',
     'this.#session.queue.putBack(outgoing.filter(goesOut));',
     'this.#session.queue.putBack(outgoing.filter((exchange) => exchange.qos === 1));',
@@ -349,14 +349,14 @@ export const faults: readonly Fault[] = [
     "if (presence === 'presumed' && this.#options.resubscribe)",
   ),
   fault(
-    'what was received is remembered over a lost session',
+    'received messages are remembered after the session was lost',
     'session/incoming.ts',
     `    for (const receipt of this.#table.values()) receipt.state = ReceiptState.Over;
     this.#table.clear();
 `,
     '',
   ),
-  // what we receive
+  // receiving
   fault(
     'acknowledgements are out of order',
     'session/incoming.ts',
@@ -364,7 +364,7 @@ export const faults: readonly Fault[] = [
     'this.#line(receipt.qos).unshift(receipt);',
   ),
   {
-    name: 'a message is acknowledged on a connection on which it did not come',
+    name: 'a message is acknowledged on another connection than it arrived on',
     changes: [
       {
         file: 'session/incoming.ts',
@@ -382,50 +382,50 @@ export const faults: readonly Fault[] = [
     ],
   },
   fault(
-    'what comes again is delivered again',
+    'a redelivered message is delivered twice',
     'session/incoming.ts',
     'if (again) return Arrival.Redelivery;',
     'if (again) return Arrival.New;',
   ),
   fault(
-    'QoS 2 that comes again after PUBREC is delivered again',
+    'a QoS 2 message redelivered after PUBREC is delivered twice',
     'session/incoming.ts',
     'return Arrival.Repeated;',
     'return Arrival.New;',
   ),
   fault(
-    'what comes again is never answered',
+    'a redelivered message is never acknowledged',
     'session/incoming.ts',
     `    receipt.connectionNumber = this.#connectionNumber;
     this.#enqueue(receipt);`,
     '    receipt.connectionNumber = this.#connectionNumber;',
   ),
   fault(
-    'PUBREL of what is not known is not answered',
+    'PUBREL for an unknown identifier is not answered',
     'engine/inbound-acks.ts',
     'writePubcomp(connection, packetId, known ? 0 : 0x92);',
     'if (known) writePubcomp(connection, packetId, 0);',
   ),
   fault(
-    'one message that is not settled stops the others',
+    'one unacknowledged message blocks the others',
     'engine/acknowledgements.ts',
     'if (this.#options.persistent) this.#incoming.skip(receipt);',
     'if (this.#options.persistent) continue;',
   ),
   fault(
-    'one message that is passed over in a clean session is never answered',
+    'a message that blocked others in a clean session is never acknowledged',
     'engine/acknowledgements.ts',
     'else this.#incoming.release(receipt);',
     'else this.#incoming.skip(receipt);',
   ),
   fault(
-    'a message in a clean session is acknowledged before its time',
+    'a message in a clean session is acknowledged before ackStallTimeout',
     'engine/acknowledgements.ts',
     'this.#suspects = this.#incoming.lastPlace;\n    this.#timers.set(Timer.Stall, now + ackStallTimeout);',
     'this.#suspects = this.#incoming.lastPlace;\n    this.#timers.set(Timer.Stall, now + ackStallTimeout / 10);',
   ),
   fault(
-    'a message is acknowledged as it is handed over',
+    'a message is acknowledged before it was processed',
     'client/receive/message-iterator.ts',
     `      this.#inHand = message;
       const handed`,
@@ -434,25 +434,25 @@ export const faults: readonly Fault[] = [
       const handed`,
   ),
   fault(
-    'a message for two is acknowledged when one has settled it',
+    'a message for two subscriptions is acknowledged after one has processed it',
     'client/receive/router.ts',
     'else receipt.copies = copies;',
     'else receipt.copies = 1;',
   ),
   fault(
-    'a message that a loop has in hand as it ends is acknowledged',
+    'the current message of a loop that ends is acknowledged',
     'client/receive/message-iterator.ts',
     'if (message !== undefined) this.#subscription.giveBack([message]);',
     'if (message !== undefined) this.#subscription.processed(message);',
   ),
   fault(
-    'a message that a loop has in hand as it ends is lost',
+    'the current message of a loop that ends is lost',
     'client/receive/client-subscription.ts',
     'for (const message of back.toReversed()) this.#buffer.putBack(message);',
     '',
   ),
   fault(
-    'a parked message is not acknowledged by who acknowledges on receipt',
+    'a held message is not acknowledged by a subscription with ack: received',
     'client/receive/unmatched-messages.ts',
     `      if (mine === undefined) this.#host.settle(receipt, 0);
 `,
@@ -460,20 +460,20 @@ export const faults: readonly Fault[] = [
   ),
   // the connection
   fault(
-    'Keep Alive is never armed',
+    'the Keep Alive timer is never set',
     'engine/keep-alive-timer.ts',
     `    this.#timers.set(Timer.KeepAlive, connection.keepAlive.pingDue);
   }`,
     '  }',
   ),
   fault(
-    'a server that does not answer PINGREQ is waited for without end',
+    'the client waits for ever for PINGRESP',
     'engine/keep-alive-timer.ts',
     'if (fatal <= now) return true;',
     'if (fatal <= now) return false;',
   ),
   fault(
-    'a wait for the next attempt never ends',
+    'the wait for the next attempt never ends',
     'engine/engine.ts',
     "if (timers.expire(Timer.Reconnect, now) && this.#go('delayElapsed')) this.#dial(now);",
     "if (timers.expire(Timer.Reconnect, now) && this.#attempts.number < 3 && this.#go('delayElapsed')) this.#dial(now);",

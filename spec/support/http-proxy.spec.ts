@@ -7,7 +7,7 @@ import { httpProxy } from './tunnel-rig.ts';
 
 endWithTest();
 
-/** Says something to a proxy. */
+/** Sends text to a proxy. */
 function say(proxy: HttpProxy, text: string): Socket {
   const socket = held(connect(proxy.port, '127.0.0.1'));
   socket.on('error', () => {});
@@ -15,7 +15,7 @@ function say(proxy: HttpProxy, text: string): Socket {
   return socket;
 }
 
-/** All that comes until the proxy ends the connection. */
+/** Reads until the proxy closes the connection. */
 async function toTheEnd(socket: Socket): Promise<string> {
   let text = '';
   socket.on('data', (bytes: Buffer) => void (text += bytes.toString()));
@@ -27,7 +27,7 @@ const ask = (port: number, more = ''): string =>
   `CONNECT 127.0.0.1:${port} HTTP/1.1\r\nHost: x\r\n${more}\r\n`;
 
 describe('the HTTP proxy', () => {
-  it('makes a tunnel, and hands on what comes together with the request', async () => {
+  it('makes a tunnel, and forwards bytes that arrive with the request', async () => {
     const { port } = await listening((socket) => void socket.on('data', (bytes) => socket.end(bytes)));
     const proxy = await httpProxy();
     proxy.head = 'first ';
@@ -38,7 +38,7 @@ describe('the HTTP proxy', () => {
     expect(proxy.tunnels.open).toBe(0);
   });
 
-  it('lets nobody pass without the right user name and password', async () => {
+  it('requires the right user name and password', async () => {
     const { port } = await listening((socket) => void socket.end('in'));
     const proxy = await httpProxy({ credentials: { username: 'me', password: 'pw' } });
     const answers = [
@@ -50,7 +50,7 @@ describe('the HTTP proxy', () => {
     expect(await Promise.all(answers)).toEqual([refused, refused, 'HTTP/1.1 200 OK\r\n\r\nin']);
   });
 
-  it('says where it does not come to the server, and refuses, is silent or raves when told to', async () => {
+  it('reports an unreachable server, and refuses, stays silent or sends garbage on request', async () => {
     const proxy = await httpProxy();
     const { port, server } = await listening();
     await new Promise((resolve) => server.close(resolve));

@@ -5,27 +5,27 @@ import type { Socket } from 'node:net';
 import { Proxy, type ProxyOptions } from './tunnels.ts';
 
 export interface HttpProxyOptions extends ProxyOptions {
-  /** With these, TLS is spoken to the proxy. */
+  /** With these options, clients use TLS to the proxy. */
   readonly tls?: { readonly key: string | Buffer; readonly cert: string | Buffer };
 }
 
-/** One CONNECT. */
+/** One CONNECT request. */
 export interface Asked {
-  /** `host:port`, as it was written. */
+  /** `host:port`, as received. */
   readonly authority: string;
   readonly headers: IncomingHttpHeaders;
 }
 
-/** An HTTP proxy for tunnels, on a free port of this machine. */
+/** An HTTP proxy for CONNECT tunnels, on a free local port. */
 export class HttpProxy extends Proxy {
-  /** Everything that was asked for, with or without success. */
+  /** All requests, successful or not. */
   readonly asked: Asked[] = [];
 
   private constructor(server: Server, options: HttpProxyOptions) {
     super(server, options.tls === undefined ? 'http' : 'https', options);
     server.on('connect', ({ url = '', headers }, socket: Socket, head: Uint8Array) => {
       this.asked.push({ authority: url, headers });
-      // Servers of HTTP leave a connection open whose other side has ended.
+      // HTTP servers leave a connection open after the other side has ended.
       this.tunnels.hold(socket).on('end', () => socket.end());
       void this.#connect(url, headers['proxy-authorization'], socket, head);
     });

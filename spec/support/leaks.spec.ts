@@ -6,7 +6,7 @@ import { FakeClock } from './fake-clock.ts';
 import { watchLeaks } from './leaks.ts';
 
 describe('watchLeaks', () => {
-  it('finds nothing where nothing is left, or is only just closing', async () => {
+  it('finds nothing if everything is closed, or is closing', async () => {
     const leaked = watchLeaks();
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -50,14 +50,14 @@ describe('watchLeaks', () => {
     await once(child, 'exit');
   });
 
-  it('finds wakes on fake clocks', async () => {
+  it('finds pending wakes on fake clocks', async () => {
     const clocks = [new FakeClock(), new FakeClock()];
     const leaked = watchLeaks(() => clocks);
     clocks[1]?.wakeAt(20_000, () => {});
     expect(await leaked()).toEqual(['wake on a fake clock: 1']);
   });
 
-  it('leaves the timers of the platform as they were', async () => {
+  it('restores the timers of the platform', async () => {
     const before = [setTimeout, setInterval, clearTimeout, clearInterval];
     await watchLeaks()();
     expect([setTimeout, setInterval, clearTimeout, clearInterval]).toEqual(before);

@@ -1,13 +1,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach } from '@jest/globals';
 
-/** Event-loop turns that what is being closed is given to be gone. */
+/** Turns of the event loop in which closing resources may disappear. */
 const GRACE = 50;
 
-/** What a process is kept busy with, timers aside: those of the test runner come and go. */
+/** Resources that keep a process alive. Timers are excluded, as the test runner has some. */
 const KINDS = /^(?:TCPSocketWrap|TCPServerWrap|PipeWrap|TLSWrap|UDPWrap|ProcessWrap)$/;
 
-/** How many of each kind of resource there are. */
+/** The number of resources, per kind. */
 type Resources = ReadonlyMap<string, number>;
 
 function resources(timers: TimerWatch): Resources {
@@ -18,7 +18,7 @@ function resources(timers: TimerWatch): Resources {
   return counts;
 }
 
-/** Counts the timers that are armed through the globals of this context. */
+/** Counts the timers that were set through the globals of this context. */
 class TimerWatch {
   readonly #original = { setTimeout, setInterval, clearTimeout, clearInterval };
   readonly #armed = new Set<unknown>();
@@ -57,7 +57,7 @@ class TimerWatch {
   }
 }
 
-/** What there is more of now than there was before: `["TCPSocketWrap: 1"]`. Waits for what is just being closed. */
+/** Resources added since `before`: `["TCPSocketWrap: 1"]`. Waits for closing ones. */
 async function leaksSince(before: Resources, timers: TimerWatch): Promise<string[]> {
   for (let turns = 0; ; turns++) {
     const left = [...resources(timers)].filter(([kind, count]) => count > (before.get(kind) ?? 0));
@@ -68,13 +68,13 @@ async function leaksSince(before: Resources, timers: TimerWatch): Promise<string
   }
 }
 
-/** Anything that waits on a clock of its own. */
+/** A clock with pending wakes. */
 export interface Armed {
-  /** Wakes outstanding. */
+  /** Number of pending wakes. */
   readonly armed: number;
 }
 
-/** Starts to watch; what it returns says, once, what has been left behind since. */
+/** Starts to watch. The returned function reports, once, the leaks since then. */
 export function watchLeaks(clocks: () => Iterable<Armed> = () => []): () => Promise<string[]> {
   const timers = new TimerWatch();
   timers.begin();
@@ -88,8 +88,8 @@ export function watchLeaks(clocks: () => Iterable<Armed> = () => []): () => Prom
 }
 
 /**
- * Fails each test that leaves a socket, server, timer or child behind, or a wake on one of `clocks`, the fake clocks of
- * the test. Hooks run in the order in which they are registered: call it after the `afterEach` that cleans up.
+ * Fails each test that leaks a socket, server, timer or child process, or a wake on one of `clocks`, the fake clocks of
+ * the test. Hooks run in order of registration: call it after the `afterEach` that cleans up.
  */
 export function leakGuard(clocks?: () => Iterable<Armed>): void {
   let leaked: () => Promise<string[]>;
@@ -98,6 +98,6 @@ export function leakGuard(clocks?: () => Iterable<Armed>): void {
   });
   afterEach(async () => {
     const leaks = await leaked();
-    if (leaks.length > 0) throw new Error(`expected nothing to be left behind, got ${leaks.join(', ')}`);
+    if (leaks.length > 0) throw new Error(`expected no leaks, got ${leaks.join(', ')}`);
   });
 }

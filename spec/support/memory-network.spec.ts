@@ -6,7 +6,7 @@ import type { MemoryEnd } from './memory-transport.ts';
 describe('memoryDial', () => {
   const target = { protocol: 'mqtt', host: 'memory', port: 1883 } as const;
 
-  it('connects after the latency, and hands the other end to the server', async () => {
+  it('connects after the latency, and passes the other end to the server', async () => {
     const clock = new FakeClock(0);
     const accepted: MemoryEnd[] = [];
     const dial = memoryDial(clock, (server) => accepted.push(server), { latency: 30 });
@@ -18,7 +18,7 @@ describe('memoryDial', () => {
     expect([client === undefined, accepted.length]).toEqual([false, 1]);
   });
 
-  it('rejects with the reason of the signal, before or on the way, and leaves no wake', async () => {
+  it('rejects with the reason of the signal, before or during the attempt, and leaves no wake', async () => {
     const clock = new FakeClock(0);
     const dial = memoryDial(clock, () => expect('not').toBe('reached'), { latency: 30 });
     const reason = new Error('no more');

@@ -2,7 +2,7 @@ import type { Dial } from '../../lib/transport/transport.ts';
 import type { FakeClock } from './fake-clock.ts';
 import { type Link, type MemoryEnd, memoryPair } from './memory-transport.ts';
 
-/** A network in memory: each connection takes `latency` to come about, and `accept` gets the server's end of it. */
+/** A network in memory: connecting takes `latency`, and `accept` gets the server's end. */
 export function memoryDial(
   clock: FakeClock,
   accept: (server: MemoryEnd, link: Link) => void,

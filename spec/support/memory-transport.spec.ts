@@ -3,7 +3,7 @@ import type { TransportReceiver } from '../../lib/transport/transport.ts';
 import { FakeClock } from './fake-clock.ts';
 import { memoryPair, type MemoryEnd } from './memory-transport.ts';
 
-/** A receiver that writes down what it hears, with the time. */
+/** A receiver that records its calls, with the time. */
 class Log implements TransportReceiver {
   readonly entries: string[] = [];
   readonly #clock: FakeClock;
@@ -43,7 +43,7 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const nothing = (): void => {};
 
 describe('a connection in memory', () => {
-  it('brings bytes both ways, in order, after the latency, in reads no larger than the space', async () => {
+  it('delivers bytes in both directions, in order, after the latency, in reads no larger than the memory for them', async () => {
     const clock = new FakeClock(0);
     const { client, server } = memoryPair(clock, { latency: 20 });
     const [clientLog, serverLog] = [new Log(clock, client), new Log(clock, server)];
@@ -58,7 +58,7 @@ describe('a connection in memory', () => {
     expect(clock.armed).toBe(0);
   });
 
-  it('cuts the stream as it is told', async () => {
+  it('splits the stream as requested', async () => {
     const clock = new FakeClock(0);
     const lengths = [1, 3, 2];
     const { client, server } = memoryPair(clock, { chunks: () => lengths.shift() ?? 5 });
@@ -68,7 +68,7 @@ describe('a connection in memory', () => {
     expect(log.entries).toEqual(['0 0', '0 123', '0 45', '0 6789']);
   });
 
-  it('keeps what comes before open()', async () => {
+  it('keeps bytes that arrive before open()', async () => {
     const clock = new FakeClock(0);
     const { client, server } = memoryPair(clock);
     client.write(bytes('early'), nothing);
@@ -78,7 +78,7 @@ describe('a connection in memory', () => {
     expect(log.entries).toEqual(['10 early']);
   });
 
-  it('gives back at once what it has room for, and is not spoilt by what happens to it then', async () => {
+  it('returns memory at once while it has room; later changes to that memory do not reach the peer', async () => {
     const clock = new FakeClock(0);
     const { client, server } = memoryPair(clock, { room: 4 });
     const [, log] = [new Log(clock, client), new Log(clock, server)];
@@ -90,7 +90,7 @@ describe('a connection in memory', () => {
     expect(log.entries).toEqual(['0 good']);
   });
 
-  it('holds back what is beyond its room, uncopied, until it has arrived, and then drains', async () => {
+  it('keeps bytes beyond its room, uncopied, until they have arrived, and then drains', async () => {
     const clock = new FakeClock(0);
     const { client, server } = memoryPair(clock, { room: 4, latency: 5 });
     const [clientLog, serverLog] = [new Log(clock, client), new Log(clock, server)];
@@ -107,7 +107,7 @@ describe('a connection in memory', () => {
     expect(client.bytesPending).toBe(0);
   });
 
-  it('brings nothing while frozen, and fills up', async () => {
+  it('delivers nothing while frozen, and fills up', async () => {
     const clock = new FakeClock(0);
     const { client, server, link } = memoryPair(clock, { room: 4 });
     const log = new Log(clock, server);
@@ -124,13 +124,13 @@ describe('a connection in memory', () => {
     expect(log.entries).toEqual(['1000 1111', '1000 2222', '1000 closed']);
   });
 
-  it('brings nothing while it is paused, and afterwards all of it, and the end', async () => {
+  it('delivers nothing while paused; afterwards everything, and the end', async () => {
     const clock = new FakeClock(0);
     const { client, server } = memoryPair(clock, { latency: 5, room: 4 });
     const [clientLog, serverLog] = [new Log(clock, client), new Log(clock, server)];
     client.write(bytes('1111'), nothing);
     client.write(bytes('2222'), nothing);
-    // One is on its way when the other end stops reading.
+    // One piece is in transit when the other end stops reading.
     await clock.advance(2);
     server.pause();
     server.pause();
@@ -145,7 +145,7 @@ describe('a connection in memory', () => {
     expect(clock.armed).toBe(0);
   });
 
-  it('is paused from the middle of a read on', async () => {
+  it('can be paused in the middle of a read', async () => {
     const clock = new FakeClock(0);
     const { client, server } = memoryPair(clock);
     const log = new Log(clock, server);
@@ -162,7 +162,7 @@ describe('a connection in memory', () => {
     expect(log.entries).toEqual(['0 01234567', '5 89']);
   });
 
-  it('closes both ends once what was written before end() has arrived', async () => {
+  it('closes both ends when everything written before end() has arrived', async () => {
     const clock = new FakeClock(0);
     const { client, server } = memoryPair(clock, { latency: 10, room: 0 });
     const [clientLog, serverLog] = [new Log(clock, client), new Log(clock, server)];
@@ -175,7 +175,7 @@ describe('a connection in memory', () => {
     expect(clock.armed).toBe(0);
   });
 
-  it('loses what it holds back, and only that, when destroyed', async () => {
+  it('loses only unflushed bytes when destroyed', async () => {
     const clock = new FakeClock(0);
     const { client, server } = memoryPair(clock, { latency: 10, room: 4 });
     const [clientLog, serverLog] = [new Log(clock, client), new Log(clock, server)];
@@ -192,7 +192,7 @@ describe('a connection in memory', () => {
     expect(serverLog.entries).toEqual(['10 sent', '20 closed']);
   });
 
-  it('breaks for both ends when dropped, and gives back what it held', async () => {
+  it('closes both ends with an error when dropped, and returns unflushed memory', async () => {
     const clock = new FakeClock(0);
     const { client, server } = memoryPair(clock, { latency: 10, room: 0 });
     const [clientLog, serverLog] = [new Log(clock, client), new Log(clock, server)];

@@ -1,27 +1,27 @@
 import type { TransportReceiver, Transport } from '../../lib/transport/transport.ts';
 import type { FakeClock } from './fake-clock.ts';
 
-/** How a connection in memory behaves. Everything can be changed while it is up. */
+/** Behaviour of a connection in memory. All of it can be changed while the connection is open. */
 export interface Link {
-  /** ms that bytes are under way. */
+  /** ms that bytes are in transit. */
   latency: number;
-  /** How many bytes the next read brings at most: the way a stream is cut. */
+  /** Maximum bytes of the next read: determines how the stream is split. */
   chunks: () => number;
   /**
-   * So many bytes under way the network keeps copies of, and gives the originals back at once. What is beyond is held
-   * back where it was written, uncopied: whoever writes into it before it comes back spoils what arrives.
+   * Bytes that the network copies, so that it returns the originals at once. It keeps bytes beyond this limit
+   * uncopied: writing to them before they are returned corrupts what arrives.
    */
   room: number;
-  /** Nothing arrives at either end. */
+  /** While true, nothing arrives at either end. */
   isFrozen: boolean;
 }
 
 interface Segment {
   bytes: Uint8Array;
-  /** How many of them have not arrived, whatever has become of their memory. */
+  /** Number of bytes that have not arrived, even if their memory was returned. */
   left: number;
   readonly at: number;
-  /** Gives the original back, where this is not a copy of it. */
+  /** Returns the original, unless `bytes` is a copy. */
   readonly written: (() => void) | undefined;
 }
 
@@ -29,7 +29,7 @@ interface Segment {
 export class MemoryEnd implements Transport {
   readonly #clock: FakeClock;
   readonly #link: Link;
-  /** What this end has written and the other one has not received, oldest first. */
+  /** Bytes that this end has written and the other has not received, oldest first. */
   #sent: Segment[] = [];
   #copied = 0;
   #heldBack = 0;
@@ -44,7 +44,7 @@ export class MemoryEnd implements Transport {
     this.#link = link;
   }
 
-  /** A connection on which each end is the other's. */
+  /** Creates both ends of a connection. */
   static pair(clock: FakeClock, link: Link): [MemoryEnd, MemoryEnd] {
     const [one, other] = [new MemoryEnd(clock, link), new MemoryEnd(clock, link)];
     one.#peer = other;
@@ -102,12 +102,12 @@ export class MemoryEnd implements Transport {
     this.move();
   }
 
-  /** The connection breaks: both ends hear of it, and what was under way is lost. */
+  /** Breaks the connection: both ends are closed, and bytes in transit are lost. */
   drop(error?: unknown): void {
     for (const end of [this, this.#peer]) end.#break(error);
   }
 
-  /** Has what is under way arrive when it is due; to be called when the link has changed. */
+  /** Delivers bytes in transit when they are due. Call it when the link has changed. */
   move(): void {
     if (this.#isMoving || this.#link.isFrozen || this.#peer.#state === 'closed') return;
     if (this.#peer.#reads === 'not now') return;
@@ -118,18 +118,18 @@ export class MemoryEnd implements Transport {
     this.#clock.wakeAt(Math.max(at, this.#clock.now()), () => {
       this.#isMoving = false;
       if (this.#link.isFrozen || this.#peer.#state === 'closed' || this.#peer.#reads === 'not now') return;
-      if (first === undefined) for (const end of [this.#peer, this]) end.#break(undefined); // the end of the stream
+      if (first === undefined) for (const end of [this.#peer, this]) end.#break(undefined); // end of the stream
       else if (first === this.#sent[0]) this.#arrive(first);
       this.move();
     });
   }
 
-  /** One read at the other end. */
+  /** Performs one read at the other end. */
   #arrive(segment: Segment): void {
     const receiver = this.#peer.#receiver as TransportReceiver;
     const space = receiver.allocate();
     const length = Math.min(space.length, segment.bytes.length, Math.max(1, this.#link.chunks()));
-    // What was transferred away while it was held back never arrives.
+    // Memory that was transferred before it was flushed never arrives.
     const isLast = length === segment.bytes.length;
     if (length > 0) {
       space.set(segment.bytes.subarray(0, length));
@@ -158,7 +158,7 @@ export class MemoryEnd implements Transport {
   }
 }
 
-/** A connection in memory that is at once, takes 64 KiB, and cuts nothing, unless `link` says otherwise. */
+/** A connection in memory. By default it has no latency, 64 KiB of room, and does not split the stream. */
 export function memoryPair(
   clock: FakeClock,
   options: Partial<Link> = {},

@@ -4,18 +4,18 @@ import type { ProtocolVersion, QoS } from '../../lib/codec/packets.ts';
 import type { Mosquitto } from './mosquitto.ts';
 import { programPath } from './programs.ts';
 
-/** What to subscribe to, as a client that is none of ours. */
+/** A subscription of an independent client. */
 export interface MosquittoSubOptions {
   readonly topicFilter: string;
   /** @default 0 */
   readonly qos?: QoS;
   /** @default 4 */
   readonly version?: ProtocolVersion;
-  /** How many messages to wait for. @default as many as come before `stop()` */
+  /** Number of messages to wait for. @default all until `stop()` */
   readonly count?: number;
 }
 
-/** A message that mosquitto_sub has printed. */
+/** A message that mosquitto_sub printed. */
 export interface PrintedMessage {
   readonly topic: string;
   readonly qos: number;
@@ -26,18 +26,18 @@ export interface PrintedMessage {
 
 /** A running mosquitto_sub. */
 export interface MosquittoSub {
-  /** What has been printed so far. */
+  /** Messages printed so far. */
   readonly messages: readonly PrintedMessage[];
-  /** All messages, once `count` of them came or it was stopped. Rejects where it ends by itself before that. */
+  /** All messages, after `count` of them or after `stop()`. Rejects if the process ends before that. */
   readonly done: Promise<readonly PrintedMessage[]>;
-  /** Ends it. */
+  /** Stops the process. */
   stop(): Promise<void>;
 }
 
 const VERSIONS = { 3: 'mqttv31', 4: 'mqttv311', 5: 'mqttv5' } as const;
 let serial = 0;
 
-/** Subscribes with mosquitto_sub; resolves once the broker has taken the subscription. */
+/** Subscribes with mosquitto_sub. Resolves when the broker has accepted the subscription. */
 export async function subscribeWithMosquitto(
   broker: Mosquitto,
   options: MosquittoSubOptions,
@@ -56,7 +56,7 @@ export async function subscribeWithMosquitto(
     '-q',
     `${qos}`,
   ];
-  // The payload in hex: it may hold line ends. The topic last: it may hold blanks.
+  // The payload is in hex, as it may contain line ends. The topic is last, as it may contain blanks.
   args.push('-t', topicFilter, '-F', '%q %r %x\t%t', ...(count === undefined ? [] : ['-C', `${count}`]));
   const child = spawn(programPath('mosquitto_sub') ?? 'mosquitto_sub', args, {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -74,10 +74,10 @@ export async function subscribeWithMosquitto(
   const done = once(child, 'close').then(([code]) => {
     if (isStopped || (code === 0 && messages.length === count)) return messages;
     throw new Error(
-      `expected mosquitto_sub to get ${count ?? 'any'} messages, got ${messages.length} ${complaint}`,
+      `expected mosquitto_sub to receive ${count ?? 'any'} messages, got ${messages.length} ${complaint}`,
     );
   });
-  done.catch(() => {}); // who waits for it hears of it
+  done.catch(() => {}); // handled by its callers
   const stop = async (): Promise<void> => {
     isStopped = true;
     child.kill('SIGKILL');

@@ -27,7 +27,7 @@ async function start(options?: MosquittoOptions): Promise<Mosquitto> {
   return broker;
 }
 
-/** Says something to a broker, and returns what it answers last, after so many packets. */
+/** Sends packets to a broker, and returns the last of a number of answers. */
 async function talk(
   broker: Mosquitto,
   version: ProtocolVersion,
@@ -56,7 +56,7 @@ const publish = (text: string, fields: { retain?: boolean } = {}): EncodablePack
 });
 
 describeWithMosquitto('startMosquitto', () => {
-  it('starts a broker on a free port that takes every version', async () => {
+  it('starts a broker on a free port that supports every version', async () => {
     const broker = await start();
     expect(broker.url).toBe(`mqtt://127.0.0.1:${broker.port}`);
     for (const version of [3, 4, 5] as const) {
@@ -64,14 +64,14 @@ describeWithMosquitto('startMosquitto', () => {
     }
   });
 
-  it('starts it as it is told, on the port that is asked for', async () => {
+  it('starts it with the given configuration, on the given port', async () => {
     const port = await freePort();
     const broker = await start({ port, config: ['max_keepalive 10'] });
     expect(broker.port).toBe(port);
     expect(await talk(broker, 5, [CONNECT], 1)).toMatchObject({ properties: { serverKeepAlive: 10 } });
   });
 
-  it('rejects with what the broker said when it does not start, and leaves nothing behind', async () => {
+  it('rejects with the log of a broker that does not start, and leaves nothing behind', async () => {
     await expect(startMosquitto({ config: ['no_such_option 1'] })).rejects.toThrow(/no_such_option/);
     const mine = `mqtt-await-mosquitto-${process.pid}-`;
     expect(readdirSync(tmpdir()).filter((name) => name.startsWith(mine))).toEqual([]);
@@ -98,7 +98,7 @@ describeWithMosquitto('startMosquitto', () => {
     );
   });
 
-  it('is gone when it is killed, and comes back when it is started', async () => {
+  it('is gone when killed, and back when started', async () => {
     const broker = await start();
     await broker.kill('SIGKILL');
     await broker.kill('SIGKILL');
@@ -111,7 +111,7 @@ describeWithMosquitto('startMosquitto', () => {
 });
 
 describeWithMosquitto('subscribeWithMosquitto', () => {
-  it.each([3, 4, 5] as const)('collects what another client gets, on version %d', async (version) => {
+  it.each([3, 4, 5] as const)('collects the messages of another client, on version %d', async (version) => {
     const broker = await start();
     const subscriber = await subscribeWithMosquitto(broker, {
       topicFilter: 'some topic/+',
@@ -138,7 +138,7 @@ describeWithMosquitto('subscribeWithMosquitto', () => {
     ]);
   });
 
-  it('gives what has come so far when it is stopped', async () => {
+  it('returns the messages so far when stopped', async () => {
     const broker = await start();
     const subscriber = await subscribeWithMosquitto(broker, { topicFilter: '#' });
     await subscriber.stop();
@@ -150,7 +150,7 @@ describeWithMosquitto('subscribeWithMosquitto', () => {
   it('rejects a filter that the broker refuses', async () => {
     const broker = await start();
     await expect(subscribeWithMosquitto(broker, { topicFilter: 'a/#/b', count: 1 })).rejects.toThrow(
-      'expected mosquitto_sub to get 1 messages, got 0',
+      'expected mosquitto_sub to receive 1 messages, got 0',
     );
   });
 });

@@ -7,20 +7,20 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { programPath } from './program-path.ts';
 
-/** ms that a broker may take to start. */
+/** Maximum ms for a broker to start. */
 const PATIENCE = 10_000;
 
-/** How a broker is started. */
+/** Options of a broker. */
 export interface MosquittoOptions {
-  /** Lines for its configuration file, such as `max_keepalive 10`. */
+  /** Lines of its configuration file, such as `max_keepalive 10`. */
   readonly config?: readonly string[];
-  /** Whether sessions and retained messages outlive it, also when it is killed. @default false */
+  /** Whether sessions and retained messages survive a restart, also after SIGKILL. @default false */
   readonly persistence?: boolean;
   /** @default a free one */
   readonly port?: number;
 }
 
-/** A Mosquitto of its own, which anybody may connect to from this machine. */
+/** A Mosquitto process that accepts any local client. */
 export class Mosquitto {
   readonly port: number;
   readonly url: string;
@@ -51,7 +51,7 @@ export class Mosquitto {
     ];
   }
 
-  /** Starts it, and waits until it accepts connections. */
+  /** Starts the broker, and waits until it accepts connections. */
   async start(): Promise<void> {
     const file = join(this.#directory, 'mosquitto.conf');
     writeFileSync(file, `${this.#config.join('\n')}\n`);
@@ -62,7 +62,7 @@ export class Mosquitto {
     this.#log = '';
     child.on('error', (error) => (this.#log += error.message));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (this.#log += text));
-    // Each listener is there a little later than the one before.
+    // Listeners start one after the other.
     for (const line of this.#config) {
       const [, port] = /^listener ([1-9]\d*) /.exec(line) ?? [];
       if (port !== undefined)
@@ -70,12 +70,12 @@ export class Mosquitto {
     }
   }
 
-  /** Waits until Mosquitto has taken a subscription of this Client Identifier. */
+  /** Waits until Mosquitto has accepted a subscription of this Client Identifier. */
   async subscribed(clientId: string): Promise<void> {
-    await this.#until(() => this.#log.includes(`: ${clientId} `), `take a subscription of ${clientId}`);
+    await this.#until(() => this.#log.includes(`: ${clientId} `), `accept a subscription of ${clientId}`);
   }
 
-  /** Ends the process as a crash would (`SIGKILL`) or in order (`SIGTERM`), and waits for the end. */
+  /** Ends the process, as a crash would (`SIGKILL`) or cleanly (`SIGTERM`), and waits for its exit. */
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const child = this.#process;
     this.#process = undefined;
@@ -85,13 +85,13 @@ export class Mosquitto {
     await exited;
   }
 
-  /** Ends it in order where it runs, and starts it again on the same port and directory. */
+  /** Ends the broker cleanly if it runs, and starts it again on the same port and directory. */
   async restart(): Promise<void> {
     await this.kill('SIGTERM');
     await this.start();
   }
 
-  /** Ends it, and leaves nothing behind. */
+  /** Ends the broker and removes its files. */
   async stop(): Promise<void> {
     await this.kill('SIGKILL');
     rmSync(this.#directory, { recursive: true, force: true });
@@ -106,7 +106,7 @@ export class Mosquitto {
   }
 }
 
-/** Starts a Mosquitto. */
+/** Starts Mosquitto. */
 export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mosquitto> {
   const broker = new Mosquitto(options.port ?? (await freePort()), options);
   try {
@@ -120,7 +120,7 @@ export async function startMosquitto(options: MosquittoOptions = {}): Promise<Mo
 
 const isRunning = (child: ChildProcess): boolean => child.exitCode === null && child.signalCode === null;
 
-/** A port that nobody listens on. */
+/** A free port. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -129,7 +129,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Whether somebody listens on a port. */
+/** Whether a server listens on a port. */
 async function accepts(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1');
   try {

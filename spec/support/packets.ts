@@ -1,4 +1,4 @@
-/** The smallest legal Control Packets, to be overridden field by field. */
+/** The smallest valid Control Packets, whose fields can be overridden. */
 import type {
   AckPacket,
   ConnackPacket,
@@ -12,12 +12,12 @@ import type {
 
 const encoder = new TextEncoder();
 
-/** Bytes of a text. */
+/** UTF-8 bytes of a text. */
 export function utf8(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
-/** CONNACK, accepted; all that is not `sessionPresent` or `reasonCode` is a property. */
+/** CONNACK, accepted by default. Fields other than `sessionPresent` and `reasonCode` are properties. */
 export function connack(
   fields: Partial<Pick<ConnackPacket, 'sessionPresent' | 'reasonCode'>> & ConnackProperties = {},
 ): EncodablePacket {
@@ -35,7 +35,7 @@ interface PublishFields {
   readonly properties?: PublishProperties;
 }
 
-/** PUBLISH of `m` to `a/b`; with a Packet Identifier, QoS 1 unless it says otherwise. */
+/** PUBLISH of `m` to `a/b`. With a Packet Identifier the default is QoS 1. */
 export function publish(fields: PublishFields = {}): PublishPacket {
   const { packetId, qos = packetId === undefined ? 0 : 1, payload = 'm' } = fields;
   return {

@@ -12,7 +12,7 @@ export const BYTE_KINDS = [
 ] as const;
 export type ByteKind = (typeof BYTE_KINDS)[number];
 
-/** A payload of one kind, and what its owner does once it is his again: puts it to other use. */
+/** A payload of one kind, and a function that overwrites it, as its owner may do when it is free again. */
 export interface Lent {
   readonly payload: Exclude<Payload, string | number | null>;
   readonly reuse: () => void;
@@ -22,7 +22,7 @@ export interface Lent {
 export function payloadOf(kind: ByteKind, text: string): Lent {
   const pooled = Buffer.from(text);
   if (kind === 'pooled Buffer') return lent(pooled, pooled);
-  // With something before and behind it, which nobody has asked for.
+  // With other bytes before and after it, which must not be sent.
   const isPart = kind === 'part of a Uint8Array' || kind === 'DataView';
   const offset = isPart ? 3 : 0;
   const memory = new ArrayBuffer(pooled.length + 2 * offset);

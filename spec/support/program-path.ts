@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** Package managers put brokers where only administrators look. */
+/** Package managers install brokers in directories that are not in the path of a user. */
 const PLACES = [
   ...(process.env['PATH'] ?? '').split(delimiter),
   '/usr/sbin',
@@ -9,7 +9,7 @@ const PLACES = [
   '/opt/homebrew/sbin',
 ];
 
-/** Where a program is; undefined where it is not installed. */
+/** The path of a program; undefined if it is not installed. */
 export function programPath(name: string, places: readonly string[] = PLACES): string | undefined {
   return places
     .filter((place) => place !== '')

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { programPath, without } from './programs.ts';
 
 describe('programPath', () => {
-  it('finds what can be run, and nothing else', () => {
+  it('finds executable programs only', () => {
     const directory = dirname(process.execPath);
     expect(programPath('node', ['', '/nowhere', directory])).toBe(`${directory}/node`);
     expect(programPath('no-such-program')).toBeUndefined();
@@ -13,8 +13,8 @@ describe('programPath', () => {
   });
 });
 
-describe('where something is not installed', () => {
-  it('one line says what did not run', () => {
+describe('without an installed program', () => {
+  it('a line reports the specs that did not run', () => {
     const line = without('Mosquitto', 'resuming a session', '');
     expect(line).toBe('Mosquitto is not installed: the specs of "resuming a session" did not run');
   });

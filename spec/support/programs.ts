@@ -3,7 +3,7 @@ import { programPath } from './program-path.ts';
 
 export { programPath } from './program-path.ts';
 
-/** What some specs need beside this package: what it is called, and its programs. */
+/** Software that some specs need: its name and its programs. */
 const PROGRAMS = {
   Mosquitto: ['mosquitto', 'mosquitto_sub'],
   OpenSSL: ['openssl'],
@@ -12,7 +12,7 @@ type Name = keyof typeof PROGRAMS;
 
 const isMissing = (name: Name): boolean => PROGRAMS[name].some((one) => programPath(one) === undefined);
 
-/** The line to print where something is missing; throws where everything is required. */
+/** The line to print if software is missing. Throws if all software is required. */
 export function without(
   name: Name,
   specs: string,
@@ -23,10 +23,10 @@ export function without(
   return `${name} is not installed: the specs of "${specs}" did not run`;
 }
 
-/** What stands in the place of specs that cannot run here. */
+/** Replaces specs that cannot run here. */
 function describeMissing(name: Name, specs: string): void {
   describe(`${specs}:`, () => {
-    it(`needs ${name}, which is not installed here: nothing else of this ran`, () => {
+    it(`needs ${name}, which is not installed: these specs did not run`, () => {
       const line = without(name, specs);
       process.stdout.write(`${line}\n`);
       expect(line).toContain(specs);
@@ -42,15 +42,15 @@ function describeWith(names: readonly Name[], name: string, specs: () => void): 
   });
 }
 
-/** `describe` for specs that need Mosquitto. Where there is none, a line says so; where brokers are required, it fails. */
+/** `describe` for specs that need Mosquitto. If it is missing, prints a line, or fails where brokers are required. */
 export const describeWithMosquitto = (name: string, specs: () => void): void =>
   describeWith(['Mosquitto'], name, specs);
 
-/** The same for a Mosquitto that has certificates. */
+/** The same for specs that need Mosquitto and certificates. */
 export const describeWithSecureMosquitto = (name: string, specs: () => void): void =>
   describeWith(['Mosquitto', 'OpenSSL'], name, specs);
 
-/** The same for specs that need certificates, and no broker. */
+/** The same for specs that need certificates only. */
 export const describeWithOpenSsl: Pick<typeof describe, 'each'> &
   ((name: string, specs: () => void) => void) = isMissing('OpenSSL')
   ? Object.assign((name: string): void => describeMissing('OpenSSL', name), {

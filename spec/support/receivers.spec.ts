@@ -3,7 +3,7 @@ import type { Transport } from '../../lib/transport/transport.ts';
 import { ChunkRecorder, hashOf, pattern, pressUp, Recorder } from './receivers.ts';
 
 describe('a recorder', () => {
-  it('keeps what it was brought, in whatever memory, and what happened', async () => {
+  it('records received bytes, in any memory, and events', async () => {
     const recorder = new Recorder();
     const all = recorder.until(5);
     recorder.allocate().set([1, 2, 3]);
@@ -21,7 +21,7 @@ describe('a recorder', () => {
     expect(await recorder.gone).toBe('rain');
   });
 
-  it('makes its memory unusable once it has been read', () => {
+  it('overwrites its memory after reading it', () => {
     const recorder = new Recorder();
     const memory = recorder.allocate();
     memory.set([1, 2, 3]);
@@ -35,7 +35,7 @@ describe('a recorder', () => {
 });
 
 describe('a pattern', () => {
-  it('is another one wherever it is cut, and with another seed', () => {
+  it('differs at every offset, and with another seed', () => {
     const hashes = [pattern(100), pattern(100, 2), pattern(101), pattern(101).subarray(1)];
     expect(new Set(hashes.map((bytes) => hashOf([bytes]))).size).toBe(hashes.length);
     expect(hashOf([pattern(100).subarray(0, 7), pattern(100).subarray(7)])).toBe(hashOf([pattern(100)]));
@@ -43,7 +43,7 @@ describe('a pattern', () => {
 });
 
 describe('pressUp()', () => {
-  it('counts how often each piece comes back, and is nothing for a network that takes all', () => {
+  it('counts how often each piece is returned, and throws for a network that is never full', () => {
     const back: (() => void)[] = [];
     const network = {
       bytesPending: 0,

@@ -2,21 +2,21 @@ import { createHash } from 'node:crypto';
 import type { TransportReceiver, Transport } from '../../lib/transport/transport.ts';
 
 /*
- * Whoever listens to a transport, and bytes to tell whether all have come.
+ * Receivers of a transport, and byte patterns that verify that everything arrived.
  */
 
-/** What memory is filled with that nobody may look at. */
+/** Fills memory that must not be read any more. */
 const POISON = 0xee;
 
-/** A receiver that keeps what it gets, and makes its memory unusable as soon as it has been read. */
+/** A receiver that records what it gets, and overwrites its memory after each read. */
 export class Recorder implements TransportReceiver {
-  /** `drained` and `closed`, as they came. */
+  /** `drained` and `closed` events, in order. */
   readonly log: string[] = [];
   readonly pieces: Uint8Array[] = [];
-  /** Resolves, with the error if there is one, when the transport is closed. */
+  /** Resolves when the transport is closed, with the error if there is one. */
   readonly gone: Promise<unknown>;
   bytes = 0;
-  /** How many pieces came in memory of their own. */
+  /** Number of pieces that arrived in separate memory. */
   chunks = 0;
   onBytes: () => void = () => {};
   onDrained: () => void = () => {};
@@ -64,7 +64,7 @@ export class Recorder implements TransportReceiver {
     return hashOf(this.pieces);
   }
 
-  /** Waits until so many bytes have come. */
+  /** Waits until a number of bytes have arrived. */
   until(bytes: number): Promise<void> {
     return new Promise((resolve) => {
       this.onBytes = () => {
@@ -81,17 +81,17 @@ export class Recorder implements TransportReceiver {
   }
 }
 
-/** A receiver for transports that cannot read into memory of ours. */
+/** A receiver for transports that cannot read into our memory. */
 export class ChunkRecorder extends Recorder {
   override allocate(): never {
     throw new Error('expected chunks, got a read into memory of ours');
   }
 }
 
-// A local name: looking up a global is slow in the context of a spec.
+// A local name, as looking up a global is slow in a spec.
 const { imul } = Math;
 
-/** Bytes that differ wherever they are cut. */
+/** Bytes that differ at every offset. */
 export function pattern(length: number, seed = 1): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);
   let state = seed;
@@ -102,14 +102,14 @@ export function pattern(length: number, seed = 1): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** What tells one sequence of bytes from another, however it is cut. */
+/** A hash of a byte sequence, independent of how it is split. */
 export function hashOf(pieces: Iterable<Uint8Array>): string {
   const hash = createHash('sha256');
   for (const piece of pieces) hash.update(piece);
   return hash.digest('hex');
 }
 
-/** Writes until the network takes no more; says how often each piece was given back. */
+/** Writes until the network is full. Returns how often each piece was returned. */
 export function pressUp(transport: Transport): Map<Uint8Array, number> {
   const given = new Map<Uint8Array, number>();
   for (let i = 0; i < 400 && transport.bytesPending < 1_000_000; i++) {

@@ -7,7 +7,7 @@ import type { PublishWaiter } from '../../lib/session/exchange.ts';
 import type { Receipt } from '../../lib/session/incoming.ts';
 import type { RequestWaiter } from '../../lib/session/requests.ts';
 
-/** One message that was delivered, as it was at that moment. */
+/** A delivered message, as it was at that moment. */
 export interface Delivered {
   readonly topic: string;
   readonly text: string;
@@ -19,22 +19,22 @@ export interface Delivered {
 
 const decoder = new TextDecoder();
 
-/** What an engine asks of the world, written down. */
+/** Records the calls of an engine to its environment. */
 export class Recorder implements Effects {
   readonly delivered: Delivered[] = [];
   readonly changes: Change[] = [];
-  /** How many servers there are. */
+  /** Number of servers. */
   servers = 1;
   left = 0;
-  /** How many servers a reference comes to. */
+  /** Number of servers that a Server Reference resolves to. */
   followed = 0;
-  /** How far an attempt has come that is under way. */
+  /** The phase of the current attempt. */
   phase: ConnectPhase = 'dial';
-  /** Output that was handed over with the last `hangUp()`. */
+  /** Output passed to the last `hangUp()`. */
   rest: readonly Uint8Array[] = [];
-  /** What is done with a QoS > 0 message while it is delivered. */
+  /** Called with each QoS > 0 message during its delivery. */
   onReceipt: (receipt: Receipt) => void = () => {};
-  /** After so many messages the application is to have a turn. */
+  /** Number of messages after which the engine must yield to the application. */
   turnAfter = Infinity;
   #log: string[] = [];
 
@@ -86,26 +86,26 @@ export class Recorder implements Effects {
     this.#log.push(`changed: ${change.type}`);
   }
 
-  /** What happened since the last call. */
+  /** Returns what was recorded since the last call. */
   take(): string[] {
     const log = this.#log;
     this.#log = [];
     return log;
   }
 
-  /** The newest change of a type. */
+  /** The newest change of the given type. */
   last<Type extends Change['type']>(type: Type): Extract<Change, { type: Type }> {
     const found = this.changes.findLast((change) => change.type === type);
-    if (found === undefined) throw new Error(`nothing changed to ${type}`);
+    if (found === undefined) throw new Error(`expected a change of type ${type}, got none`);
     return found as Extract<Change, { type: Type }>;
   }
 
-  /** The texts of what was delivered, in order. */
+  /** The texts of all delivered messages, in order. */
   get texts(): string[] {
     return this.delivered.map(({ text }) => text);
   }
 
-  /** The receipt of the newest message delivered. */
+  /** The receipt of the newest delivered message. */
   get receipt(): Receipt {
     const receipt = this.delivered.at(-1)?.receipt;
     if (receipt === undefined) throw new Error('the newest message has no receipt');
@@ -113,13 +113,13 @@ export class Recorder implements Effects {
   }
 }
 
-/** Somebody who waits for one thing, counting how often he is told. */
+/** A waiter for one result, which counts its calls. */
 export class Waiter implements PublishWaiter, RequestWaiter {
   told = 0;
   reasonCode: number | undefined = undefined;
   properties: AckProperties | undefined = undefined;
   reasonCodes: readonly number[] | undefined = undefined;
-  /** Topic Filters that are not sent again. */
+  /** Topic Filters that the engine does not send again. */
   givenUp: ReadonlySet<string> | undefined = undefined;
   error: MqttError | undefined = undefined;
 

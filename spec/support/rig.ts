@@ -27,7 +27,7 @@ export interface Publication {
   readonly waiter: Waiter;
 }
 
-/** An engine with a server that is written out packet by packet, and a clock that goes when it is told to. */
+/** An engine with a server that a spec plays packet by packet, and a clock that the spec advances. */
 export class Rig {
   readonly options: EngineOptions;
   readonly effects: Recorder = new Recorder();
@@ -42,30 +42,30 @@ export class Rig {
     this.#decoder = this.#server();
   }
 
-  /** The Network Connection opens. Returns what is written at once: CONNECT. */
+  /** Opens the Network Connection. Returns the packets written at once: CONNECT. */
   open(server = 'server'): Packet[] {
     this.#decoder = this.#server();
     this.engine.opened({ server }, this.now);
     return this.sent();
   }
 
-  /** The server sends. */
+  /** Delivers packets of the server to the engine. */
   send(...packets: EncodablePacket[]): void {
     this.receive(this.bytes(...packets));
   }
 
-  /** Packets as they come from the server. */
+  /** Encodes packets as the server sends them. */
   bytes(...packets: EncodablePacket[]): Uint8Array {
     return join(...packets.map((packet) => encode(packet, this.options.protocolVersion)));
   }
 
-  /** Bytes come in, and are taken as far as the limits allow, turn by turn. Returns whether reading has stopped. */
+  /** Delivers bytes, which the engine reads turn by turn within its limits. Returns whether reading has stopped. */
   receive(bytes: Uint8Array): 'all' | 'stop' {
     this.engine.onData(bytes.slice());
     return this.read();
   }
 
-  /** Takes what has come as far as the limits allow, turn by turn. */
+  /** Reads the delivered bytes turn by turn, within the limits. */
   read(): 'all' | 'stop' {
     for (;;) {
       const result = this.engine.read(this.now);
@@ -73,7 +73,7 @@ export class Rig {
     }
   }
 
-  /** What the server gets now: all that is in the output, taken by the network at once. */
+  /** Flushes the output. Returns the packets that the server receives. */
   sent(): Packet[] {
     const { engine, now } = this;
     for (;;) {
@@ -85,13 +85,13 @@ export class Rig {
     }
   }
 
-  /** What the server got together with the end of the connection. */
+  /** The packets that the server received together with the end of the connection. */
   rest(): Packet[] {
     for (const piece of this.effects.rest) this.#decoder.push(piece.slice());
     return this.#decoded();
   }
 
-  /** Time passes; every timer on the way is served when it is due. */
+  /** Advances the time, and calls the engine for every timer that is due. */
   advance(ms: number): void {
     const until = this.now + ms;
     for (let at = this.engine.nextTimeout(); at <= until; at = this.engine.nextTimeout()) {
@@ -101,7 +101,7 @@ export class Rig {
     this.now = until;
   }
 
-  /** The next connection of one that is waiting to reconnect. Returns what the client writes after CONNACK. */
+  /** Opens the next connection of a client that waits to reconnect. Returns what it writes after CONNACK. */
   reconnect(answer: EncodablePacket = connack()): Packet[] {
     this.now = Math.max(this.now, this.engine.nextTimeout());
     this.engine.handleTimeout(this.now);
@@ -110,7 +110,7 @@ export class Rig {
     return this.sent();
   }
 
-  /** The connection is lost and comes up again. Returns what the client writes after CONNACK. */
+  /** Loses the connection and opens the next one. Returns what the client writes after CONNACK. */
   resume(answer: EncodablePacket = connack({ sessionPresent: true })): Packet[] {
     this.engine.lost(undefined, this.now);
     return this.reconnect(answer);
@@ -134,7 +134,7 @@ export class Rig {
     return waiter;
   }
 
-  /** The same, to be written with the next flush. */
+  /** The same, written with the next flush. */
   ask(kind: 'subscribe' | 'unsubscribe', ...entries: (string | SubscriptionRequest)[]): Waiter {
     const waiter = new Waiter();
     const filters = entries.map((e) => (typeof e === 'string' ? { topicFilter: e, qos: 1 as const } : e));

@@ -15,7 +15,7 @@ afterEach(async () => {
 });
 leakGuard(() => clocks.splice(0));
 
-/** A client of a dozen lines: what it hears is written down. */
+/** A minimal client that records what it receives. */
 class Peer {
   readonly heard: (Packet | 'closed')[] = [];
   readonly #decoder: Decoder;
@@ -54,7 +54,7 @@ class Peer {
 const CONNECT: EncodablePacket = { type: 'connect', clientId: 'c', cleanStart: true, keepAlive: 60 };
 const PUBLISH: EncodablePacket = { type: 'publish', topic: 'a', payload: utf8('m') };
 
-/** A peer and the broker at the other end of its connection in memory, after CONNECT and CONNACK. */
+/** A peer and the broker at the other end of a connection in memory, after CONNECT and CONNACK. */
 async function met(
   version: ProtocolVersion = 4,
 ): Promise<{ peer: Peer; clock: FakeClock; network: ScriptedNetwork }> {
@@ -73,7 +73,7 @@ async function met(
 }
 
 describe('ScriptedBroker in memory', () => {
-  it('expects packets in their order, and waits for them by letting time pass', async () => {
+  it('expects packets in order, and advances the time to wait for them', async () => {
     const { peer, clock, network } = await met();
     const { broker } = network.connections[0]!;
     peer.say(PUBLISH, { type: 'pingreq' });
@@ -84,7 +84,7 @@ describe('ScriptedBroker in memory', () => {
     expect(broker.packets.map(({ type }) => type)).toEqual(['connect', 'publish', 'pingreq']);
   });
 
-  it('refuses another packet than the one expected, and other fields', async () => {
+  it('rejects unexpected packets and fields', async () => {
     const { peer, network } = await met();
     const { broker } = network.connections[0]!;
     peer.say({ type: 'pingreq' }, PUBLISH);
@@ -92,16 +92,16 @@ describe('ScriptedBroker in memory', () => {
     await expect(broker.expect('publish', { topic: 'b' })).rejects.toThrow('toMatchObject');
   });
 
-  it('says so when nothing comes any more', async () => {
+  it('throws when nothing more can arrive', async () => {
     const { peer, clock, network } = await met();
     const { broker } = network.connections[0]!;
-    await expect(broker.expect('publish')).rejects.toThrow('nothing is going to happen any more');
+    await expect(broker.expect('publish')).rejects.toThrow('no wake is pending');
     peer.transport.destroy();
     await expect(broker.expect('publish')).rejects.toThrow('expected publish, got the end of the connection');
     await clock.advance(100);
   });
 
-  it.each([4, 5] as const)('answers by itself what it is told to, on version %d', async (version) => {
+  it.each([4, 5] as const)('answers selected packets automatically, on version %d', async (version) => {
     const { peer, clock, network } = await met(version);
     const { broker } = network.connections[0]!;
     peer.say({ ...PUBLISH, qos: 1, packetId: 1 });
@@ -127,7 +127,7 @@ describe('ScriptedBroker in memory', () => {
     expect(broker.unread).toEqual([]);
   });
 
-  it('leaves to be expected what it is not told to answer', async () => {
+  it('does not answer other packets', async () => {
     const { peer, clock, network } = await met();
     const { broker } = network.connections[0]!;
     broker.ackPublishes();
@@ -138,7 +138,7 @@ describe('ScriptedBroker in memory', () => {
     expect(peer.heard).toMatchObject([{ type: 'puback', packetId: 1 }]);
   });
 
-  it('swallows everything as a black hole', async () => {
+  it('discards everything as a black hole', async () => {
     const { peer, clock, network } = await met();
     const { broker } = network.connections[0]!;
     broker.answerAll();
@@ -150,14 +150,14 @@ describe('ScriptedBroker in memory', () => {
     expect(broker.isClosed).toBe(false);
   });
 
-  it('refuses bytes that are no packet', async () => {
+  it('rejects bytes that are not a packet', async () => {
     const { peer, network } = await met();
     const { broker } = network.connections[0]!;
     peer.transport.write(Uint8Array.of(0xc1, 0), () => {});
     await expect(broker.expect('pingreq')).rejects.toMatchObject({ name: 'ProtocolError' });
   });
 
-  it('sends bytes of any meaning, closes and resets', async () => {
+  it('sends any bytes, closes and resets', async () => {
     const { peer, clock, network } = await met();
     const { broker } = network.connections[0]!;
     broker.sendBytes(Uint8Array.of(0xd0));
@@ -174,7 +174,7 @@ describe('ScriptedBroker in memory', () => {
     expect(network.connections).toHaveLength(2);
   });
 
-  it('sees the client close, and what it said before that was not expected', async () => {
+  it('detects the close of the client, and unexpected packets before it', async () => {
     const { peer, network } = await met();
     const { broker } = network.connections[0]!;
     peer.say({ type: 'disconnect' });
@@ -187,7 +187,7 @@ describe('ScriptedBroker in memory', () => {
 });
 
 describe('ScriptedBroker over TCP', () => {
-  it('plays the server of real connections, whether they come before they are waited for or after', async () => {
+  it('serves real connections, whether they are opened before or after the wait for them', async () => {
     const server = await scriptedServer();
     cleanUp.push(() => server.close());
     expect(server.url).toBe(`mqtt://127.0.0.1:${server.port}`);

@@ -10,13 +10,13 @@ import { memoryWire, socketWire, type Wire, type WireEnd } from './wires.ts';
 type Of<Type extends Packet['type']> = Extract<Packet, { type: Type }>;
 
 /**
- * The server's end of one connection, played by a spec packet by packet. What the client sends has to be expected, in
- * its order, or to be answered by itself.
+ * The server's end of one connection, which a spec plays packet by packet. The spec must expect each packet of the
+ * client, in order, or let the broker answer it automatically.
  */
 export class ScriptedBroker {
-  /** Everything received, oldest first. */
+  /** All received packets, oldest first. */
   readonly packets: Packet[] = [];
-  /** Whether the connection is over. */
+  /** Whether the connection is closed. */
   isClosed = false;
   readonly #wire: Wire;
   readonly #decoder = new Decoder({ receiver: 'server' });
@@ -34,27 +34,27 @@ export class ScriptedBroker {
     });
   }
 
-  /** Over a connection in memory: to wait for the client is to let the time of `clock` pass. */
+  /** Uses a connection in memory. Waiting for the client advances `clock`. */
   static over(end: MemoryEnd, clock: FakeClock): ScriptedBroker {
     return new ScriptedBroker((broker) => memoryWire(end, clock, broker));
   }
 
-  /** Over a real connection. */
+  /** Uses a real connection. */
   static on(socket: Socket): ScriptedBroker {
     return new ScriptedBroker((broker) => socketWire(socket, broker));
   }
 
-  /** What CONNECT says; before it 4. */
+  /** The version in CONNECT; 4 before it. */
   get protocolVersion(): ProtocolVersion {
     return this.#decoder.protocolVersion ?? 4;
   }
 
-  /** What came and has been neither expected nor answered. */
+  /** Received packets that were neither expected nor answered. */
   get unread(): readonly Packet[] {
     return this.#unread;
   }
 
-  /** Waits for the next packet, and checks that it is this one. */
+  /** Waits for the next packet, and checks its type and fields. */
   async expect<Type extends Packet['type']>(type: Type, fields: Partial<Of<Type>> = {}): Promise<Of<Type>> {
     await this.until(() => this.#unread.length > 0 || this.isClosed);
     const packet = this.#unread.shift();
@@ -63,62 +63,62 @@ export class ScriptedBroker {
     return packet as Of<Type>;
   }
 
-  /** Waits for the client to close, and checks that it said nothing more that was not answered. */
+  /** Waits for the client to close, and checks that no unexpected packet came before. */
   async expectClose(): Promise<void> {
     await this.until(() => this.#unread.length > 0 || this.isClosed);
     expect(this.#unread).toEqual([]);
   }
 
-  /** Waits until something is true. Throws what the client broke meanwhile. */
+  /** Waits until a condition is true. Throws on a protocol error of the client meanwhile. */
   async until(isTrue: () => boolean): Promise<void> {
     await this.#wire.until(() => this.#error !== undefined || isTrue());
     if (this.#error !== undefined) throw this.#error as Error;
   }
 
-  /** Expects CONNECT and answers it: accepted, unless it says otherwise. */
+  /** Expects CONNECT and answers it, by default with success. */
   async accept(connack: Partial<ConnackPacket> = {}): Promise<Of<'connect'>> {
     const connect = await this.expect('connect');
     this.send({ ...connack, type: 'connack' });
     return connect;
   }
 
-  /** Sends packets, in one piece. */
+  /** Sends packets in one piece. */
   send(...packets: readonly EncodablePacket[]): void {
     for (const packet of packets) this.sendBytes(encode(packet, this.protocolVersion));
   }
 
-  /** Sends bytes, whatever they mean. */
+  /** Sends any bytes. */
   sendBytes(bytes: Uint8Array): void {
     this.#wire.write(bytes);
   }
 
-  /** From now on answers these by itself; those that wait to be expected at once. */
+  /** From now on answers these types automatically, including packets that already wait. */
   answer(...types: readonly Answered[]): void {
     for (const type of types) this.#answered.add(type);
     for (const packet of this.#unread.splice(0)) this.#take(packet);
   }
 
-  /** From now on acknowledges every PUBLISH, to its end, by itself. */
+  /** From now on acknowledges every PUBLISH automatically and completely. */
   ackPublishes(): void {
     this.answer('publish', 'pubrel');
   }
 
-  /** From now on answers everything that has an answer by itself, and grants all that is asked for. */
+  /** From now on answers every packet automatically, and grants every request. */
   answerAll(): void {
     this.answer('publish', 'pubrel', 'subscribe', 'unsubscribe', 'pingreq');
   }
 
-  /** From now on swallows what comes, and the connection stays up. */
+  /** From now on discards all input. The connection stays open. */
   blackhole(): void {
     this.#isBlackHole = true;
   }
 
-  /** Closes in order, after what was sent. */
+  /** Closes in order, after all output. */
   close(): void {
     this.#wire.end();
   }
 
-  /** Breaks the connection. */
+  /** Resets the connection. */
   reset(): void {
     this.#wire.reset();
   }

@@ -9,13 +9,13 @@ import { ScriptedBroker } from './scripted-broker.ts';
 /** A network in memory with a scripted broker at the end of each connection. */
 export interface ScriptedNetwork {
   readonly dial: Dial;
-  /** Every connection so far, and how it behaves. */
+  /** All connections so far, and their behaviour. */
   readonly connections: readonly { readonly broker: ScriptedBroker; readonly link: Link }[];
-  /** Waits for the next connection that nobody has waited for yet. */
+  /** Waits for the next connection. Each connection is returned once. */
   next(): Promise<ScriptedBroker>;
 }
 
-/** A network in memory on a fake clock; `options` are those of each of its connections. */
+/** A network in memory on a fake clock; `options` apply to each connection. */
 export function scriptedNetwork(clock: FakeClock, options: Partial<Link> = {}): ScriptedNetwork {
   const connections: { broker: ScriptedBroker; link: Link }[] = [];
   let taken = 0;
@@ -36,13 +36,13 @@ export function scriptedNetwork(clock: FakeClock, options: Partial<Link> = {}): 
 export interface ScriptedServer {
   readonly port: number;
   readonly url: string;
-  /** Waits for the next connection that nobody has waited for yet. */
+  /** Waits for the next connection. Each connection is returned once. */
   next(): Promise<ScriptedBroker>;
-  /** Ends it, with all its connections. */
+  /** Closes the server and all connections. */
   close(): Promise<void>;
 }
 
-/** Listens on a free port of this machine. */
+/** Listens on a free local port. */
 export async function scriptedServer(): Promise<ScriptedServer> {
   const sockets: Socket[] = [];
   const accepted: ScriptedBroker[] = [];

@@ -7,7 +7,7 @@ import { socksProxy } from './tunnel-rig.ts';
 
 endWithTest();
 
-/** Says one thing after another to a proxy, each when there was an answer; all that came, in hexadecimal. */
+/** Sends messages to a proxy, each after an answer to the one before. Returns all answers in hex. */
 async function say(proxy: SocksProxy, ...pieces: readonly (readonly number[])[]): Promise<string[]> {
   const socket = held(connect(proxy.port, '127.0.0.1'));
   socket.on('error', () => {});
@@ -24,11 +24,11 @@ async function say(proxy: SocksProxy, ...pieces: readonly (readonly number[])[])
 
 const text = (words: string): number[] => [words.length, ...Buffer.from(words)];
 const portOf = (port: number): number[] => [port >> 8, port & 0xff];
-/** The reply with a code, and an address that says nothing. */
+/** A reply with a code and an empty address. */
 const reply = (code: string): string => `05${code}00017f0000010000`;
 
 describe('the SOCKS5 proxy', () => {
-  it('makes a tunnel to an address of IPv4 and to a name that only it knows', async () => {
+  it('makes a tunnel to an IPv4 address and to a name that only it knows', async () => {
     const { port } = await listening();
     const proxy = await socksProxy({ names: { broker: '127.0.0.1' } });
     const address = [5, 1, 0, 1, 127, 0, 0, 1, ...portOf(port)];
@@ -41,7 +41,7 @@ describe('the SOCKS5 proxy', () => {
     ]);
   });
 
-  it('lets nobody pass without the right user name and password', async () => {
+  it('requires the right user name and password', async () => {
     const proxy = await socksProxy({ credentials: { username: 'me', password: 'pw' } });
     expect(await say(proxy, [5, 1, 0])).toEqual(['05ff']);
     expect(await say(proxy, [5, 2, 0, 2], [1, ...text('me'), ...text('no')])).toEqual(['0502', '0101']);
@@ -49,7 +49,7 @@ describe('the SOCKS5 proxy', () => {
     expect(proxy.shown).toEqual(['me:no', 'me:pw']);
   });
 
-  it('says where it does not come to the server, and refuses, is silent or raves when told to', async () => {
+  it('reports an unreachable server, and refuses, stays silent or sends garbage on request', async () => {
     const proxy = await socksProxy();
     const { port, server } = await listening();
     await new Promise((resolve) => server.close(resolve));

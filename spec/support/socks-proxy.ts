@@ -2,25 +2,25 @@ import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { Proxy, type ProxyOptions } from './tunnels.ts';
 
-/** One CONNECT. */
+/** One CONNECT request. */
 export interface AskedOfSocks {
-  /** In which form the address was given. */
+  /** The type of the address. */
   readonly form: 'ipv4' | 'name' | 'ipv6';
   readonly host: string;
   readonly port: number;
 }
 
-/** A SOCKS5 proxy (RFC 1928, 1929), on a free port of this machine. `status` of an answer is the reply code. */
+/** A SOCKS5 proxy (RFC 1928, 1929) on a free local port. `status` of an answer is the reply code. */
 export class SocksProxy extends Proxy {
-  /** Everything that was asked for, with or without success. */
+  /** All requests, successful or not. */
   readonly asked: AskedOfSocks[] = [];
-  /** User names and passwords that were shown. */
+  /** User names and passwords received. */
   readonly shown: string[] = [];
 
   private constructor(server: Server, options: ProxyOptions) {
     super(server, 'socks5', options);
     server.on('connection', (socket: Socket) => {
-      // Whoever leaves in the middle has left: there is nobody to tell.
+      // A client that closed during the handshake gets no answer.
       this.#serve(socket).catch(() => socket.destroy());
     });
   }
@@ -87,7 +87,7 @@ async function request(socket: Socket): Promise<AskedOfSocks> {
   return { form: 'ipv6', host: hostname.slice(1, -1), port: await portOf(socket) };
 }
 
-/** As long as its first byte says. */
+/** Reads a field whose first byte is its length. */
 async function text(socket: Socket): Promise<string> {
   const [length = 0] = await take(socket, 1);
   return (await take(socket, length)).toString();
@@ -97,13 +97,13 @@ const portOf = async (socket: Socket): Promise<number> => (await take(socket, 2)
 
 const reply = (code: number): Buffer => Buffer.of(5, code, 0, 1, 127, 0, 0, 1, 0, 0);
 
-/** Exactly so many bytes: what is behind them stays where it is. Rejects where they do not come any more. */
+/** Reads exactly `length` bytes and leaves the rest. Rejects if the stream ends before. */
 async function take(socket: Socket, length: number): Promise<Buffer> {
   if (length === 0) return Buffer.alloc(0);
   for (;;) {
     const bytes = socket.read(length) as Buffer | null;
     if (bytes?.length === length) return bytes;
-    if (socket.readableEnded || socket.destroyed) throw new Error('the client has left');
+    if (socket.readableEnded || socket.destroyed) throw new Error('the client closed the connection');
     await new Promise<void>((resolve) => {
       const go = (): void => {
         socket.off('readable', go);

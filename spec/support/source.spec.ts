@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { codeOf, importsOf, tokens } from './source.ts';
 
 describe('tokens', () => {
-  it('lose nothing of the source', () => {
+  it('contain the whole source', () => {
     const source = "import a from 'b'; /* c */ const d = `e${f('g')}h` / 2; // i\nreturn /j'/g.test(k);";
     const joined = tokens(source).map(({ text }) => text);
     expect(joined.join('')).toBe(source);

@@ -1,15 +1,15 @@
 /**
- * TypeScript source taken apart far enough to search it safely: comments, strings, templates and regular expressions
- * told from code. No parser: rules about identifiers and import specifiers do not need one.
+ * Splits TypeScript source into code, comments, strings, templates and regular expressions, so that it can be searched
+ * safely. It is not a parser: rules about identifiers and import specifiers do not need one.
  */
 
-/** A piece of source. Tokens follow each other without gaps. */
+/** A piece of source. Tokens are contiguous. */
 export interface Token {
   readonly kind: 'code' | 'comment' | 'string' | 'regex';
   readonly text: string;
 }
 
-/** After these a slash begins a regular expression; after anything else it divides. */
+/** A slash after these begins a regular expression; otherwise it is a division. */
 const BEFORE_REGEX =
   /(?:^|[(,=:[!&|?{};+\-*%<>~^]|\b(?:return|typeof|case|in|of|do|else|void|delete|throw|new))\s*$/;
 
@@ -18,10 +18,10 @@ const STRING = /'(?:\\[^]|[^'\\\n])*'|"(?:\\[^]|[^"\\\n])*"/y;
 const REGEX = /\/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\[\n])+\/[a-z]*/y;
 const TEMPLATE_TEXT = /(?:\\[^]|\$(?!\{)|[^`\\$])*/y;
 
-/** Cuts source into tokens. What stands in `${…}` is code; the rest of a template is a string. */
+/** Splits source into tokens. `${…}` contains code; the rest of a template is a string. */
 export function tokens(source: string): Token[] {
   const found: Token[] = [];
-  /** For each template that is open: how many braces are open in its `${…}`. */
+  /** For each open template, the number of open braces in its `${…}`. */
   const templates: number[] = [];
   let code = '';
   let at = 0;
@@ -72,14 +72,14 @@ export function tokens(source: string): Token[] {
   return found;
 }
 
-/** What stands before the code at hand, as far as it tells a division from a regular expression. */
+/** The text before the current code, which decides between division and regular expression. */
 function lastCode(found: readonly Token[]): string {
   const last = found.findLast((token) => token.kind !== 'comment');
   if (last === undefined) return '';
   return last.kind === 'code' || last.text.endsWith('${') ? last.text : '""';
 }
 
-/** The code of a source: comments are gone, strings and regular expressions are empty. */
+/** The code of a source, without comments, and with empty strings and regular expressions. */
 export function codeOf(source: string): string {
   return tokens(source)
     .map(({ kind, text }) =>

@@ -1,4 +1,4 @@
-/** The iterators of lists, maps and sets: what scans everything goes through one of them, or through such a method. */
+/** The iterators of arrays, maps and sets. Every full scan uses one of them, or one of the methods below. */
 const ITERATORS = [[].values(), new Map().values(), new Set().values()].map(
   (iterator) => Object.getPrototypeOf(iterator) as { next(): unknown },
 );
@@ -15,8 +15,8 @@ const SCANS = [
 ] as const;
 
 /**
- * Counts the elements that are visited in `body`: by iterators, and by the methods of arrays. It slows the whole process
- * down for good: a spec has it done in another one.
+ * Counts the elements that `body` visits with iterators and array methods. It slows the process down permanently, so
+ * specs call it in a separate process.
  */
 export async function stepsOf(body: () => Promise<unknown>): Promise<number> {
   let steps = 0;

@@ -5,7 +5,7 @@ import type { Transport } from '../../lib/transport/transport.ts';
 import { hashOf, pattern, pressUp, type Recorder } from './receivers.ts';
 
 /*
- * What every transport promises, whatever it goes over.
+ * The guarantees of every transport.
  */
 
 /** The other end of a transport. */
@@ -14,22 +14,22 @@ export interface Peer {
   /** Closes in order. */
   end(): unknown;
   destroy(): unknown;
-  /** Breaks the connection: TCP knows a way to say so. */
+  /** Resets the connection, as TCP can do. */
   reset(): unknown;
   pause(): unknown;
   resume(): unknown;
-  /** Who gets what comes. */
+  /** Sets the listener for received bytes. */
   hear(listener: (bytes: Uint8Array) => void): unknown;
 }
 
-/** A transport that nobody has opened yet, its other end, and who is to listen to it. */
+/** A transport before open(), its other end, and its receiver. */
 export interface Ends {
   readonly transport: Transport;
   readonly peer: Peer;
   readonly recorder: Recorder;
 }
 
-/** A socket as the other end: it ends when the transport does. */
+/** A socket as the other end, which ends when the transport ends. */
 export function peerOf(socket: Socket, reset = (): unknown => socket.resetAndDestroy()): Peer {
   socket.on('end', () => socket.end());
   return {
@@ -47,7 +47,7 @@ async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await turn();
 }
 
-/** Specs of a transport that `connect` makes. */
+/** Specs for the transport that `connect` creates. */
 export function keepsTransportPromises(connect: () => Promise<Ends>): void {
   describe('reading', () => {
     reading(connect);
@@ -63,11 +63,11 @@ export function keepsTransportPromises(connect: () => Promise<Ends>): void {
 
 function reading(connect: () => Promise<Ends>): void {
   it.each([1, 200, 255, 256, 257, 300_000, 2_000_000])(
-    'begins with open(): %d bytes that came before are kept',
+    'begins with open(): %d earlier bytes are kept',
     async (length) => {
       const { transport, peer, recorder } = await connect();
       const sent = pattern(length);
-      // Once the other end has been told that there is no more, all that fits is on this side.
+      // After the other end has ended, everything that fits is on this side.
       peer.write(sent);
       peer.end();
       await turns(20);
@@ -81,7 +81,7 @@ function reading(connect: () => Promise<Ends>): void {
 }
 
 function writing(connect: () => Promise<Ends>): void {
-  it('sends every byte in order to a slow reader, from slabs that are filled again when they come back', async () => {
+  it('sends every byte in order to a slow reader, from slabs that are refilled when they are returned', async () => {
     const { transport, peer, recorder } = await connect();
     const pool: Uint8Array[] = Array.from({ length: 4 }, () => new Uint8Array(65_536));
     const total = 200;
@@ -121,7 +121,7 @@ function writing(connect: () => Promise<Ends>): void {
     expect(pool).toHaveLength(4);
   });
 
-  it('gives back later what it holds back, each piece once and in order, and drains once at the end', async () => {
+  it('returns unflushed pieces later, each once and in order, and drains once at the end', async () => {
     const { transport, peer, recorder } = await connect();
     const back: number[] = [];
     const told: string[] = [];
@@ -163,7 +163,7 @@ function ending(connect: () => Promise<Ends>): void {
     expect(recorder.log).toEqual(['closed']);
   });
 
-  it('comes with destroy(), in the middle of a write too, and gives every slab back', async () => {
+  it('follows destroy(), also during a write, and every slab is returned', async () => {
     const { transport, peer, recorder } = await connect();
     peer.pause();
     transport.open(recorder);
@@ -176,7 +176,7 @@ function ending(connect: () => Promise<Ends>): void {
     expect(recorder.log).toEqual(['closed']);
   });
 
-  it('comes after end() has sent what was held back', async () => {
+  it('follows end(), after all unflushed bytes were sent', async () => {
     const { transport, peer, recorder } = await connect();
     const received: Uint8Array[] = [];
     peer.hear((bytes) => received.push(bytes));
@@ -194,7 +194,7 @@ function ending(connect: () => Promise<Ends>): void {
   });
 
   it.each(['end', 'destroy', 'reset'] as const)(
-    'is told to a receiver that opens a connection lost meanwhile (%s)',
+    'is reported to a receiver that opens a connection lost meanwhile (%s)',
     async (lose) => {
       const { transport, peer, recorder } = await connect();
       peer[lose]();
@@ -208,7 +208,7 @@ function ending(connect: () => Promise<Ends>): void {
 }
 
 function afterTheEnd(connect: () => Promise<Ends>): void {
-  it.each(['end', 'destroy'] as const)('is told to a receiver that opens after %s()', async (way) => {
+  it.each(['end', 'destroy'] as const)('is reported to a receiver that opens after %s()', async (way) => {
     for (const pause of [0, 1, 5]) {
       const { transport, recorder } = await connect();
       transport[way]();
@@ -220,7 +220,7 @@ function afterTheEnd(connect: () => Promise<Ends>): void {
     }
   });
 
-  it.each(['end', 'destroy'] as const)('gives back at once what is written after %s()', async (way) => {
+  it.each(['end', 'destroy'] as const)('returns bytes written after %s() at once', async (way) => {
     const { transport, recorder } = await connect();
     transport.open(recorder);
     transport[way]();

@@ -9,10 +9,10 @@ import { SocksProxy } from './socks-proxy.ts';
 import type { ProxyOptions } from './tunnels.ts';
 
 /*
- * Who takes part in a spec of tunnels: all of it ends with the test.
+ * Participants of specs about tunnels. All are closed when the test ends.
  */
 
-/** A proxy by HTTP CONNECT; with `tls`, one that is reached by TLS. */
+/** An HTTP CONNECT proxy; with `tls`, clients use TLS to the proxy. */
 export async function httpProxy(options: HttpProxyOptions = {}): Promise<HttpProxy> {
   const proxy = await HttpProxy.start(options);
   atEnd(() => proxy.close());
@@ -33,12 +33,12 @@ export const roadTo = (port: number, rest: Partial<DialOptions> = {}): DialOptio
   ...rest,
 });
 
-/** A socket to a port of this machine, as the transports here have them. */
+/** A socket to a local port, as the transports create them. */
 export async function socketTo(port: number): Promise<Socket> {
   return held(await openSocket(roadTo(port), new AbortController().signal));
 }
 
-/** Reads so many bytes, as text. The socket is paused before and after. */
+/** Reads a number of bytes, as text. The socket is paused before and after. */
 export async function read(socket: Socket, length: number): Promise<string> {
   let text = '';
   const take = (bytes: Buffer): void => void (text += bytes.toString());
@@ -48,7 +48,7 @@ export async function read(socket: Socket, length: number): Promise<string> {
   return text;
 }
 
-/** What a promise rejects with. */
+/** The error with which a promise rejects. */
 export async function errorOf(promise: Promise<unknown>): Promise<Error> {
   try {
     await promise;
@@ -58,6 +58,6 @@ export async function errorOf(promise: Promise<unknown>): Promise<Error> {
   throw new Error('expected a rejection');
 }
 
-/** All that an error has to tell: its message, stack, causes and properties, hidden ones too. */
+/** All text of an error: message, stack, causes and properties, including hidden ones. */
 export const everythingOf = (error: unknown): string =>
   inspect(error, { depth: 20, showHidden: true, maxStringLength: null, maxArrayLength: null });

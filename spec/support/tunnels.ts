@@ -1,18 +1,18 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, type Server, type Socket } from 'node:net';
 
-/** How a proxy answers who asks for a tunnel: an answer of its own is followed by the end of the connection. */
+/** How a proxy answers a request for a tunnel. After a custom answer it closes the connection. */
 export type Answer =
   | 'a tunnel'
   | 'silence'
   | { readonly status: number }
   | { readonly bytes: string | Uint8Array };
 
-/** Common to all proxies of the specs. */
+/** Options of all proxies in specs. */
 export interface ProxyOptions {
-  /** Who may pass. @default anybody */
+  /** Accepted credentials. @default all clients are accepted */
   readonly credentials?: { readonly username: string; readonly password: string };
-  /** Addresses of names that nobody but the proxy knows. */
+  /** Addresses of names that only the proxy knows. */
   readonly names?: Readonly<Record<string, string>>;
 }
 
@@ -26,17 +26,17 @@ export class Tunnels {
     this.#names = names;
   }
 
-  /** Tunnels that are up. */
+  /** Number of open tunnels. */
   get open(): number {
     return this.#open;
   }
 
-  /** Connections of any kind. */
+  /** Number of open connections of any kind. */
   get connections(): number {
     return this.#sockets.size;
   }
 
-  /** A socket that ends with the proxy, whatever becomes of it. */
+  /** Registers a socket, which is closed with the proxy. */
   hold<T extends Socket>(socket: T): T {
     this.#sockets.add(socket);
     socket.on('error', () => {});
@@ -44,14 +44,14 @@ export class Tunnels {
     return socket;
   }
 
-  /** A connection to a server. Rejects with the error of the network. */
+  /** Connects to a server. Rejects with the network error. */
   async reach(host: string, port: number): Promise<Socket> {
     const socket = this.hold(connect({ host: this.#names[host] ?? host, port, noDelay: true }));
     await once(socket, 'connect');
     return socket;
   }
 
-  /** From now on what comes on one side goes out on the other, and both end together. */
+  /** Forwards bytes between both sides, and closes both together. */
   join(client: Socket, server: Socket): void {
     this.#open++;
     client.pipe(server).pipe(client);
@@ -63,27 +63,27 @@ export class Tunnels {
     if (client.destroyed) server.destroy();
   }
 
-  /** Breaks all connections. */
+  /** Closes all connections at once. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
   }
 }
 
-/** What proxies of all kinds have in common. */
+/** The common part of all proxies. */
 export abstract class Proxy {
   readonly port: number;
-  /** Without credentials. */
+  /** The URL without credentials. */
   readonly url: string;
-  /** Sent with the answer that there is a tunnel, in the same piece. */
+  /** Bytes sent in one piece with the answer that accepts a tunnel. */
   head: string | Uint8Array = '';
   answer: Answer = 'a tunnel';
   readonly tunnels: Tunnels;
-  /** Who may pass. */
+  /** Accepted credentials. */
   readonly credentials: ProxyOptions['credentials'];
   readonly #server: Server;
   readonly #scheme: string;
 
-  /** `server` listens already. */
+  /** `server` must be listening. */
   constructor(server: Server, scheme: string, { credentials, names }: ProxyOptions) {
     this.#server = server;
     this.#scheme = scheme;
@@ -94,18 +94,18 @@ export abstract class Proxy {
     server.on('connection', (socket: Socket) => this.tunnels.hold(socket));
   }
 
-  /** The URL with a user name and password in it. */
+  /** The URL with user name and password. */
   urlFor(username: string, password: string): string {
     const user = `${encodeURIComponent(username)}:${encodeURIComponent(password)}`;
     return `${this.#scheme}://${user}@127.0.0.1:${this.port}`;
   }
 
-  /** Breaks all connections. */
+  /** Closes all connections at once. */
   cut(): void {
     this.tunnels.cut();
   }
 
-  /** Ends it, with all connections. */
+  /** Closes the proxy and all connections. */
   async close(): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve));
     this.cut();

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 
-/** Runs `body`, and throws where a promise was rejected meanwhile that nobody handles. */
+/** Runs `body`, and throws if there was an unhandled rejection meanwhile. */
 export async function withoutUnhandled(body: () => Promise<void>): Promise<void> {
   const unhandled: unknown[] = [];
   const note = (reason: unknown): void => void unhandled.push(reason);

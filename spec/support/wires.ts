@@ -2,26 +2,26 @@ import type { Socket } from 'node:net';
 import type { FakeClock } from './fake-clock.ts';
 import type { MemoryEnd } from './memory-transport.ts';
 
-/** Who is at the end of a wire. */
+/** The receiver at the end of a wire. */
 export interface WireEnd {
-  /** Bytes came; they are the receiver's to keep. */
+  /** Called with received bytes, which the receiver owns. */
   receive(bytes: Uint8Array): void;
-  /** The connection is over. */
+  /** Called when the connection is closed. */
   lost(): void;
 }
 
-/** What a scripted broker needs of a connection. */
+/** The connection of a scripted broker. */
 export interface Wire {
   write(bytes: Uint8Array): void;
-  /** Closes it after what was written. */
+  /** Closes the connection after all output. */
   end(): void;
-  /** Breaks it, with an error at the other end. */
+  /** Resets the connection, with an error at the other end. */
   reset(): void;
-  /** Waits until something is true that only what happens on the connection can make true. */
+  /** Waits until a condition is true that depends on the connection. */
   until(isTrue: () => boolean): Promise<void>;
 }
 
-/** A wire in memory. To wait is to let the time of `clock` pass. */
+/** A wire in memory. Waiting advances `clock`. */
 export function memoryWire(end: MemoryEnd, clock: FakeClock, at: WireEnd): Wire {
   const memory = new Uint8Array(65_536);
   end.open({
@@ -39,7 +39,7 @@ export function memoryWire(end: MemoryEnd, clock: FakeClock, at: WireEnd): Wire 
   };
 }
 
-/** A real one. */
+/** A wire over a real connection. */
 export function socketWire(socket: Socket, at: WireEnd): Wire {
   const waiting = new Set<() => void>();
   const happened = (): void => {

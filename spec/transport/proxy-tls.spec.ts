@@ -38,7 +38,7 @@ describe('peers P29: a tunnel through an HTTP proxy that is reached by TLS', () 
     const way = dialContext(never);
     const url = one.urlFor('me', 's3cret');
     const socket = held((await openTunnel(through(url, port, await authority()), never, way)) as Socket);
-    expect([socket.isPaused(), way.legs]).toEqual([true, []]);
+    expect([socket.isPaused(), way.phases]).toEqual([true, []]);
     socket.write('there and back');
     expect(await read(socket, 14)).toBe('there and back');
     expect(one.asked).toHaveLength(1);

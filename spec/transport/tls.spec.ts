@@ -27,12 +27,12 @@ async function tunnelTo(port: number): Promise<Socket> {
 }
 
 describe('a connection over TLS', () => {
-  it('comes about in legs: material, TCP, handshake', async () => {
+  it('comes about in phases: material, TCP, handshake', async () => {
     const { server, tls } = await inOrder(await made());
     const steps = dialContext();
     const transport = await dialTls(roadTo(server.port, tls), steps.signal, steps, undefined);
     transport.destroy();
-    expect(steps.legs).toEqual(['tls', 'dial', 'tls']);
+    expect(steps.phases).toEqual(['tls', 'dial', 'tls']);
     expect(getEventListeners(steps.signal, 'abort')).toHaveLength(0);
   });
 
@@ -42,7 +42,7 @@ describe('a connection over TLS', () => {
     const steps = dialContext();
     const dialing = dialTls(roadTo(server.port, tls, '127.0.0.1'), steps.signal, steps, undefined);
     await expect(dialing).rejects.toMatchObject({ code: 'ECONNREFUSED' });
-    expect(steps.legs.at(-1)).toBe('dial');
+    expect(steps.phases.at(-1)).toBe('dial');
   });
 
   it('fails in its own leg where a file is missing, before the server hears of it', async () => {
@@ -52,7 +52,7 @@ describe('a connection over TLS', () => {
     await expect(dialTls(dialOptions, steps.signal, steps, undefined)).rejects.toMatchObject({
       phase: 'tls',
     });
-    expect(steps.legs.at(-1)).toBe('tls');
+    expect(steps.phases.at(-1)).toBe('tls');
     expect(server.sockets).toEqual([]);
   });
 
@@ -124,7 +124,7 @@ describe('a connection over TLS', () => {
     );
     if (when === 'the handshake') {
       await Promise.race([once(server, 'connection'), dialing]);
-      while (steps.legs.length < 3) await turn();
+      while (steps.phases.length < 3) await turn();
       aborting.abort(reason);
     }
     await expect(dialing).rejects.toBe(reason);
@@ -180,7 +180,7 @@ describe('TLS through a tunnel', () => {
     const tunnel = await tunnelTo(server.port);
     const transport = await dialTls(roadTo(server.port, tls), steps.signal, steps, tunnel);
     atEnd(() => transport.destroy());
-    expect(steps.legs).toEqual(['tls']);
+    expect(steps.phases).toEqual(['tls']);
     const recorder = new Recorder();
     transport.open(recorder);
     const peer = await accepted;

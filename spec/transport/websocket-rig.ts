@@ -96,7 +96,7 @@ export interface Dialling extends Partial<Omit<DialOptions, 'port'>> {
 export async function dialled(
   port: number,
   { signal = new AbortController().signal, protocolVersion = 4, context = {}, ...dialOptions }: Dialling = {},
-): Promise<{ readonly transport: Transport; readonly legs: readonly string[]; readonly stream: Socket }> {
+): Promise<{ readonly transport: Transport; readonly phases: readonly string[]; readonly stream: Socket }> {
   const stream = held(await openSocket({ protocol: 'ws', host: '127.0.0.1', port }, signal));
   const one = { ...dialContext(signal), protocolVersion, ...context };
   const dial: DialContext = one;
@@ -107,7 +107,7 @@ export async function dialled(
     stream,
   );
   held(transport);
-  return { transport, legs: one.legs, stream };
+  return { transport, phases: one.phases, stream };
 }
 
 /** A transport that nobody has opened yet, and the other end. */
