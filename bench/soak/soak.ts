@@ -288,13 +288,13 @@ async function run(): Promise<void> {
 function conclude(): void {
   for (const one of complaints) console.log(`- ${one}`);
   if (complained > complaints.length) console.log(`- and ${complained - complaints.length} more`);
-  const verdict = interrupted ? 'INTERRUPTED' : 'HELD';
+  const verdict = interrupted ? 'INTERRUPTED' : 'PASSED';
   console.log(
-    complained > 0 ? `BROKEN: ${complained} complaints (seed ${seed})` : `${verdict} (seed ${seed})`,
+    complained > 0 ? `FAILED: ${complained} complaints (seed ${seed})` : `${verdict} (seed ${seed})`,
   );
   process.exitCode = complained > 0 ? 1 : interrupted ? 130 : 0;
   setTimeout(() => {
-    console.log(`BROKEN: these handles keep the process alive: ${inWords(handles())}`);
+    console.log(`FAILED: these handles keep the process alive: ${inWords(handles())}`);
     process.exit(1);
   }, 5_000).unref();
 }
