@@ -27,7 +27,7 @@ describe('the handshake', () => {
     'v5 MQTT-6.0.0-3, v4 MQTT-6.0.0-3 asks for the subprotocol mqtt and for the path (version %d)',
     async (protocolVersion) => {
       const { port, accepted } = await webSocketServer();
-      const { legs } = await dialled(port, { protocolVersion, path: '/a%20b?c=d' });
+      const { phases } = await dialled(port, { protocolVersion, path: '/a%20b?c=d' });
       const { request, ws } = await accepted();
       expect(ws.protocol).toBe('mqtt');
       expect(request.url).toBe('/a%20b?c=d');
@@ -39,7 +39,7 @@ describe('the handshake', () => {
         'sec-websocket-protocol': 'mqtt',
         'sec-websocket-version': '13',
       });
-      expect(legs).toEqual(['websocket']);
+      expect(phases).toEqual(['websocket']);
     },
   );
 
