@@ -37,11 +37,11 @@ const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   client: ['node:', 'p-queue'],
 };
 
-/** What may be imported in one file only. */
-const ONLY_IN: Readonly<Record<string, string>> = {
-  ws: 'transport/websocket.ts',
-  socks: 'transport/socks-proxy.ts',
-  'proxy-from-env': 'transport/proxy.ts',
+/** Packages that may be imported in these files only. */
+const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
+  ws: ['transport/websocket.ts', 'transport/websocket-transport.ts'],
+  socks: ['transport/socks-proxy.ts'],
+  'proxy-from-env': ['transport/proxy.ts'],
 };
 
 /** What may not be installed: it is loaded by name where it is needed, so that bundlers leave it alone. */
@@ -109,7 +109,7 @@ function floorComplaints(file: string, source: string): string[] {
     const allowed = (OUTSIDE[floor] ?? []).some(
       (name) => name === module || (name.endsWith(':') && module.startsWith(name)),
     );
-    return allowed && (ONLY_IN[module] ?? file) === file ? [] : [`${file} imports ${module}`];
+    return allowed && (ONLY_IN[module]?.includes(file) ?? true) ? [] : [`${file} imports ${module}`];
   });
   for (const module of OPTIONAL)
     if (

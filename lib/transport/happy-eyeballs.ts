@@ -1,64 +1,57 @@
-/** A connection to whichever address of a host answers first (Happy Eyeballs, RFC 8305). */
+/** Connects to the first address of a host that answers (Happy Eyeballs, RFC 8305). */
 
-import dns from 'node:dns';
+import dns, { type LookupAddress } from 'node:dns';
 import { isIP, type Socket, type SocketConnectOpts, type TcpSocketConnectOpts } from 'node:net';
 import { clearTimeout, setTimeout } from 'node:timers';
 import { messageOf } from '../errors.ts';
-import { socketEvent, unlessAborted } from './stream.ts';
+import { socketEvent, unlessAborted } from './abortable.ts';
 
 /** ms until the next address is tried as well (Connection Attempt Delay, RFC 8305, 5). */
 const ATTEMPT_DELAY = 250;
 
-/** ms for an address where only one can be tried at a time: all come from the same local port. */
+/** ms per address if they must be tried one after the other, because all attempts use the same local port. */
 const EXCLUSIVE_DELAY = 5_000;
 
-/** One address of a host. */
-export interface Address {
-  readonly address: string;
-  readonly family: number;
-}
-
-/** A connection that is being made to one address. */
-export interface Contender {
+/** A connection attempt to one address. */
+interface Contender {
   readonly socket: Socket;
 }
 
-/** What the platform does for it; a spec puts its own in place. */
+/** Name look-up and timer of the platform; specs replace them. */
 export interface Resolver {
-  /** The addresses of a name, in the order of preference. */
-  lookup(host: string, family: number): Promise<readonly Address[]>;
-  /** Calls `then` after so many ms, unless what it returns is called before. */
-  after(ms: number, then: () => void): () => void;
+  /** The addresses of a name, most preferred first. */
+  lookup(host: string, family: number): Promise<readonly LookupAddress[]>;
+  /** Calls `callback` after `ms`. Returns a function that cancels it. */
+  after(ms: number, callback: () => void): () => void;
 }
 
 const system: Resolver = {
   lookup: (host, family) =>
     new Promise((resolve, reject) => {
-      // As `net.connect()` does it: no addresses of a family that this machine has none of.
+      // As in `net.connect()`: no addresses of a family that this machine does not have.
       const options = { all: true, family, hints: family === 0 ? dns.ADDRCONFIG : 0 } as const;
       dns.lookup(host, options, (error, addresses) => (error ? reject(error) : resolve(addresses)));
     }),
-  after(ms, then) {
-    const timer = setTimeout(then, ms);
+  after(ms, callback) {
+    const timer = setTimeout(callback, ms);
     return () => clearTimeout(timer);
   },
 };
 
 /**
- * Looks up the host of `target` and connects to its addresses: the next one is begun when one has failed, or has not
- * answered within 250 ms and goes on beside it. The first that is connected is the result, and the others are
- * destroyed. No address has a time limit of its own: all of them have until `signal` aborts. `begin` makes the socket for
- * one address.
+ * Looks up the host of `target` and connects to its addresses. The next address is tried when one has failed, or has not
+ * answered within 250 ms; then both attempts continue. Returns the first that connects and destroys the others. No address
+ * has a time limit: each may take until `signal` aborts. `start` creates the socket for one address.
  */
 export async function connectFirst<C extends Contender>(
   target: SocketConnectOpts,
   signal: AbortSignal,
-  begin: (target: SocketConnectOpts) => C,
+  start: (target: SocketConnectOpts) => C,
   resolver: Resolver = system,
 ): Promise<C> {
   signal.throwIfAborted();
   const targets = 'path' in target ? [target] : await addressesOf(target, signal, resolver);
-  return new Race(targets, signal, begin, resolver).run();
+  return new Race(targets, signal, start, resolver).run();
 }
 
 async function addressesOf(
@@ -69,14 +62,17 @@ async function addressesOf(
   const { host = '', family = 0 } = target;
   if (isIP(host) !== 0) return [target];
   const addresses = await unlessAborted(signal, () => resolver.lookup(host, family));
-  const names = new Set(addresses.map(({ address }) => address));
-  const distinct = [...names].map((name) => addresses.find(({ address }) => address === name) as Address);
-  return alternating(distinct).map(({ address, family: of }) => ({ ...target, host: address, family: of }));
+  const distinct = new Map(addresses.map((one) => [one.address, one]));
+  return interleaved([...distinct.values()]).map((one) => ({
+    ...target,
+    host: one.address,
+    family: one.family,
+  }));
 }
 
-/** Each family in turn, beginning with that of the first address: one of them may not work at all. */
-function alternating(addresses: readonly Address[]): Address[] {
-  const isFirst = ({ family }: Address): boolean => family === addresses[0]?.family;
+/** Alternates between the families, starting with that of the first address: one family may not work at all. */
+function interleaved(addresses: readonly LookupAddress[]): LookupAddress[] {
+  const isFirst = ({ family }: LookupAddress): boolean => family === addresses[0]?.family;
   const [first, second] = [addresses.filter(isFirst), addresses.filter((one) => !isFirst(one))];
   const pairs = Array.from({ length: Math.max(first.length, second.length) }, (_, i) => [
     first[i],
@@ -86,25 +82,25 @@ function alternating(addresses: readonly Address[]): Address[] {
 }
 
 class Race<C extends Contender> {
-  readonly #left: SocketConnectOpts[];
+  readonly #remaining: SocketConnectOpts[];
   readonly #signal: AbortSignal;
-  readonly #begin: (target: SocketConnectOpts) => C;
+  readonly #start: (target: SocketConnectOpts) => C;
   readonly #resolver: Resolver;
   readonly #running = new Set<C>();
   readonly #errors: unknown[] = [];
-  #cancel: () => void = () => {};
+  #cancelTimer: () => void = () => {};
   #resolve: (winner: C) => void = () => {};
   #reject: (error: unknown) => void = () => {};
 
   constructor(
     targets: SocketConnectOpts[],
     signal: AbortSignal,
-    begin: (target: SocketConnectOpts) => C,
+    start: (target: SocketConnectOpts) => C,
     resolver: Resolver,
   ) {
-    this.#left = targets;
+    this.#remaining = targets;
     this.#signal = signal;
-    this.#begin = begin;
+    this.#start = start;
     this.#resolver = resolver;
   }
 
@@ -117,15 +113,15 @@ class Race<C extends Contender> {
   }
 
   #next(): void {
-    this.#cancel();
-    const target = this.#left.shift();
+    this.#cancelTimer();
+    const target = this.#remaining.shift();
     if (target === undefined) {
-      if (this.#running.size === 0) this.#reject(together(this.#errors));
+      if (this.#running.size === 0) this.#reject(combinedError(this.#errors));
       return;
     }
     let contender: C;
     try {
-      contender = this.#begin(target);
+      contender = this.#start(target);
     } catch (error) {
       this.#errors.push(error);
       this.#next();
@@ -133,42 +129,42 @@ class Race<C extends Contender> {
     }
     this.#running.add(contender);
     socketEvent(contender.socket, 'connect', this.#signal).then(
-      () => this.#won(contender),
-      (error: unknown) => this.#lost(contender, error),
+      () => this.#onConnected(contender),
+      (error: unknown) => this.#onFailed(contender, error),
     );
-    if (this.#left.length > 0) this.#wait(contender, 'localPort' in target);
+    if (this.#remaining.length > 0) this.#startTimer(contender, 'localPort' in target);
   }
 
-  #wait({ socket }: Contender, isExclusive: boolean): void {
+  #startTimer({ socket }: Contender, isExclusive: boolean): void {
     const resolver = this.#resolver;
-    this.#cancel = isExclusive
+    this.#cancelTimer = isExclusive
       ? resolver.after(EXCLUSIVE_DELAY, () =>
           socket.destroy(new Error(`no answer within ${EXCLUSIVE_DELAY} ms`)),
         )
       : resolver.after(ATTEMPT_DELAY, () => this.#next());
   }
 
-  #won(contender: C): void {
-    // Another one was first, and has destroyed it.
+  #onConnected(contender: C): void {
+    // Another contender won in the same turn and has destroyed this one.
     if (!this.#running.delete(contender)) return;
-    this.#cancel();
-    this.#left.length = 0;
+    this.#cancelTimer();
+    this.#remaining.length = 0;
     for (const { socket } of this.#running) socket.destroy();
     this.#running.clear();
     this.#resolve(contender);
   }
 
-  #lost(contender: C, error: unknown): void {
+  #onFailed(contender: C, error: unknown): void {
     if (!this.#running.delete(contender)) return;
     this.#errors.push(error);
     if (!this.#signal.aborted) return this.#next();
-    this.#cancel();
+    this.#cancelTimer();
     if (this.#running.size === 0) this.#reject(this.#signal.reason);
   }
 }
 
-/** What happened at each address. */
-function together(errors: readonly unknown[]): unknown {
+/** The error of a single address, or one that combines the errors of all of them. */
+function combinedError(errors: readonly unknown[]): unknown {
   const [first] = errors;
   if (errors.length === 1) return first;
   const { code } = first as NodeJS.ErrnoException;

@@ -5,10 +5,12 @@ import type { Socket } from 'node:net';
 import { ConnectError, shown } from '../errors.ts';
 import type { HttpHeaders } from './options.ts';
 import type { Destination, ProxyServer } from './proxy-url.ts';
+import { authorityOf } from './url.ts';
 
 /**
- * Asks the proxy at the other end of `socket` for a tunnel. When this resolves, the socket is that tunnel, and paused.
- * Rejects with a ConnectError where the proxy refuses, with an Error where it does not answer as one does.
+ * Requests a tunnel from the proxy at the other end of `socket`. Afterwards the socket is the tunnel, and paused.
+ * @throws ConnectError if the proxy refuses
+ * @throws Error if it closes the connection or does not answer in HTTP
  */
 export function requestTunnel(
   socket: Socket,
@@ -16,7 +18,7 @@ export function requestTunnel(
   { host, port }: Destination,
   headers: HttpHeaders = {},
 ): Promise<void> {
-  const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  const authority = authorityOf(host, port);
   const isAnonymous = username === '' && password === '';
   const fields = {
     ...(!isAnonymous && { 'Proxy-Authorization': basic(username, password) }),
@@ -24,44 +26,48 @@ export function requestTunnel(
   };
   const secrets = [username, password, ...Object.values(fields).flatMap((value) => value.split(' '))];
   return new Promise((resolve, reject) => {
-    const closed = (): void => {
-      const why = socket.errored?.message ?? 'the connection was closed before the answer';
+    const onClose = (): void => {
+      const why = socket.errored?.message ?? 'the connection was closed before the response';
       reject(new Error(`proxy: ${why}`));
     };
-    // It may have been over before anybody looked.
-    if (socket.closed) return closed();
-    socket.once('close', closed);
-    const asking = request({
+    // A socket that has closed already emits no event.
+    if (socket.closed) return onClose();
+    socket.once('close', onClose);
+    const connecting = request({
       method: 'CONNECT',
       path: authority,
       headers: { Host: authority, ...fields },
       createConnection: () => socket,
     });
-    asking.on('socket', () => socket.resume());
-    asking.on('connect', ({ statusCode = 0, statusMessage = '' }, _, head: Buffer) => {
-      socket.off('close', closed);
+    connecting.on('socket', () => socket.resume());
+    connecting.on('connect', ({ statusCode = 0, statusMessage = '' }, _, head: Buffer) => {
+      socket.off('close', onClose);
       socket.pause();
       if (statusCode >= 200 && statusCode < 300) {
         if (head.length > 0) socket.unshift(head);
         resolve();
         return;
       }
-      const words = repeats(statusMessage, secrets) ? (STATUS_CODES[statusCode] ?? '') : shown(statusMessage);
-      const why = `${statusCode} ${words}`.trim();
-      reject(new ConnectError('dial', `the proxy refused ${authority}: ${why}`, { status: statusCode }));
+      const text = repeats(statusMessage, secrets) ? (STATUS_CODES[statusCode] ?? '') : shown(statusMessage);
+      const why = `${statusCode} ${text}`.trim();
+      reject(
+        new ConnectError('dial', `the proxy refused a tunnel to ${authority}: ${why}`, {
+          status: statusCode,
+        }),
+      );
     });
-    asking.on('error', (error: NodeJS.ErrnoException) => {
-      if (socket.errored !== null || !error.code?.startsWith('HPE_')) return closed();
-      // The error itself has with it what came, which may be what was sent.
-      reject(new Error(`proxy: expected an answer in HTTP, got something else (${error.code})`));
+    connecting.on('error', (error: NodeJS.ErrnoException) => {
+      if (socket.errored !== null || !error.code?.startsWith('HPE_')) return onClose();
+      // Without a cause: the error contains the response, which may repeat what was sent.
+      reject(new Error(`proxy: expected an HTTP response, got something else (${error.code})`));
     });
-    asking.end();
+    connecting.end();
   });
 }
 
-/** Whether the proxy's own words have something in them that it was sent. What is shorter is in many words by chance. */
-function repeats(words: string, secrets: readonly string[]): boolean {
-  return secrets.some((secret) => secret.length > 2 && words.includes(secret));
+/** Whether `text` contains one of `secrets`. Shorter ones occur in many texts by chance. */
+function repeats(text: string, secrets: readonly string[]): boolean {
+  return secrets.some((secret) => secret.length > 2 && text.includes(secret));
 }
 
 function basic(username: string, password: string): string {

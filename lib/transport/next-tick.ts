@@ -1,7 +1,7 @@
 /**
- * `process.nextTick` of Node.js itself. Test runners put their own in its place for a time (Jest's fake timers do by
- * default), and what was handed to that one is never called once it is gone: a client would wait for it for ever. Jest also
- * has a `process` of its own, so that the real one has to be asked for. For timers, `node:timers` is the real one.
+ * `process.nextTick` of Node.js. Fake timers, such as those of Jest, replace it for a while and never run the callbacks
+ * that are queued when they are removed; a client would wait for ever. Jest also replaces `process`, so the original is
+ * requested by name. For timers, `node:timers` has the originals.
  */
 const real = process.getBuiltinModule('node:process');
 

@@ -1,131 +1,145 @@
-/** What an application may say about the way to the server. */
+/** Options for TLS, WebSocket, proxies and TCP. */
 
 import type { PeerCertificate, PSKCallbackNegotation, SecureContext, SecureVersion } from 'node:tls';
 import type { MqttError } from '../errors.ts';
 
-/** What the functions of an application are asked with, once per attempt. */
+/** Passed to the functions among the options, which are called anew for every attempt. */
 export interface AttemptContext {
-  /** Attempts so far since the last connection that was up: 0 for the very first one, 1 for the first after a loss. */
+  /** 0 for the very first attempt, 1 for the first after a loss; increases until a connection is up. */
   readonly attempt: number;
-  /** Why there is another attempt: what ended the last one, or the connection. Undefined for the first one. */
+  /** The error that ended the last attempt or the connection. Undefined for the first attempt. */
   readonly reason: MqttError | undefined;
-  /** Aborted when the attempt is given up, or has taken `connectTimeout`. */
+  /**
+   * Aborted when the attempt is given up, when it has failed, or when its server's share of `connectTimeout` is over.
+   */
   readonly signal: AbortSignal;
 }
 
-/** Certificates or a key: PEM as text or bytes. */
+/** Certificates or a key in PEM, as text or bytes. */
 export type Pem = string | Uint8Array;
 
-/** TLS, for `mqtts:` and `wss:`. Files are read again for every attempt, so that renewed certificates are used. */
+/**
+ * TLS, for `mqtts:` and `wss:`. Files are read for every attempt, so renewed certificates are used. Invalid material fails
+ * the attempt with a `ConnectError` of phase `tls` that names the option.
+ */
 export interface TlsOptions {
   /**
-   * Certificate authorities that may have signed the server's certificate. They take the place of those the system
-   * knows; an entry `"system"` stands for these: those of Node.js with NODE_EXTRA_CA_CERTS, and from Node.js 22.15 on those
-   * of the operating system. @default those of the system
+   * Trusted authorities, which replace those of the system. An entry `"system"` adds these again: the authorities of
+   * Node.js with `NODE_EXTRA_CA_CERTS` and, from Node.js 22.15 on, those of the operating system.
+   * @default the authorities of the system
    */
   readonly ca?: Pem | readonly Pem[] | undefined;
-  /** The same in files, added to `ca`. */
+  /** Files with trusted authorities, in addition to `ca`. @default none */
   readonly caFile?: string | readonly string[] | undefined;
-  /** The client's certificate, with those between it and its authority; takes `key` or `keyFile`. */
+  /** The client certificate, followed by intermediate certificates. Requires `key` or `keyFile`. @default none */
   readonly cert?: Pem | undefined;
+  /** A file with the contents of `cert`. @default none */
   readonly certFile?: string | undefined;
-  /** The private key of the client's certificate; takes `cert` or `certFile`. */
+  /** The private key of the client certificate. Requires `cert` or `certFile`. @default none */
   readonly key?: Pem | undefined;
+  /** A file with the contents of `key`. @default none */
   readonly keyFile?: string | undefined;
   /**
-   * Certificate and key together, PKCS #12. Authorities in it verify the server as well, unless there is `ca` or
-   * `caFile`.
+   * Client certificate and key in one, as PKCS #12. Authorities in it are trusted too, unless `ca` or `caFile` is set.
+   * @default none
    */
   readonly pfx?: Uint8Array | undefined;
+  /** A file with the contents of `pfx`. @default none */
   readonly pfxFile?: string | undefined;
-  /** Opens an encrypted key or pfx. A function is asked once per attempt, after the files were read. */
+  /** Decrypts the key or pfx. A function is called once per attempt, after the files were read. @default none */
   readonly passphrase?: string | ((context: AttemptContext) => string | Promise<string>) | undefined;
-  /** `false`: the server's certificate is not verified at all, which is warned of. @default true */
+  /** `false`: does not verify the server at all, and logs a warning. @default true */
   readonly rejectUnauthorized?: boolean | undefined;
   /**
-   * `false`: every host name will do, which is warned of; that a known authority has signed is still verified. A function
-   * decides in place of the usual check, for a host that is `servername` where that is given: it returns or throws what
-   * is wrong. @default true
+   * `false`: accepts a certificate for any host name, and logs a warning; the authority is still verified. A function
+   * replaces the check of the name. It gets `servername` or else the host, and returns or throws an error to reject the
+   * server; it cannot be async. @default true
    */
   readonly verifyHostname?:
     | boolean
     | ((host: string, certificate: PeerCertificate) => Error | undefined)
     | undefined;
-  /** @default that of Node.js, TLSv1.2 */
+  /** The lowest TLS version to accept. @default that of Node.js, `TLSv1.2` */
   readonly minVersion?: SecureVersion | undefined;
-  /** @default that of Node.js, TLSv1.3 */
+  /** The highest TLS version to accept. @default that of Node.js, `TLSv1.3` */
   readonly maxVersion?: SecureVersion | undefined;
-  /** In the notation of OpenSSL. @default those of Node.js */
+  /** Cipher suites in the notation of OpenSSL. @default those of Node.js */
   readonly ciphers?: string | undefined;
-  /** Protocols to offer (ALPN), such as `x-amzn-mqtt-ca`. A server may ignore them. @default none */
+  /** Application protocols to offer (ALPN), such as `x-amzn-mqtt-ca`. A server may ignore them. @default none */
   readonly alpn?: string | readonly string[] | undefined;
-  /** The name asked for (SNI) and verified. @default the host of the URL, unless that is an address */
+  /** The host name to request (SNI) and to verify. @default the host of the URL; an address is verified, not sent */
   readonly servername?: string | undefined;
-  /** Made by `tls.createSecureContext()`: in place of certificates, key, versions and ciphers. */
+  /** A context from `tls.createSecureContext()`, instead of certificates, key, versions and ciphers. @default none */
   readonly secureContext?: SecureContext | undefined;
   /**
-   * Pre-shared keys: see `tls.connect()` of Node.js. Takes `ciphers` with PSK among them, and is asked once or twice per
-   * attempt. Where the server has a certificate all the same, that is verified.
+   * Pre-shared keys: see `tls.connect()` of Node.js. Requires `ciphers` that include PSK. Called once or twice per
+   * attempt. A certificate that the server sends anyway is verified. @default none
    */
   readonly pskCallback?: ((hint: string | null) => PSKCallbackNegotation | null) | undefined;
 }
 
-/** HTTP header fields. */
+/** HTTP header fields: names and values. */
 export type HttpHeaders = Readonly<Record<string, string>>;
 
-/** WebSocket, for `ws:` and `wss:`. */
+/** WebSocket, for `ws:` and `wss:` (6). A failed handshake is a `ConnectError` of phase `websocket`. */
 export interface WebSocketOptions {
-  /** Where the URL has no path; may have a query. @default "/mqtt" */
+  /** The path of a URL that has none. May contain a query. @default "/mqtt" */
   readonly path?: string | undefined;
   /**
-   * Sent with the HTTP request, beside those that make it one for a WebSocket, which cannot be given. `Host` takes the
-   * place of the usual one. A function is asked once per attempt, when the server is connected; it gets `Host` as it
-   * will be, unless it says otherwise. What it throws ends the attempt. @default none
+   * Additional header fields of the HTTP request. The fields of the handshake itself cannot be set; `Host` replaces the
+   * usual one. A function is called once per attempt, when the server is connected. It gets `Host` as it will be sent,
+   * and what it returns is sent. If it throws, the attempt fails. @default none
    */
   readonly headers?:
     | HttpHeaders
     | ((defaults: HttpHeaders, context: AttemptContext) => HttpHeaders | Promise<HttpHeaders>)
     | undefined;
   /**
-   * Bytes of one WebSocket message, which is kept whole in memory; a larger one closes the connection. At most
+   * Maximum bytes of one WebSocket message, which is buffered as a whole; a larger one closes the connection. At most
    * 2147483647. @default 268435460, or 16777216 with `perMessageDeflate`
    */
   readonly maxPayload?: number | undefined;
-  /** Whether to offer compression, of what is not short: it costs time and memory, and MQTT gains little. @default false */
+  /**
+   * Whether to offer compression, for writes of 128 bytes and more. It costs time and memory, and MQTT gains little.
+   * @default false
+   */
   readonly perMessageDeflate?: boolean | undefined;
 }
 
-/** A proxy to connect through. */
+/** A proxy to connect through. A failure is a `ConnectError` of phase `dial` whose message mentions the proxy. */
 export interface ProxyOptions {
   /**
-   * `http://[user:password@]host[:port]` (80) or `https://…` (443) for HTTP CONNECT; `socks5://…` (1080), or `socks` or
-   * `socks5h`, which are the same, for SOCKS5, which takes the package `socks`. User name and password in
-   * percent-encoding. Names of servers are looked up by the proxy.
+   * `http://[user:password@]host[:port]` (default port 80) or `https://…` (443) for HTTP CONNECT; `socks5://…` (1080) for
+   * SOCKS5, which requires the package `socks`. `socks://` and `socks5h://` mean the same as `socks5://`. User name and
+   * password are percent-encoded. The proxy looks up the name of the server.
    */
   readonly url: string | URL;
-  /** Sent with HTTP CONNECT, over what is sent without them. @default none */
+  /** Additional header fields of HTTP CONNECT; they replace the usual ones. @default none */
   readonly headers?: HttpHeaders | undefined;
-  /** TLS to an `https:` proxy itself: that to the server goes through it and knows nothing of it. */
+  /** TLS to an `https:` proxy, which is verified by default. Independent of TLS to the server, which goes through the tunnel. */
   readonly tls?: TlsOptions | undefined;
 }
 
-/** TCP, to the server or, where there is one, to the proxy. Nothing of it is for Unix sockets. */
+/** TCP, to the server or to the proxy. Does not apply to Unix sockets. */
 export interface SocketOptions {
-  /** The local address to connect from: to addresses of its family only. */
+  /**
+   * The local IP address to connect from. Only server addresses of the same family are used.
+   * @default chosen by the system
+   */
   readonly localAddress?: string | undefined;
   /**
-   * The local port to connect from. One that the last connection came from may be in use for a minute after its end,
-   * and with it every attempt in that time fails. @default a free one
+   * The local port to connect from. After a connection has ended, its port can be in use for a minute; attempts fail
+   * meanwhile. @default a free one
    */
   readonly localPort?: number | undefined;
-  /** Only addresses of IPv4 or of IPv6. @default both; where a name has several addresses, the first to answer is taken */
+  /** Uses only IPv4 or only IPv6 addresses. @default both; the first address of a name that answers is used */
   readonly family?: 4 | 6 | undefined;
-  /** `false`: small writes may wait for others (Nagle's algorithm). @default true */
+  /** `false`: small writes may be delayed (Nagle's algorithm). @default true */
   readonly noDelay?: boolean | undefined;
   /**
-   * ms without traffic after which the operating system asks whether the other side is there (TCP keep-alive), counted
-   * in whole seconds, at most 32767000; 0 = off.
-   * Keep Alive of MQTT is surer and sooner: this is for those who switch it off. @default 60000
+   * ms without traffic after which the operating system probes the connection (TCP keep-alive). Rounded up to whole
+   * seconds; at most 32767000; 0 = off. MQTT Keep Alive is faster and more reliable; this option matters if that is off.
+   * @default 60000
    */
   readonly tcpKeepAlive?: number | undefined;
 }

@@ -1,10 +1,11 @@
-/** Packages that are loaded when they are used, from where the program runs. */
+/** Loads optional packages when they are needed, from the directory of the program. */
 
-import { messageOf } from '../errors.ts';
+import { codeOf, messageOf } from '../errors.ts';
 
 /**
- * Loads the package `name`, which `use` needs. Bundlers leave it alone: they cannot resolve a name that is an argument,
- * and the comments keep two of them from warning. Rejects with an Error that names the package.
+ * Loads the package `name`. `use` names what needs it. Bundlers do not follow an import whose name is an argument; the
+ * comments keep webpack and Vite from warning about it.
+ * @throws Error that names the package
  */
 export async function loadPackage(name: string, use: string): Promise<unknown> {
   try {
@@ -18,6 +19,6 @@ export async function loadPackage(name: string, use: string): Promise<unknown> {
 }
 
 function isNotFound(error: unknown): boolean {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return false;
-  return error.code === 'ERR_MODULE_NOT_FOUND' || error.code === 'MODULE_NOT_FOUND';
+  const code = codeOf(error);
+  return code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND';
 }

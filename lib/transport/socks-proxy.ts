@@ -1,20 +1,21 @@
-/** Tunnels through a SOCKS proxy: CONNECT of SOCKS5 (RFC 1928), with a user name and password (RFC 1929) or without. */
+/** Tunnels through a SOCKS5 proxy: CONNECT (RFC 1928), with or without a user name and password (RFC 1929). */
 
 import type { Socket } from 'node:net';
 import { setImmediate } from 'node:timers';
-import { messageOf } from '../errors.ts';
 import type * as Socks from 'socks';
+import { messageOf } from '../errors.ts';
 import { loadPackage } from './packages.ts';
 import type { Destination, ProxyServer } from './proxy-url.ts';
 
-/** ms that timers can have at most. */
-const LONGEST = 0x7fff_ffff;
+/** Maximum ms of a timer. */
+const MAX_DELAY = 0x7fff_ffff;
 
 const CLOSED = 'the connection was closed';
 
 /**
- * Asks the proxy at the other end of `socket` for a tunnel. When this resolves, the socket is that tunnel, and paused.
- * Names are looked up by the proxy. Rejects with an Error that says why there is no tunnel.
+ * Requests a tunnel from the proxy at the other end of `socket`. Afterwards the socket is the tunnel, and paused. The
+ * proxy looks up names.
+ * @throws Error if there is no tunnel
  */
 export async function negotiateTunnel(
   socket: Socket,
@@ -22,30 +23,30 @@ export async function negotiateTunnel(
   destination: Destination,
 ): Promise<void> {
   const { SocksClient } = (await loadPackage('socks', 'proxy: SOCKS')) as typeof Socks;
-  // The package has a timer of its own and leaves it behind, with all it holds, when it is done. How long an attempt may
-  // take is known nextServer: this one shall do nothing, and be gone at once. Where what it does has another name, it
-  // cannot be told to do nothing: then it shall come as late as can be.
-  const ending = 'onEstablishedTimeout';
-  const isKnown = ending in SocksClient.prototype;
-  // It may have been over before anybody looked.
+  // The package starts a timer and does not clear it, which keeps everything it refers to in memory. The attempt has its
+  // own time-out, so this timer gets a callback that does nothing, and fires at once. In a version in which the callback
+  // has another name, it cannot be replaced; then the timer gets the longest delay.
+  const callback = 'onEstablishedTimeout';
+  const isKnown = callback in SocksClient.prototype;
+  // A socket that has closed already emits no event.
   if (socket.destroyed) throw new Error(`proxy: ${CLOSED}`);
   await new Promise<void>((resolve, reject) => {
     const client = new SocksClient({
       command: 'connect',
       proxy: { host, port, type: 5, userId: username, password },
       destination,
-      timeout: isKnown ? 1 : LONGEST,
+      timeout: isKnown ? 1 : MAX_DELAY,
     });
-    if (isKnown) Object.assign(client, { [ending]() {} });
+    if (isKnown) Object.assign(client, { [callback]() {} });
     client.once('error', reject);
     client.connect(socket);
     const early: Buffer[] = [];
-    const keep = (bytes: Buffer): void => void early.unshift(bytes);
+    const collect = (bytes: Buffer): void => void early.unshift(bytes);
     client.once('established', () => {
-      // What came behind the answer is emitted again, and the socket resumed, but not before the next turn.
-      socket.on('data', keep);
+      // In the next turn, the package resumes the socket and emits the bytes that followed the response.
+      socket.on('data', collect);
       setImmediate(() => {
-        socket.off('data', keep);
+        socket.off('data', collect);
         socket.pause();
         if (socket.destroyed) return reject(new Error(CLOSED));
         if (!socket.readableEnded) for (const bytes of early) socket.unshift(bytes);
@@ -54,7 +55,7 @@ export async function negotiateTunnel(
     });
     socket.resume();
   }).catch((error: unknown) => {
-    // The error itself has the options with it, and the password in them.
+    // Without a cause: the error contains the options, and so the password.
     throw new Error(`proxy: ${messageOf(error)}`);
   });
 }

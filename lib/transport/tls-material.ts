@@ -1,89 +1,80 @@
-/** What a TLS handshake takes: certificates, keys and authorities, read again for every attempt. */
+/** TLS material: certificates, keys and authorities. It is read again for every attempt. */
 
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import * as tls from 'node:tls';
-import type { AttemptContext, Pem, TlsOptions } from './options.ts';
 import { codeOf, messageOf } from '../errors.ts';
+import { unlessAborted } from './abortable.ts';
+import type { AttemptContext, Pem, TlsOptions } from './options.ts';
 import { tlsError } from './tls-errors.ts';
 import { Sessions } from './tls-sessions.ts';
 
-/** What attempts have in common for as long as the material is the same. */
+/** Shared by all attempts for as long as the options and files have the same contents. */
 export interface Material {
   readonly context: tls.SecureContext;
-  /** Die with the material: what is resumed was verified by it. */
+  /** A session may only be resumed with the material that verified its server. */
   readonly sessions: Sessions;
-  /** The only authorities that count, where the context has others as well. */
+  /** The only trusted authorities. Undefined if all authorities of `context` are trusted. */
   readonly anchors: readonly X509Certificate[] | undefined;
 }
 
-/** Something with the name of the option that it comes from. */
-interface Named {
+/** The value of an option, with the name of the option for error messages. */
+interface OptionValue {
   readonly option: string;
   readonly bytes: Pem;
 }
 
-/** All that was given, read. */
-interface Given {
-  /** Undefined: nothing but what the system knows. */
-  readonly ca: readonly Named[] | undefined;
-  readonly cert: Named | undefined;
-  readonly key: Named | undefined;
-  readonly pfx: Named | undefined;
+/** The values of all options. */
+interface Values {
+  /** Undefined: the default authorities of Node.js. */
+  readonly ca: readonly OptionValue[] | undefined;
+  readonly cert: OptionValue | undefined;
+  readonly key: OptionValue | undefined;
+  readonly pfx: OptionValue | undefined;
   readonly passphrase: string | undefined;
 }
 
 const SYSTEM = 'system';
 
-/** The material that each client has used last, by its options: a digest of it, as it may hold a key. */
-const known = new WeakMap<TlsOptions, Material & { readonly digest: string }>();
+/** The latest material for each options object, with a digest of its values rather than the values: they are secret. */
+const latest = new WeakMap<TlsOptions, Material & { readonly digest: string }>();
 
 /**
- * Reads the material. Where it is the same as the last time, so is what is returned.
- * @throws ConnectError that names the option, and never shows what was read
+ * Reads the material. Returns the same object as last time if nothing has changed.
+ * @throws ConnectError that names the option and contains nothing that was read
  */
-export async function materialOf(options: TlsOptions, asking: AttemptContext): Promise<Material> {
-  const given = await unlessAborted(asking.signal, readAll(options, asking));
-  const digest = digestOf(given);
-  const before = known.get(options);
-  if (before?.digest === digest) return before;
-  const context = options.secureContext ?? contextOf(given, options);
-  // The platform trusts the authorities in a PKCS #12 file, too.
-  const anchors = given.pfx === undefined ? undefined : given.ca?.flatMap(certificatesOf);
-  const material = { digest, context, sessions: new Sessions(), anchors };
-  known.set(options, material);
+export async function materialOf(options: TlsOptions, context: AttemptContext): Promise<Material> {
+  const values = await unlessAborted(context.signal, () => readAll(options, context));
+  const digest = digestOf(values);
+  const previous = latest.get(options);
+  if (previous?.digest === digest) return previous;
+  const secureContext = options.secureContext ?? secureContextOf(values, options);
+  // OpenSSL also trusts the authorities in a PKCS #12 file, so `ca` has to be enforced separately.
+  const anchors = values.pfx === undefined ? undefined : values.ca?.flatMap(certificatesOf);
+  const material = { digest, context: secureContext, sessions: new Sessions(), anchors };
+  latest.set(options, material);
   return material;
 }
 
-/** `work`, or the reason of `signal` as soon as it aborts: what comes of `work` after that is nobody's business. */
-function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason as Error);
-    if (signal.aborted) abort();
-    else signal.addEventListener('abort', abort, { once: true });
-    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
-}
-
-async function readAll(options: TlsOptions, asking: AttemptContext): Promise<Given> {
-  const { signal } = asking;
-  const one = async (name: 'cert' | 'key' | 'pfx'): Promise<Named | undefined> => {
+async function readAll(options: TlsOptions, context: AttemptContext): Promise<Values> {
+  const { signal } = context;
+  const read = async (name: 'cert' | 'key' | 'pfx'): Promise<OptionValue | undefined> => {
     const file = options[`${name}File`];
-    if (file !== undefined) return readOne(`tls.${name}File`, file, signal);
+    if (file !== undefined) return readOption(`tls.${name}File`, file, signal);
     const bytes = options[name];
     return bytes === undefined ? undefined : { option: `tls.${name}`, bytes };
   };
   const [ca, cert, key, pfx] = await Promise.all([
-    authorities(options, signal),
-    one('cert'),
-    one('key'),
-    one('pfx'),
+    readAuthorities(options, signal),
+    read('cert'),
+    read('key'),
+    read('pfx'),
   ]);
-  // Where a file is missing, nobody is asked for a passphrase.
-  return { ca, cert, key, pfx, passphrase: await passphraseOf(options, asking) };
+  // After the files: if one is missing, the function must not be called.
+  return { ca, cert, key, pfx, passphrase: await passphraseOf(options, context) };
 }
 
-async function readOne(option: string, file: string, signal: AbortSignal): Promise<Named> {
+async function readOption(option: string, file: string, signal: AbortSignal): Promise<OptionValue> {
   try {
     return { option, bytes: await readFile(file, { signal }) };
   } catch (error) {
@@ -91,94 +82,100 @@ async function readOne(option: string, file: string, signal: AbortSignal): Promi
   }
 }
 
-async function authorities(options: TlsOptions, signal: AbortSignal): Promise<Named[] | undefined> {
+async function readAuthorities(
+  options: TlsOptions,
+  signal: AbortSignal,
+): Promise<readonly OptionValue[] | undefined> {
+  if (options.ca === undefined && options.caFile === undefined) {
+    // If the operating system adds none, the defaults of Node.js need no parsing.
+    const { all, added } = systemAuthorities();
+    return added.length === 0 ? undefined : [{ option: SYSTEM, bytes: all.join('\n') }];
+  }
   const values = [options.ca ?? []].flat();
   const files = [options.caFile ?? []].flat();
-  if (options.ca === undefined && options.caFile === undefined) {
-    // Where the operating system knows no others, the platform has them ready.
-    const { all, others } = systemAuthorities();
-    return others.length === 0 ? undefined : [{ option: SYSTEM, bytes: all.join('\n') }];
-  }
-  const read = await Promise.all([
+  return Promise.all([
     ...values.map((value) => (value === SYSTEM ? readSystem(signal) : { option: 'tls.ca', bytes: value })),
-    ...files.map((file) => readOne('tls.caFile', file, signal)),
+    ...files.map((file) => readOption('tls.caFile', file, signal)),
   ]);
-  return read;
 }
 
 /** Since Node.js 22.15. */
 type GetCACertificates = (type: 'default' | 'system') => readonly string[];
 
-/** What the platform trusts by itself, and what the operating system adds to that. */
-function systemAuthorities(): { readonly all: readonly string[]; readonly others: readonly string[] } {
+/** `all`: the default authorities of Node.js and those that the operating system adds. `added`: the latter only. */
+function systemAuthorities(): { readonly all: readonly string[]; readonly added: readonly string[] } {
   const { getCACertificates } = tls as { getCACertificates?: GetCACertificates };
-  if (getCACertificates === undefined) return { all: tls.rootCertificates, others: [] };
+  if (getCACertificates === undefined) return { all: tls.rootCertificates, added: [] };
   const byDefault = new Set(getCACertificates('default'));
-  const others = getCACertificates('system').filter((each) => !byDefault.has(each));
-  return { all: [...byDefault, ...others], others };
+  const added = getCACertificates('system').filter((each) => !byDefault.has(each));
+  return { all: [...byDefault, ...added], added };
 }
 
-/** All that the system knows, for where others are added to it. */
-async function readSystem(signal: AbortSignal): Promise<Named> {
+/** The authorities for an entry `"system"`. */
+async function readSystem(signal: AbortSignal): Promise<OptionValue> {
   const { all } = systemAuthorities();
   const extra = process.env['NODE_EXTRA_CA_CERTS'] ?? '';
-  // What is in that file is among the others where these can be asked for.
+  // `getCACertificates()` includes the authorities of that file.
   if (extra === '' || 'getCACertificates' in tls) return { option: SYSTEM, bytes: all.join('\n') };
-  const more = await readOne('NODE_EXTRA_CA_CERTS', extra, signal).catch(() => undefined);
+  // Node.js ignores a file that it cannot read, too.
+  const more = await readOption('NODE_EXTRA_CA_CERTS', extra, signal).catch(() => undefined);
   return { option: SYSTEM, bytes: [...all, ...(more === undefined ? [] : [textOf(more)])].join('\n') };
 }
 
-async function passphraseOf({ passphrase }: TlsOptions, asking: AttemptContext): Promise<string | undefined> {
+async function passphraseOf(
+  { passphrase }: TlsOptions,
+  { attempt, reason, signal }: AttemptContext,
+): Promise<string | undefined> {
   if (typeof passphrase !== 'function') return passphrase;
-  const { attempt, reason, signal } = asking;
-  let answer: unknown;
+  let result: unknown;
   try {
-    answer = await passphrase({ attempt, reason, signal });
+    result = await passphrase({ attempt, reason, signal });
   } catch (error) {
     throw tlsError(`tls.passphrase: ${messageOf(error)}`, error);
   }
-  if (typeof answer === 'string') return answer;
-  throw tlsError(`tls.passphrase: expected the function to return a string, got ${typeof answer}`);
+  if (typeof result === 'string') return result;
+  throw tlsError(`tls.passphrase: expected the function to return a string, got ${typeof result}`);
 }
 
-function digestOf({ ca, ...others }: Given): string {
+function digestOf({ ca, ...others }: Values): string {
   const hash = createHash('sha256');
   for (const part of [ca?.length, ...(ca ?? []), ...Object.values(others)]) {
     const bytes = typeof part === 'object' ? part.bytes : String(part ?? '');
-    // With its length, so that nothing can move from one part to the next unseen.
+    // The length keeps bytes from moving from one part to the next without a change of the digest.
     hash.update(`${typeof part} ${bytes.length} `).update(bytes);
   }
   return hash.digest('base64');
 }
 
-/** As the platform takes it. */
-const rawOf = ({ bytes }: Named): string | Buffer =>
+/** The value in a type that Node.js accepts. */
+const rawOf = ({ bytes }: OptionValue): string | Buffer =>
   typeof bytes === 'string' ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-const textOf = (named: Named): string => rawOf(named).toString();
+const textOf = (value: OptionValue): string => rawOf(value).toString();
 
 const CERTIFICATE =
   /-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END (X509 |TRUSTED )?CERTIFICATE-----/g;
 
-/** The certificates of an option. The platform would leave out what it cannot read, and all that follows it. */
-function certificatesOf(named: Named): readonly X509Certificate[] {
-  const blocks = textOf(named).match(CERTIFICATE) ?? [];
+/** Parses the certificates of an option. OpenSSL would silently skip an invalid one and all that follow it. */
+function certificatesOf(value: OptionValue): readonly X509Certificate[] {
+  const { option } = value;
+  const blocks = textOf(value).match(CERTIFICATE) ?? [];
   if (blocks.length === 0) {
-    const hint = named.option === 'tls.ca' ? ' (a file goes into tls.caFile)' : '';
-    throw tlsError(`${named.option}: expected a certificate in PEM, got none${hint}`);
+    const hint = option === 'tls.ca' ? ' (use tls.caFile for the name of a file)' : '';
+    throw tlsError(`${option}: expected a certificate in PEM, got none${hint}`);
   }
   return blocks.map((block, i) => {
     try {
       return new X509Certificate(block);
     } catch (error) {
       const which = blocks.length === 1 ? 'the certificate' : `certificate ${i + 1} of ${blocks.length}`;
-      throw tlsError(`${named.option}: expected a certificate in PEM, but ${which} cannot be read`, error);
+      throw tlsError(`${option}: expected a certificate in PEM, but ${which} cannot be parsed`, error);
     }
   });
 }
 
-function contextOf(given: Given, { minVersion, maxVersion, ciphers }: TlsOptions): tls.SecureContext {
-  const { ca, cert, key, pfx, passphrase } = given;
+function secureContextOf(values: Values, { minVersion, maxVersion, ciphers }: TlsOptions): tls.SecureContext {
+  const { ca, cert, key, pfx, passphrase } = values;
   for (const each of ca ?? []) if (each.option !== SYSTEM) certificatesOf(each);
   try {
     return tls.createSecureContext({
@@ -192,41 +189,42 @@ function contextOf(given: Given, { minVersion, maxVersion, ciphers }: TlsOptions
       ...(ciphers !== undefined && { ciphers }),
     });
   } catch (error) {
-    throw blamed(error, given);
+    throw materialError(error, values);
   }
 }
 
-/** Which option has made OpenSSL fail. */
-function blamed(error: unknown, { cert, key, pfx, passphrase }: Given): Error {
+/** Finds the option that made OpenSSL fail. */
+function materialError(error: unknown, { cert, key, pfx, passphrase }: Values): Error {
   if (codeOf(error) === 'ERR_SSL_NO_CIPHER_MATCH')
     return tlsError('tls.ciphers: expected ciphers that OpenSSL knows, got none', error);
-  const secret = passphrase === undefined ? 'it takes a passphrase' : 'tls.passphrase is not the right one';
+  const undecryptable = `cannot be decrypted: ${
+    passphrase === undefined ? 'set tls.passphrase' : 'tls.passphrase is wrong'
+  }`;
   if (pfx !== undefined) {
     const why = /mac verify/i.test(messageOf(error))
-      ? `cannot be opened: ${secret}`
+      ? undecryptable
       : `expected PKCS #12 that OpenSSL can read: ${messageOf(error)}`;
     return tlsError(`${pfx.option}: ${why}`, error);
   }
   if (cert === undefined || key === undefined) return tlsError(`tls: ${messageOf(error)}`, error);
   try {
     certificatesOf(cert);
-  } catch (wrong) {
-    return wrong as Error;
+  } catch (certificateError) {
+    return certificateError as Error;
   }
   if (codeOf(error) === 'ERR_OSSL_X509_KEY_VALUES_MISMATCH')
     return tlsError(
-      `${key.option}: expected the key of the certificate (${cert.option}), got another one`,
+      `${key.option}: expected the private key of the certificate (${cert.option}), got another one`,
       error,
     );
   const text = textOf(key);
   if (!/-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/.test(text))
     return tlsError(`${key.option}: expected a private key in PEM, got none`, error);
-  if (!opens(text, passphrase) && /ENCRYPTED/.test(text))
-    return tlsError(`${key.option}: cannot be opened: ${secret}`, error);
-  return tlsError(`${key.option}: ${messageOf(error)}`, error);
+  const why = /ENCRYPTED/.test(text) && !canDecrypt(text, passphrase) ? undecryptable : messageOf(error);
+  return tlsError(`${key.option}: ${why}`, error);
 }
 
-function opens(key: string, passphrase: string | undefined): boolean {
+function canDecrypt(key: string, passphrase: string | undefined): boolean {
   try {
     createPrivateKey({ key, ...(passphrase !== undefined && { passphrase }) });
     return true;

@@ -1,39 +1,39 @@
-/** TLS sessions that can be resumed, which makes the next handshake with the same server shorter (RFC 8446, 2.2). */
+/** TLS sessions to resume. Resumption shortens the next handshake with the same server (RFC 8446, 2.2). */
 
 import type { PeerCertificate } from 'node:tls';
 
-/** Servers whose sessions are kept: the one that was connected to longest ago goes first. */
-const SERVERS = 16;
+/** Number of servers whose sessions are kept. The session that was stored longest ago is dropped first. */
+const MAX_SERVERS = 16;
 
-/** How a server was verified. */
+/** The result of verifying a server. */
 export interface Verified {
   readonly certificate: PeerCertificate;
-  /** Until when that and those above it are valid, in ms since 1970. */
+  /** When the first certificate of the chain expires, in ms since 1970. */
   readonly validUntil: number;
 }
 
-/** A session. A server that resumes it sends no certificates: the last ones stand. */
+/** A session, with the certificate of its server: on resumption the server sends none. */
 export interface Ticket extends Verified {
   readonly session: Buffer;
 }
 
-/** The last session with each of a few servers. */
+/** The latest session with each server. */
 export class Sessions {
   readonly #tickets = new Map<string, Ticket>();
 
-  /** Takes a session out: where the attempt to resume it fails, the next one begins afresh. */
+  /** Removes a session and returns it: if its resumption fails, the next attempt does a full handshake. */
   take(server: string): Ticket | undefined {
     const ticket = this.#tickets.get(server);
     this.#tickets.delete(server);
     return ticket === undefined || ticket.validUntil <= Date.now() ? undefined : ticket;
   }
 
-  /** Keeps a session with a server that was verified, in place of the one before. */
-  keep(server: string, ticket: Ticket): void {
+  /** Stores a session with a verified server and replaces the previous one. */
+  store(server: string, ticket: Ticket): void {
     this.#tickets.delete(server);
     this.#tickets.set(server, ticket);
     for (const oldest of this.#tickets.keys()) {
-      if (this.#tickets.size <= SERVERS) break;
+      if (this.#tickets.size <= MAX_SERVERS) break;
       this.#tickets.delete(oldest);
     }
   }

@@ -1,81 +1,74 @@
-/** MQTT over TLS. */
+/** TLS connections. */
 
 import { isIP, type Socket } from 'node:net';
 import { connect, type ConnectionOptions, TLSSocket } from 'node:tls';
 import { domainToASCII } from 'node:url';
-import type { TlsOptions } from './options.ts';
-import { connectFirst } from './happy-eyeballs.ts';
-import { socketEvent, ReadTarget, StreamTransport } from './stream.ts';
-import { addressOf, tune } from './tcp.ts';
-import { verify } from './tls-certificate.ts';
 import { messageOf } from '../errors.ts';
-import { explain, handshakeError, nameIn, tlsError } from './tls-errors.ts';
+import { socketEvent } from './abortable.ts';
+import { connectFirst } from './happy-eyeballs.ts';
+import type { TlsOptions } from './options.ts';
+import { ReadTarget } from './read-target.ts';
+import { StreamTransport } from './stream.ts';
+import { configureSocket, connectOptionsOf } from './tcp.ts';
+import { verify } from './tls-certificate.ts';
+import { distinguishedName, explain, handshakeError, tlsError } from './tls-errors.ts';
 import { materialOf, type Material } from './tls-material.ts';
 import type { Ticket, Verified } from './tls-sessions.ts';
 import type { DialContext, DialOptions, Transport } from './transport.ts';
 
-/** Of all who give none: they have material and sessions in common. */
+/** One object, because material and sessions are kept per options object. */
 const DEFAULTS: TlsOptions = Object.freeze({});
 
-/** A TLS socket, and where it reads to. */
-interface Connected<L> {
-  readonly socket: TLSSocket;
-  readonly readTarget: L;
-}
-
-/** `mqtts:`, over a tunnel or over TCP. */
+/** Opens a transport for `mqtts:`, through `tunnel` or over TCP. */
 export async function dialTls(
   dialOptions: DialOptions,
-  signal: AbortSignal,
   context: DialContext,
-  tunnel: Socket | undefined,
+  tunnel?: Socket,
 ): Promise<Transport> {
-  // Only a socket of our own can be told where to read to.
+  // A read target must be set when the underlying socket is created.
   if (tunnel !== undefined) {
-    const socket = await openTls(dialOptions, signal, context, tunnel);
+    const socket = await openTls(dialOptions, context, tunnel);
     return new StreamTransport(socket, { explain: explainerOf(socket) });
   }
-  const handshake = await prepared(dialOptions, signal, context);
-  const { socket, readTarget } = await handshake.direct(signal, () => new ReadTarget());
+  const handshake = await prepareHandshake(dialOptions, context);
+  const { socket, readTarget } = await handshake.overTcp((options) => {
+    const into = new ReadTarget();
+    return { socket: into.attach(connect({ ...options, ...into.options })), readTarget: into };
+  });
   return new StreamTransport(socket, { readTarget, explain: explainerOf(socket) });
 }
 
-/** What errors of an open connection are for the client, where they are about TLS: see `StreamOptions.explain`. */
+/** Returns a function that converts errors of an open connection: see `StreamOptions.explain`. */
 export function explainerOf(socket: Socket): (error: unknown) => unknown {
   const certificate = socket instanceof TLSSocket ? ownCertificate(socket) : undefined;
   return (error) => explain(error, certificate);
 }
 
 /**
- * A TLS socket whose server is verified. It is paused: nothing is read before somebody asks for it. A tunnel is
- * destroyed where this rejects.
+ * Opens a TLS socket to a verified server, through `tunnel` or over TCP. It is paused: nothing is read before someone
+ * resumes it. Destroys the tunnel if it rejects.
  */
 export async function openTls(
   dialOptions: DialOptions,
-  signal: AbortSignal,
   context: DialContext,
   tunnel?: Socket,
 ): Promise<TLSSocket> {
-  // It may break while nobody looks.
+  // The tunnel may break while the material is read. Without a listener, that would be an uncaught exception.
   tunnel?.on('error', () => {});
   try {
-    const handshake = await prepared(dialOptions, signal, context);
-    if (tunnel !== undefined) return await handshake.over(tunnel, signal);
-    return (await handshake.direct(signal, () => undefined)).socket;
+    const handshake = await prepareHandshake(dialOptions, context);
+    if (tunnel !== undefined) return await handshake.overTunnel(tunnel);
+    return (await handshake.overTcp((options) => ({ socket: connect(options) }))).socket;
   } catch (error) {
     tunnel?.destroy();
     throw error;
   }
 }
 
-async function prepared(
-  dialOptions: DialOptions,
-  signal: AbortSignal,
-  context: DialContext,
-): Promise<Handshake> {
-  signal.throwIfAborted();
+async function prepareHandshake(dialOptions: DialOptions, context: DialContext): Promise<Handshake> {
+  context.signal.throwIfAborted();
   context.onPhase('tls');
-  const material = await materialOf(dialOptions.tls ?? DEFAULTS, { ...context, signal });
+  const material = await materialOf(dialOptions.tls ?? DEFAULTS, context);
   return new Handshake(dialOptions, material, context);
 }
 
@@ -85,11 +78,11 @@ class Handshake {
   readonly #options: TlsOptions;
   readonly #material: Material;
   readonly #context: DialContext;
-  /** What the server has to be called. */
+  /** The name that the certificate must be valid for. */
   readonly #name: string;
-  /** Which sessions could be resumed. */
+  /** The key of resumable sessions. */
   readonly #server: string;
-  /** What was wrong with what the application's function for pre-shared keys did. */
+  /** What `pskCallback` threw, or what was wrong with its result. */
   #pskError: unknown;
 
   constructor(dialOptions: DialOptions, material: Material, context: DialContext) {
@@ -101,53 +94,54 @@ class Handshake {
     this.#server = `${dialOptions.host} ${dialOptions.port} ${this.#name}`;
   }
 
-  /** TLS through a tunnel, which is taken over. */
-  over(tunnel: Socket, signal: AbortSignal): Promise<TLSSocket> {
+  overTunnel(tunnel: Socket): Promise<TLSSocket> {
     const ticket = this.#material.sessions.take(this.#server);
     if (tunnel.destroyed) throw tlsError('TLS: the proxy closed the connection before the handshake');
-    const socket = connect({ ...this.#connectionOptions(ticket?.session), socket: tunnel });
-    return this.#secured(socket, ticket, signal);
+    return this.#secured(connect({ ...this.#connectionOptions(ticket), socket: tunnel }), ticket);
   }
 
-  /** TLS over a socket of its own. */
-  async direct<L extends ReadTarget | undefined>(
-    signal: AbortSignal,
-    readTargetOf: () => L,
-  ): Promise<Connected<L>> {
+  /** Connects over TCP. `start` creates the TLS socket for one address of the server. */
+  async overTcp<C extends { readonly socket: TLSSocket }>(
+    start: (options: ConnectionOptions) => C,
+  ): Promise<C> {
     const { localAddress } = this.#dialOptions;
-    // Refused by the platform, too, but only after it has made a socket that nobody could close.
+    // Node.js rejects this too, but only after it has created a socket that nobody could close.
     if (localAddress !== undefined && isIP(localAddress) === 0)
       throw Object.assign(new TypeError('localAddress: expected an IP address, got something else'), {
         code: 'ERR_INVALID_IP_ADDRESS',
       });
     const ticket = this.#material.sessions.take(this.#server);
     this.#context.onPhase('dial');
-    const options = this.#connectionOptions(ticket?.session);
-    const { socket, readTarget } = await connectFirst(addressOf(this.#dialOptions), signal, (target) => {
-      const into = readTargetOf();
-      const begun = connect({ ...options, ...target, ...into?.options });
-      into?.of(begun);
-      tune(begun, this.#dialOptions);
-      return { socket: begun, readTarget: into };
+    const options = this.#connectionOptions(ticket);
+    const target = connectOptionsOf(this.#dialOptions);
+    const connected = await connectFirst(target, this.#context.signal, (address) => {
+      const started = start({ ...options, ...address });
+      configureSocket(started.socket, this.#dialOptions);
+      return started;
     });
     this.#context.onPhase('tls');
-    return { socket: await this.#secured(socket, ticket, signal), readTarget };
+    await this.#secured(connected.socket, ticket);
+    return connected;
   }
 
-  /** The handshake is done, and the server is verified. Called in the turn in which the handshake begins. */
-  async #secured(socket: TLSSocket, ticket: Ticket | undefined, signal: AbortSignal): Promise<TLSSocket> {
+  /**
+   * Waits for the handshake and verifies the server. Must be called in the turn in which the handshake starts, so that
+   * no event is missed.
+   */
+  async #secured(socket: TLSSocket, ticket: Ticket | undefined): Promise<TLSSocket> {
     const { sessions, anchors } = this.#material;
-    // Of what is wrong after the handshake the platform only tells: it does not close the socket.
+    const { signal } = this.#context;
+    // After the handshake, Node.js emits errors without closing the socket.
     socket.on('error', () => socket.destroy());
     let latest: Buffer | undefined;
     let verified: Verified | undefined;
-    const keep = (session: Buffer): void => {
+    const store = (session: Buffer): void => {
       latest = session;
-      if (verified !== undefined) sessions.keep(this.#server, { ...verified, session });
+      if (verified !== undefined) sessions.store(this.#server, { ...verified, session });
     };
-    // TLS 1.3: servers send them at any time after the handshake.
-    socket.on('session', keep);
-    // At once, so that a server that talks a lot is not read before anybody has asked for it.
+    // In TLS 1.3 the server may send sessions at any time after the handshake.
+    socket.on('session', store);
+    // In the same turn, so that nothing is read before someone resumes the socket.
     socket.once('secureConnect', () => socket.pause());
     const certificate = ownCertificate(socket);
     try {
@@ -165,7 +159,7 @@ class Handshake {
       socket.destroy();
       throw error;
     }
-    // A server of TLS 1.2 may shake hands again later (RFC 5246, 7.4.1.1), and have another certificate then.
+    // In TLS 1.2 the server may renegotiate (RFC 5246, 7.4.1.1) and send another certificate then.
     socket.on('secureConnect', () => {
       try {
         verified = verify(socket, expected, verified);
@@ -173,37 +167,42 @@ class Handshake {
         socket.destroy(error as Error);
       }
     });
-    // Where the server sends no new one, the old one goes on.
+    // If the server sent no new session, the old one can be resumed again.
     if (socket.isSessionReused()) latest ??= ticket?.session;
-    if (latest !== undefined) keep(latest);
+    if (latest !== undefined) store(latest);
     return socket;
   }
 
-  #connectionOptions(session: Buffer | undefined): ConnectionOptions {
+  #connectionOptions(ticket: Ticket | undefined): ConnectionOptions {
     const { alpn, pskCallback } = this.#options;
     return {
       secureContext: this.#material.context,
-      // We verify for ourselves as soon as the handshake is done, and nothing is sent before. The platform would do so
-      // at the same moment, but leave neither the certificate nor its names to say what is wrong with them.
+      // `#secured()` verifies the server before anything is sent. If Node.js did so, its error would not carry the
+      // certificate, which the message needs.
       rejectUnauthorized: false,
       checkServerIdentity: () => undefined,
-      // A name, never an address (RFC 6066, 3).
+      // SNI takes names only, no addresses (RFC 6066, 3).
       ...(isIP(this.#name) === 0 && { servername: this.#name }),
       ...(alpn !== undefined && { ALPNProtocols: [alpn].flat() }),
-      ...(session !== undefined && { session }),
+      ...(ticket !== undefined && { session: ticket.session }),
       ...(pskCallback !== undefined && { pskCallback: (hint) => this.#preSharedKey(hint, pskCallback) }),
     };
   }
 
-  /** OpenSSL asks for it in the middle of the handshake: what is thrown there would be an uncaught exception. */
-  #preSharedKey(hint: string | null, ask: NonNullable<TlsOptions['pskCallback']>): ReturnType<typeof ask> {
+  /** OpenSSL calls this within the handshake, where an error would be an uncaught exception. */
+  #preSharedKey(
+    hint: string | null,
+    callback: NonNullable<TlsOptions['pskCallback']>,
+  ): ReturnType<typeof callback> {
     try {
-      const answer: unknown = ask(hint);
-      if (answer === null || answer === undefined) return null;
-      if (isPreSharedKey(answer)) return answer;
-      throw new TypeError('expected { psk, identity }, bytes of 1 to 256 and text of 1 to 128, or null');
+      const result: unknown = callback(hint);
+      if (result === null || result === undefined) return null;
+      if (isPreSharedKey(result)) return result;
+      throw new TypeError(
+        'expected { psk, identity } with 1 to 256 bytes and 1 to 128 bytes of text, or null, got something else',
+      );
     } catch (error) {
-      this.#pskError = error ?? new Error('it threw nothing');
+      this.#pskError = error ?? new Error('the function threw null or undefined');
       return null;
     }
   }
@@ -218,15 +217,16 @@ function isPreSharedKey(value: unknown): value is { psk: NodeJS.ArrayBufferView;
   return psk.byteLength > 0 && psk.byteLength <= 256 && length > 0 && length <= 128;
 }
 
-/** As certificates and SNI have it: `xn--bcher-kva.example`, and without the dot that ends a name. */
+/** The name as in certificates and SNI: `xn--bcher-kva.example`, without a dot at the end. */
 function toAscii(name: string): string {
   const ascii = /[^\0-\x7f]/.test(name) ? domainToASCII(name) : name;
   return ascii.replace(/\.$/, '');
 }
 
-/** The certificate of the client, for errors that are about it. */
+/** Describes the client certificate, for error messages. */
 function ownCertificate(socket: TLSSocket): string | undefined {
   const certificate = socket.getCertificate();
   if (certificate === null || !('subject' in certificate)) return undefined;
-  return `${nameIn(certificate.subject)}, issued by ${nameIn(certificate.issuer)}, valid until ${certificate.valid_to}`;
+  const { subject, issuer, valid_to: validTo } = certificate;
+  return `${distinguishedName(subject)}, issued by ${distinguishedName(issuer)}, valid until ${validTo}`;
 }

@@ -1,98 +1,94 @@
-/**
- * The network as the client sees it: bytes in, bytes out, and an end. A transport knows no Control Packet.
- */
+/** A Network Connection as the client sees it: bytes in, bytes out, and an end. Transports know no Control Packets. */
 
 import type { AttemptContext, ProxyOptions, SocketOptions, TlsOptions, WebSocketOptions } from './options.ts';
 
-/** Where a transport brings what happens to it. Nothing is called before `open()` and nothing after `closed()`. */
+/** Receives the events of a transport. No method is called before `open()` or after `onClose()`. */
 export interface TransportReceiver {
-  /** Memory for the next read, at least one byte of it. Asked for before each read. */
+  /** Returns memory for the next read, at least one byte. Called before each read. */
   allocate(): Uint8Array;
-  /** The first `length` bytes of the last `space()` have been filled. */
+  /** `length` bytes were read into the start of the memory that `allocate()` returned last. */
   onRead(length: number): void;
   /**
-   * Bytes in memory of their own, which nobody writes to again: for transports that cannot read into `space()`. No bytes
-   * where something has arrived that can be brought only when more has: a sign of life.
+   * Bytes arrived in memory that nobody writes to again. For transports that cannot read into the memory of
+   * `allocate()`. An empty array reports input that cannot be delivered before more of it has arrived; it counts as a
+   * sign of life.
    */
   onData(bytes: Uint8Array): void;
-  /** All that was held back has been handed to the network. Called only after `heldBack` was above 0. */
+  /** `bytesPending` is 0 again. Called only after it was above 0. */
   onDrain(): void;
-  /** The connection is over; `error` says why, unless the peer closed in order. Called exactly once. */
+  /** The connection has ended. `error` is the cause; undefined if the peer closed normally. Called exactly once. */
   onClose(error?: unknown): void;
 }
 
-/** Whether the network took bytes as they came, or had no room for them at first. */
+/** Whether the network accepted written bytes at once or had no room for them at first. */
 export type Flushed = 'at-once' | 'later';
 
 /** One Network Connection. */
 export interface Transport {
-  /** Begins reading. Called once, before anything is written. */
+  /** Starts reading. Called once, before the first `write()`. */
   open(receiver: TransportReceiver): void;
   /**
-   * Sends `bytes`, which belong to the transport until it gives them back with `written(bytes)`: at once where the
-   * network took them whole, later where it did not, and also when the connection broke. Never throws. `taken` is for
-   * transports that are told late of what the network took at once: what is given back later counts as held back, and
-   * what was held back and has left is a sign of life of the other side.
+   * Sends `bytes`. The transport owns them until it calls `written(bytes)`, exactly once for each write, also if the
+   * connection breaks: before `write()` returns if the network accepted all of them, otherwise later. Must not throw.
+   *
+   * Pass `flushed` if the transport learns late that the network accepted the bytes at once. Without it, a later call
+   * means that the bytes had to wait; their departure then counts as a sign of life of the peer.
    */
-  write(bytes: Uint8Array, written: (bytes: Uint8Array, taken?: Flushed) => void): void;
+  write(bytes: Uint8Array, written: (bytes: Uint8Array, flushed?: Flushed) => void): void;
   /**
-   * Reads nothing more until `resume()`. What was read already may still be brought; the client closes the connection of a
-   * transport that goes on to bring more than 128 MiB.
+   * Stops reading until `resume()`. Bytes that were read before may still be delivered; the client closes the connection
+   * if that exceeds 128 MiB.
    */
   pause(): void;
-  /** Reads again. */
+  /** Starts reading again. */
   resume(): void;
-  /** How many bytes were written and not yet taken by the network. */
+  /** Written bytes that the network has not accepted yet. */
   readonly bytesPending: number;
-  /** Sends what was written, then closes. `closed()` follows. */
+  /** Sends all pending bytes, then closes. `onClose()` follows. */
   end(): void;
-  /** Closes now; what is held back is lost. `closed()` follows. */
+  /** Closes immediately and drops all pending bytes. `onClose()` follows. */
   destroy(): void;
 }
 
-/** The scheme of a URL: which transport. */
+/** The scheme of a server URL. It selects the transport. */
 export type Protocol = 'mqtt' | 'mqtts' | 'ws' | 'wss' | 'mqtt+unix';
 
-/** What to connect to. */
+/** The server to connect to. */
 export interface DialTarget {
   readonly protocol: Protocol;
-  /** A name or an address, an IPv6 address without brackets; empty for a Unix socket. */
+  /** A host name or an IP address, IPv6 without brackets; empty for a Unix socket. */
   readonly host: string;
-  /** 0 for a Unix socket. */
+  /** The TCP port; 0 for a Unix socket. */
   readonly port: number;
-  /** `ws`, `wss`: path and query; `mqtt+unix`: the file of the socket. Absent otherwise. */
+  /** `ws` and `wss`: path and query of the URL. `mqtt+unix`: the file of the socket. Otherwise absent. */
   readonly path?: string;
-  /** The local address to connect from. */
+  /** The local IP address to connect from. @default chosen by the system */
   readonly localAddress?: string;
 }
 
 /**
- * Opens a Network Connection. Rejects with the error of the network, or with the reason of `signal`, after which
- * nothing of the attempt is left.
+ * Opens a Network Connection. If `signal` aborts, it must reject with `signal.reason` and release everything it has
+ * opened. Otherwise it rejects with the error of the network.
  */
 export type Dial = (target: DialTarget, signal: AbortSignal) => Promise<Transport>;
 
-/** A target, and how to get there. */
+/** The server to connect to, with the network options. */
 export interface DialOptions extends DialTarget, Omit<SocketOptions, 'localAddress'> {
   readonly tls?: TlsOptions;
   readonly ws?: WebSocketOptions;
   readonly proxy?: ProxyOptions | 'environment';
 }
 
-/** How far an attempt has come on its dialOptions: where it fails, that is its phase. */
+/** The phase of opening a Network Connection: the `phase` of the error if it fails there. */
 export type DialPhase = 'dial' | 'tls' | 'websocket';
 
-/** One attempt on its dialOptions. */
+/** The context of one attempt. */
 export interface DialContext extends AttemptContext {
-  /** 3 = MQTT 3.1, 4 = MQTT 3.1.1, 5 = MQTT 5.0: WebSocket has a subprotocol of its own for 3.1. */
+  /** 3 = MQTT 3.1, 4 = MQTT 3.1.1, 5 = MQTT 5.0. Selects the WebSocket subprotocol. */
   readonly protocolVersion: number;
-  /** The next leg begins. */
+  /** Called when a phase begins. */
   onPhase(phase: DialPhase): void;
 }
 
-/** A `Dial` of our own. */
-export type OpenTransport = (
-  dialOptions: DialOptions,
-  signal: AbortSignal,
-  context: DialContext,
-) => Promise<Transport>;
+/** Opens a Network Connection over the built-in transports. On abort of `context.signal` it behaves like a {@link Dial}. */
+export type OpenTransport = (dialOptions: DialOptions, context: DialContext) => Promise<Transport>;

@@ -1,24 +1,21 @@
-/**
- * The URL of a server: which transport, which host, which port, and who asks. As it may hold a password or a signature,
- * no message here repeats it.
- */
+/** Parses server URLs. A URL may contain a password or a signature, so no error message repeats it. */
 
-import type { Protocol, DialTarget } from './transport.ts';
+import type { DialTarget, Protocol } from './transport.ts';
 
-/** What a URL says of a server. */
+/** The parts of a server URL. */
 export interface ParsedUrl {
   readonly target: DialTarget;
-  /** `user:password@` of the URL, percent-decoded: what is not there is absent. Meant as defaults for the options. */
+  /** Defaults for the options `username` and `password`. */
   readonly credentials: UrlCredentials;
 }
 
-/** The user name and password of a URL. */
+/** `user:password@` of a URL, percent-decoded; absent parts are omitted. */
 export interface UrlCredentials {
   readonly username?: string;
   readonly password?: string;
 }
 
-/** Every scheme there is, with its default port. */
+/** The supported schemes and their default ports. */
 export const DEFAULT_PORTS: Readonly<Record<Protocol, number>> = {
   mqtt: 1883,
   mqtts: 8883,
@@ -32,15 +29,15 @@ const SCHEMES: string = Object.keys(DEFAULT_PORTS)
   .join(', ');
 const EXPECTED = `url: expected ${SCHEMES}host[:port], or mqtt+unix:///path`;
 
-/** Where MQTT over WebSocket is, unless the URL says so. */
-export const DEFAULT_PATH = '/mqtt';
+/** The path of a WebSocket URL that has none. */
+const DEFAULT_PATH = '/mqtt';
 
 /**
- * Takes a URL such as `mqtt://user:password@host:1883` apart. `path` is that of a WebSocket whose URL has none.
- * @throws TypeError when it is none, has another scheme, no host, or parts that mean nothing here
- * @throws RangeError when the port is 0
+ * Parses a URL such as `mqtt://user:password@host:1883`. `defaultPath` is used for a WebSocket URL without a path.
+ * @throws TypeError if it is not a URL, has another scheme, no host, or parts that its scheme does not use
+ * @throws RangeError if the port is 0
  */
-export function parseUrl(url: string | URL, path: string = DEFAULT_PATH): ParsedUrl {
+export function parseUrl(url: string | URL, defaultPath: string = DEFAULT_PATH): ParsedUrl {
   const parsed = toUrl(url);
   const protocol = parsed.protocol.replace(/:$/, '');
   if (!isProtocol(protocol)) throw new TypeError(`${EXPECTED}, got the scheme ${parsed.protocol}`);
@@ -49,10 +46,10 @@ export function parseUrl(url: string | URL, path: string = DEFAULT_PATH): Parsed
   if (parsed.hostname === '') throw new TypeError(`${EXPECTED}, got no host`);
   const port = parsed.port === '' ? DEFAULT_PORTS[protocol] : Number(parsed.port);
   if (port === 0) throw new RangeError('url: expected a port of 1 to 65535, got 0');
-  const username = decoded(parsed.username, 'user name');
-  const password = decoded(parsed.password, 'password');
+  const username = decodePart(parsed.username, 'url', 'user name');
+  const password = decodePart(parsed.password, 'url', 'password');
   return {
-    target: { protocol, host: hostOf(parsed), port, ...pathOf(parsed, protocol, path) },
+    target: { protocol, host: hostOf(parsed, 'url'), port, ...pathOf(parsed, protocol, defaultPath) },
     credentials: { ...(username !== '' && { username }), ...(password !== '' && { password }) },
   };
 }
@@ -70,37 +67,45 @@ function isProtocol(protocol: string): protocol is Protocol {
   return Object.hasOwn(DEFAULT_PORTS, protocol);
 }
 
-/** `mqtt+unix:///run/mosquitto.sock` */
+/** Parses `mqtt+unix:///run/mosquitto.sock`. */
 function unixTarget(url: URL): DialTarget {
   if (url.host !== '') throw new TypeError(`${EXPECTED}, got a host: a Unix socket takes three slashes`);
   if (url.search !== '') throw new TypeError(`${EXPECTED}, got a query`);
-  const path = decoded(url.pathname, 'path');
+  const path = decodePart(url.pathname, 'url', 'path');
   if (path === '' || path === '/') throw new TypeError(`${EXPECTED}, got no path`);
-  // The system would take what is before it for the path.
+  // The system would ignore everything from the zero byte on.
   if (path.includes('\0')) throw new TypeError(`${EXPECTED}, got a path with a zero byte`);
   return { protocol: 'mqtt+unix', host: '', port: 0, path };
 }
 
-/** Only a WebSocket has a path. */
-function pathOf(url: URL, protocol: Protocol, byDefault: string): { path?: string } {
-  const has = url.pathname !== '' && url.pathname !== '/';
+/** Only WebSocket URLs may have a path or a query. */
+function pathOf(url: URL, protocol: Protocol, defaultPath: string): { path?: string } {
+  const hasPath = url.pathname !== '' && url.pathname !== '/';
   if (protocol === 'ws' || protocol === 'wss')
-    return { path: `${has ? url.pathname : byDefault}${url.search}` };
-  if (has) throw new TypeError(`${EXPECTED}, got a path`);
+    return { path: `${hasPath ? url.pathname : defaultPath}${url.search}` };
+  if (hasPath) throw new TypeError(`${EXPECTED}, got a path`);
   if (url.search !== '') throw new TypeError(`${EXPECTED}, got a query`);
   return {};
 }
 
-/** The host as the network wants it: an IPv6 address without its brackets. */
-function hostOf(url: URL): string {
-  const host = decoded(url.hostname, 'host');
-  return host.replace(/^\[(.*)\]$/, '$1');
+/** The host of `url`, an IPv6 address without brackets. `option` is the name for error messages. */
+export function hostOf(url: URL, option: string): string {
+  return decodePart(url.hostname, option, 'host').replace(/^\[(.*)\]$/, '$1');
 }
 
-function decoded(text: string, what: string): string {
+/**
+ * Percent-decodes a part of the URL in `option`.
+ * @throws TypeError that names the part and does not repeat it
+ */
+export function decodePart(text: string, option: string, part: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw new TypeError(`url: expected the ${what} in percent-encoding, got a % that stands for nothing`);
+    throw new TypeError(`${option}: expected the ${part} in percent-encoding, got an invalid % sequence`);
   }
+}
+
+/** `host:port` as in a URL: an IPv6 address in brackets. */
+export function authorityOf(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -1,19 +1,19 @@
-/** What was handed to the network and has not left yet: the bookkeeping of `Transport.write`. */
+/** Written bytes that the network has not accepted yet. */
 
 import { setImmediate } from 'node:timers';
 import type { Flushed } from './transport.ts';
 
-/** Where bytes are handed over. */
-export interface ByteSink {
-  /** Hands `bytes` over; calls `done`, not before it has returned, when they have left or never will. */
+/** The destination of written bytes. */
+interface ByteSink {
+  /** Sends `bytes`. Calls `done` after it has returned, when the bytes have left or never will. */
   send(bytes: Uint8Array, done: () => void): void;
-  /** Whether nothing that was handed over is still here: then nobody has a reference to any of it. */
+  /** Whether all bytes have left, so that nobody refers to their memory any more. */
   isEmpty(): boolean;
-  /** All that was held back is done. */
-  drained(): void;
+  /** The backlog is empty again. */
+  onDrain(): void;
 }
 
-/** Writes that the network did not take at once and has not finished yet. */
+/** Counts the writes that the network did not accept at once, until they are done. */
 export class WriteBacklog {
   readonly #sink: ByteSink;
   #count = 0;
@@ -23,40 +23,35 @@ export class WriteBacklog {
     this.#sink = sink;
   }
 
-  /** Bytes that are held back. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** See `Transport.write`, for a transport that is up. */
-  write(bytes: Uint8Array, written: (bytes: Uint8Array, taken?: Flushed) => void): void {
-    // Whoever owns the bytes may transfer them away meanwhile, against the contract: then they have no length.
+  /** Implements `Transport.write` for a transport that is up. */
+  write(bytes: Uint8Array, written: (bytes: Uint8Array, flushed?: Flushed) => void): void {
+    // Read now: if the owner transfers the memory away, against the contract, `bytes.length` becomes 0.
     const { length } = bytes;
-    let isHeld = false;
-    let taken: Flushed = 'at-once';
+    let isPending = false;
+    let flushed: Flushed = 'at-once';
     this.#sink.send(bytes, () => {
-      if (!isHeld) return;
+      if (!isPending) return;
       this.#bytes -= length;
-      this.#finished(bytes, written, taken);
+      this.#count--;
+      written(bytes, flushed);
+      if (this.#count === 0) this.#sink.onDrain();
     });
     if (this.#sink.isEmpty()) {
       written(bytes);
       return;
     }
-    isHeld = true;
+    isPending = true;
     this.#count++;
     this.#bytes += length;
-    // Who says late what the network took at once, as TLS does, says it before the event loop has come round twice.
+    // TLS reports late that the network accepted bytes at once, but within two turns of the event loop.
     setImmediate(() => {
       setImmediate(() => {
-        taken = 'later';
+        flushed = 'later';
       });
     });
-  }
-
-  #finished(bytes: Uint8Array, written: (bytes: Uint8Array, taken: Flushed) => void, taken: Flushed): void {
-    this.#count--;
-    written(bytes, taken);
-    if (this.#count === 0) this.#sink.drained();
   }
 }

@@ -81,7 +81,7 @@ export class World {
     this.client = makeClient('mqtt://server', client, {
       clock: this.clock,
       random: () => 0.5,
-      dial: (_target, signal) => this.#dial(signal),
+      dial: (_target, { signal }) => this.#dial(signal),
     });
     this.model.isReadingStopped = () => this.client.stats().reading === 'stopped';
     this.model.arrivals.now = () => this.clock.now();

@@ -141,7 +141,7 @@ describe('a client behind an HTTP proxy', () => {
     const proxy = await httpProxy({ credentials: CREDENTIALS });
     const { client } = stranger(`mqtt://127.0.0.1:${port}`, { proxy: proxy.url });
     expect(await errorOf(client.connect())).toMatchObject({
-      message: `the proxy refused 127.0.0.1:${port}: 407 Proxy Authentication Required`,
+      message: `the proxy refused a tunnel to 127.0.0.1:${port}: 407 Proxy Authentication Required`,
       phase: 'dial',
       status: 407,
     });

@@ -270,7 +270,7 @@ describe('peers: what others do wrong', () => {
   it('peers P20: a wrong host that never answers is given up', async () => {
     const stage = new Stage();
     const signals: AbortSignal[] = [];
-    const dial = (_: unknown, signal: AbortSignal) => {
+    const dial = (_: unknown, { signal }: { readonly signal: AbortSignal }) => {
       signals.push(signal);
       return new Promise<never>(() => {});
     };

@@ -44,7 +44,7 @@ export class Stage {
       {
         clock: this.clock,
         random: () => this.random,
-        dial: (target, signal) => {
+        dial: (target, { signal }) => {
           this.targets.push(target);
           const refusal = this.refusals.shift();
           return refusal === undefined ? this.network.dial(target, signal) : Promise.reject(refusal);

@@ -26,7 +26,7 @@ export async function socksProxy(options: ProxyOptions = {}): Promise<SocksProxy
 }
 
 /** A road to a port of this machine. */
-export const roadTo = (port: number, rest: Partial<DialOptions> = {}): DialOptions => ({
+export const serverAt = (port: number, rest: Partial<DialOptions> = {}): DialOptions => ({
   protocol: 'mqtt',
   host: '127.0.0.1',
   port,
@@ -35,7 +35,7 @@ export const roadTo = (port: number, rest: Partial<DialOptions> = {}): DialOptio
 
 /** A socket to a local port, as the transports create them. */
 export async function socketTo(port: number): Promise<Socket> {
-  return held(await openSocket(roadTo(port), new AbortController().signal));
+  return held(await openSocket(serverAt(port), new AbortController().signal));
 }
 
 /** Reads a number of bytes, as text. The socket is paused before and after. */

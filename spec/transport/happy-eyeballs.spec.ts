@@ -1,14 +1,15 @@
+import type { LookupAddress } from 'node:dns';
 import { Socket, type SocketConnectOpts } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
-import { connectFirst, type Address, type Resolver } from '../../lib/transport/happy-eyeballs.ts';
+import { connectFirst, type Resolver } from '../../lib/transport/happy-eyeballs.ts';
 import { endWithTest, held } from '../support/endings.ts';
 import { settled } from '../support/fake-clock.ts';
 import { errorOf } from '../support/tunnel-rig.ts';
 
 endWithTest();
 
-const V6 = (address: string): Address => ({ address, family: 6 });
-const V4 = (address: string): Address => ({ address, family: 4 });
+const V6 = (address: string): LookupAddress => ({ address, family: 6 });
+const V4 = (address: string): LookupAddress => ({ address, family: 4 });
 
 /** A name with these addresses, connections that come about when the spec says so, and a timer that it fires. */
 class Network implements Resolver {
@@ -20,10 +21,10 @@ class Network implements Resolver {
   readonly signal: AbortSignal;
   readonly #abort = new AbortController();
   readonly #sockets = new Map<string, Socket>();
-  readonly #addresses: readonly Address[];
+  readonly #addresses: readonly LookupAddress[];
   #fire: () => void = () => {};
 
-  constructor(...addresses: Address[]) {
+  constructor(...addresses: LookupAddress[]) {
     this.#addresses = addresses;
     this.signal = this.#abort.signal;
   }
@@ -213,7 +214,7 @@ describe('a host', () => {
 
   it('whose look-up takes longer than the attempt is not connected to', async () => {
     const network = new Network(V4('192.0.2.1'));
-    let found: (addresses: readonly Address[]) => void = () => {};
+    let found: (addresses: readonly LookupAddress[]) => void = () => {};
     network.lookup = () => new Promise((resolve) => (found = resolve));
     const failed = errorOf(network.connect());
     await settled();

@@ -114,7 +114,7 @@ describe('an HTTP proxy that does not make a tunnel', () => {
     const error = await errorOf(ask(proxy.urlFor('me', 's3cret')));
     expect(error).toBeInstanceOf(ConnectError);
     expect(error).toMatchObject({
-      message: `the proxy refused broker.example:1883: ${words}`,
+      message: `the proxy refused a tunnel to broker.example:1883: ${words}`,
       phase: 'dial',
       status,
     });
@@ -125,7 +125,7 @@ describe('an HTTP proxy that does not make a tunnel', () => {
     const proxy = await httpProxy();
     proxy.answer = { bytes: `HTTP/1.1 403 not ${'on '.repeat(500)}Sundays\r\n\r\n` };
     const { message } = await errorOf(ask(proxy.url));
-    expect(message).toMatch(/^the proxy refused broker\.example:1883: 403 not on on/);
+    expect(message).toMatch(/^the proxy refused a tunnel to broker\.example:1883: 403 not on on/);
     expect(message.length).toBeLessThan(320);
   });
 
@@ -134,7 +134,7 @@ describe('an HTTP proxy that does not make a tunnel', () => {
     ['closes when asked', answering((socket) => socket.end())],
     ['closes in the middle of its answer', answering((socket) => socket.end('HTTP/1.1 200 OK\r\n'))],
   ])('is told of where it %s', async (_, serve) => {
-    expect((await askOf(serve)).message).toBe('proxy: the connection was closed before the answer');
+    expect((await askOf(serve)).message).toBe('proxy: the connection was closed before the response');
   });
 
   it('is told of where it breaks the connection', async () => {
@@ -148,13 +148,13 @@ describe('an HTTP proxy that does not make a tunnel', () => {
     ['gets lost in header fields', `HTTP/1.1 200 OK\r\nA: ${'a'.repeat(20_000)}\r\n`],
   ])('is told of where it %s', async (_, answer) => {
     const { message } = await askOf(answering((socket) => socket.write(answer)));
-    expect(message).toMatch(/^proxy: expected an answer in HTTP, got something else \(HPE_\w+\)$/);
+    expect(message).toMatch(/^proxy: expected an HTTP response, got something else \(HPE_\w+\)$/);
   });
 
   it('gets nothing it was sent into the error: it may have sent that back', async () => {
     const echo = (socket: Socket): void => void socket.pipe(socket);
     const everything = everythingOf(await askOf(echo, 'me:s3cret@'));
-    expect(everything).toContain('expected an answer in HTTP');
+    expect(everything).toContain('expected an HTTP response');
     expect(everything).not.toMatch(/s3cret|bWU6czNjcmV0/);
   });
 
@@ -177,7 +177,9 @@ describe('the words of an HTTP proxy', () => {
     ['what HTTP makes of both', `not ${Buffer.from('mallory:s3cret').toString('base64')}`],
   ])('are not told where %s is in them', async (_, words) => {
     const error = await askOf(said(words), 'mallory:s3cret@');
-    expect(error.message).toBe('the proxy refused broker.example:1883: 407 Proxy Authentication Required');
+    expect(error.message).toBe(
+      'the proxy refused a tunnel to broker.example:1883: 407 Proxy Authentication Required',
+    );
     expect(everythingOf(error)).not.toMatch(/s3cret|mallory|bWFsb/);
   });
 
@@ -189,6 +191,6 @@ describe('the words of an HTTP proxy', () => {
 
   it('reach no terminal as commands', async () => {
     const { message } = await askOf(said('not \x1b[2J now'));
-    expect(message).toBe('the proxy refused broker.example:1883: 407 not ?[2J now');
+    expect(message).toBe('the proxy refused a tunnel to broker.example:1883: 407 not ?[2J now');
   });
 });

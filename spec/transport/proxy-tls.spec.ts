@@ -8,7 +8,7 @@ import { certificates } from '../support/certificates.ts';
 import { endWithTest, held, listening } from '../support/endings.ts';
 import type { HttpProxyOptions } from '../support/http-proxy.ts';
 import { dialContext } from '../support/dial-contexts.ts';
-import { errorOf, httpProxy, read, roadTo } from '../support/tunnel-rig.ts';
+import { errorOf, httpProxy, read, serverAt } from '../support/tunnel-rig.ts';
 import { describeWithOpenSsl as describe } from '../support/programs.ts';
 
 /*
@@ -19,13 +19,11 @@ const made = certificates();
 
 endWithTest();
 
-const never = new AbortController().signal;
-
 const proxy = async (name = 'server', options: HttpProxyOptions = {}) =>
   httpProxy({ tls: await (await made()).server(name), ...options });
 
 const through = (url: string, port: number, tls?: TlsOptions, rest: Partial<DialOptions> = {}): DialOptions =>
-  roadTo(port, { proxy: { url: new URL(url), ...(tls !== undefined && { tls }) }, ...rest });
+  serverAt(port, { proxy: { url: new URL(url), ...(tls !== undefined && { tls }) }, ...rest });
 
 const authority = async (): Promise<TlsOptions> => ({ caFile: (await made()).file('ca.pem') });
 
@@ -35,9 +33,9 @@ describe('peers P29: a tunnel through an HTTP proxy that is reached by TLS', () 
     const one = await proxy('server', {
       credentials: { username: 'me', password: 's3cret' },
     });
-    const way = dialContext(never);
+    const way = dialContext();
     const url = one.urlFor('me', 's3cret');
-    const socket = held((await openTunnel(through(url, port, await authority()), never, way)) as Socket);
+    const socket = held((await openTunnel(through(url, port, await authority()), way)) as Socket);
     expect([socket.isPaused(), way.phases]).toEqual([true, []]);
     socket.write('there and back');
     expect(await read(socket, 14)).toBe('there and back');
@@ -49,7 +47,7 @@ describe('peers P29: a tunnel through an HTTP proxy that is reached by TLS', () 
     const one = await proxy();
     one.head = 'hello ';
     const socket = held(
-      (await openTunnel(through(one.url, port, await authority()), never, dialContext())) as Socket,
+      (await openTunnel(through(one.url, port, await authority()), dialContext())) as Socket,
     );
     expect(await read(socket, 11)).toBe('hello world');
   });
@@ -64,7 +62,7 @@ describe('peers P29: a tunnel through an HTTP proxy that is reached by TLS', () 
       const dialOptions = through(one.url, 1_883, tls ?? (await authority()), {
         tls: { rejectUnauthorized: false },
       });
-      const error = await errorOf(openTunnel(dialOptions, never, dialContext()));
+      const error = await errorOf(openTunnel(dialOptions, dialContext()));
       expect(error.message).toMatch(/^proxy: /);
       expect(one.asked).toEqual([]);
     },
@@ -73,7 +71,7 @@ describe('peers P29: a tunnel through an HTTP proxy that is reached by TLS', () 
   it('is told of where the proxy speaks no TLS', async () => {
     const one = await httpProxy();
     const dialOptions = through(one.url.replace('http:', 'https:'), 1_883, await authority());
-    expect((await errorOf(openTunnel(dialOptions, never, dialContext()))).message).toMatch(/^proxy: /);
+    expect((await errorOf(openTunnel(dialOptions, dialContext()))).message).toMatch(/^proxy: /);
   });
 
   it.each([
@@ -84,7 +82,7 @@ describe('peers P29: a tunnel through an HTTP proxy that is reached by TLS', () 
     const aborting = new AbortController();
     const { signal } = aborting;
     const asking = errorOf(
-      openTunnel(through(`https://127.0.0.1:${port}`, 1, await authority()), signal, dialContext(signal)),
+      openTunnel(through(`https://127.0.0.1:${port}`, 1, await authority()), dialContext(signal)),
     );
     for (let turns = 0; turns < 100; turns++) await new Promise(setImmediate);
     const reason = new Error('changed my mind');

@@ -41,9 +41,9 @@ describe('parseProxyUrl', () => {
   });
 
   it.each([
-    ['', `TypeError: ${EXPECTED}, got what is not a URL`],
-    ['proxy', `TypeError: ${EXPECTED}, got what is not a URL`],
-    ['http://', `TypeError: ${EXPECTED}, got what is not a URL`],
+    ['', `TypeError: ${EXPECTED}, got a string that is not a URL`],
+    ['proxy', `TypeError: ${EXPECTED}, got a string that is not a URL`],
+    ['http://', `TypeError: ${EXPECTED}, got a string that is not a URL`],
     ['proxy:3128', `TypeError: ${EXPECTED}, got the scheme proxy:`],
     ['socks4://proxy', `TypeError: ${EXPECTED}, got the scheme socks4:`],
     ['mqtt://proxy', `TypeError: ${EXPECTED}, got the scheme mqtt:`],
@@ -56,13 +56,13 @@ describe('parseProxyUrl', () => {
     ['http://proxy:0', 'RangeError: proxy: expected a port of 1 to 65535, got 0'],
     [
       'http://me:%@proxy',
-      'TypeError: proxy: expected the password in percent-encoding, got a % that stands for nothing',
+      'TypeError: proxy: expected the password in percent-encoding, got an invalid % sequence',
     ],
     [
       'socks5://%ff@proxy',
-      'TypeError: proxy: expected the user name in percent-encoding, got a % that stands for nothing',
+      'TypeError: proxy: expected the user name in percent-encoding, got an invalid % sequence',
     ],
-    ['http://a%3Ab:c@proxy', 'TypeError: proxy: expected a user name without a colon, got one with it'],
+    ['http://a%3Ab:c@proxy', 'TypeError: proxy: expected a user name without a colon, got one with a colon'],
   ])('refuses %s', (url, message) => {
     expect(refusal(url)).toBe(message);
   });

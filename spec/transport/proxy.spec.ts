@@ -9,21 +9,20 @@ import type { HttpProxy } from '../support/http-proxy.ts';
 import { freePort } from '../support/mosquitto.ts';
 import { dialContext } from '../support/dial-contexts.ts';
 import type { SocksProxy } from '../support/socks-proxy.ts';
-import { errorOf, everythingOf, httpProxy, read, roadTo, socksProxy } from '../support/tunnel-rig.ts';
+import { errorOf, everythingOf, httpProxy, read, serverAt, socksProxy } from '../support/tunnel-rig.ts';
 import type { ProxyOptions } from '../support/tunnels.ts';
 
 endWithTest();
 
 /** Asks for a tunnel; what comes of it ends with the test. */
 async function tunnel(dialOptions: DialOptions, signal?: AbortSignal): Promise<Socket | undefined> {
-  const { signal: own } = new AbortController();
-  const socket = await openTunnel(dialOptions, signal ?? own, dialContext(signal ?? own));
+  const socket = await openTunnel(dialOptions, dialContext(signal));
   return socket && held(socket);
 }
 
 /** A road to a port of this machine, through the proxy of a URL. */
 const through = (url: string, port: number, rest: Partial<DialOptions> = {}): DialOptions =>
-  roadTo(port, { proxy: { url: new URL(url) }, ...rest });
+  serverAt(port, { proxy: { url: new URL(url) }, ...rest });
 
 type Start = (options?: ProxyOptions) => Promise<HttpProxy | SocksProxy>;
 const PROXIES: readonly (readonly [name: string, start: Start])[] = [
@@ -65,7 +64,7 @@ describe.each(PROXIES)('peers P29: a tunnel through a proxy: %s', (_, start) => 
     async (host) => {
       const proxy = await start();
       const { message } = await errorOf(tunnel(through(proxy.url, 1_883, { host })));
-      expect(message).toBe('proxy: expected a server with a name or an address, got neither');
+      expect(message).toBe('proxy: expected the host of the server to be a name or an IP address');
       expect(proxy.asked).toEqual([]);
     },
   );
@@ -119,7 +118,7 @@ describe.each(PROXIES)('peers P29: a tunnel through a proxy: %s', (_, start) => 
     const proxy = await start();
     const error = await errorOf(tunnel(through(proxy.url, await freePort())));
     expect(error.message).toMatch(
-      /^(?:the proxy refused 127\.0\.0\.1:\d+: 502 Bad Gateway|proxy: Socks5 proxy rejected connection - ConnectionRefused)$/,
+      /^(?:the proxy refused a tunnel to 127\.0\.0\.1:\d+: 502 Bad Gateway|proxy: Socks5 proxy rejected connection - ConnectionRefused)$/,
     );
     await gone(proxy);
   });
@@ -162,7 +161,7 @@ describe.each(PROXIES)('peers P29: a tunnel through a proxy: %s', (_, start) => 
 
 describe('a road without a proxy', () => {
   it('has no tunnel', async () => {
-    expect(await tunnel(roadTo(1_883))).toBeUndefined();
+    expect(await tunnel(serverAt(1_883))).toBeUndefined();
   });
 
   it('is that of a Unix socket, whatever proxy there is', async () => {
@@ -180,7 +179,7 @@ describe('an HTTP proxy', () => {
   it('is sent the header fields that it takes, and tells why it refuses', async () => {
     const proxy = await httpProxy({ credentials: { username: 'me', password: 's3cret' } });
     const headers = { 'X-Tenant': 'a' };
-    const dialOptions = roadTo(1_883, { proxy: { url: new URL(proxy.urlFor('me', 'wr0ng')), headers } });
+    const dialOptions = serverAt(1_883, { proxy: { url: new URL(proxy.urlFor('me', 'wr0ng')), headers } });
     const error = await errorOf(tunnel(dialOptions));
     expect(error).toBeInstanceOf(ConnectError);
     expect(error).toMatchObject({ status: 407, phase: 'dial' });
@@ -215,7 +214,7 @@ describe('the proxy of the environment', () => {
     forget();
     Object.assign(process.env, variables);
     const { port } = await listening();
-    return tunnel(roadTo(port, { proxy: 'environment', ...rest }));
+    return tunnel(serverAt(port, { proxy: 'environment', ...rest }));
   }
 
   it.each(['https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'])('is that of %s', async (variable) => {
@@ -263,7 +262,7 @@ describe('the proxy of the environment', () => {
 
   it.each([
     ['ftp://me:s3cret@proxy', 'got the scheme ftp:'],
-    ['http://me:s3cret@', 'got what is not a URL'],
+    ['http://me:s3cret@', 'got a string that is not a URL'],
     ['http://me:s3cret@proxy/path', 'got a path'],
   ])('is told of where it is none: %s', async (url, message) => {
     const error = await errorOf(asked({ https_proxy: url }));
@@ -279,9 +278,8 @@ describe('the proxy of the environment', () => {
     });
     try {
       const fresh = await import('../../lib/transport/proxy.ts');
-      const { signal } = new AbortController();
-      const asking = fresh.openTunnel(roadTo(1_883, { proxy: 'environment' }), signal, dialContext(signal));
-      expect((await errorOf(asking)).message).toBe(
+      const opening = fresh.openTunnel(serverAt(1_883, { proxy: 'environment' }), dialContext());
+      expect((await errorOf(opening)).message).toBe(
         'proxy: "environment" needs the package proxy-from-env, which is not installed: npm install proxy-from-env',
       );
     } finally {

@@ -1,11 +1,10 @@
 import { once } from 'node:events';
-import { connect, type OnReadOpts, Socket } from 'node:net';
 import { Duplex, PassThrough } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { socketEvent, ReadTarget, StreamTransport, transportOver } from '../../lib/transport/stream.ts';
+import { StreamTransport, transportOver } from '../../lib/transport/stream.ts';
 import type { TransportReceiver, Flushed } from '../../lib/transport/transport.ts';
-import { endWithTest, held, listening } from '../support/endings.ts';
+import { endWithTest, held } from '../support/endings.ts';
 
 endWithTest();
 
@@ -227,82 +226,5 @@ describe('transportOver()', () => {
     expect(transportOver(near)).toBeInstanceOf(StreamTransport);
     for (const wrong of [undefined, null, {}, 'stream'])
       expect(() => transportOver(wrong as never)).toThrow('transportOver: expected a Duplex, got');
-  });
-});
-
-describe('Landing', () => {
-  it('keeps what a socket reads before there is a receiver', async () => {
-    const { port } = await listening((peer) => peer.end('hello'));
-    const readTarget = new ReadTarget();
-    const socket = held(new Socket(readTarget.options));
-    readTarget.of(socket);
-    socket.connect(port, '127.0.0.1');
-    await once(socket, 'end');
-    const receiver = listener();
-    readTarget.open(receiver);
-    expect(receiver.heard).toEqual(['chunk hello']);
-  });
-});
-
-describe('a runtime that reads where it wants to', () => {
-  /** A readTarget with a receiver that offers `space`; `read` is what the runtime calls. */
-  function landed(space: Uint8Array) {
-    const receiver = listener();
-    const filled: number[] = [];
-    const readTarget = new ReadTarget();
-    readTarget.of(held(new Socket()));
-    readTarget.open({ ...receiver, allocate: () => space, onRead: (length) => void filled.push(length) });
-    const onread = readTarget.options.onread as OnReadOpts;
-    (onread.buffer as () => Uint8Array)();
-    return { heard: receiver.heard, filled, read: onread.callback.bind(onread) };
-  }
-
-  it('and not in the memory it was offered: what it has read is taken, and nothing else', () => {
-    const { heard, filled, read } = landed(new Uint8Array(64).fill(0x2a));
-    const own = Buffer.from('hello, and the rest');
-    read(5, own);
-    own.fill(0);
-    expect([heard, filled]).toEqual([['chunk hello'], []]);
-  });
-
-  it('as another view of the memory it was offered: it is filled', () => {
-    const space = new Uint8Array(64);
-    const { heard, filled, read } = landed(space);
-    read(5, Buffer.from(space.buffer, space.byteOffset, space.length));
-    expect([heard, filled]).toEqual([[], [5]]);
-  });
-
-  it('behind where it was to begin, or further than there was room: what it has read is taken', () => {
-    const memory = bytes('12345678hello');
-    const { heard, filled, read } = landed(memory.subarray(0, 4));
-    read(5, memory.subarray(8));
-    read(5, memory);
-    expect([heard, filled]).toEqual([['chunk hello', 'chunk 12345'], []]);
-  });
-
-  it('before there is a receiver: what it has read is kept', () => {
-    const readTarget = new ReadTarget();
-    const own = Buffer.from('early');
-    (readTarget.options.onread as OnReadOpts).callback(5, own);
-    own.fill(0);
-    const receiver = listener();
-    readTarget.open(receiver);
-    expect(receiver.heard).toEqual(['chunk early']);
-  });
-});
-
-describe('arrival()', () => {
-  it('rejects where the signal has aborted, and where the socket was destroyed before anybody looked', async () => {
-    const { port } = await listening();
-    const socket = connect(port, '127.0.0.1');
-    const reason = new Error('no');
-    await expect(socketEvent(socket, 'connect', AbortSignal.abort(reason))).rejects.toBe(reason);
-    expect(socket.destroyed).toBe(true);
-    const gone = new Socket();
-    gone.destroy();
-    await once(gone, 'close');
-    await expect(socketEvent(gone, 'connect', new AbortController().signal)).rejects.toThrow(
-      'the connection was closed',
-    );
   });
 });

@@ -9,7 +9,7 @@ import { dialTcp, openSocket } from '../../lib/transport/tcp.ts';
 import type { TransportReceiver, DialOptions, Transport } from '../../lib/transport/transport.ts';
 import { endWithTest, held, listening } from '../support/endings.ts';
 import { freePort } from '../support/mosquitto.ts';
-import { errorOf, roadTo } from '../support/tunnel-rig.ts';
+import { errorOf, serverAt } from '../support/tunnel-rig.ts';
 
 /*
  * Which way a connection goes: what a road says beside its host and port.
@@ -39,7 +39,7 @@ function unixPath(name = 's'): string {
   return join(directory, name);
 }
 
-const unixRoad = (path: string): DialOptions => ({ protocol: 'mqtt+unix', host: '', port: 0, path });
+const unixServer = (path: string): DialOptions => ({ protocol: 'mqtt+unix', host: '', port: 0, path });
 
 /** Makes a name have addresses; says with which family they were asked for. */
 function named(addresses: readonly { readonly address: string; readonly family: 4 | 6 }[]): unknown[] {
@@ -82,7 +82,7 @@ describe('a Unix socket', () => {
       });
     }).listen(path);
     await once(server, 'listening');
-    const transport = await dialTcp(unixRoad(path), never);
+    const transport = await dialTcp(unixServer(path), never);
     const receiving = received(transport);
     transport.write(new Uint8Array(1_000_000), () => {});
     expect(await receiving).toBe(2_000_000);
@@ -91,14 +91,14 @@ describe('a Unix socket', () => {
 
   it('that is not there is told of with its path', async () => {
     const path = unixPath();
-    expect(await errorOf(dialTcp(unixRoad(path), never))).toMatchObject({
+    expect(await errorOf(dialTcp(unixServer(path), never))).toMatchObject({
       code: 'ENOENT',
       message: `connect ENOENT ${path}`,
     });
   });
 
   it('that nobody listens on any more is told of with its path', async () => {
-    const error = await errorOf(dialTcp(unixRoad(process.execPath), never));
+    const error = await errorOf(dialTcp(unixServer(process.execPath), never));
     expect(error.message).toBe(`connect ECONNREFUSED ${process.execPath}`);
   });
 
@@ -107,7 +107,7 @@ describe('a Unix socket', () => {
     const long = path.padEnd(130, 'x');
     const server = createServer().listen(long.slice(0, 107));
     await once(server, 'listening');
-    expect((await errorOf(dialTcp(unixRoad(long), never))).message).toMatch(
+    expect((await errorOf(dialTcp(unixServer(long), never))).message).toMatch(
       /^expected the path of a Unix socket of at most 10[37] bytes, got 130: /,
     );
     await new Promise((resolve) => server.close(resolve));
@@ -118,7 +118,7 @@ describe('a Unix socket', () => {
     const server = createServer((socket) => socket.end('x')).listen(path);
     await once(server, 'listening');
     const options = { localAddress: '127.0.0.2', localPort: 1, family: 6, tcpKeepAlive: 1 } as const;
-    expect(await received(await dialTcp({ ...unixRoad(path), ...options }, never))).toBe(1);
+    expect(await received(await dialTcp({ ...unixServer(path), ...options }, never))).toBe(1);
     await new Promise((resolve) => server.close(resolve));
   });
 });
@@ -126,34 +126,34 @@ describe('a Unix socket', () => {
 describe('where a connection comes from', () => {
   it('peers P28: is the local address that is asked for', async () => {
     const { port } = await listening();
-    expect((await opened(roadTo(port, { localAddress: '127.0.0.2' }))).localAddress).toBe('127.0.0.2');
+    expect((await opened(serverAt(port, { localAddress: '127.0.0.2' }))).localAddress).toBe('127.0.0.2');
   });
 
   it('is a local address of the family of the server, of whose addresses the others are left out', async () => {
     const { port } = await listening();
     const families = named([{ address: '127.0.0.1', family: 4 }]);
-    const socket = await opened(roadTo(port, { host: 'broker.example', localAddress: '127.0.0.2' }));
+    const socket = await opened(serverAt(port, { host: 'broker.example', localAddress: '127.0.0.2' }));
     expect([socket.localAddress, ...families]).toEqual(['127.0.0.2', 4]);
-    await errorOf(openSocket(roadTo(port, { host: 'broker.example', localAddress: '::1' }), never));
+    await errorOf(openSocket(serverAt(port, { host: 'broker.example', localAddress: '::1' }), never));
     expect(families).toEqual([4, 6]);
   });
 
   it('is the local port that is asked for', async () => {
     const { port } = await listening();
     const localPort = await freePort();
-    expect((await opened(roadTo(port, { localPort }))).localPort).toBe(localPort);
+    expect((await opened(serverAt(port, { localPort }))).localPort).toBe(localPort);
   });
 
   it('is told of where others use it', async () => {
     const { port } = await listening();
     const { port: localPort } = await listening();
-    const error = await errorOf(openSocket(roadTo(port, { localPort, localAddress: '127.0.0.1' }), never));
+    const error = await errorOf(openSocket(serverAt(port, { localPort, localAddress: '127.0.0.1' }), never));
     expect(error).toMatchObject({ code: 'EADDRINUSE', message: `bind EADDRINUSE 127.0.0.1:${localPort}` });
   });
 
   it('is told of where this machine does not have it', async () => {
     const { port } = await listening();
-    const error = await errorOf(openSocket(roadTo(port, { localAddress: '192.0.2.77' }), never));
+    const error = await errorOf(openSocket(serverAt(port, { localAddress: '192.0.2.77' }), never));
     expect(error).toMatchObject({ code: 'EADDRNOTAVAIL', message: 'bind EADDRNOTAVAIL 192.0.2.77' });
   });
 });
@@ -166,7 +166,7 @@ describe('a name with several addresses', () => {
       family: 4 as const,
     }));
     named([{ address: '::1', family: 6 }, ...addresses]);
-    expect((await opened(roadTo(port, { host: 'broker.example' }))).remoteAddress).toBe('127.0.0.3');
+    expect((await opened(serverAt(port, { host: 'broker.example' }))).remoteAddress).toBe('127.0.0.3');
   });
 
   it('is told of with what happened at each of them', async () => {
@@ -175,7 +175,7 @@ describe('a name with several addresses', () => {
       { address: '127.0.0.1', family: 4 },
       { address: '127.0.0.2', family: 4 },
     ]);
-    const error = await errorOf(openSocket(roadTo(port, { host: 'broker.example' }), never));
+    const error = await errorOf(openSocket(serverAt(port, { host: 'broker.example' }), never));
     expect(error.message).toBe(
       `connect ECONNREFUSED 127.0.0.1:${port}; connect ECONNREFUSED 127.0.0.2:${port}`,
     );
@@ -184,13 +184,13 @@ describe('a name with several addresses', () => {
   it.each([4, 6] as const)('is asked only for addresses of IPv%d where these are wanted', async (family) => {
     const { port } = await listening();
     const families = named([{ address: '127.0.0.1', family: 4 }]);
-    await opened(roadTo(port, { host: 'broker.example', family }));
+    await opened(serverAt(port, { host: 'broker.example', family }));
     expect(families).toEqual([family]);
   });
 
   it('is not replaced by an address of the family that is not wanted', async () => {
-    const opening = openSocket(roadTo(1_883, { family: 6 }), never);
-    expect((await errorOf(opening)).message).toBe('expected an address of IPv6, got 127.0.0.1');
+    const opening = openSocket(serverAt(1_883, { family: 6 }), never);
+    expect((await errorOf(opening)).message).toBe('expected an IPv6 address, got 127.0.0.1');
   });
 });
 
@@ -202,7 +202,7 @@ describe('a socket', () => {
   ])('lets small writes wait for others only where it is told to: %j', async (options, noDelay) => {
     const { port } = await listening();
     const spy = jest.spyOn(Socket.prototype, 'setNoDelay');
-    await opened(roadTo(port, options));
+    await opened(serverAt(port, options));
     expect(spy.mock.calls).toEqual([[noDelay]]);
   });
 
@@ -217,14 +217,14 @@ describe('a socket', () => {
     async (options, calls) => {
       const { port } = await listening();
       const spy = jest.spyOn(Socket.prototype, 'setKeepAlive');
-      await opened(roadTo(port, options));
+      await opened(serverAt(port, options));
       expect(spy.mock.calls).toEqual(calls);
     },
   );
 
   it('survives an error that comes when nobody looks', async () => {
     const { port } = await listening();
-    const socket = await opened(roadTo(port));
+    const socket = await opened(serverAt(port));
     const closed = new Promise((resolve) => socket.once('close', resolve));
     socket.destroy(new Error('all of a sudden'));
     expect(await closed).toBe(true);

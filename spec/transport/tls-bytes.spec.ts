@@ -7,7 +7,7 @@ import { certificates } from '../support/certificates.ts';
 import { endWithTest, listening } from '../support/endings.ts';
 import { hashOf, pattern, Recorder } from '../support/receivers.ts';
 import { keepsTransportPromises, peerOf } from '../support/transport-promises.ts';
-import { connected, dial, inOrder, roadTo, type TlsServer, written } from './tls-rig.ts';
+import { connected, dial, inOrder, serverAt, type TlsServer, written } from './tls-rig.ts';
 import { describeWithOpenSsl as describe } from '../support/programs.ts';
 
 const made = certificates();
@@ -39,7 +39,7 @@ describe('bytes over TLS', () => {
     const { server, tls } = await inOrder(await made());
     const sent = pattern(length);
     server.server.on('secureConnection', (peer) => peer.end(sent));
-    const transport = await dial(roadTo(server.port, tls));
+    const transport = await dial(serverAt(server.port, tls));
     for (let i = 0; i < 20; i++) await turn();
     const recorder = new Recorder();
     transport.open(recorder);

@@ -1,8 +1,8 @@
 import { expect, it } from '@jest/globals';
-import { explain, handshakeError, nameIn } from '../../lib/transport/tls-errors.ts';
+import { explain, handshakeError, distinguishedName } from '../../lib/transport/tls-errors.ts';
 import { certificates } from '../support/certificates.ts';
 import { endWithTest, listening } from '../support/endings.ts';
-import { failure, listen, roadTo } from './tls-rig.ts';
+import { failure, listen, serverAt } from './tls-rig.ts';
 import { describeWithOpenSsl as describe } from '../support/programs.ts';
 
 const made = certificates();
@@ -25,17 +25,17 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)(
         maxVersion: version,
       });
       const caFile = files.file('ca.pem');
-      expect(await failure(roadTo(server.port, { caFile }))).toMatchObject({
+      expect(await failure(serverAt(server.port, { caFile }))).toMatchObject({
         phase: 'tls',
         message: expect.stringContaining(
           version === 'TLSv1.3'
-            ? 'requires a client certificate (it has none)'
-            : 'or it requires a client certificate and there is none',
+            ? 'requires a client certificate (none was sent: set tls.certFile and tls.keyFile)'
+            : 'or it requires a client certificate and none was sent',
         ),
       });
       const right = { caFile, certFile: files.file('client.pem'), keyFile: files.file('client.key') };
       const accepted = server.accepted();
-      const gone = failure(roadTo(server.port, right));
+      const gone = failure(serverAt(server.port, right));
       (await accepted).end();
       expect(await gone).toBeUndefined();
     });
@@ -45,17 +45,17 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)(
 describe('a server that does not speak TLS', () => {
   it('is told from one that closes the connection', async () => {
     const speaks = await listening((socket) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'));
-    expect(await failure(roadTo(speaks.port, {}))).toMatchObject({
+    expect(await failure(serverAt(speaks.port, {}))).toMatchObject({
       phase: 'tls',
       message: 'TLS: the server does not speak TLS on this port',
     });
     const closes = await listening((socket) => socket.end());
-    expect(await failure(roadTo(closes.port, {}))).toMatchObject({
+    expect(await failure(serverAt(closes.port, {}))).toMatchObject({
       phase: 'tls',
       message: expect.stringContaining('closed the connection during the handshake'),
     });
     const resets = await listening((socket) => socket.once('data', () => socket.resetAndDestroy()));
-    expect(await failure(roadTo(resets.port, {}))).toMatchObject({
+    expect(await failure(serverAt(resets.port, {}))).toMatchObject({
       phase: 'tls',
       message: expect.stringContaining('closed the connection during the handshake'),
       cause: { code: 'ECONNRESET' },
@@ -74,11 +74,11 @@ describe('explain()', () => {
     ['ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED', 'the client certificate has expired (CN=me)'],
     ['ERR_SSL_SSL/TLS_ALERT_CERTIFICATE_EXPIRED', 'the client certificate has expired (CN=me)'],
     ['ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED', 'revoked (CN=me)'],
-    ['ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE', 'does not accept the client certificate (CN=me)'],
-    ['ERR_SSL_TLSV1_ALERT_ACCESS_DENIED', 'does not let in the owner of the client certificate (CN=me)'],
+    ['ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE', 'rejected the client certificate (CN=me)'],
+    ['ERR_SSL_TLSV1_ALERT_ACCESS_DENIED', 'denied access to the owner of the client certificate (CN=me)'],
     ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'requires a client certificate (CN=me)'],
     ['ERR_SSL_TLSV1_ALERT_UNKNOWN_PSK_IDENTITY', 'does not know the identity of the pre-shared key'],
-    ['ERR_SSL_TLSV1_UNRECOGNIZED_NAME', 'does not know the name it was asked for (tls.servername)'],
+    ['ERR_SSL_TLSV1_UNRECOGNIZED_NAME', 'does not know the requested name (tls.servername)'],
     ['ERR_SSL_BAD_EXTENSION', 'in short'],
   ])('says of %s what it means', (code, message) => {
     const error = coded(code);
@@ -93,12 +93,12 @@ describe('explain()', () => {
 
 describe('handshakeError()', () => {
   it.each([
-    ['ERR_SSL_UNSUPPORTED_PROTOCOL', 'no version of the protocol that this client may (minVersion: TLSv1.3'],
-    ['ERR_SSL_NO_PROTOCOLS_AVAILABLE', 'no version of the protocol'],
+    ['ERR_SSL_UNSUPPORTED_PROTOCOL', 'no version that this client allows (minVersion: TLSv1.3'],
+    ['ERR_SSL_NO_PROTOCOLS_AVAILABLE', 'no version that this client allows'],
     ['ERR_SSL_PACKET_LENGTH_TOO_LONG', 'does not speak TLS on this port'],
     ['ERR_SSL_TLSV1_ALERT_INSUFFICIENT_SECURITY', 'no cipher in common with this client (ciphers: A:B)'],
     ['ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE', 'no cipher in common with this client (ciphers: A:B), or'],
-    ['ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN', 'does not accept the client certificate (it has none)'],
+    ['ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN', 'rejected the client certificate (none was sent'],
   ])('says of %s what it means', (code, message) => {
     const error = handshakeError(coded(code), { minVersion: 'TLSv1.3', ciphers: 'A:B' });
     expect(error).toMatchObject({ phase: 'tls', message: expect.stringContaining(message) });
@@ -106,18 +106,22 @@ describe('handshakeError()', () => {
 
   it('does not suspect a certificate that there is', () => {
     const error = handshakeError(coded('ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE'), {}, 'CN=me');
-    expect(error.message).toBe('TLS: the server has no cipher in common with this client (the default ones)');
+    expect(error.message).toBe(
+      'TLS: the server has no cipher in common with this client (the defaults of Node.js)',
+    );
   });
 });
 
 describe('names in certificates', () => {
   it('are shown with all their parts', () => {
-    expect(nameIn({ O: 'Example', OU: ['a', 'b'], CN: 'me' })).toBe('O=Example, OU=a, OU=b, CN=me');
-    expect(nameIn(undefined)).toBe('no subject');
+    expect(distinguishedName({ O: 'Example', OU: ['a', 'b'], CN: 'me' })).toBe(
+      'O=Example, OU=a, OU=b, CN=me',
+    );
+    expect(distinguishedName(undefined)).toBe('no subject');
   });
 
   it('cannot break lines, nor be endless', () => {
-    const subject = nameIn({ CN: `a\nb${'x'.repeat(10_000)}` });
+    const subject = distinguishedName({ CN: `a\nb${'x'.repeat(10_000)}` });
     expect([subject.slice(0, 8), subject.length]).toEqual(['CN=a?bxx', 257]);
   });
 });

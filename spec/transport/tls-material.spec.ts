@@ -9,7 +9,7 @@ import { materialOf } from '../../lib/transport/tls-material.ts';
 import { certificates, PASSPHRASE } from '../support/certificates.ts';
 import { endWithTest } from '../support/endings.ts';
 import { firstAttempt } from '../support/dial-contexts.ts';
-import { connected, dial, failure, listen, roadTo } from './tls-rig.ts';
+import { connected, dial, failure, listen, serverAt } from './tls-rig.ts';
 import { describeWithOpenSsl as describe } from '../support/programs.ts';
 
 const made = certificates();
@@ -70,7 +70,7 @@ describe('material', () => {
   it('can be a secure context of the application', async () => {
     const secureContext = createSecureContext({ ca: await (await made()).read('ca.pem') });
     const server = await listen(await (await made()).server('server'));
-    await dial(roadTo(server.port, { secureContext }));
+    await dial(serverAt(server.port, { secureContext }));
     expect((await materialOf({ secureContext }, firstAttempt())).context).toBe(secureContext);
   });
 
@@ -118,20 +118,20 @@ describe('peers P28: authorities', () => {
     const server = await listen(await files.server('server'));
     const ours = files.file('ca.pem');
     const others = await files.read('client-ca.pem');
-    await dial(roadTo(server.port, { ca: await files.read('ca.pem') }));
-    await dial(roadTo(server.port, { ca: [others], caFile: [ours] }));
-    await dial(roadTo(server.port, { ca: `${others}\n# and\n${await files.read('ca.pem')}` }));
-    expect((await failure(roadTo(server.port, { ca: others }))).message).toContain('not known here');
+    await dial(serverAt(server.port, { ca: await files.read('ca.pem') }));
+    await dial(serverAt(server.port, { ca: [others], caFile: [ours] }));
+    await dial(serverAt(server.port, { ca: `${others}\n# and\n${await files.read('ca.pem')}` }));
+    expect((await failure(serverAt(server.port, { ca: others }))).message).toContain('not trusted');
   });
 
   it('of the system can be added to, with an entry "system"', async () => {
     const files = await made();
     const server = await listen(await files.server('server'));
-    await dial(roadTo(server.port, { ca: ['system', await files.read('ca.pem')] }));
-    await dial(roadTo(server.port, { ca: 'system', caFile: files.file('ca.pem') }));
+    await dial(serverAt(server.port, { ca: ['system', await files.read('ca.pem')] }));
+    await dial(serverAt(server.port, { ca: 'system', caFile: files.file('ca.pem') }));
     const others = await files.read('client-ca.pem');
-    const unknown = await failure(roadTo(server.port, { ca: ['system', others] }));
-    expect(unknown.message).toContain('not known here');
+    const unknown = await failure(serverAt(server.port, { ca: ['system', others] }));
+    expect(unknown.message).toContain('not trusted');
   });
 
   it('of the system do without a file of NODE_EXTRA_CA_CERTS that is gone, as Node.js does', async () => {
@@ -154,9 +154,11 @@ describe('material that is wrong', () => {
     expect(await wrongWith({ caFile: files.directory })).toMatch(/^tls\.caFile: EISDIR/);
     expect(await wrongWith({ caFile: lines })).toBe('tls.caFile: expected a certificate in PEM, got none');
     expect(await wrongWith({ ca: files.file('ca.pem') })).toMatch(
-      /^tls\.ca: .* \(a file goes into tls\.caFile\)/,
+      /^tls\.ca: .* \(use tls\.caFile for the name of a file\)/,
     );
-    expect(await wrongWith({ caFile: broken })).toMatch(/^tls\.caFile: .* certificate 2 of 2 cannot be read/);
+    expect(await wrongWith({ caFile: broken })).toMatch(
+      /^tls\.caFile: .* certificate 2 of 2 cannot be parsed/,
+    );
     expect(await wrongWith(await pair({ certFile: '/nowhere' }))).toMatch(/^tls\.certFile: ENOENT/);
     expect(await wrongWith(await pair({ keyFile: '/nowhere' }))).toMatch(/^tls\.keyFile: ENOENT/);
     expect(await wrongWith(await pair({ certFile: lines }))).toMatch(
@@ -166,7 +168,7 @@ describe('material that is wrong', () => {
     expect(await wrongWith(await pair({ keyFile: lines }))).toMatch(/^tls\.keyFile: expected a private key/);
     const other = await pair({ keyFile: files.file('server.key') });
     expect(await wrongWith(other)).toBe(
-      'tls.keyFile: expected the key of the certificate (tls.certFile), got another one',
+      'tls.keyFile: expected the private key of the certificate (tls.certFile), got another one',
     );
     expect(await wrongWith({ pfxFile: '/nowhere', passphrase: PASSPHRASE })).toMatch(/^tls\.pfxFile: ENOENT/);
     expect(await wrongWith({ pfxFile: lines })).toMatch(/^tls\.pfxFile: expected PKCS #12/);
@@ -176,13 +178,15 @@ describe('material that is wrong', () => {
   it('is told where it is the passphrase, without showing it', async () => {
     const files = await made();
     const encrypted = await pair({ keyFile: files.file('client-encrypted.key') });
-    expect(await wrongWith(encrypted)).toBe('tls.keyFile: cannot be opened: it takes a passphrase');
-    const wrong = 'tls.keyFile: cannot be opened: tls.passphrase is not the right one';
+    expect(await wrongWith(encrypted)).toBe('tls.keyFile: cannot be decrypted: set tls.passphrase');
+    const wrong = 'tls.keyFile: cannot be decrypted: tls.passphrase is wrong';
     expect(await wrongWith({ ...encrypted, passphrase: 'not the one' })).toBe(wrong);
     expect(await wrongWith({ ...encrypted, passphrase: async () => 'not the one' })).toBe(wrong);
     const pfx = { pfxFile: files.file('client.pfx') };
-    expect(await wrongWith(pfx)).toBe('tls.pfxFile: cannot be opened: it takes a passphrase');
-    expect(await wrongWith({ ...pfx, passphrase: 'not the one' })).toMatch(/^tls\.pfxFile: cannot be opened/);
+    expect(await wrongWith(pfx)).toBe('tls.pfxFile: cannot be decrypted: set tls.passphrase');
+    expect(await wrongWith({ ...pfx, passphrase: 'not the one' })).toMatch(
+      /^tls\.pfxFile: cannot be decrypted/,
+    );
   });
 
   it('is told where it is the function for the passphrase', async () => {

@@ -40,14 +40,13 @@ export async function inOrder(
 }
 
 /** The way to a server on this machine. */
-export function roadTo(port: number, tls?: TlsOptions, host = 'localhost'): DialOptions {
+export function serverAt(port: number, tls?: TlsOptions, host = 'localhost'): DialOptions {
   return { protocol: 'mqtts', host, port, ...(tls !== undefined && { tls }) };
 }
 
 /** A connection, which ends with the test. */
 export async function dial(dialOptions: DialOptions, tunnel?: Socket): Promise<Transport> {
-  const signal = new AbortController().signal;
-  return held(await dialTls(dialOptions, signal, dialContext(signal), tunnel));
+  return held(await dialTls(dialOptions, dialContext(), tunnel));
 }
 
 /** Both ends of a connection. */
@@ -57,7 +56,7 @@ export async function connected(
   tunnel?: Socket,
 ): Promise<{ transport: Transport; peer: TLSSocket; recorder: Recorder }> {
   const accepted = server.accepted();
-  const transport = await dial(roadTo(server.port, tls), tunnel);
+  const transport = await dial(serverAt(server.port, tls), tunnel);
   return { transport, peer: await accepted, recorder: new Recorder() };
 }
 

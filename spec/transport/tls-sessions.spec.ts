@@ -7,9 +7,9 @@ const ticket = (text: string, validUntil = Infinity): Ticket =>
 describe('Sessions', () => {
   it('gives the last one of a server, once', () => {
     const sessions = new Sessions();
-    sessions.keep('a', ticket('1'));
-    sessions.keep('b', ticket('2'));
-    sessions.keep('a', ticket('3'));
+    sessions.store('a', ticket('1'));
+    sessions.store('b', ticket('2'));
+    sessions.store('a', ticket('3'));
     expect(sessions.take('a')?.session.toString()).toBe('3');
     expect(sessions.take('a')).toBeUndefined();
     expect(sessions.take('b')?.session.toString()).toBe('2');
@@ -17,17 +17,17 @@ describe('Sessions', () => {
 
   it('gives none of a server whose certificates have expired meanwhile', () => {
     const sessions = new Sessions();
-    sessions.keep('a', ticket('1', Date.now() - 1));
-    sessions.keep('b', ticket('2', Date.now() + 60_000));
+    sessions.store('a', ticket('1', Date.now() - 1));
+    sessions.store('b', ticket('2', Date.now() + 60_000));
     expect(sessions.take('a')).toBeUndefined();
     expect(sessions.take('b')).toBeDefined();
   });
 
   it('keeps those of 16 servers: the one that was kept longest goes first', () => {
     const sessions = new Sessions();
-    for (let i = 0; i < 16; i++) sessions.keep(`${i}`, ticket(`${i}`));
-    sessions.keep('0', ticket('again'));
-    sessions.keep('16', ticket('16'));
+    for (let i = 0; i < 16; i++) sessions.store(`${i}`, ticket(`${i}`));
+    sessions.store('0', ticket('again'));
+    sessions.store('16', ticket('16'));
     expect(sessions.take('1')).toBeUndefined();
     expect(sessions.take('0')?.session.toString()).toBe('again');
     expect(sessions.take('2')).toBeDefined();

@@ -91,7 +91,7 @@ describe('parseUrl', () => {
     ['mqtt://host#secret', `TypeError: ${EXPECTED}, got a fragment`],
     [
       'mqtt://me:secret%zz@host',
-      'TypeError: url: expected the password in percent-encoding, got a % that stands for nothing',
+      'TypeError: url: expected the password in percent-encoding, got an invalid % sequence',
     ],
     [undefined, `TypeError: ${EXPECTED}, got undefined`],
     [null, `TypeError: ${EXPECTED}, got null`],

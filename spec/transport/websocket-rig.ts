@@ -102,7 +102,6 @@ export async function dialled(
   const dial: DialContext = one;
   const transport = await dialWebSocket(
     { protocol: 'ws', host: '127.0.0.1', port, path: '/mqtt', ...dialOptions },
-    signal,
     dial,
     stream,
   );

@@ -66,7 +66,7 @@ describe('the handshake', () => {
       const error = await failure(dialled(port));
       expect(error).toMatchObject({
         phase: 'websocket',
-        message: 'no WebSocket: the server did not select the subprotocol mqtt [MQTT-6.0.0-4]',
+        message: 'WebSocket handshake failed: the server did not select the subprotocol mqtt [MQTT-6.0.0-4]',
       });
       await closed;
       expect(said).toEqual([]);
@@ -86,7 +86,10 @@ describe('the handshake', () => {
   it('refuses a host that no URL can name', async () => {
     const { port } = await webSocketServer();
     const error = await failure(dialled(port, { host: 'a b' }));
-    expect(error).toMatchObject({ phase: 'websocket', message: expect.stringContaining('expected a host') });
+    expect(error).toMatchObject({
+      phase: 'websocket',
+      message: expect.stringContaining('the host cannot be part of a URL'),
+    });
   });
 
   it('is said as it is: what is encrypted for wss: is the stream', async () => {
@@ -141,7 +144,7 @@ describe('the headers', () => {
     const error = await failure(dialled(port, { ws: { headers } }));
     expect(error).toMatchObject({
       phase: 'websocket',
-      message: 'no headers for the WebSocket: no token today',
+      message: 'ws.headers: no token today',
       cause,
     });
   });
@@ -164,7 +167,7 @@ describe('a server that refuses', () => {
   it.each([
     [101, 'HTTP 101 Switching Protocols'],
     [200, 'HTTP 200 OK'],
-    [301, 'HTTP 301 Moved Permanently, which is not followed'],
+    [301, 'HTTP 301 Moved Permanently (redirects are not followed)'],
     [401, 'HTTP 401 Unauthorized'],
     [404, 'HTTP 404 Not Found'],
     [503, 'HTTP 503 Service Unavailable'],
@@ -181,7 +184,7 @@ describe('a server that refuses', () => {
     expect(error).toMatchObject({
       phase: 'websocket',
       status,
-      message: `no WebSocket: the server answered with ${text}`,
+      message: `WebSocket handshake failed: the server answered with ${text}`,
     });
     expect(inspect(error, { depth: 9 })).not.toContain('secret');
     await closed;
@@ -239,14 +242,13 @@ describe('a server that refuses', () => {
       };
       return dialWebSocket(
         { protocol: 'ws', host: '127.0.0.1', port, ws: { headers } },
-        signal,
         dialContext(),
         socket,
       );
     })();
     expect(await failure(made)).toMatchObject({
       phase: 'websocket',
-      message: 'no WebSocket: the connection was closed',
+      message: 'WebSocket handshake failed: the connection was closed',
     });
   });
 
@@ -309,7 +311,6 @@ describe('a server that refuses', () => {
     const better = new ConnectError('tls', 'the server wants a certificate');
     const dialling = dialWebSocket(
       { protocol: 'ws', host: '127.0.0.1', port },
-      signal,
       dialContext(),
       socket,
       () => better,

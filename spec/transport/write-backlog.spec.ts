@@ -10,7 +10,7 @@ function sink(): { holding: WriteBacklog; room: { free: boolean }; take: () => v
   const holding = new WriteBacklog({
     send: (_, done) => void waiting.push(done),
     isEmpty: () => room.free,
-    drained: () => heard.push(`drained with ${holding.bytes}`),
+    onDrain: () => heard.push(`drained with ${holding.bytes}`),
   });
   return { holding, room, take: () => waiting.shift()?.(), heard };
 }

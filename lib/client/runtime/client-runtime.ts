@@ -78,7 +78,7 @@ export class ClientRuntime<UserData> {
           // A transport of the application's own is told where to, and no key or password of another way.
           dial: () =>
             transport === undefined
-              ? platform.dial({ ...dialOptions, ...target }, signal, context)
+              ? platform.dial({ ...dialOptions, ...target }, context)
               : transport({ ...localAddressOf(dialOptions), ...target }, signal),
         };
       },

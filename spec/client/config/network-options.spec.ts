@@ -251,7 +251,7 @@ describe('the proxy', () => {
     [{}, 'TypeError: proxy.url: expected a URL, got undefined'],
     [{ url: 7 }, 'TypeError: proxy.url: expected a URL, got 7'],
     [{ host: 'proxy' }, 'TypeError: proxy: expected one of url, headers, tls, got host'],
-    ['proxy', `${EXPECTED}, got what is not a URL`],
+    ['proxy', `${EXPECTED}, got a string that is not a URL`],
     ['proxy:3128', `${EXPECTED}, got the scheme proxy:`],
     ['socks4://proxy', `${EXPECTED}, got the scheme socks4:`],
     ['http://proxy/path', `${EXPECTED}, got a path`],

@@ -212,10 +212,8 @@ describe('writing', () => {
 
   it('tells what was taken at once, but said late, from what had to wait, and does not count answers to pings', async () => {
     const line = new Line();
-    const { signal } = new AbortController();
     const transport = await dialWebSocket(
       { protocol: 'wss', host: 'here', port: 443 },
-      signal,
       dialContext(),
       line as unknown as Socket,
     );
@@ -313,7 +311,6 @@ describe('the end', () => {
     const line = new Line();
     const transport = await dialWebSocket(
       { protocol: 'wss', host: 'here', port: 443 },
-      new AbortController().signal,
       dialContext(),
       line as unknown as Socket,
       (error) => `because of ${String(error)}`,
