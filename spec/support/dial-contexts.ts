@@ -6,7 +6,7 @@ export function firstAttempt(signal: AbortSignal = new AbortController().signal)
   return { attempt: 0, reason: undefined, signal };
 }
 
-/** A first attempt, and the phases that it has reached. */
+/** The context of a first attempt. Records its phases. */
 export function dialContext(signal?: AbortSignal): DialContext & { readonly phases: readonly DialPhase[] } {
   const phases: DialPhase[] = [];
   return { ...firstAttempt(signal), phases, protocolVersion: 4, onPhase: (phase) => void phases.push(phase) };

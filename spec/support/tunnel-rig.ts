@@ -25,7 +25,7 @@ export async function socksProxy(options: ProxyOptions = {}): Promise<SocksProxy
   return proxy;
 }
 
-/** A road to a port of this machine. */
+/** The options to connect to a port of this machine. */
 export const serverAt = (port: number, rest: Partial<DialOptions> = {}): DialOptions => ({
   protocol: 'mqtt',
   host: '127.0.0.1',

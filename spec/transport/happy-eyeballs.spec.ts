@@ -11,12 +11,12 @@ endWithTest();
 const V6 = (address: string): LookupAddress => ({ address, family: 6 });
 const V4 = (address: string): LookupAddress => ({ address, family: 4 });
 
-/** A name with these addresses, connections that come about when the spec says so, and a timer that it fires. */
+/** A host name with these addresses. The spec decides when connections succeed and timers fire. */
 class Network implements Resolver {
   readonly asked: [string, number][] = [];
-  /** What was begun, oldest first. */
+  /** Addresses that were tried, oldest first. */
   readonly begun: string[] = [];
-  /** ms of the timers that run. */
+  /** ms of the running timers. */
   readonly timers: number[] = [];
   readonly signal: AbortSignal;
   readonly #abort = new AbortController();
@@ -40,7 +40,7 @@ class Network implements Resolver {
     return () => void this.timers.splice(this.timers.indexOf(ms), 1);
   };
 
-  /** The way to a name; resolves with the address that was first. */
+  /** Connects to the name. Resolves with the address that won. */
   async connect(target: Partial<SocketConnectOpts> = {}): Promise<string> {
     const connecting = connectFirst(
       { host: 'broker.example', port: 1_883, ...target },
@@ -53,7 +53,7 @@ class Network implements Resolver {
     return address;
   }
 
-  /** The delay is over. */
+  /** Lets the timer fire. */
   async fire(): Promise<void> {
     expect(this.timers).toHaveLength(1);
     this.timers.length = 0;
@@ -93,7 +93,7 @@ class Network implements Resolver {
 }
 
 describe('a host with several addresses', () => {
-  it('is reached at one that is slow, though the next one refuses', async () => {
+  it('connects to a slow address if the next one refuses', async () => {
     const network = new Network(V4('192.0.2.1'), V6('2001:db8::1'));
     const connected = network.connect();
     await settled();
@@ -104,7 +104,7 @@ describe('a host with several addresses', () => {
     expect(await connected).toBe('192.0.2.1');
   });
 
-  it('is reached at the last one however long that takes', async () => {
+  it('waits without a time limit for the last address', async () => {
     const network = new Network(V6('2001:db8::1'), V4('192.0.2.1'));
     const connected = network.connect();
     await settled();
@@ -114,7 +114,7 @@ describe('a host with several addresses', () => {
     expect(await connected).toBe('192.0.2.1');
   });
 
-  it('is tried at the next one after 250 ms, and the one before is not given up for that', async () => {
+  it('tries the next address after 250 ms, while the previous attempt continues', async () => {
     const network = new Network(V6('2001:db8::1'), V4('192.0.2.1'), V4('192.0.2.2'));
     const connected = network.connect();
     await settled();
@@ -130,7 +130,7 @@ describe('a host with several addresses', () => {
     ]);
   });
 
-  it('has one winner where two answer in one turn', async () => {
+  it('uses the first of two addresses that answer in the same turn', async () => {
     const network = new Network(V6('2001:db8::1'), V4('192.0.2.1'));
     const connected = network.connect();
     await settled();
@@ -141,7 +141,7 @@ describe('a host with several addresses', () => {
     expect(network.socket('192.0.2.1').destroyed).toBe(true);
   });
 
-  it('is tried at each family in turn, and at no address twice', async () => {
+  it('alternates between the families, and tries no address twice', async () => {
     const network = new Network(
       V6('2001:db8::1'),
       V6('2001:db8::2'),
@@ -157,7 +157,7 @@ describe('a host with several addresses', () => {
     expect(await failed).toMatchObject({ code: 'ECONNREFUSED' });
   });
 
-  it('that all refuse is told of with what happened at each of them', async () => {
+  it('reports the error of each address if all refuse', async () => {
     const network = new Network(V4('192.0.2.1'), V4('192.0.2.2'));
     const failed = errorOf(network.connect());
     await settled();
@@ -170,7 +170,7 @@ describe('a host with several addresses', () => {
     });
   });
 
-  it('is tried at one after the other where all come from one local port, 5 s each but for the last', async () => {
+  it('tries one address at a time with a local port, for 5 s each except the last', async () => {
     const network = new Network(V4('192.0.2.1'), V4('192.0.2.2'));
     const connected = network.connect({ localPort: 7_000 });
     await settled();
@@ -181,7 +181,7 @@ describe('a host with several addresses', () => {
     expect(await connected).toBe('192.0.2.2');
   });
 
-  it('is left at once when the attempt is over', async () => {
+  it('destroys all sockets when the signal aborts', async () => {
     const network = new Network(V4('192.0.2.1'), V4('192.0.2.2'), V4('192.0.2.3'));
     const failed = errorOf(network.connect());
     await settled();
@@ -194,8 +194,8 @@ describe('a host with several addresses', () => {
   });
 });
 
-describe('a host', () => {
-  it('is looked up in the family that is asked for', async () => {
+describe('the look-up', () => {
+  it('is limited to the requested family', async () => {
     const network = new Network(V4('192.0.2.1'));
     const connected = network.connect({ family: 4 });
     await settled();
@@ -204,7 +204,7 @@ describe('a host', () => {
     expect(network.asked).toEqual([['broker.example', 4]]);
   });
 
-  it.each(['192.0.2.1', '2001:db8::1'])('that is the address %s is not looked up', async (host) => {
+  it.each(['192.0.2.1', '2001:db8::1'])('is skipped for the address %s', async (host) => {
     const network = new Network();
     const connected = network.connect({ host });
     await settled();
@@ -212,7 +212,7 @@ describe('a host', () => {
     expect([await connected, network.asked, network.begun]).toEqual([host, [], [host]]);
   });
 
-  it('whose look-up takes longer than the attempt is not connected to', async () => {
+  it('has no effect if it ends after the signal has aborted', async () => {
     const network = new Network(V4('192.0.2.1'));
     let found: (addresses: readonly LookupAddress[]) => void = () => {};
     network.lookup = () => new Promise((resolve) => (found = resolve));
@@ -226,7 +226,7 @@ describe('a host', () => {
     expect(network.begun).toEqual([]);
   });
 
-  it('for which no socket can be made is told of why', async () => {
+  it('is followed by the error if no socket can be created', async () => {
     const network = new Network();
     const failed = errorOf(
       connectFirst(

@@ -12,7 +12,7 @@ endWithTest();
 
 const DESTINATION = { host: 'broker.example', port: 1_883 };
 
-/** Asks the proxy of a URL for a tunnel. */
+/** Requests a tunnel from the proxy of a URL. */
 async function ask(
   url: string,
   destination: { host: string; port: number } = DESTINATION,
@@ -24,13 +24,13 @@ async function ask(
   return socket;
 }
 
-/** The error with which a server that is no good proxy leaves who asks it. */
+/** The error of a request to a proxy that behaves like `serve`. */
 async function askOf(serve: (socket: Socket) => void, userinfo = ''): Promise<Error> {
   const { port } = await listening(serve);
   return errorOf(ask(`http://${userinfo}127.0.0.1:${port}`));
 }
 
-/** Answers as soon as it was asked. */
+/** A server that calls `end` when the request arrives. */
 const answering =
   (end: (socket: Socket) => void) =>
   (socket: Socket): void =>
@@ -47,7 +47,7 @@ describe('a tunnel through an HTTP proxy', () => {
     expect(proxy.tunnels.open).toBe(1);
   });
 
-  it('is asked for by name or address and port, an IPv6 address in brackets', async () => {
+  it('is requested by name or address and port, an IPv6 address in brackets', async () => {
     const proxy = await httpProxy();
     proxy.answer = { status: 503 };
     for (const host of ['broker.example', '192.0.2.1', '2001:db8::1'])
@@ -63,14 +63,14 @@ describe('a tunnel through an HTTP proxy', () => {
     ['me@home', 'ä:/ %'],
     ['', 'only a password'],
     ['only a name', ''],
-  ])('is for who shows a user name and password: "%s" and "%s"', async (username, password) => {
+  ])('sends a user name and password: "%s" and "%s"', async (username, password) => {
     const { port } = await listening();
     const proxy = await httpProxy({ credentials: { username, password } });
     await ask(proxy.urlFor(username, password), { host: '127.0.0.1', port });
     expect(proxy.tunnels.open).toBe(1);
   });
 
-  it('is asked for with the header fields of the application, which go before the others', async () => {
+  it('sends the header fields of the application, which replace the usual ones', async () => {
     const proxy = await httpProxy();
     proxy.answer = { status: 503 };
     const headers = { 'X-Tenant': 'a', 'user-agent': 'b', 'proxy-authorization': 'Bearer token', host: 'c' };
@@ -83,7 +83,7 @@ describe('a tunnel through an HTTP proxy', () => {
     });
   });
 
-  it('keeps what comes in one piece with the answer, and before anybody reads', async () => {
+  it('keeps bytes that arrive with the response, and before the socket is read', async () => {
     const { port } = await listening((socket) => void socket.write('world'));
     const proxy = await httpProxy();
     proxy.head = 'hello ';
@@ -91,7 +91,7 @@ describe('a tunnel through an HTTP proxy', () => {
     expect(await read(socket, 11)).toBe('hello world');
   });
 
-  it('leaves nothing of HTTP on the socket', async () => {
+  it('leaves no listeners of HTTP on the socket', async () => {
     const { port } = await listening();
     const proxy = await httpProxy();
     const socket = await socketTo(proxy.port);
@@ -102,13 +102,13 @@ describe('a tunnel through an HTTP proxy', () => {
   });
 });
 
-describe('an HTTP proxy that does not make a tunnel', () => {
+describe('an HTTP proxy that opens no tunnel', () => {
   it.each([
     [407, '407 Proxy Authentication Required'],
     [403, '403 Forbidden'],
     [502, '502 Bad Gateway'],
     [302, '302 Found'],
-  ])('is told of with its status: %d', async (status, words) => {
+  ])('is reported with its status: %d', async (status, words) => {
     const proxy = await httpProxy();
     proxy.answer = { status };
     const error = await errorOf(ask(proxy.urlFor('me', 's3cret')));
@@ -121,7 +121,7 @@ describe('an HTTP proxy that does not make a tunnel', () => {
     expect(everythingOf(error)).not.toMatch(/s3cret|bWU6czNjcmV0/);
   });
 
-  it('is told of with its own words, as far as they are few', async () => {
+  it('is reported with its status text, cut to a limit', async () => {
     const proxy = await httpProxy();
     proxy.answer = { bytes: `HTTP/1.1 403 not ${'on '.repeat(500)}Sundays\r\n\r\n` };
     const { message } = await errorOf(ask(proxy.url));
@@ -131,13 +131,13 @@ describe('an HTTP proxy that does not make a tunnel', () => {
 
   it.each([
     ['closes at once', (socket: Socket) => socket.end()],
-    ['closes when asked', answering((socket) => socket.end())],
+    ['closes on the request', answering((socket) => socket.end())],
     ['closes in the middle of its answer', answering((socket) => socket.end('HTTP/1.1 200 OK\r\n'))],
-  ])('is told of where it %s', async (_, serve) => {
+  ])('is reported if it %s', async (_, serve) => {
     expect((await askOf(serve)).message).toBe('proxy: the connection was closed before the response');
   });
 
-  it('is told of where it breaks the connection', async () => {
+  it('is reported if it resets the connection', async () => {
     const { message } = await askOf(answering((socket) => socket.resetAndDestroy()));
     expect(message).toBe('proxy: read ECONNRESET');
   });
@@ -145,20 +145,20 @@ describe('an HTTP proxy that does not make a tunnel', () => {
   it.each([
     ['speaks something else', 'SSH-2.0-OpenSSH_9.2\r\n'],
     ['speaks MQTT', '\x20\x02\0\0'],
-    ['gets lost in header fields', `HTTP/1.1 200 OK\r\nA: ${'a'.repeat(20_000)}\r\n`],
-  ])('is told of where it %s', async (_, answer) => {
+    ['sends too many header bytes', `HTTP/1.1 200 OK\r\nA: ${'a'.repeat(20_000)}\r\n`],
+  ])('is reported if it %s', async (_, answer) => {
     const { message } = await askOf(answering((socket) => socket.write(answer)));
     expect(message).toMatch(/^proxy: expected an HTTP response, got something else \(HPE_\w+\)$/);
   });
 
-  it('gets nothing it was sent into the error: it may have sent that back', async () => {
+  it('cannot put what it was sent into the error', async () => {
     const echo = (socket: Socket): void => void socket.pipe(socket);
     const everything = everythingOf(await askOf(echo, 'me:s3cret@'));
     expect(everything).toContain('expected an HTTP response');
     expect(everything).not.toMatch(/s3cret|bWU6czNjcmV0/);
   });
 
-  it('is told of where the socket is gone already', async () => {
+  it('reports a socket that has closed already', async () => {
     const { port } = await listening();
     const socket = await socketTo(port);
     socket.destroy();
@@ -168,14 +168,14 @@ describe('an HTTP proxy that does not make a tunnel', () => {
   });
 });
 
-describe('the words of an HTTP proxy', () => {
+describe('the status text of an HTTP proxy', () => {
   const said = (words: string) => answering((socket) => socket.end(`HTTP/1.1 407 ${words}\r\n\r\n`));
 
   it.each([
     ['the password', 'no s3cret here'],
     ['the user name', 'nobody is called mallory'],
-    ['what HTTP makes of both', `not ${Buffer.from('mallory:s3cret').toString('base64')}`],
-  ])('are not told where %s is in them', async (_, words) => {
+    ['the encoded credentials', `not ${Buffer.from('mallory:s3cret').toString('base64')}`],
+  ])('is omitted if it contains %s', async (_, words) => {
     const error = await askOf(said(words), 'mallory:s3cret@');
     expect(error.message).toBe(
       'the proxy refused a tunnel to broker.example:1883: 407 Proxy Authentication Required',
@@ -183,13 +183,13 @@ describe('the words of an HTTP proxy', () => {
     expect(everythingOf(error)).not.toMatch(/s3cret|mallory|bWFsb/);
   });
 
-  it('are not told where a header field is in them', async () => {
+  it('is omitted if it contains a header field', async () => {
     const { port } = await listening(said('token 41337 is over'));
     const asking = ask(`http://127.0.0.1:${port}`, DESTINATION, { 'X-Key': 'Bearer 41337' });
     expect(everythingOf(await errorOf(asking))).not.toContain('41337');
   });
 
-  it('reach no terminal as commands', async () => {
+  it('reaches no terminal as commands', async () => {
     const { message } = await askOf(said('not \x1b[2J now'));
     expect(message).toBe('the proxy refused a tunnel to broker.example:1883: 407 not ?[2J now');
   });

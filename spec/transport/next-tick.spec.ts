@@ -6,7 +6,7 @@ afterEach(() => {
 });
 
 describe('nextTick', () => {
-  it('comes after the promises of the turn, while process.nextTick is a fake', async () => {
+  it('calls back after the promises of the turn, while process.nextTick is a fake', async () => {
     jest.useFakeTimers();
     const order: string[] = [];
     process.nextTick(() => order.push('fake'));

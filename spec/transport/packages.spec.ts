@@ -2,12 +2,12 @@ import { describe, expect, it, jest } from '@jest/globals';
 import { loadPackage } from '../../lib/transport/packages.ts';
 import { errorOf } from '../support/tunnel-rig.ts';
 
-describe('a package that is loaded when it is used', () => {
-  it('is what an import of it would be', async () => {
+describe('loadPackage()', () => {
+  it('returns what import() does', async () => {
     expect(await loadPackage('socks', 'SOCKS')).toBe(await import('socks'));
   });
 
-  it('is named by the error where it is not installed, with what installs it', async () => {
+  it('rejects with the package and how to install it if it is missing', async () => {
     const error = await errorOf(loadPackage('mqtt-await-is-not-installed', 'this spec'));
     expect(error.message).toBe(
       'this spec needs the package mqtt-await-is-not-installed, which is not installed: npm install mqtt-await-is-not-installed',
@@ -15,7 +15,7 @@ describe('a package that is loaded when it is used', () => {
     expect(error.cause).toMatchObject({ code: expect.stringContaining('MODULE_NOT_FOUND') });
   });
 
-  it('is named by the error where it cannot be loaded, with the reason', async () => {
+  it('rejects with the package and the reason if it cannot be loaded', async () => {
     jest.unstable_mockModule('socks', () => {
       throw new Error('it is broken');
     });

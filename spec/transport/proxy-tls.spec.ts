@@ -12,7 +12,7 @@ import { errorOf, httpProxy, read, serverAt } from '../support/tunnel-rig.ts';
 import { describeWithOpenSsl as describe } from '../support/programs.ts';
 
 /*
- * A proxy that is reached by TLS. What TLS to the server is told is another matter.
+ * TLS to the proxy. It is independent of TLS to the server.
  */
 
 const made = certificates();
@@ -27,22 +27,22 @@ const through = (url: string, port: number, tls?: TlsOptions, rest: Partial<Dial
 
 const authority = async (): Promise<TlsOptions> => ({ caFile: (await made()).file('ca.pem') });
 
-describe('peers P29: a tunnel through an HTTP proxy that is reached by TLS', () => {
-  it('carries bytes both ways, is paused at first, and is no leg of the way to the server', async () => {
+describe('peers P29: a tunnel through an HTTP proxy over TLS', () => {
+  it('carries bytes both ways, is paused at first, and reports no phase', async () => {
     const { port } = await listening();
     const one = await proxy('server', {
       credentials: { username: 'me', password: 's3cret' },
     });
-    const way = dialContext();
+    const context = dialContext();
     const url = one.urlFor('me', 's3cret');
-    const socket = held((await openTunnel(through(url, port, await authority()), way)) as Socket);
-    expect([socket.isPaused(), way.phases]).toEqual([true, []]);
+    const socket = held((await openTunnel(through(url, port, await authority()), context)) as Socket);
+    expect([socket.isPaused(), context.phases]).toEqual([true, []]);
     socket.write('there and back');
     expect(await read(socket, 14)).toBe('there and back');
     expect(one.asked).toHaveLength(1);
   });
 
-  it('keeps what comes in one piece with the answer, and before anybody reads', async () => {
+  it('keeps bytes that arrive with the response, and before the socket is read', async () => {
     const { port } = await listening((socket) => void socket.write('world'));
     const one = await proxy();
     one.head = 'hello ';
@@ -53,10 +53,10 @@ describe('peers P29: a tunnel through an HTTP proxy that is reached by TLS', () 
   });
 
   it.each([
-    ['that nobody known has signed', 'server', {}],
-    ['of another', 'wrong-host', undefined],
+    ['from an authority that is not trusted', 'server', {}],
+    ['for another name', 'wrong-host', undefined],
   ])(
-    'is not asked for where the proxy has a certificate %s, whatever the server may have',
+    'is not requested if the proxy has a certificate %s, whatever the options for the server',
     async (_, name, tls) => {
       const one = await proxy(name);
       const dialOptions = through(one.url, 1_883, tls ?? (await authority()), {
@@ -68,7 +68,7 @@ describe('peers P29: a tunnel through an HTTP proxy that is reached by TLS', () 
     },
   );
 
-  it('is told of where the proxy speaks no TLS', async () => {
+  it('fails if the proxy does not speak TLS', async () => {
     const one = await httpProxy();
     const dialOptions = through(one.url.replace('http:', 'https:'), 1_883, await authority());
     expect((await errorOf(openTunnel(dialOptions, dialContext()))).message).toMatch(/^proxy: /);
@@ -77,7 +77,7 @@ describe('peers P29: a tunnel through an HTTP proxy that is reached by TLS', () 
   it.each([
     ['the handshake', () => listening(() => {})],
     ['the answer', async () => Object.assign(await proxy(), { answer: 'silence' as const })],
-  ])('leaves nothing where the attempt is aborted while %s is awaited', async (_, start) => {
+  ])('leaves nothing if the attempt is aborted during %s', async (_, start) => {
     const { port } = await start();
     const aborting = new AbortController();
     const { signal } = aborting;

@@ -3,7 +3,7 @@ import { parseProxyUrl } from '../../lib/transport/proxy-url.ts';
 
 const EXPECTED = 'proxy: expected http, https, socks5 or socks5h://[user:password@]host[:port]';
 
-/** The message with which a URL is refused. */
+/** The error of an invalid URL. */
 function refusal(url: string, name?: string): string {
   try {
     parseProxyUrl(url, name);
@@ -26,13 +26,13 @@ describe('parseProxyUrl', () => {
     ['SOCKS5://under_score', 'socks5', 'under_score', 1_080],
     ['http://[2001:db8::1]', 'http', '2001:db8::1', 80],
     ['socks5://[::1]:1', 'socks5', '::1', 1],
-  ])('takes %s', (url, kind, host, port) => {
+  ])('parses %s', (url, kind, host, port) => {
     const expected = { kind, host, port, username: '', password: '' };
     expect(parseProxyUrl(url)).toEqual(expected);
     expect(parseProxyUrl(new URL(url))).toEqual(expected);
   });
 
-  it.each(['http', 'https', 'socks5'])('takes who asks from the URL of a proxy of %s', (scheme) => {
+  it.each(['http', 'https', 'socks5'])('decodes the user name and password of %s', (scheme) => {
     expect(parseProxyUrl(`${scheme}://me%40home:p%3A%2f%C3%A4%25@proxy`)).toMatchObject({
       username: 'me@home',
       password: 'p:/ä%',
@@ -63,11 +63,11 @@ describe('parseProxyUrl', () => {
       'TypeError: proxy: expected the user name in percent-encoding, got an invalid % sequence',
     ],
     ['http://a%3Ab:c@proxy', 'TypeError: proxy: expected a user name without a colon, got one with a colon'],
-  ])('refuses %s', (url, message) => {
+  ])('rejects %s', (url, message) => {
     expect(refusal(url)).toBe(message);
   });
 
-  it('takes 255 bytes for SOCKS, more for HTTP, and a colon for SOCKS', () => {
+  it('accepts 255 bytes for SOCKS, more for HTTP, and a colon for SOCKS', () => {
     const long = 'u'.repeat(255);
     expect(parseProxyUrl(`socks5://${long}:${long}@proxy`).username).toBe(long);
     expect(parseProxyUrl(`http://${long}u@proxy`).username).toBe(`${long}u`);
@@ -80,7 +80,7 @@ describe('parseProxyUrl', () => {
     );
   });
 
-  it('calls the proxy what its caller calls it, and repeats nothing of the URL', () => {
+  it('begins the message with the given name, and repeats nothing of the URL', () => {
     for (const url of [
       'http://me:secret@proxy/path',
       'me:secret@proxy',

@@ -14,13 +14,13 @@ import type { ProxyOptions } from '../support/tunnels.ts';
 
 endWithTest();
 
-/** Asks for a tunnel; what comes of it ends with the test. */
+/** Opens a tunnel, which ends with the test. */
 async function tunnel(dialOptions: DialOptions, signal?: AbortSignal): Promise<Socket | undefined> {
   const socket = await openTunnel(dialOptions, dialContext(signal));
   return socket && held(socket);
 }
 
-/** A road to a port of this machine, through the proxy of a URL. */
+/** The options to connect to a port of this machine through the proxy of a URL. */
 const through = (url: string, port: number, rest: Partial<DialOptions> = {}): DialOptions =>
   serverAt(port, { proxy: { url: new URL(url) }, ...rest });
 
@@ -31,19 +31,16 @@ const PROXIES: readonly (readonly [name: string, start: Start])[] = [
 ];
 
 describe.each(PROXIES)('peers P29: a tunnel through a proxy: %s', (_, start) => {
-  it.each(['mqtt', 'mqtts', 'ws', 'wss'] as const)(
-    'leads to the server of %s, and what is over it is not its concern',
-    async (protocol) => {
-      const { port } = await listening();
-      const proxy = await start();
-      const socket = await tunnel(through(proxy.url, port, { protocol, path: '/mqtt' }));
-      socket?.write('there and back');
-      expect(await read(socket as Socket, 14)).toBe('there and back');
-      expect(proxy.asked).toHaveLength(1);
-    },
-  );
+  it.each(['mqtt', 'mqtts', 'ws', 'wss'] as const)('leads to the server for %s', async (protocol) => {
+    const { port } = await listening();
+    const proxy = await start();
+    const socket = await tunnel(through(proxy.url, port, { protocol, path: '/mqtt' }));
+    socket?.write('there and back');
+    expect(await read(socket as Socket, 14)).toBe('there and back');
+    expect(proxy.asked).toHaveLength(1);
+  });
 
-  it('takes a user name and password from the URL', async () => {
+  it('uses the user name and password of the URL', async () => {
     const { port } = await listening();
     const proxy = await start({ credentials: { username: 'me', password: 's3:cr@t' } });
     expect(await tunnel(through(proxy.urlFor('me', 's3:cr@t'), port))).toBeDefined();
@@ -52,7 +49,7 @@ describe.each(PROXIES)('peers P29: a tunnel through a proxy: %s', (_, start) => 
   it.each([
     ['broker.internal', 'broker.internal'],
     ['bücher.internal', 'xn--bcher-kva.internal'],
-  ])('leaves it to the proxy to look up %s', async (host, asked) => {
+  ])('lets the proxy look up %s', async (host, asked) => {
     const { port } = await listening();
     const proxy = await start({ names: { [asked]: '127.0.0.1' } });
     expect(await tunnel(through(proxy.url, port, { host }))).toBeDefined();
@@ -60,7 +57,7 @@ describe.each(PROXIES)('peers P29: a tunnel through a proxy: %s', (_, start) => 
   });
 
   it.each(['', 'a b', 'broker\r\nX-Evil: yes', 'broker/path', 'user@broker', 'broker:1883', 'a%41'])(
-    'is not asked for where the server is none: %j',
+    'is not requested for an invalid host: %j',
     async (host) => {
       const proxy = await start();
       const { message } = await errorOf(tunnel(through(proxy.url, 1_883, { host })));
@@ -69,14 +66,14 @@ describe.each(PROXIES)('peers P29: a tunnel through a proxy: %s', (_, start) => 
     },
   );
 
-  it('comes from the local address that is asked for', async () => {
+  it('uses localAddress', async () => {
     const { port } = await listening();
     const proxy = await start();
     const socket = await tunnel(through(proxy.url, port, { localAddress: '127.0.0.2' }));
     expect(socket?.localAddress).toBe('127.0.0.2');
   });
 
-  it('is a socket as the road has them', async () => {
+  it('uses noDelay and tcpKeepAlive', async () => {
     const spies = [jest.spyOn(Socket.prototype, 'setNoDelay'), jest.spyOn(Socket.prototype, 'setKeepAlive')];
     const { port } = await listening();
     const proxy = await start();
@@ -87,7 +84,7 @@ describe.each(PROXIES)('peers P29: a tunnel through a proxy: %s', (_, start) => 
     for (const spy of spies) spy.mockRestore();
   });
 
-  it('survives an error that comes when nobody looks', async () => {
+  it('does not throw on an error without a listener', async () => {
     const { port } = await listening();
     const proxy = await start();
     const socket = (await tunnel(through(proxy.url, port))) as Socket;
@@ -96,7 +93,7 @@ describe.each(PROXIES)('peers P29: a tunnel through a proxy: %s', (_, start) => 
     expect(await closed).toBe(true);
   });
 
-  it('is told of where nobody listens at the place of the proxy', async () => {
+  it('reports a proxy that refuses the connection, without its password', async () => {
     const proxy = await start();
     const url = new URL(proxy.urlFor('me', 's3cret'));
     url.port = String(await freePort());
@@ -108,13 +105,13 @@ describe.each(PROXIES)('peers P29: a tunnel through a proxy: %s', (_, start) => 
     expect(everythingOf(error)).not.toContain('s3cret');
   });
 
-  it('is told of where the name of the proxy does not exist', async () => {
+  it('reports a proxy whose name does not exist', async () => {
     const { protocol } = new URL((await start()).url);
     const { message } = await errorOf(tunnel(through(`${protocol}//no-such-proxy.invalid`, 1_883)));
     expect(message).toMatch(/^proxy: getaddrinfo E\w+ no-such-proxy\.invalid$/);
   });
 
-  it('is told of where the proxy does not come to the server', async () => {
+  it('reports a server that the proxy cannot connect to', async () => {
     const proxy = await start();
     const error = await errorOf(tunnel(through(proxy.url, await freePort())));
     expect(error.message).toMatch(
@@ -123,7 +120,7 @@ describe.each(PROXIES)('peers P29: a tunnel through a proxy: %s', (_, start) => 
     await gone(proxy);
   });
 
-  it('is not begun where the signal has aborted', async () => {
+  it('is not started if the signal is aborted already', async () => {
     const proxy = await start();
     const reason = new Error('not today');
     expect(await errorOf(tunnel(through(proxy.url, 1_883), AbortSignal.abort(reason)))).toBe(reason);
@@ -131,10 +128,10 @@ describe.each(PROXIES)('peers P29: a tunnel through a proxy: %s', (_, start) => 
   });
 
   it.each([
-    ['at-once', () => Promise.resolve()],
-    ['while the proxy is connected to', () => new Promise(setImmediate)],
+    ['at once', () => Promise.resolve()],
+    ['while it connects to the proxy', () => new Promise(setImmediate)],
     ['while the proxy is silent', (proxy: HttpProxy | SocksProxy) => until(() => proxy.asked.length > 0)],
-  ])('leaves nothing where the attempt is aborted %s', async (__, moment) => {
+  ])('leaves nothing if the attempt is aborted %s', async (__, moment) => {
     const proxy = await start();
     proxy.answer = 'silence';
     const aborting = new AbortController();
@@ -147,7 +144,7 @@ describe.each(PROXIES)('peers P29: a tunnel through a proxy: %s', (_, start) => 
     await gone(proxy);
   });
 
-  it('lets go of the signal once it is there: aborting it later does nothing', async () => {
+  it('is not affected by the signal once it is open', async () => {
     const { port } = await listening();
     const proxy = await start();
     const aborting = new AbortController();
@@ -159,12 +156,12 @@ describe.each(PROXIES)('peers P29: a tunnel through a proxy: %s', (_, start) => 
   });
 });
 
-describe('a road without a proxy', () => {
-  it('has no tunnel', async () => {
+describe('no tunnel', () => {
+  it('is opened without a proxy', async () => {
     expect(await tunnel(serverAt(1_883))).toBeUndefined();
   });
 
-  it('is that of a Unix socket, whatever proxy there is', async () => {
+  it('is opened for a Unix socket, whatever the proxy', async () => {
     const dialOptions = through('http://127.0.0.1:1', 0, {
       protocol: 'mqtt+unix',
       host: '',
@@ -176,7 +173,7 @@ describe('a road without a proxy', () => {
 });
 
 describe('an HTTP proxy', () => {
-  it('is sent the header fields that it takes, and tells why it refuses', async () => {
+  it('gets the header fields of the options, and its refusal is reported', async () => {
     const proxy = await httpProxy({ credentials: { username: 'me', password: 's3cret' } });
     const headers = { 'X-Tenant': 'a' };
     const dialOptions = serverAt(1_883, { proxy: { url: new URL(proxy.urlFor('me', 'wr0ng')), headers } });
@@ -206,7 +203,7 @@ describe('the proxy of the environment', () => {
     for (const [name, value] of before) if (value !== undefined) process.env[name] = value;
   });
 
-  /** Whether a tunnel leads to a server, with these variables. */
+  /** Opens a tunnel to a server with these variables. */
   async function asked(
     variables: Readonly<Record<string, string>>,
     rest: Partial<DialOptions> = {},
@@ -217,7 +214,7 @@ describe('the proxy of the environment', () => {
     return tunnel(serverAt(port, { proxy: 'environment', ...rest }));
   }
 
-  it.each(['https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'])('is that of %s', async (variable) => {
+  it.each(['https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'])('is taken from %s', async (variable) => {
     const proxies = [await httpProxy(), await socksProxy()];
     for (const { url } of proxies) {
       for (const protocol of ['mqtt', 'mqtts', 'ws', 'wss'] as const)
@@ -226,7 +223,7 @@ describe('the proxy of the environment', () => {
     expect(proxies.map((proxy) => proxy.asked.length)).toEqual([4, 4]);
   });
 
-  it('is none where nothing names one, or only http_proxy, which is not for tunnels', async () => {
+  it('does not exist without a variable, or with http_proxy alone', async () => {
     expect(await asked({})).toBeUndefined();
     expect(await asked({ https_proxy: '', http_proxy: 'http://127.0.0.1:1' })).toBeUndefined();
   });
@@ -239,7 +236,7 @@ describe('the proxy of the environment', () => {
     ['.internal', 'broker.internal', true],
     ['.internal', 'broker.example', false],
     ['[::1]', '::1', true],
-  ])('is none for what no_proxy excepts: %s, %s', async (excepted, host, isExcepted) => {
+  ])('is not used for a server that no_proxy excludes: %s, %s', async (excepted, host, isExcepted) => {
     const names = { 'broker.example': '127.0.0.1' };
     const { url } = await httpProxy({ names });
     for (const variable of ['no_proxy', 'NO_PROXY']) {
@@ -248,13 +245,13 @@ describe('the proxy of the environment', () => {
     }
   });
 
-  it('is one without TLS where the variable has no scheme', async () => {
+  it('is an HTTP proxy without TLS if the variable has no scheme', async () => {
     const proxy = await httpProxy({ credentials: { username: 'me', password: 's3cret' } });
     const bare = proxy.urlFor('me', 's3cret').slice('http://'.length);
     expect(await asked({ all_proxy: bare })).toBeDefined();
   });
 
-  it('is looked for at every attempt', async () => {
+  it('is looked up for every attempt', async () => {
     const [one, other] = [await httpProxy(), await httpProxy()];
     for (const { url } of [one, other]) await asked({ https_proxy: url });
     expect([one.asked.length, other.asked.length]).toEqual([1, 1]);
@@ -264,14 +261,14 @@ describe('the proxy of the environment', () => {
     ['ftp://me:s3cret@proxy', 'got the scheme ftp:'],
     ['http://me:s3cret@', 'got a string that is not a URL'],
     ['http://me:s3cret@proxy/path', 'got a path'],
-  ])('is told of where it is none: %s', async (url, message) => {
+  ])('is reported if its URL is invalid: %s', async (url, message) => {
     const error = await errorOf(asked({ https_proxy: url }));
     expect(error.message).toContain('proxy of the environment: expected http, https, socks5');
     expect(error.message).toContain(message);
     expect(everythingOf(error)).not.toContain('s3cret');
   });
 
-  it('takes a package, and says how to install it', async () => {
+  it('requires a package, and the error says how to install it', async () => {
     jest.resetModules();
     jest.unstable_mockModule('proxy-from-env', () => {
       throw Object.assign(new Error('no such package'), { code: 'ERR_MODULE_NOT_FOUND' });
@@ -289,10 +286,10 @@ describe('the proxy of the environment', () => {
   });
 });
 
-/** Waits for what comes about by itself. */
+/** Waits until `isTrue()`. */
 async function until(isTrue: () => boolean): Promise<void> {
   while (!isTrue()) await new Promise(setImmediate);
 }
 
-/** Waits until a proxy has no connection left: it hears of the end of one a moment later. */
+/** Waits until a proxy has no connections left. */
 const gone = (proxy: HttpProxy | SocksProxy): Promise<void> => until(() => proxy.tunnels.connections === 0);

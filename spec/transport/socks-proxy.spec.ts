@@ -11,7 +11,7 @@ endWithTest();
 
 const DESTINATION = { host: 'broker.example', port: 1_883 };
 
-/** Asks the proxy of a URL for a tunnel. */
+/** Requests a tunnel from the proxy of a URL. */
 async function ask(url: string, destination: { host: string; port: number } = DESTINATION): Promise<Socket> {
   const server = parseProxyUrl(url);
   const socket = await socketTo(server.port);
@@ -19,13 +19,13 @@ async function ask(url: string, destination: { host: string; port: number } = DE
   return socket;
 }
 
-/** The error with which a server that is no good proxy leaves who asks it. */
+/** The error of a request to a proxy that behaves like `serve`. */
 async function askOf(serve: (socket: Socket) => void, userinfo = ''): Promise<Error> {
   const { port } = await listening(serve);
   return errorOf(ask(`socks5://${userinfo}127.0.0.1:${port}`));
 }
 
-/** Answers each piece that comes with the next of these, then ends. */
+/** A server that answers each piece of input with the next of these, then ends. */
 const answering =
   (...answers: readonly (readonly number[])[]) =>
   (socket: Socket): void => {
@@ -52,7 +52,7 @@ describe('a tunnel through a SOCKS5 proxy', () => {
     ['ipv6', '2001:db8::1'],
     ['ipv6', '::1'],
     ['name', 'broker.example'],
-  ])('is asked for by %s: %s', async (form, host) => {
+  ])('is requested by %s: %s', async (form, host) => {
     const proxy = await socksProxy();
     proxy.answer = { status: 3 };
     await errorOf(ask(proxy.url, { host, port: 40_000 }));
@@ -60,10 +60,10 @@ describe('a tunnel through a SOCKS5 proxy', () => {
   });
 
   it.each([
-    ['in plain letters', 'me', 's3cret'],
-    ['in letters of all kinds', 'me@home', 'ä:/ %'],
-    ['as long as can be', 'n'.repeat(255), 'p'.repeat(255)],
-  ])('is for who shows a user name and password, %s', async (_, username, password) => {
+    ['in ASCII', 'me', 's3cret'],
+    ['with special characters', 'me@home', 'ä:/ %'],
+    ['of maximum length', 'n'.repeat(255), 'p'.repeat(255)],
+  ])('sends a user name and password, %s', async (_, username, password) => {
     const { port } = await listening();
     const proxy = await socksProxy({ credentials: { username, password } });
     await ask(proxy.urlFor(username, password), { host: '127.0.0.1', port });
@@ -71,14 +71,14 @@ describe('a tunnel through a SOCKS5 proxy', () => {
     expect(proxy.shown).toEqual([`${username}:${password}`]);
   });
 
-  it('shows no password to a proxy that does not ask for one', async () => {
+  it('sends no password to a proxy that does not ask for one', async () => {
     const { port } = await listening();
     const proxy = await socksProxy();
     await ask(proxy.urlFor('me', 's3cret'), { host: '127.0.0.1', port });
     expect(proxy.shown).toEqual([]);
   });
 
-  it('keeps what comes in one piece with the answer, and before anybody reads', async () => {
+  it('keeps bytes that arrive with the response, and before the socket is read', async () => {
     const { port } = await listening((socket) => void socket.write('world'));
     const proxy = await socksProxy();
     proxy.head = 'hello ';
@@ -86,7 +86,7 @@ describe('a tunnel through a SOCKS5 proxy', () => {
     expect(await read(socket, 11)).toBe('hello world');
   });
 
-  it('comes about where the answer comes byte by byte', async () => {
+  it('is opened if the response arrives byte by byte', async () => {
     const { port } = await listening((socket) => {
       socket.once('data', () => {
         for (const byte of [5, 0]) socket.write(Uint8Array.of(byte));
@@ -100,7 +100,7 @@ describe('a tunnel through a SOCKS5 proxy', () => {
     expect(await read(socket, 1)).toBe('x');
   });
 
-  it('leaves nothing of SOCKS on the socket, and no timer', async () => {
+  it('leaves no listeners of SOCKS on the socket, and no timer', async () => {
     const { port } = await listening();
     const proxy = await socksProxy();
     const socket = await socketTo(proxy.port);
@@ -115,7 +115,7 @@ describe('a tunnel through a SOCKS5 proxy', () => {
     expect(socket.eventNames().map((name) => [name, socket.listenerCount(name)])).toEqual(before);
   });
 
-  it('is not given up by the package, whatever the timer there may be called', async () => {
+  it('is not timed out by the package, whatever the name of its callback', async () => {
     const { port } = await listening();
     const proxy = await socksProxy();
     const prototype = SocksClient.prototype as unknown as Record<string, unknown>;
@@ -136,25 +136,25 @@ describe('a tunnel through a SOCKS5 proxy', () => {
   });
 });
 
-describe('a SOCKS5 proxy that does not make a tunnel', () => {
+describe('a SOCKS5 proxy that opens no tunnel', () => {
   it.each([
     [2, 'NotAllowed'],
     [4, 'HostUnreachable'],
     [5, 'ConnectionRefused'],
-  ])('is told of with its reply: %d', async (status, words) => {
+  ])('is reported with its reply: %d', async (status, words) => {
     const proxy = await socksProxy();
     proxy.answer = { status };
     const { message } = await errorOf(ask(proxy.url));
     expect(message).toBe(`proxy: Socks5 proxy rejected connection - ${words}`);
   });
 
-  it('is told of where it wants a password and is shown none', async () => {
+  it('is reported if it requires a password and there is none', async () => {
     const proxy = await socksProxy({ credentials: { username: 'me', password: 's3cret' } });
     const { message } = await errorOf(ask(proxy.url));
     expect(message).toMatch(/^proxy: .*no accepted authentication type/);
   });
 
-  it('is told of where it wants another password, and what it was shown is not', async () => {
+  it('is reported if the password is wrong, without the password', async () => {
     const proxy = await socksProxy({ credentials: { username: 'me', password: 'other' } });
     const error = await errorOf(ask(proxy.urlFor('me', 's3cret')));
     expect(proxy.shown).toEqual(['me:s3cret']);
@@ -162,7 +162,7 @@ describe('a SOCKS5 proxy that does not make a tunnel', () => {
     expect(everythingOf(error)).not.toContain('s3cret');
   });
 
-  it('gets nothing it was sent into the error, whatever it answers', async () => {
+  it('cannot put what it was sent into the error', async () => {
     const answers = [
       [[4, 0]],
       [[5, 7]],
@@ -188,17 +188,17 @@ describe('a SOCKS5 proxy that does not make a tunnel', () => {
 
   it.each([
     ['closes at once', (socket: Socket) => void socket.end()],
-    ['closes when asked', answering([])],
+    ['closes on the request', answering([])],
     ['closes in the middle of its answer', answering([5, 0], [5, 0, 0])],
     ['breaks the connection', (socket: Socket) => void socket.once('data', () => socket.resetAndDestroy())],
     ['speaks HTTP', (socket: Socket) => void socket.write('HTTP/1.1 400 Bad Request\r\n\r\n')],
-  ])('is told of where it %s', async (_, serve) => {
+  ])('is reported if it %s', async (_, serve) => {
     expect((await askOf(serve)).message).toMatch(
       /^proxy: (?:Socket closed|read ECONNRESET|Received invalid Socks5 initial handshake)/,
     );
   });
 
-  it('is told of where the name of the server is too long for it, without the password', async () => {
+  it('is reported if the name of the server is too long, without the password', async () => {
     const proxy = await socksProxy();
     const asking = ask(proxy.urlFor('me', 's3cret'), { host: 'a'.repeat(256), port: 1 });
     const error = await errorOf(asking);
@@ -206,7 +206,7 @@ describe('a SOCKS5 proxy that does not make a tunnel', () => {
     expect(everythingOf(error)).not.toContain('s3cret');
   });
 
-  it('is told of where the socket is gone already', async () => {
+  it('reports a socket that has closed already', async () => {
     const { port } = await listening();
     const socket = await socketTo(port);
     socket.destroy();
@@ -216,8 +216,8 @@ describe('a SOCKS5 proxy that does not make a tunnel', () => {
   });
 });
 
-describe('a package that is not installed', () => {
-  it('is told of with what installs it', async () => {
+describe('the package socks', () => {
+  it('is reported if it is missing, with how to install it', async () => {
     jest.resetModules();
     jest.unstable_mockModule('socks', () => {
       throw Object.assign(new Error('no such package'), { code: 'ERR_MODULE_NOT_FOUND' });

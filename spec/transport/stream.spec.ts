@@ -8,7 +8,7 @@ import { endWithTest, held } from '../support/endings.ts';
 
 endWithTest();
 
-/** Both ends of a stream in memory. A write at the far end is read at this one, and the other way round. */
+/** Both ends of a stream in memory. A write at one end is read at the other. */
 function pair(): { near: Duplex; far: PassThrough; sent: Uint8Array[]; finish: () => void } {
   const sent: Uint8Array[] = [];
   const finishing: ((error?: Error) => void)[] = [];
@@ -19,7 +19,7 @@ function pair(): { near: Duplex; far: PassThrough; sent: Uint8Array[]; finish: (
       sent.push(chunk);
       finishing.push(callback);
     },
-    // As sockets do since Node 22.
+    // As sockets do since Node.js 22.
     destroy(error, callback) {
       for (const cancel of finishing.splice(0)) cancel(new Error('write ECANCELED'));
       callback(error);
@@ -31,7 +31,7 @@ function pair(): { near: Duplex; far: PassThrough; sent: Uint8Array[]; finish: (
   return { near, far, sent, finish: () => finishing.shift()?.() };
 }
 
-/** A receiver that writes down what it is told. */
+/** A receiver that records what it is called with. */
 function listener(): TransportReceiver & { readonly heard: string[]; readonly error: () => unknown } {
   const heard: string[] = [];
   let failure: unknown;
@@ -39,12 +39,12 @@ function listener(): TransportReceiver & { readonly heard: string[]; readonly er
     heard,
     error: () => failure,
     allocate: () => new Uint8Array(16),
-    onRead: (length) => heard.push(`filled ${length}`),
-    onData: (bytes) => heard.push(`chunk ${Buffer.from(bytes).toString()}`),
-    onDrain: () => heard.push('drained'),
+    onRead: (length) => heard.push(`onRead ${length}`),
+    onData: (bytes) => heard.push(`onData ${Buffer.from(bytes).toString()}`),
+    onDrain: () => heard.push('onDrain'),
     onClose: (error) => {
       failure = error;
-      heard.push('closed');
+      heard.push('onClose');
     },
   };
 }
@@ -52,7 +52,7 @@ function listener(): TransportReceiver & { readonly heard: string[]; readonly er
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 describe('a transport over any stream', () => {
-  it('reads nothing before it is opened, then everything', async () => {
+  it('reads nothing before open(), then everything', async () => {
     const { near, far } = pair();
     const transport = new StreamTransport(near);
     const receiver = listener();
@@ -64,13 +64,13 @@ describe('a transport over any stream', () => {
     transport.pause();
     far.write('late');
     await turn();
-    expect(receiver.heard).toEqual(['chunk early']);
+    expect(receiver.heard).toEqual(['onData early']);
     transport.resume();
     await turn();
-    expect(receiver.heard).toEqual(['chunk early', 'chunk late']);
+    expect(receiver.heard).toEqual(['onData early', 'onData late']);
   });
 
-  it('lends nothing: what it was given may be overwritten as soon as it is given back', async () => {
+  it('keeps no reference to bytes that it has given back', async () => {
     const { near, sent, finish } = pair();
     const transport = new StreamTransport(near);
     transport.open(listener());
@@ -91,7 +91,7 @@ describe('a transport over any stream', () => {
     expect(transport.bytesPending).toBe(0);
   });
 
-  it('tells what was taken at once, but said late, from what had to wait', async () => {
+  it('reports whether the network accepted the bytes at once or later', async () => {
     const { near, finish } = pair();
     const transport = new StreamTransport(near);
     const receiver = listener();
@@ -107,32 +107,32 @@ describe('a transport over any stream', () => {
     finish();
     await turn();
     expect(taken).toEqual(['at-once', 'later']);
-    expect(receiver.heard).toEqual(['drained', 'drained']);
+    expect(receiver.heard).toEqual(['onDrain', 'onDrain']);
   });
 
-  it('ends where the other side stops sending, without an error', async () => {
+  it('closes without an error when the peer stops sending', async () => {
     const { near, far } = pair();
     const transport = new StreamTransport(near);
     const receiver = listener();
     transport.open(receiver);
     far.end('bye');
-    while (!receiver.heard.includes('closed')) await turn();
-    expect(receiver.heard).toEqual(['chunk bye', 'closed']);
+    while (!receiver.heard.includes('onClose')) await turn();
+    expect(receiver.heard).toEqual(['onData bye', 'onClose']);
     expect(receiver.error()).toBeUndefined();
     expect(near.destroyed).toBe(true);
   });
 
-  it('ends with the error of the stream, as it is explained', async () => {
+  it('closes with the converted error of the stream', async () => {
     const { near } = pair();
     const transport = new StreamTransport(near, { explain: (error) => `because of ${String(error)}` });
     const receiver = listener();
     transport.open(receiver);
     near.destroy(new Error('rain'));
-    while (!receiver.heard.includes('closed')) await turn();
+    while (!receiver.heard.includes('onClose')) await turn();
     expect(receiver.error()).toBe('because of Error: rain');
   });
 
-  it.each(['before', 'after'])('tells of an end that came %s it was made', async (when) => {
+  it.each(['before', 'after'])('reports an end that came %s it was created', async (when) => {
     const { near } = pair();
     if (when === 'before') near.on('error', () => {}).destroy(new Error('rain'));
     if (when === 'before') await new Promise((resolve) => near.on('close', resolve));
@@ -143,11 +143,11 @@ describe('a transport over any stream', () => {
     transport.open(receiver);
     expect(receiver.heard).toEqual([]);
     await turn();
-    expect(receiver.heard).toEqual(['closed']);
+    expect(receiver.heard).toEqual(['onClose']);
     expect(receiver.error()).toMatchObject({ message: 'rain' });
   });
 
-  it.each(['destroy()', 'the end'])('ends without the errors of writes that %s cancels', async (way) => {
+  it.each(['destroy()', 'the end'])('closes without the errors of writes that %s cancels', async (way) => {
     const { near, far } = pair();
     const transport = new StreamTransport(near);
     const receiver = listener();
@@ -156,26 +156,26 @@ describe('a transport over any stream', () => {
     transport.write(bytes('never'), () => back++);
     if (way === 'destroy()') transport.destroy();
     else far.end();
-    while (!receiver.heard.includes('closed')) await turn();
+    while (!receiver.heard.includes('onClose')) await turn();
     expect(near.errored).toMatchObject({ message: 'write ECANCELED' });
     expect(receiver.error()).toBeUndefined();
     expect(back).toBe(1);
   });
 
-  it('closes a stream that brings something else than bytes', async () => {
+  it('closes a stream that delivers something else than bytes', async () => {
     const { near } = pair();
     near.setEncoding('utf8');
     const transport = new StreamTransport(near);
     const receiver = listener();
     transport.open(receiver);
     near.push('text');
-    while (!receiver.heard.includes('closed')) await turn();
+    while (!receiver.heard.includes('onClose')) await turn();
     expect(receiver.error()).toMatchObject({
       message: 'transport: expected bytes from the stream, got string',
     });
   });
 
-  it('gives back at once what it is to write after the end', () => {
+  it('gives back at once bytes that are written after the end', () => {
     const { near } = pair();
     const transport = new StreamTransport(near);
     transport.destroy();
@@ -184,15 +184,15 @@ describe('a transport over any stream', () => {
     expect(back).toBe(1);
   });
 
-  it('closes at once what was never opened', () => {
+  it('closes at once with end() before open()', () => {
     const { near } = pair();
     new StreamTransport(near).end();
     expect(near.destroyed).toBe(true);
   });
 });
 
-describe('a stream with ways of its own', () => {
-  it('is closed with its error, also where it would stay as it is (autoDestroy: false)', async () => {
+describe('a stream with special options', () => {
+  it('is closed with its error, also with autoDestroy: false', async () => {
     const stream = new Duplex({
       autoDestroy: false,
       read() {},
@@ -203,11 +203,11 @@ describe('a stream with ways of its own', () => {
     transport.open(receiver);
     let back = 0;
     transport.write(bytes('x'), () => back++);
-    while (!receiver.heard.includes('closed')) await turn();
+    while (!receiver.heard.includes('onClose')) await turn();
     expect([back, receiver.error()]).toMatchObject([1, { message: 'rain' }]);
   });
 
-  it('is over where it has ended before it was made a transport', async () => {
+  it('is closed if it had ended before', async () => {
     const { near, far } = pair();
     far.end();
     near.resume();
@@ -216,12 +216,12 @@ describe('a stream with ways of its own', () => {
     const receiver = listener();
     transport.open(receiver);
     await turn();
-    expect(receiver.heard).toEqual(['closed']);
+    expect(receiver.heard).toEqual(['onClose']);
   });
 });
 
 describe('transportOver()', () => {
-  it('takes any Duplex, and nothing else', () => {
+  it('accepts any Duplex, and nothing else', () => {
     const { near } = pair();
     expect(transportOver(near)).toBeInstanceOf(StreamTransport);
     for (const wrong of [undefined, null, {}, 'stream'])

@@ -12,7 +12,7 @@ import { freePort } from '../support/mosquitto.ts';
 import { errorOf, serverAt } from '../support/tunnel-rig.ts';
 
 /*
- * Which way a connection goes: what a road says beside its host and port.
+ * The options of a connection beside host and port.
  */
 
 const directories: string[] = [];
@@ -32,7 +32,7 @@ async function opened(dialOptions: DialOptions): Promise<Socket> {
   return held(await openSocket(dialOptions, never));
 }
 
-/** The path of a socket that is not there yet: short enough for every system. */
+/** A path for a new socket, short enough for every system. */
 function unixPath(name = 's'): string {
   const directory = mkdtempSync(join(tmpdir(), 'mqtt-'));
   directories.push(directory);
@@ -41,8 +41,8 @@ function unixPath(name = 's'): string {
 
 const unixServer = (path: string): DialOptions => ({ protocol: 'mqtt+unix', host: '', port: 0, path });
 
-/** Makes a name have addresses; says with which family they were asked for. */
-function named(addresses: readonly { readonly address: string; readonly family: 4 | 6 }[]): unknown[] {
+/** Replaces the look-up. Returns the families that it was called with. */
+function lookupOf(addresses: readonly { readonly address: string; readonly family: 4 | 6 }[]): unknown[] {
   const families: unknown[] = [];
   type Answer = (error: null, addresses: unknown, family?: number) => void;
   const lookup = (_: string, options: dns.LookupOptions, answer: Answer): void => {
@@ -55,7 +55,7 @@ function named(addresses: readonly { readonly address: string; readonly family: 
   return families;
 }
 
-/** Reads a transport to its end: how many bytes came. */
+/** Reads a transport to its end. Returns the number of bytes. */
 function received(transport: Transport): Promise<number> {
   transports.push(transport);
   return new Promise((resolve) => {
@@ -89,7 +89,7 @@ describe('a Unix socket', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  it('that is not there is told of with its path', async () => {
+  it('that does not exist is reported with its path', async () => {
     const path = unixPath();
     expect(await errorOf(dialTcp(unixServer(path), never))).toMatchObject({
       code: 'ENOENT',
@@ -97,12 +97,12 @@ describe('a Unix socket', () => {
     });
   });
 
-  it('that nobody listens on any more is told of with its path', async () => {
+  it('that nobody listens on is reported with its path', async () => {
     const error = await errorOf(dialTcp(unixServer(process.execPath), never));
     expect(error.message).toBe(`connect ECONNREFUSED ${process.execPath}`);
   });
 
-  it('is not taken for another one whose path is the beginning of its own', async () => {
+  it('with too long a path is rejected, not cut', async () => {
     const path = unixPath();
     const long = path.padEnd(130, 'x');
     const server = createServer().listen(long.slice(0, 107));
@@ -113,7 +113,7 @@ describe('a Unix socket', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  it('knows nothing of addresses', async () => {
+  it('ignores the TCP options', async () => {
     const path = unixPath();
     const server = createServer((socket) => socket.end('x')).listen(path);
     await once(server, 'listening');
@@ -123,35 +123,35 @@ describe('a Unix socket', () => {
   });
 });
 
-describe('where a connection comes from', () => {
-  it('peers P28: is the local address that is asked for', async () => {
+describe('the local end of a connection', () => {
+  it('peers P28: has the address of localAddress', async () => {
     const { port } = await listening();
     expect((await opened(serverAt(port, { localAddress: '127.0.0.2' }))).localAddress).toBe('127.0.0.2');
   });
 
-  it('is a local address of the family of the server, of whose addresses the others are left out', async () => {
+  it('limits the look-up to the family of localAddress', async () => {
     const { port } = await listening();
-    const families = named([{ address: '127.0.0.1', family: 4 }]);
+    const families = lookupOf([{ address: '127.0.0.1', family: 4 }]);
     const socket = await opened(serverAt(port, { host: 'broker.example', localAddress: '127.0.0.2' }));
     expect([socket.localAddress, ...families]).toEqual(['127.0.0.2', 4]);
     await errorOf(openSocket(serverAt(port, { host: 'broker.example', localAddress: '::1' }), never));
     expect(families).toEqual([4, 6]);
   });
 
-  it('is the local port that is asked for', async () => {
+  it('has the port of localPort', async () => {
     const { port } = await listening();
     const localPort = await freePort();
     expect((await opened(serverAt(port, { localPort }))).localPort).toBe(localPort);
   });
 
-  it('is told of where others use it', async () => {
+  it('is reported if its port is in use', async () => {
     const { port } = await listening();
     const { port: localPort } = await listening();
     const error = await errorOf(openSocket(serverAt(port, { localPort, localAddress: '127.0.0.1' }), never));
     expect(error).toMatchObject({ code: 'EADDRINUSE', message: `bind EADDRINUSE 127.0.0.1:${localPort}` });
   });
 
-  it('is told of where this machine does not have it', async () => {
+  it('is reported if this machine does not have its address', async () => {
     const { port } = await listening();
     const error = await errorOf(openSocket(serverAt(port, { localAddress: '192.0.2.77' }), never));
     expect(error).toMatchObject({ code: 'EADDRNOTAVAIL', message: 'bind EADDRNOTAVAIL 192.0.2.77' });
@@ -159,19 +159,19 @@ describe('where a connection comes from', () => {
 });
 
 describe('a name with several addresses', () => {
-  it('leads to the first that somebody listens on', async () => {
+  it('connects to the first that accepts', async () => {
     const { port } = await listening(undefined, '127.0.0.3');
     const addresses = ['127.0.0.1', '127.0.0.2', '127.0.0.3'].map((address) => ({
       address,
       family: 4 as const,
     }));
-    named([{ address: '::1', family: 6 }, ...addresses]);
+    lookupOf([{ address: '::1', family: 6 }, ...addresses]);
     expect((await opened(serverAt(port, { host: 'broker.example' }))).remoteAddress).toBe('127.0.0.3');
   });
 
-  it('is told of with what happened at each of them', async () => {
+  it('is reported with the error of each of them', async () => {
     const port = await freePort();
-    named([
+    lookupOf([
       { address: '127.0.0.1', family: 4 },
       { address: '127.0.0.2', family: 4 },
     ]);
@@ -181,14 +181,14 @@ describe('a name with several addresses', () => {
     );
   });
 
-  it.each([4, 6] as const)('is asked only for addresses of IPv%d where these are wanted', async (family) => {
+  it.each([4, 6] as const)('is looked up for IPv%d only with family', async (family) => {
     const { port } = await listening();
-    const families = named([{ address: '127.0.0.1', family: 4 }]);
+    const families = lookupOf([{ address: '127.0.0.1', family: 4 }]);
     await opened(serverAt(port, { host: 'broker.example', family }));
     expect(families).toEqual([family]);
   });
 
-  it('is not replaced by an address of the family that is not wanted', async () => {
+  it('is rejected if it is an address of another family', async () => {
     const opening = openSocket(serverAt(1_883, { family: 6 }), never);
     expect((await errorOf(opening)).message).toBe('expected an IPv6 address, got 127.0.0.1');
   });
@@ -199,7 +199,7 @@ describe('a socket', () => {
     [{}, true],
     [{ noDelay: true }, true],
     [{ noDelay: false }, false],
-  ])('lets small writes wait for others only where it is told to: %j', async (options, noDelay) => {
+  ])('disables the algorithm of Nagle unless noDelay is false: %j', async (options, noDelay) => {
     const { port } = await listening();
     const spy = jest.spyOn(Socket.prototype, 'setNoDelay');
     await opened(serverAt(port, options));
@@ -212,17 +212,14 @@ describe('a socket', () => {
     [{ tcpKeepAlive: 1 }, [[true, 1_000]]],
     [{ tcpKeepAlive: 1_500 }, [[true, 2_000]]],
     [{ tcpKeepAlive: 0 }, []],
-  ])(
-    'has the system ask after the other side, in whole seconds, unless told not to: %j',
-    async (options, calls) => {
-      const { port } = await listening();
-      const spy = jest.spyOn(Socket.prototype, 'setKeepAlive');
-      await opened(serverAt(port, options));
-      expect(spy.mock.calls).toEqual(calls);
-    },
-  );
+  ])('enables TCP keep-alive in whole seconds unless it is 0: %j', async (options, calls) => {
+    const { port } = await listening();
+    const spy = jest.spyOn(Socket.prototype, 'setKeepAlive');
+    await opened(serverAt(port, options));
+    expect(spy.mock.calls).toEqual(calls);
+  });
 
-  it('survives an error that comes when nobody looks', async () => {
+  it('does not throw on an error without a listener', async () => {
     const { port } = await listening();
     const socket = await opened(serverAt(port));
     const closed = new Promise((resolve) => socket.once('close', resolve));

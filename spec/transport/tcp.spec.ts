@@ -33,7 +33,7 @@ describe('dialTcp', () => {
     expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 
-  it('says of every address why it did not connect', async () => {
+  it('reports the error of every address', async () => {
     const { close, target } = await listen();
     await close();
     const dialing = dialTcp({ ...target, host: 'localhost' }, new AbortController().signal);
@@ -48,7 +48,7 @@ describe('dialTcp', () => {
     });
   });
 
-  it('rejects with the reason of a signal that has aborted, and does not begin', async () => {
+  it('rejects with the reason of a signal that is aborted already, and does not start', async () => {
     const { server, target } = await listen();
     const reason = new Error('not today');
     await expect(dialTcp(target, AbortSignal.abort(reason))).rejects.toBe(reason);
@@ -57,7 +57,7 @@ describe('dialTcp', () => {
   });
 
   it.each(['127.0.0.1', 'localhost'])(
-    'leaves nothing of an attempt to reach %s that is aborted',
+    'leaves nothing of an aborted attempt to connect to %s',
     async (host) => {
       const { server, sockets, target } = await listen();
       const aborting = new AbortController();
@@ -72,7 +72,7 @@ describe('dialTcp', () => {
     },
   );
 
-  it('lets go of the signal once connected: aborting it later does nothing', async () => {
+  it('is not affected by the signal once it is connected', async () => {
     const { server, target } = await listen();
     const accepted = once(server, 'connection') as Promise<[Socket]>;
     const aborting = new AbortController();
@@ -87,14 +87,14 @@ describe('dialTcp', () => {
     expect(recorder.log).toEqual([]);
   });
 
-  it('connects from the local address that is asked for', async () => {
+  it('connects from localAddress', async () => {
     const { server, target } = await listen();
     const accepted = once(server, 'connection') as Promise<[Socket]>;
     held(await dialTcp({ ...target, localAddress: '127.0.0.2' }, new AbortController().signal));
     expect((await accepted)[0].remoteAddress).toBe('127.0.0.2');
   });
 
-  it('rejects a local address that is none', async () => {
+  it('rejects an invalid localAddress', async () => {
     const { target } = await listen();
     const dialing = dialTcp({ ...target, localAddress: 'here' }, new AbortController().signal);
     await expect(dialing).rejects.toMatchObject({ code: 'ERR_INVALID_IP_ADDRESS' });
@@ -114,7 +114,7 @@ describe('TCP', () => {
 });
 
 describe('reading', () => {
-  it('brings every byte in order, whatever happens to the memory afterwards', async () => {
+  it('delivers every byte in order, whatever happens to the memory afterwards', async () => {
     const { transport, peer } = await connected();
     const recorder = new Recorder();
     transport.open(recorder);
@@ -125,7 +125,7 @@ describe('reading', () => {
     expect(recorder.log).toEqual([]);
   });
 
-  it('brings nothing after the receiver has destroyed the transport', async () => {
+  it('delivers nothing after the receiver has destroyed the transport', async () => {
     const { transport, peer } = await connected();
     const recorder = new Recorder();
     let isDestroyed = false;
@@ -133,10 +133,10 @@ describe('reading', () => {
       transport.destroy();
       isDestroyed = true;
     };
-    const space = recorder.allocate.bind(recorder);
+    const allocate = recorder.allocate.bind(recorder);
     recorder.allocate = () => {
-      if (isDestroyed) recorder.log.push('asked for space');
-      return space();
+      if (isDestroyed) recorder.log.push('allocate');
+      return allocate();
     };
     transport.open(recorder);
     peer.write(pattern(1_000_000));
@@ -147,7 +147,7 @@ describe('reading', () => {
 });
 
 describe('writing', () => {
-  it('gives bytes back at once when the network took them, and then never drains', async () => {
+  it('gives bytes back at once if the network accepts them, and does not drain', async () => {
     const { transport, peer } = await connected();
     const recorder = new Recorder();
     transport.open(recorder);
@@ -166,7 +166,7 @@ describe('writing', () => {
 });
 
 describe('small packets', () => {
-  it('do not wait for answers to those before them', async () => {
+  it('do not wait for acknowledgements of previous ones', async () => {
     const { transport, peer } = await connected();
     const recorder = new Recorder();
     transport.open(recorder);
@@ -190,7 +190,7 @@ describe('small packets', () => {
 });
 
 describe('the end', () => {
-  it('comes when the peer only stops sending, though it would still read what is held back', async () => {
+  it('comes when the peer stops sending, although it would still read', async () => {
     const { transport, peer } = await connected();
     const recorder = new Recorder();
     transport.open(recorder);
@@ -202,7 +202,7 @@ describe('the end', () => {
     expect(recorder.log).toEqual(['closed']);
   });
 
-  it('comes with the error of the network when the peer resets, exactly once, and gives every slab back', async () => {
+  it('comes once with the error of the network when the peer resets, and gives every slab back', async () => {
     const { transport, peer } = await connected();
     const recorder = new Recorder();
     transport.open(recorder);

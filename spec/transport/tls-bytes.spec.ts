@@ -14,7 +14,7 @@ const made = certificates();
 
 endWithTest();
 
-/** Somebody between a client and a server, who can say something to the client. */
+/** A relay between client and server that can send bytes to the client. */
 async function between(server: TlsServer): Promise<{ near: TlsServer; client: () => Socket }> {
   const relay = await listening((client) => {
     const far = connect(server.port, '127.0.0.1');
@@ -35,7 +35,7 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)('%s', (version) => {
 });
 
 describe('bytes over TLS', () => {
-  it.each([1, 300, 2_000_000])('are kept where %d of them come before somebody reads', async (length) => {
+  it.each([1, 300, 2_000_000])('are kept if %d of them arrive before open()', async (length) => {
     const { server, tls } = await inOrder(await made());
     const sent = pattern(length);
     server.server.on('secureConnection', (peer) => peer.end(sent));
@@ -47,7 +47,7 @@ describe('bytes over TLS', () => {
     expect(recorder.hash).toBe(hashOf([sent]));
   });
 
-  it('come in order, into the memory of the receiver, and none is lost in pauses', async () => {
+  it('arrive in order, in the memory of the receiver, and none is lost in pauses', async () => {
     const { server, tls } = await inOrder(await made());
     const { transport, peer, recorder } = await connected(server, tls);
     transport.open(recorder);
@@ -60,18 +60,18 @@ describe('bytes over TLS', () => {
       await turn();
       seen = recorder.bytes;
       for (let i = 0; i < 5; i++) await turn();
-      // What was decrypted before may still come, but no more than TCP holds at once.
+      // Bytes that were decrypted before may still arrive, but no more than TCP buffers.
       expect(recorder.bytes - seen).toBeLessThan(200_000);
       seen = recorder.bytes;
       transport.resume();
     }
     expect(recorder.hash).toBe(hashOf([sent]));
-    // Only the first ones were copied.
+    // Only the first bytes were copied.
     expect(recorder.chunks).toBe(1);
     expect(recorder.log).toEqual([]);
   });
 
-  it('stay with a server that is not read', async () => {
+  it('stay with the server while the transport is paused', async () => {
     const { server, tls } = await inOrder(await made());
     const { transport, peer, recorder } = await connected(server, tls);
     transport.open(recorder);
@@ -85,7 +85,7 @@ describe('bytes over TLS', () => {
     expect(recorder.hash).toBe(hashOf([sent]));
   });
 
-  it('are taken at once where the network has room, though TLS says so late', async () => {
+  it('are reported as accepted at once, although TLS reports late', async () => {
     const { server, tls } = await inOrder(await made());
     const { transport, peer, recorder } = await connected(server, tls);
     transport.open(recorder);
@@ -93,7 +93,7 @@ describe('bytes over TLS', () => {
     const taken: Flushed[] = [];
     for (let i = 0; i < 20; i++) taken.push(await written(transport, pattern(100 + i)));
     expect(new Set(taken)).toEqual(new Set(['at-once']));
-    // Also where they are written from within the event that tells of the ones before.
+    // Also if they are written within `onDrain()`.
     taken.length = 0;
     await new Promise<void>((resolve) => {
       const next = (): void => transport.write(pattern(100), (_, how) => taken.push(how ?? 'at-once'));
@@ -106,7 +106,7 @@ describe('bytes over TLS', () => {
     expect(new Set(taken)).toEqual(new Set(['at-once']));
   });
 
-  it('are held back where the server does not read, and all come when it does', async () => {
+  it('are pending while the server does not read, and all arrive when it does', async () => {
     const { server, tls } = await inOrder(await made());
     const { transport, peer, recorder } = await connected(server, tls);
     transport.open(recorder);
@@ -129,7 +129,7 @@ describe('bytes over TLS', () => {
     expect(recorder.log.filter((entry) => entry === 'closed')).toHaveLength(1);
   });
 
-  it('end with the error of the network where it breaks', async () => {
+  it('end with the error of the network', async () => {
     const { server, tls } = await inOrder(await made());
     const { transport, recorder } = await connected(server, tls);
     transport.open(recorder);
@@ -137,7 +137,7 @@ describe('bytes over TLS', () => {
     expect(await recorder.gone).toMatchObject({ code: 'ECONNRESET' });
   });
 
-  it('end with what is wrong where something else than TLS comes', async () => {
+  it('end with an error if the input is not TLS', async () => {
     const { server, tls } = await inOrder(await made());
     const { near, client } = await between(server);
     const { transport, recorder } = await connected(near, tls);
@@ -146,7 +146,7 @@ describe('bytes over TLS', () => {
     expect(await recorder.gone).toMatchObject({ name: 'ConnectError', phase: 'tls' });
   });
 
-  it('are lost without harm where the connection breaks before somebody reads', async () => {
+  it('end with the error of a connection that breaks before open()', async () => {
     const { server, tls } = await inOrder(await made());
     const { transport, recorder } = await connected(server, tls);
     for (const socket of server.sockets) socket.resetAndDestroy();

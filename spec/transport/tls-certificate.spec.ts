@@ -12,7 +12,7 @@ const made = certificates();
 
 endWithTest();
 
-/** What a client that trusts our authority says of a server with this certificate. */
+/** The error of a client that trusts the authority `ca`, for a server with this certificate. */
 async function saidOf(name: string, tls: TlsOptions = {}, host = 'localhost'): Promise<string> {
   const files = await made();
   const server = await listen(await files.server(name));
@@ -21,8 +21,8 @@ async function saidOf(name: string, tls: TlsOptions = {}, host = 'localhost'): P
   return error.message;
 }
 
-describe('a server that is not believed', () => {
-  it('peers P28: is told by its certificate and what is wrong with it', async () => {
+describe('a server that is not trusted', () => {
+  it('peers P28: is reported with its certificate and the problem', async () => {
     const files = await made();
     expect(await saidOf('server', { caFile: files.file('client-ca.pem') })).toBe(
       "TLS: the server's certificate (O=mqtt-await, CN=localhost) is from an authority that is not trusted (O=mqtt-await, CN=Spec Authority): add it with tls.caFile",
@@ -42,29 +42,29 @@ describe('a server that is not believed', () => {
     expect(await saidOf('wrong-host', {}, '127.0.0.1')).toContain('is not for 127.0.0.1');
   });
 
-  it('is told by a code as well, for programs', async () => {
+  it('is reported with a code, for programs', async () => {
     const files = await made();
     const server = await listen(await files.server('expired'));
     const error = await failure(serverAt(server.port, { caFile: files.file('ca.pem') }));
     expect(error.cause).toMatchObject({ code: 'CERT_HAS_EXPIRED' });
   });
 
-  it('is one whose authority only has the name of ours', async () => {
+  it('includes one whose authority has the same name as a trusted one', async () => {
     expect(await saidOf('fake')).toMatch(/authority|did not sign/);
   });
 
-  it('is one that the system does not know, where no authority is given', async () => {
+  it('includes one that the system does not know, if no authority is given', async () => {
     const server = await listen(await (await made()).server('server'));
     expect((await failure(serverAt(server.port))).message).toContain('not trusted');
   });
 
-  it('is one that is known by an authority in the PKCS #12 file of the client alone', async () => {
+  it('includes one from an authority in the PKCS #12 file, if another authority is given', async () => {
     const files = await made();
     const pfx = { pfxFile: files.file('client.pfx'), passphrase: PASSPHRASE };
     const server = await listen(await files.server('other-server'));
     const refused = await failure(serverAt(server.port, { ...pfx, caFile: files.file('ca.pem') }));
     expect(refused.message).toContain('not trusted');
-    // Where no other is given, the platform takes that for one of the system's.
+    // If no other is given, Node.js trusts that authority too.
     await dial(serverAt(server.port, pfx));
     const right = await listen(await files.server('server'));
     await dial(serverAt(right.port, { ...pfx, caFile: files.file('ca.pem') }));
@@ -80,7 +80,7 @@ describe('the host name', () => {
     expect((await failure(serverAt(server.port, wrong))).message).toContain('not trusted');
   });
 
-  it('is left to a function: asked with name and certificate, it returns or throws what is wrong', async () => {
+  it('is verified by a function, which returns or throws an error to reject it', async () => {
     const files = await made();
     const server = await listen(await files.server('wrong-host'));
     const asked: unknown[] = [];
@@ -100,12 +100,12 @@ describe('the host name', () => {
       throw new Error('no list at hand');
     };
     expect(await message(throws)).toBe('tls.verifyHostname: no list at hand');
-    // Nobody would wait for a promise: it must not pass for a yes.
+    // Nobody would wait for a promise: it must not count as success.
     const late = (() => Promise.resolve()) as unknown as () => undefined;
     expect(await message(late)).toContain('expected an Error or undefined');
   });
 
-  it('is not even asked for where the authority is not known', async () => {
+  it('is not verified if the authority is not trusted', async () => {
     const server = await listen(await (await made()).server('fake'));
     const asked: string[] = [];
     const verifyHostname = (host: string): undefined => void asked.push(host);
@@ -115,7 +115,7 @@ describe('the host name', () => {
 });
 
 describe('rejectUnauthorized: false', () => {
-  it('believes every server', async () => {
+  it('accepts every server', async () => {
     for (const name of ['expired', 'wrong-host', 'lone'])
       await expect(
         connected(await listen(await (await made()).server(name)), { rejectUnauthorized: false }),
@@ -123,8 +123,8 @@ describe('rejectUnauthorized: false', () => {
   });
 });
 
-/** Whether a server with these certificates is believed by who believes in `anchor` alone, and the platform in more. */
-async function isBelieved(names: readonly string[], anchor: string): Promise<boolean> {
+/** Whether a server with these certificates is trusted if `anchor` is the only trusted authority, but OpenSSL trusts others. */
+async function isTrusted(names: readonly string[], anchor: string): Promise<boolean> {
   const files = await made();
   const read = async (name: string) => new X509Certificate(await files.read(`${name}.pem`));
   const [certificate, ...above] = await Promise.all(names.map(read));
@@ -148,21 +148,21 @@ async function isBelieved(names: readonly string[], anchor: string): Promise<boo
   }
 }
 
-describe('beside the authorities of a PKCS #12 file, those that are given', () => {
-  it('have signed the certificate, or an authority that has', async () => {
-    expect(await isBelieved(['server'], 'ca')).toBe(true);
-    expect(await isBelieved(['under-middle', 'middle'], 'ca')).toBe(true);
-    expect(await isBelieved(['under-middle', 'middle'], 'client-ca')).toBe(false);
+describe('the given authorities, beside those of a PKCS #12 file', () => {
+  it('must have signed the certificate, or an authority that has', async () => {
+    expect(await isTrusted(['server'], 'ca')).toBe(true);
+    expect(await isTrusted(['under-middle', 'middle'], 'ca')).toBe(true);
+    expect(await isTrusted(['under-middle', 'middle'], 'client-ca')).toBe(false);
   });
 
-  it('have not where somebody has signed who is no authority', async () => {
-    expect(await isBelieved(['under-client', 'client'], 'client')).toBe(true);
-    expect(await isBelieved(['under-client', 'client'], 'client-ca')).toBe(false);
+  it('do not vouch for a certificate that was not signed by an authority', async () => {
+    expect(await isTrusted(['under-client', 'client'], 'client')).toBe(true);
+    expect(await isTrusted(['under-client', 'client'], 'client-ca')).toBe(false);
   });
 });
 
-describe('a server of TLS 1.2 that shakes hands again', () => {
-  it('is heard as before', async () => {
+describe('a server of TLS 1.2 that renegotiates', () => {
+  it('is read as before', async () => {
     const { server, tls } = await inOrder(await made(), { maxVersion: 'TLSv1.2' });
     const { transport, peer, recorder } = await connected(server, tls);
     transport.open(recorder);

@@ -13,9 +13,9 @@ const coded = (code: string, reason = 'in short'): Error =>
   Object.assign(new Error('0A000412:SSL routines:at length'), { code, reason });
 
 describe.each(['TLSv1.2', 'TLSv1.3'] as const)(
-  'peers P28: a server of %s that wants a certificate',
+  'peers P28: a server of %s that requires a certificate',
   (version) => {
-    it('says that there is none', async () => {
+    it('is reported if none was sent', async () => {
       const files = await made();
       const server = await listen({
         ...(await files.server('server')),
@@ -43,7 +43,7 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)(
 );
 
 describe('a server that does not speak TLS', () => {
-  it('is told from one that closes the connection', async () => {
+  it('is distinguished from one that closes the connection', async () => {
     const speaks = await listening((socket) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'));
     expect(await failure(serverAt(speaks.port, {}))).toMatchObject({
       phase: 'tls',
@@ -64,7 +64,7 @@ describe('a server that does not speak TLS', () => {
 });
 
 describe('explain()', () => {
-  it('leaves alone what is not about TLS', () => {
+  it('returns other errors unchanged', () => {
     const error = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
     expect(explain(error)).toBe(error);
     expect(explain(undefined)).toBeUndefined();
@@ -80,7 +80,7 @@ describe('explain()', () => {
     ['ERR_SSL_TLSV1_ALERT_UNKNOWN_PSK_IDENTITY', 'does not know the identity of the pre-shared key'],
     ['ERR_SSL_TLSV1_UNRECOGNIZED_NAME', 'does not know the requested name (tls.servername)'],
     ['ERR_SSL_BAD_EXTENSION', 'in short'],
-  ])('says of %s what it means', (code, message) => {
+  ])('converts %s', (code, message) => {
     const error = coded(code);
     expect(explain(error, 'CN=me')).toMatchObject({
       name: 'ConnectError',
@@ -99,12 +99,12 @@ describe('handshakeError()', () => {
     ['ERR_SSL_TLSV1_ALERT_INSUFFICIENT_SECURITY', 'no cipher in common with this client (ciphers: A:B)'],
     ['ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE', 'no cipher in common with this client (ciphers: A:B), or'],
     ['ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN', 'rejected the client certificate (none was sent'],
-  ])('says of %s what it means', (code, message) => {
+  ])('converts %s', (code, message) => {
     const error = handshakeError(coded(code), { minVersion: 'TLSv1.3', ciphers: 'A:B' });
     expect(error).toMatchObject({ phase: 'tls', message: expect.stringContaining(message) });
   });
 
-  it('does not suspect a certificate that there is', () => {
+  it('does not mention a client certificate that was sent', () => {
     const error = handshakeError(coded('ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE'), {}, 'CN=me');
     expect(error.message).toBe(
       'TLS: the server has no cipher in common with this client (the defaults of Node.js)',
@@ -120,7 +120,7 @@ describe('names in certificates', () => {
     expect(distinguishedName(undefined)).toBe('no subject');
   });
 
-  it('cannot break lines, nor be endless', () => {
+  it('cannot break lines, and are cut to a limit', () => {
     const subject = distinguishedName({ CN: `a\nb${'x'.repeat(10_000)}` });
     expect([subject.slice(0, 8), subject.length]).toEqual(['CN=a?bxx', 257]);
   });

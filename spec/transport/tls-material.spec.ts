@@ -22,7 +22,7 @@ afterEach(() => {
 
 endWithTest();
 
-/** What is wrong with the material; that nothing secret is told is seen to. */
+/** The error of invalid material. Checks that it contains no secret. */
 async function wrongWith(tls: TlsOptions): Promise<string> {
   const error = (await materialOf(tls, firstAttempt()).catch((reason: unknown) => reason)) as ConnectError;
   expect(error).toMatchObject({ name: 'ConnectError', phase: 'tls' });
@@ -35,14 +35,14 @@ async function wrongWith(tls: TlsOptions): Promise<string> {
   return error.message;
 }
 
-/** A client with a certificate, but for what is said otherwise. */
+/** The options of a client with a certificate, and others. */
 async function pair(otherwise: TlsOptions = {}): Promise<TlsOptions> {
   const files = await made();
   return { certFile: files.file('client.pem'), keyFile: files.file('client.key'), ...otherwise };
 }
 
 describe('material', () => {
-  it('is the same for as long as the files are, and another where one has changed', async () => {
+  it('is reused until a file has changed', async () => {
     const files = await made();
     const file = files.file('changing.pem');
     await writeFile(file, await files.read('ca.pem'));
@@ -53,11 +53,11 @@ describe('material', () => {
     const second = await materialOf(tls, firstAttempt());
     expect(second.context).not.toBe(first.context);
     expect(second.sessions).not.toBe(first.sessions);
-    // Another client's is its own.
+    // Another client has its own.
     expect(await materialOf({ ...tls }, firstAttempt())).not.toBe(second);
   });
 
-  it('is another where the passphrase has changed', async () => {
+  it('is read again if the passphrase has changed', async () => {
     const files = await made();
     let passphrase = PASSPHRASE;
     const tls = await pair({ keyFile: files.file('client-encrypted.key'), passphrase: () => passphrase });
@@ -78,10 +78,10 @@ describe('material', () => {
     'values',
     'files',
     'an encrypted key',
-    'a passphrase that is asked for',
+    'a passphrase function',
     'PKCS #12',
     'PKCS #12 as a value',
-  ])('shows the server who the client is: %s', async (how) => {
+  ])('identifies the client: %s', async (how) => {
     const files = await made();
     const asked: AttemptContext[] = [];
     const passphrase = async (context: AttemptContext): Promise<string> => {
@@ -93,7 +93,7 @@ describe('material', () => {
       values: { cert: Buffer.from(await files.read('client.pem')), key: await files.read('client.key') },
       files: await pair(),
       'an encrypted key': await pair({ keyFile: encrypted, passphrase: PASSPHRASE }),
-      'a passphrase that is asked for': await pair({ keyFile: encrypted, passphrase }),
+      'a passphrase function': await pair({ keyFile: encrypted, passphrase }),
       'PKCS #12': { pfxFile: files.file('client.pfx'), passphrase },
       'PKCS #12 as a value': { pfx: await readFile(files.file('client.pfx')), passphrase: PASSPHRASE },
     };
@@ -113,7 +113,7 @@ describe('material', () => {
 });
 
 describe('peers P28: authorities', () => {
-  it('are those that are given, of values and files, and no others', async () => {
+  it('are the given values and files, and no others', async () => {
     const files = await made();
     const server = await listen(await files.server('server'));
     const ours = files.file('ca.pem');
@@ -124,7 +124,7 @@ describe('peers P28: authorities', () => {
     expect((await failure(serverAt(server.port, { ca: others }))).message).toContain('not trusted');
   });
 
-  it('of the system can be added to, with an entry "system"', async () => {
+  it('of the system are added by an entry "system"', async () => {
     const files = await made();
     const server = await listen(await files.server('server'));
     await dial(serverAt(server.port, { ca: ['system', await files.read('ca.pem')] }));
@@ -134,14 +134,14 @@ describe('peers P28: authorities', () => {
     expect(unknown.message).toContain('not trusted');
   });
 
-  it('of the system do without a file of NODE_EXTRA_CA_CERTS that is gone, as Node.js does', async () => {
+  it('of the system do not require the file of NODE_EXTRA_CA_CERTS, as in Node.js', async () => {
     process.env['NODE_EXTRA_CA_CERTS'] = '/nowhere/extra.pem';
     await expect(materialOf({ ca: 'system' }, firstAttempt())).resolves.toBeDefined();
   });
 });
 
-describe('material that is wrong', () => {
-  it('is told by the option it comes from', async () => {
+describe('invalid material', () => {
+  it('is reported with its option', async () => {
     const files = await made();
     const lines = files.file('lines.pem');
     await writeFile(lines, 'these are not the bytes\nyou are looking for\n');
@@ -175,7 +175,7 @@ describe('material that is wrong', () => {
     expect(await wrongWith({ ciphers: 'ROT13' })).toMatch(/^tls\.ciphers: expected ciphers/);
   });
 
-  it('is told where it is the passphrase, without showing it', async () => {
+  it('is reported if the passphrase is wrong, without showing it', async () => {
     const files = await made();
     const encrypted = await pair({ keyFile: files.file('client-encrypted.key') });
     expect(await wrongWith(encrypted)).toBe('tls.keyFile: cannot be decrypted: set tls.passphrase');
@@ -189,7 +189,7 @@ describe('material that is wrong', () => {
     );
   });
 
-  it('is told where it is the function for the passphrase', async () => {
+  it('is reported if the passphrase function fails', async () => {
     const files = await made();
     const encrypted = await pair({ keyFile: files.file('client-encrypted.key') });
     const throws = () => Promise.reject(new Error('the vault is sealed'));
@@ -203,14 +203,14 @@ describe('material that is wrong', () => {
       asked.push(context);
       return PASSPHRASE;
     };
-    // Where a file is missing, nobody is bothered.
+    // If a file is missing, the function is not called.
     await wrongWith({ ...encrypted, certFile: '/nowhere', passphrase });
     expect(asked).toEqual([]);
   });
 });
 
 describe('reading material', () => {
-  it('is left when its signal aborts, whatever a function or a file is waiting for', async () => {
+  it('ends when its signal aborts, whatever it waits for', async () => {
     const files = await made();
     const reason = new Error('enough');
     for (const [when, passphrase] of [

@@ -14,7 +14,7 @@ import { Recorder } from '../support/receivers.ts';
  * Both ends of TLS connections on this machine. All that is made here ends with the test.
  */
 
-/** A server on a free port, and what it has seen. */
+/** A server on a free port. */
 export interface TlsServer extends Listening<Server> {
   /** The server's end of the next connection. */
   accepted(): Promise<TLSSocket>;
@@ -30,7 +30,7 @@ export async function listen(options: ServerOptions): Promise<TlsServer> {
   };
 }
 
-/** A server whose certificate is in order, and how to verify it. */
+/** A server with a valid certificate, and the options to verify it. */
 export async function inOrder(
   files: Certificates,
   options: ServerOptions = {},
@@ -39,7 +39,7 @@ export async function inOrder(
   return { server, tls: { caFile: files.file('ca.pem') } };
 }
 
-/** The way to a server on this machine. */
+/** The options to connect to a server on this machine. */
 export function serverAt(port: number, tls?: TlsOptions, host = 'localhost'): DialOptions {
   return { protocol: 'mqtts', host, port, ...(tls !== undefined && { tls }) };
 }
@@ -60,7 +60,7 @@ export async function connected(
   return { transport, peer: await accepted, recorder: new Recorder() };
 }
 
-/** What an attempt fails with, or what its connection ends with where it comes about: TLS 1.3 refuses late. */
+/** The error of an attempt, or of its connection: in TLS 1.3 a server refuses after the handshake. */
 export async function failure(dialOptions: DialOptions): Promise<ConnectError> {
   let transport: Transport;
   try {
@@ -73,7 +73,7 @@ export async function failure(dialOptions: DialOptions): Promise<ConnectError> {
   return (await recorder.gone) as ConnectError;
 }
 
-/** Writes, and waits until it is told how that was taken. */
+/** Writes, and waits until the bytes are given back. */
 export function written(transport: Transport, bytes: Uint8Array): Promise<Flushed> {
   return new Promise((resolve) => {
     let byDefault: Flushed = 'at-once';

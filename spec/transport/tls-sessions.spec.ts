@@ -5,7 +5,7 @@ const ticket = (text: string, validUntil = Infinity): Ticket =>
   ({ session: Buffer.from(text), validUntil, certificate: {} }) as Ticket;
 
 describe('Sessions', () => {
-  it('gives the last one of a server, once', () => {
+  it('returns the latest session of a server, once', () => {
     const sessions = new Sessions();
     sessions.store('a', ticket('1'));
     sessions.store('b', ticket('2'));
@@ -15,7 +15,7 @@ describe('Sessions', () => {
     expect(sessions.take('b')?.session.toString()).toBe('2');
   });
 
-  it('gives none of a server whose certificates have expired meanwhile', () => {
+  it('returns none of a server whose certificates have expired', () => {
     const sessions = new Sessions();
     sessions.store('a', ticket('1', Date.now() - 1));
     sessions.store('b', ticket('2', Date.now() + 60_000));
@@ -23,7 +23,7 @@ describe('Sessions', () => {
     expect(sessions.take('b')).toBeDefined();
   });
 
-  it('keeps those of 16 servers: the one that was kept longest goes first', () => {
+  it('keeps those of 16 servers, and drops the one that was stored longest ago', () => {
     const sessions = new Sessions();
     for (let i = 0; i < 16; i++) sessions.store(`${i}`, ticket(`${i}`));
     sessions.store('0', ticket('again'));

@@ -17,7 +17,7 @@ const made = certificates();
 
 endWithTest();
 
-/** A server that accepts connections, and says nothing. */
+/** A server that accepts connections and sends nothing. */
 const silent = (): Promise<Listening> => listening(() => {});
 
 async function tunnelTo(port: number): Promise<Socket> {
@@ -27,7 +27,7 @@ async function tunnelTo(port: number): Promise<Socket> {
 }
 
 describe('a connection over TLS', () => {
-  it('comes about in phases: material, TCP, handshake', async () => {
+  it('has the phases material, TCP and handshake', async () => {
     const { server, tls } = await inOrder(await made());
     const steps = dialContext();
     const transport = await dialTls(serverAt(server.port, tls), steps);
@@ -36,7 +36,7 @@ describe('a connection over TLS', () => {
     expect(getEventListeners(steps.signal, 'abort')).toHaveLength(0);
   });
 
-  it('fails as TCP does, in the leg of TCP, where nobody listens', async () => {
+  it('fails in the phase dial if nobody listens', async () => {
     const { server, tls } = await inOrder(await made());
     await server.close();
     const steps = dialContext();
@@ -45,7 +45,7 @@ describe('a connection over TLS', () => {
     expect(steps.phases.at(-1)).toBe('dial');
   });
 
-  it('fails in its own leg where a file is missing, before the server hears of it', async () => {
+  it('fails in the phase tls if a file is missing, before it connects', async () => {
     const { server } = await inOrder(await made());
     const steps = dialContext();
     const dialOptions = serverAt(server.port, { caFile: '/nowhere/ca.pem' });
@@ -56,7 +56,7 @@ describe('a connection over TLS', () => {
     expect(server.sockets).toEqual([]);
   });
 
-  it('peers P28: asks for the host by its name (SNI), and for another name where one is given', async () => {
+  it('peers P28: requests the host by its name (SNI), or servername', async () => {
     const { server, tls } = await inOrder(await made());
     const asked = async (options: TlsOptions, host: string): Promise<unknown> => {
       const accepted = server.accepted();
@@ -65,13 +65,13 @@ describe('a connection over TLS', () => {
     };
     expect(await asked(tls, 'localhost')).toBe('localhost');
     expect(await asked({ ...tls, servername: 'localhost.' }, '127.0.0.1')).toBe('localhost');
-    // An address is no name, but it is verified all the same.
+    // An address is not sent, but verified.
     expect(await asked(tls, '127.0.0.1')).toBe(false);
     const other = await failure(serverAt(server.port, { ...tls, servername: 'bücher.example' }));
     expect(other.message).toContain('not for xn--bcher-kva.example');
   });
 
-  it('peers P28: comes from the local address that is asked for', async () => {
+  it('peers P28: comes from localAddress', async () => {
     const { server, tls } = await inOrder(await made());
     const accepted = server.accepted();
     await dial({ ...serverAt(server.port, tls), localAddress: '127.0.0.2' });
@@ -80,7 +80,7 @@ describe('a connection over TLS', () => {
     await expect(dial(none)).rejects.toMatchObject({ code: 'ERR_INVALID_IP_ADDRESS' });
   });
 
-  it('comes about where only a later address of the host answers', async () => {
+  it('is opened if only a later address of the host answers', async () => {
     const { server, tls } = await inOrder(await made(), { ALPNProtocols: ['mqtt'] });
     const addresses = [
       { address: '127.0.0.3', family: 4 },
@@ -104,7 +104,7 @@ describe('a connection over TLS', () => {
     expect(recorder.hash).toBe(hashOf([sent]));
   });
 
-  it.each(['the start', 'TCP', 'the handshake'])('is left when its signal aborts at %s', async (when) => {
+  it.each(['the start', 'TCP', 'the handshake'])('ends when its signal aborts at %s', async (when) => {
     const { server, port, sockets } = await silent();
     const aborting = new AbortController();
     const reason = new Error('changed my mind');
@@ -127,7 +127,7 @@ describe('a connection over TLS', () => {
     for (const socket of sockets) await once(socket.resume(), 'close');
   });
 
-  it('is left when its signal aborts while a passphrase is asked for', async () => {
+  it('ends when its signal aborts during the passphrase function', async () => {
     const files = await made();
     const aborting = new AbortController();
     const reason = new Error('changed my mind');
@@ -147,7 +147,7 @@ describe('a connection over TLS', () => {
     expect(getEventListeners(aborting.signal, 'abort')).toHaveLength(0);
   });
 
-  it('lets go of the signal once it is there', async () => {
+  it('is not affected by the signal once it is open', async () => {
     const { server, tls } = await inOrder(await made());
     const aborting = new AbortController();
     const accepted = server.accepted();
@@ -163,7 +163,7 @@ describe('a connection over TLS', () => {
 });
 
 describe('TLS through a tunnel', () => {
-  it('carries everything, in the leg of TLS alone', async () => {
+  it('carries everything, and has the phase tls only', async () => {
     const { server, tls } = await inOrder(await made());
     const accepted = server.accepted();
     const steps = dialContext();
@@ -185,7 +185,7 @@ describe('TLS through a tunnel', () => {
     expect(tunnel.destroyed).toBe(true);
   });
 
-  it('goes through TLS as well, as to a proxy with https:', async () => {
+  it('works inside TLS, as with an https: proxy', async () => {
     const outer = await inOrder(await made());
     const inner = await inOrder(await made());
     outer.server.server.on('secureConnection', (front) => {
@@ -205,7 +205,7 @@ describe('TLS through a tunnel', () => {
     expect(recorder.hash).toBe(hashOf([sent]));
   });
 
-  it('destroys the tunnel where it fails: a file, the server, the signal, a tunnel that is gone', async () => {
+  it('destroys the tunnel on every failure: a file, the server, the signal, a closed tunnel', async () => {
     const { server, tls } = await inOrder(await made());
     const { port } = await silent();
     const attempt = async (to: number, options: TlsOptions, during?: (tunnel: Socket) => void) => {
@@ -228,8 +228,8 @@ describe('TLS through a tunnel', () => {
   });
 });
 
-describe('what is negotiated', () => {
-  it('is one of the protocols that are offered (ALPN)', async () => {
+describe('negotiation', () => {
+  it('selects one of the offered protocols (ALPN)', async () => {
     const { server, tls } = await inOrder(await made(), { ALPNProtocols: ['mqtt'] });
     const { peer } = await connected(server, { ...tls, alpn: ['x-amzn-mqtt-ca', 'mqtt'] });
     expect(peer.alpnProtocol).toBe('mqtt');
@@ -237,7 +237,7 @@ describe('what is negotiated', () => {
     expect(refused.message).toContain('none of the offered protocols (alpn: x-amzn-mqtt-ca)');
   });
 
-  it.each(['TLSv1.2', 'TLSv1.3'] as const)('is %s where client and server both may', async (version) => {
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)('selects %s if client and server allow it', async (version) => {
     const { server, tls } = await inOrder(await made(), { minVersion: version, maxVersion: version });
     const { peer } = await connected(server, tls);
     expect(peer.getProtocol()).toBe(version);
@@ -249,7 +249,7 @@ describe('what is negotiated', () => {
     });
   });
 
-  it('is one of the ciphers that are asked for', async () => {
+  it('selects one of the given ciphers', async () => {
     const cipher = 'ECDHE-ECDSA-AES256-GCM-SHA384';
     const { server, tls } = await inOrder(await made(), { maxVersion: 'TLSv1.2', ciphers: cipher });
     const { peer } = await connected(server, { ...tls, ciphers: cipher });
@@ -275,7 +275,7 @@ describe('pre-shared keys', () => {
     });
   }
 
-  it.each(['TLSv1.2', 'TLSv1.3'] as const)('take the place of certificates, with %s', async (version) => {
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)('replace certificates, with %s', async (version) => {
     const server = await psk(version);
     const hints: (string | null)[] = [];
     const { peer, transport, recorder } = await connected(server, {
@@ -291,7 +291,7 @@ describe('pre-shared keys', () => {
     expect(hints.at(-1)).toBe(version === 'TLSv1.2' ? 'who are you?' : null);
   });
 
-  it('are refused where they are wrong', async () => {
+  it('are refused if they are wrong', async () => {
     const server = await psk('TLSv1.2');
     const wrongKey = { ciphers, pskCallback: () => ({ psk: Buffer.alloc(16), identity: 'me' }) };
     expect((await failure(serverAt(server.port, wrongKey))).message).toContain('pre-shared key');
@@ -299,7 +299,7 @@ describe('pre-shared keys', () => {
     expect((await failure(serverAt(server.port, wrongName))).message).toContain('pre-shared key');
   });
 
-  it('do not excuse a certificate that does not hold', async () => {
+  it('do not excuse an invalid certificate', async () => {
     const files = await made();
     const server = await listen(await files.server('wrong-host'));
     const pskCallback = () => ({ psk: key, identity: 'me' });
@@ -311,7 +311,7 @@ describe('pre-shared keys', () => {
     ['throws', 'no key at hand'],
     ['returns no bytes', 'expected { psk, identity }'],
     ['returns too many', 'expected { psk, identity }'],
-  ])('fail the attempt where the function %s', async (what, message) => {
+  ])('fail the attempt if the function %s', async (what, message) => {
     const server = await psk('TLSv1.2');
     const tls: TlsOptions = {
       ciphers,
@@ -328,7 +328,7 @@ describe('pre-shared keys', () => {
 });
 
 describe('a session', () => {
-  /** Connects until the end of the test, and lets the server's first bytes arrive: with TLS 1.3, sessions come along. */
+  /** Connects until the end of the test, and reads the first bytes: in TLS 1.3, sessions arrive with them. */
   async function isResumed(server: TlsServer, tls: TlsOptions, host = 'localhost'): Promise<boolean> {
     const accepted = server.accepted();
     const transport = await dial(serverAt(server.port, tls, host));
@@ -337,21 +337,21 @@ describe('a session', () => {
     transport.open(recorder);
     peer.write('hello');
     await recorder.until(5);
-    // The platform tells of the session after what came with it.
+    // Node.js emits the session after the bytes that came with it.
     await turn();
     await turn();
     return peer.isSessionReused();
   }
 
   describe.each(['TLSv1.2', 'TLSv1.3'] as const)('of %s', (version) => {
-    it('is resumed with each further connection to the same server', async () => {
+    it('is resumed by each further connection to the same server', async () => {
       const { server, tls } = await inOrder(await made(), { minVersion: version, maxVersion: version });
       const resumed: boolean[] = [];
       for (let i = 0; i < 4; i++) resumed.push(await isResumed(server, tls));
       expect(resumed).toEqual([false, true, true, true]);
     });
 
-    it('is not resumed by other clients, nor under another name', async () => {
+    it('is not resumed by other clients, or under another name', async () => {
       const { server, tls } = await inOrder(await made(), { minVersion: version, maxVersion: version });
       await isResumed(server, tls);
       expect(await isResumed(server, { ...tls })).toBe(false);
@@ -360,7 +360,7 @@ describe('a session', () => {
     });
 
     it.each(['caFile', 'certFile'] as const)(
-      'is not resumed where the file of %s has changed',
+      'is not resumed if the file of %s has changed',
       async (which) => {
         const files = await made();
         const { server } = await inOrder(await made(), { minVersion: version, maxVersion: version });
@@ -384,14 +384,14 @@ describe('a session', () => {
       },
     );
 
-    it('is not kept of a server that was not verified', async () => {
+    it('is not stored if the server was not verified', async () => {
       const { server } = await inOrder(await made(), { minVersion: version, maxVersion: version });
       const tls: TlsOptions = { rejectUnauthorized: false };
       await isResumed(server, tls);
       expect(await isResumed(server, tls)).toBe(false);
     });
 
-    it('does not keep the function for the host name from being asked', async () => {
+    it('does not bypass the function for the host name', async () => {
       const { server, tls } = await inOrder(await made(), { minVersion: version, maxVersion: version });
       let answer: Error | undefined;
       const asking: TlsOptions = { ...tls, verifyHostname: () => answer };
@@ -403,7 +403,7 @@ describe('a session', () => {
     });
   });
 
-  it('that the server has forgotten is no obstacle', async () => {
+  it('that the server has forgotten is replaced by a full handshake', async () => {
     const { server, tls } = await inOrder(await made());
     await isResumed(server, tls);
     server.server.setTicketKeys(Buffer.alloc(48, 7));
@@ -413,7 +413,7 @@ describe('a session', () => {
 });
 
 describe('explainerOf()', () => {
-  it('names the certificate that the server refused, and leaves other errors alone', async () => {
+  it('names the certificate that the server refused, and returns other errors unchanged', async () => {
     const files = await made();
     const { server, tls } = await inOrder(await made());
     const steps = dialContext();

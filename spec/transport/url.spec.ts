@@ -3,7 +3,7 @@ import { parseUrl } from '../../lib/transport/url.ts';
 
 const EXPECTED = 'url: expected mqtt://, mqtts://, ws://, wss://host[:port], or mqtt+unix:///path';
 
-/** The message with which a URL is refused. */
+/** The error of an invalid URL. */
 function refusal(url: unknown): string {
   try {
     parseUrl(url as string);
@@ -24,7 +24,7 @@ describe('parseUrl', () => {
     ['mqtt://[::1]', '::1', 1883],
     ['mqtt://[2001:db8::1]:1', '2001:db8::1', 1],
     ['mqtt://under_score', 'under_score', 1883],
-  ])('takes %s', (url, host, port) => {
+  ])('parses %s', (url, host, port) => {
     const expected = { target: { protocol: 'mqtt', host, port }, credentials: {} };
     expect(parseUrl(url)).toEqual(expected);
     expect(parseUrl(new URL(url))).toEqual(expected);
@@ -38,18 +38,18 @@ describe('parseUrl', () => {
     ['wss://localhost', 'wss', 443, '/mqtt'],
     ['wss://localhost:9001/a%20b?token=c%2Fd', 'wss', 9001, '/a%20b?token=c%2Fd'],
     ['wss://localhost?token', 'wss', 443, '/mqtt?token'],
-  ])('knows the port and the path of %s', (url, protocol, port, path) => {
+  ])('finds the port and the path of %s', (url, protocol, port, path) => {
     const target = { protocol, host: 'localhost', port, ...(path !== undefined && { path }) };
     expect(parseUrl(url)).toEqual({ target, credentials: {} });
   });
 
-  it('takes another path for WebSockets whose URL has none', () => {
+  it('uses the default path for WebSocket URLs without one', () => {
     expect(parseUrl('ws://host', '/ws').target.path).toBe('/ws');
     expect(parseUrl('ws://host/mine', '/ws').target.path).toBe('/mine');
     expect(parseUrl('mqtt://host', '/ws').target.path).toBeUndefined();
   });
 
-  it('takes the file of a Unix socket', () => {
+  it('parses the file of a Unix socket', () => {
     const target = { protocol: 'mqtt+unix', host: '', port: 0, path: '/run/a b/mosquitto.sock' };
     expect(parseUrl('mqtt+unix:///run/a%20b/mosquitto.sock')).toEqual({ target, credentials: {} });
   });
@@ -97,12 +97,12 @@ describe('parseUrl', () => {
     [null, `TypeError: ${EXPECTED}, got null`],
     [1883, `TypeError: ${EXPECTED}, got number`],
     [{}, `TypeError: ${EXPECTED}, got object`],
-  ])('refuses %s without repeating its secrets', (url, message) => {
+  ])('rejects %s without repeating its secrets', (url, message) => {
     expect(refusal(url)).toBe(message);
     expect(message).not.toContain('secret');
   });
 
-  it('leaves nothing of a URL in the error that refuses it', () => {
+  it('leaves nothing of an invalid URL in the error', () => {
     let caught: unknown;
     try {
       parseUrl('mqtt://me:secret@host:65536');

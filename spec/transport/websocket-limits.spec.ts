@@ -17,8 +17,8 @@ const turns = async (count: number): Promise<void> => {
   for (let i = 0; i < count; i++) await turn();
 };
 
-describe('a server that does not read', () => {
-  /** How the connection ends when the server sends `frames` again and again, until it does. */
+describe('a connection to a server that does not read', () => {
+  /** Sends `frames` until the connection ends. Returns its error. */
   async function flooded(...frames: readonly Buffer[]): Promise<unknown> {
     const { transport, peer } = await rawlyConnected();
     const recorder = new ChunkRecorder();
@@ -34,7 +34,7 @@ describe('a server that does not read', () => {
     return recorder.gone;
   }
 
-  it('and sends pings is left once 60 answers wait to leave', async () => {
+  it('is closed when 60 answers to pings are waiting', async () => {
     expect(
       await flooded(...Array.from({ length: 1_000 }, () => frame(PING, Buffer.alloc(125)))),
     ).toMatchObject({
@@ -42,7 +42,7 @@ describe('a server that does not read', () => {
     });
   });
 
-  it('and sends one message in ever more fragments is left at the 16,385th', async () => {
+  it('is closed at the 16,385th fragment of one message', async () => {
     const first = frame(BINARY, 'x', false);
     const more = Array.from({ length: 16_384 }, () => frame(CONTINUATION, 'x', false));
     expect(await flooded(first, ...more)).toMatchObject({
@@ -50,15 +50,15 @@ describe('a server that does not read', () => {
     });
   });
 
-  it('is withstood by every version of ws that may be installed', () => {
+  it('has these limits in every version of ws that can be installed', () => {
     const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
     // 8.22 answers pings without a limit, 8.20 takes fragments without one.
     expect(JSON.parse(manifest)).toMatchObject({ dependencies: { ws: '^8.23.0' } });
   });
 });
 
-describe('what a server says as it closes', () => {
-  it('reaches no terminal as commands, and no log as a second line', async () => {
+describe('the close reason of a server', () => {
+  it('contains no terminal commands and no line breaks', async () => {
     const { transport, peer } = await rawlyConnected();
     const recorder = new ChunkRecorder();
     transport.open(recorder);
@@ -71,8 +71,8 @@ describe('what a server says as it closes', () => {
   });
 });
 
-describe('a WebSocket that compresses', () => {
-  it('still says at once what is short, also where the end follows', async () => {
+describe('a WebSocket with compression', () => {
+  it('sends short writes at once, also before the end', async () => {
     const { transport, ws } = await connected(
       { perMessageDeflate: true },
       { ws: { perMessageDeflate: true } },
@@ -87,7 +87,7 @@ describe('a WebSocket that compresses', () => {
     await recorder.gone;
   });
 
-  it('compresses what is long', async () => {
+  it('compresses long writes', async () => {
     const { transport, stream, ws } = await connected(
       { perMessageDeflate: true },
       { ws: { perMessageDeflate: true } },
@@ -105,7 +105,7 @@ describe('a large message on a slow link', () => {
   it.each([
     ['one frame', [Buffer.from([0x82, 126, 1, 0]), ...Array.from({ length: 8 }, () => Buffer.alloc(32, 1))]],
     ['fragments', Array.from({ length: 8 }, (_, i) => frame(i === 0 ? 2 : 0, Buffer.alloc(32, 1), i === 7))],
-  ])('gives a sign of life with each part of it: %s', async (_, parts) => {
+  ])('reports a sign of life for each part: %s', async (_, parts) => {
     const { transport, peer } = await rawlyConnected();
     const recorder = new ChunkRecorder();
     transport.open(recorder);
@@ -117,7 +117,7 @@ describe('a large message on a slow link', () => {
     expect(recorder.pieces.map(({ length }) => length)).toEqual([...parts.slice(1).map(() => 0), 256]);
   });
 
-  it('does not count pings for one, nor what is whole twice', async () => {
+  it('is not confused with pings or complete messages', async () => {
     const { transport, peer } = await rawlyConnected();
     const recorder = new ChunkRecorder();
     transport.open(recorder);

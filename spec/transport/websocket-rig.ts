@@ -10,16 +10,16 @@ import { held, listening, startServer } from '../support/endings.ts';
 import { dialContext } from '../support/dial-contexts.ts';
 
 /*
- * Both ends of a WebSocket: servers of `ws`, and servers of which a spec says every byte.
+ * Both ends of a WebSocket: servers of `ws`, and servers whose bytes a spec controls.
  */
 
-/** The end of the server of a WebSocket. */
+/** The server's end of a WebSocket. */
 export interface Accepted {
   readonly ws: WebSocket;
   readonly request: IncomingMessage;
 }
 
-/** A server of WebSockets. */
+/** A WebSocket server. */
 export async function webSocketServer(
   options: ServerOptions = {},
 ): Promise<{ readonly port: number; readonly accepted: () => Promise<Accepted> }> {
@@ -40,7 +40,7 @@ export async function webSocketServer(
   return { port: (await startServer(http)).port, accepted };
 }
 
-/** A server that answers the head of an HTTP request as `answer` wants to. */
+/** A server that calls `answer` with the head of an HTTP request. */
 export async function rawServer(answer: (socket: Socket, head: string) => void): Promise<number> {
   const { port } = await listening((socket) => {
     socket.once('data', (head) => answer(socket, head.toString('latin1')));
@@ -48,7 +48,7 @@ export async function rawServer(answer: (socket: Socket, head: string) => void):
   return port;
 }
 
-/** The head of a response that makes a WebSocket of a request, with fields added or in place of the usual ones. */
+/** The head of a response that accepts an upgrade. `fields` are added, or replace the usual ones. */
 export function switching(head: string, fields: Readonly<Record<string, string>> = {}): string {
   const key = /^sec-websocket-key: (.*)\r$/im.exec(head)?.[1] ?? '';
   const all = {
@@ -64,7 +64,7 @@ export function switching(head: string, fields: Readonly<Record<string, string>>
   return `HTTP/1.1 101 Switching Protocols\r\n${lines.join('')}\r\n`;
 }
 
-/** A frame as a server sends it: `opcode` 0 goes on with a message, 1 is text, 2 binary, 8 the close. */
+/** A frame of a server. `opcode`: 0 continuation, 1 text, 2 binary, 8 close. */
 export function frame(opcode: number, payload: Uint8Array | string, isLast = true): Buffer {
   const bytes = Buffer.from(payload);
   const first = (isLast ? 0x80 : 0) | opcode;
@@ -72,7 +72,7 @@ export function frame(opcode: number, payload: Uint8Array | string, isLast = tru
   return Buffer.concat([Buffer.from([first, 126, bytes.length >> 8, bytes.length & 0xff]), bytes]);
 }
 
-/** A frame of a client, unmasked, and what comes behind it. */
+/** Unmasks a frame of a client. `rest` are the bytes behind it. */
 export function unmasked(bytes: Buffer): {
   readonly opcode: number;
   readonly payload: Buffer;
@@ -85,14 +85,14 @@ export function unmasked(bytes: Buffer): {
   return { opcode, payload: Buffer.from(payload), rest: bytes.subarray(6 + length) };
 }
 
-/** What a road is, and what an attempt on it is asked with. */
+/** The options and the context of an attempt. */
 export interface Dialling extends Partial<Omit<DialOptions, 'port'>> {
   readonly signal?: AbortSignal;
   readonly protocolVersion?: number;
   readonly context?: Partial<AttemptContext>;
 }
 
-/** Connects to a port of this machine, and dials over that. */
+/** Opens a WebSocket to a port of this machine. */
 export async function dialled(
   port: number,
   { signal = new AbortController().signal, protocolVersion = 4, context = {}, ...dialOptions }: Dialling = {},
@@ -109,7 +109,7 @@ export async function dialled(
   return { transport, phases: one.phases, stream };
 }
 
-/** A transport that nobody has opened yet, and the other end. */
+/** A transport before `open()`, and its other end. */
 export async function connected(
   options: ServerOptions = {},
   dialOptions: Dialling = {},
@@ -119,7 +119,7 @@ export async function connected(
   return { transport, stream, ...(await accepted()) };
 }
 
-/** A transport, and the bare socket of a server that has sent `fields` in the head of its response. */
+/** A transport before `open()`, and the bare socket of a server that has sent `behind` after the head of its response. */
 export async function rawlyConnected(
   behind: Uint8Array = new Uint8Array(0),
   dialOptions: Dialling = {},

@@ -39,13 +39,13 @@ describe.each([false, true])('a WebSocket (compressed: %s)', (perMessageDeflate)
 
 describe('reading', () => {
   it.each([false, true])(
-    'brings every byte in order, in memory that nobody writes to again (compressed: %s)',
+    'delivers every byte in order, in memory that nobody writes to again (compressed: %s)',
     async (perMessageDeflate) => {
       const { transport, ws } = await connected({ perMessageDeflate }, { ws: { perMessageDeflate } });
       expect(ws.extensions).toBe(perMessageDeflate ? 'permessage-deflate' : '');
       const recorder = new ChunkRecorder();
       transport.open(recorder);
-      // Among small ones that come many to a read, large ones that come in several.
+      // Small messages, many per read, and large ones, several reads each.
       const sent = Array.from({ length: 600 }, (_, i) => pattern(i % 50 === 0 ? 200_000 : 100 + i, i));
       for (const bytes of sent) ws.send(bytes);
       await recorder.until(sent.reduce((sum, { length }) => sum + length, 0));
@@ -54,7 +54,7 @@ describe('reading', () => {
     },
   );
 
-  it('keeps what comes together with the answer to the handshake', async () => {
+  it('keeps bytes that arrive with the response of the handshake', async () => {
     const { transport } = await rawlyConnected(Buffer.concat([frame(BINARY, 'one'), frame(BINARY, 'two')]));
     await turns(5);
     const recorder = new ChunkRecorder();
@@ -63,7 +63,7 @@ describe('reading', () => {
     expect(recorder.text).toBe('onetwo');
   });
 
-  it('v5 MQTT-6.0.0-2, v4 MQTT-6.0.0-2 takes frames as a stream of bytes, wherever they end', async () => {
+  it('v5 MQTT-6.0.0-2, v4 MQTT-6.0.0-2 reads frames as a stream of bytes, wherever they end', async () => {
     const { transport, peer } = await rawlyConnected();
     const recorder = new ChunkRecorder();
     transport.open(recorder);
@@ -80,7 +80,7 @@ describe('reading', () => {
     expect(recorder.text).toBe('several pieces of it');
   });
 
-  it('v5 MQTT-6.0.0-1, v4 MQTT-6.0.0-1 closes when a text frame comes, and takes in nothing behind it', async () => {
+  it('v5 MQTT-6.0.0-1, v4 MQTT-6.0.0-1 closes on a text frame, and ignores everything behind it', async () => {
     const { transport, peer } = await rawlyConnected();
     const said: Buffer[] = [];
     peer.on('data', (bytes: Buffer) => said.push(bytes));
@@ -105,7 +105,7 @@ describe('reading', () => {
   });
 
   it.each([false, true])(
-    'stops while it is paused, so that the server comes to wait (compressed: %s)',
+    'stops while it is paused, so that the server has to wait (compressed: %s)',
     async (perMessageDeflate) => {
       const { transport, ws } = await connected({ perMessageDeflate }, { ws: { perMessageDeflate } });
       const recorder = new ChunkRecorder();
@@ -126,7 +126,7 @@ describe('reading', () => {
     },
   );
 
-  it('answers pings, also when it has been paused for them', async () => {
+  it('answers pings, also after a pause', async () => {
     const { transport, ws } = await connected();
     transport.open(new ChunkRecorder());
     ws.ping('a');
@@ -138,7 +138,7 @@ describe('reading', () => {
     expect(String((await once(ws, 'pong'))[0])).toBe('b');
   });
 
-  it('brings nothing after the receiver has destroyed the transport', async () => {
+  it('delivers nothing after the receiver has destroyed the transport', async () => {
     const { transport, peer } = await rawlyConnected();
     const recorder = new ChunkRecorder();
     recorder.onBytes = () => transport.destroy();
@@ -150,7 +150,7 @@ describe('reading', () => {
   });
 
   it.each([false, true])(
-    'closes when a message is larger than maxPayload (compressed: %s)',
+    'closes on a message larger than maxPayload (compressed: %s)',
     async (perMessageDeflate) => {
       const { transport, ws } = await connected(
         { perMessageDeflate },
@@ -168,7 +168,7 @@ describe('reading', () => {
     },
   );
 
-  it('closes when a message is inflated to more than 16 MiB, where maxPayload says nothing', async () => {
+  it('closes on a message that inflates to more than 16 MiB, by default', async () => {
     const { transport, ws } = await connected(
       { perMessageDeflate: true },
       { ws: { perMessageDeflate: true } },
@@ -184,7 +184,7 @@ describe('reading', () => {
 });
 
 describe('writing', () => {
-  it('v5 MQTT-6.0.0-1, v4 MQTT-6.0.0-1 sends binary frames, masked as those of a client are', async () => {
+  it('v5 MQTT-6.0.0-1, v4 MQTT-6.0.0-1 sends masked binary frames', async () => {
     const { transport, peer } = await rawlyConnected();
     transport.open(new ChunkRecorder());
     const said = once(peer, 'data') as Promise<[Buffer]>;
@@ -194,7 +194,7 @@ describe('writing', () => {
     expect(unmasked(bytes).payload.toString()).toBe('hello');
   });
 
-  it('gives bytes back at once when the network took them, and then never drains', async () => {
+  it('gives bytes back at once if the network accepts them, and does not drain', async () => {
     const { transport, ws } = await connected();
     const recorder = new ChunkRecorder();
     transport.open(recorder);
@@ -210,7 +210,7 @@ describe('writing', () => {
     expect(recorder.log).toEqual([]);
   });
 
-  it('tells what was taken at once, but said late, from what had to wait, and does not count answers to pings', async () => {
+  it('reports whether the network accepted the bytes at once or later, and does not count answers to pings', async () => {
     const line = new Line();
     const transport = await dialWebSocket(
       { protocol: 'wss', host: 'here', port: 443 },
@@ -228,7 +228,7 @@ describe('writing', () => {
     line.taken();
     await turns(2);
     expect(back).toEqual(['at-once']);
-    // Its answer is still on the line, and keeps what comes behind it; by itself it is nothing to wait for.
+    // The answer to the ping is still pending and delays the next write, but it is not counted.
     expect(line.waiting).toBe(1);
     expect(transport.bytesPending).toBe(0);
     write();
@@ -257,7 +257,7 @@ describe('the end', () => {
     expect(recorder.log).toEqual(['closed']);
   });
 
-  it('comes with what the server says, also where it closes in order', async () => {
+  it('comes with the reason of the server, also with a normal code', async () => {
     const { transport, ws } = await connected();
     const recorder = new ChunkRecorder();
     transport.open(recorder);
@@ -269,7 +269,7 @@ describe('the end', () => {
 
   it.each<[string, (peer: Socket) => void, string]>([
     [
-      'the server says what is wrong',
+      'the server gives a reason',
       (peer) =>
         peer.end(
           frame(CLOSE, Buffer.concat([Buffer.from([1008 >> 8, 1008 & 0xff]), Buffer.from('token expired')])),
@@ -277,7 +277,7 @@ describe('the end', () => {
       'websocket: the server closed with 1008: token expired',
     ],
     [
-      'the server has a code of its own',
+      'the server uses a private code',
       (peer) => peer.end(frame(CLOSE, Buffer.from([4000 >> 8, 4000 & 0xff]))),
       'websocket: the server closed with 4000',
     ],
@@ -288,7 +288,7 @@ describe('the end', () => {
     ],
     ['the connection is reset', (peer) => peer.resetAndDestroy(), 'read ECONNRESET'],
     [
-      'a frame is none',
+      'a frame is invalid',
       (peer) => peer.write(frame(3, 'x')),
       'websocket: Invalid WebSocket frame: invalid opcode 3 (WS_ERR_INVALID_OPCODE)',
     ],
@@ -307,7 +307,7 @@ describe('the end', () => {
     expect(recorder.log).toEqual(['closed']);
   });
 
-  it('comes with the error as whoever made the stream explains it', async () => {
+  it('comes with the converted error of the stream', async () => {
     const line = new Line();
     const transport = await dialWebSocket(
       { protocol: 'wss', host: 'here', port: 443 },
@@ -322,7 +322,7 @@ describe('the end', () => {
   });
 
   it.each(['resets', 'closes'])(
-    'gives every slab back when the server %s while much is held back',
+    'gives every slab back when the server %s while bytes are pending',
     async (way) => {
       const { transport, peer } = await rawlyConnected();
       peer.pause();
@@ -339,7 +339,7 @@ describe('the end', () => {
   );
 
   it.each([false, true])(
-    'comes after end() has sent what was held back, and then the close frame (compressed: %s)',
+    'comes after end() has sent all pending bytes and the close frame (compressed: %s)',
     async (perMessageDeflate) => {
       const { transport, ws } = await connected({ perMessageDeflate }, { ws: { perMessageDeflate } });
       ws.pause();
@@ -361,7 +361,7 @@ describe('the end', () => {
     },
   );
 
-  it('goes on reading after end() until the server closes too', async () => {
+  it('continues to read after end() until the server closes too', async () => {
     const { transport, peer } = await rawlyConnected();
     const recorder = new ChunkRecorder();
     transport.open(recorder);
@@ -372,7 +372,7 @@ describe('the end', () => {
     expect(recorder.text).toBe('last words');
   });
 
-  it('comes without an error after end(), also where the server just closes the connection', async () => {
+  it('comes without an error after end(), also without a close frame of the server', async () => {
     const { transport, peer } = await rawlyConnected();
     const recorder = new ChunkRecorder();
     transport.open(recorder);
@@ -382,7 +382,7 @@ describe('the end', () => {
     expect(recorder.log).toEqual(['closed']);
   });
 
-  it('comes with destroy() where the server does not answer the close frame', async () => {
+  it('comes with destroy() if the server does not answer the close frame', async () => {
     const { transport, peer } = await rawlyConnected();
     const recorder = new ChunkRecorder();
     transport.open(recorder);
@@ -394,7 +394,7 @@ describe('the end', () => {
   });
 
   it.each(['destroy', 'write'] as const)(
-    'comes with %s() where the server has said that it closes, but does not',
+    'comes with %s() if the server has sent a close frame but does not close',
     async (way) => {
       const { transport, peer } = await rawlyConnected();
       const recorder = new ChunkRecorder();
@@ -412,11 +412,11 @@ describe('the end', () => {
   );
 });
 
-/** A connection that says late, when it is told to, that it has taken something; its far end answers the handshake. */
+/** A stream that completes each write when the spec calls `taken()`. It answers the handshake. */
 class Line extends Duplex {
   readonly #taking: (() => void)[] = [];
 
-  /** Writes that are not taken yet. */
+  /** Writes that are not complete yet. */
   get waiting(): number {
     return this.#taking.length;
   }

@@ -12,7 +12,7 @@ import { connected, dialled, rawServer, switching, webSocketServer } from './web
 
 endWithTest();
 
-/** What an attempt that fails rejects with. */
+/** The error of a failed attempt. */
 async function failure(promise: Promise<unknown>): Promise<ConnectError> {
   const error: unknown = await promise.then(
     () => 'a connection',
@@ -24,7 +24,7 @@ async function failure(promise: Promise<unknown>): Promise<ConnectError> {
 
 describe('the handshake', () => {
   it.each([4, 5])(
-    'v5 MQTT-6.0.0-3, v4 MQTT-6.0.0-3 asks for the subprotocol mqtt and for the path (version %d)',
+    'v5 MQTT-6.0.0-3, v4 MQTT-6.0.0-3 requests the subprotocol mqtt and the path (version %d)',
     async (protocolVersion) => {
       const { port, accepted } = await webSocketServer();
       const { phases } = await dialled(port, { protocolVersion, path: '/a%20b?c=d' });
@@ -43,7 +43,7 @@ describe('the handshake', () => {
     },
   );
 
-  it('v3 V31-15 asks for the subprotocol mqttv3.1', async () => {
+  it('v3 V31-15 requests the subprotocol mqttv3.1', async () => {
     const { port, accepted } = await webSocketServer();
     await dialled(port, { protocolVersion: 3 });
     expect((await accepted()).ws.protocol).toBe('mqttv3.1');
@@ -54,7 +54,7 @@ describe('the handshake', () => {
     ['another', 'mqttv3.1'],
     ['more than that', 'mqtt, mqttv3.1'],
   ])(
-    'v5 MQTT-6.0.0-4, v4 MQTT-6.0.0-4 closes before CONNECT where the server selects %s',
+    'v5 MQTT-6.0.0-4, v4 MQTT-6.0.0-4 closes before CONNECT if the server selects %s',
     async (_, selected) => {
       const said: string[] = [];
       let closed: Promise<unknown> | undefined;
@@ -77,13 +77,13 @@ describe('the handshake', () => {
     ['::1', '[::1]'],
     ['fe80::1%eth0', '[fe80::1]'],
     ['broker.example', 'broker.example'],
-  ])('names the host %s as %s', async (host, named) => {
+  ])('sends the host %s as %s', async (host, sent) => {
     const { port, accepted } = await webSocketServer();
     await dialled(port, { host });
-    expect((await accepted()).request.headers.host).toBe(`${named}:${port}`);
+    expect((await accepted()).request.headers.host).toBe(`${sent}:${port}`);
   });
 
-  it('refuses a host that no URL can name', async () => {
+  it('rejects a host that cannot be part of a URL', async () => {
     const { port } = await webSocketServer();
     const error = await failure(dialled(port, { host: 'a b' }));
     expect(error).toMatchObject({
@@ -92,13 +92,13 @@ describe('the handshake', () => {
     });
   });
 
-  it('is said as it is: what is encrypted for wss: is the stream', async () => {
+  it('is not encrypted itself for wss: the stream is', async () => {
     const { port, accepted } = await webSocketServer();
     await dialled(port, { protocol: 'wss' });
     expect((await accepted()).request.headers.host).toBe(`127.0.0.1:${port}`);
   });
 
-  it.each([false, true])('offers compression where it is asked for: %s', async (perMessageDeflate) => {
+  it.each([false, true])('offers compression only with perMessageDeflate: %s', async (perMessageDeflate) => {
     const { port, accepted } = await webSocketServer();
     await dialled(port, { ws: { perMessageDeflate } });
     const offered = (await accepted()).request.headers['sec-websocket-extensions'];
@@ -107,14 +107,14 @@ describe('the handshake', () => {
 });
 
 describe('the headers', () => {
-  it('are those given', async () => {
+  it('are those of the options', async () => {
     const { port, accepted } = await webSocketServer();
     await dialled(port, { ws: { headers: { Authorization: 'Bearer me', host: 'other.example' } } });
     const { headers } = (await accepted()).request;
     expect(headers).toMatchObject({ authorization: 'Bearer me', host: 'other.example' });
   });
 
-  it('are those that a function makes of the host and the attempt', async () => {
+  it('are the result of a function, which gets the host and the attempt', async () => {
     const { port, accepted } = await webSocketServer();
     const asked: unknown[] = [];
     const { signal } = new AbortController();
@@ -134,7 +134,7 @@ describe('the headers', () => {
     expect((await accepted()).request.headers).toMatchObject({ 'x-attempt': '3' });
   });
 
-  it.each(['throws', 'rejects'])('end the attempt where the function %s', async (way) => {
+  it.each(['throws', 'rejects'])('end the attempt if the function %s', async (way) => {
     const { port } = await webSocketServer();
     const cause = new Error('no token today');
     const headers = (): Promise<never> => {
@@ -149,7 +149,7 @@ describe('the headers', () => {
     });
   });
 
-  it('are no longer waited for when the attempt is given up', async () => {
+  it('are not waited for after the signal has aborted', async () => {
     const { port } = await webSocketServer();
     const aborting = new AbortController();
     const { signal } = aborting;
@@ -172,7 +172,7 @@ describe('a server that refuses', () => {
     [404, 'HTTP 404 Not Found'],
     [503, 'HTTP 503 Service Unavailable'],
     [599, 'HTTP 599'],
-  ])('is told of with its status: %d', async (status, text) => {
+  ])('is reported with its status: %d', async (status, text) => {
     let closed: Promise<unknown> | undefined;
     const port = await rawServer((socket) => {
       closed = closing(socket);
@@ -191,20 +191,16 @@ describe('a server that refuses', () => {
   });
 
   it.each<[string, (socket: Socket, head: string) => void, RegExp]>([
-    [
-      'says something else than HTTP',
-      (socket) => socket.write('SSH-2.0-OpenSSH_9.6\r\n'),
-      /Parse Error|HTTP/,
-    ],
+    ['does not speak HTTP', (socket) => socket.write('SSH-2.0-OpenSSH_9.6\r\n'), /Parse Error|HTTP/],
     ['closes', (socket) => socket.end(), /: the server closed the connection$/],
     ['resets the connection', (socket) => socket.resetAndDestroy(), /ECONNRESET/],
     [
-      'closes within its answer',
+      'closes within its response',
       (socket, head) => socket.end(switching(head).slice(0, 50)),
       /closed the connection|Parse Error/,
     ],
     [
-      'does not prove that it has understood',
+      'sends a wrong accept key',
       (socket, head) => socket.write(switching(head, { 'Sec-WebSocket-Accept': 'x' })),
       /Sec-WebSocket-Accept/,
     ],
@@ -214,11 +210,11 @@ describe('a server that refuses', () => {
       /Upgrade/,
     ],
     [
-      'compresses unasked',
+      'selects compression that was not offered',
       (socket, head) => socket.write(switching(head, { 'Sec-WebSocket-Extensions': 'permessage-deflate' })),
       /Sec-WebSocket-Extensions/,
     ],
-  ])('is told of where it %s', async (_, answer, message) => {
+  ])('is reported if it %s', async (_, answer, message) => {
     const port = await rawServer(answer);
     const error = await failure(dialled(port));
     expect(error).toMatchObject({
@@ -228,7 +224,7 @@ describe('a server that refuses', () => {
     });
   });
 
-  it('is told of where it closes while the headers are made', async () => {
+  it('is reported if it closes during the headers function', async () => {
     const { port } = await webSocketServer();
     const stream: { socket?: Socket } = {};
     const { signal } = new AbortController();
@@ -252,7 +248,7 @@ describe('a server that refuses', () => {
     });
   });
 
-  it('never makes us repeat what it was sent', async () => {
+  it('cannot put what it was sent into the error', async () => {
     const answers: ((socket: Socket, head: string) => void)[] = [
       (socket, head) => socket.end(head),
       (socket, head) => socket.end(`HTTP/1.1 400 ${head.slice(0, 60)}\r\n\r\n${head}`),
@@ -273,7 +269,7 @@ describe('a server that refuses', () => {
     }
   });
 
-  it.each(['before', 'while'])('is left when the attempt is given up %s it is silent', async (when) => {
+  it.each(['before', 'while'])('is disconnected when the signal aborts %s it is silent', async (when) => {
     let closed: Promise<unknown> | undefined;
     const aborting = new AbortController();
     const { signal } = aborting;
@@ -291,7 +287,7 @@ describe('a server that refuses', () => {
     await closed;
   });
 
-  it('is left alone by a signal that aborts after the handshake', async () => {
+  it('stays connected if the signal aborts after the handshake', async () => {
     const aborting = new AbortController();
     const { transport, ws } = await connected({}, { signal: aborting.signal });
     expect(getEventListeners(aborting.signal, 'abort')).toHaveLength(0);
@@ -303,7 +299,7 @@ describe('a server that refuses', () => {
     expect(recorder.log).toEqual([]);
   });
 
-  it('gets its errors explained by whoever made the stream', async () => {
+  it('is reported with the converted error of the stream', async () => {
     const port = await rawServer((socket) => socket.resetAndDestroy());
     const { openSocket } = await import('../../lib/transport/tcp.ts');
     const { signal } = new AbortController();
