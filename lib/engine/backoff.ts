@@ -1,36 +1,36 @@
 import type { MqttError } from '../errors.ts';
 
-/** How long to wait before each attempt to reconnect. */
+/** The delays before attempts to reconnect. */
 export interface Backoff {
   /** ms. */
   readonly minDelay: number;
   /** ms. */
   readonly maxDelay: number;
   readonly factor: number;
-  /** Share of the delay by which it may be longer or shorter, 0 to 1. */
+  /** The share of the delay, 0 to 1, by which it may be longer or shorter. */
   readonly jitter: number;
 }
 
-/** What a reconnect policy decides by. */
+/** The argument of a reconnect policy. */
 export interface RetryContext {
-  /** Attempts that failed since the last connection that was up, from 0. */
+  /** Failed attempts since the last connection that was up, from 0. */
   readonly attempt: number;
-  /** Why the connection, or the last attempt, ended. */
+  /** The error that ended the connection or the last attempt. */
   readonly error: MqttError;
   /** The Reason Code of the CONNACK or DISCONNECT that ended it, if there was one. */
   readonly reasonCode: number | undefined;
-  /** ms that the connection was up; 0 where an attempt failed. */
+  /** ms that the connection was up; 0 after a failed attempt. */
   readonly uptime: number;
-  /** Whether it is at least the third connection in a row that was up for less than 5 s. */
+  /** Whether this is at least the third connection in a row that was up for less than 5 s. */
   readonly flapping: boolean;
 }
 
 /**
- * The delay before an attempt, in ms: `minDelay * factor ^ attempt`, capped at `maxDelay`, give or take `jitter` of it.
- * `attempt` counts from 0, `random` lies in [0, 1).
+ * The delay before an attempt, in ms: `minDelay * factor ^ attempt`, at most `maxDelay`, plus or minus up to `jitter` of
+ * it. `attempt` counts from 0; `random` is in [0, 1).
  */
 export function backoffDelay(backoff: Backoff, attempt: number, random: number): number {
-  // A power beyond all numbers times 0 would be no number.
+  // 0 times a power that overflows to Infinity would be NaN.
   const grown = backoff.minDelay === 0 ? 0 : backoff.minDelay * backoff.factor ** attempt;
   const delay = Math.min(backoff.maxDelay, grown);
   return delay + delay * backoff.jitter * (2 * random - 1);

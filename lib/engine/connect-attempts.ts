@@ -41,8 +41,10 @@ export class ConnectAttempts {
   #owner: 'the same' | 'another server' | 'another identifier' = 'the same';
   /** What ended the attempt or connection before. */
   #reason: MqttError | undefined = undefined;
-  /** What the number was when the connection that is up was accepted: where it flaps, the count goes on from there. */
-  #before = 0;
+  /** Failed attempts in a row. Each short connection counts as one while the client is flapping. */
+  #failedInRow = 0;
+  /** Both counts when the present connection was accepted: they go on from there if the client is flapping. */
+  #before = { number: 0, failedInRow: 0 };
   /** When the connection that is up was accepted. */
   #acceptedAt: number | undefined = undefined;
   /** Short connections in a row. */
@@ -117,6 +119,7 @@ export class ConnectAttempts {
   begin(onFailure: 'give up' | 'retry'): void {
     this.onFailure = onFailure;
     this.#number = 0;
+    this.#failedInRow = 0;
     this.#short = 0;
     this.#reason = undefined;
   }
@@ -175,8 +178,9 @@ export class ConnectAttempts {
     this.#failures = [];
     this.#accepted++;
     this.#acceptedAt = now;
-    this.#before = this.#number;
+    this.#before = { number: this.#number, failedInRow: this.#failedInRow };
     this.#number = 0;
+    this.#failedInRow = 0;
     this.#reason = undefined;
     this.onFailure = 'retry';
   }
@@ -188,15 +192,20 @@ export class ConnectAttempts {
 
   /** The connection or attempt is over. `verdict` holds where no policy of the user's says otherwise. */
   failed(error: MqttError, verdict: Verdict, now: number): Next {
+    const wasUp = this.#acceptedAt !== undefined;
     const uptime = this.#uptime(now);
     this.#reason = error;
     const flapping = this.#short >= FLAPPING;
     if (this.onFailure === 'give up') return verdict === 'final' ? { input: 'ended' } : { input: 'gaveUp' };
-    const { reconnect, policy } = this.#options;
+    const { reconnect } = this.#options;
     if (reconnect === false) return { input: 'ended' };
+    if (!wasUp || flapping) this.#failedInRow++;
+    // The limit also holds for a policy, which is not asked any more.
+    if (this.#failedInRow >= (reconnect.maxAttempts ?? Infinity)) return { input: 'ended' };
     const reasonCode = 'reasonCode' in error ? (error.reasonCode as number | undefined) : undefined;
     const attempt = this.#number++;
     const context = { attempt, error, reasonCode, uptime, flapping };
+    const { policy } = reconnect;
     const chosen = policy && this.#ports.decide(() => policy(context));
     if (chosen === false || chosen === Infinity) return { input: 'ended' };
     if (chosen !== undefined) return { input: 'lost', delay: chosen, flapping };
@@ -215,7 +224,10 @@ export class ConnectAttempts {
     const uptime = now - this.#acceptedAt;
     this.#acceptedAt = undefined;
     this.#short = uptime < SHORT ? this.#short + 1 : 0;
-    if (this.#short >= FLAPPING) this.#number = this.#before;
+    if (this.#short >= FLAPPING) {
+      this.#number = this.#before.number;
+      this.#failedInRow = this.#before.failedInRow;
+    }
     return uptime;
   }
 }

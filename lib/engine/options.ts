@@ -6,10 +6,18 @@ import type { Text } from '../codec/text.ts';
 import type { QueueLimits } from '../session/queue.ts';
 import type { Backoff, RetryContext } from './backoff.ts';
 
-/** What the engine goes by. All times in ms. */
+/** How the client reconnects. */
+export interface Reconnection extends Backoff {
+  /** Failed attempts in a row after which the client ends; undefined = no limit. */
+  readonly maxAttempts?: number | undefined;
+  /** Overrides the delays and which refusals are final, unless it returns undefined. Never throws. */
+  readonly policy?: ((context: RetryContext) => number | false | undefined) | undefined;
+}
+
+/** The options of the engine, which reads them when it needs them: `configure()` changes them. All times in ms. */
 export interface EngineOptions extends ConnectSettings {
   readonly clientId: string;
-  /** `first`: only until a first CONNECT was accepted. */
+  /** `first`: only until the first CONNECT has been accepted. */
   readonly cleanStart: boolean | 'first';
   readonly maxInflight: number;
   readonly queueLimits: QueueLimits;
@@ -20,50 +28,48 @@ export interface EngineOptions extends ConnectSettings {
   readonly messageRetry: number;
   /** 0 = off. */
   readonly ackTimeout: number;
-  /** Bytes of unsettled messages that may be held while an answer to something of ours is awaited. */
+  /** Bytes of unsettled messages that the client may hold while it waits for an answer from the server. */
   readonly receiveBuffer: number;
-  /** How long one message may keep the acknowledgements behind it waiting; 0 = for ever. */
+  /** How long one message may delay the acknowledgements behind it; 0 = no limit. */
   readonly ackStallTimeout: number;
-  /** Whether the session outlives a connection, so that what is not acknowledged comes again. */
+  /** Whether the session outlives a connection, so that the server sends unacknowledged messages again. */
   readonly persistent: boolean;
   readonly requestTimeout: number;
   readonly connectTimeout: number;
   /** Undefined = half of Keep Alive. */
   readonly pingTimeout: number | undefined;
-  /** `false`: a lost connection is the end. */
-  readonly reconnect: Backoff | false;
-  /** Decides in place of `reconnect` and of what refusals mean; undefined = as if it were not there. Never throws. */
-  readonly policy?: ((context: RetryContext) => number | false | undefined) | undefined;
+  /** `false`: a lost connection ends the client. */
+  readonly reconnect: Reconnection | false;
   readonly maxFiltersPerPacket: number;
   readonly resubscribe: boolean;
-  /** Whether every attempt may come with other credentials, so that refused ones are no reason to give up. @default false */
+  /** Whether each attempt may use other credentials, so that refused ones are not final. @default false */
   readonly credentialsVary?: boolean;
 }
 
 /** Buffers of the application that never drop a message. */
 export interface BufferPressure {
-  /** How many of them are full. */
+  /** Number of full buffers. */
   readonly full: number;
-  /** What they hold of messages that need no acknowledgement, in bytes. */
+  /** Bytes of messages in them that need no acknowledgement. */
   readonly bytes: number;
 }
 
-/** What the engine takes from the platform, so that it needs none. */
+/** What the engine needs from the platform. */
 export interface EnginePorts {
   readonly text: Text;
   readonly slabs: SlabPool;
   readonly allocate: (size: number) => Uint8Array;
-  /** What is counted. */
+  /** Counts bytes and packets. */
   readonly traffic: Traffic;
-  /** Buffers of the application that stop the reading while they are full. */
+  /** Buffers of the application; while one is full, the client does not read. */
   readonly buffers: BufferPressure;
   /** In [0, 1). */
   readonly random: () => number;
-  /** Runs a function of the user's; what that does to the engine has to wait until the engine is done. */
+  /** Runs a function of the application. Calls that it makes to the engine must wait until the engine has returned. */
   readonly decide: <T>(ask: () => T) => T;
 }
 
-/** What one attempt connects with. What is absent is as the options say. */
+/** What one attempt connects with. For an absent key, the options apply. */
 export interface Credentials extends Pick<ConnectIdentity, 'username' | 'password' | 'server'> {
   /** Not empty. */
   readonly clientId?: string;
@@ -71,22 +77,16 @@ export interface Credentials extends Pick<ConnectIdentity, 'username' | 'passwor
   readonly properties?: ConnectSettings['properties'];
 }
 
-/**
- * Which server an attempt tries: the first of those there are, the next one where that has failed, or the same one once
- * more.
- */
+/** The server that an attempt tries: the first of the list, the next after a failure, or the same again. */
 export type ServerChoice = 'first' | 'next' | 'same';
 
-/** What becomes of messages that are not over when the client is ended: they go out after the next connect, or not. */
+/** Whether unfinished messages are kept for the next `connect()` when the client is ended. */
 export type Pending = 'keep' | 'discard';
 
-/**
- * What follows from input: read on; read on after the application had its turn; or read nothing more before
- * `mayRead` says so.
- */
+/** After input: read on; read on after the application has had its turn; or stop until `mayRead` allows it. */
 export type ReadResult = 'all' | 'turn' | 'stop';
 
-/** How a connection is ended by `disconnect()`. */
+/** The arguments of `disconnect()`. */
 export interface DisconnectRequest {
   readonly reasonCode: number;
   readonly properties: DisconnectProperties;

@@ -12,6 +12,8 @@ function attempts(options: Partial<EngineOptions> = {}): ConnectAttempts {
   return new ConnectAttempts({ ...ENGINE_DEFAULTS, ...options }, { random: half, decide: (ask) => ask() });
 }
 
+const BACKOFF = { minDelay: 1_000, maxDelay: 120_000, factor: 2, jitter: 0 };
+
 const error = new ConnectionLostError('gone');
 
 /** What follows a failure: the delay, or why there is none. */
@@ -116,9 +118,12 @@ describe('Attempts', () => {
     const seen: RetryContext[] = [];
     const answers = [250, undefined, false, Infinity, 7] as const;
     const some = attempts({
-      policy: (context) => {
-        seen.push(context);
-        return answers[seen.length - 1];
+      reconnect: {
+        ...BACKOFF,
+        policy: (context) => {
+          seen.push(context);
+          return answers[seen.length - 1];
+        },
       },
     });
     some.begin('retry');
@@ -133,5 +138,56 @@ describe('Attempts', () => {
       { attempt: 0, error, reasonCode: undefined, uptime: 300, flapping: false },
       { attempt: 1, error: refused, reasonCode: 0x87, uptime: 0, flapping: false },
     ]);
+  });
+});
+
+describe('reconnect.maxAttempts', () => {
+  const limited = (maxAttempts: number, policy?: () => number): ConnectAttempts => {
+    const some = attempts({ reconnect: { ...BACKOFF, maxAttempts, policy } });
+    some.begin('retry');
+    return some;
+  };
+
+  it('ends the client after that many failed attempts in a row, and starts again with connect()', () => {
+    const some = limited(3);
+    expect([failed(some), failed(some), failed(some)]).toEqual([1_000, 2_000, 'ended']);
+    some.begin('retry');
+    expect([failed(some), failed(some), failed(some)]).toEqual([1_000, 2_000, 'ended']);
+    expect(failed(limited(1))).toBe('ended');
+  });
+
+  it('does not count a lost connection', () => {
+    const some = limited(2);
+    failed(some);
+    some.accepted(0, 'c');
+    expect([failed(some, 'normal', 6_000), failed(some), failed(some)]).toEqual([1_000, 2_000, 'ended']);
+  });
+
+  it('counts an attempt that replaces a connection', () => {
+    const some = limited(1);
+    some.accepted(0, 'c');
+    some.replaced();
+    expect(failed(some, 'normal', 6_000)).toBe('ended');
+  });
+
+  it('counts every short connection from the third in a row on', () => {
+    const some = limited(2);
+    const results = [1, 2, 3, 4].map(() => {
+      some.accepted(0, 'c');
+      return failed(some, 'normal', 10);
+    });
+    expect(results).toEqual([1_000, 1_000, 2_000, 'ended']);
+  });
+
+  it('also limits a policy, which is not asked after the last attempt', () => {
+    let asked = 0;
+    const some = limited(2, () => ++asked);
+    expect([failed(some), failed(some), asked]).toEqual([1, 'ended', 1]);
+  });
+
+  it('leaves a first attempt that is not retried as it is', () => {
+    const some = limited(1);
+    some.begin('give up');
+    expect(failed(some)).toBe('gaveUp');
   });
 });

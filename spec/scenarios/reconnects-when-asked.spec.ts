@@ -370,6 +370,41 @@ describe('reconnect.policy', () => {
   });
 });
 
+describe('reconnect.maxAttempts', () => {
+  it('ends the client with the error of the last attempt', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ reconnect: { maxAttempts: 2 } });
+    const [closed, events] = [watch(client.closed), statusOf(client)];
+    const pending = watch(client.publish('a', 'x', { qos: 1 }));
+    stage.refusals.push(down(), new Error('still down'));
+    broker.reset();
+    await stage.clock.advance(10_000);
+    const last = { message: expect.stringContaining('still down') };
+    expect([closed(), pending(), client.state]).toMatchObject([
+      { error: last },
+      { error: { name: 'ClosedError', cause: last } },
+      'closed',
+    ]);
+    expect([events.at(-1), stage.targets.length, stage.clock.armed]).toEqual(['closed', 3, 0]);
+  });
+
+  it('also limits a connect() that retries, and the next connect() starts again', async () => {
+    const stage = new Stage();
+    const client = stage.client({ reconnect: { maxAttempts: 2, retryInitial: true } });
+    stage.refusals.push(down(), down(), down());
+    const connecting = watch(client.connect());
+    await stage.clock.advance(10_000);
+    expect([connecting(), client.state, stage.targets.length]).toMatchObject([
+      { error: { message: expect.stringContaining('down') } },
+      'closed',
+      2,
+    ]);
+    const broker = await stage.connect(client);
+    expect(stage.targets).toHaveLength(4);
+    await stage.end(client, broker);
+  });
+});
+
 describe('connections that do not live long', () => {
   it('are flapping from the third on, and the delay goes on growing', async () => {
     const stage = new Stage();

@@ -63,6 +63,7 @@ const NO_RECONNECT = {
   maxDelay: undefined,
   factor: undefined,
   jitter: undefined,
+  maxAttempts: undefined,
   policy: undefined,
   retryInitial: undefined,
 };

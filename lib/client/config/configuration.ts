@@ -93,7 +93,6 @@ const ENGINE_KEYS: readonly (keyof EngineOptions)[] = [
   'requestTimeout',
   'connectTimeout',
   'reconnect',
-  'policy',
   'maxFiltersPerPacket',
   'resubscribe',
   'credentialsVary',

@@ -2,7 +2,7 @@ import { isDeepStrictEqual, types } from 'node:util';
 import type { ProtocolVersion } from '../../codec/packets.ts';
 import type { ConnectSettings } from '../../connection/negotiated.ts';
 import type { RetryContext } from '../../engine/backoff.ts';
-import type { EngineOptions } from '../../engine/options.ts';
+import type { EngineOptions, Reconnection } from '../../engine/options.ts';
 import { messageOf } from '../../errors.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Dial, OpenTransport } from '../../transport/transport.ts';
@@ -40,6 +40,13 @@ export interface ReconnectOptions {
   readonly factor?: number | undefined;
   /** Share of the delay, 0 to 1, by which it varies at random. @default 0.2 */
   readonly jitter?: number | undefined;
+  /**
+   * Failed attempts in a row after which the client ends with the last error; an integer of 1 or more. A CONNACK that
+   * accepts the connection starts the count again. A lost connection is not a failed attempt, but from the third
+   * connection in a row that was up for less than 5 s on, each of them counts as one. The limit also holds for `policy`
+   * and for `retryInitial`. @default no limit
+   */
+  readonly maxAttempts?: number | undefined;
   /**
    * Decides in endpoint of the delays, and of which refusals are final: ms until the next attempt, or `false` for none
    * (`Infinity` is the same). It must not call the client. If it throws or returns anything else, that is logged and the
@@ -284,8 +291,7 @@ export function toSettings<UserData>(
       requestTimeout: integer('requestTimeout', given.requestTimeout ?? 30_000, 1),
       connectTimeout: integer('connectTimeout', given.connectTimeout ?? 30_000, 1),
       pingTimeout: optional('pingTimeout', given.pingTimeout, 1),
-      reconnect: toBackoff(reconnect),
-      policy: reconnect === false ? undefined : toPolicy(reconnect.policy, new ClientLogger(logger)),
+      reconnect: toReconnection(reconnect, new ClientLogger(logger)),
       receiveBuffer: integer('receiveBuffer', given.receiveBuffer ?? 67_108_864, 1),
       ackStallTimeout: integer('ackStallTimeout', given.ackStallTimeout ?? 30_000, 0),
       persistent,
@@ -341,7 +347,7 @@ function optional(name: string, value: number | undefined, least: number, most?:
 function toReconnectOptions(given: ClientOptions['reconnect']): ReconnectOptions | false {
   if (given === undefined || given === false) return given ?? {};
   if (typeof given === 'function') return { policy: given };
-  const keys = ['minDelay', 'maxDelay', 'factor', 'jitter', 'policy', 'retryInitial'];
+  const keys = ['minDelay', 'maxDelay', 'factor', 'jitter', 'maxAttempts', 'policy', 'retryInitial'];
   const reconnect = checkKeys('reconnect', given, keys) as ReconnectOptions;
   if (reconnect.retryInitial !== undefined) boolean('reconnect.retryInitial', reconnect.retryInitial);
   if (reconnect.policy !== undefined && typeof reconnect.policy !== 'function')
@@ -349,7 +355,10 @@ function toReconnectOptions(given: ClientOptions['reconnect']): ReconnectOptions
   return reconnect;
 }
 
-function toBackoff(reconnect: ReconnectOptions | false): EngineOptions['reconnect'] {
+function toReconnection(
+  reconnect: ReconnectOptions | false,
+  logger: ClientLogger,
+): EngineOptions['reconnect'] {
   if (reconnect === false) return false;
   const minDelay = numeric('reconnect.minDelay', reconnect.minDelay ?? 1_000, 0);
   return {
@@ -357,11 +366,13 @@ function toBackoff(reconnect: ReconnectOptions | false): EngineOptions['reconnec
     maxDelay: numeric('reconnect.maxDelay', reconnect.maxDelay ?? Math.max(120_000, minDelay), minDelay),
     factor: numeric('reconnect.factor', reconnect.factor ?? 2, 1),
     jitter: numeric('reconnect.jitter', reconnect.jitter ?? 0.2, 0, 1),
+    maxAttempts: optional('reconnect.maxAttempts', reconnect.maxAttempts, 1),
+    policy: toPolicy(reconnect.policy, logger),
   };
 }
 
 /** The user's policy as the engine takes it: it never throws, and answers with a delay, `false` or nothing. */
-function toPolicy(policy: ReconnectPolicy | undefined, log: ClientLogger): EngineOptions['policy'] {
+function toPolicy(policy: ReconnectPolicy | undefined, log: ClientLogger): Reconnection['policy'] {
   if (policy === undefined) return undefined;
   return (context) => {
     try {

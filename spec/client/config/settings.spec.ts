@@ -55,7 +55,6 @@ describe('the defaults', () => {
       receiveBuffer: 67_108_864,
       ackStallTimeout: 30_000,
       persistent: false,
-      policy: undefined,
       requestTimeout: 30_000,
       connectTimeout: 30_000,
       pingTimeout: undefined,
