@@ -1,13 +1,19 @@
 export { connect } from './client/connect.ts';
 export { Client, type DisconnectOptions, type MqttClient } from './client/client.ts';
-export type { ClientOptions, ReconnectOptions, ReconnectPolicy } from './client/config/settings.ts';
-export type { ValueOrFunction, IdentityOptions } from './client/config/connect-inputs.ts';
+export type {
+  ClientOptions,
+  ConfigurableOptions,
+  IdentityOptions,
+  NetworkOptions,
+  ReconnectOptions,
+  ReconnectPolicy,
+  ValueOrFunction,
+} from './client/config/client-options.ts';
 export type { Credentials, OtherConnectProperties, Will } from './client/config/connect-fields.ts';
 export type { ServerUrl } from './client/config/endpoints.ts';
 export type { BatchesOptions } from './client/receive/batch-iterator.ts';
 export type { BufferLimits, Overflow } from './client/receive/message-buffer.ts';
 export type { CallOptions } from './client/runtime/cancellation.ts';
-export type { ConfigurableOptions } from './client/config/configuration.ts';
 export type { ConnectOptions } from './client/runtime/connect-calls.ts';
 export type { DrainReport } from './client/runtime/drain.ts';
 export type { PublishResult } from './client/publish/pending-publish.ts';
@@ -31,7 +37,6 @@ export type {
   UserProperties,
   WillProperties,
 } from './codec/packets.ts';
-export type { NetworkOptions } from './client/config/network-options.ts';
 export type {
   AttemptContext,
   HttpHeaders,

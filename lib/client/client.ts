@@ -9,12 +9,12 @@ import { openTransport } from '../transport/open-transport.ts';
 import { withCancellation, checkCall, checkSignal, type CallOptions } from './runtime/cancellation.ts';
 import { checkEncodable, integer, oneOf, checkKeys } from './config/validate.ts';
 import { systemClock } from './runtime/clock.ts';
-import type { ConfigurableOptions } from './config/configuration.ts';
+import type { ClientOptions, ConfigurableOptions } from './config/client-options.ts';
 import type { ConnectOptions } from './runtime/connect-calls.ts';
 import type { DrainReport } from './runtime/drain.ts';
 import type { PublishResult } from './publish/pending-publish.ts';
 import type { Message } from './receive/message.ts';
-import type { ClientOptions, Platform } from './config/settings.ts';
+import type { Platform } from './config/settings.ts';
 import { ClientRuntime } from './runtime/client-runtime.ts';
 import type { Payload } from './publish/payload.ts';
 import {

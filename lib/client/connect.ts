@@ -1,5 +1,5 @@
 import { Client } from './client.ts';
-import type { ClientOptions } from './config/settings.ts';
+import type { ClientOptions } from './config/client-options.ts';
 import type { ServerUrl } from './config/endpoints.ts';
 
 /** `new Client(url, options)` and `connect()`: resolves with a client that is connected. */

@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Client } from '../../lib/client/client.ts';
-import type { ClientOptions, Platform } from '../../lib/client/config/settings.ts';
+import type { ClientOptions } from '../../lib/client/config/client-options.ts';
+import type { Platform } from '../../lib/client/config/settings.ts';
 import type { QoS } from '../../lib/codec/packets.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { type ByteKind, payloadOf } from '../support/payload-kinds.ts';

@@ -259,7 +259,9 @@ describe('a server without a WebSocket for us', () => {
     const error = await refusal(await clientOf(createServer(), { ws: { headers } }));
     expect(error).toMatchObject({
       phase: 'websocket',
-      message: expect.stringContaining("ws.headers.Upgrade: expected none, as it is the WebSocket's own"),
+      message: expect.stringContaining(
+        'ws.headers.Upgrade: expected none, as it belongs to the WebSocket handshake',
+      ),
       cause: expect.any(TypeError),
     });
   });

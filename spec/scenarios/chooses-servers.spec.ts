@@ -82,13 +82,13 @@ describe('servers', () => {
   });
 
   it.each([
-    [{ host: '' }, 'mqtt://a', 'host: expected a name or an address alone, got a string that is none'],
-    [{ host: 'b:1883' }, 'mqtt://a', 'host: expected a name or an address alone'],
-    [{ host: '[::1]' }, 'mqtt://a', 'host: expected a name or an address alone'],
+    [{ host: '' }, 'mqtt://a', 'host: expected a host name or an IP address, got an empty string'],
+    [{ host: 'b:1883' }, 'mqtt://a', 'host: expected a host name or an IP address'],
+    [{ host: '[::1]' }, 'mqtt://a', 'host: expected a host name or an IP address'],
     [{ host: 'b' }, 'mqtt+unix:///run/a', 'connect: expected neither host nor port with mqtt+unix:'],
     [{ port: 1 }, 'mqtt+unix:///run/a', 'connect: expected neither host nor port with mqtt+unix:'],
-    [{ localAddress: '::1' }, 'mqtt+unix:///run/a', 'connect: expected no localAddress with mqtt+unix:'],
-    [{ localAddress: '::1' }, 'mqtt://a', 'family: expected 6 as localAddress has it, or none, got 4'],
+    [{ localAddress: '::1' }, 'mqtt+unix:///run/a', 'localAddress: expected none with mqtt+unix:'],
+    [{ localAddress: '::1' }, 'mqtt://a', 'family: expected 6, the family of localAddress, got 4'],
   ])('are not asked for what connect() cannot mean (%#)', async (given, url, message) => {
     const stage = new Stage();
     const client = stage.client(url === 'mqtt://a' ? { family: 4 } : {}, url);

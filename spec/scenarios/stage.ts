@@ -1,6 +1,6 @@
 import { Client } from '../../lib/client/client.ts';
 import type { Message } from '../../lib/client/receive/message.ts';
-import type { ClientOptions } from '../../lib/client/config/settings.ts';
+import type { ClientOptions } from '../../lib/client/config/client-options.ts';
 import type { ServerUrl } from '../../lib/client/config/endpoints.ts';
 import type { StatusEvent } from '../../lib/client/status.ts';
 import type { Subscription } from '../../lib/client/receive/subscription.ts';

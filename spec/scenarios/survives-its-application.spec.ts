@@ -80,7 +80,9 @@ describe('a transport of the application', () => {
       const client = stage.client({ transport: async () => given as never });
       expect(await errorOf(client.connect())).toMatchObject({
         phase: 'dial',
-        message: expect.stringContaining('transport: expected a Transport, such as transportOver() makes'),
+        message: expect.stringContaining(
+          'transport: expected a Transport, such as transportOver(stream) returns',
+        ),
       });
       expect([client.state, stage.clock.armed]).toEqual(['offline', 0]);
       if (given instanceof Duplex) expect(given.destroyed).toBe(true);

@@ -1,133 +1,38 @@
-import type { EngineOptions } from '../../engine/options.ts';
-import { checkKeys } from './validate.ts';
-import type { Logger } from '../logger.ts';
-import { toSettings, type ClientOptions, type Settings } from './settings.ts';
-import { NETWORK_KEYS } from './network-options.ts';
+import type { ClientOptions, ConfigurableOptions } from './client-options.ts';
 import type { ServerUrl } from './endpoints.ts';
+import { CONFIGURABLE } from './schema.ts';
+import { toSettings, type Settings } from './settings.ts';
+import { checkKeys } from './validate.ts';
 
-/** What acts at once, on the connection that is up as well. */
-type AtOnce =
-  | 'userData'
-  | 'maxInflight'
-  | 'maxQueued'
-  | 'maxQueuedBytes'
-  | 'onQueueFull'
-  | 'queueQos0Offline'
-  | 'onSessionLost'
-  | 'messageRetry'
-  | 'ackTimeout'
-  | 'ackStallTimeout'
-  | 'requestTimeout'
-  | 'connectTimeout'
-  | 'reconnect'
-  | 'maxFiltersPerPacket'
-  | 'resubscribe';
-
-/** What acts with the next CONNECT. */
-type AtNextConnect =
-  | 'username'
-  | 'password'
-  | 'credentials'
-  | 'will'
-  | 'keepAlive'
-  | 'pingTimeout'
-  | 'servers'
-  | 'serverOrder'
-  | 'followServerReference'
-  | (typeof NETWORK_KEYS)[number];
-
-/**
- * What `configure()` changes. With the next CONNECT: `username`, `password`, `credentials`, `will`, `keepAlive`,
- * `pingTimeout`, and what concerns servers and the way to them; all else at once. A limit that is lowered drops nothing,
- * it only admits less. `undefined`: back to the default, such as no Will.
- */
-export type ConfigurableOptions<UserData = undefined> = {
-  readonly [Key in AtOnce | AtNextConnect]?: ClientOptions<UserData>[Key] | undefined;
-} & {
-  /** `null`: none. */
-  readonly logger?: Logger | null | undefined;
-};
-
-const KEYS: readonly (keyof ConfigurableOptions)[] = [
-  'username',
-  'password',
-  'credentials',
-  'will',
-  'keepAlive',
-  'pingTimeout',
-  'servers',
-  'serverOrder',
-  'followServerReference',
-  ...NETWORK_KEYS,
-  'userData',
-  'maxInflight',
-  'maxQueued',
-  'maxQueuedBytes',
-  'onQueueFull',
-  'queueQos0Offline',
-  'onSessionLost',
-  'messageRetry',
-  'ackTimeout',
-  'ackStallTimeout',
-  'requestTimeout',
-  'connectTimeout',
-  'reconnect',
-  'maxFiltersPerPacket',
-  'resubscribe',
-  'logger',
-];
-
-/** What the engine, which goes by one object all its life, is told through that object. */
-const ENGINE_KEYS: readonly (keyof EngineOptions)[] = [
-  'will',
-  'keepAlive',
-  'pingTimeout',
-  'maxInflight',
-  'queueLimits',
-  'onQueueFull',
-  'queueQos0Offline',
-  'onSessionLost',
-  'messageRetry',
-  'ackTimeout',
-  'ackStallTimeout',
-  'requestTimeout',
-  'connectTimeout',
-  'reconnect',
-  'maxFiltersPerPacket',
-  'resubscribe',
-  'credentialsVary',
-];
-
-/** The options a client was given, as they change. */
+/** The options of a client and its settings, as `configure()` changes them. */
 export class Configuration<UserData> {
   readonly #url: ServerUrl;
   readonly #random: () => number;
-  #given: ClientOptions<UserData>;
+  #options: ClientOptions<UserData>;
   #settings: Settings<UserData>;
 
-  constructor(url: ServerUrl, given: ClientOptions<UserData>, random: () => number) {
+  constructor(url: ServerUrl, options: ClientOptions<UserData>, random: () => number) {
     this.#url = url;
     this.#random = random;
-    this.#settings = toSettings(url, given, random);
-    this.#given = { ...given };
+    this.#settings = toSettings(url, options, random);
+    this.#options = { ...options };
   }
 
   get settings(): Settings<UserData> {
     return this.#settings;
   }
 
-  /** Checks like the constructor, and changes nothing where anything is wrong. */
+  /** Checks like the constructor, and changes nothing if anything is wrong. */
   change(changes: ConfigurableOptions<UserData>): void {
-    const { logger, ...rest } = checkKeys('configure', changes, KEYS) as ConfigurableOptions<UserData>;
-    const { logger: before, ...kept } = this.#given;
-    const now = logger === null ? undefined : (logger ?? before);
-    const given = { ...kept, ...rest, ...(now !== undefined && { logger: now }) } as ClientOptions<UserData>;
-    const { engine, ...next } = toSettings(this.#url, given, this.#random);
-    const lasting = this.#settings.engine;
-    // `connect()` may have said another Keep Alive since: only a new word takes its place.
-    const keys = ENGINE_KEYS.filter((key) => key !== 'keepAlive' || 'keepAlive' in rest);
-    Object.assign(lasting, Object.fromEntries(keys.map((key) => [key, engine[key]])));
-    this.#settings = { ...next, engine: lasting };
-    this.#given = given;
+    checkKeys('configure', changes, CONFIGURABLE);
+    const logger = changes.logger === null ? undefined : (changes.logger ?? this.#options.logger);
+    const options = { ...this.#options, ...changes, logger };
+    const next = toSettings(this.#url, options, this.#random);
+    // The engine keeps one object for life. `connect()` may have changed the Keep Alive in it.
+    const { engine } = this.#settings;
+    const keepAlive = 'keepAlive' in changes ? next.engine.keepAlive : engine.keepAlive;
+    Object.assign(engine, next.engine, { clientId: engine.clientId, keepAlive });
+    this.#settings = { ...next, engine };
+    this.#options = options;
   }
 }

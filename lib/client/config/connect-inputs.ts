@@ -1,129 +1,76 @@
-/** What an application may leave open until an attempt: its functions are asked before every CONNECT. */
+/** What CONNECT is made of. Functions of the application are called before every CONNECT, within `connectTimeout`. */
 
-import { copyOf, isBytes } from '../../bytes.ts';
 import { encode } from '../../codec/codec.ts';
 import { connectPacket, type ConnectSettings } from '../../connection/negotiated.ts';
-import type { Credentials as Introduction } from '../../engine/options.ts';
+import type { Credentials as ConnectInputs } from '../../engine/options.ts';
 import { ConnectError, messageOf } from '../../errors.ts';
 import type { AttemptContext } from '../../transport/options.ts';
 import type { UrlCredentials } from '../../transport/url.ts';
-import { checkEncodable, wrongType } from './validate.ts';
-import {
-  toClientId,
-  toConnectProperties,
-  toIdentity,
-  toWill,
-  type Credentials,
-  type OtherConnectProperties,
-  type Will,
-} from './connect-fields.ts';
+import type { ValueOrFunction } from './client-options.ts';
+import { toClientId, toConnectProperties, toIdentity, toWill, type Credentials } from './connect-fields.ts';
+import type { CheckedOptions } from './schema.ts';
+import { checkEncodable } from './validate.ts';
 
-/** A value, or a function that is asked for it before every CONNECT. */
-export type ValueOrFunction<T> = T | ((context: AttemptContext) => T | Promise<T>);
+/** Returns what one attempt connects with. */
+export type AskConnectInputs = (context: AttemptContext, fromUrl: UrlCredentials) => Promise<ConnectInputs>;
 
-/** Options that CONNECT is made of. Functions are asked before every CONNECT, within `connectTimeout`. */
-export interface IdentityOptions {
-  /**
-   * Client Identifier (3.1.3.1). Empty or absent: a random one of up to 23 letters and digits, which takes
-   * `cleanStart: true`; on 5.0 an empty one lets the server assign it. With another one than before the session of
-   * before is lost. @default random
-   */
-  readonly clientId?: ValueOrFunction<string> | undefined;
-  readonly username?: string | undefined;
-  /** Without `username` only on 5.0 [v4 MQTT-3.1.2-22]. */
-  readonly password?: string | Uint8Array | undefined;
-  /** Asked before every CONNECT, in place of `username` and `password`: for tokens that expire. */
-  readonly credentials?: ((context: AttemptContext) => Credentials | Promise<Credentials>) | undefined;
-  /** A function may return undefined: none. */
-  readonly will?:
-    | Will
-    | ((context: AttemptContext) => Will | undefined | Promise<Will | undefined>)
-    | undefined;
-  /** The other CONNECT properties (3.1.2.11, 5.0). */
-  readonly properties?: ValueOrFunction<OtherConnectProperties> | undefined;
-}
-
-/** What one attempt connects with. */
-export type AskConnectInputs = (context: AttemptContext, fromUrl: UrlCredentials) => Promise<Introduction>;
-
-/** `value`, unless it is to be asked for. */
+/** `value`, unless it is a function. */
 export function known<T>(value: T): Exclude<T, (...args: never[]) => unknown> | undefined {
   return typeof value === 'function' ? undefined : (value as Exclude<T, (...args: never[]) => unknown>);
 }
 
-/** Runs a function of the application, and `check` on what it returns. What goes wrong says which function it was. */
+/** Calls a function of the application and checks its result. The error names the function. */
 export async function ask<T, U>(
   name: string,
-  asked: () => T | Promise<T>,
+  call: () => T | Promise<T>,
   check: (answer: T) => U,
 ): Promise<U> {
   try {
-    return check(await asked());
+    return check(await call());
   } catch (cause) {
     throw new ConnectError('credentials', `no ${name}: ${messageOf(cause)}`, { cause });
   }
 }
 
-/** What is to be asked before every CONNECT. `connect`: what is known already, for all of them. */
-export function toConnectInputs(
-  given: IdentityOptions,
-  connect: ConnectSettings,
-  cleanStart: boolean | 'first',
-): AskConnectInputs {
-  const { clientId, credentials, will, properties } = given;
-  const version = connect.protocolVersion;
-  const { username, password } = given;
-  // Bytes are copied, as the caller may use them for something else.
-  const fixed = { username, password: isBytes(password) ? copyOf(password) : password };
-  if (credentials !== undefined && typeof credentials !== 'function')
-    throw wrongType('credentials', 'a function', credentials);
+/** `connect`: the part of CONNECT that is the same for every attempt. */
+export function toConnectInputs(options: CheckedOptions, connect: ConnectSettings): AskConnectInputs {
+  const { protocolVersion, cleanStart, clientId, credentials, will, properties } = options;
   return async (context, fromUrl) => {
-    const [identity, name, last, other] = await Promise.all([
-      credentials === undefined
-        ? toIdentity(fixedCredentials(fixed, fromUrl), version)
-        : ask(
-            'credentials',
-            () => credentials(context),
-            (answer) => toIdentity(answer, version),
-          ),
-      typeof clientId === 'function'
-        ? ask(
-            'clientId',
-            () => clientId(context),
-            (answer) => toClientId(answer, cleanStart, version),
-          )
-        : '',
-      typeof will === 'function'
-        ? ask(
-            'will',
-            () => will(context),
-            (answer) => (answer === undefined ? undefined : toWill(answer, version)),
-          )
-        : undefined,
-      typeof properties === 'function'
-        ? ask('properties', () => properties(context), toConnectProperties)
-        : undefined,
-    ]);
-    const asked = {
-      ...identity,
-      ...(name !== '' && { clientId: name }),
-      ...(last !== undefined && { will: last }),
-      ...(other !== undefined && { properties: other }),
+    const askFor = async <T, U>(
+      name: string,
+      option: ValueOrFunction<T> | undefined,
+      check: (answer: T) => U,
+    ): Promise<U | undefined> => {
+      if (typeof option !== 'function') return undefined;
+      const call = option as (context: AttemptContext) => T | Promise<T>;
+      return ask(name, () => call(context), check);
     };
-    // What cannot be encoded is told here, by its name.
+    const [identity = toIdentity(fixedCredentials(options, fromUrl), protocolVersion), ...asked] =
+      await Promise.all([
+        askFor('credentials', credentials, (answer) => toIdentity(answer, protocolVersion)),
+        askFor('clientId', clientId, (answer) => toClientId(answer, cleanStart, protocolVersion)),
+        askFor('will', will, (answer) =>
+          answer === undefined ? undefined : toWill('will', answer, protocolVersion),
+        ),
+        askFor('properties', properties, (answer) => toConnectProperties('properties', answer)),
+      ]);
+    const [ownId = '', ownWill, ownProperties] = asked;
+    const inputs = {
+      ...identity,
+      ...(ownId !== '' && { clientId: ownId }),
+      ...(ownWill !== undefined && { will: ownWill }),
+      ...(ownProperties !== undefined && { properties: ownProperties }),
+    };
     return ask(
       'CONNECT',
-      () => asked,
+      () => inputs,
       (answer) => (checkConnect(connect, answer), answer),
     );
   };
 }
 
-/** User name and password as the options have them, or else the URL. */
-export function fixedCredentials(
-  { username, password }: { readonly [Key in keyof Credentials]: Credentials[Key] | undefined },
-  fromUrl: UrlCredentials,
-): Credentials {
+/** User name and password of the options, or else of the URL. */
+export function fixedCredentials({ username, password }: Credentials, fromUrl: UrlCredentials): Credentials {
   return {
     ...fromUrl,
     ...(username !== undefined && { username }),
@@ -131,9 +78,11 @@ export function fixedCredentials(
   };
 }
 
-/** Throws where a CONNECT cannot be encoded. */
-export function checkConnect(connect: ConnectSettings, { will, properties, ...rest }: Introduction): void {
-  const settings = { ...connect, will: will ?? connect.will, properties: properties ?? connect.properties };
+/** Throws a `TypeError` if CONNECT cannot be encoded. */
+export function checkConnect(connect: ConnectSettings, inputs: ConnectInputs): void {
+  const { will = connect.will, properties = connect.properties, ...rest } = inputs;
   const identity = { clientId: '1', cleanStart: true, ...rest };
-  checkEncodable(() => encode(connectPacket(settings, identity), connect.protocolVersion));
+  checkEncodable(() =>
+    encode(connectPacket({ ...connect, will, properties }, identity), connect.protocolVersion),
+  );
 }

@@ -4,44 +4,44 @@ import type { ServerChoice } from '../../engine/options.ts';
 import type { AttemptContext } from '../../transport/options.ts';
 import type { DialTarget } from '../../transport/transport.ts';
 import { DEFAULT_PORTS, parseUrl, type ParsedUrl } from '../../transport/url.ts';
-import { string } from './validate.ts';
+import { string, wrongType } from './validate.ts';
 
-/** The URL of a server, or a function that is asked for it once per attempt: for URLs that are signed. */
+/** The URL of a server, or a function that returns it and is called once per attempt: for signed URLs. */
 export type ServerUrl = string | URL | ((context: AttemptContext) => string | URL | Promise<string | URL>);
 
-/** Where a server is: known, or asked for. */
+/** A server: its parsed URL, or a function that returns it. */
 export type Endpoint = ParsedUrl | ((context: AttemptContext) => Promise<ParsedUrl>);
 
-/** What `connect()` was told over the URL. */
+/** What `connect()` overrides in the URL. */
 export type EndpointOverrides = Partial<Pick<DialTarget, 'host' | 'port' | 'localAddress'>>;
 
-/** What says which servers there are. */
+/** The options about servers. */
 export interface EndpointSettings {
   readonly endpoints: readonly Endpoint[];
   readonly serverOrder: 'listed' | 'shuffled';
   readonly followServerReference: boolean;
 }
 
-/** Characters that a name may have (RFC 1035, 2.3.4). */
+/** Characters of a host name (RFC 1035, 2.3.4). */
 const LONGEST_NAME = 253;
 
-/** References of one CONNACK or DISCONNECT that are heeded. */
+/** Servers that one CONNACK or DISCONNECT may name; more are ignored. */
 const MOST_REFERENCES = 8;
 
-/** `url`, as it is known now or will be when it is asked for. Throws like `parseUrl()`. */
+/** Parses a URL, or the result of the function once it is called. Throws like `parseUrl()`. */
 export function toEndpoint(url: ServerUrl, path: string | undefined): Endpoint {
   if (typeof url !== 'function') return parseUrl(url, path);
   return async (context) => parseUrl(await url(context), path);
 }
 
-/** The name of a host, or an address without brackets: nothing else of a URL. */
+/** Checks a host name, or an address without brackets. */
 export function toHost(host: string): string {
   if (isIP(string('host', host)) === 0 && !/^[^\s:/?#@[\]]+$/.test(host))
-    throw new TypeError('host: expected a name or an address alone, got a string that is none');
+    throw wrongType('host', 'a host name or an IP address', host);
   return host;
 }
 
-/** `endpoint`, unless it turns out to be one without TLS: what was meant to be secure must not go out in the clear. */
+/** Refuses a URL without TLS once it is known: data that is meant to be encrypted must not be sent in the clear. */
 export function onlySecure(endpoint: Endpoint): Endpoint {
   if (typeof endpoint !== 'function') return endpoint;
   return async (context) => {
@@ -52,25 +52,25 @@ export function onlySecure(endpoint: Endpoint): Endpoint {
   };
 }
 
-/** By what one server is told from another. A query is not of it: it may be a signature. */
+/** Identifies a server, without the query of its URL, which may be a signature. */
 export function nameOf({ protocol, host, port, path = '' }: DialTarget): string {
   return `${protocol}://${host}:${port}${path.split('?', 1)[0]}`;
 }
 
-/** Which server an attempt goes to, and which one next. */
+/** Selects the servers that an attempt tries. */
 export class Endpoints {
   readonly #configuration: { readonly settings: EndpointSettings };
   readonly #random: () => number;
-  /** The servers of this attempt that were not tried yet. */
+  /** The servers that this attempt has not tried yet. */
   #left: Endpoint[] = [];
   #current: Endpoint | undefined = undefined;
-  /** What it was when it was looked up last. */
+  /** The last result for a current server. */
   #resolved: ParsedUrl | undefined = undefined;
-  /** What the next attempt begins with. */
+  /** Servers that only the next attempt begins with. */
   #temporary: readonly Endpoint[] = [];
-  /** What all attempts begin with from now on. */
+  /** Servers that all later attempts begin with. */
   #permanent: readonly Endpoint[] = [];
-  /** A reference is followed once per attempt, or two servers could refer to each other for ever. */
+  /** An attempt follows one reference, as two servers may refer to each other for ever. */
   #state: 'trying' | 'following' | 'connected' = 'trying';
   #overrides: EndpointOverrides = {};
 
@@ -79,28 +79,28 @@ export class Endpoints {
     this.#random = random;
   }
 
-  /** Goes to a server. Returns how many are left beside it. */
+  /** Makes a server the current one. Returns the number of servers left after it. */
   select(which: ServerChoice): number {
     if (which === 'first') this.#begin();
     if (which !== 'same') this.#current = this.#left.shift();
     return this.#left.length;
   }
 
-  /** What is known of the server that was chosen. */
+  /** The target and credentials of the current server. */
   async resolve(context: AttemptContext): Promise<ParsedUrl> {
     const endpoint = this.#current as Endpoint;
     const { target, credentials } = typeof endpoint === 'function' ? await endpoint(context) : endpoint;
     const { localAddress } = this.#overrides;
     const found = { target: { ...target, ...(localAddress !== undefined && { localAddress }) }, credentials };
-    // Where it took so long that its attempt is over, it is another server's turn.
+    // After its attempt is over, another server is the current one.
     if (!context.signal.aborted) this.#resolved = found;
     return found;
   }
 
   /**
-   * The present server names others (4.11). They come next within this attempt, or first in the next one; for good, also
-   * first in all later ones. Returns how many more there are now: none where they are not to be followed, or one was
-   * already, or they are those that come next anyway.
+   * The current server names others (4.11). They come next in this attempt, or first in the next one; `for good` puts
+   * them first in all later ones, too. Returns how many servers this adds: 0 if they must not be followed, or are in the
+   * list already.
    */
   redirect(serverReference: string, lasting: 'for now' | 'for good'): number {
     const { followServerReference } = this.#configuration.settings;
@@ -119,24 +119,26 @@ export class Endpoints {
     return endpoints.length;
   }
 
-  /** The server has accepted: if it refers to another one later, that is followed. */
+  /** The server has accepted the connection: a reference that comes later is followed. */
   connected(): void {
     this.#state = 'connected';
   }
 
-  /** What `connect()` says is over the URL, for this and later attempts. Another host or port is the only server then. */
+  /** Applies the options of `connect()` to this and later attempts. With a host or port, there is only one server. */
   override(over: EndpointOverrides): void {
     const { host, port, localAddress } = over;
     const [first, ...rest] = this.#configuration.settings.endpoints;
     if ((host !== undefined || port !== undefined) && isUnix(first))
-      throw new TypeError('connect: expected neither host nor port with mqtt+unix:, which has a path');
+      throw new TypeError(
+        'connect: expected neither host nor port with mqtt+unix:, which has a path instead',
+      );
     if (localAddress !== undefined && isUnix(first) && rest.every(isUnix))
-      throw new TypeError('connect: expected no localAddress with mqtt+unix:, which has no such thing');
+      throw new TypeError('localAddress: expected none with mqtt+unix:, as it has no effect on Unix sockets');
     if (host !== undefined || port !== undefined) this.#forget();
     this.#overrides = { ...this.#overrides, ...over };
   }
 
-  /** What `configure()` says of them is the last word: over what `connect()` said, or a server has. */
+  /** `servers` and `localAddress` of `configure()` cancel those of `connect()` and of servers. */
   reconfigured(changes: Readonly<Partial<Record<'servers' | 'localAddress', unknown>>>): void {
     const { localAddress, ...pinned } = this.#overrides;
     const kept = 'localAddress' in changes || localAddress === undefined ? {} : { localAddress };
@@ -144,7 +146,7 @@ export class Endpoints {
     this.#overrides = { ...('servers' in changes ? {} : pinned), ...kept };
   }
 
-  /** No server has referred to another one. */
+  /** Forgets all Server References. */
   #forget(): void {
     this.#permanent = [];
     this.#temporary = [];
@@ -152,7 +154,7 @@ export class Endpoints {
 
   #begin(): void {
     const { endpoints, serverOrder, followServerReference } = this.#configuration.settings;
-    // It may have been switched off since.
+    // `configure()` may have switched it off.
     if (!followServerReference) this.#forget();
     const { host, port } = this.#overrides;
     const pinned = { ...(host !== undefined && { host }), ...(port !== undefined && { port }) };
@@ -165,7 +167,7 @@ export class Endpoints {
   }
 }
 
-/** `endpoints`, and those behind them that are not among them: a server that is down would have two shares of the time. */
+/** `endpoints` and then the rest of `behind`. Each once: a server that is down must not take the time of two. */
 function inFront(endpoints: readonly Endpoint[], behind: readonly Endpoint[]): Endpoint[] {
   return [
     ...endpoints,
@@ -186,13 +188,10 @@ function at(endpoint: Endpoint, over: Pick<EndpointOverrides, 'host' | 'port'>):
   return typeof endpoint === 'function' ? async (context) => moved(await endpoint(context)) : moved(endpoint);
 }
 
-/** A name or an address, IPv6 in brackets, and a port or none. */
+/** A name or an address, IPv6 in brackets, and an optional port. */
 const REFERENCE = /^(\[[\da-f:.]+\]|[^\s:/?#@[\]]+)(?::(\d{1,5}))?$/i;
 
-/**
- * The servers that a Server Reference names, with spaces between them. Its format is a recommendation only: what is
- * none of this is passed over.
- */
+/** The servers of a Server Reference, separated by spaces. Its format is only a recommendation: others are ignored. */
 function referencesIn(serverReference: string, from: ParsedUrl): ParsedUrl[] {
   const { protocol } = from.target;
   if (protocol === 'mqtt+unix') return [];
@@ -205,7 +204,7 @@ function referencesIn(serverReference: string, from: ParsedUrl): ParsedUrl[] {
   });
 }
 
-/** Each order is as likely as the others. */
+/** Every order is equally likely. */
 function shuffle<T>(list: T[], random: () => number): void {
   for (let last = list.length - 1; last > 0; last--) {
     const other = Math.floor(random() * (last + 1));

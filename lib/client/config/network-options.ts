@@ -1,73 +1,23 @@
-/** The options that say which way to go: checked and copied. */
+/** The options of how to reach the server: checked and copied. */
 
 import { isIP } from 'node:net';
-import type { ProxyOptions, SocketOptions, TlsOptions, WebSocketOptions } from '../../transport/options.ts';
+import type { ProxyOptions, TlsOptions } from '../../transport/options.ts';
 import { parseProxyUrl } from '../../transport/proxy-url.ts';
 import type { Dial, Protocol, DialOptions, DialTarget, Transport } from '../../transport/transport.ts';
-import { boolean, integer, oneOf, checkKeys, string, wrongType } from './validate.ts';
+import { callable, checkObject, oneOf, string, wrongType, type Checks } from './validate.ts';
 import { toTls } from './tls-options.ts';
-import { toHeaders, toWebSocket } from './websocket-options.ts';
+import { toHeaders } from './websocket-options.ts';
 
-/** Options of the way to the server. */
-export interface NetworkOptions extends SocketOptions {
-  /** For `mqtts:` and `wss:`. @default the server is verified by the authorities that the system knows */
-  readonly tls?: TlsOptions | undefined;
-  /** For `ws:` and `wss:`. */
-  readonly ws?: WebSocketOptions | undefined;
-  /**
-   * A proxy, with a URL alone or more; `"environment"`: the one that `https_proxy` or `all_proxy` names, unless
-   * `no_proxy` excepts the server, which takes the package `proxy-from-env`. It is asked for every attempt, as for
-   * `https://host:port`: MQTT takes tunnels, whatever is over it, and `http_proxy` is for what does not. There is none
-   * for Unix sockets. @default none
-   */
-  readonly proxy?: string | URL | ProxyOptions | undefined;
-  /** Opens Network Connections in place of the transports here. */
-  readonly transport?: Dial | undefined;
-}
-
-/** What the options come to: what is added to a target to make a road of it. */
+/** The network options without those of the target. What was not given is absent. */
 export type NetworkSettings = Omit<DialOptions, 'protocol' | 'host' | 'port' | 'path'>;
 
-export const NETWORK_KEYS: readonly (keyof NetworkOptions)[] = [
-  'tls',
-  'ws',
-  'proxy',
-  'transport',
-  'localAddress',
-  'localPort',
-  'family',
-  'noDelay',
-  'tcpKeepAlive',
-];
-
-/** ms that systems can wait before they ask: 15 bits of seconds. */
-const LONGEST_IDLE = 32_767_000;
-
-/** Checks what concerns the way, and copies it. */
-export function toNetworkSettings(given: NetworkOptions): NetworkSettings {
-  const { tls, ws, proxy, localAddress, localPort, family, noDelay, tcpKeepAlive } = given;
-  if (localAddress !== undefined) toLocalAddress(localAddress, family);
-  return {
-    ...(tls !== undefined && { tls: toTls('tls', tls) }),
-    ...(ws !== undefined && { ws: toWebSocket(ws) }),
-    ...(proxy !== undefined && { proxy: toProxy(proxy) }),
-    ...(localAddress !== undefined && { localAddress }),
-    ...(localPort !== undefined && { localPort: integer('localPort', localPort, 1, 65_535) }),
-    ...(family !== undefined && { family: oneOf('family', family, [4, 6]) }),
-    ...(noDelay !== undefined && { noDelay: boolean('noDelay', noDelay) }),
-    ...(tcpKeepAlive !== undefined && {
-      tcpKeepAlive: integer('tcpKeepAlive', tcpKeepAlive, 0, LONGEST_IDLE),
-    }),
-  };
-}
-
-/** An address of this machine, of `family` where that is given. */
-export function toLocalAddress(localAddress: string, family?: 4 | 6): string {
-  const own = isIP(string('localAddress', localAddress));
-  if (own === 0)
-    throw new TypeError('localAddress: expected an address of IPv4 or IPv6, got a string that is none');
+/** A local address, of `family` if that is given. */
+export function toLocalAddress(value: unknown, family?: 4 | 6): string {
+  const localAddress = string('localAddress', value);
+  const own = isIP(localAddress);
+  if (own === 0) throw wrongType('localAddress', 'an IPv4 or IPv6 address', value);
   if (family !== undefined && oneOf('family', family, [4, 6]) !== own)
-    throw new TypeError(`family: expected ${own} as localAddress has it, or none, got ${family}`);
+    throw new TypeError(`family: expected ${own}, the family of localAddress, got ${family}`);
   return localAddress;
 }
 
@@ -75,102 +25,93 @@ export function localAddressOf({ localAddress }: NetworkSettings): Pick<DialTarg
   return localAddress === undefined ? {} : { localAddress };
 }
 
-/** What a transport has to have, or using it would take the process down. */
+/** Methods without which a transport would crash the client. */
 const METHODS = ['open', 'write', 'pause', 'resume', 'end', 'destroy'] as const;
 
-/** A `Dial` of the application's own. What it comes to is checked, as a stream is easily taken for a transport. */
-export function toTransport(dial: Dial): Dial {
-  if (typeof dial !== 'function') throw wrongType('transport', 'a function', dial);
+/** A `Dial` of the application. Its result is checked, as a stream is easily mistaken for a transport. */
+export function toTransport(name: string, value: unknown): Dial {
+  const dial = callable<Dial>(name, value);
   return async (target, signal) => {
     const transport = (await dial(target, signal)) as Partial<Transport> | null | undefined;
     if (METHODS.every((method) => typeof transport?.[method] === 'function')) return transport as Transport;
-    // Nobody else has it to close it.
+    // Nothing else has a reference to close it.
     if (typeof transport?.destroy === 'function') transport.destroy();
-    throw wrongType('transport', 'a Transport, such as transportOver() makes of a stream', transport);
+    throw wrongType(name, 'a Transport, such as transportOver(stream) returns', transport);
   };
 }
 
-/** Ways of our own, which a transport of the application's own takes the place of. */
-const OURS: readonly (keyof NetworkOptions)[] = [
-  'tls',
-  'proxy',
-  'localPort',
-  'family',
-  'noDelay',
-  'tcpKeepAlive',
-];
-
-/** Throws where an option would mean nothing on any of the ways there are. `any`: what is asked for. */
-export function checkUse(given: NetworkOptions, protocols: readonly (Protocol | 'any')[]): void {
-  const { tls, ws, proxy, transport } = given;
-  const goesOver = (...some: readonly (Protocol | 'any')[]): boolean =>
+/** Refuses options that have no effect with any of the servers. `any`: a URL that a function returns later. */
+export function checkNetworkUse(
+  network: NetworkSettings,
+  transport: Dial | undefined,
+  protocols: readonly (Protocol | 'any')[],
+): void {
+  const { tls, ws, proxy, localAddress, family } = network;
+  const includes = (...some: readonly Protocol[]): boolean =>
     protocols.some((protocol) => protocol === 'any' || some.includes(protocol));
-  if (transport !== undefined) {
-    const idle = OURS.find((key) => given[key] !== undefined);
-    if (idle !== undefined)
-      throw new TypeError(`${idle}: expected none beside transport, which takes the place of that`);
-    const { path: _, ...rest } = ws ?? {};
-    const [key] = Object.entries(rest).find(([, value]) => value !== undefined) ?? [];
-    if (key !== undefined)
-      throw new TypeError(`ws.${key}: expected none beside transport, which takes the place of that`);
-  }
-  // What was meant to be secure must not go out in the clear.
-  if (tls !== undefined && !goesOver('mqtts', 'wss'))
+  if (localAddress !== undefined) toLocalAddress(localAddress, family);
+  if (transport !== undefined) checkBesideTransport(network);
+  // With the wrong scheme, data that is meant to be encrypted would be sent in the clear.
+  if (tls !== undefined && !includes('mqtts', 'wss'))
     throw new TypeError(`tls: expected a URL that begins with mqtts: or wss:, got ${protocols[0]}:`);
-  if (ws !== undefined && !goesOver('ws', 'wss'))
+  if (ws !== undefined && !includes('ws', 'wss'))
     throw new TypeError(`ws: expected a URL that begins with ws: or wss:, got ${protocols[0]}:`);
-  if (goesOver('mqtt', 'mqtts', 'ws', 'wss')) return;
-  const { localAddress, localPort, family, noDelay, tcpKeepAlive } = given;
-  // What the environment says is for whom it may concern.
-  const over = {
-    localAddress,
-    localPort,
-    family,
-    noDelay,
-    tcpKeepAlive,
-    ...(proxy !== 'environment' && { proxy }),
-  };
-  for (const [key, value] of Object.entries(over))
-    if (value !== undefined)
-      throw new TypeError(`${key}: expected none with mqtt+unix:, which has no such thing`);
+  if (includes('mqtt', 'mqtts', 'ws', 'wss')) return;
+  // The proxy of the environment may be meant for other clients.
+  const unused = Object.keys(network).find((key) => key !== 'proxy' || proxy !== 'environment');
+  if (unused !== undefined)
+    throw new TypeError(`${unused}: expected none with mqtt+unix:, as it has no effect on Unix sockets`);
 }
 
-/** What there is to warn of. */
+/** A transport of the application gets the local address and the path, and nothing else. */
+function checkBesideTransport({ ws = {}, ...network }: NetworkSettings): void {
+  const given = [...Object.keys(network), ...Object.keys(ws).map((key) => `ws.${key}`)];
+  const replaced = given.find((key) => key !== 'localAddress' && key !== 'ws.path');
+  if (replaced !== undefined)
+    throw new TypeError(`${replaced}: expected none with transport, which replaces it`);
+}
+
+/** Log lines about insecure options. */
 export function warnings({ tls, proxy }: NetworkSettings): readonly string[] {
   const ofProxy = typeof proxy === 'object' ? proxy.tls : undefined;
   return [...insecure('tls', 'server', tls), ...insecure('proxy.tls', 'proxy', ofProxy)];
 }
 
-function insecure(name: string, who: string, tls: TlsOptions | undefined): string[] {
+function insecure(name: string, peer: string, tls: TlsOptions | undefined): string[] {
   if (tls?.rejectUnauthorized === false)
-    return [`${name}.rejectUnauthorized is off: anybody can pretend to be the ${who}`];
+    return [`${name}.rejectUnauthorized is off: anyone can pretend to be the ${peer}`];
   if (tls?.verifyHostname !== false) return [];
   return [
-    `${name}.verifyHostname is off: whoever has a certificate of a known authority can pretend to be the ${who}`,
+    `${name}.verifyHostname is off: anyone with a certificate of a trusted authority can pretend to be the ${peer}`,
   ];
 }
 
-function toProxy(given: NonNullable<NetworkOptions['proxy']>): NonNullable<NetworkSettings['proxy']> {
-  if (given === 'environment') return given;
-  const isBare = typeof given === 'string' || isUrl(given);
-  if (!isBare && typeof given !== 'object')
-    throw wrongType('proxy', 'a URL, "environment" or an object', given);
-  const options = isBare
-    ? { url: given }
-    : (checkKeys('proxy', given, ['url', 'headers', 'tls']) as unknown as ProxyOptions);
-  const { headers, tls } = options;
-  const url: unknown = isUrl(options.url) ? options.url.href : options.url;
-  if (typeof url !== 'string') throw wrongType('proxy.url', 'a URL', url);
-  const { kind } = parseProxyUrl(url);
-  if (headers !== undefined && kind === 'socks5')
-    throw new TypeError('proxy.headers: expected none with SOCKS, which has no header fields');
-  if (tls !== undefined && kind !== 'https')
-    throw new TypeError('proxy.tls: expected none with a proxy that is not reached by TLS (https:)');
-  return {
-    url: new URL(url),
-    ...(headers !== undefined && { headers: toHeaders('proxy.headers', headers) }),
-    ...(tls !== undefined && { tls: toTls('proxy.tls', tls) }),
-  };
+const PROXY_CHECKS: Checks<ProxyOptions> = {
+  url(name, value) {
+    const url: unknown = isUrl(value) ? value.href : value;
+    if (typeof url !== 'string') throw wrongType(name, 'a URL', url);
+    parseProxyUrl(url);
+    return new URL(url);
+  },
+  headers: toHeaders,
+  tls: toTls,
+};
+
+export function toProxy(name: string, value: unknown): ProxyOptions | 'environment' {
+  if (value === 'environment') return value;
+  const isBare = typeof value === 'string' || isUrl(value);
+  if (!isBare && typeof value !== 'object') throw wrongType(name, 'a URL, "environment" or an object', value);
+  const { url = PROXY_CHECKS.url(`${name}.url`, undefined), ...proxy } = checkObject<ProxyOptions>(
+    name,
+    isBare ? { url: value } : value,
+    PROXY_CHECKS,
+  );
+  const { kind } = parseProxyUrl(String(url));
+  if (proxy.headers !== undefined && kind === 'socks5')
+    throw new TypeError(`${name}.headers: expected none with SOCKS, which has no header fields`);
+  if (proxy.tls !== undefined && kind !== 'https')
+    throw new TypeError(`${name}.tls: expected none, as the URL of the proxy does not begin with https:`);
+  return { url, ...proxy };
 }
 
 function isUrl(value: unknown): value is URL {

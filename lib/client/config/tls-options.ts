@@ -2,129 +2,121 @@
 
 import { copyOf, isBytes } from '../../bytes.ts';
 import type { Pem, TlsOptions } from '../../transport/options.ts';
-import { boolean, oneOf, checkKeys, string, wrongSecret, wrongType } from './validate.ts';
+import {
+  boolean,
+  callable,
+  checkObject,
+  choice,
+  string,
+  wrongSecret,
+  wrongType,
+  type Check,
+  type Checks,
+} from './validate.ts';
 
-/** What a secure context has in it already. */
-const IN_CONTEXT: readonly (keyof TlsOptions)[] = [
-  'ca',
-  'caFile',
-  'cert',
-  'certFile',
-  'key',
-  'keyFile',
-  'pfx',
-  'pfxFile',
-  'passphrase',
-  'minVersion',
-  'maxVersion',
-  'ciphers',
-];
-const TLS_KEYS: readonly (keyof TlsOptions)[] = [
-  ...IN_CONTEXT,
-  'rejectUnauthorized',
-  'verifyHostname',
-  'alpn',
-  'servername',
-  'secureContext',
-  'pskCallback',
-];
-const VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const;
-
-/** Checks the options of TLS that are called `name`, and copies them. */
-export function toTls(name: string, given: TlsOptions): TlsOptions {
-  const tls = checkKeys(name, given, TLS_KEYS) as TlsOptions;
-  checkClientSide(name, tls);
-  checkServerSide(name, tls);
-  const { minVersion, maxVersion, ciphers, secureContext } = tls;
-  if (ciphers !== undefined) string(`${name}.ciphers`, ciphers);
-  for (const key of ['minVersion', 'maxVersion'] as const)
-    if (tls[key] !== undefined) oneOf(`${name}.${key}`, tls[key], VERSIONS);
-  if (minVersion !== undefined && maxVersion !== undefined && minVersion > maxVersion)
-    throw new RangeError(
-      `${name}.minVersion: expected ${maxVersion}, which is maxVersion, or less, got ${minVersion}`,
-    );
-  for (const entry of listOf(tls.alpn)) {
-    const length = Buffer.byteLength(string(`${name}.alpn`, entry));
-    if (length === 0 || length > 255)
-      throw new RangeError(`${name}.alpn: expected names of 1 to 255 bytes, got one of ${length}`);
-  }
-  if (secureContext !== undefined) {
-    if (typeof secureContext !== 'object' || (secureContext as unknown) === null)
-      throw wrongType(`${name}.secureContext`, 'a secure context', secureContext);
-    const twice = IN_CONTEXT.find((key) => tls[key] !== undefined);
-    if (twice !== undefined)
-      throw new TypeError(`${name}.${twice}: expected none beside secureContext, which has one of its own`);
-  }
-  return {
-    ...tls,
-    ...(tls.ca !== undefined && { ca: listOf(tls.ca).map(own) }),
-    ...(tls.cert !== undefined && { cert: own(tls.cert) }),
-    ...(tls.key !== undefined && { key: own(tls.key) }),
-    ...(tls.pfx !== undefined && { pfx: copyOf(tls.pfx) }),
-    ...(tls.caFile !== undefined && { caFile: listOf(tls.caFile) }),
-    ...(tls.alpn !== undefined && { alpn: listOf(tls.alpn) }),
-  };
+/** A certificate or key. Bytes are copied, as the caller may wipe them. */
+function pem(name: string, value: unknown): Pem {
+  if (typeof value === 'string') return value;
+  if (!isBytes(value)) throw wrongType(name, 'PEM as text or bytes', value);
+  return copyOf(value);
 }
 
-/** By what a client shows who it is. */
-function checkClientSide(name: string, tls: TlsOptions): void {
-  const { pfx, passphrase, pskCallback } = tls;
-  for (const key of ['cert', 'key'] as const) if (tls[key] !== undefined) pem(`${name}.${key}`, tls[key]);
-  for (const key of ['certFile', 'keyFile', 'pfxFile'] as const)
-    if (tls[key] !== undefined) string(`${name}.${key}`, tls[key]);
+/** One value or several; always a list afterwards. */
+const list =
+  <T>(check: Check<T>): Check<T[]> =>
+  (name, value) =>
+    (Array.isArray(value) ? (value as unknown[]) : [value]).map((one) => check(name, one));
+
+/** An empty list would trust nobody: its likely cause is an empty variable. */
+const notEmpty =
+  <T>(check: Check<T[]>): Check<T[]> =>
+  (name, value) => {
+    const authorities = check(name, value);
+    if (authorities.length > 0) return authorities;
+    throw new TypeError(`${name}: expected one authority or more, got an empty array`);
+  };
+
+function protocolName(name: string, value: unknown): string {
+  const protocol = string(name, value);
+  const length = Buffer.byteLength(protocol);
+  if (length > 0 && length <= 255) return protocol;
+  throw new RangeError(`${name}: expected names of 1 to 255 bytes, got one of ${length}`);
+}
+
+const version = choice('TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3');
+
+/** The options that a secure context already contains. */
+const CONTEXT_CHECKS = {
+  ca: notEmpty(list(pem)),
+  caFile: notEmpty(list(string)),
+  cert: pem,
+  certFile: string,
+  key: pem,
+  keyFile: string,
+  pfx(name, value) {
+    if (!isBytes(value)) throw wrongType(name, 'bytes', value);
+    return copyOf(value);
+  },
+  pfxFile: string,
+  passphrase(name, value) {
+    if (typeof value !== 'function' && typeof value !== 'string')
+      throw wrongSecret(name, 'a string or a function', value);
+    return value as TlsOptions['passphrase'];
+  },
+  minVersion: version,
+  maxVersion: version,
+  ciphers: string,
+} satisfies Partial<Checks<TlsOptions>>;
+
+const CHECKS: Checks<TlsOptions> = {
+  ...CONTEXT_CHECKS,
+  rejectUnauthorized: boolean,
+  verifyHostname: (name, value) =>
+    typeof value === 'function' ? (value as TlsOptions['verifyHostname']) : boolean(name, value),
+  alpn: list(protocolName),
+  servername(name, value) {
+    if (value === '') throw new TypeError(`${name}: expected a name, got an empty string`);
+    return string(name, value);
+  },
+  secureContext(name, value) {
+    if (typeof value !== 'object' || value === null) throw wrongType(name, 'a secure context', value);
+    return value as NonNullable<TlsOptions['secureContext']>;
+  },
+  pskCallback: callable,
+};
+
+export function toTls(name: string, value: unknown): TlsOptions {
+  const tls: TlsOptions = checkObject<TlsOptions>(name, value, CHECKS);
+  checkClientCertificate(name, tls);
+  const { minVersion, maxVersion, secureContext, verifyHostname, rejectUnauthorized } = tls;
+  if (minVersion !== undefined && maxVersion !== undefined && minVersion > maxVersion)
+    throw new RangeError(
+      `${name}.minVersion: expected ${maxVersion}, the maxVersion, or less, got ${minVersion}`,
+    );
+  if (typeof verifyHostname === 'function' && rejectUnauthorized === false)
+    throw new TypeError(
+      `${name}.verifyHostname: expected no function with rejectUnauthorized: false, which never calls it`,
+    );
+  const replaced = Object.keys(CONTEXT_CHECKS).find((key) => key in tls);
+  if (secureContext !== undefined && replaced !== undefined)
+    throw new TypeError(`${name}.${replaced}: expected none with secureContext, which replaces it`);
+  return tls;
+}
+
+/** Checks the options with which a client authenticates itself. */
+function checkClientCertificate(name: string, tls: TlsOptions): void {
   for (const key of ['cert', 'key', 'pfx'] as const)
-    if (tls[key] !== undefined && tls[`${key}File`] !== undefined)
+    if (key in tls && `${key}File` in tls)
       throw new TypeError(`${name}: expected ${key} or ${key}File, got both`);
-  if (pfx !== undefined && !isBytes(pfx)) throw wrongType(`${name}.pfx`, 'bytes', pfx);
-  const hasCert = tls.cert !== undefined || tls.certFile !== undefined;
-  const hasKey = tls.key !== undefined || tls.keyFile !== undefined;
-  const hasPfx = pfx !== undefined || tls.pfxFile !== undefined;
+  const hasCert = 'cert' in tls || 'certFile' in tls;
+  const hasKey = 'key' in tls || 'keyFile' in tls;
+  const hasPfx = 'pfx' in tls || 'pfxFile' in tls;
   if (hasCert && !hasKey)
     throw new TypeError(`${name}: expected the key of the certificate as well (key or keyFile), got none`);
   if (hasKey && !hasCert)
     throw new TypeError(`${name}: expected the certificate of the key as well (cert or certFile), got none`);
   if (hasPfx && hasCert) throw new TypeError(`${name}: expected a certificate and key, or a pfx, got both`);
-  if (passphrase !== undefined) {
-    if (typeof passphrase !== 'function' && typeof passphrase !== 'string')
-      throw wrongSecret(`${name}.passphrase`, 'a string or a function', passphrase);
-    // Whoever adds a `secureContext` is told about that first.
-    if (!hasKey && !hasPfx && tls.secureContext === undefined)
-      throw new TypeError(`${name}.passphrase: expected a key or pfx that it opens as well, got none`);
-  }
-  if (pskCallback !== undefined && typeof pskCallback !== 'function')
-    throw wrongType(`${name}.pskCallback`, 'a function', pskCallback);
-}
-
-/** By what a server is verified. */
-function checkServerSide(name: string, tls: TlsOptions): void {
-  const { rejectUnauthorized, verifyHostname, servername } = tls;
-  for (const key of ['ca', 'caFile'] as const)
-    // Nobody at all could be verified: a variable that is empty is the likely reason.
-    if (tls[key] !== undefined && listOf<Pem>(tls[key]).length === 0)
-      throw new TypeError(`${name}.${key}: expected one authority or more, got an empty array`);
-  for (const entry of listOf(tls.ca)) pem(`${name}.ca`, entry);
-  for (const entry of listOf(tls.caFile)) string(`${name}.caFile`, entry);
-  if (servername !== undefined && string(`${name}.servername`, servername) === '')
-    throw new TypeError(`${name}.servername: expected a name, got an empty string`);
-  if (rejectUnauthorized !== undefined) boolean(`${name}.rejectUnauthorized`, rejectUnauthorized);
-  if (verifyHostname === undefined) return;
-  if (typeof verifyHostname !== 'function') boolean(`${name}.verifyHostname`, verifyHostname);
-  else if (rejectUnauthorized === false)
-    throw new TypeError(
-      `${name}.verifyHostname: expected no function beside rejectUnauthorized: false, which asks nobody`,
-    );
-}
-
-function pem(name: string, value: unknown): void {
-  if (typeof value !== 'string' && !isBytes(value)) throw wrongType(name, 'PEM as text or bytes', value);
-}
-
-/** The same for ever, whatever the caller does to the bytes. */
-function own(value: Pem): Pem {
-  return isBytes(value) ? copyOf(value) : value;
-}
-
-function listOf<T extends string | Pem>(given: T | readonly T[] | undefined): readonly T[] {
-  if (given === undefined) return [];
-  return Array.isArray(given) ? [...(given as readonly T[])] : [given as T];
+  // With a `secureContext`, the error about that comes first.
+  if ('passphrase' in tls && !hasKey && !hasPfx && !('secureContext' in tls))
+    throw new TypeError(`${name}.passphrase: expected a key or pfx to decrypt as well, got none`);
 }

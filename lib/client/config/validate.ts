@@ -1,9 +1,12 @@
-/** Checks of what a user passes in: each throws a `TypeError` or `RangeError` that says what was expected. */
+/**
+ * Checks of arguments and options: each returns the value, or throws a `TypeError` or `RangeError` that says what was
+ * expected.
+ */
 
 import { inspect } from 'node:util';
 import { ProtocolError } from '../../errors.ts';
 
-/** What to call a wrong value in an error. Text is not shown: it could be a secret. */
+/** Describes a wrong value in an error. The text of a string is not shown, because it could be a secret. */
 function got(value: unknown): string {
   if (typeof value === 'string')
     return value === '' ? 'an empty string' : `a string of ${value.length} characters`;
@@ -19,19 +22,25 @@ function got(value: unknown): string {
   }
 }
 
-/** The error for a value of the wrong kind. */
+/** A check of one value, which is called `name` in its errors. Returns the value to use. */
+export type Check<T> = (name: string, value: unknown) => T;
+
+/** A check for each key of an object. */
+export type Checks<T> = { readonly [Key in keyof T]-?: Check<T[Key]> };
+
+/** The error for a value of the wrong type. */
 export function wrongType(name: string, expected: string, value: unknown): TypeError {
   return new TypeError(`${name}: expected ${expected}, got ${got(value)}`);
 }
 
-/** The same for what may be a secret: a number is as good a password as text is. */
+/** The same for a value that may be a secret: a number is not shown either. */
 export function wrongSecret(name: string, expected: string, value: unknown): TypeError {
   return new TypeError(
     `${name}: expected ${expected}, got ${typeof value === 'number' ? 'a number' : got(value)}`,
   );
 }
 
-/** An integer within bounds, both included. */
+/** An integer from `least` to `most`. */
 export function integer(
   name: string,
   value: unknown,
@@ -45,7 +54,7 @@ export function integer(
   return value;
 }
 
-/** Any finite number within bounds, both included. */
+/** A finite number from `least` to `most`. */
 export function numeric(name: string, value: unknown, least: number, most: number = Infinity): number {
   const bounds = most === Infinity ? `of ${least} or more` : `from ${least} to ${most}`;
   if (typeof value !== 'number') throw wrongType(name, `a number ${bounds}`, value);
@@ -64,7 +73,17 @@ export function string(name: string, value: unknown): string {
   return value;
 }
 
-/** One of a few. */
+export const integerIn =
+  (least: number, most?: number): Check<number> =>
+  (name, value) =>
+    integer(name, value, least, most);
+
+export function callable<T extends (...args: never[]) => unknown>(name: string, value: unknown): T {
+  if (typeof value !== 'function') throw wrongType(name, 'a function', value);
+  return value as T;
+}
+
+/** One of several values. */
 export function oneOf<const T extends string | number | boolean>(
   name: string,
   value: unknown,
@@ -76,7 +95,12 @@ export function oneOf<const T extends string | number | boolean>(
   return found;
 }
 
-/** An object whose keys are all known: a misspelt option must not be silently ignored. */
+export const choice =
+  <const T extends string | number | boolean>(...allowed: readonly T[]): Check<T> =>
+  (name, value) =>
+    oneOf(name, value, allowed);
+
+/** An object without unknown keys: a misspelt option must not be ignored. */
 export function checkKeys(
   name: string,
   value: unknown,
@@ -84,13 +108,28 @@ export function checkKeys(
 ): Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw wrongType(name, 'an object', value);
-  // Not Object.keys(): this runs for every publish() with options, and makes no array.
+  // for-in allocates nothing: this runs for every publish() with options.
   for (const key in value)
     if (!keys.includes(key)) throw new TypeError(`${name}: expected one of ${keys.join(', ')}, got ${key}`);
   return value as Readonly<Record<string, unknown>>;
 }
 
-/** Runs `check`, for which a wrong argument is a breach of the protocol: to the caller it is a wrong argument. */
+/** Checks an object by a check for each of its keys. Returns a copy, without keys that are undefined. */
+export function checkObject<T>(
+  name: string,
+  value: unknown,
+  checks: Checks<T>,
+): { -readonly [Key in keyof T]?: Exclude<T[Key], undefined> } {
+  const known = checks as Readonly<Record<string, Check<unknown>>>;
+  const given = Object.entries(checkKeys(name, value, Object.keys(checks)));
+  return Object.fromEntries(
+    given.flatMap(([key, one]) =>
+      one === undefined ? [] : [[key, (known[key] as Check<unknown>)(`${name}.${key}`, one)]],
+    ),
+  ) as { [Key in keyof T]?: Exclude<T[Key], undefined> };
+}
+
+/** Runs `check`. A `ProtocolError` becomes a `TypeError`, as the caller passed a wrong argument. */
 export function checkEncodable(check: () => unknown): void {
   try {
     check();

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Configuration } from '../../../lib/client/config/configuration.ts';
-import type { ClientOptions } from '../../../lib/client/config/settings.ts';
+import type { ClientOptions } from '../../../lib/client/config/client-options.ts';
 import { Stage } from '../../scenarios/stage.ts';
 import { firstAttempt } from '../../support/dial-contexts.ts';
 
@@ -9,7 +9,7 @@ function configuration(given: ClientOptions = {}): Configuration<undefined> {
 }
 
 describe('configure()', () => {
-  it('checks like the constructor, and changes nothing where anything is wrong', () => {
+  it('checks like the constructor, and changes nothing if anything is wrong', () => {
     const some = configuration({ maxInflight: 7 });
     const before = some.settings;
     expect(() => some.change({ maxInflight: 9, ackTimeout: -1 })).toThrow(RangeError);
@@ -18,7 +18,7 @@ describe('configure()', () => {
     expect(some.settings.engine.maxInflight).toBe(7);
   });
 
-  it('keeps what it is not told about, and the object that the engine goes by', async () => {
+  it('keeps all other options, and the object that the engine reads', async () => {
     const some = configuration({ maxQueued: 5, username: 'me', password: 'secret' });
     const { engine } = some.settings;
     const { clientId } = engine;
@@ -29,7 +29,7 @@ describe('configure()', () => {
     await expect(some.settings.connectInputs(firstAttempt(), {})).resolves.toMatchObject({ username: 'me' });
   });
 
-  it('leaves the Keep Alive that connect() was given, unless it is told another', () => {
+  it('keeps the Keep Alive of connect(), unless it names another', () => {
     const some = configuration({ keepAlive: 60 });
     some.settings.engine.keepAlive = 10;
     some.change({ maxInflight: 3 });
@@ -40,7 +40,7 @@ describe('configure()', () => {
     expect(some.settings.engine.keepAlive).toBe(60);
   });
 
-  it('changes the logger, the user data, and takes the logger away with null', async () => {
+  it('sets a logger, and removes it with null', async () => {
     const stage = new Stage();
     const lines: string[] = [];
     const write = (line: string) => void lines.push(line);
@@ -56,7 +56,7 @@ describe('configure()', () => {
     expect(lines).toEqual(['closed']);
   });
 
-  it('opens and narrows the window of the connection that is up', async () => {
+  it('changes maxInflight on the present connection', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ maxInflight: 1 });
     const all = [1, 2, 3, 4].map((n) => client.publish('a', n, { qos: 1 }));

@@ -7,21 +7,21 @@ import {
 } from '../../../lib/client/config/connect-fields.ts';
 
 describe('a Client Identifier', () => {
-  it('of anyone is of 23 letters and digits, which every server takes [MQTT-3.1.3-5]', () => {
+  it('that is random has 23 letters and digits, which every server accepts [MQTT-3.1.3-5]', () => {
     let n = 0;
     const drawn = new Set(Array.from({ length: 62 }, () => anyClientId(() => (n++ % 62) / 62)).join(''));
     expect(drawn.size).toBe(62);
     expect(anyClientId(() => 0.999)).toMatch(/^[0-9A-Za-z]{23}$/);
   });
 
-  it('may be empty where the server assigns one, or nothing is to last', () => {
+  it('may be empty if the server assigns one, or in a clean session', () => {
     expect([toClientId('', true, 4), toClientId('', false, 5), toClientId('', 'first', 5)]).toEqual([
       '',
       '',
       '',
     ]);
-    expect(() => toClientId('', false, 4)).toThrow('clientId: expected one of your own');
-    expect(() => toClientId('', 'first', 3)).toThrow('clientId: expected one of your own');
+    expect(() => toClientId('', false, 4)).toThrow('clientId: expected a string that is not empty');
+    expect(() => toClientId('', 'first', 3)).toThrow('clientId: expected a string that is not empty');
   });
 });
 
@@ -29,8 +29,8 @@ describe('a Will and the CONNECT properties', () => {
   it('are copied: changing them later changes nothing', () => {
     const payload = Uint8Array.of(1);
     const userProperties: [string, string][] = [['a', 'b']];
-    const will = toWill({ topic: 't', payload, properties: { userProperties } }, 5);
-    const properties = toConnectProperties({ userProperties });
+    const will = toWill('will', { topic: 't', payload, properties: { userProperties } }, 5);
+    const properties = toConnectProperties('properties', { userProperties });
     payload[0] = 9;
     userProperties.push(['c', 'd']);
     expect(will.payload).toEqual(Uint8Array.of(1));

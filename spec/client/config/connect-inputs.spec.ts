@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { ask } from '../../../lib/client/config/connect-inputs.ts';
 import { toIdentity } from '../../../lib/client/config/connect-fields.ts';
-import { toSettings, type ClientOptions } from '../../../lib/client/config/settings.ts';
+import { toSettings } from '../../../lib/client/config/settings.ts';
+import type { ClientOptions } from '../../../lib/client/config/client-options.ts';
 import type { ServerUrl } from '../../../lib/client/config/endpoints.ts';
 import { ConnectError } from '../../../lib/errors.ts';
 import { firstAttempt } from '../../support/dial-contexts.ts';
@@ -36,7 +37,7 @@ describe('credentials', () => {
     });
   });
 
-  it('of the URL stand in for what the options do not say', async () => {
+  it('of the URL are used for those that the options do not have', async () => {
     const fromUrl = { username: 'url', password: 'urlpass' };
     await expect(identityOf({}, fromUrl)).resolves.toEqual({ username: 'url', password: bytes('urlpass') });
     await expect(identityOf({ username: undefined }, fromUrl)).resolves.toMatchObject({ username: 'url' });
@@ -46,7 +47,7 @@ describe('credentials', () => {
     });
   });
 
-  it('are checked at once, without a word of them in the message', () => {
+  it('are checked at once, and not shown in the message', () => {
     const wrong: object[] = [
       { username: 7 },
       { username: 'secret\ud800' },
@@ -71,7 +72,7 @@ describe('credentials', () => {
     expect.assertions(wrong.length * 2);
   });
 
-  it('of a function may differ each time', () => {
+  it('of functions, or of several URLs, may vary', () => {
     const varies = (url: ServerUrl, options: ClientOptions = {}): unknown =>
       toSettings(url, options, Math.random).engine.credentialsVary;
     expect(varies('mqtt://server', { credentials: () => ({}) })).toBe(true);
@@ -80,7 +81,7 @@ describe('credentials', () => {
     expect(varies('mqtt://me@a', { servers: ['mqtt://me@b'] })).toBe(false);
   });
 
-  it('of a function are checked when it has given them', () => {
+  it('of a function are checked when it returns them', () => {
     for (const given of [
       undefined,
       null,
@@ -94,11 +95,11 @@ describe('credentials', () => {
   });
 });
 
-describe('what is asked for before every CONNECT', () => {
+describe('functions that are called before every CONNECT', () => {
   const askOf = (options: ClientOptions) => toSettings('mqtt://server', options, Math.random).connectInputs;
   const context = firstAttempt();
 
-  it('is the Client Identifier, the Will, the properties and the credentials, with what the attempt is about', async () => {
+  it('return the Client Identifier, the Will, the properties and the credentials, and get the context', async () => {
     const seen: unknown[] = [];
     const see = <T>(answer: T) => {
       return async (given: unknown): Promise<T> => {
@@ -129,7 +130,7 @@ describe('what is asked for before every CONNECT', () => {
     expect(seen).toEqual([context, context, context, context]);
   });
 
-  it('may be nothing: no Will, and a Client Identifier that is left to the server', async () => {
+  it('may return no Will, and an empty Client Identifier on 5.0', async () => {
     const asked = askOf({ protocolVersion: 5, clientId: () => '', will: () => undefined });
     await expect(asked(context, {})).resolves.toEqual({});
   });
@@ -139,7 +140,7 @@ describe('what is asked for before every CONNECT', () => {
     [
       'clientId',
       { cleanStart: false, clientId: () => '' },
-      'no clientId: clientId: expected one of your own with cleanStart false, got none',
+      'no clientId: clientId: expected a string that is not empty with cleanStart false, got none',
     ],
     ['will', { will: () => ({ topic: 'a/#' }) }, 'no will: will.topic: expected a Topic Name'],
     [
@@ -152,9 +153,9 @@ describe('what is asked for before every CONNECT', () => {
       { credentials: () => ({ password: 'x' }) },
       'no credentials: password: expected a username',
     ],
-    ['anything that CONNECT has no room for', { clientId: () => 'x'.repeat(70_000) }, 'no CONNECT: '],
+    ['anything that is too long for CONNECT', { clientId: () => 'x'.repeat(70_000) }, 'no CONNECT: '],
   ] as [string, ClientOptions, string][])(
-    'is checked when it is given: %s (%#)',
+    'have their results checked: %s (%#)',
     async (_, options, message) => {
       await expect(askOf(options)(context, {})).rejects.toMatchObject({
         name: 'ConnectError',
@@ -165,7 +166,7 @@ describe('what is asked for before every CONNECT', () => {
     },
   );
 
-  it('says which function has thrown', async () => {
+  it('are named in the error when they throw', async () => {
     const cause = new Error('vault is sealed');
     const thrown = ask(
       'will',

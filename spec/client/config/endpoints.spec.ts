@@ -26,7 +26,7 @@ const where = async (some: Endpoints): Promise<string> => {
   return `${protocol}://${host}:${port}${path}`;
 };
 
-/** The servers of one attempt that never succeeds. */
+/** All servers that one failing attempt tries. */
 async function attempt(some: Endpoints): Promise<string[]> {
   let left = some.select('first');
   const tried = [await where(some)];
@@ -38,13 +38,13 @@ const ABC = ['mqtt://a', 'mqtts://b', 'ws://c/x'] as const;
 const IN_TURN = ['mqtt://a:1883', 'mqtts://b:8883', 'ws://c:80/x'];
 
 describe('the servers of an attempt', () => {
-  it('are tried in the order given, from the first one on each time', async () => {
+  it('are tried in the order given, each time from the first', async () => {
     const some = servers(ABC);
     expect(await attempt(some)).toEqual(IN_TURN);
     expect(await attempt(some)).toEqual(IN_TURN);
   });
 
-  it('are tried in any order where that is asked for, each once', async () => {
+  it('are tried in a random order with shuffled, each once', async () => {
     let n = 0;
     const some = servers(ABC, { serverOrder: 'shuffled' }, () => ((n += 7) % 10) / 10);
     const orders = [await attempt(some), await attempt(some), await attempt(some)];
@@ -52,7 +52,7 @@ describe('the servers of an attempt', () => {
     expect(new Set(orders.map(String)).size).toBeGreaterThan(1);
   });
 
-  it('may be the same one once more', async () => {
+  it('may be the same again', async () => {
     const some = servers(ABC);
     expect([some.select('first'), some.select('same')]).toEqual([2, 2]);
     expect(await where(some)).toBe(IN_TURN[0]);
@@ -60,7 +60,7 @@ describe('the servers of an attempt', () => {
     expect(await where(some)).toBe(IN_TURN[1]);
   });
 
-  it('may be asked for, each time anew', async () => {
+  it('may come from a function, which is called each time', async () => {
     let n = 0;
     const some = servers([async ({ attempt: number }) => `wss://c/mqtt?sign=${number}-${n++}`]);
     expect([await attempt(some), await attempt(some)]).toEqual([
@@ -80,7 +80,7 @@ describe('the servers of an attempt', () => {
     expect((await some.resolve(context)).credentials).toEqual({ username: 'v' });
   });
 
-  it('are only the first one where connect() names another host or port, and leave from its local address', async () => {
+  it('are only the first one if connect() names a host or port; its local address is used, too', async () => {
     const some = servers(ABC);
     some.override({ localAddress: '127.0.0.2' });
     some.select('first');
@@ -126,7 +126,7 @@ describe('a Server Reference', () => {
     expect((await some.resolve(context)).credentials).toEqual({ username: 'me', password: 'secret' });
   });
 
-  it('to a server that is in the list brings that one to the front, and tries it once', async () => {
+  it('to a server of the list moves it to the front, and it is tried once', async () => {
     const some = servers(['mqtt://a', 'mqtt://b', 'mqtt://c']);
     expect(await refused(some, 'c', 'for good')).toBe(0);
     expect(await rest(some, 2)).toEqual(['mqtt://c:1883', 'mqtt://b:1883']);
@@ -141,7 +141,7 @@ describe('a Server Reference', () => {
     expect(await refused(some, 'd')).toBe(1);
   });
 
-  it('is where the next attempt begins, once, when it comes with the end of a connection', async () => {
+  it('that ends a connection is where the next attempt begins, once', async () => {
     const some = servers(['mqtt://a']);
     await attempt(some);
     some.connected();
@@ -153,7 +153,7 @@ describe('a Server Reference', () => {
     expect(await attempt(some)).toEqual(['mqtt://a:1883']);
   });
 
-  it('is where all attempts begin from then on when it is for good, with the old server behind it', async () => {
+  it('that is for good is where all later attempts begin; the old server comes next', async () => {
     const some = servers(['mqtt://a']);
     expect(await refused(some, 'b', 'for good')).toBe(1);
     expect(await attempt(some)).toEqual(['mqtt://b:1883', 'mqtt://a:1883']);
@@ -176,17 +176,17 @@ describe('a Server Reference', () => {
     '[::1',
     '::1',
     'x'.repeat(254),
-  ])('is passed over where it names no server: %j', async (reference) => {
+  ])('is ignored if it names no server: %j', async (reference) => {
     const some = servers(['mqtt://a']);
     expect(await refused(some, reference)).toBe(0);
   });
 
-  it('is not followed unless that is asked for, nor from a Unix socket', async () => {
+  it('is not followed without followServerReference, nor from a Unix socket', async () => {
     expect(await refused(servers(['mqtt://a'], { followServerReference: false }), 'b')).toBe(0);
     expect(await refused(servers(['mqtt+unix:///run/a']), 'b')).toBe(0);
   });
 
-  it('names eight servers at the most', async () => {
+  it('may name eight servers; others are ignored', async () => {
     expect(await refused(servers(['mqtt://a']), 'b '.repeat(50).trim())).toBe(8);
   });
 });

@@ -1,15 +1,17 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
-import { toNetworkSettings, toTransport, warnings } from '../../../lib/client/config/network-options.ts';
-import { toSettings, type ClientOptions } from '../../../lib/client/config/settings.ts';
+import { toTransport, warnings } from '../../../lib/client/config/network-options.ts';
+import { checkOptions, networkSection } from '../../../lib/client/config/schema.ts';
+import { toSettings } from '../../../lib/client/config/settings.ts';
+import type { ClientOptions } from '../../../lib/client/config/client-options.ts';
 import { toHeaders } from '../../../lib/client/config/websocket-options.ts';
 import { transportOver } from '../../../lib/transport/stream.ts';
 import type { DialTarget } from '../../../lib/transport/transport.ts';
 import { Stage } from '../../scenarios/stage.ts';
 
-const dialOptions = (options: object) => toNetworkSettings(options);
+const dialOptions = (options: object) => networkSection(checkOptions(options));
 
-/** The message with which something is refused. */
+/** The name and message of the error of `check`. */
 function refusal(check: () => unknown): string {
   try {
     check();
@@ -22,8 +24,8 @@ function refusal(check: () => unknown): string {
 
 const refused = (options: object): string => refusal(() => dialOptions(options));
 
-describe('what is not said about the way', () => {
-  it('stays open', () => {
+describe('network options that are not given', () => {
+  it('are absent', () => {
     expect(dialOptions({})).toEqual({});
     const settings = toSettings('mqtt://server', {}, () => 0);
     expect([settings.network, settings.transport]).toEqual([{}, undefined]);
@@ -42,7 +44,7 @@ describe('the options of sockets', () => {
     ['noDelay', false],
     ['tcpKeepAlive', 0],
     ['tcpKeepAlive', 32_767_000],
-  ])('are taken: %s %s', (name, value) => {
+  ])('are accepted: %s %s', (name, value) => {
     expect(dialOptions({ [name]: value })).toEqual({ [name]: value });
   });
 
@@ -51,7 +53,7 @@ describe('the options of sockets', () => {
     [
       'localAddress',
       'eth0',
-      'TypeError: localAddress: expected an address of IPv4 or IPv6, got a string that is none',
+      'TypeError: localAddress: expected an IPv4 or IPv6 address, got a string of 4 characters',
     ],
     ['localPort', 0, 'RangeError: localPort: expected an integer from 1 to 65535, got 0'],
     ['localPort', 65_536, 'RangeError: localPort: expected an integer from 1 to 65535, got 65536'],
@@ -75,10 +77,11 @@ describe('the options of sockets', () => {
     expect(refused({ [name]: value })).toBe(message);
   });
 
-  it('go together: a local address and the family of another are refused', () => {
+  it('must fit together: localAddress and family', () => {
     expect(dialOptions({ localAddress: '::1', family: 6 })).toEqual({ localAddress: '::1', family: 6 });
-    expect(refused({ localAddress: '127.0.0.1', family: 6 })).toBe(
-      'TypeError: family: expected 4 as localAddress has it, or none, got 6',
+    const options = { localAddress: '127.0.0.1', family: 6 } as const;
+    expect(refusal(() => toSettings('mqtt://a', options, () => 0))).toBe(
+      'TypeError: family: expected 4, the family of localAddress, got 6',
     );
   });
 });
@@ -88,33 +91,33 @@ describe('a transport of the application', () => {
     const target: DialTarget = { protocol: 'mqtt', host: 'broker', port: 1 };
     const asked: unknown[] = [];
     const { signal } = new AbortController();
-    const dial = toTransport((...all) => {
+    const dial = toTransport('transport', (...all: unknown[]) => {
       asked.push(...all);
       throw new Error('not today');
     });
     await expect(dial(target, signal)).rejects.toThrow('not today');
     expect(asked).toEqual([target, signal]);
-    expect(refusal(() => toTransport({} as never))).toMatch(
+    expect(refusal(() => toTransport('transport', {}))).toMatch(
       /^TypeError: transport: expected a function, got an object/,
     );
   });
 
-  it('is told at once where what it returns is none, and a stream is not left open', async () => {
+  it('that returns something else is an error, and a stream is destroyed', async () => {
     const { signal } = new AbortController();
     const target: DialTarget = { protocol: 'mqtt', host: 'broker', port: 1 };
     const stream = new PassThrough();
     for (const wrong of [undefined, null, {}, 'broker', stream])
-      await expect(toTransport(async () => wrong as never)(target, signal)).rejects.toThrow(
-        'transport: expected a Transport, such as transportOver() makes of a stream, got',
+      await expect(toTransport('transport', async () => wrong)(target, signal)).rejects.toThrow(
+        'transport: expected a Transport, such as transportOver(stream) returns, got',
       );
     expect(stream.destroyed).toBe(true);
     const right = transportOver(new PassThrough());
-    expect(await toTransport(async () => right)(target, signal)).toBe(right);
+    expect(await toTransport('transport', async () => right)(target, signal)).toBe(right);
     right.destroy();
   });
 });
 
-describe('an option that none of the ways there are has any use for', () => {
+describe('a network option that has no effect with any of the URLs', () => {
   const of = (url: string, options: object): string =>
     refusal(() => toSettings(url, options as ClientOptions, () => 0));
   const transport = () => Promise.reject(new Error('not today'));
@@ -125,23 +128,19 @@ describe('an option that none of the ways there are has any use for', () => {
     [
       'mqtt+unix:///a',
       { proxy: 'http://p' },
-      'proxy: expected none with mqtt+unix:, which has no such thing',
-    ],
-    ['mqtt+unix:///a', { noDelay: true }, 'noDelay: expected none with mqtt+unix:, which has no such thing'],
-    [
-      'mqtts://a',
-      { transport, tls: {} },
-      'tls: expected none beside transport, which takes the place of that',
+      'proxy: expected none with mqtt+unix:, as it has no effect on Unix sockets',
     ],
     [
-      'mqtt://a',
-      { transport, family: 4 },
-      'family: expected none beside transport, which takes the place of that',
+      'mqtt+unix:///a',
+      { noDelay: true },
+      'noDelay: expected none with mqtt+unix:, as it has no effect on Unix sockets',
     ],
+    ['mqtts://a', { transport, tls: {} }, 'tls: expected none with transport, which replaces it'],
+    ['mqtt://a', { transport, family: 4 }, 'family: expected none with transport, which replaces it'],
     [
       'ws://a',
       { transport, ws: { headers: {} } },
-      'ws.headers: expected none beside transport, which takes the place of that',
+      'ws.headers: expected none with transport, which replaces it',
     ],
   ])('is refused: %s %j', (url, options, message) => {
     expect(of(url, options)).toBe(`TypeError: ${message}`);
@@ -152,37 +151,8 @@ describe('an option that none of the ways there are has any use for', () => {
     ['mqtt+unix:///a', { proxy: 'http://p', servers: ['mqtt://b'] }],
     ['mqtt://a', { ws: {}, servers: [() => 'ws://b'] }],
     ['ws://a', { transport, ws: { path: '/x' }, localAddress: '127.0.0.1' }],
-  ])('is taken where it may be of use: %s %j', (url, options) => {
+  ])('is accepted if one of the URLs may use it: %s %j', (url, options) => {
     expect(() => toSettings(url, options as ClientOptions, () => 0)).not.toThrow();
-  });
-});
-
-describe('the options of WebSocket', () => {
-  it('are taken, and copied', () => {
-    const headers = { Authorization: 'Bearer token' };
-    const ws = { path: '/mqtt?a=b', headers, maxPayload: 1, perMessageDeflate: true };
-    const taken = dialOptions({ ws }).ws;
-    expect(taken).toEqual(ws);
-    ws.path = '/other';
-    headers.Authorization = 'other';
-    expect(taken).toMatchObject({ path: '/mqtt?a=b', headers: { Authorization: 'Bearer token' } });
-  });
-
-  it('are taken with a function that makes the headers', () => {
-    const headers = () => ({});
-    expect(typeof dialOptions({ ws: { headers } }).ws?.headers).toBe('function');
-  });
-
-  it.each([
-    [7, 'TypeError: ws: expected an object, got 7'],
-    [{ paht: '/' }, 'TypeError: ws: expected one of path, headers, maxPayload, perMessageDeflate, got paht'],
-    [{ path: 7 }, 'TypeError: ws.path: expected a string, got 7'],
-    [{ path: 'mqtt' }, 'TypeError: ws.path: expected a path that begins with /, got one that does not'],
-    [{ maxPayload: 0 }, 'RangeError: ws.maxPayload: expected an integer '],
-    [{ perMessageDeflate: 1 }, 'TypeError: ws.perMessageDeflate: expected true or false, got 1'],
-    [{ headers: 'a: b' }, 'TypeError: ws.headers: expected an object, got a string of 4 characters'],
-  ])('are refused: %j', (ws, message) => {
-    expect(refused({ ws })).toContain(message);
   });
 });
 
@@ -191,7 +161,7 @@ describe('header fields', () => {
     ['Authorization', 'Basic bWU6c2VjcmV0'],
     ['x-amz-security_token', 'a b\tc "d" \u00e4'],
     ["!#$%&'*+.^_`|~09", ''],
-  ])('are taken: %s', (name, value) => {
+  ])('are accepted: %s', (name, value) => {
     const headers = { [name]: value };
     const taken = toHeaders('headers', headers);
     expect(taken).toEqual(headers);
@@ -203,14 +173,14 @@ describe('header fields', () => {
     ['a list', [['a', 'b']], /expected an object, got an array of 1$/],
     ['a Map', new Map([['a', 'b']]), /expected an object, got an object/],
     ['Headers', new Headers({ a: 'b' }), /expected an object, got an object/],
-    ['a name that is empty', { '': 'a' }, /expected names of header fields, got one that is none$/],
+    ['a name that is empty', { '': 'a' }, /expected names of header fields, got an invalid name$/],
     ['a name with a space', { 'a b': 'c' }, /expected names of header fields/],
     ['a name with a line break', { 'a\r\nb': 'c' }, /expected names of header fields/],
     ['a name with a colon', { 'a:': 'c' }, /expected names of header fields/],
     ['a name that is not ASCII', { ä: 'c' }, /expected names of header fields/],
-    ['a value with a line break', { a: 'b\r\nc: d' }, /headers\.a: .*got one with control characters$/],
-    ['a value with U+0000', { a: 'b\0' }, /headers\.a: .*got one with control characters$/],
-    ['a value beyond Latin-1', { a: '\u20ac' }, /headers\.a: expected the value of a header field/],
+    ['a value with a line break', { a: 'b\r\nc: d' }, /headers\.a: .*got invalid characters$/],
+    ['a value with U+0000', { a: 'b\0' }, /headers\.a: .*got invalid characters$/],
+    ['a value beyond Latin-1', { a: '\u20ac' }, /headers\.a: expected a header field value/],
     ['a number', { a: 7 }, /headers\.a: expected a string, got a number$/],
     ['a list of values', { a: ['b', 'c'] }, /headers\.a: expected a string, got an array of 2$/],
     ['undefined', { a: undefined }, /headers\.a: expected a string, got undefined$/],
@@ -223,7 +193,7 @@ describe('the proxy', () => {
   const EXPECTED = 'TypeError: proxy: expected http, https, socks5 or socks5h://[user:password@]host[:port]';
 
   it.each(['http://proxy:3128', 'https://me:secret@proxy', 'socks5://proxy', 'socks5h://[::1]:9050'])(
-    'is a URL, alone or with more: %s',
+    'is a URL, or an object with a URL: %s',
     (url) => {
       const expected = { proxy: { url: new URL(url) } };
       for (const proxy of [url, new URL(url), { url }, { url: new URL(url) }])
@@ -231,11 +201,11 @@ describe('the proxy', () => {
     },
   );
 
-  it('is the one of the environment', () => {
+  it('may be the one of the environment', () => {
     expect(dialOptions({ proxy: 'environment' })).toEqual({ proxy: 'environment' });
   });
 
-  it('is copied with all that belongs to it', () => {
+  it('is copied, with headers and tls', () => {
     const url = new URL('https://proxy');
     const headers = { 'X-Tenant': 'a' };
     const { proxy } = dialOptions({ proxy: { url, headers, tls: { servername: 'b' } } });
@@ -257,7 +227,7 @@ describe('the proxy', () => {
     ['http://proxy/path', `${EXPECTED}, got a path`],
     [
       { url: 'http://proxy', headers: { a: 'b\n' } },
-      'TypeError: proxy.headers.a: expected the value of a header field, got one with control characters',
+      'TypeError: proxy.headers.a: expected a header field value, got invalid characters',
     ],
     [
       { url: 'socks5://proxy', headers: {} },
@@ -265,20 +235,20 @@ describe('the proxy', () => {
     ],
     [
       { url: 'http://proxy', tls: {} },
-      'TypeError: proxy.tls: expected none with a proxy that is not reached by TLS (https:)',
+      'TypeError: proxy.tls: expected none, as the URL of the proxy does not begin with https:',
     ],
   ])('is refused: %j', (proxy, message) => {
     expect(refused({ proxy })).toBe(message);
   });
 
-  it('has no secret that a message would tell', () => {
+  it('is not shown in messages, as its URL may have a password', () => {
     for (const url of ['ftp://me:s3cret@proxy', 'http://me:s3cret@proxy/path', 's3cret', 'http://s3cret@:80'])
       expect(refused({ proxy: url })).not.toContain('s3cret');
   });
 });
 
-describe('a secret of the wrong kind', () => {
-  it('is not shown either', () => {
+describe('a secret of the wrong type', () => {
+  it('is not shown', () => {
     for (const options of [
       { tls: { pfxFile: 'a', passphrase: 41_337 } },
       { ws: { headers: { Authorization: 41_337 } } },
@@ -291,19 +261,19 @@ describe('a secret of the wrong kind', () => {
   });
 });
 
-describe('what is insecure', () => {
+describe('an insecure option', () => {
   const insecure = { tls: { verifyHostname: false } } as const;
 
-  it('is warned of, also on the way to a proxy', () => {
+  it('causes a warning, also for a proxy', () => {
     const proxy = { url: 'https://proxy', tls: { rejectUnauthorized: false } };
     expect(warnings(dialOptions({ ...insecure, proxy }))).toEqual([
-      'tls.verifyHostname is off: whoever has a certificate of a known authority can pretend to be the server',
-      'proxy.tls.rejectUnauthorized is off: anybody can pretend to be the proxy',
+      'tls.verifyHostname is off: anyone with a certificate of a trusted authority can pretend to be the server',
+      'proxy.tls.rejectUnauthorized is off: anyone can pretend to be the proxy',
     ]);
     expect(warnings(dialOptions({ tls: {}, proxy: 'environment' }))).toEqual([]);
   });
 
-  it('is warned of when a client is made so, and when it becomes so', () => {
+  it('causes a warning in the constructor and in configure()', () => {
     const stage = new Stage();
     const client = stage.client(insecure, 'mqtts://server');
     client.configure({ keepAlive: 5 });

@@ -1,12 +1,13 @@
 import { createSecureContext } from 'node:tls';
 import { describe, expect, it } from '@jest/globals';
-import { toNetworkSettings, warnings } from '../../../lib/client/config/network-options.ts';
+import { warnings } from '../../../lib/client/config/network-options.ts';
+import { toTls } from '../../../lib/client/config/tls-options.ts';
 import type { TlsOptions } from '../../../lib/index.ts';
 
-const tlsOf = (tls: unknown): TlsOptions | undefined => toNetworkSettings({ tls: tls as TlsOptions }).tls;
+const tlsOf = (tls: unknown): TlsOptions => toTls('tls', tls);
 
 describe('tls', () => {
-  it('is copied, with lists where there may be one or more', () => {
+  it('is copied, with lists for one or more values', () => {
     const given = {
       ca: 'PEM',
       caFile: ['a', 'b'],
@@ -17,10 +18,10 @@ describe('tls', () => {
     const tls = tlsOf(given);
     expect(tls).toEqual({ ...given, ca: ['PEM'], alpn: ['mqtt'] });
     given.caFile.push('c');
-    expect(tls?.caFile).toEqual(['a', 'b']);
+    expect(tls.caFile).toEqual(['a', 'b']);
   });
 
-  it('has copies of what is bytes: the caller may wipe a key at once', () => {
+  it('copies bytes: the caller may wipe a key at once', () => {
     const [key, cert, ca, pfx] = ['key', 'cert', 'ca', 'pfx'].map((text) => Buffer.from(text));
     const tls = [tlsOf({ key, cert, ca: [ca, 'PEM'] }), tlsOf({ pfx })];
     for (const bytes of [key, cert, ca, pfx]) bytes!.fill(0);
@@ -28,7 +29,7 @@ describe('tls', () => {
     expect(tls).toEqual([{ key: as('key'), cert: as('cert'), ca: [as('ca'), 'PEM'] }, { pfx: as('pfx') }]);
   });
 
-  it('may be whatever belongs together', () => {
+  it('accepts options that belong together', () => {
     const key = { cert: Buffer.from('PEM'), keyFile: 'key', passphrase: () => 'secret' };
     for (const each of [
       {},
@@ -70,7 +71,7 @@ describe('tls', () => {
     [
       'a passphrase for nothing',
       { passphrase: 'secret' },
-      /^tls\.passphrase: expected a key or pfx that it opens/,
+      /^tls\.passphrase: expected a key or pfx to decrypt/,
     ],
     [
       'a passphrase that is none',
@@ -78,11 +79,11 @@ describe('tls', () => {
       /^tls\.passphrase: expected a string or a function/,
     ],
     [
-      'versions crosswise',
+      'a minVersion above maxVersion',
       { minVersion: 'TLSv1.3', maxVersion: 'TLSv1.2' },
-      /^tls\.minVersion: expected TLSv1\.2/,
+      /^tls\.minVersion: expected TLSv1\.2, the maxVersion, or less/,
     ],
-    ['a version of its own', { minVersion: '1.2' }, /^tls\.minVersion: expected "TLSv1" or /],
+    ['an unknown version', { minVersion: '1.2' }, /^tls\.minVersion: expected "TLSv1" or /],
     ['ciphers in a list', { ciphers: ['ALL'] }, 'tls.ciphers: expected a string, got an array of 1'],
     [
       'a protocol without a name',
@@ -95,7 +96,7 @@ describe('tls', () => {
     [
       'a function that would not be asked',
       { rejectUnauthorized: false, verifyHostname: () => undefined },
-      /^tls\.verifyHostname: expected no function beside rejectUnauthorized: false/,
+      /^tls\.verifyHostname: expected no function with rejectUnauthorized: false/,
     ],
     [
       'a context that is none',
@@ -103,27 +104,29 @@ describe('tls', () => {
       'tls.secureContext: expected a secure context, got null',
     ],
     [
-      'what the context has',
+      'an option that secureContext replaces',
       { secureContext: {}, caFile: 'a' },
-      /^tls\.caFile: expected none beside secureContext/,
+      /^tls\.caFile: expected none with secureContext, which replaces it/,
     ],
     ['no function for keys', { pskCallback: {} }, /^tls\.pskCallback: expected a function/],
   ])('cannot be %s', (_, tls, message) => {
     expect(() => tlsOf(tls)).toThrow(message);
   });
 
-  it('never shows a secret where it is wrong', () => {
+  it('never shows a secret in an error', () => {
     const wrong = { cert: 'secret', key: 'secret', pfx: 'secret', passphrase: 'secret' };
     for (const key of Object.keys(wrong) as (keyof typeof wrong)[])
       expect(() => tlsOf({ [key]: wrong[key] })).toThrow(/^(?!.*secret)/);
   });
 
-  it('is warned of where it verifies less than it should', () => {
+  it('causes a warning if the server is not fully verified', () => {
     expect(warnings({ tls: {} })).toEqual([]);
     expect(warnings({ tls: { verifyHostname: () => undefined } })).toEqual([]);
-    expect(warnings({ tls: { rejectUnauthorized: false } })).toEqual([expect.stringContaining('anybody')]);
+    expect(warnings({ tls: { rejectUnauthorized: false } })).toEqual([
+      expect.stringContaining('anyone can pretend'),
+    ]);
     expect(warnings({ tls: { verifyHostname: false } })).toEqual([
-      expect.stringContaining('whoever has a certificate'),
+      expect.stringContaining('anyone with a certificate'),
     ]);
   });
 });
