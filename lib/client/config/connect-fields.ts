@@ -41,10 +41,14 @@ export interface Will {
   readonly properties?: WillProperties | undefined;
 }
 
-/** The properties of CONNECT that have no option (3.1.2.11). 5.0. */
-export type OtherConnectProperties = Pick<
+/** The properties of CONNECT that are not options by themselves (3.1.2.11). 5.0. */
+export type OtherConnectProperties = Omit<
   ConnectProperties,
-  'topicAliasMaximum' | 'requestResponseInformation' | 'requestProblemInformation' | 'userProperties'
+  | 'sessionExpiryInterval'
+  | 'receiveMaximum'
+  | 'maximumPacketSize'
+  | 'authenticationMethod'
+  | 'authenticationData'
 >;
 
 export const CREDENTIAL_CHECKS: Checks<Credentials> = {
