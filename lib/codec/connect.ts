@@ -38,7 +38,7 @@ const RESERVED = 0x01;
 // ---- Reading ----
 
 /** Reads the protocol name and version, which say how to read the rest. */
-export function readVersion(reader: Reader): ProtocolVersion {
+function readVersion(reader: Reader): ProtocolVersion {
   // Until the version is known, the strictest rules hold: a protocol name is ASCII anyway.
   const name = reader.utf8();
   const version = reader.u8();

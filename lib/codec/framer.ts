@@ -32,7 +32,7 @@ const EARNEST = 64 * 1024;
 const NOTHING = new Uint8Array(0);
 
 /** Which packets a limit is for: all of a connection, or those before its CONNACK is accepted. */
-export type LimitedPackets = 'always' | 'before CONNACK';
+type LimitedPackets = 'always' | 'before CONNACK';
 
 export interface FramerOptions {
   readonly protocolVersion: ProtocolVersion;
@@ -69,7 +69,7 @@ export class Framer {
   /** What #readLength found. */
   #length = 0;
   /** Pushed and committed bytes that come behind `bytes`. */
-  #queue: Uint8Array[] = [];
+  readonly #queue: Uint8Array[] = [];
 
   /** The slab that space() gives out parts of. `bytes` is either this or a chunk that is only read. */
   #slab: Uint8Array = NOTHING;
@@ -145,11 +145,6 @@ export class Framer {
    */
   get pendingHeader(): number {
     return this.#read < this.#fill ? this.bytes[this.#read]! : -1;
-  }
-
-  /** The size of the packet that has begun to arrive, as far as it is known; else 0. To be asked after next() found none. */
-  get needed(): number {
-    return this.#read < this.#fill ? this.#needed : 0;
   }
 
   /** Puts the packet that next() just found back: the next call finds it again. */
@@ -235,18 +230,6 @@ export class Framer {
     // Something was pushed meanwhile and comes first. What was read stays where it is, as a chunk of its own.
     if (at >= 0 && offer.buffer === this.#slab.buffer) this.#pinned = Math.max(this.#pinned, at + count);
     this.#queue.push(offer.subarray(0, count));
-  }
-
-  /** Forgets all bytes, for a new connection. */
-  reset(): void {
-    this.bytes = NOTHING;
-    this.#read = 0;
-    this.#fill = 0;
-    this.#needed = 0;
-    this.#queue = [];
-    this.#dropSlab();
-    this.#slabSize = SMALLEST_SLAB;
-    this.#offer = undefined;
   }
 
   #adopt(chunk: Uint8Array): void {

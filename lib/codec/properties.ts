@@ -31,7 +31,7 @@ import { VARINT_MAX } from './varint.ts';
 import type { Writer } from './writer.ts';
 
 /** What has properties: the packets, and the Will Message inside CONNECT. */
-export interface PropertiesOf {
+interface PropertiesOf {
   connect: ConnectProperties;
   will: WillProperties;
   connack: ConnackProperties;

@@ -11,6 +11,7 @@
  * ```
  */
 
+import { hasWildcard } from '../topic/filters.ts';
 import { topicNameError } from '../topic/names.ts';
 import { ProtocolError } from '../errors.ts';
 import { bytesOf, flag, hex, integer, malformed, notIn3, violation, wrongType } from './errors.ts';
@@ -170,7 +171,7 @@ function checkReceivedTopic(topic: string, version: ProtocolVersion): void {
   // [MQTT-3.3.2-2] "The Topic Name in the PUBLISH packet MUST NOT contain wildcard characters". 3.1 allows the rest.
   const fault =
     version === 3
-      ? /[+#]/.test(topic)
+      ? hasWildcard(topic)
         ? 'expected a Topic Name without the wildcards + and #'
         : undefined
       : topicNameError(topic);

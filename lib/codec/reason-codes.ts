@@ -5,7 +5,7 @@ import type { Packet, ProtocolVersion } from './packets.ts';
 import type { Receiver } from './packet-type.ts';
 
 /** What carries a Reason Code. */
-export type ReasonedPacket = Extract<Packet, { reasonCode: number }>['type'] | 'suback' | 'unsuback';
+type ReasonedPacket = Extract<Packet, { reasonCode: number }>['type'] | 'suback' | 'unsuback';
 
 const NAMES: Readonly<Record<number, string>> = {
   0x00: 'Success',

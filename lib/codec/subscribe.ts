@@ -11,7 +11,7 @@
  * ```
  */
 
-import { topicFilterError } from '../topic/filters.ts';
+import { isShared, topicFilterError } from '../topic/filters.ts';
 import { ProtocolError } from '../errors.ts';
 import { flag, hex, integer, malformed, notIn3, stringOf, violation, wrongType } from './errors.ts';
 import {
@@ -41,7 +41,7 @@ export function checkTopicFilter(what: string, topicFilter: string): void {
 
 /** [MQTT-3.8.3-4] "It is a Protocol Error to set the No Local bit to 1 on a Shared Subscription". */
 function checkNoLocal(topicFilter: string, noLocal: boolean): void {
-  if (noLocal && topicFilter.startsWith('$share/')) {
+  if (noLocal && isShared(topicFilter)) {
     throw violation('SUBSCRIBE has No Local on a Shared Subscription', 'MQTT-3.8.3-4');
   }
 }

@@ -3,6 +3,8 @@
  * has. `portableText` is the default.
  */
 
+import { utf8Length } from '../topic/names.ts';
+
 /** What the codec needs to know about UTF-8. */
 export interface Text {
   /** Bytes of `s` in UTF-8. */
@@ -27,17 +29,6 @@ const encoder = new TextEncoder();
 // ignoreBOM means: do not strip it. [MQTT-1.5.4-3]
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const lossy = new TextDecoder('utf-8', { ignoreBOM: true });
-
-function byteLength(s: string): number {
-  let length = s.length;
-  for (let i = 0; i < s.length; i++) {
-    const unit = s.charCodeAt(i);
-    if (unit < 0x80) continue;
-    // Three bytes for a unit of the basic plane; a surrogate pair is two units and four bytes, two each.
-    length += unit < 0x800 || (unit >= 0xd800 && unit <= 0xdfff) ? 1 : 2;
-  }
-  return length;
-}
 
 function write(s: string, target: Uint8Array, at: number): number {
   if (s.length <= SHORT) {
@@ -71,7 +62,7 @@ function read(bytes: Uint8Array, start: number, end: number): string | undefined
 }
 
 /** Built on what every platform has. */
-export const portableText: Text = { byteLength, write, read };
+export const portableText: Text = { byteLength: utf8Length, write, read };
 
 /** Text of MQTT 3.1, which has no rule against ill-formed bytes: they become U+FFFD. */
 export function readLossy(bytes: Uint8Array, start: number, end: number): string {

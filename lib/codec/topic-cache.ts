@@ -9,7 +9,7 @@
  */
 
 /** Makes the string of `bytes[start, end)`, or throws what is wrong with it. */
-export type Decode = (bytes: Uint8Array, start: number, end: number) => string;
+type Decode = (bytes: Uint8Array, start: number, end: number) => string;
 
 interface Entry {
   /** In bytes. */

@@ -22,7 +22,7 @@ interface Loan {
 }
 
 /** A packet that cannot be written any more. */
-export interface Spoiled {
+interface Spoiled {
   readonly lastPiece: Uint8Array;
   /** `cut`: its beginning was taken. What comes behind it would be taken for the rest, so nothing can be written. */
   readonly phase: 'whole' | 'cut';

@@ -11,6 +11,7 @@ import type { Answers } from '../session/incoming.ts';
 import { PACKET_IDENTIFIERS } from '../session/packet-identifiers.ts';
 import type { RequestPart, RequestLimits, RequestPacket, Requests } from '../session/requests.ts';
 import type { Session } from '../session/session.ts';
+import { hasWildcard, isShared } from '../topic/filters.ts';
 import type { DisconnectRequest, EngineOptions } from './options.ts';
 import { sendableCode } from './connect-errors.ts';
 
@@ -285,8 +286,8 @@ function refuseUnsupported(requests: Requests, { negotiated }: Connection): void
   const { wildcardSubscriptionAvailable: wildcards, sharedSubscriptionAvailable: shared } = negotiated;
   if (wildcards && shared) return;
   const codeOf = (topicFilter: string): number => {
-    if (!shared && topicFilter.startsWith('$share/')) return 0x9e;
-    return !wildcards && /[+#]/.test(topicFilter) ? 0xa2 : 0;
+    if (!shared && isShared(topicFilter)) return 0x9e;
+    return !wildcards && hasWildcard(topicFilter) ? 0xa2 : 0;
   };
   for (const part of requests.takeSubscriptions((topicFilter) => codeOf(topicFilter) > 0))
     requests.answer(part, codeOf(part.entry.topicFilter));

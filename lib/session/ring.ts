@@ -47,16 +47,6 @@ export class Ring<T> {
     return item;
   }
 
-  /** Takes the newest out. */
-  pop(): T | undefined {
-    if (this.#length === 0) return undefined;
-    const at = (this.#head + this.#length - 1) & this.#mask;
-    const item = this.#items[at];
-    this.#items[at] = undefined;
-    this.#length--;
-    return item;
-  }
-
   /** Takes out the oldest that `test` says yes to. Cheap where that is near the front. */
   removeFirst(test: (item: T) => boolean): T | undefined {
     for (let i = 0; i < this.#length; i++) {

@@ -7,25 +7,13 @@ import type { SubscriptionRequest } from '../codec/packets.ts';
 export class Subscriptions {
   readonly #filters = new Map<string, SubscriptionRequest>();
 
-  get size(): number {
-    return this.#filters.size;
-  }
-
   /** Granted. The same filter again replaces its options [MQTT-3.8.4-3]. */
   set(entry: SubscriptionRequest): void {
     this.#filters.set(entry.topicFilter, entry);
   }
 
-  get(topicFilter: string): SubscriptionRequest | undefined {
-    return this.#filters.get(topicFilter);
-  }
-
   delete(topicFilter: string): void {
     this.#filters.delete(topicFilter);
-  }
-
-  clear(): void {
-    this.#filters.clear();
   }
 
   values(): IterableIterator<SubscriptionRequest> {

@@ -8,14 +8,6 @@ import { quoted, topicTextError } from './names.ts';
 /** How the Topic Filter of a Shared Subscription begins [v5 MQTT-4.8.2-1]. */
 const SHARE = '$share/';
 
-/** The two parts of the Topic Filter of a Shared Subscription. */
-export interface SharedFilter {
-  /** The group that shares the messages. */
-  readonly shareName: string;
-  /** The part that Topic Names are matched with. */
-  readonly topicFilter: string;
-}
-
 /**
  * What is wrong with a Topic Filter, worded as the message of a `TypeError`; undefined when it is legal: 1 to 65,535
  * bytes of well-formed UTF-8 without U+0000, `#` alone in the last level [v5 MQTT-4.7.1-1], `+` alone in its level
@@ -56,13 +48,6 @@ function wildcardError(filter: string, whole: string): string | undefined {
 /** Whether a legal Topic Filter is that of a Shared Subscription. */
 export function isShared(filter: string): boolean {
   return filter.startsWith(SHARE);
-}
-
-/** Takes the legal Topic Filter of a Shared Subscription apart; undefined when `filter` is not shared. */
-export function parseSharedFilter(filter: string): SharedFilter | undefined {
-  if (!isShared(filter)) return undefined;
-  const slash = filter.indexOf('/', SHARE.length);
-  return { shareName: filter.substring(SHARE.length, slash), topicFilter: filter.substring(slash + 1) };
 }
 
 /** The part of a legal Topic Filter that Topic Names are matched with: all of it, unless it is shared. */

@@ -4,7 +4,7 @@
  */
 
 /** The longest Topic Name or Topic Filter, in bytes of UTF-8 [MQTT-4.7.3-3]. */
-export const MAX_TOPIC_BYTES = 65_535;
+const MAX_TOPIC_BYTES = 65_535;
 
 /** No UTF-16 unit needs more bytes than this: a pair of surrogates is two units and four bytes. */
 const MOST_BYTES_PER_UNIT = 3;

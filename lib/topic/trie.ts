@@ -55,12 +55,6 @@ class Node<T> {
  */
 export class Trie<T> {
   readonly #root = new Node<T>(undefined, '', 0);
-  #size = 0;
-
-  /** How many values there are, over all filters. */
-  get size(): number {
-    return this.#size;
-  }
 
   /** Adds a value under a Topic Filter. */
   add(filter: string, value: T): void {
@@ -72,7 +66,6 @@ export class Trie<T> {
       node = level === '+' ? (node.plus ??= new Node(node, level, 0)) : enter(node, level);
     if (isRest) (node.rest ??= []).push(value);
     else (node.exact ??= []).push(value);
-    this.#size++;
   }
 
   /** Removes a value from under a Topic Filter, once; false when it was not there. */
@@ -94,7 +87,6 @@ export class Trie<T> {
       else node.exact = undefined;
       prune(node);
     }
-    this.#size--;
     return true;
   }
 

@@ -235,16 +235,6 @@ describe('memory', () => {
     expect(packets(framer)).toEqual(['d0 00']);
     expect(slabs.at(-1)).toBeLessThanOrEqual(128 * KIB);
   });
-
-  it('starts small again after a reset', () => {
-    const { framer, slabs } = counting();
-    readInto(framer, packetOf(100 * KIB, 1));
-    framer.reset();
-    expect(framer.next()).toBe(false);
-    readInto(framer, hex`d0 00`);
-    expect(packets(framer)).toEqual(['d0 00']);
-    expect(slabs.at(-1)).toBe(4 * KIB);
-  });
 });
 
 describe('pushing and filling mixed', () => {

@@ -91,9 +91,10 @@ describe('Connection', () => {
       expect(() => up.framer.next()).toThrow(/before CONNACK/);
       accept(up);
       expect(up.framer.next()).toBe(false);
-      up.framer.reset();
-      up.framer.push(begin(2_000_001));
-      expect(() => up.framer.next()).toThrow(/exceeds the Maximum Packet Size of 2000000/);
+      const other = connection(2_000_000);
+      accept(other);
+      other.framer.push(begin(2_000_001));
+      expect(() => other.framer.next()).toThrow(/exceeds the Maximum Packet Size of 2000000/);
     });
   });
 });

@@ -7,19 +7,17 @@ describe('Subscriptions', () => {
     subscriptions.set({ topicFilter: 'a', qos: 0 });
     subscriptions.set({ topicFilter: 'b', qos: 1 });
     subscriptions.set({ topicFilter: 'a', qos: 2, noLocal: true });
-    expect(subscriptions.size).toBe(2);
-    expect(subscriptions.get('a')).toEqual({ topicFilter: 'a', qos: 2, noLocal: true });
-    expect(Array.from(subscriptions.values(), ({ topicFilter }) => topicFilter)).toEqual(['a', 'b']);
+    expect([...subscriptions.values()]).toEqual([
+      { topicFilter: 'a', qos: 2, noLocal: true },
+      { topicFilter: 'b', qos: 1 },
+    ]);
   });
 
-  it('forgets one, or all', () => {
+  it('forgets a filter that is deleted, and ignores an unknown one', () => {
     const subscriptions = new Subscriptions();
     for (const topicFilter of ['a', 'b', 'c']) subscriptions.set({ topicFilter, qos: 1 });
     subscriptions.delete('b');
     subscriptions.delete('unknown');
-    expect(subscriptions.get('b')).toBeUndefined();
-    expect(subscriptions.size).toBe(2);
-    subscriptions.clear();
-    expect([...subscriptions.values()]).toEqual([]);
+    expect(Array.from(subscriptions.values(), ({ topicFilter }) => topicFilter)).toEqual(['a', 'c']);
   });
 });

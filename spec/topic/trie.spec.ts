@@ -127,7 +127,6 @@ describe('Trie', () => {
   it('visits the values of one filter in the order in which they were added, each as often as it was', () => {
     const trie = new Trie<string>();
     for (const value of ['one', 'two', 'one', 'three']) trie.add('a/+', value);
-    expect(trie.size).toBe(4);
     expect(visited(trie, 'a/b')).toEqual(['one', 'two', 'one', 'three']);
     expect(trie.remove('a/+', 'one')).toBe(true);
     expect(visited(trie, 'a/b')).toEqual(['two', 'one', 'three']);
@@ -152,11 +151,9 @@ describe('Trie', () => {
       expect([filter, trie.remove(filter, 'x')]).toEqual([filter, false]);
     }
     expect(trie.remove('a/b', 'y')).toBe(false);
-    expect(trie.size).toBe(2);
     expect(trie.remove('a/b', 'x')).toBe(true);
     expect(trie.remove('a/b', 'x')).toBe(false);
     expect(visited(trie, 'a/b')).toEqual(['x']);
-    expect(trie.size).toBe(1);
   });
 
   it('tells levels apart whose hashes are equal', () => {
@@ -179,7 +176,6 @@ describe('Trie', () => {
         const gone = levels[index] as string;
         expect(trie.remove(`${gone}/+`, gone)).toBe(left.delete(gone));
       }
-      expect(trie.size).toBe(0);
     }
   });
 
@@ -191,7 +187,6 @@ describe('Trie', () => {
     expect(visited(trie, name).toSorted()).toEqual(['+/++/#', '///+/#', '//////']);
     for (const filter of filters)
       expect(trie.remove(filter, filter.slice(0, 3) + filter.slice(-3))).toBe(true);
-    expect(trie.size).toBe(0);
   });
 });
 
@@ -255,14 +250,12 @@ describe('any filters and names', () => {
             expect(trie.remove(text, value)).toBe(index !== -1);
             list = list.filter((_, at) => at !== index);
           }
-          expect(trie.size).toBe(list.length);
         }
         for (const text of names.filter((each) => topicNameError(each) === undefined)) {
           const expected = list.filter((entry) => matches(entry.text, text)).map((entry) => entry.value);
           expect(visited(trie, text).toSorted(byValue)).toEqual(expected.toSorted(byValue));
         }
         for (const entry of list) expect(trie.remove(entry.text, entry.value)).toBe(true);
-        expect(trie.size).toBe(0);
       }),
       { numRuns: 250 },
     );
@@ -304,7 +297,6 @@ describe('memory', () => {
     const growth = heapGrowth(() => {
       for (let round = 1; round < 6; round++) cycle(round * 20_000);
     });
-    expect(trie.size).toBe(0);
     expect(growth).toBeLessThan(500_000); // 300,000 nodes would be some 20 MB
   });
 });
