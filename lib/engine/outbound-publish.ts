@@ -4,7 +4,6 @@ import { NO_PROPERTIES } from '../codec/packets.ts';
 import type { Connection } from '../connection/connection.ts';
 import { ConnectionLostError, ProtocolError, PublishError, QueueFullError, TimeoutError } from '../errors.ts';
 import { Stage, type Exchange } from '../session/exchange.ts';
-import { PACKET_IDENTIFIERS } from '../session/packet-identifiers.ts';
 import type { Queue } from '../session/queue.ts';
 import type { Session } from '../session/session.ts';
 import { sendWindow } from './connack.ts';
@@ -39,11 +38,6 @@ export class OutboundPublish {
   #progressAt = 0;
   /** Before this time nothing was read, so that no answer can be late. */
   #judgedFrom = 0;
-  /**
-   * Packet Identifiers under which an earlier owner of the session may have left a QoS 2 exchange half-done, at the
-   * server: with 1 those that are known to be clear. Undefined where there was no such owner.
-   */
-  #clear: Uint8Array | undefined = undefined;
 
   constructor(
     session: Session,
@@ -111,11 +105,11 @@ export class OutboundPublish {
 
   /**
    * The session was resumed: what is pumped next is PUBRELs, in the order of the PUBRECs, then every PUBLISH as the
-   * window allows. `inherited`: it may have been another client's until now.
+   * window allows. `isUnknownSession`: another client may have used it until now.
    */
-  resume(inherited: boolean): void {
+  resume(isUnknownSession: boolean): void {
     this.#session.resume();
-    if (inherited) this.#clear = new Uint8Array(PACKET_IDENTIFIERS + 1);
+    if (isUnknownSession) this.#session.outgoing.orphanedIds.addAll();
     this.#retryDelay = this.#options.messageRetry;
     this.#released = 'to be sent again';
   }
@@ -137,7 +131,6 @@ export class OutboundPublish {
    * the application had not settled.
    */
   startOver(): number {
-    this.#clear = undefined;
     this.#released = 'sent';
     this.#retryDelay = this.#options.messageRetry;
     const { outgoing, unsettled } = this.#session.discard();
@@ -289,7 +282,10 @@ export class OutboundPublish {
   }
 
   #transmit(exchange: Exchange, connection: Connection, now: number): void {
-    if (exchange.qos === 2 && this.#isOrphaned(exchange.packetId)) this.#releaseOrphan(exchange, connection);
+    if (exchange.qos === 2 && this.#session.outgoing.orphanedIds.take(exchange.packetId)) {
+      exchange.ignoresPubcomp = true;
+      writePubrel(connection, exchange.packetId, 0);
+    }
     const refused = this.#write(exchange, connection, false);
     if (refused !== undefined) {
       if (exchange.packetId !== 0) this.#session.packetIdentifiers.free(exchange.packetId);
@@ -311,23 +307,6 @@ export class OutboundPublish {
     if (exchange.packetId !== 0) this.#session.packetIdentifiers.free(exchange.packetId);
     const fate = { delivery: 'not-sent', kept: false } as const;
     exchange.end(new TimeoutError('the message expired while it waited (messageExpiryInterval)', fate));
-  }
-
-  /** Whether the server may have an unfinished QoS 2 message under `packetId`. Once per identifier. */
-  #isOrphaned(packetId: number): boolean {
-    if (this.#session.outgoing.takeOrphanedId(packetId)) return true;
-    if (this.#clear === undefined || this.#clear[packetId] === 1) return false;
-    this.#clear[packetId] = 1;
-    return true;
-  }
-
-  /**
-   * The server may still wait for the PUBREL of a message that was given up, or that an earlier owner of the session
-   * sent, under the same Packet Identifier, and would take this one for its repeat: it gets that PUBREL first.
-   */
-  #releaseOrphan(exchange: Exchange, connection: Connection): void {
-    exchange.ignoresPubcomp = true;
-    writePubrel(connection, exchange.packetId, 0);
   }
 
   #resend(exchange: Exchange, connection: Connection, now: number): void {

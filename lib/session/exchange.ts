@@ -48,10 +48,7 @@ export class Exchange implements OutgoingPublish {
   writtenAt = 0;
   /** Whether it was ever written: from then on nobody can know that it was not delivered. */
   written = false;
-  /**
-   * A PUBREL went out ahead of its PUBLISH, for what may have been left half-done under this Packet Identifier: the
-   * PUBCOMP that answers it is not to be heeded.
-   */
+  /** A PUBREL for an orphaned Packet Identifier went out before its PUBLISH: the PUBCOMP for that ends nothing. */
   ignoresPubcomp = false;
   /** Connections that were lost right after it was sent. */
   losses = 0;

@@ -1,5 +1,6 @@
 import { Stage, type Exchange } from './exchange.ts';
 import { IdentifierTable } from './identifier-table.ts';
+import { OrphanedIds } from './orphaned-ids.ts';
 
 /** Exchanges in an order, each in at most one list: neighbours are fields of the exchange. */
 class ExchangeList {
@@ -39,8 +40,7 @@ export class Outgoing {
   readonly #released = new ExchangeList();
   /** The next PUBLISH to send again on this Network Connection; those before it in the list are on the wire. */
   #resend: Exchange | undefined = undefined;
-  /** Packet Identifiers under which the server may wait for a PUBREL that never comes: see `giveUp()`. */
-  readonly #orphanedIds = new Set<number>();
+  readonly orphanedIds: OrphanedIds = new OrphanedIds();
 
   /** Exchanges not over. */
   get size(): number {
@@ -77,18 +77,10 @@ export class Outgoing {
     exchange.stage = Stage.Over;
   }
 
-  /**
-   * The exchange is over without its last acknowledgement, its Packet Identifier free. A server that has a QoS 2 message
-   * under it would take the next one for its repeat [MQTT-4.3.3-10].
-   */
+  /** The exchange is over without its last acknowledgement, its Packet Identifier free. */
   giveUp(exchange: Exchange): void {
     this.end(exchange);
-    if (exchange.qos === 2) this.#orphanedIds.add(exchange.packetId);
-  }
-
-  /** Whether an exchange was given up under `packetId`. From now on it counts as cleared. */
-  takeOrphanedId(packetId: number): boolean {
-    return this.#orphanedIds.size > 0 && this.#orphanedIds.delete(packetId);
+    if (exchange.qos === 2) this.orphanedIds.add(exchange.packetId);
   }
 
   /** The session was resumed: every PUBLISH is to be sent again. */
@@ -133,7 +125,7 @@ export class Outgoing {
     const all = this.all();
     for (const exchange of all) this.end(exchange);
     this.#resend = undefined;
-    this.#orphanedIds.clear();
+    this.orphanedIds.clear();
     return all;
   }
 

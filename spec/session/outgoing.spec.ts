@@ -4,7 +4,7 @@ import { Outgoing } from '../../lib/session/outgoing.ts';
 
 function begun(outgoing: Outgoing, packetId: number, writtenAt = packetId, connectionNumber = 1): Exchange {
   const exchange = new Exchange('a', '', 2, false, undefined);
-  Object.assign(exchange, { packetId, ordinal: packetId, writtenAt, connectionNumber });
+  Object.assign(exchange, { packetId, publishOrder: packetId, writtenAt, connectionNumber });
   outgoing.begin(exchange);
   return exchange;
 }
@@ -84,13 +84,13 @@ describe('Outgoing', () => {
     expect([...outgoing.released()]).toEqual([]);
   });
 
-  it('knows once under which identifiers QoS 2 was given up, until the session is lost', () => {
+  it('v5 MQTT-4.3.3-10 notes the Packet Identifier of QoS 2 that is given up, until the session is lost', () => {
     const outgoing = new Outgoing();
     const [one, two] = [5, 3].map((id) => begun(outgoing, id)) as [Exchange, Exchange];
     for (const exchange of [one, two]) outgoing.giveUp(exchange);
     expect([outgoing.size, one.stage]).toEqual([0, Stage.Over]);
-    expect([5, 5, 4].map((id) => outgoing.takeOrphanedId(id))).toEqual([true, false, false]);
+    expect([5, 5, 4].map((id) => outgoing.orphanedIds.take(id))).toEqual([true, false, false]);
     outgoing.takeAll();
-    expect(outgoing.takeOrphanedId(3)).toBe(false);
+    expect(outgoing.orphanedIds.take(3)).toBe(false);
   });
 });
