@@ -22,7 +22,7 @@ interface Loan {
 }
 
 /** A packet that cannot be written any more. */
-interface Spoiled {
+interface UnwritablePacket {
   readonly lastPiece: Uint8Array;
   /** `cut`: its beginning was taken. What comes behind it would be taken for the rest, so nothing can be written. */
   readonly phase: 'whole' | 'cut';
@@ -81,7 +81,7 @@ export class Outbox {
    * Puts a packet behind what is there, its payload as it is, in slices of at most `most` bytes: they must not change
    * until the transport gives them back.
    */
-  appendLent(header: Uint8Array, payload: Uint8Array, most: number): void {
+  appendByReference(header: Uint8Array, payload: Uint8Array, most: number): void {
     this.#seal();
     const { length } = payload;
     const pieces = [header];
@@ -117,7 +117,7 @@ export class Outbox {
    * Takes the next packet out if it cannot be written any more, as the memory of its payload was transferred or resized;
    * where that is told of too late, takes all out.
    */
-  dropSpoiled(): Spoiled | undefined {
+  dropUnwritable(): UnwritablePacket | undefined {
     if (this.#lent.size === 0) return undefined;
     const [head] = this.#sealed;
     const loan = head === undefined ? undefined : this.#lent.get(head);
@@ -172,7 +172,7 @@ export class Outbox {
     this.#seal();
     const pieces: Uint8Array[] = [];
     while (this.#sealed.length > 0)
-      if (this.dropSpoiled() === undefined) pieces.push(this.take() as Uint8Array);
+      if (this.dropUnwritable() === undefined) pieces.push(this.take() as Uint8Array);
     return pieces;
   }
 

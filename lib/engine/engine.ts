@@ -25,7 +25,7 @@ import type {
   ReadResult,
   ServerChoice,
 } from './options.ts';
-import { disconnectPacket, PacketWriter, writeRefusal } from './packet-writer.ts';
+import { disconnectPacket, writeErrorDisconnect } from './disconnect.ts';
 import { OutboundPublish } from './outbound-publish.ts';
 import { Quarantine } from './quarantine.ts';
 import type { Outcome, PacketResult } from './packet-dispatch.ts';
@@ -46,7 +46,6 @@ export class Engine {
   readonly #session = new Session();
   readonly #timers = new Timers();
   readonly #quarantine = new Quarantine(this.#session, this.#timers);
-  readonly #writer: PacketWriter;
   readonly #outbound: OutboundPublish;
   readonly #requests: RequestSender;
   readonly #inbound: Inbound;
@@ -66,13 +65,12 @@ export class Engine {
     this.#effects = effects;
     this.#clientId = options.clientId;
     this.#attempts = new ConnectAttempts(options, ports);
-    this.#writer = new PacketWriter(ports.text);
     const [session, timers, keepAliveTimer] = [this.#session, this.#timers, this.#keepAliveTimer];
-    const outbound = new OutboundPublish(session, this.#writer, timers, options, this.#quarantine);
+    const outbound = new OutboundPublish(session, timers, options, ports.text, this.#quarantine);
     const requests = new RequestSender(session, timers, options, ports.text, this.#quarantine);
     this.#outbound = outbound;
     this.#requests = requests;
-    this.#shutdown = new Shutdown(session, this.#writer);
+    this.#shutdown = new Shutdown(session, outbound.references);
     this.#resumption = new SessionResume(session, outbound, requests, this.#attempts, options, effects);
     this.#inbound = new Inbound(
       { session, timers, keepAliveTimer, outbound, requests },
@@ -138,7 +136,7 @@ export class Engine {
 
   /** The connection that was retired is closed: what it may have been reading is its caller's again. */
   closedGracefully(): void {
-    this.#writer.abandonUnsent();
+    this.#outbound.references.abandonUnsent();
   }
 
   /** Memory for the next read. */
@@ -170,7 +168,7 @@ export class Engine {
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       // The server broke the protocol: on 5.0 it is told so (4.13.1), then the connection is closed.
-      if (this.#state !== 'disconnecting') writeRefusal(connection, error);
+      if (this.#state !== 'disconnecting') writeErrorDisconnect(connection, error);
       this.#fail(refusals.protocolError(error, this.#state), now);
       return 'all';
     }
@@ -186,7 +184,8 @@ export class Engine {
     const connection = this.#connection;
     if (connection === undefined) return;
     connection.piecesOut--;
-    const cut = this.#outbound.flushed(connection, piece, held, now);
+    if (held) this.#outbound.pendingFlushed(connection, now);
+    const cut = this.#outbound.references.flushed(connection, piece);
     if (cut !== undefined) this.#fail(cut, now);
   }
 
@@ -326,7 +325,7 @@ export class Engine {
   /** The next piece of output, or undefined. It belongs to the caller until it says `left()`. */
   takeOutput(now: number): Uint8Array | undefined {
     const connection = this.#connection;
-    const cut = connection === undefined ? undefined : this.#outbound.dropSpoiled(connection);
+    const cut = connection === undefined ? undefined : this.#outbound.references.dropUnwritable(connection);
     if (cut !== undefined) this.#fail(cut, now);
     const piece = this.#connection?.outbox.take();
     if (connection === undefined || piece === undefined) return undefined;
@@ -454,7 +453,7 @@ export class Engine {
 
   /** The connection or attempt is over: what follows from it. */
   #lose(cause: MqttError, now: number, retry: refusals.Verdict): void {
-    if (this.#connection !== undefined) this.#writer.abandonUnsent();
+    if (this.#connection !== undefined) this.#outbound.references.abandonUnsent();
     const connection = this.#established();
     if (connection !== undefined) this.#quarantine.lost(connection, cause, now);
     this.#leaveConnection(now);

@@ -9,7 +9,7 @@ import type { Incoming } from '../session/incoming.ts';
 import type { Session } from '../session/session.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
 import type { Effects } from './effects.ts';
-import { writePubcomp, writePubrel } from './packet-writer.ts';
+import { writePubcomp, writePubrel } from './ack-writer.ts';
 
 /** The exchange is over: its Packet Identifier is free and what it took of the quota is given back. */
 function finish(session: Session, connection: Connection, exchange: Exchange): void {

@@ -9,7 +9,7 @@ import { InboundPublish } from './inbound-publish.ts';
 import { InputReader, type PacketHost } from './input-reader.ts';
 import type { KeepAliveTimer } from './keep-alive-timer.ts';
 import type { EngineOptions, EnginePorts } from './options.ts';
-import { AckWriter } from './packet-writer.ts';
+import { AckWriter } from './ack-writer.ts';
 import type { OutboundPublish } from './outbound-publish.ts';
 import { PacketDispatch } from './packet-dispatch.ts';
 import type { RequestSender } from './request-sender.ts';

@@ -1,67 +1,62 @@
-/** When what is published goes out: the window, the queue, and what is sent again. */
 import type { OutgoingPublish } from '../codec/publish.ts';
 import { NO_PROPERTIES } from '../codec/packets.ts';
+import type { Text } from '../codec/text.ts';
 import type { Connection } from '../connection/connection.ts';
-import { ConnectionLostError, ProtocolError, PublishError, QueueFullError, TimeoutError } from '../errors.ts';
+import {
+  ConnectionLostError,
+  messageOf,
+  ProtocolError,
+  PublishError,
+  QueueFullError,
+  TimeoutError,
+} from '../errors.ts';
 import { Stage, type Exchange } from '../session/exchange.ts';
 import type { Queue } from '../session/queue.ts';
 import type { Session } from '../session/session.ts';
+import { writePubrel } from './ack-writer.ts';
 import { sendWindow } from './connack.ts';
-import { type Timers, Timer } from './timers.ts';
 import type { EngineOptions } from './options.ts';
-import {
-  HIGH_WATER,
-  writePubrel,
-  type PacketWriter,
-  type Reference,
-  refusal,
-  spoiled,
-} from './packet-writer.ts';
+import { borrowsPayload, payloadGone, PayloadReferences } from './payload-references.ts';
+import { PublishOutput, refusal } from './publish-output.ts';
+import { PublishTimers } from './publish-timers.ts';
 import type { Quarantine } from './quarantine.ts';
+import type { Timers } from './timers.ts';
+
+/** With so many bytes in the output nothing new is published: it waits in the queue. */
+const HIGH_WATER = 1_048_576;
 
 /**
- * Messages of ours from the call to the first byte, and again after a loss. Order: what has to be sent again goes
- * first; then the queue, in call order; a new message goes out directly only where nothing of its kind waits.
+ * Messages of this client from the call to the last acknowledgement, across connections. Order: first what has to be
+ * sent again, then the queue, in call order. A new message goes out directly only if nothing of its kind waits.
  */
 export class OutboundPublish {
+  readonly references: PayloadReferences;
   readonly #session: Session;
-  readonly #writer: PacketWriter;
-  readonly #timers: Timers;
   readonly #options: EngineOptions;
   readonly #quarantine: Quarantine;
-  /** PUBRELs that are to be sent again wait until those that are suspect may be. */
-  #released: 'to be sent again' | 'sent' = 'sent';
+  readonly #output: PublishOutput;
+  readonly #timers: PublishTimers;
+  /** PUBRELs are sent again on a resumed session, but not before suspect ones may be. */
+  #pubrels: 'to be sent again' | 'sent' = 'sent';
   #publishOrder = 0;
-  /** ms until the oldest exchange is sent again on a live connection; doubles each time. */
-  #retryDelay: number;
-  /** When something last moved: an acknowledgement came, held back output left, the oldest was sent again. */
-  #progressAt = 0;
-  /** Before this time nothing was read, so that no answer can be late. */
-  #judgedFrom = 0;
 
-  constructor(
-    session: Session,
-    publisher: PacketWriter,
-    timers: Timers,
-    options: EngineOptions,
-    quarantine: Quarantine,
-  ) {
+  constructor(session: Session, timers: Timers, options: EngineOptions, text: Text, quarantine: Quarantine) {
     this.#session = session;
-    this.#quarantine = quarantine;
-    this.#writer = publisher;
-    this.#timers = timers;
     this.#options = options;
-    this.#retryDelay = options.messageRetry;
+    this.#quarantine = quarantine;
+    this.#output = new PublishOutput(text);
+    this.#timers = new PublishTimers(session.outgoing, timers, options);
+    this.references = new PayloadReferences(session);
   }
 
-  /** hot: QoS 0 that can go at once needs no exchange. Returns false where it has to take the long way. */
+  /** hot: writes QoS 0 that can go at once and needs no exchange. Returns false if it has to go through `publish()`. */
   writeNow(connection: Connection, message: OutgoingPublish): boolean {
-    if (this.#session.queue.atMostOnce > 0 || connection.outbox.size >= HIGH_WATER) return false;
-    if (this.#writer.passesByReference(message)) return false;
-    return this.#writer.write(connection, message, 0, false) === 0;
+    if (this.#session.queue.qos0 > 0 || connection.outbox.size >= HIGH_WATER) return false;
+    if (this.#output.passesByReference(message)) return false;
+    return this.#output.write(connection, message, 0, false) === 0;
   }
 
-  /** A new message: out at once, or into the queue. `connection`: undefined where there is none that is up. */
+  /** A new message: out at once, or into the queue. `connection`: undefined if none is up. */
   publish(exchange: Exchange, connection: Connection | undefined, now: number): void {
     exchange.publishOrder = ++this.#publishOrder;
     exchange.calledAt = now;
@@ -69,23 +64,26 @@ export class OutboundPublish {
       this.#transmit(exchange, connection, now);
     else if (exchange.qos === 0 && connection === undefined && !this.#options.queueQos0Offline)
       exchange.end(
-        new ConnectionLostError('there is no connection', { fate: { delivery: 'not-sent', kept: false } }),
+        new ConnectionLostError(
+          'message not sent: the client is not connected, and QoS 0 is not queued (queueQos0Offline)',
+          { fate: { delivery: 'not-sent', kept: false } },
+        ),
       );
     else this.#enqueue(exchange);
   }
 
-  /** Whether one more message, whatever its QoS, would go out at once. */
+  /** Whether one more message of any QoS would go out at once. */
   hasRoom(connection: Connection): boolean {
     const { queue, outgoing } = this.#session;
     if (connection.outbox.size >= HIGH_WATER || queue.messages > 0) return false;
     return outgoing.nextResend === undefined && this.#hasPlace(connection);
   }
 
-  /** The window has moved, output has left, or a connection has come up: sends what may go now. */
+  /** hot: the window has moved, output has left, or a connection has come up: sends what may go now. */
   pump(connection: Connection, now: number): void {
     const { queue, outgoing } = this.#session;
-    if (this.#released === 'to be sent again' && !this.#quarantine.isProving)
-      this.#releaseAgain(connection, now);
+    if (this.#pubrels === 'to be sent again' && !this.#quarantine.isProving)
+      this.#resendPubrels(connection, now);
     const { outbox } = connection;
     while (this.#hasPlace(connection) && outbox.size < HIGH_WATER) {
       const exchange = outgoing.nextResend;
@@ -104,44 +102,45 @@ export class OutboundPublish {
   }
 
   /**
-   * The session was resumed: what is pumped next is PUBRELs, in the order of the PUBRECs, then every PUBLISH as the
-   * window allows. `isUnknownSession`: another client may have used it until now.
+   * The session was resumed: the next `pump()` sends PUBREL in the order of the PUBRECs, then every PUBLISH as the window
+   * allows. `isUnknownSession`: another client may have used the session until now.
    */
   resume(isUnknownSession: boolean): void {
     this.#session.resume();
     if (isUnknownSession) this.#session.outgoing.orphanedIds.addAll();
-    this.#retryDelay = this.#options.messageRetry;
-    this.#released = 'to be sent again';
+    this.#timers.reset();
+    this.#pubrels = 'to be sent again';
   }
 
-  #releaseAgain(connection: Connection, now: number): void {
-    this.#released = 'sent';
+  #resendPubrels(connection: Connection, now: number): void {
+    this.#pubrels = 'sent';
     for (const exchange of this.#session.outgoing.released()) {
       exchange.connectionNumber = connection.connectionNumber;
       exchange.writtenAt = now;
       connection.quota.take();
       writePubrel(connection, exchange.packetId, 0);
-      this.#watch(now);
+      this.#timers.start(now);
     }
   }
 
   /**
-   * The server has no session: what was in flight goes out as new messages, before all others, in its old order.
-   * `onSessionLost` decides for QoS 2, of which nobody can know whether it was delivered. Returns how many messages
-   * the application had not settled.
+   * The server has no session: what was in flight goes out as new messages, before all others, in its old order. For
+   * QoS 2, whose delivery is unknown, `onSessionLost` decides. Returns how many received messages the application had
+   * not settled.
    */
   startOver(): number {
-    this.#released = 'sent';
-    this.#retryDelay = this.#options.messageRetry;
+    this.#pubrels = 'sent';
+    this.#timers.reset();
     const { outgoing, unsettled } = this.#session.discard();
     const goesOut = (exchange: Exchange) => exchange.qos === 1 || this.#options.onSessionLost === 'resend';
     for (const exchange of outgoing) {
       if (goesOut(exchange)) continue;
       exchange.end(
-        new PublishError('the server lost the session before it acknowledged the message', 0x92, {
-          delivery: 'unknown',
-          kept: false,
-        }),
+        new PublishError(
+          'message not sent again: the server lost the session before it acknowledged the message (onSessionLost)',
+          0x92,
+          { delivery: 'unknown', kept: false },
+        ),
       );
     }
     this.#session.queue.putBack(outgoing.filter(goesOut));
@@ -149,37 +148,19 @@ export class OutboundPublish {
   }
 
   /**
-   * Nobody waits for `exchange` any longer. Returns whether the message is kept: it is, once it was written, unless it is
-   * QoS 0, which is never sent again.
+   * The caller of `exchange` no longer waits. Returns whether the message is kept: it is once it was written, unless it
+   * is QoS 0, which is never sent again.
    */
   withdraw(exchange: Exchange, connection: Connection | undefined): boolean {
     exchange.waiter = undefined;
     this.#session.queue.withdraw(exchange);
     this.#session.queue.admitWaiters(this.#options.queueLimits);
     if (exchange.stage === Stage.Over) return false;
-    if (connection !== undefined) this.#writer.detach(connection, exchange);
+    if (connection !== undefined) this.references.detach(connection, exchange);
     return exchange.copyPayload() && exchange.qos > 0;
   }
 
-  /**
-   * Gives up messages whose owner has taken the payload back before it left, against the contract. Returns why the
-   * connection has to be closed, where it has: the beginning of such a packet has left, or others rely on it.
-   */
-  dropSpoiled(connection: Connection): ConnectionLostError | undefined {
-    const { outbox } = connection;
-    for (let packet = outbox.dropSpoiled(); packet !== undefined; packet = outbox.dropSpoiled()) {
-      const reference = this.#writer.takeReference(packet.lastPiece);
-      const hasAlias = reference?.exchange.properties?.topicAlias !== undefined;
-      if (packet.phase === 'whole' && !hasAlias) {
-        if (reference !== undefined) this.#giveUp(reference, connection);
-        continue;
-      }
-      return this.#cut(reference, connection);
-    }
-    return undefined;
-  }
-
-  /** The options have changed: the queue and the window of the connection that is up follow. */
+  /** The options have changed: the queue and the window of the present connection follow. */
   reconfigured(connection: Connection | undefined, now: number): void {
     this.#session.queue.admitWaiters(this.#options.queueLimits);
     if (connection?.negotiated === undefined) return;
@@ -189,87 +170,49 @@ export class OutboundPublish {
 
   /** An acknowledgement came. */
   progress(now: number): void {
-    this.#progressAt = now;
-    const { messageRetry } = this.#options;
-    if (this.#retryDelay === messageRetry) return;
-    // The timer is set for the longer delay.
-    this.#retryDelay = messageRetry;
-    this.#timers.set(Timer.Retry, now + messageRetry);
+    this.#timers.acknowledged(now);
   }
 
-  /** Reading goes on after it had stopped: the time for each answer begins anew. */
+  /** Reading goes on after it had stopped. */
   judgeFrom(now: number): void {
-    this.#judgedFrom = now;
-    this.#progressAt = now;
-    if (this.#session.outgoing.size > 0) this.#watch(now);
+    this.#timers.restart(now);
   }
 
-  /**
-   * A piece of output has left; `held`: not at once. QoS 0 by reference ends with its last one. Returns why the connection
-   * has to be closed, where it has: a payload that was gone before it had left may be missing on the wire.
-   */
-  flushed(
-    connection: Connection,
-    piece: Uint8Array,
-    held: boolean,
-    now: number,
-  ): ConnectionLostError | undefined {
-    if (held) {
-      // The network had no room and has some now: the other side has taken something.
-      connection.keepAlive.lastFlushAt = now;
-      this.#progressAt = now;
-    }
-    const reference = this.#writer.takeReference(piece);
-    if (reference === undefined) return undefined;
-    const { exchange } = reference;
-    if (!exchange.isIntact) return this.#cut(reference, connection);
-    if (exchange.qos === 0) exchange.settle(0, NO_PROPERTIES);
-    return undefined;
+  /** hot: pending output was written after all, so the server still reads. */
+  pendingFlushed(connection: Connection, now: number): void {
+    connection.keepAlive.lastFlushAt = now;
+    this.#timers.flushed(now);
   }
 
-  /** Sends the oldest unanswered exchange again (3.1, 3.1.1). While output is held back nothing can be late. */
+  /** The Retry timer is due: sends the oldest unacknowledged exchange again (3.1, 3.1.1). It takes no place in the window. */
   retry(connection: Connection, now: number): void {
-    const oldest = this.#session.outgoing.oldest(connection.connectionNumber);
+    const oldest = this.#timers.takeRetry(connection, now);
     if (oldest === undefined) return;
-    if (connection.piecesOut > 0) this.#progressAt = now;
-    const due = Math.max(oldest.writtenAt, this.#progressAt) + this.#retryDelay;
-    if (due <= now) {
-      // On the wire already, so it takes no place in the window.
-      if (oldest.stage === Stage.Released) writePubrel(connection, oldest.packetId, 0);
-      // It was written whole once, and may still be answered: until then its Packet Identifier is not free.
-      else if (!oldest.isIntact) oldest.fail(spoiled('unknown'));
-      else {
-        // The answer to the first transmission may come, and give the caller its payload back, before this has left.
-        if (this.#writer.passesByReference(oldest)) oldest.copyPayload();
-        this.#writer.write(connection, oldest, oldest.packetId, true);
-      }
-      this.#progressAt = now;
-      this.#retryDelay *= 2;
+    if (oldest.stage === Stage.Released) writePubrel(connection, oldest.packetId, 0);
+    // It was written whole once and may still be acknowledged: until then its Packet Identifier is not free.
+    else if (!oldest.isIntact) oldest.fail(payloadGone('unknown'));
+    else {
+      // The first transmission may be acknowledged, and the caller get its payload back, before this one has left.
+      if (this.#output.passesByReference(oldest)) oldest.copyPayload();
+      this.#output.write(connection, oldest, oldest.packetId, true);
     }
-    this.#timers.set(Timer.Retry, due <= now ? now + this.#retryDelay : due);
   }
 
-  /** Whether an exchange has been unanswered for `ackTimeout`; where not, the timer is set to when that will be. */
+  /** The Watchdog timer is due. Whether an exchange has been unacknowledged for `ackTimeout`. */
   isAckOverdue(connection: Connection, now: number): boolean {
-    const oldest = this.#session.outgoing.oldest(connection.connectionNumber);
-    if (oldest === undefined) return false;
-    const due = Math.max(oldest.writtenAt, this.#judgedFrom) + this.#options.ackTimeout;
-    if (due <= now) {
-      this.#quarantine.noteAckTimeout(oldest);
-      return true;
-    }
-    this.#timers.set(Timer.Watchdog, due);
-    return false;
+    const overdue = this.#timers.overdue(connection, now);
+    if (overdue !== undefined) this.#quarantine.noteAckTimeout(overdue);
+    return overdue !== undefined;
   }
 
   #canGo(exchange: Exchange, connection: Connection): boolean {
     const { queue, outgoing } = this.#session;
     if (connection.outbox.size >= HIGH_WATER) return false;
-    if (exchange.qos === 0) return queue.atMostOnce === 0;
+    if (exchange.qos === 0) return queue.qos0 === 0;
     return outgoing.nextResend === undefined && queue.messages === 0 && this.#admitted(exchange, connection);
   }
 
-  /** Whether one more may be on the wire: within the window, and as long as nothing suspect says otherwise. */
+  /** Whether one more exchange may be on the wire: the window has room, and the quarantine allows it. */
   #hasPlace({ quota }: Connection): boolean {
     return quota.free > 0 && this.#quarantine.allows(quota.used);
   }
@@ -281,6 +224,7 @@ export class OutboundPublish {
     return exchange.packetId !== 0;
   }
 
+  /** hot: first transmission. */
   #transmit(exchange: Exchange, connection: Connection, now: number): void {
     if (exchange.qos === 2 && this.#session.outgoing.orphanedIds.take(exchange.packetId)) {
       exchange.ignoresPubcomp = true;
@@ -294,7 +238,7 @@ export class OutboundPublish {
     }
     if (exchange.qos === 0) {
       exchange.stage = Stage.Published;
-      if (this.#writer.passesByReference(exchange)) this.#writer.trackReference(connection, exchange);
+      if (this.#output.passesByReference(exchange)) this.references.track(connection, exchange);
       else exchange.settle(0, NO_PROPERTIES);
       exchange.written = true;
       return;
@@ -305,8 +249,8 @@ export class OutboundPublish {
 
   #expire(exchange: Exchange): void {
     if (exchange.packetId !== 0) this.#session.packetIdentifiers.free(exchange.packetId);
-    const fate = { delivery: 'not-sent', kept: false } as const;
-    exchange.end(new TimeoutError('the message expired while it waited (messageExpiryInterval)', fate));
+    const message = 'message not sent: it expired while it waited to be sent (messageExpiryInterval)';
+    exchange.end(new TimeoutError(message, { delivery: 'not-sent', kept: false }));
   }
 
   #resend(exchange: Exchange, connection: Connection, now: number): void {
@@ -316,71 +260,43 @@ export class OutboundPublish {
       this.#written(exchange, connection, now);
       return;
     }
-    // The limits of this server are others than those it was sent under.
+    // This server has lower limits than the one before.
     this.#session.outgoing.giveUp(exchange);
     this.#session.packetIdentifiers.free(exchange.packetId);
     exchange.fail(refused);
   }
 
-  /** A part of a packet is missing on the wire: nothing may follow it. */
-  #cut(reference: Reference | undefined, connection: Connection): ConnectionLostError {
-    connection.outbox.clear();
-    if (reference !== undefined) this.#giveUp({ ...reference, delivery: 'unknown' }, connection);
-    return new ConnectionLostError('a message could not be written to its end: its payload was gone');
-  }
-
-  #giveUp({ exchange, delivery }: Reference, connection: Connection): void {
-    const { outgoing, packetIdentifiers } = this.#session;
-    if (exchange.qos > 0) {
-      if (exchange.stage !== Stage.Published) return;
-      if (delivery === 'not-sent') outgoing.end(exchange);
-      else outgoing.giveUp(exchange);
-      packetIdentifiers.free(exchange.packetId);
-      connection.quota.give();
-    }
-    exchange.end(spoiled(delivery));
-  }
-
-  /** Writes a PUBLISH, or says why not: one message that cannot be sent must not stop those behind it. */
-  #write(exchange: Exchange, connection: Connection, again: boolean): PublishError | undefined {
-    if (!exchange.isIntact) return spoiled(exchange.written ? 'unknown' : 'not-sent');
-    // The alias it was sent under ended with its connection [MQTT-3.3.2-7]: where this one has no such alias, the message
-    // is not lost for that.
+  /** Writes a PUBLISH, or returns why not: one message that cannot be sent must not stop those behind it. */
+  #write(exchange: Exchange, connection: Connection, duplicate: boolean): PublishError | undefined {
+    if (!exchange.isIntact) return payloadGone(exchange.written ? 'unknown' : 'not-sent');
+    // A Topic Alias ends with its connection [MQTT-3.3.2-7]: if this one has no such alias, the message goes without.
     const alias = exchange.properties?.topicAlias;
     if (alias !== undefined && exchange.written && alias > connection.aliases.outgoingMaximum)
       exchange.dropTopicAlias();
     try {
-      const refused = this.#writer.write(connection, exchange, exchange.packetId, again);
+      const refused = this.#output.write(connection, exchange, exchange.packetId, duplicate);
       return refused === 0 ? undefined : refusal(refused, exchange.written);
     } catch (cause) {
       const reasonCode = cause instanceof ProtocolError ? cause.reasonCode : 0x80;
       const fate = { delivery: exchange.written ? 'unknown' : 'not-sent', kept: false } as const;
-      return new PublishError('message not sent: it cannot be encoded', reasonCode, fate, {}, { cause });
+      const message = `message not sent: it cannot be encoded: ${messageOf(cause)}`;
+      return new PublishError(message, reasonCode, fate, {}, { cause });
     }
   }
 
   #written(exchange: Exchange, connection: Connection, now: number): void {
-    if (this.#writer.isLent(exchange)) this.#writer.trackReference(connection, exchange);
+    if (borrowsPayload(exchange)) this.references.track(connection, exchange);
     exchange.connectionNumber = connection.connectionNumber;
     exchange.writtenAt = now;
     exchange.written = true;
     connection.quota.take();
-    this.#watch(now);
-  }
-
-  /** Something unanswered is on the wire. */
-  #watch(now: number): void {
-    const { messageRetry, ackTimeout } = this.#options;
-    if (messageRetry > 0 && this.#timers.at(Timer.Retry) === Infinity)
-      this.#timers.set(Timer.Retry, now + this.#retryDelay);
-    if (ackTimeout > 0 && this.#timers.at(Timer.Watchdog) === Infinity)
-      this.#timers.set(Timer.Watchdog, now + ackTimeout);
+    this.#timers.start(now);
   }
 
   #enqueue(exchange: Exchange): void {
     const { queue } = this.#session;
     const { queueLimits, onQueueFull } = this.#options;
-    // What would not even fit alone makes no room for itself, and would wait for ever.
+    // A message that would not fit into an empty queue would wait for ever, and must not drop others.
     const fits = queue.fits(exchange, queueLimits);
     const full = queue.waiters > 0 || !queue.hasRoomFor(exchange, queueLimits);
     if (fits && full && (queue.waiters > 0 || onQueueFull === 'wait')) {
@@ -389,17 +305,23 @@ export class OutboundPublish {
     }
     while (!queue.hasRoomFor(exchange, queueLimits)) {
       const dropped = fits && onQueueFull === 'drop-oldest' ? queue.shift() : undefined;
-      const gone = dropped ?? exchange;
-      const what = dropped === undefined ? 'refused' : 'dropped for a newer one';
-      gone.end(queueFull(queue, what, gone.written));
-      if (dropped === undefined) return;
+      if (dropped === undefined) {
+        exchange.end(queueFull(queue, 'message not sent', 'not-sent'));
+        return;
+      }
+      dropped.end(
+        queueFull(queue, 'message dropped for a newer one', dropped.written ? 'unknown' : 'not-sent'),
+      );
     }
     queue.push(exchange);
   }
 }
 
-function queueFull({ messages, bytes }: Queue, what: string, written: boolean): QueueFullError {
-  return new QueueFullError(`the queue is full (${messages} messages, ${bytes} bytes): message ${what}`, {
-    delivery: written ? 'unknown' : 'not-sent',
-  });
+function queueFull(
+  { messages, bytes }: Queue,
+  fate: string,
+  delivery: 'not-sent' | 'unknown',
+): QueueFullError {
+  const text = `${fate}: the queue is full: ${messages} messages, ${bytes} bytes (maxQueued, maxQueuedBytes)`;
+  return new QueueFullError(text, { delivery });
 }

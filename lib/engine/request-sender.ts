@@ -1,15 +1,17 @@
+import { encode } from '../codec/codec.ts';
 import type { Text } from '../codec/text.ts';
 import type { Connection } from '../connection/connection.ts';
 import { ClosedError, TimeoutError } from '../errors.ts';
-import type { Request } from '../session/requests.ts';
+import { PACKET_IDENTIFIERS } from '../session/packet-identifiers.ts';
+import type { Request, RequestLimits, RequestPacket, RequestPart } from '../session/requests.ts';
 import type { Session } from '../session/session.ts';
-import { type Timers, Timer } from './timers.ts';
-import type { ClientState } from './states.ts';
+import { hasWildcard, isShared } from '../topic/filters.ts';
 import type { EngineOptions } from './options.ts';
-import { writeRequests, writeSuspects } from './packet-writer.ts';
 import type { Quarantine } from './quarantine.ts';
+import type { ClientState } from './states.ts';
+import { type Timers, Timer } from './timers.ts';
 
-/** When SUBSCRIBE and UNSUBSCRIBE go out, and when their answers are late. */
+/** Sends SUBSCRIBE and UNSUBSCRIBE, and fails those that are not acknowledged in time. */
 export class RequestSender {
   readonly #session: Session;
   readonly #timers: Timers;
@@ -25,30 +27,29 @@ export class RequestSender {
     this.#quarantine = quarantine;
   }
 
-  /** Takes `request` over; its waiter is told how it ends. */
+  /** Takes `request` over: its waiter is called when it is done or has failed. */
   add(request: Request, state: ClientState): void {
     if (state === 'closed' || state === 'disconnecting')
-      request.fail(new ClosedError('the client is closed'));
+      request.fail(new ClosedError(`${request.kind} not sent: the client is closed`));
     else this.#session.requests.add(request);
   }
 
-  /** Nobody waits for `request` any longer. What is on the wire is answered for nobody. */
+  /** The caller of `request` no longer waits. What was sent already is acknowledged without effect on it. */
   withdraw(request: Request): void {
     request.waiter = undefined;
     this.#session.requests.withdraw(request);
   }
 
-  /** Writes what can go now: those of one turn share packets. Nothing goes out beside a suspect. */
+  /** Writes what can go now: requests of one turn share packets. Nothing goes out beside a suspect one. */
   flush(connection: Connection, now: number): void {
     const quarantine = this.#quarantine;
-    if (this.#session.requests.waiting === 0) return this.#watch();
-    if (!quarantine.isTrying && !quarantine.requestIsDue)
-      writeRequests(this.#session, connection, this.#text, this.#options, now);
+    if (this.#session.requests.waiting === 0) return this.#setTimer();
+    if (!quarantine.isTrying && !quarantine.requestIsDue) this.#write(connection, now);
     else if (quarantine.requestIsDue && connection.quota.used === 0) {
-      const packet = writeSuspects(this.#session, connection, this.#text, this.#options, now);
+      const packet = this.#writeSuspects(connection, now);
       if (packet !== undefined) quarantine.startTrial(packet);
     }
-    this.#watch();
+    this.#setTimer();
   }
 
   /** The Trial timer is due: see `Quarantine`. */
@@ -61,17 +62,84 @@ export class RequestSender {
   expire(now: number): void {
     const ms = this.#options.requestTimeout;
     for (const request of this.#session.requests.takeLate(now))
-      request.fail(new TimeoutError(`${request.kind} was not answered within ${ms} ms (requestTimeout)`));
-    this.#watch();
+      request.fail(new TimeoutError(`${request.kind} was not acknowledged within ${ms} ms (requestTimeout)`));
+    this.#setTimer();
   }
 
-  /** Reading goes on after it had stopped: the time for each answer begins anew. */
+  /** Reading goes on after it had stopped: the time for each acknowledgement starts over. */
   judgeFrom(now: number): void {
     this.#session.requests.postpone(now + this.#options.requestTimeout);
-    this.#watch();
+    this.#setTimer();
   }
 
-  #watch(): void {
+  #setTimer(): void {
     this.#timers.set(Timer.Ack, this.#session.requests.nextDue);
   }
+
+  /** Writes every request that can go now, except suspect ones. */
+  #write(connection: Connection, now: number): void {
+    const { requests, packetIdentifiers } = this.#session;
+    this.#refuseUnsupported(connection);
+    const most = PACKET_IDENTIFIERS - packetIdentifiers.inUse;
+    for (const parts of requests.takePackets(this.#limits(connection), most, this.#text))
+      this.#writePacket(connection, parts, now);
+  }
+
+  /** Writes one packet of suspect requests. Returns undefined if none was written. */
+  #writeSuspects(connection: Connection, now: number): RequestPacket | undefined {
+    const { requests, packetIdentifiers } = this.#session;
+    this.#refuseUnsupported(connection);
+    if (packetIdentifiers.inUse === PACKET_IDENTIFIERS) return undefined;
+    const parts = requests.takeSuspects(this.#limits(connection), this.#text);
+    return parts.length === 0 ? undefined : this.#writePacket(connection, parts, now);
+  }
+
+  #limits({ negotiated }: Connection): RequestLimits {
+    const maximum = negotiated?.maximumPacketSize ?? Infinity;
+    return { filters: this.#options.maxFiltersPerPacket, bytes: maximum === Infinity ? 0 : maximum };
+  }
+
+  #writePacket(
+    connection: Connection,
+    parts: readonly RequestPart[],
+    now: number,
+  ): RequestPacket | undefined {
+    const { requests, packetIdentifiers } = this.#session;
+    const packetId = packetIdentifiers.take();
+    const packet = encodeRequest(connection, packetId, parts);
+    if (packet.length <= (connection.negotiated?.maximumPacketSize ?? Infinity)) {
+      connection.outbox.append(packet);
+      return requests.sent(packetId, parts, now, this.#options.requestTimeout);
+    }
+    // Only a single Topic Filter can still be too large here.
+    packetIdentifiers.free(packetId);
+    for (const part of parts) requests.answer(part, 0x95);
+    return undefined;
+  }
+
+  /** Refuses what this server does not support (3.2.2.3.11, -13), with the Reason Code it would answer with. */
+  #refuseUnsupported({ negotiated }: Connection): void {
+    if (negotiated === undefined) return;
+    const { wildcardSubscriptionAvailable: wildcards, sharedSubscriptionAvailable: shared } = negotiated;
+    if (wildcards && shared) return;
+    const codeOf = (topicFilter: string): number => {
+      if (!shared && isShared(topicFilter)) return 0x9e;
+      return !wildcards && hasWildcard(topicFilter) ? 0xa2 : 0;
+    };
+    const { requests } = this.#session;
+    for (const part of requests.takeSubscriptions((topicFilter) => codeOf(topicFilter) > 0))
+      requests.answer(part, codeOf(part.entry.topicFilter));
+  }
+}
+
+function encodeRequest(connection: Connection, packetId: number, parts: readonly RequestPart[]): Uint8Array {
+  const { kind, userProperties } = parts[0] as RequestPart;
+  const properties = userProperties === undefined ? {} : { userProperties };
+  const version = connection.protocolVersion;
+  if (kind === 'subscribe') {
+    const subscriptions = parts.map((part) => part.entry);
+    return encode({ type: 'subscribe', packetId, subscriptions, properties }, version);
+  }
+  const topicFilters = parts.map((part) => part.entry.topicFilter);
+  return encode({ type: 'unsubscribe', packetId, topicFilters, properties }, version);
 }

@@ -3,7 +3,7 @@ import { ClosedError, messageOf, type MqttError } from '../errors.ts';
 import type { Exchange } from '../session/exchange.ts';
 import type { Session } from '../session/session.ts';
 import type { Pending } from './options.ts';
-import type { PacketWriter } from './packet-writer.ts';
+import { borrowsPayload, type PayloadReferences } from './payload-references.ts';
 
 const nobody = (): boolean => false;
 
@@ -13,14 +13,14 @@ const nobody = (): boolean => false;
  */
 export class Shutdown {
   readonly #session: Session;
-  readonly #writer: PacketWriter;
+  readonly #references: PayloadReferences;
   #pending: Pending = 'keep';
   /** Whose payload the network may still be reading. */
-  #isLent: (exchange: Exchange) => boolean = nobody;
+  #isBorrowed: (exchange: Exchange) => boolean = nobody;
 
-  constructor(session: Session, publisher: PacketWriter) {
+  constructor(session: Session, references: PayloadReferences) {
     this.#session = session;
-    this.#writer = publisher;
+    this.#references = references;
   }
 
   /**
@@ -29,10 +29,10 @@ export class Shutdown {
    */
   begin(pending: Pending, connection: Connection | undefined): void {
     this.#pending = pending;
-    if (connection !== undefined) this.#writer.detach(connection);
+    if (connection !== undefined) this.#references.detach(connection);
     if (connection !== undefined && connection.piecesOut > 0)
-      this.#isLent = (exchange) =>
-        exchange.connectionNumber === connection.connectionNumber && this.#writer.isLent(exchange);
+      this.#isBorrowed = (exchange) =>
+        exchange.connectionNumber === connection.connectionNumber && borrowsPayload(exchange);
     this.#settle(undefined);
   }
 
@@ -44,7 +44,7 @@ export class Shutdown {
 
   /** The connection is gone. */
   finish(): void {
-    this.#isLent = nobody;
+    this.#isBorrowed = nobody;
     this.#settle(undefined);
   }
 
@@ -64,7 +64,7 @@ export class Shutdown {
       request.fail(new ClosedError(message, undefined, options));
     session.incoming.abandonAll();
     for (const exchange of session.outgoing.all()) {
-      if (this.#isLent(exchange)) continue;
+      if (this.#isBorrowed(exchange)) continue;
       const kept = pending === 'keep' && keep(exchange);
       if (!kept) {
         session.outgoing.giveUp(exchange);

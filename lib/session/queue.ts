@@ -19,7 +19,7 @@ export class Queue {
   readonly #waiters = new Ring<Exchange>();
   #messages = 0;
   #bytes = 0;
-  #atMostOnce = 0;
+  #qos0 = 0;
   #waiterCount = 0;
 
   /** Messages waiting. */
@@ -38,8 +38,8 @@ export class Queue {
   }
 
   /** How many of all these are QoS 0: they keep an order of their own. */
-  get atMostOnce(): number {
-    return this.#atMostOnce;
+  get qos0(): number {
+    return this.#qos0;
   }
 
   /** Whether `exchange` can be taken in without going over a limit. */
@@ -130,18 +130,18 @@ export class Queue {
     exchange.queuedBytes = sizeOf(exchange);
     this.#messages++;
     this.#bytes += exchange.queuedBytes;
-    if (exchange.qos === 0) this.#atMostOnce++;
+    if (exchange.qos === 0) this.#qos0++;
   }
 
   #countWaiter({ qos }: Exchange, by: 1 | -1): void {
     this.#waiterCount += by;
-    if (qos === 0) this.#atMostOnce += by;
+    if (qos === 0) this.#qos0 += by;
   }
 
   #discount(exchange: Exchange): void {
     this.#messages--;
     this.#bytes -= exchange.queuedBytes;
-    if (exchange.qos === 0) this.#atMostOnce--;
+    if (exchange.qos === 0) this.#qos0--;
   }
 }
 

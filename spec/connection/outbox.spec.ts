@@ -40,7 +40,7 @@ describe('Outbox', () => {
           for (const [i, [what, length]] of script.entries()) {
             const bytes = new Uint8Array(length).fill(i + 1);
             if (what === 'copy') box.append(bytes);
-            else if (what === 'lend') box.appendLent(bytes.subarray(0, 1), bytes.subarray(1), 7_000);
+            else if (what === 'lend') box.appendByReference(bytes.subarray(0, 1), bytes.subarray(1), 7_000);
             else {
               const piece = box.take();
               if (piece !== undefined) {
@@ -86,7 +86,7 @@ describe('Outbox', () => {
     const { box } = outbox();
     const payload = new Uint8Array(20_000);
     box.append(utf8('before'));
-    box.appendLent(utf8('header'), payload, 16_000);
+    box.appendByReference(utf8('header'), payload, 16_000);
     const { lastPiece } = box;
     box.append(utf8('after'));
     const pieces = takeAll(box);
@@ -101,8 +101,8 @@ describe('Outbox', () => {
   it('has a copy of its own of what is lent no longer', () => {
     const { box } = outbox();
     const [one, two] = [utf8('one'), utf8('two')];
-    box.appendLent(utf8('1:'), one, 2);
-    box.appendLent(utf8('2:'), two, 4);
+    box.appendByReference(utf8('1:'), one, 2);
+    box.appendByReference(utf8('2:'), two, 4);
     const last = box.lastPiece as Uint8Array;
     expect([...box.detach(one.buffer).keys()]).toEqual([utf8('1:'), utf8('on'), utf8('e')]);
     one.fill(0);
@@ -119,26 +119,26 @@ describe('Outbox', () => {
     const { box } = outbox();
     const payload = new Uint8Array(20_000);
     box.append(utf8('before'));
-    box.appendLent(utf8('header'), payload, 16_000);
+    box.appendByReference(utf8('header'), payload, 16_000);
     const { lastPiece } = box;
     box.append(utf8('after'));
     transfer(payload);
-    expect(box.dropSpoiled()).toBeUndefined();
+    expect(box.dropUnwritable()).toBeUndefined();
     expect(box.take()).toEqual(utf8('before'));
-    expect(box.dropSpoiled()).toEqual({ lastPiece, phase: 'whole' });
+    expect(box.dropUnwritable()).toEqual({ lastPiece, phase: 'whole' });
     expect([box.size, box.take(), box.size]).toEqual([5, utf8('after'), 0]);
   });
 
   it('drops all where the memory was transferred when the packet had begun to leave', () => {
     const { box } = outbox();
     const payload = new Uint8Array(20_000);
-    box.appendLent(utf8('header'), payload, 16_000);
+    box.appendByReference(utf8('header'), payload, 16_000);
     const { lastPiece } = box;
     box.append(utf8('after'));
     box.take();
     box.take();
     transfer(payload);
-    expect(box.dropSpoiled()).toEqual({ lastPiece, phase: 'cut' });
+    expect(box.dropUnwritable()).toEqual({ lastPiece, phase: 'cut' });
     expect([box.size, box.take()]).toEqual([0, undefined]);
   });
 
@@ -146,12 +146,12 @@ describe('Outbox', () => {
     const { box } = outbox();
     const [gone, kept] = [new Uint8Array(20_000), new Uint8Array(3)];
     box.append(utf8('one'));
-    box.appendLent(utf8('header'), gone, 16_000);
-    box.appendLent(utf8('two'), kept, 16_000);
+    box.appendByReference(utf8('header'), gone, 16_000);
+    box.appendByReference(utf8('two'), kept, 16_000);
     transfer(gone);
     expect([box.takeAll(), box.size]).toEqual([[utf8('one'), utf8('two'), kept], 0]);
     const cut = new Uint8Array(20_000);
-    box.appendLent(utf8('header'), cut, 16_000);
+    box.appendByReference(utf8('header'), cut, 16_000);
     box.append(utf8('after'));
     box.take();
     transfer(cut);
@@ -161,10 +161,10 @@ describe('Outbox', () => {
   it('copies nothing of what is gone', () => {
     const { box } = outbox();
     const payload = new Uint8Array(20_000);
-    box.appendLent(utf8('header'), payload, 16_000);
+    box.appendByReference(utf8('header'), payload, 16_000);
     transfer(payload);
     expect(box.detach().size).toBe(0);
-    expect(box.dropSpoiled()).toMatchObject({ phase: 'whole' });
+    expect(box.dropUnwritable()).toMatchObject({ phase: 'whole' });
   });
 
   it('makes room for what is larger than a slab', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { SLICE } from '../../lib/engine/packet-writer.ts';
+import { SLICE } from '../../lib/engine/publish-output.ts';
 import { brief, online } from '../support/engines.ts';
 import { connack, pingresp, publish } from '../support/packets.ts';
 

@@ -42,7 +42,7 @@ describe('Queue', () => {
           }
           expect(queue.messages).toBe(model.length);
           expect(queue.bytes).toBe(model.reduce((bytes, { payload }) => bytes + 1 + payload.length, 0));
-          expect(queue.atMostOnce).toBe(model.filter((m) => m.qos === 0).length);
+          expect(queue.qos0).toBe(model.filter((m) => m.qos === 0).length);
         }
         expect([...queue]).toEqual(model);
       }),
@@ -95,11 +95,11 @@ describe('Queue', () => {
     queue.push(message());
     const all = Array.from({ length: 1_000 }, (_, n) => message(1, n === 500 ? 0 : 1));
     for (const exchange of all) queue.addWaiter(exchange);
-    expect([queue.messages, queue.waiters, queue.atMostOnce]).toEqual([1, 1_000, 1]);
+    expect([queue.messages, queue.waiters, queue.qos0]).toEqual([1, 1_000, 1]);
     const [first, middle, last] = [all[0], all[500], all[999]] as [Exchange, Exchange, Exchange];
     for (const exchange of all) if (![first, middle, last].includes(exchange)) queue.withdraw(exchange);
     queue.admitWaiters({ messages: 3, bytes: 0 });
-    expect([queue.messages, queue.waiters, queue.atMostOnce]).toEqual([3, 1, 1]);
+    expect([queue.messages, queue.waiters, queue.qos0]).toEqual([3, 1, 1]);
     expect([...queue].slice(1)).toEqual([first, middle]);
     expect(queue.takeWaiters()).toEqual([last]);
     expect(queue.waiters).toBe(0);

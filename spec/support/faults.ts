@@ -87,9 +87,9 @@ export const faults: readonly Fault[] = [
     'PUBLISH is sent again after PUBREC',
     'engine/outbound-publish.ts',
     `      writePubrel(connection, exchange.packetId, 0);
-      this.#watch(now);`,
-    `      this.#publisher.write(connection, exchange, exchange.packetId, true);
-      this.#watch(now);`,
+      this.#timers.start(now);`,
+    `      this.#output.write(connection, exchange, exchange.packetId, true);
+      this.#timers.start(now);`,
   ),
   fault(
     'the oldest PUBLISH is not sent again',
@@ -178,8 +178,8 @@ export const faults: readonly Fault[] = [
     "    if (!kept) exchange.fail(new ClosedError(message, { delivery: 'unknown', kept }, options));",
   ),
   fault(
-    'a large QoS 0 message never settles after its connection was lost',
-    'engine/packet-writer.ts',
+    'large QoS 0 is never settled where its connection is lost',
+    'engine/payload-references.ts',
     'for (const exchange of unsent) exchange.end(',
     'for (const exchange of unsent.slice(1)) exchange.end(',
   ),

@@ -25,7 +25,7 @@ const GUARDS: [string, ConnackProperties, Message, number][] = [
   ['v5 MQTT-3.2.2-18 a Topic Alias where none is taken', {}, { properties: { topicAlias: 1 } }, 0x94],
 ];
 
-describe('guards: a message that this server does not take', () => {
+describe('a message that this server does not take', () => {
   it.each(GUARDS)('%s is refused here when it is published', (_, granted, message, reasonCode) => {
     const rig = online({}, connack(granted));
     const { waiter } = rig.publish('bad', message);
@@ -121,48 +121,5 @@ describe('Topic Aliases', () => {
     rig.publish('a', { qos: 0, payload: 'x'.repeat(40), ...topicAlias });
     rig.publish('a', { qos: 0, payload: 'small', ...topicAlias });
     expect(rig.sent()).toMatchObject([{ topic: 'a', properties: { topicAlias: 1 } }]);
-  });
-});
-
-describe('DISCONNECT', () => {
-  const ending = { reasonCode: 0, properties: {}, pending: 'keep', timeout: 1 } as const;
-
-  it('v5 U-3.14.2-a cannot make a session last that ends with the connection', () => {
-    const rig = online();
-    const properties = { sessionExpiryInterval: 5 };
-    expect(() => rig.engine.disconnect({ ...ending, properties }, rig.now)).toThrow(TypeError);
-    expect(rig.engine.state).toBe('connected');
-    rig.publish('a');
-    expect(brief(rig.sent())).toEqual(['publish a 1']);
-  });
-
-  it('is refused where it cannot be encoded, and nothing has happened', () => {
-    const rig = online();
-    const { waiter } = rig.publish('a');
-    expect(() => rig.engine.disconnect({ ...ending, reasonCode: 1 }, rig.now)).toThrow('MQTT-3.14.2-1');
-    expect(rig.engine.state).toBe('connected');
-    expect(waiter.told).toBe(0);
-  });
-
-  it('v5 MQTT-3.14.2-3, -4 drops what only explains rather than exceed Maximum Packet Size', () => {
-    const rig = withSession({}, connack({ maximumPacketSize: 30 }));
-    const properties = {
-      sessionExpiryInterval: 5,
-      reasonString: 'x'.repeat(30),
-      userProperties: [['a', 'b']] as [string, string][],
-    };
-    rig.engine.disconnect({ ...ending, reasonCode: 4, properties }, rig.now);
-    expect(rig.sent()).toEqual([
-      { type: 'disconnect', reasonCode: 4, properties: { sessionExpiryInterval: 5 } },
-    ]);
-  });
-
-  it('v5 MQTT-3.14.4-3 carries its Reason Code, and on 3.1.1 none', () => {
-    const five = online();
-    five.engine.disconnect({ ...ending, reasonCode: 4 }, five.now);
-    expect(five.sent()).toEqual([{ type: 'disconnect', reasonCode: 4, properties: {} }]);
-    const four = online({ protocolVersion: 4 });
-    four.disconnect();
-    expect(four.sent()).toEqual([{ type: 'disconnect', reasonCode: 0, properties: {} }]);
   });
 });
