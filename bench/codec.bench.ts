@@ -10,7 +10,8 @@ import { bench, do_not_optimize, group, run } from 'mitata';
 import { AckReader, writeAck } from '../lib/codec/acks.ts';
 import { Decoder, encode, type EncodablePacket, type ProtocolVersion } from '../lib/codec/codec.ts';
 import { Framer } from '../lib/codec/framer.ts';
-import { PublishReader, PublishWriter, type OutgoingPublish } from '../lib/codec/publish.ts';
+import { PublishReader } from '../lib/codec/publish-reader.ts';
+import { PublishWriter, type OutgoingPublish } from '../lib/codec/publish-writer.ts';
 
 const { generate, parser, writeToStream } = mqttPacket;
 
@@ -146,7 +147,7 @@ function hotEncode(packet: EncodablePacket, version: ProtocolVersion): void {
     bench('hot path', () => {
       const size = writer.measure(message, topic, version);
       if (at + size > target.length) at = 0;
-      at = writer.write(target, at, message, 4711, false, true);
+      at = writer.write(target, at, message, 4711, false);
     });
   } else if (packet.type === 'puback') {
     bench('hot path', () => {

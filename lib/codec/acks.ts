@@ -10,7 +10,7 @@
  */
 
 import { hex, malformed, notIn3 } from './errors.ts';
-import { packetTitle, PacketType, type Receiver } from './packet-type.ts';
+import { packetTitle, PacketType, type Frame, type Receiver } from './packet-type.ts';
 import {
   NO_PROPERTIES,
   type AckPacket,
@@ -21,7 +21,6 @@ import {
 import { hasProperties, readProperties, refuseProperties, writeProperties } from './properties.ts';
 import { Reader, zeroPacketId } from './reader.ts';
 import { checkReasonCode, reasonCodeToWrite } from './reason-codes.ts';
-import type { Text } from './text.ts';
 import type { Writer } from './writer.ts';
 
 const TYPES = ['puback', 'pubrec', 'pubrel', 'pubcomp'] as const;
@@ -33,11 +32,6 @@ export class AckReader {
   properties: AckProperties = NO_PROPERTIES;
   /** Made for the first acknowledgement that is not the short form. */
   #reader: Reader | undefined;
-  readonly #text: Text | undefined;
-
-  constructor(text?: Text) {
-    this.#text = text;
-  }
 
   /** Reads the acknowledgement of which the first byte is `header` and the body `bytes[start, end)`. */
   read(bytes: Uint8Array, header: number, start: number, end: number, version: ProtocolVersion): void {
@@ -59,7 +53,7 @@ export class AckReader {
   }
 
   #readRest(bytes: Uint8Array, header: number, start: number, end: number, version: ProtocolVersion): void {
-    const reader = (this.#reader ??= new Reader(this.#text)).over(bytes, start, end, version);
+    const reader = (this.#reader ??= new Reader()).over(bytes, start, end, version);
     if (version === 5) {
       const type = TYPES[(header >> 4) - PacketType.puback]!;
       const reasonCode = reader.u8();
@@ -73,15 +67,11 @@ export class AckReader {
 
 /** Reads an acknowledgement as a packet. */
 export function readAck(
-  bytes: Uint8Array,
-  header: number,
-  start: number,
-  end: number,
+  { bytes, header, start, end }: Frame,
   version: ProtocolVersion,
   receiver: Receiver,
-  text?: Text,
 ): AckPacket {
-  const ack = new AckReader(text);
+  const ack = new AckReader();
   ack.read(bytes, header, start, end, version);
   const type = TYPES[(header >> 4) - PacketType.puback]!;
   if (version === 5) checkReasonCode(ack.reasonCode, type, receiver);

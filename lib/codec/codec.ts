@@ -11,22 +11,23 @@
  */
 
 import { isBytes } from '../bytes.ts';
-import { readAck, writeAckBody } from './acks.ts';
-import { readAuth, writeAuth } from './auth.ts';
-import { readConnack, writeConnack } from './connack.ts';
+import { writeAckBody } from './acks.ts';
+import { writeAuth } from './auth.ts';
+import { writeConnack } from './connack.ts';
 import { readConnect, writeConnect } from './connect.ts';
-import { readDisconnect, writeDisconnect } from './disconnect.ts';
+import { writeDisconnect } from './disconnect.ts';
 import { integer, malformed, violation, wrongType } from './errors.ts';
 import { Framer } from './framer.ts';
 import { checkHeader, Header, packetTitle, PacketType, type Receiver } from './packet-type.ts';
 import type { EncodablePacket, Packet, ProtocolVersion } from './packets.ts';
-import { encodePublish, PublishReader, PublishWriter, readPublish } from './publish.ts';
+import { PublishReader, readPublish } from './publish-reader.ts';
+import { encodePublish, PublishWriter } from './publish-writer.ts';
+import { readPacket } from './read-packet.ts';
 import { Reader } from './reader.ts';
-import { readSuback, writeSuback } from './suback.ts';
-import { readSubscribe, writeSubscribe } from './subscribe.ts';
-import { portableText, type Text } from './text.ts';
-import { readUnsuback, writeUnsuback } from './unsuback.ts';
-import { readUnsubscribe, writeUnsubscribe } from './unsubscribe.ts';
+import { writeSuback } from './suback.ts';
+import { writeSubscribe } from './subscribe.ts';
+import { writeUnsuback } from './unsuback.ts';
+import { writeUnsubscribe } from './unsubscribe.ts';
 import { varintSize } from './varint.ts';
 import { Writer } from './writer.ts';
 
@@ -36,57 +37,6 @@ export type * from './packets.ts';
 export { reasonCodeName } from './reason-codes.ts';
 
 // ---- Bytes to packets ----
-
-/**
- * Reads one packet, framed already.
- * @param header its first byte
- * @param bytes its body is `bytes[start, end)`. A PUBLISH's payload is a view of it; all else is copied.
- */
-export function readPacket(
-  bytes: Uint8Array,
-  header: number,
-  start: number,
-  end: number,
-  version: ProtocolVersion,
-  receiver: Receiver,
-  text: Text = portableText,
-): Packet {
-  checkHeader(header, version, receiver);
-  const type = header >> 4;
-  if (type === PacketType.publish)
-    return readPublish(new PublishReader(text), bytes, header, start, end, version, receiver);
-  if (type >= PacketType.puback && type <= PacketType.pubcomp) {
-    return readAck(bytes, header, start, end, version, receiver, text);
-  }
-  return readRarePacket(new Reader(text).over(bytes, start, end, version), header, receiver);
-}
-
-function readRarePacket(reader: Reader, header: number, receiver: Receiver): Packet {
-  switch (header >> 4) {
-    case PacketType.connect:
-      return readConnect(reader);
-    case PacketType.connack:
-      return readConnack(reader);
-    case PacketType.subscribe:
-      return readSubscribe(reader);
-    case PacketType.suback:
-      return readSuback(reader);
-    case PacketType.unsubscribe:
-      return readUnsubscribe(reader);
-    case PacketType.unsuback:
-      return readUnsuback(reader);
-    case PacketType.pingreq:
-      reader.finish();
-      return { type: 'pingreq' };
-    case PacketType.pingresp:
-      reader.finish();
-      return { type: 'pingresp' };
-    case PacketType.disconnect:
-      return readDisconnect(reader, receiver);
-    default:
-      return readAuth(reader, receiver);
-  }
-}
 
 /** Options of a {@link Decoder}. */
 export interface DecoderOptions {
@@ -173,13 +123,12 @@ export class Decoder {
   }
 
   #read(): Packet {
-    const { bytes, header, start, end } = this.#framer;
+    const framer = this.#framer;
+    const { header } = framer;
     if (this.#version === undefined || header === Header.connect) return this.#readConnect();
-    if (header >> 4 !== PacketType.publish) {
-      return readPacket(bytes, header, start, end, this.#version, this.#receiver);
-    }
-    const packet = readPublish(this.#publish, bytes, header, start, end, this.#version, this.#receiver);
-    if (packet.payload.length > 0) this.#framer.retain();
+    if (header >> 4 !== PacketType.publish) return readPacket(framer, this.#version, this.#receiver);
+    const packet = readPublish(this.#publish, framer, this.#version, this.#receiver);
+    if (packet.payload.length > 0) framer.retain();
     this.#publish.release();
     return packet;
   }

@@ -19,11 +19,11 @@
 
 import { quoted, topicNameError } from '../topic/names.ts';
 import { ProtocolError } from '../errors.ts';
-import { bytesOf, flag, hex, integer, malformed, stringOf, violation, wrongType } from './errors.ts';
+import { bytesOf, flag, hex, integer, malformed, qosOf, stringOf, violation, wrongType } from './errors.ts';
 import type { ConnectPacket, EncodablePacket, ProtocolVersion, QoS, WillMessage } from './packets.ts';
 import { NO_PROPERTIES } from './packets.ts';
 import { checkAuthentication, readProperties, refuseProperties, writeProperties } from './properties.ts';
-import { checkFormat, qosOf } from './publish.ts';
+import { checkFormat } from './publish-writer.ts';
 import type { Reader } from './reader.ts';
 import { checkText, type Writer } from './writer.ts';
 

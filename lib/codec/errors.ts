@@ -2,6 +2,7 @@
 
 import { isBytes } from '../bytes.ts';
 import { ProtocolError } from '../errors.ts';
+import type { QoS } from './packets.ts';
 
 /** The packet cannot be parsed (4.13.1): Reason Code 0x81. */
 export function malformed(message: string, statement: string): ProtocolError {
@@ -49,6 +50,15 @@ export function flag(what: string, value: unknown): boolean {
   if (value === undefined) return false;
   if (typeof value !== 'boolean') throw wrongType(what, 'a boolean', value);
   return value;
+}
+
+/** @returns `value`, a Quality of Service; where it is left out, 0 */
+export function qosOf(what: string, value: unknown): QoS {
+  if (value === undefined) return 0;
+  if (typeof value !== 'number') throw wrongType(what, '0, 1 or 2', value);
+  // [MQTT-3.3.1-4] there is no QoS 3.
+  if (value === 3) throw malformed(`${what} is 3`, 'MQTT-3.3.1-4');
+  return integer(what, value, 0, 2) as QoS;
 }
 
 export function bytesOf(what: string, value: unknown): Uint8Array {

@@ -25,6 +25,16 @@ export const PacketType = {
 /** Which end of the connection decodes. */
 export type Receiver = 'client' | 'server';
 
+/** One packet among bytes: a `Framer` at the packet that it found. */
+export interface Frame {
+  readonly bytes: Uint8Array;
+  /** The first byte of the packet: type and flags. */
+  readonly header: number;
+  /** The body, behind Remaining Length, is `bytes[start, end)`. */
+  readonly start: number;
+  readonly end: number;
+}
+
 const TITLES: readonly string[] = [
   'a packet of type 0',
   ...Object.keys(PacketType).map((name) => name.toUpperCase()),

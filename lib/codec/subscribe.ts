@@ -13,7 +13,7 @@
 
 import { isShared, topicFilterError } from '../topic/filters.ts';
 import { ProtocolError } from '../errors.ts';
-import { flag, hex, integer, malformed, notIn3, stringOf, violation, wrongType } from './errors.ts';
+import { flag, hex, integer, malformed, notIn3, qosOf, stringOf, violation, wrongType } from './errors.ts';
 import {
   NO_PROPERTIES,
   type EncodablePacket,
@@ -23,7 +23,6 @@ import {
   type SubscriptionRequest,
 } from './packets.ts';
 import { readProperties, writeProperties } from './properties.ts';
-import { qosOf } from './publish.ts';
 import type { Reader } from './reader.ts';
 import { checkText, type Writer } from './writer.ts';
 

@@ -1,5 +1,5 @@
 import type { ConnackPacket } from '../codec/packets.ts';
-import type { PublishReader } from '../codec/publish.ts';
+import type { PublishReader } from '../codec/publish-reader.ts';
 import type { Negotiated } from '../connection/negotiated.ts';
 import type { ConnectPhase, FilterResult, MqttError } from '../errors.ts';
 import type { Receipt } from '../session/incoming.ts';

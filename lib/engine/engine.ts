@@ -1,6 +1,6 @@
 import { encode } from '../codec/codec.ts';
 import type { ConnackPacket } from '../codec/packets.ts';
-import type { OutgoingPublish } from '../codec/publish.ts';
+import type { OutgoingPublish } from '../codec/publish-writer.ts';
 import type { Connection } from '../connection/connection.ts';
 import { checkConnack, type Negotiated } from '../connection/negotiated.ts';
 import { ClosedError, ConnectionLostError, ProtocolError, type MqttError } from '../errors.ts';

@@ -1,4 +1,4 @@
-import type { PublishReader } from '../codec/publish.ts';
+import type { PublishReader } from '../codec/publish-reader.ts';
 import type { Connection } from '../connection/connection.ts';
 import { ProtocolError } from '../errors.ts';
 import { Arrival, type Incoming, type Receipt } from '../session/incoming.ts';

@@ -1,4 +1,4 @@
-import type { OutgoingPublish } from '../codec/publish.ts';
+import type { OutgoingPublish } from '../codec/publish-writer.ts';
 import { NO_PROPERTIES } from '../codec/packets.ts';
 import type { Text } from '../codec/text.ts';
 import type { Connection } from '../connection/connection.ts';

@@ -1,9 +1,9 @@
 /** From bytes to what they mean: one switch over the Control Packets of a connection that is up. */
 import { AckReader } from '../codec/acks.ts';
-import { readPacket } from '../codec/codec.ts';
 import { checkHeader } from '../codec/packet-type.ts';
 import type { AckProperties, ConnackPacket, DisconnectPacket } from '../codec/packets.ts';
-import { PublishReader } from '../codec/publish.ts';
+import { PublishReader } from '../codec/publish-reader.ts';
+import { readPacket } from '../codec/read-packet.ts';
 import type { Text } from '../codec/text.ts';
 import type { Connection } from '../connection/connection.ts';
 import { ProtocolError } from '../errors.ts';
@@ -91,16 +91,14 @@ export class PacketDispatch {
   /** The packet the framer stands at, on a connection that awaits its CONNACK [MQTT-3.2.0-1]. */
   connack(connection: Connection): ConnackPacket {
     connection.traffic.packetsReceived++;
-    const { bytes, header, start, end } = connection.framer;
-    const packet = readPacket(bytes, header, start, end, connection.protocolVersion, 'client');
+    const packet = readPacket(connection.framer, connection.protocolVersion, 'client');
     if (packet.type === 'connack') return packet;
     const statement = packet.type === 'disconnect' ? 'MQTT-3.14.0-1' : 'MQTT-3.2.0-1';
     throw new ProtocolError(`${packet.type} before CONNACK`, statement, 0x82);
   }
 
   #cold(connection: Connection): Outcome {
-    const { bytes, header, start, end } = connection.framer;
-    const packet = readPacket(bytes, header, start, end, connection.protocolVersion, 'client');
+    const packet = readPacket(connection.framer, connection.protocolVersion, 'client');
     switch (packet.type) {
       case 'suback':
       case 'unsuback':

@@ -1,5 +1,5 @@
 import { NO_PROPERTIES } from '../codec/packets.ts';
-import type { OutgoingPublish } from '../codec/publish.ts';
+import type { OutgoingPublish } from '../codec/publish-writer.ts';
 import type { Connection } from '../connection/connection.ts';
 import { ConnectionLostError, PublishError, type Delivery } from '../errors.ts';
 import { Stage, type Exchange } from '../session/exchange.ts';

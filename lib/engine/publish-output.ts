@@ -1,4 +1,4 @@
-import { PublishWriter, type OutgoingPublish } from '../codec/publish.ts';
+import { PublishWriter, type OutgoingPublish } from '../codec/publish-writer.ts';
 import type { Text } from '../codec/text.ts';
 import type { Connection } from '../connection/connection.ts';
 import { PublishError } from '../errors.ts';
@@ -50,10 +50,10 @@ export class PublishOutput {
     connection.traffic.packetsSent++;
     if (this.#writer.payloadLength <= COPY_LIMIT) {
       outbox.reserve(size);
-      outbox.at = this.#writer.write(outbox.bytes, outbox.at, message, packetId, duplicate, true);
+      outbox.at = this.#writer.write(outbox.bytes, outbox.at, message, packetId, duplicate);
     } else {
       const header = new Uint8Array(size - this.#writer.payloadLength);
-      this.#writer.write(header, 0, message, packetId, duplicate, false);
+      this.#writer.writeHeader(header, 0, message, packetId, duplicate);
       outbox.appendByReference(header, this.#payload(message, this.#writer.payloadLength), SLICE);
     }
     return 0;

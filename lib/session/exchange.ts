@@ -1,7 +1,7 @@
 import { copyOf } from '../bytes.ts';
 import type { AckProperties, PublishProperties, QoS } from '../codec/packets.ts';
 import { portableText } from '../codec/text.ts';
-import type { OutgoingPublish } from '../codec/publish.ts';
+import type { OutgoingPublish } from '../codec/publish-writer.ts';
 import type { MqttError } from '../errors.ts';
 
 /** The length of a text that nobody has asked for. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { AckReader, writeAck } from '../../lib/codec/acks.ts';
-import { encode, readPacket } from '../../lib/codec/codec.ts';
+import { encode } from '../../lib/codec/codec.ts';
+import { readPacket } from '../../lib/codec/read-packet.ts';
 import { NO_PROPERTIES, type ProtocolVersion } from '../../lib/codec/packets.ts';
 import { hex, toHex } from '../support/bytes.ts';
 
@@ -56,6 +57,8 @@ describe('writing acknowledgements', () => {
   });
 
   it('refuses a server the code that only a server sends', () => {
-    expect(() => readPacket(hex`40 03 00 0a 10`, 0x40, 2, 5, 5, 'server')).toThrow('[MQTT-3.4.2-1]');
+    expect(() =>
+      readPacket({ bytes: hex`40 03 00 0a 10`, header: 0x40, start: 2, end: 5 }, 5, 'server'),
+    ).toThrow('[MQTT-3.4.2-1]');
   });
 });

@@ -1,9 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { encode, readPacket, type ProtocolVersion } from '../../lib/codec/codec.ts';
+import { encode, type ProtocolVersion } from '../../lib/codec/codec.ts';
+import { readPacket } from '../../lib/codec/read-packet.ts';
 import { hex, toHex } from '../support/bytes.ts';
 
 const read = (bytes: Uint8Array, version: ProtocolVersion = 5): unknown =>
-  readPacket(bytes, 0x20, 2, bytes.length, version, 'client');
+  readPacket({ bytes: bytes, header: 0x20, start: 2, end: bytes.length }, version, 'client');
 
 describe('CONNACK', () => {
   it('is read as each version has it', () => {

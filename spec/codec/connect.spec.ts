@@ -1,9 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import { encode, readPacket, type ProtocolVersion } from '../../lib/codec/codec.ts';
+import { encode, type ProtocolVersion } from '../../lib/codec/codec.ts';
+import { readPacket } from '../../lib/codec/read-packet.ts';
 import { hex, toHex } from '../support/bytes.ts';
 
 const connect = { type: 'connect', clientId: 'a', cleanStart: true, keepAlive: 60 } as const;
-const read = (bytes: Uint8Array): unknown => readPacket(bytes, 0x10, 2, bytes.length, 5, 'server');
+const read = (bytes: Uint8Array): unknown =>
+  readPacket({ bytes: bytes, header: 0x10, start: 2, end: bytes.length }, 5, 'server');
 const written = (more: object, version: ProtocolVersion): string =>
   toHex(encode({ ...connect, ...more }, version));
 

@@ -1,9 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { encode, readPacket, type Receiver } from '../../lib/codec/codec.ts';
+import { encode, type Receiver } from '../../lib/codec/codec.ts';
+import { readPacket } from '../../lib/codec/read-packet.ts';
 import { hex, toHex } from '../support/bytes.ts';
 
 const read = (bytes: Uint8Array, receiver: Receiver = 'client'): unknown =>
-  readPacket(bytes, 0xe0, 2, bytes.length, 5, receiver);
+  readPacket({ bytes: bytes, header: 0xe0, start: 2, end: bytes.length }, 5, receiver);
 
 describe('DISCONNECT', () => {
   it('uses the shortest form that says all, and reads every form', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { flag, hex, integer, malformed, show, violation } from '../../lib/codec/errors.ts';
+import { flag, hex, integer, malformed, qosOf, show, violation } from '../../lib/codec/errors.ts';
 
 describe('faults', () => {
   it('carry the Reason Code and the statement', () => {
@@ -24,5 +24,16 @@ describe('faults', () => {
     );
     expect(() => flag('retain', 1)).toThrow('retain: expected a boolean, got 1');
     expect(flag('retain', undefined)).toBe(false);
+  });
+});
+
+describe('qosOf', () => {
+  it('[MQTT-3.3.1-4] knows 0, 1 and 2', () => {
+    expect([qosOf('qos', undefined), qosOf('qos', 2)]).toEqual([0, 2]);
+    expect(() => qosOf('qos', 3)).toThrow(
+      expect.objectContaining({ statement: 'MQTT-3.3.1-4', reasonCode: 0x81 }),
+    );
+    expect(() => qosOf('qos', 4)).toThrow(RangeError);
+    expect(() => qosOf('qos', '1')).toThrow(TypeError);
   });
 });

@@ -1,9 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { encode, readPacket, type ProtocolVersion } from '../../lib/codec/codec.ts';
+import { encode, type ProtocolVersion } from '../../lib/codec/codec.ts';
+import { readPacket } from '../../lib/codec/read-packet.ts';
 import { hex, toHex } from '../support/bytes.ts';
 
 const read = (bytes: Uint8Array, version: ProtocolVersion = 5): unknown =>
-  readPacket(bytes, 0x82, 2, bytes.length, version, 'server');
+  readPacket({ bytes: bytes, header: 0x82, start: 2, end: bytes.length }, version, 'server');
 const subscribe = (subscription: object, version: ProtocolVersion = 5): string =>
   toHex(encode({ type: 'subscribe', packetId: 10, subscriptions: [subscription as never] }, version));
 

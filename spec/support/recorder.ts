@@ -1,4 +1,4 @@
-import type { PublishReader } from '../../lib/codec/publish.ts';
+import type { PublishReader } from '../../lib/codec/publish-reader.ts';
 import type { AckProperties } from '../../lib/codec/packets.ts';
 import type { Change, Effects } from '../../lib/engine/effects.ts';
 import type { ConnectPhase, MqttError } from '../../lib/errors.ts';

@@ -1,7 +1,7 @@
 import { copyOf } from '../../bytes.ts';
 import { encode } from '../../codec/codec.ts';
 import type { ProtocolVersion, PublishProperties, QoS } from '../../codec/packets.ts';
-import type { OutgoingPublish } from '../../codec/publish.ts';
+import type { OutgoingPublish } from '../../codec/publish-writer.ts';
 import { TimeoutError, type MessageFate } from '../../errors.ts';
 import { COPY_LIMIT } from '../../engine/payload-references.ts';
 import { topicNameError } from '../../topic/names.ts';

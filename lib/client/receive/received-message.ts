@@ -1,6 +1,6 @@
 import { copyOf } from '../../bytes.ts';
 import type { PublishProperties, QoS } from '../../codec/packets.ts';
-import type { PublishReader } from '../../codec/publish.ts';
+import type { PublishReader } from '../../codec/publish-reader.ts';
 import { readLossy } from '../../codec/text.ts';
 import type { Receipt } from '../../session/incoming.ts';
 import type { Message } from './message.ts';

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers';
-import type { OutgoingPublish, PublishReader } from '../../codec/publish.ts';
+import type { PublishReader } from '../../codec/publish-reader.ts';
+import type { OutgoingPublish } from '../../codec/publish-writer.ts';
 import { portableText } from '../../codec/text.ts';
 import { SLAB_SIZE } from '../../connection/outbox.ts';
 import type { Negotiated } from '../../connection/negotiated.ts';

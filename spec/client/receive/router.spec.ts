@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { Router } from '../../../lib/client/receive/router.ts';
-import { PublishReader } from '../../../lib/codec/publish.ts';
+import { PublishReader } from '../../../lib/codec/publish-reader.ts';
 import { encode } from '../../../lib/codec/codec.ts';
 import { ReceiptState } from '../../../lib/session/incoming.ts';
 import { receiptOf as receiptWith, SubscriptionRig } from './subscription-rig.ts';

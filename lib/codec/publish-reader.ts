@@ -1,0 +1,201 @@
+/**
+ * PUBLISH (3.3), both ways: the hot path, and the only place where bytes are handed out without being copied.
+ *
+ * ```
+ * 3n                  n = DUP<<3 | QoS<<1 | RETAIN
+ * Remaining Length
+ * Topic Name          u16 length, bytes
+ * Packet Identifier   u16        only with QoS 1 and 2
+ * Property Length …              only on 5.0
+ * Payload             the rest
+ * ```
+ */
+
+import { ProtocolError } from '../errors.ts';
+import { hasWildcard } from '../topic/filters.ts';
+import { topicNameError } from '../topic/names.ts';
+import { hex, malformed, violation } from './errors.ts';
+import type { Frame, Receiver } from './packet-type.ts';
+import {
+  NO_PROPERTIES,
+  type ProtocolVersion,
+  type PublishPacket,
+  type PublishProperties,
+  type QoS,
+} from './packets.ts';
+import { readProperties } from './properties.ts';
+import { Reader, zeroPacketId } from './reader.ts';
+import { portableText, type Text } from './text.ts';
+import { TopicCache } from './topic-cache.ts';
+
+const DUP = 0x08;
+const RETAIN = 0x01;
+const NOTHING = new Uint8Array(0);
+/** The size of a packet, in bytes, whose memory is held by who has read it. */
+const LARGEST_HELD = 131_072;
+
+/** Reads one PUBLISH after another into the same fields. */
+export class PublishReader {
+  /** Topic Name: the same string object for the same bytes while they are cached. Empty: a Topic Alias stands for it. */
+  topic = '';
+  qos: QoS = 0;
+  retain = false;
+  duplicate = false;
+  /** 0 with QoS 0. */
+  packetId = 0;
+  properties: PublishProperties = NO_PROPERTIES;
+  /** About what the properties take in memory while they are held, in bytes. */
+  propertiesSize = 0;
+  /** What the payload is in, `[payloadStart, payloadEnd)`. */
+  bytes: Uint8Array = NOTHING;
+  payloadStart = 0;
+  payloadEnd = 0;
+
+  /** What `bytes` is a view of: asking it each time takes longer than making the view of the payload. */
+  #buffer: ArrayBufferLike = NOTHING.buffer;
+  #byteOffset = 0;
+  /** Of the packet, without its fixed header. */
+  #size = 0;
+  readonly #reader: Reader;
+  readonly #topics: TopicCache;
+  /** The version whose rules the cached topics have passed. */
+  #version: ProtocolVersion = 5;
+
+  constructor(text: Text = portableText) {
+    const reader = new Reader(text, true);
+    this.#reader = reader;
+    this.#topics = new TopicCache((bytes, start, end) => {
+      const topic = reader.decode(bytes, start, end);
+      checkReceivedTopic(topic, this.#version);
+      return topic;
+    });
+  }
+
+  /** Reads the PUBLISH of which the first byte is `header` and the body `bytes[start, end)`. */
+  read(bytes: Uint8Array, header: number, start: number, end: number, version: ProtocolVersion): void {
+    const qos = (header >> 1) & 3;
+    if (qos === 3 || (header & (DUP | 0x06)) === DUP) checkFlags(header, version);
+    if (version !== this.#version) this.#useVersion(version);
+    let at = start + 2;
+    if (at > end) throw cut();
+    const topicLength = (bytes[start]! << 8) | bytes[start + 1]!;
+    const topicEnd = at + topicLength;
+    if (topicEnd > end) throw cut();
+    const topic = topicLength === 0 ? '' : this.#topics.get(bytes, at, topicEnd);
+    at = topicEnd;
+    let packetId = 0;
+    if (qos > 0) {
+      if (at + 2 > end) throw cut();
+      packetId = (bytes[at]! << 8) | bytes[at + 1]!;
+      // [MQTT-2.2.1-4] (3.1.1: [MQTT-2.3.1-4]) the Packet Identifier is non-zero.
+      if (packetId === 0) throw zeroPacketId(version);
+      at += 2;
+    }
+    let properties: PublishProperties = NO_PROPERTIES;
+    let propertiesSize = 0;
+    if (version === 5) {
+      if (at < end && bytes[at] === 0) {
+        at++;
+      } else {
+        const reader = this.#reader.over(bytes, at, end, version);
+        properties = readProperties(reader, 'publish');
+        propertiesSize = reader.at - at + reader.overhead;
+        at = reader.at;
+      }
+    }
+    if (topicLength === 0) checkEmptyTopic(version, properties);
+    this.topic = topic;
+    this.qos = qos as QoS;
+    this.retain = (header & RETAIN) !== 0;
+    this.duplicate = (header & DUP) !== 0;
+    this.packetId = packetId;
+    this.properties = properties;
+    this.propertiesSize = propertiesSize;
+    if (bytes !== this.bytes) this.#useBytes(bytes);
+    this.payloadStart = at;
+    this.payloadEnd = end;
+    this.#size = end - start;
+  }
+
+  /** A view of the payload: a plain Uint8Array, whatever `bytes` is. The framer must be told to `pin()`. */
+  payload(): Uint8Array {
+    const { payloadStart } = this;
+    return new Uint8Array(this.#buffer, this.#byteOffset + payloadStart, this.payloadEnd - payloadStart);
+  }
+
+  /**
+   * hot: what was read has been used. The memory of a large packet is not held until the next PUBLISH, which may never
+   * come.
+   */
+  release(): void {
+    if (this.#size <= LARGEST_HELD) return;
+    this.#useBytes(NOTHING);
+    this.#topics.release();
+    this.#reader.release();
+    this.payloadStart = 0;
+    this.payloadEnd = 0;
+  }
+
+  #useBytes(bytes: Uint8Array): void {
+    this.bytes = bytes;
+    this.#buffer = bytes.buffer;
+    this.#byteOffset = bytes.byteOffset;
+  }
+
+  #useVersion(version: ProtocolVersion): void {
+    this.#version = version;
+    this.#reader.useVersion(version);
+    this.#topics.clear();
+  }
+}
+
+function cut(): ProtocolError {
+  return malformed('PUBLISH ends within its variable header', '2.1.4');
+}
+
+function checkFlags(header: number, version: ProtocolVersion): void {
+  // [MQTT-3.3.1-4] "A PUBLISH Packet MUST NOT have both QoS bits set to 1".
+  if ((header & 0x06) === 0x06)
+    throw malformed(`PUBLISH has first byte ${hex(header)}: QoS 3`, 'MQTT-3.3.1-4');
+  // [MQTT-3.3.1-2] "The DUP flag MUST be set to 0 for all QoS 0 messages". 3.1 only gives it no meaning there.
+  if (version !== 3) throw malformed(`PUBLISH has first byte ${hex(header)}: DUP with QoS 0`, 'MQTT-3.3.1-2');
+}
+
+function checkReceivedTopic(topic: string, version: ProtocolVersion): void {
+  // [MQTT-3.3.2-2] "The Topic Name in the PUBLISH packet MUST NOT contain wildcard characters". 3.1 allows the rest.
+  const fault =
+    version === 3
+      ? hasWildcard(topic)
+        ? 'expected a Topic Name without the wildcards + and #'
+        : undefined
+      : topicNameError(topic);
+  if (fault !== undefined) throw violation(`PUBLISH: ${fault}`, 'MQTT-3.3.2-2');
+}
+
+function checkEmptyTopic(version: ProtocolVersion, properties: PublishProperties): void {
+  // 3.3.2.1: "It is a Protocol Error if the Topic Name is zero length and there is no Topic Alias".
+  if (version === 5 && properties.topicAlias !== undefined) return;
+  throw violation(
+    'PUBLISH has neither a Topic Name nor a Topic Alias',
+    version === 5 ? '3.3.2.1' : 'MQTT-4.7.3-1',
+  );
+}
+
+/** Reads a PUBLISH as a packet. */
+export function readPublish(
+  publish: PublishReader,
+  { bytes, header, start, end }: Frame,
+  version: ProtocolVersion,
+  receiver: Receiver,
+): PublishPacket {
+  publish.read(bytes, header, start, end, version);
+  const { topic, qos, retain, duplicate, packetId, properties } = publish;
+  // [MQTT-3.3.4-6] "A PUBLISH packet sent from a Client to a Server MUST NOT contain a Subscription Identifier".
+  if (receiver === 'server' && properties.subscriptionIdentifiers !== undefined) {
+    throw violation('PUBLISH of a client has a Subscription Identifier', 'MQTT-3.3.4-6');
+  }
+  const payload = publish.payload();
+  return qos === 0
+    ? { type: 'publish', topic, payload, qos, retain, duplicate, properties }
+    : { type: 'publish', topic, payload, qos, retain, duplicate, packetId, properties };
+}
