@@ -1,10 +1,10 @@
 /**
- * The properties of MQTT 5.0 (2.2.2): one table of what there is, and reading and writing by it.
+ * Reads and writes the properties of MQTT 5.0 (2.2.2).
  *
  * ```
  * Property Length   varint, 00 when there are none [MQTT-2.2.2-1]
- *   Identifier      varint; all that exist fit one byte
- *   Value           by the type in the table
+ *   Identifier      varint; every identifier fits one byte
+ *   Value           by its type: see `property-table.ts`
  *   …
  * ```
  */
@@ -14,175 +14,26 @@ import { ProtocolError } from '../errors.ts';
 import { flag, integer, malformed, notIn3, violation, wrongType } from './errors.ts';
 import {
   NO_PROPERTIES,
-  type AckProperties,
   type AuthProperties,
   type ConnackProperties,
   type ConnectProperties,
-  type DisconnectProperties,
   type ProtocolVersion,
   type PublishProperties,
-  type SubscribeProperties,
-  type UnsubscribeProperties,
-  type WillProperties,
 } from './packets.ts';
+import {
+  HOST_PROPERTIES,
+  Kind,
+  PROPERTY_NAMES,
+  statementOf,
+  type PropertiesOf,
+  type Property,
+  type PropertyHost,
+  type Values,
+} from './property-table.ts';
 import { Reader } from './reader.ts';
 import { heldSizeOf, holdUserProperties } from './user-properties.ts';
 import { VARINT_MAX } from './varint.ts';
 import type { Writer } from './writer.ts';
-
-/** What has properties: the packets, and the Will Message inside CONNECT. */
-interface PropertiesOf {
-  connect: ConnectProperties;
-  will: WillProperties;
-  connack: ConnackProperties;
-  publish: PublishProperties;
-  puback: AckProperties;
-  pubrec: AckProperties;
-  pubrel: AckProperties;
-  pubcomp: AckProperties;
-  subscribe: SubscribeProperties;
-  suback: AckProperties;
-  unsubscribe: UnsubscribeProperties;
-  unsuback: AckProperties;
-  disconnect: DisconnectProperties;
-  auth: AuthProperties;
-}
-
-export type PropertyHost = keyof PropertiesOf;
-
-/** Every name that a property has as a field. */
-type PropertyName = { [Host in PropertyHost]: keyof PropertiesOf[Host] }[PropertyHost];
-
-/** Types of values. `Flag` is a byte 0 or 1 that means no or yes, `Bit` one that is a quantity. */
-const Kind = {
-  Flag: 0,
-  Bit: 1,
-  U16: 2,
-  U32: 3,
-  Varint: 4,
-  Utf8: 5,
-  Binary: 6,
-  Pairs: 7,
-  Varints: 8,
-  TopicName: 9,
-} as const;
-type Kind = (typeof Kind)[keyof typeof Kind];
-
-interface Property {
-  readonly id: number;
-  readonly name: PropertyName;
-  readonly kind: Kind;
-  /** The Reason Code of the refusal of a zero, where a zero is refused. */
-  readonly refusesZero: number | undefined;
-  /** Its own bit in the set of properties seen. */
-  readonly bit: number;
-  readonly set: (values: Values, value: unknown) => void;
-}
-
-const PUB_ACKS = 'puback pubrec pubrel pubcomp';
-const EVERYWHERE = `connect will connack publish ${PUB_ACKS} subscribe suback unsubscribe unsuback disconnect auth`;
-
-/** Table 2-4: identifier, name, type, where it is legal, and the Reason Code where zero is an error. */
-const TABLE: readonly (readonly [
-  id: number,
-  name: PropertyName,
-  kind: Kind,
-  hosts: string,
-  refusesZero?: number,
-])[] = [
-  [0x01, 'payloadFormatIndicator', Kind.Bit, 'publish will'],
-  [0x02, 'messageExpiryInterval', Kind.U32, 'publish will'],
-  [0x03, 'contentType', Kind.Utf8, 'publish will'],
-  [0x08, 'responseTopic', Kind.TopicName, 'publish will'],
-  [0x09, 'correlationData', Kind.Binary, 'publish will'],
-  [0x0b, 'subscriptionIdentifier', Kind.Varint, 'subscribe', 0x82],
-  [0x0b, 'subscriptionIdentifiers', Kind.Varints, 'publish', 0x82],
-  [0x11, 'sessionExpiryInterval', Kind.U32, 'connect connack disconnect'],
-  [0x12, 'assignedClientIdentifier', Kind.Utf8, 'connack'],
-  [0x13, 'serverKeepAlive', Kind.U16, 'connack'],
-  [0x15, 'authenticationMethod', Kind.Utf8, 'connect connack auth'],
-  [0x16, 'authenticationData', Kind.Binary, 'connect connack auth'],
-  [0x17, 'requestProblemInformation', Kind.Flag, 'connect'],
-  [0x18, 'willDelayInterval', Kind.U32, 'will'],
-  [0x19, 'requestResponseInformation', Kind.Flag, 'connect'],
-  [0x1a, 'responseInformation', Kind.Utf8, 'connack'],
-  [0x1c, 'serverReference', Kind.Utf8, 'connack disconnect'],
-  [0x1f, 'reasonString', Kind.Utf8, `connack ${PUB_ACKS} suback unsuback disconnect auth`],
-  [0x21, 'receiveMaximum', Kind.U16, 'connect connack', 0x82],
-  [0x22, 'topicAliasMaximum', Kind.U16, 'connect connack'],
-  [0x23, 'topicAlias', Kind.U16, 'publish', 0x94],
-  [0x24, 'maximumQoS', Kind.Bit, 'connack'],
-  [0x25, 'retainAvailable', Kind.Flag, 'connack'],
-  [0x26, 'userProperties', Kind.Pairs, EVERYWHERE],
-  [0x27, 'maximumPacketSize', Kind.U32, 'connect connack', 0x82],
-  [0x28, 'wildcardSubscriptionAvailable', Kind.Flag, 'connack'],
-  [0x29, 'subscriptionIdentifiersAvailable', Kind.Flag, 'connack'],
-  [0x2a, 'sharedSubscriptionAvailable', Kind.Flag, 'connack'],
-];
-
-type Values = Partial<Record<PropertyName, unknown>>;
-
-/** A store by a name that the code says is several times faster than one by a name that a table says. */
-const SET: Readonly<Record<PropertyName, (values: Values, value: unknown) => void>> = {
-  payloadFormatIndicator: (values, value) => void (values.payloadFormatIndicator = value),
-  messageExpiryInterval: (values, value) => void (values.messageExpiryInterval = value),
-  contentType: (values, value) => void (values.contentType = value),
-  responseTopic: (values, value) => void (values.responseTopic = value),
-  correlationData: (values, value) => void (values.correlationData = value),
-  subscriptionIdentifier: (values, value) => void (values.subscriptionIdentifier = value),
-  subscriptionIdentifiers: (values, value) => void (values.subscriptionIdentifiers = value),
-  sessionExpiryInterval: (values, value) => void (values.sessionExpiryInterval = value),
-  assignedClientIdentifier: (values, value) => void (values.assignedClientIdentifier = value),
-  serverKeepAlive: (values, value) => void (values.serverKeepAlive = value),
-  authenticationMethod: (values, value) => void (values.authenticationMethod = value),
-  authenticationData: (values, value) => void (values.authenticationData = value),
-  requestProblemInformation: (values, value) => void (values.requestProblemInformation = value),
-  willDelayInterval: (values, value) => void (values.willDelayInterval = value),
-  requestResponseInformation: (values, value) => void (values.requestResponseInformation = value),
-  responseInformation: (values, value) => void (values.responseInformation = value),
-  serverReference: (values, value) => void (values.serverReference = value),
-  reasonString: (values, value) => void (values.reasonString = value),
-  receiveMaximum: (values, value) => void (values.receiveMaximum = value),
-  topicAliasMaximum: (values, value) => void (values.topicAliasMaximum = value),
-  topicAlias: (values, value) => void (values.topicAlias = value),
-  maximumQoS: (values, value) => void (values.maximumQoS = value),
-  retainAvailable: (values, value) => void (values.retainAvailable = value),
-  userProperties: (values, value) => void (values.userProperties = value),
-  maximumPacketSize: (values, value) => void (values.maximumPacketSize = value),
-  wildcardSubscriptionAvailable: (values, value) => void (values.wildcardSubscriptionAvailable = value),
-  subscriptionIdentifiersAvailable: (values, value) => void (values.subscriptionIdentifiersAvailable = value),
-  sharedSubscriptionAvailable: (values, value) => void (values.sharedSubscriptionAvailable = value),
-};
-
-const PROPERTIES: readonly (Property & { readonly hosts: readonly string[] })[] = TABLE.map(
-  ([id, name, kind, hosts, refusesZero], index) => ({
-    id,
-    name,
-    kind,
-    refusesZero,
-    bit: 1 << index,
-    set: SET[name],
-    hosts: hosts.split(' '),
-  }),
-);
-const NAMES: ReadonlySet<string> = new Set(PROPERTIES.map(({ name }) => name));
-
-/** For each host its properties by identifier (the index) and by name. */
-interface Legal {
-  readonly byId: readonly (Property | undefined)[];
-  readonly byName: ReadonlyMap<string, Property>;
-}
-
-function legalIn(host: string): Legal {
-  const legal = PROPERTIES.filter(({ hosts }) => hosts.includes(host));
-  const byId: (Property | undefined)[] = Array.from({ length: 0x2b }, () => undefined);
-  for (const property of legal) byId[property.id] = property;
-  return { byId, byName: new Map(legal.map((property) => [property.name, property])) };
-}
-
-const LEGAL = Object.fromEntries(EVERYWHERE.split(' ').map((host) => [host, legalIn(host)])) as Readonly<
-  Record<PropertyHost, Legal>
->;
 
 // ---- Reading ----
 
@@ -224,7 +75,7 @@ function tooLong(length: number, host: PropertyHost): ProtocolError {
 }
 
 function readAll(reader: Reader, host: PropertyHost, pairsAtOnce: number): Values {
-  const { byId } = LEGAL[host];
+  const { byId } = HOST_PROPERTIES[host];
   const values: Values = {};
   let seen = 0;
   let pairs: (readonly [string, string])[] | undefined;
@@ -361,7 +212,7 @@ export function writeEach<Host extends PropertyHost>(
   if (typeof properties !== 'object' || (properties as unknown) === null) {
     throw wrongType('properties', 'an object', properties);
   }
-  const { byName } = LEGAL[host];
+  const { byName } = HOST_PROPERTIES[host];
   for (const name in properties) {
     const value: unknown = properties[name];
     if (value === undefined) continue;
@@ -373,7 +224,7 @@ export function writeEach<Host extends PropertyHost>(
 
 function notLegal(name: string, host: PropertyHost): Error {
   // [U-2.2.2-a] an identifier "not valid for its packet type" makes the packet malformed.
-  if (NAMES.has(name)) return malformed(`${name} is not a property of ${host}`, '2.2.2.2');
+  if (PROPERTY_NAMES.has(name)) return malformed(`${name} is not a property of ${host}`, '2.2.2.2');
   return new TypeError(
     `properties: expected names of MQTT 5.0 properties of ${host}, got ${JSON.stringify(name)}`,
   );
@@ -465,17 +316,6 @@ function sizeOfValue(value: unknown): number {
 function zero(property: Property, reasonCode: number): ProtocolError {
   return new ProtocolError(`${property.name} is 0`, statementOf(property), reasonCode);
 }
-
-function statementOf({ name }: Property): string {
-  return STATEMENTS[name] ?? '2.2.2.2';
-}
-
-const STATEMENTS: Partial<Record<PropertyName, string>> = {
-  maximumQoS: 'MQTT-3.2.2-9',
-  payloadFormatIndicator: '3.3.2.3.2',
-  subscriptionIdentifiers: '3.3.2.3.8',
-  topicAlias: 'MQTT-3.3.2-8',
-};
 
 function checkResponseTopic(topicName: string): void {
   // [MQTT-3.3.2-14] "The Response Topic MUST NOT contain wildcard characters".

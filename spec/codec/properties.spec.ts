@@ -7,8 +7,8 @@ import {
   readProperties,
   sizeOfProperties,
   writeProperties,
-  type PropertyHost,
 } from '../../lib/codec/properties.ts';
+import type { PropertyHost } from '../../lib/codec/property-table.ts';
 import { Reader } from '../../lib/codec/reader.ts';
 import { Writer } from '../../lib/codec/writer.ts';
 import { counted, hex, join, properties, text, toHex, varint } from '../support/bytes.ts';
