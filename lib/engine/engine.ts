@@ -6,7 +6,7 @@ import { checkConnack, type Negotiated } from '../connection/negotiated.ts';
 import { ClosedError, ConnectionLostError, ProtocolError, type MqttError } from '../errors.ts';
 import type { Exchange } from '../session/exchange.ts';
 import type { Receipt } from '../session/incoming.ts';
-import type { Request } from '../session/requests.ts';
+import type { Request } from '../session/request.ts';
 import { Session } from '../session/session.ts';
 import { acceptConnack } from './connack.ts';
 import type { Acknowledgements } from './acknowledgements.ts';

@@ -1,7 +1,7 @@
 import type { Connection } from '../connection/connection.ts';
 import { messageOf, PoisonedMessageError, ProtocolError, type MqttError } from '../errors.ts';
 import { Stage, type Exchange } from '../session/exchange.ts';
-import { SUSPECT, type RequestPacket } from '../session/requests.ts';
+import { SUSPECT, type RequestPacket } from '../session/request.ts';
 import type { Session } from '../session/session.ts';
 import { type Timers, Timer } from './timers.ts';
 import type { Suspicion } from './connect-errors.ts';
@@ -71,7 +71,7 @@ export class Quarantine {
   /** Whether a suspect request is next. It goes out when no message is on the wire any more. */
   get requestIsDue(): boolean {
     const { requests } = this.#session;
-    if (!requests.hasSuspects || this.#phase === 'proving') return false;
+    if (!requests.queue.hasSuspects || this.#phase === 'proving') return false;
     return !this.isIsolating && !requests.isAwaited;
   }
 
@@ -79,7 +79,7 @@ export class Quarantine {
   connected(now: number): void {
     this.suspicion = 'none';
     this.#trial = undefined;
-    this.#phase = this.isIsolating || this.#session.requests.hasSuspects ? 'proving' : 'proved';
+    this.#phase = this.isIsolating || this.#session.requests.queue.hasSuspects ? 'proving' : 'proved';
     if (this.#phase === 'proving') this.#timers.set(Timer.Trial, now + MIN_SPAN);
   }
 
@@ -163,7 +163,7 @@ export class Quarantine {
   #clearSuspects(): void {
     for (const suspect of this.#suspects) suspect.losses = suspect.soloLosses = 0;
     this.#suspects.clear();
-    this.#session.requests.clearSuspects();
+    this.#session.requests.queue.clearSuspects();
   }
 
   #giveUp(exchange: Exchange, why: string, cause: MqttError): void {

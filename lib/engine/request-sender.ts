@@ -3,7 +3,8 @@ import type { Text } from '../codec/text.ts';
 import type { Connection } from '../connection/connection.ts';
 import { ClosedError, TimeoutError } from '../errors.ts';
 import { PACKET_IDENTIFIERS } from '../session/packet-identifiers.ts';
-import type { Request, RequestLimits, RequestPacket, RequestPart } from '../session/requests.ts';
+import type { Request, RequestPacket, RequestPart } from '../session/request.ts';
+import type { RequestLimits } from '../session/request-queue.ts';
 import type { Session } from '../session/session.ts';
 import { hasWildcard, isShared } from '../topic/filters.ts';
 import type { EngineOptions } from './options.ts';
@@ -43,7 +44,7 @@ export class RequestSender {
   /** Writes what can go now: requests of one turn share packets. Nothing goes out beside a suspect one. */
   flush(connection: Connection, now: number): void {
     const quarantine = this.#quarantine;
-    if (this.#session.requests.waiting === 0) return this.#setTimer();
+    if (this.#session.requests.queue.size === 0) return this.#setTimer();
     if (!quarantine.isTrying && !quarantine.requestIsDue) this.#write(connection, now);
     else if (quarantine.requestIsDue && connection.quota.used === 0) {
       const packet = this.#writeSuspects(connection, now);
@@ -81,7 +82,7 @@ export class RequestSender {
     const { requests, packetIdentifiers } = this.#session;
     this.#refuseUnsupported(connection);
     const most = PACKET_IDENTIFIERS - packetIdentifiers.inUse;
-    for (const parts of requests.takePackets(this.#limits(connection), most, this.#text))
+    for (const parts of requests.queue.takePackets(this.#limits(connection), most, this.#text))
       this.#writePacket(connection, parts, now);
   }
 
@@ -90,7 +91,7 @@ export class RequestSender {
     const { requests, packetIdentifiers } = this.#session;
     this.#refuseUnsupported(connection);
     if (packetIdentifiers.inUse === PACKET_IDENTIFIERS) return undefined;
-    const parts = requests.takeSuspects(this.#limits(connection), this.#text);
+    const parts = requests.queue.takeSuspects(this.#limits(connection), this.#text);
     return parts.length === 0 ? undefined : this.#writePacket(connection, parts, now);
   }
 
@@ -127,7 +128,7 @@ export class RequestSender {
       return !wildcards && hasWildcard(topicFilter) ? 0xa2 : 0;
     };
     const { requests } = this.#session;
-    for (const part of requests.takeSubscriptions((topicFilter) => codeOf(topicFilter) > 0))
+    for (const part of requests.queue.takeSubscriptions((topicFilter) => codeOf(topicFilter) > 0))
       requests.answer(part, codeOf(part.entry.topicFilter));
   }
 }

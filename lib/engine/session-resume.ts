@@ -1,7 +1,7 @@
 import type { SubscriptionRequest } from '../codec/packets.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { FilterResult } from '../errors.ts';
-import { Request, type RequestWaiter } from '../session/requests.ts';
+import { Request, type RequestWaiter } from '../session/request.ts';
 import type { Session } from '../session/session.ts';
 import { sessionPresence } from './connack.ts';
 import type { ConnectAttempts } from './connect-attempts.ts';
@@ -78,7 +78,7 @@ function restoreSubscriptions(
   refused: (results: readonly FilterResult[], givenUp: ReadonlySet<string>) => void,
 ): void {
   const { requests, subscriptions } = session;
-  const restoring = requests.restoring();
+  const restoring = requests.queue.restoring();
   const entries = [...subscriptions.values()].filter(({ topicFilter }) => !restoring.has(topicFilter));
   if (entries.length === 0) return;
   const waiter: RequestWaiter = {

@@ -3,7 +3,8 @@ import { Outgoing } from './outgoing.ts';
 import { PacketIdentifiers } from './packet-identifiers.ts';
 import { Stage, type Exchange } from './exchange.ts';
 import { Queue } from './queue.ts';
-import { Requests, type RequestPart } from './requests.ts';
+import { type RequestPart } from './request.ts';
+import { Requests } from './requests.ts';
 import { Subscriptions } from './subscriptions.ts';
 
 /** What outlives a Network Connection (4.1): Session State, and what waits to become part of it. */
@@ -25,10 +26,10 @@ export class Session {
   /** The server answered `part` of a packet that is over. What it says last of a Topic Filter holds. */
   answered(part: RequestPart, reasonCode: number): void {
     const { topicFilter } = part.entry;
-    if (this.requests.concludes(part, reasonCode < 0x80 ? 'done' : 'refused')) {
+    if (this.requests.endPart(part, reasonCode < 0x80 ? 'granted' : 'refused')) {
       if (part.kind === 'subscribe') this.subscriptions.set(part.entry);
       else this.subscriptions.delete(topicFilter);
-    } else if (reasonCode >= 0x80 && part.restores && part.standing === 'current')
+    } else if (reasonCode >= 0x80 && part.restores && part.state === 'current')
       this.subscriptions.delete(topicFilter);
     this.requests.answer(part, reasonCode);
   }
@@ -36,7 +37,7 @@ export class Session {
   /** `part` is not sent again: its callers get the error, and nothing of it is restored. */
   giveUp(part: RequestPart): void {
     if (part.restores) this.subscriptions.delete(part.entry.topicFilter);
-    this.requests.answer(part, 0x80, 'giving up');
+    this.requests.answer(part, 0x80, 'quarantine');
   }
 
   /** The server has the session (Session Present 1): what is unanswered is sent again [MQTT-4.4.0-1]. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { TimeoutError } from '../../lib/errors.ts';
-import { Request } from '../../lib/session/requests.ts';
+import { Request } from '../../lib/session/request.ts';
 import { brief, offline, online, withSession } from '../support/engines.ts';
 import { connack, suback, unsuback } from '../support/packets.ts';
 import { Waiter } from '../support/recorder.ts';

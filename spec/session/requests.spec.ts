@@ -3,13 +3,9 @@ import * as fc from 'fast-check';
 import type { SubscriptionRequest } from '../../lib/codec/packets.ts';
 import { portableText } from '../../lib/codec/text.ts';
 import { TimeoutError } from '../../lib/errors.ts';
-import {
-  type RequestPart,
-  Request,
-  type RequestLimits,
-  type RequestPacket,
-  Requests,
-} from '../../lib/session/requests.ts';
+import { type RequestPart, Request, type RequestPacket } from '../../lib/session/request.ts';
+import { type RequestLimits } from '../../lib/session/request-queue.ts';
+import { Requests } from '../../lib/session/requests.ts';
 import { Waiter } from '../support/recorder.ts';
 
 const NO_LIMITS = { filters: 0, bytes: 0 };
@@ -34,12 +30,12 @@ function filtersOf(parts: readonly RequestPart[]): string[] {
 
 /** Everything that can go now, by the filters of its packets. */
 function planned(requests: Requests, limits: RequestLimits = NO_LIMITS): string[][] {
-  return requests.takePackets(limits, 100, portableText).map(filtersOf);
+  return requests.queue.takePackets(limits, 100, portableText).map(filtersOf);
 }
 
 /** Everything that can go now is sent, under Packet Identifiers from `packetId` on. */
 function send(requests: Requests, packetId = 1, now = 0, timeout = 100): RequestPacket[] {
-  return requests
+  return requests.queue
     .takePackets(NO_LIMITS, 100, portableText)
     .map((parts, i) => requests.sent(packetId + i, parts, now, timeout));
 }
@@ -47,7 +43,7 @@ function send(requests: Requests, packetId = 1, now = 0, timeout = 100): Request
 function answer(requests: Requests, packet: RequestPacket, reasonCode = 1): void {
   requests.end(packet);
   for (const part of packet.parts) {
-    requests.concludes(part, 'done');
+    requests.endPart(part, 'granted');
     requests.answer(part, reasonCode);
   }
 }
@@ -75,7 +71,7 @@ describe('Requests', () => {
         let packetId = 0;
         const sent = new Map<number, RequestPacket>();
         const sendAll = (): boolean => {
-          const packets = requests.takePackets({ filters: maximum, bytes: 0 }, 2, portableText);
+          const packets = requests.queue.takePackets({ filters: maximum, bytes: 0 }, 2, portableText);
           for (const parts of packets) {
             expect(new Set(parts.map((part) => part.kind)).size).toBe(1);
             expect(new Set(filtersOf(parts)).size).toBe(parts.length);
@@ -107,20 +103,12 @@ describe('Requests', () => {
           }
         }
         while (sendAll() || answerOne());
-        expect(requests.waiting).toBe(0);
+        expect(requests.queue.size).toBe(0);
         for (const waiter of waiters) expect(waiter.told).toBe(1);
         expect(told).toEqual(asked);
       }),
       { numRuns: 100 },
     );
-  });
-
-  it('puts those of one kind into one packet, in their order', () => {
-    const requests = new Requests();
-    requests.add(request('subscribe', ['a', 'b']).request);
-    requests.add(request('unsubscribe', ['c']).request);
-    requests.add(request('subscribe', ['d']).request);
-    expect(planned(requests)).toEqual([['a', 'b', 'd'], ['c']]);
   });
 
   it('keeps the order of those on one filter, without waiting for answers', () => {
@@ -164,43 +152,6 @@ describe('Requests', () => {
     expect(planned(requests)).toEqual([['a']]);
   });
 
-  it('keeps requests with other User Properties apart', () => {
-    const requests = new Requests();
-    requests.add(request('subscribe', ['a'], [['k', 'v']]).request);
-    requests.add(request('subscribe', ['a', 'b'], [['k', 'w']]).request);
-    expect(planned(requests)).toEqual([['a'], ['a', 'b']]);
-  });
-
-  it('counts filters and User Properties against the limit of bytes', () => {
-    const fits = (properties: [string, string][] | undefined): number => {
-      const requests = new Requests();
-      requests.add(request('subscribe', ['aaaaaaaa', 'bbbbbbbb', 'cccccccc'], properties).request);
-      return planned(requests, { filters: 0, bytes: 50 })[0]!.length;
-    };
-    expect(fits(undefined)).toBe(3);
-    expect(fits([['name', 'value']])).toBe(1);
-    expect(fits([['long', 'x'.repeat(100)]])).toBe(1);
-  });
-
-  it('leaves what is more than so many packets for later, in its order', () => {
-    const requests = new Requests();
-    requests.add(request('subscribe', ['a']).request);
-    requests.add(request('unsubscribe', ['a']).request);
-    requests.add(request('subscribe', ['a']).request);
-    expect(requests.takePackets(NO_LIMITS, 2, portableText)).toHaveLength(2);
-    expect(requests.waiting).toBe(1);
-    expect(requests.takePackets(NO_LIMITS, 0, portableText)).toEqual([]);
-    expect(planned(requests)).toEqual([['a']]);
-  });
-
-  it('takes out the SUBSCRIBEs that a test says yes to, and no UNSUBSCRIBE', () => {
-    const requests = new Requests();
-    requests.add(request('subscribe', ['a/#', 'b']).request);
-    requests.add(request('unsubscribe', ['c/#']).request);
-    expect(filtersOf(requests.takeSubscriptions((filter) => filter.endsWith('#')))).toEqual(['a/#']);
-    expect(requests.waiting).toBe(2);
-  });
-
   it('gives up what is late, counted from when it was first written, on whatever connection', () => {
     const requests = new Requests();
     const late = request('subscribe', ['a', 'b']);
@@ -225,9 +176,9 @@ describe('Requests', () => {
     requests.add(gone);
     send(requests);
     requests.withdraw(gone);
-    expect([requests.waiting, requests.isAwaited]).toEqual([0, false]);
+    expect([requests.queue.size, requests.isAwaited]).toEqual([0, false]);
     expect(requests.connectionLost()).toEqual([1]);
-    expect(requests.waiting).toBe(0);
+    expect(requests.queue.size).toBe(0);
   });
 
   it('sends unanswered parts again before newer ones', () => {
@@ -247,7 +198,7 @@ describe('Requests', () => {
     const waiter = new Waiter();
     const entries = ['a', 'b'].map((topicFilter) => ({ topicFilter, qos: 0 as const }));
     requests.addFirst(new Request('subscribe', entries, undefined, waiter, 'restore'));
-    expect(requests.restoring()).toEqual(new Set(['b', 'a']));
+    expect(requests.queue.restoring()).toEqual(new Set(['b', 'a']));
     requests.withdraw(newer.request);
     const [packet] = send(requests);
     expect(packet!.parts.map(({ entry }) => entry.qos)).toEqual([0, 2]);
@@ -262,14 +213,14 @@ describe('Requests', () => {
     for (const kind of ['subscribe', 'unsubscribe', 'subscribe'] as const)
       requests.add(request(kind, ['a']).request);
     const [first, second, third] = send(requests).map(on);
-    expect(requests.concludes(second!, 'done')).toBe(true);
-    expect(requests.concludes(first!, 'done')).toBe(false);
-    expect(requests.concludes(third!, 'done')).toBe(true);
+    expect(requests.endPart(second!, 'granted')).toBe(true);
+    expect(requests.endPart(first!, 'granted')).toBe(false);
+    expect(requests.endPart(third!, 'granted')).toBe(true);
     requests.add(request('subscribe', ['a']).request);
     requests.add(request('unsubscribe', ['a']).request);
     const [one, two] = send(requests, 4).map(on);
-    expect(requests.concludes(two!, 'refused')).toBe(false);
-    expect(requests.concludes(one!, 'done')).toBe(true);
+    expect(requests.endPart(two!, 'refused')).toBe(false);
+    expect(requests.endPart(one!, 'granted')).toBe(true);
   });
 
   it('gives all back once, on the wire or waiting', () => {
@@ -283,58 +234,6 @@ describe('Requests', () => {
     expect(all).toEqual([one.request, two.request]);
     for (const asked of all) asked.fail(new TimeoutError('x'));
     expect([one.waiter.told, two.waiter.told]).toEqual([1, 1]);
-    expect([requests.takeAll(), requests.waiting, requests.nextDue]).toEqual([[], 0, Infinity]);
-  });
-});
-
-describe('Requests that are suspect', () => {
-  /** `count` filters that were on the wire of `losses` connections that were lost. */
-  function suspects(count: number, losses = 2) {
-    const requests = new Requests();
-    requests.add(
-      request(
-        'subscribe',
-        Array.from({ length: count }, (_, i) => `${i}`),
-      ).request,
-    );
-    const [packet] = send(requests);
-    for (const part of packet!.parts) part.losses = losses;
-    requests.connectionLost();
-    return requests;
-  }
-
-  it('wait, as does what is behind them on their filter, and hold up nothing else', () => {
-    const requests = suspects(2);
-    requests.add(request('unsubscribe', ['1', '2']).request);
-    requests.add(request('subscribe', ['3']).request);
-    expect(planned(requests)).toEqual([['2'], ['3']]);
-    expect([requests.hasSuspects, requests.waiting]).toEqual([true, 3]);
-  });
-
-  it.each([
-    [1, 1],
-    [16, 1],
-    [17, 2],
-    [10_000, 625],
-  ])('of %d go out %d at a time', (count, together) => {
-    const requests = suspects(count);
-    expect(requests.takeSuspects(NO_LIMITS, portableText)).toHaveLength(together);
-    expect(suspects(count).takeSuspects({ filters: 1, bytes: 0 }, portableText)).toHaveLength(1);
-  });
-
-  it('are as good as any other once a connection was lost without them', () => {
-    const requests = suspects(2);
-    requests.clearSuspects();
-    expect([requests.hasSuspects, planned(requests)]).toEqual([false, [['0', '1']]]);
-  });
-
-  it('that were lost more often come first, in smaller groups', () => {
-    const requests = suspects(100);
-    const parts = requests.takeSuspects(NO_LIMITS, portableText);
-    requests.sent(9, parts, 0, 0);
-    for (const part of parts) part.losses++;
-    requests.connectionLost();
-    expect(parts).toHaveLength(7);
-    expect(filtersOf(requests.takeSuspects(NO_LIMITS, portableText))).toEqual(['0']);
+    expect([requests.takeAll(), requests.queue.size, requests.nextDue]).toEqual([[], 0, Infinity]);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Exchange, Stage } from '../../lib/session/exchange.ts';
-import { Request } from '../../lib/session/requests.ts';
+import { Request } from '../../lib/session/request.ts';
 import { Session } from '../../lib/session/session.ts';
 
 function begun(session: Session, qos: 1 | 2): Exchange {
@@ -17,7 +17,9 @@ function asked(session: Session, topicFilter: string): number {
     new Request('subscribe', [{ topicFilter, qos: 1 }], undefined, { answered() {}, failed() {} }),
   );
   const packetId = session.packetIdentifiers.take();
-  const [parts] = session.requests.takePackets({ filters: 0, bytes: 0 }, 1, { byteLength: (s) => s.length });
+  const [parts] = session.requests.queue.takePackets({ filters: 0, bytes: 0 }, 1, {
+    byteLength: (s) => s.length,
+  });
   session.requests.sent(packetId, parts!, 0, 0);
   return packetId;
 }
@@ -30,7 +32,7 @@ describe('Session', () => {
     session.connectionLost();
     expect(session.packetIdentifiers.inUse).toBe(1);
     expect(session.outgoing.get(exchange.packetId)).toBe(exchange);
-    expect(session.requests.waiting).toBe(1);
+    expect(session.requests.queue.size).toBe(1);
     expect(session.outgoing.nextResend).toBeUndefined();
   });
 

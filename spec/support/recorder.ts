@@ -5,7 +5,7 @@ import type { ConnectPhase, MqttError } from '../../lib/errors.ts';
 import type { ServerChoice } from '../../lib/engine/options.ts';
 import type { PublishWaiter } from '../../lib/session/exchange.ts';
 import type { Receipt } from '../../lib/session/incoming.ts';
-import type { RequestWaiter } from '../../lib/session/requests.ts';
+import type { RequestWaiter } from '../../lib/session/request.ts';
 
 /** A delivered message, as it was at that moment. */
 export interface Delivered {

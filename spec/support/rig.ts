@@ -9,7 +9,7 @@ import type {
 import { Engine } from '../../lib/engine/engine.ts';
 import type { EngineOptions, EnginePorts } from '../../lib/engine/options.ts';
 import { Exchange } from '../../lib/session/exchange.ts';
-import { Request } from '../../lib/session/requests.ts';
+import { Request } from '../../lib/session/request.ts';
 import { join } from './bytes.ts';
 import { ENGINE_DEFAULTS, enginePorts } from './engine-options.ts';
 import { connack } from './packets.ts';

@@ -9,7 +9,7 @@ import {
   type FilterResult,
   type MqttError,
 } from '../../errors.ts';
-import { Request } from '../../session/requests.ts';
+import { Request } from '../../session/request.ts';
 import { hasWildcard, isShared, topicFilterError } from '../../topic/filters.ts';
 import { nextTick } from '../../transport/next-tick.ts';
 import { onAbort } from '../runtime/abort-signals.ts';

@@ -21,7 +21,7 @@ import type { ClientState } from '../../engine/states.ts';
 import { ConnectError, messageOf, type MqttError } from '../../errors.ts';
 import type { Exchange } from '../../session/exchange.ts';
 import type { Receipt } from '../../session/incoming.ts';
-import type { Request } from '../../session/requests.ts';
+import type { Request } from '../../session/request.ts';
 import { nextTick } from '../../transport/next-tick.ts';
 import type { DialContext, TransportReceiver, Flushed, Transport } from '../../transport/transport.ts';
 import type { Clock, Wake } from './clock.ts';
