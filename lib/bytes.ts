@@ -16,7 +16,7 @@ export function isBytes(value: unknown): value is Uint8Array {
 }
 
 /** hot: whether `value` is a Uint8Array and nothing more, with none of the methods of a Buffer. */
-export function isPlain(value: unknown): value is Uint8Array {
+export function isPlainBytes(value: unknown): value is Uint8Array {
   return isBytes(value) && Object.getPrototypeOf(value) === Uint8Array.prototype;
 }
 

@@ -1,6 +1,6 @@
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from '@jest/globals';
-import { copyOf, isBytes, isPlain } from '../lib/bytes.ts';
+import { copyOf, isBytes, isPlainBytes } from '../lib/bytes.ts';
 
 class Special extends Uint8Array {}
 
@@ -27,9 +27,9 @@ describe('bytes', () => {
   });
 
   it('are plain where they have none of the methods of a Buffer', () => {
-    expect(isPlain(new Uint8Array(2))).toBe(true);
+    expect(isPlainBytes(new Uint8Array(2))).toBe(true);
     for (const value of [Buffer.from('ab'), new Special(2), Object.create(Uint8Array.prototype)])
-      expect(isPlain(value)).toBe(false);
+      expect(isPlainBytes(value)).toBe(false);
   });
 });
 
@@ -44,6 +44,6 @@ describe('copyOf()', () => {
     const copy = copyOf(bytes);
     bytes.fill(9);
     expect(copy).toEqual(Uint8Array.of(1, 2, 3));
-    expect([isPlain(copy), copy.buffer.byteLength]).toEqual([true, 3]);
+    expect([isPlainBytes(copy), copy.buffer.byteLength]).toEqual([true, 3]);
   });
 });

@@ -53,7 +53,7 @@ export class AckReader {
   }
 
   #readRest(bytes: Uint8Array, header: number, start: number, end: number, version: ProtocolVersion): void {
-    const reader = (this.#reader ??= new Reader()).over(bytes, start, end, version);
+    const reader = (this.#reader ??= new Reader()).reset(bytes, start, end, version);
     if (version === 5) {
       const type = TYPES[(header >> 4) - PacketType.puback]!;
       const reasonCode = reader.u8();

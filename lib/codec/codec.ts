@@ -102,7 +102,7 @@ export class Decoder {
     try {
       if (this.#framer.next()) return this.#read();
       const { pendingHeader: begun } = this.#framer;
-      if (begun >= 0) this.#checkBegun(begun);
+      if (begun >= 0) this.#checkPendingHeader(begun);
       return undefined;
     } catch (error) {
       this.#error = { thrown: error };
@@ -111,12 +111,12 @@ export class Decoder {
   }
 
   /** What cannot be a packet is refused by its first byte, however long it says it is. */
-  #checkBegun(header: number): void {
-    if (this.#version === undefined) this.#checkFirst(header);
+  #checkPendingHeader(header: number): void {
+    if (this.#version === undefined) this.#checkIsConnect(header);
     checkHeader(header, this.#version ?? 4, this.#receiver);
   }
 
-  #checkFirst(header: number): void {
+  #checkIsConnect(header: number): void {
     // [MQTT-3.1.0-1] "the first packet sent from the Client to the Server MUST be a CONNECT packet".
     if (header >> 4 !== PacketType.connect)
       throw violation(`The first packet is ${packetTitle(header)}, not CONNECT`, 'MQTT-3.1.0-1');
@@ -135,9 +135,9 @@ export class Decoder {
 
   #readConnect(): Packet {
     const { bytes, header, packetStart, start, end } = this.#framer;
-    if (this.#version === undefined) this.#checkFirst(header);
+    if (this.#version === undefined) this.#checkIsConnect(header);
     checkHeader(header, this.#version ?? 4, this.#receiver);
-    const reader = new Reader().over(bytes, start, end, this.#version ?? 5);
+    const reader = new Reader().reset(bytes, start, end, this.#version ?? 5);
     const packet = readConnect(reader);
     if (this.#version !== undefined && reader.version !== this.#version) {
       throw violation(

@@ -27,7 +27,7 @@ const SMALLEST_SLAB = 4 * 1024;
 const LARGEST_SLAB = 128 * 1024;
 
 /** How much of a large packet must be here, besides a sixteenth, before it gets a slab of its own size. */
-const EARNEST = 64 * 1024;
+const OWN_SLAB_MINIMUM = 64 * 1024;
 
 const NOTHING = new Uint8Array(0);
 
@@ -63,7 +63,7 @@ export class Framer {
   #fill = 0;
   /** The largest packet that is taken, and what this limit is for. */
   #maximum = 0;
-  #limited: LimitedPackets = 'always';
+  #limitedPackets: LimitedPackets = 'always';
   /** The size of the packet that is not whole yet; 0: not known. */
   #needed = 0;
   /** What #readLength found. */
@@ -74,7 +74,7 @@ export class Framer {
   /** The slab that space() gives out parts of. `bytes` is either this or a chunk that is only read. */
   #slab: Uint8Array = NOTHING;
   /** Payloads point into the slab before this; what lies behind and is not held is free. */
-  #pinned = 0;
+  #retainedEnd = 0;
   /** The size of the next slab. */
   #slabSize = SMALLEST_SLAB;
   /** What space() gave out and commit() has not answered, and where it is in the slab; -1: not in it. */
@@ -94,7 +94,7 @@ export class Framer {
    */
   limit(maximum: number | undefined, limited: LimitedPackets = 'always'): void {
     this.#maximum = maximum ?? VARINT_MAX + 5;
-    this.#limited = limited;
+    this.#limitedPackets = limited;
   }
 
   /**
@@ -135,7 +135,7 @@ export class Framer {
         }
       }
       if (this.#queue.length === 0) return false;
-      this.#advance();
+      this.#nextChunk();
     }
   }
 
@@ -175,7 +175,7 @@ export class Framer {
 
   #tooLarge(size: number): ProtocolError {
     const maximum = this.#maximum;
-    if (this.#limited === 'before CONNACK') {
+    if (this.#limitedPackets === 'before CONNACK') {
       return new ProtocolError(
         `A packet of ${size} bytes before CONNACK was accepted; at most ${maximum} are taken`,
         '2.1.4',
@@ -192,7 +192,7 @@ export class Framer {
 
   /** A payload points into the packet that next() found: its memory is not used again. */
   retain(): void {
-    if (this.bytes === this.#slab && this.end > this.#pinned) this.#pinned = this.end;
+    if (this.bytes === this.#slab && this.end > this.#retainedEnd) this.#retainedEnd = this.end;
   }
 
   /** Takes a chunk, which belongs to the framer from now on. It is copied only where a packet began before it. */
@@ -228,7 +228,8 @@ export class Framer {
       return;
     }
     // Something was pushed meanwhile and comes first. What was read stays where it is, as a chunk of its own.
-    if (at >= 0 && offer.buffer === this.#slab.buffer) this.#pinned = Math.max(this.#pinned, at + count);
+    if (at >= 0 && offer.buffer === this.#slab.buffer)
+      this.#retainedEnd = Math.max(this.#retainedEnd, at + count);
     this.#queue.push(offer.subarray(0, count));
   }
 
@@ -243,11 +244,11 @@ export class Framer {
 
   #dropSlab(): void {
     this.#slab = NOTHING;
-    this.#pinned = 0;
+    this.#retainedEnd = 0;
   }
 
   /** Goes on to the first chunk of the queue; where a packet has begun, with only as much of it as the packet lacks. */
-  #advance(): void {
+  #nextChunk(): void {
     const chunk = this.#queue[0]!;
     const held = this.#fill - this.#read;
     if (held === 0) {
@@ -276,25 +277,25 @@ export class Framer {
     const needed = this.#needed > held ? this.#needed : 0;
     // A packet that a slab cannot hold with room to spare is large: memory for it is a question of its own.
     const large = needed > this.#slabSize - least;
-    const earnest = large && held >= Math.max(needed / 16, EARNEST);
+    const earnest = large && held >= Math.max(needed / 16, OWN_SLAB_MINIMUM);
     const wanted = large ? Math.min(needed - held, least) : least;
     if (this.bytes === this.#slab && held > 0 && this.#slab.length - this.#fill >= wanted) {
       if (!earnest || this.#read + needed <= this.#slab.length) return;
     }
     const grown = held + least > this.#slabSize ? 2 * held : this.#slabSize;
     const size = earnest ? needed : large ? Math.min(needed, Math.max(grown, 2 * held)) : grown;
-    this.#carry(size, held, wanted);
+    this.#move(size, held, wanted);
   }
 
   /** Carries the held bytes to the free part of the slab if that leaves enough room, else to a new slab. */
-  #carry(size: number, held: number, wanted: number): void {
+  #move(size: number, held: number, wanted: number): void {
     const { bytes } = this;
     const from = this.#read;
-    if (this.#slab.length !== size || size - this.#pinned - held < wanted) {
+    if (this.#slab.length !== size || size - this.#retainedEnd - held < wanted) {
       this.#slab = this.#allocate(size);
-      this.#pinned = 0;
+      this.#retainedEnd = 0;
     }
-    const to = this.#pinned;
+    const to = this.#retainedEnd;
     // set() is right for overlapping ranges too.
     if (held > 0) this.#slab.set(bytes.subarray(from, this.#fill), to);
     this.bytes = this.#slab;

@@ -31,7 +31,7 @@ import {
   type Values,
 } from './property-table.ts';
 import { Reader } from './reader.ts';
-import { heldSizeOf, holdUserProperties } from './user-properties.ts';
+import { undecodedSizeOf, deferUserProperties } from './user-properties.ts';
 import { VARINT_MAX } from './varint.ts';
 import type { Writer } from './writer.ts';
 
@@ -44,7 +44,7 @@ export const MAXIMUM_PROPERTY_LENGTH = 1_048_576;
  * A PUBLISH with more User Properties than this has all of them held as bytes: as pairs of strings they would take up
  * to 15 times the memory while the message waits. Up to this number, holding bytes costs more than decoding.
  */
-const MOST_PAIRS_AT_ONCE = 16;
+const MAXIMUM_DECODED_PAIRS = 16;
 
 /** About what a User Property takes in memory besides its strings, and a number. */
 const PAIR_SIZE = 64;
@@ -60,7 +60,7 @@ export function readProperties<Host extends PropertyHost>(reader: Reader, host: 
   reader.at = start;
   reader.end = start + length;
   reader.overhead = 0;
-  const pairsAtOnce = host === 'publish' ? MOST_PAIRS_AT_ONCE : Infinity;
+  const pairsAtOnce = host === 'publish' ? MAXIMUM_DECODED_PAIRS : Infinity;
   const values = readAll(reader, host, pairsAtOnce) as PropertiesOf[Host];
   reader.end = outerEnd;
   return values;
@@ -122,12 +122,12 @@ function readAll(reader: Reader, host: PropertyHost, pairsAtOnce: number): Value
   }
   // A copy: a view would keep all the memory that was read into.
   const bytes = new Uint8Array(reader.bytes.subarray(pairsStart, pairsEnd));
-  return holdUserProperties(values, bytes, decodePairs);
+  return deferUserProperties(values, bytes, decodePairs);
 }
 
 /** The User Properties among bytes of PUBLISH properties that were read once, and so are in order. */
 function decodePairs(bytes: Uint8Array): unknown {
-  return readAll(new Reader().over(bytes, 0, bytes.length, 5), 'publish', Infinity).userProperties;
+  return readAll(new Reader().reset(bytes, 0, bytes.length, 5), 'publish', Infinity).userProperties;
 }
 
 function readValue(reader: Reader, property: Property): unknown {
@@ -293,7 +293,7 @@ function checkNumber(property: Property, value: unknown, maximum: number): numbe
 /** About what properties take in memory, in bytes. User Properties that are held undecoded stay so. */
 export function sizeOfProperties(properties: PublishProperties | undefined): number {
   if (properties === undefined || properties === NO_PROPERTIES) return 0;
-  const held = heldSizeOf(properties);
+  const held = undecodedSizeOf(properties);
   let size = held;
   for (const name in properties) {
     if (name === 'userProperties' && held > 0) continue;

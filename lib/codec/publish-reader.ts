@@ -32,7 +32,7 @@ const DUP = 0x08;
 const RETAIN = 0x01;
 const NOTHING = new Uint8Array(0);
 /** The size of a packet, in bytes, whose memory is held by who has read it. */
-const LARGEST_HELD = 131_072;
+const LARGEST_KEPT = 131_072;
 
 /** Reads one PUBLISH after another into the same fields. */
 export class PublishReader {
@@ -77,15 +77,15 @@ export class PublishReader {
     if (qos === 3 || (header & (DUP | 0x06)) === DUP) checkFlags(header, version);
     if (version !== this.#version) this.#useVersion(version);
     let at = start + 2;
-    if (at > end) throw cut();
+    if (at > end) throw truncated();
     const topicLength = (bytes[start]! << 8) | bytes[start + 1]!;
     const topicEnd = at + topicLength;
-    if (topicEnd > end) throw cut();
+    if (topicEnd > end) throw truncated();
     const topic = topicLength === 0 ? '' : this.#topics.get(bytes, at, topicEnd);
     at = topicEnd;
     let packetId = 0;
     if (qos > 0) {
-      if (at + 2 > end) throw cut();
+      if (at + 2 > end) throw truncated();
       packetId = (bytes[at]! << 8) | bytes[at + 1]!;
       // [MQTT-2.2.1-4] (3.1.1: [MQTT-2.3.1-4]) the Packet Identifier is non-zero.
       if (packetId === 0) throw zeroPacketId(version);
@@ -97,7 +97,7 @@ export class PublishReader {
       if (at < end && bytes[at] === 0) {
         at++;
       } else {
-        const reader = this.#reader.over(bytes, at, end, version);
+        const reader = this.#reader.reset(bytes, at, end, version);
         properties = readProperties(reader, 'publish');
         propertiesSize = reader.at - at + reader.overhead;
         at = reader.at;
@@ -128,7 +128,7 @@ export class PublishReader {
    * come.
    */
   release(): void {
-    if (this.#size <= LARGEST_HELD) return;
+    if (this.#size <= LARGEST_KEPT) return;
     this.#useBytes(NOTHING);
     this.#topics.release();
     this.#reader.release();
@@ -149,7 +149,7 @@ export class PublishReader {
   }
 }
 
-function cut(): ProtocolError {
+function truncated(): ProtocolError {
   return malformed('PUBLISH ends within its variable header', '2.1.4');
 }
 

@@ -19,7 +19,7 @@ export function readPacket(frame: Frame, version: ProtocolVersion, receiver: Rec
   const type = header >> 4;
   if (type === PacketType.publish) return readPublish(new PublishReader(), frame, version, receiver);
   if (type >= PacketType.puback && type <= PacketType.pubcomp) return readAck(frame, version, receiver);
-  return readOther(new Reader().over(bytes, start, end, version), header, receiver);
+  return readOther(new Reader().reset(bytes, start, end, version), header, receiver);
 }
 
 function readOther(reader: Reader, header: number, receiver: Receiver): Packet {

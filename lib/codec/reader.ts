@@ -34,7 +34,7 @@ export class Reader {
   }
 
   /** Makes this a reader of `bytes[start, end)`. */
-  over(bytes: Uint8Array, start: number, end: number, version: ProtocolVersion): this {
+  reset(bytes: Uint8Array, start: number, end: number, version: ProtocolVersion): this {
     this.bytes = bytes;
     this.at = start;
     this.end = end;
@@ -44,7 +44,7 @@ export class Reader {
 
   /** Holds nothing any more of the bytes it was last over. */
   release(): void {
-    this.over(NOTHING, 0, 0, this.version);
+    this.reset(NOTHING, 0, 0, this.version);
     this.#strings?.release();
   }
 

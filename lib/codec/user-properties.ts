@@ -44,7 +44,7 @@ function plain(value: unknown): PropertyDescriptor {
  * The same properties in the same order, with `userProperties` still to be decoded.
  * @param bytes what `decode` makes the User Properties of; they belong to the result from now on
  */
-export function holdUserProperties(
+export function deferUserProperties(
   properties: Readonly<Record<string, unknown>>,
   bytes: Uint8Array,
   decode: (bytes: Uint8Array) => unknown,
@@ -59,6 +59,6 @@ export function holdUserProperties(
 }
 
 /** Bytes of the User Properties that `properties` hold undecoded. */
-export function heldSizeOf(properties: object): number {
+export function undecodedSizeOf(properties: object): number {
   return (properties as { readonly [HELD]?: Held })[HELD]?.bytes?.length ?? 0;
 }

@@ -29,7 +29,7 @@ export class Connection {
   readonly settings: ConnectSettings;
   readonly identity: ConnectIdentity;
   /** Whether CONNECT asked for no Reason Strings and User Properties where they are not the message itself. */
-  readonly isPlain: boolean;
+  readonly withoutProblemInformation: boolean;
   readonly framer: Framer;
   readonly outbox: Outbox;
   readonly traffic: Traffic;
@@ -53,7 +53,8 @@ export class Connection {
     this.protocolVersion = protocolVersion;
     this.settings = settings;
     this.identity = options.identity;
-    this.isPlain = protocolVersion === 5 && settings.properties.requestProblemInformation === false;
+    this.withoutProblemInformation =
+      protocolVersion === 5 && settings.properties.requestProblemInformation === false;
     this.framer = new Framer({ protocolVersion, maximumPacketSize, allocate: options.allocate });
     if (maximumPacketSize === undefined || maximumPacketSize > MAXIMUM_SIZE_BEFORE_CONNACK)
       this.framer.limit(MAXIMUM_SIZE_BEFORE_CONNACK, 'before CONNACK');

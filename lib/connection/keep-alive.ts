@@ -44,7 +44,7 @@ export class KeepAlive {
   }
 
   /** When to give up on the peer, where a PINGREQ is unanswered since `pingedAt`. Any byte is a sign of life. */
-  silenceFatal(pingedAt: number): number {
+  silenceFatalAt(pingedAt: number): number {
     return Math.max(pingedAt, this.receivedAt, this.lastFlushAt) + this.#pingTimeout;
   }
 }

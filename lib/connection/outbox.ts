@@ -13,7 +13,7 @@ export interface SlabPool {
 const NONE = new Uint8Array(0);
 
 /** A packet of which the payload is memory that a caller lent until the transport has taken it. */
-interface Loan {
+interface BorrowedPacket {
   /** All of it, and how long it was when it was lent: memory that was transferred or resized shows in its length. */
   readonly payload: Uint8Array;
   readonly length: number;
@@ -40,8 +40,8 @@ export class Outbox {
   readonly #sealed: Uint8Array[] = [];
   #sealedBytes = 0;
   /** Those of them that belong to a packet with a lent payload. */
-  readonly #lent = new Map<Uint8Array, Loan>();
-  #lentBytes = 0;
+  readonly #borrowed = new Map<Uint8Array, BorrowedPacket>();
+  #borrowedBytes = 0;
   /** The slab in hand: `reserve()` makes room in it. */
   bytes: Uint8Array = NONE;
   /** How far it is filled. */
@@ -59,7 +59,7 @@ export class Outbox {
 
   /** Those of them that are in memory of ours. */
   get ownSize(): number {
-    return this.#sealedBytes - this.#lentBytes + this.at;
+    return this.#sealedBytes - this.#borrowedBytes + this.at;
   }
 
   /** Makes room for `length` bytes from `at` on. Whoever writes them into `bytes` sets `at` behind them. */
@@ -90,8 +90,8 @@ export class Outbox {
     for (const piece of pieces) {
       this.#sealed.push(piece);
       this.#sealedBytes += piece.length;
-      this.#lentBytes += piece.length;
-      this.#lent.set(piece, loan);
+      this.#borrowedBytes += piece.length;
+      this.#borrowed.set(piece, loan);
     }
   }
 
@@ -102,12 +102,12 @@ export class Outbox {
   detach(memory?: ArrayBufferLike): Map<Uint8Array, Uint8Array> {
     const copies = new Map<Uint8Array, Uint8Array>();
     for (const [i, piece] of this.#sealed.entries()) {
-      const loan = this.#lent.get(piece);
+      const loan = this.#borrowed.get(piece);
       if (loan === undefined || !isIntact(loan)) continue;
       if (memory !== undefined && loan.payload.buffer !== memory) continue;
       const copy = copyOf(piece);
       this.#sealed[i] = copy;
-      this.#unlend(piece);
+      this.#forget(piece);
       copies.set(piece, copy);
     }
     return copies;
@@ -118,9 +118,9 @@ export class Outbox {
    * where that is told of too late, takes all out.
    */
   dropUnwritable(): UnwritablePacket | undefined {
-    if (this.#lent.size === 0) return undefined;
+    if (this.#borrowed.size === 0) return undefined;
     const [head] = this.#sealed;
-    const loan = head === undefined ? undefined : this.#lent.get(head);
+    const loan = head === undefined ? undefined : this.#borrowed.get(head);
     if (loan === undefined || isIntact(loan)) return undefined;
     const { pieces, length } = loan;
     const [header] = pieces as [Uint8Array];
@@ -129,9 +129,9 @@ export class Outbox {
       this.clear();
       return { lastPiece, phase: 'cut' };
     }
-    for (const piece of this.#sealed.splice(0, pieces.length)) this.#lent.delete(piece);
+    for (const piece of this.#sealed.splice(0, pieces.length)) this.#borrowed.delete(piece);
     this.#sealedBytes -= header.length + length;
-    this.#lentBytes -= header.length + length;
+    this.#borrowedBytes -= header.length + length;
     return { lastPiece, phase: 'whole' };
   }
 
@@ -139,8 +139,8 @@ export class Outbox {
   clear(): void {
     this.#sealed.length = 0;
     this.#sealedBytes = 0;
-    this.#lentBytes = 0;
-    this.#lent.clear();
+    this.#borrowedBytes = 0;
+    this.#borrowed.clear();
     this.bytes = NONE;
     this.at = 0;
   }
@@ -154,7 +154,7 @@ export class Outbox {
   take(): Uint8Array | undefined {
     const sealed = this.#sealed.shift();
     if (sealed !== undefined) {
-      this.#unlend(sealed);
+      this.#forget(sealed);
       this.#sealedBytes -= sealed.length;
       this.#traffic.bytesSent += sealed.length;
       return sealed;
@@ -176,8 +176,8 @@ export class Outbox {
     return pieces;
   }
 
-  #unlend(piece: Uint8Array): void {
-    if (this.#lent.delete(piece)) this.#lentBytes -= piece.length;
+  #forget(piece: Uint8Array): void {
+    if (this.#borrowed.delete(piece)) this.#borrowedBytes -= piece.length;
   }
 
   #seal(): void {
@@ -190,6 +190,6 @@ export class Outbox {
   }
 }
 
-function isIntact({ payload, length }: Loan): boolean {
+function isIntact({ payload, length }: BorrowedPacket): boolean {
   return payload.length === length;
 }

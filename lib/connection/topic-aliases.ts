@@ -1,7 +1,7 @@
 import { ProtocolError } from '../errors.ts';
 
 /** Characters of the Topic Names that received aliases may hold: 16 MiB where each takes two bytes. */
-const MOST_HELD = 8_388_608;
+const MAXIMUM_CHARACTERS = 8_388_608;
 
 /**
  * Topic Aliases (3.3.2.3.4), both directions. They exist within one Network Connection only [MQTT-3.3.2-7], and the
@@ -12,7 +12,7 @@ export class TopicAliases {
   readonly #outgoing = new Map<number, string>();
   readonly #incomingMaximum: number;
   /** Characters of the names in `#incoming`. */
-  #held = 0;
+  #characters = 0;
   /** The highest alias the server takes; 0 = none [MQTT-3.3.2-9]. */
   readonly outgoingMaximum: number;
 
@@ -31,8 +31,8 @@ export class TopicAliases {
       );
     const known = this.#incoming.get(alias);
     if (topicName !== '') {
-      this.#held += topicName.length - (known?.length ?? 0);
-      if (this.#held > MOST_HELD)
+      this.#characters += topicName.length - (known?.length ?? 0);
+      if (this.#characters > MAXIMUM_CHARACTERS)
         throw new ProtocolError('Topic Aliases hold more than 16 MiB of Topic Names', '3.1.2.11.5', 0x97);
       this.#incoming.set(alias, topicName);
       return topicName;
@@ -48,7 +48,7 @@ export class TopicAliases {
   }
 
   /** A PUBLISH with both, or with the alias alone, was written. */
-  sent(alias: number, topicName: string): void {
+  noteSent(alias: number, topicName: string): void {
     this.#outgoing.set(alias, topicName);
   }
 }

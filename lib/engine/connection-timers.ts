@@ -13,7 +13,7 @@ export interface TimedParts {
   readonly keepAliveTimer: KeepAliveTimer;
   readonly acknowledgements: Pick<Acknowledgements, 'expire'>;
   readonly outbound: Pick<OutboundPublish, 'retry' | 'isAckOverdue' | 'pump'>;
-  readonly requests: Pick<RequestSender, 'proved'>;
+  readonly requests: Pick<RequestSender, 'trialOver'>;
   readonly flow: Pick<FlowControl, 'expire' | 'isStopped'>;
 }
 
@@ -36,7 +36,7 @@ export class ConnectionTimers {
     if (timers.expire(Timer.Stall, now)) acknowledgements.expire(now);
     if (timers.expire(Timer.LastResort, now)) flow.expire(now);
     if (timers.expire(Timer.Trial, now)) {
-      requests.proved(connection, now);
+      requests.trialOver(connection, now);
       outbound.pump(connection, now);
     }
     if (!flow.isStopped) return this.#judge(connection, now);

@@ -36,7 +36,7 @@ export class KeepAliveTimer {
     this.#timers.set(Timer.KeepAlive, isStopped ? keepAlive.probeDue : keepAlive.sendDue);
     if (pingedAt > 0) return;
     connection.pingedAt = now;
-    if (!isStopped) this.#timers.set(Timer.PingResp, keepAlive.silenceFatal(now));
+    if (!isStopped) this.#timers.set(Timer.PingResp, keepAlive.silenceFatalAt(now));
   }
 
   /** Nothing is read from now on: PINGREQ goes out more often, as its write is what notices a dead connection. */
@@ -51,7 +51,7 @@ export class KeepAliveTimer {
     keepAlive.receivedAt = now;
     if (connection.pingedAt === 0) return this.alive(connection);
     connection.pingedAt = now;
-    this.#timers.set(Timer.PingResp, keepAlive.silenceFatal(now));
+    this.#timers.set(Timer.PingResp, keepAlive.silenceFatalAt(now));
     this.#timers.set(Timer.KeepAlive, keepAlive.sendDue);
   }
 
@@ -65,7 +65,7 @@ export class KeepAliveTimer {
       this.alive(connection);
       return false;
     }
-    const fatal = keepAlive.silenceFatal(pingedAt);
+    const fatal = keepAlive.silenceFatalAt(pingedAt);
     if (fatal <= now) return true;
     this.#timers.set(Timer.PingResp, fatal);
     return false;

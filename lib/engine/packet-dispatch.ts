@@ -65,7 +65,7 @@ export class PacketDispatch {
     if (type < PUBACK || type > PUBCOMP) return this.#cold(connection);
     const ack = this.#ack;
     ack.read(bytes, header, start, end, protocolVersion);
-    if (connection.isPlain) checkPlain(ack.properties);
+    if (connection.withoutProblemInformation) checkPlain(ack.properties);
     switch (type) {
       case PUBACK:
         return onPuback(this.#session, connection, ack, this.#effects) ? 'acknowledged' : 'nothing';
@@ -102,7 +102,7 @@ export class PacketDispatch {
     switch (packet.type) {
       case 'suback':
       case 'unsuback':
-        if (connection.isPlain) checkPlain(packet.properties);
+        if (connection.withoutProblemInformation) checkPlain(packet.properties);
         onRequestAck(this.#session, packet, connection.protocolVersion);
         return 'answered';
       case 'pingresp':

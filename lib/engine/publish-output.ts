@@ -46,7 +46,7 @@ export class PublishOutput {
     const size = this.#writer.measure(message, topicName, negotiated.protocolVersion);
     // [MQTT-3.2.2-15]
     if (size > negotiated.maximumPacketSize) return 0x95;
-    if (alias !== undefined) connection.aliases.sent(alias, message.topicName);
+    if (alias !== undefined) connection.aliases.noteSent(alias, message.topicName);
     connection.traffic.packetsSent++;
     if (this.#writer.payloadLength <= COPY_LIMIT) {
       outbox.reserve(size);

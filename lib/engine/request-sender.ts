@@ -45,8 +45,8 @@ export class RequestSender {
   flush(connection: Connection, now: number): void {
     const quarantine = this.#quarantine;
     if (this.#session.requests.queue.size === 0) return this.#setTimer();
-    if (!quarantine.isTrying && !quarantine.requestIsDue) this.#write(connection, now);
-    else if (quarantine.requestIsDue && connection.quota.used === 0) {
+    if (!quarantine.isTrialRunning && !quarantine.isTrialDue) this.#write(connection, now);
+    else if (quarantine.isTrialDue && connection.quota.used === 0) {
       const packet = this.#writeSuspects(connection, now);
       if (packet !== undefined) quarantine.startTrial(packet);
     }
@@ -54,8 +54,8 @@ export class RequestSender {
   }
 
   /** The Trial timer is due: see `Quarantine`. */
-  proved(connection: Connection, now: number): void {
-    this.#quarantine.proved();
+  trialOver(connection: Connection, now: number): void {
+    this.#quarantine.trialOver();
     this.flush(connection, now);
   }
 

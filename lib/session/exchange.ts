@@ -55,7 +55,7 @@ export class Exchange implements OutgoingPublish {
   /** Such losses with nothing else on the wire. */
   soloLosses = 0;
   /** Connections in a row that were closed because of it: it was unanswered for too long, or answered wrongly. */
-  blames = 0;
+  closures = 0;
   /** Bytes it holds while it waits in the queue. */
   queuedBytes = 0;
   /** Bytes of the payload as it was published; of text, once they have been counted. */

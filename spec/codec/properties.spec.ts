@@ -14,7 +14,7 @@ import { Writer } from '../../lib/codec/writer.ts';
 import { counted, hex, join, properties, text, toHex, varint } from '../support/bytes.ts';
 
 const read = (host: PropertyHost, bytes: Uint8Array): object =>
-  readProperties(new Reader().over(bytes, 0, bytes.length, 5), host);
+  readProperties(new Reader().reset(bytes, 0, bytes.length, 5), host);
 
 /** Properties as bytes, with their length. */
 function write(values: object | undefined, host: PropertyHost = 'publish', version: 4 | 5 = 5): string {
@@ -49,7 +49,7 @@ describe('reading properties', () => {
   });
 
   it('leaves the reader behind them, free to read on to the end of the packet', () => {
-    const reader = new Reader().over(hex`02 01 01 ff`, 0, 4, 5);
+    const reader = new Reader().reset(hex`02 01 01 ff`, 0, 4, 5);
     readProperties(reader, 'publish');
     expect([reader.at, reader.end]).toEqual([3, 4]);
   });
@@ -182,7 +182,7 @@ describe('many User Properties of a PUBLISH', () => {
       const slab = new Uint8Array(1_000_000);
       slab.set(section);
       slabs.push(new WeakRef(slab.buffer));
-      return readProperties(new Reader().over(slab, 0, section.length, 5), 'publish');
+      return readProperties(new Reader().reset(slab, 0, section.length, 5), 'publish');
     });
     // Until the end of the task that made it, a WeakRef keeps its target.
     await new Promise((resolve) => void setImmediate(resolve));

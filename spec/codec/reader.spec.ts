@@ -5,7 +5,7 @@ import type { ProtocolVersion } from '../../lib/codec/packets.ts';
 import { counted, hex, join } from '../support/bytes.ts';
 
 const over = (bytes: Uint8Array, version: ProtocolVersion = 5): Reader =>
-  new Reader().over(bytes, 0, bytes.length, version);
+  new Reader().reset(bytes, 0, bytes.length, version);
 
 const refused = (statement: string, reasonCode = 0x81): unknown =>
   expect.objectContaining({ name: 'ProtocolError', statement, reasonCode });
@@ -25,7 +25,7 @@ describe('Reader', () => {
   it.each(['u8', 'u16', 'u32', 'varint', 'utf8', 'binary', 'packetId'] as const)(
     '%s does not read past the end',
     (verb) => {
-      const reader = new Reader().over(hex`80 ff ff ff ff ff`, 0, verb === 'u8' ? 0 : 1, 5);
+      const reader = new Reader().reset(hex`80 ff ff ff ff ff`, 0, verb === 'u8' ? 0 : 1, 5);
       expect(() => reader[verb]()).toThrow(refused('2.1.4'));
     },
   );
@@ -101,8 +101,8 @@ describe('Reader', () => {
   it('remembers no string under the rules of another version', () => {
     const reader = new Reader(undefined, true);
     const bytes = hex`00 01 ff`;
-    for (let i = 0; i < 3; i++) expect(reader.over(bytes, 0, 3, 3).utf8()).toBe('\uFFFD');
+    for (let i = 0; i < 3; i++) expect(reader.reset(bytes, 0, 3, 3).utf8()).toBe('\uFFFD');
     reader.useVersion(5);
-    expect(() => reader.over(bytes, 0, 3, 5).utf8()).toThrow(refused('MQTT-1.5.4-1'));
+    expect(() => reader.reset(bytes, 0, 3, 5).utf8()).toThrow(refused('MQTT-1.5.4-1'));
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { PublishProperties, UserProperties } from '../../lib/codec/packets.ts';
-import { heldSizeOf, holdUserProperties } from '../../lib/codec/user-properties.ts';
+import { undecodedSizeOf, deferUserProperties } from '../../lib/codec/user-properties.ts';
 import { toHex } from '../support/bytes.ts';
 
 const BYTES = Uint8Array.of(1, 2, 3);
@@ -21,7 +21,7 @@ function holding(): {
     return [...PAIRS];
   };
   const plain = { contentType: 'x', userProperties: ['replaced'], topicAlias: 7 };
-  return { properties: holdUserProperties(plain, BYTES, decode), decoded };
+  return { properties: deferUserProperties(plain, BYTES, decode), decoded };
 }
 
 describe('User Properties that are held as bytes', () => {
@@ -97,16 +97,16 @@ describe('User Properties that are held as bytes', () => {
     const { properties, decoded } = holding();
     Object.assign(properties, { userProperties: [['c', '3']] });
     expect(properties).toStrictEqual({ ...PLAIN, userProperties: [['c', '3']] });
-    expect(heldSizeOf(properties)).toBe(0);
+    expect(undecodedSizeOf(properties)).toBe(0);
     expect(decoded).toEqual([]);
   });
 
   it('have the size of their bytes until they are decoded', () => {
     const { properties, decoded } = holding();
-    expect(heldSizeOf(properties)).toBe(3);
+    expect(undecodedSizeOf(properties)).toBe(3);
     expect(decoded).toEqual([]);
     expect(properties.userProperties).toEqual(PAIRS);
-    expect(heldSizeOf(properties)).toBe(0);
-    expect(heldSizeOf(PLAIN)).toBe(0);
+    expect(undecodedSizeOf(properties)).toBe(0);
+    expect(undecodedSizeOf(PLAIN)).toBe(0);
   });
 });

@@ -38,7 +38,7 @@ describe('Connection', () => {
     expect(up.aliases.outgoingMaximum).toBe(4);
     expect(up.aliases.receive(2, 'a')).toBe('a');
     expect(up.keepAlive.pingDue).toBe(11_000);
-    expect(up.keepAlive.silenceFatal(11_000)).toBe(11_500);
+    expect(up.keepAlive.silenceFatalAt(11_000)).toBe(11_500);
   });
 
   it('v5 MQTT-3.1.2-24 refuses a packet above our Maximum Packet Size by its Remaining Length alone', () => {

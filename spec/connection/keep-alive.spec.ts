@@ -36,17 +36,17 @@ describe('KeepAlive', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 65_535 }), (seconds) => {
         const keepAlive = new KeepAlive(seconds, undefined, 0);
-        expect(keepAlive.silenceFatal(keepAlive.pingDue)).toBeLessThanOrEqual(1_500 * seconds);
+        expect(keepAlive.silenceFatalAt(keepAlive.pingDue)).toBeLessThanOrEqual(1_500 * seconds);
       }),
     );
   });
 
   it('waits for pingTimeout from the last sign of life on', () => {
     const keepAlive = new KeepAlive(60, 2_000, 0);
-    expect(keepAlive.silenceFatal(55_000)).toBe(57_000);
+    expect(keepAlive.silenceFatalAt(55_000)).toBe(57_000);
     keepAlive.receivedAt = 56_000;
-    expect(keepAlive.silenceFatal(55_000)).toBe(58_000);
+    expect(keepAlive.silenceFatalAt(55_000)).toBe(58_000);
     keepAlive.lastFlushAt = 57_500;
-    expect(keepAlive.silenceFatal(55_000)).toBe(59_500);
+    expect(keepAlive.silenceFatalAt(55_000)).toBe(59_500);
   });
 });

@@ -45,9 +45,9 @@ describe('TopicAliases', () => {
     const aliases = new TopicAliases(5, 5);
     aliases.receive(1, 'a');
     expect(aliases.isKnown(1, 'a')).toBe(false);
-    aliases.sent(1, 'a');
+    aliases.noteSent(1, 'a');
     expect(aliases.isKnown(1, 'a')).toBe(true);
-    aliases.sent(1, 'b');
+    aliases.noteSent(1, 'b');
     expect(aliases.isKnown(1, 'a')).toBe(false);
     expect(aliases.isKnown(1, 'b')).toBe(true);
     expect(aliases.outgoingMaximum).toBe(5);

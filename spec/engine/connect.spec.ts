@@ -37,7 +37,7 @@ describe('CONNECT', () => {
       properties: { requestProblemInformation: false },
     });
     expect(connect).toMatchObject({ clientId: 'asked', username: 'u', will: { topic: 'other' } });
-    expect(connection.isPlain).toBe(true);
+    expect(connection.withoutProblemInformation).toBe(true);
     expect(connection.identity.clientId).toBe('asked');
     expect(connection.settings.properties).toEqual({ requestProblemInformation: false });
   });

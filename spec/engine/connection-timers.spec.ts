@@ -33,7 +33,7 @@ function rig(ack: 'overdue' | 'in time' = 'in time') {
     isStopped: false,
     expire: () => void asked.push('last resort?'),
   };
-  const requests: Pick<RequestSender, 'proved'> = { proved: () => void asked.push('proved') };
+  const requests: Pick<RequestSender, 'trialOver'> = { trialOver: () => void asked.push('proved') };
   const acknowledgements = { expire: () => void asked.push('stall') };
   const parts = {
     keepAliveTimer: new KeepAliveTimer(timers),
@@ -104,6 +104,6 @@ describe('what is due on a connection', () => {
     timers.set(Timer.Trial, 100);
     expire(99);
     expire(100);
-    expect(asked).toEqual(['proved', 'pump']);
+    expect(asked).toEqual(['trialOver', 'pump']);
   });
 });

@@ -266,7 +266,7 @@ describe('a message that takes the connection down', () => {
     lose(rig);
     expect(waiter.error).toMatchObject({
       message:
-        'the message is not sent again: the connection was lost 3 times right after it was sent, at last with: the connection was lost',
+        'the message is not sent again: the connection was lost 3 times right after it was sent; the last error: the connection was lost',
       cause: rig.effects.last('disconnected').error,
     });
   });
@@ -281,7 +281,7 @@ describe('a message that takes the connection down', () => {
     }
     expect(waiter.error).toMatchObject({
       message: expect.stringMatching(
-        /^the message is not sent again: it was unanswered for too long 3 times/,
+        /^the message is not sent again: it was not acknowledged in time \(ackTimeout\) 3 times in a row; the last error: /,
       ),
       cause: rig.effects.last('disconnected').error,
     });

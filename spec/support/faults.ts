@@ -225,7 +225,7 @@ export const faults: readonly Fault[] = [
   fault(
     'memory of a payload is overwritten while the application holds it',
     'codec/framer.ts',
-    'if (this.bytes === this.#slab && this.end > this.#pinned) this.#pinned = this.end;',
+    'if (this.bytes === this.#slab && this.end > this.#retainedEnd) this.#retainedEnd = this.end;',
     '',
   ),
   fault(

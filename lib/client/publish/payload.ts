@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { copyOf, isPlain } from '../../bytes.ts';
+import { copyOf, isPlainBytes } from '../../bytes.ts';
 import { wrongType } from '../config/validate.ts';
 
 /**
@@ -27,7 +27,7 @@ export function toPayload(payload: Payload): string | Uint8Array {
   if (payload === null) return EMPTY;
   if (typeof payload === 'number') return String(payload);
   // Bytes whose memory is gone have no length.
-  if (isPlain(payload) && payload.length > 0) return payload;
+  if (isPlainBytes(payload) && payload.length > 0) return payload;
   return viewOf(payload);
 }
 
