@@ -7,14 +7,13 @@ import { SendQuota } from './send-quota.ts';
 import type { Traffic } from './traffic.ts';
 import { TopicAliases } from './topic-aliases.ts';
 
-/** The largest packet that is taken before CONNACK is accepted, in bytes, fixed header included. */
+/** The largest packet accepted before CONNACK, in bytes, fixed header included. */
 export const MAXIMUM_SIZE_BEFORE_CONNACK = 1_048_576;
 
-/** What one Network Connection needs from outside. */
+/** What a Network Connection is made of. */
 export interface ConnectionOptions {
-  /** The how-manieth Network Connection of this client, from 1. */
+  /** 1-based number of the Network Connection of this client. */
   readonly connectionNumber: number;
-  /** What CONNECT is made of. */
   readonly settings: ConnectSettings;
   readonly identity: ConnectIdentity;
   readonly slabs: SlabPool;
@@ -22,13 +21,13 @@ export interface ConnectionOptions {
   readonly allocate: (size: number) => Uint8Array;
 }
 
-/** Everything that dies with a Network Connection. Before CONNACK nothing may be published on it: quota 0. */
+/** Everything that ends with a Network Connection. Before CONNACK nothing may be published on it: its quota is 0. */
 export class Connection {
   readonly connectionNumber: number;
   readonly protocolVersion: ProtocolVersion;
   readonly settings: ConnectSettings;
   readonly identity: ConnectIdentity;
-  /** Whether CONNECT asked for no Reason Strings and User Properties where they are not the message itself. */
+  /** Whether CONNECT had Request Problem Information 0 (3.1.2.11.7). */
   readonly withoutProblemInformation: boolean;
   readonly framer: Framer;
   readonly outbox: Outbox;
@@ -37,13 +36,13 @@ export class Connection {
   quota: SendQuota = new SendQuota(0);
   aliases: TopicAliases = new TopicAliases(0, 0);
   negotiated: Negotiated | undefined = undefined;
-  /** Pieces of output that the transport has and has not given back. */
+  /** Pieces of output that were handed to the transport and are not written yet. */
   piecesOut = 0;
   /** When CONNACK came, in ms. */
   acceptedAt = 0;
-  /** What the server does against the protocol, is tolerated, and was reported. */
+  /** Breaches of the protocol by the server that are tolerated and were reported. */
   readonly tolerated: Set<string> = new Set();
-  /** When the unanswered PINGREQ was written; 0 = none is unanswered. */
+  /** When the unanswered PINGREQ was written, in ms; 0 = none. */
   pingedAt = 0;
 
   constructor(options: ConnectionOptions, now: number) {
@@ -63,19 +62,19 @@ export class Connection {
     this.keepAlive = new KeepAlive(0, 0, now);
   }
 
-  /** So many bytes of what `framer.space()` gave were filled. */
+  /** `length` bytes were read into the memory that `framer.allocate()` gave. */
   onRead(length: number): void {
     this.traffic.bytesReceived += length;
     this.framer.commit(length);
   }
 
-  /** Bytes came in memory of their own. */
+  /** `chunk` was read. It belongs to the framer from now on. */
   onData(chunk: Uint8Array): void {
     this.traffic.bytesReceived += chunk.length;
     this.framer.push(chunk);
   }
 
-  /** CONNACK accepted: what it granted holds from now on. */
+  /** CONNACK was accepted. */
   accepted(
     negotiated: Negotiated,
     limits: { window: number; topicAliasMaximum: number; pingTimeout: number | undefined },

@@ -9,7 +9,7 @@ import type {
 } from '../codec/packets.ts';
 import { ProtocolError } from '../errors.ts';
 
-/** What goes into every CONNECT of this client, before the server has had a say. */
+/** The settings for every CONNECT of this client. */
 export interface ConnectSettings {
   readonly protocolVersion: ProtocolVersion;
   /** Seconds, 0 = off. */
@@ -17,25 +17,25 @@ export interface ConnectSettings {
   /** Seconds; 5.0. */
   readonly sessionExpiryInterval: number;
   readonly will: WillMessage | undefined;
-  /** Announced on 5.0; kept by us alone on 3.x. */
+  /** Announced on 5.0; on 3.x only the client knows it. */
   readonly receiveMaximum: number;
-  /** Bytes; announced on 5.0, in all versions a larger packet is refused. */
+  /** Bytes; announced on 5.0. In all versions a larger packet is refused. */
   readonly maximumPacketSize: number | undefined;
   /** The remaining CONNECT properties (5.0). */
   readonly properties: ConnectProperties;
 }
 
-/** What may differ from one CONNECT to the next. */
+/** The fields that may differ from one CONNECT to the next. */
 export interface ConnectIdentity {
   readonly clientId: string;
   readonly cleanStart: boolean;
   readonly username?: string;
   readonly password?: Uint8Array;
-  /** Where it goes: a name that tells one server from another. */
+  /** Identifies the server, to tell it from others. */
   readonly server?: string;
 }
 
-/** What holds on one Network Connection: the server's word where it gave one, else what the specification says. */
+/** The values that hold on one Network Connection: those of CONNACK, else the defaults of the specification. */
 export interface Negotiated {
   readonly protocolVersion: ProtocolVersion;
   readonly clientId: string;
@@ -44,11 +44,11 @@ export interface Negotiated {
   readonly keepAlive: number;
   /** Seconds; 0 = the session ends with the connection, 0xFFFFFFFF = never. */
   readonly sessionExpiryInterval: number;
-  /** QoS > 0 messages the server takes unacknowledged. */
+  /** QoS 1 and 2 messages that the server accepts unacknowledged. */
   readonly receiveMaximum: number;
   readonly maximumQoS: QoS;
   readonly retainAvailable: boolean;
-  /** Bytes; Infinity where the server named no limit. */
+  /** Bytes; Infinity = no limit. */
   readonly maximumPacketSize: number;
   readonly topicAliasMaximum: number;
   readonly wildcardSubscriptionAvailable: boolean;
@@ -88,8 +88,8 @@ export function connectPacket(settings: ConnectSettings, identity: ConnectIdenti
 }
 
 /**
- * Refuses a successful CONNACK that contradicts its CONNECT. `hasSession`: whether this client has, or was told that
- * it owns, a session at the server.
+ * Refuses a successful CONNACK that contradicts its CONNECT.
+ * @param hasSession whether this client may have a session at the server
  */
 export function checkConnack(
   connack: ConnackPacket,
@@ -100,22 +100,30 @@ export function checkConnack(
   const { properties, sessionPresent } = connack;
   // [v5 MQTT-3.2.2-2, v4 MQTT-3.2.2-1]
   if (identity.cleanStart && sessionPresent)
-    throw new ProtocolError('Session Present after Clean Start', 'MQTT-3.2.2-2', 0x82);
+    throw new ProtocolError('CONNACK has Session Present 1 after Clean Start 1', 'MQTT-3.2.2-2', 0x82);
   if (settings.protocolVersion < 5) return;
   if (!hasSession && sessionPresent)
-    throw new ProtocolError('Session Present, but there is no session here', 'MQTT-3.2.2-4', 0x82);
+    throw new ProtocolError(
+      'CONNACK has Session Present 1, but the client has no session',
+      'MQTT-3.2.2-4',
+      0x82,
+    );
   if (identity.clientId === '' && properties.assignedClientIdentifier === undefined)
-    throw new ProtocolError('CONNACK without Assigned Client Identifier', 'MQTT-3.2.2-16', 0x82);
+    throw new ProtocolError(
+      'CONNACK has no Assigned Client Identifier, but CONNECT had no Client Identifier',
+      'MQTT-3.2.2-16',
+      0x82,
+    );
   const method = settings.properties.authenticationMethod;
   if (properties.authenticationMethod !== method)
     throw new ProtocolError(
-      'CONNACK with another Authentication Method',
+      'CONNACK has another Authentication Method than CONNECT',
       method === undefined ? 'MQTT-4.12.0-6' : 'MQTT-4.12.0-5',
       0x82,
     );
 }
 
-/** What a successful CONNACK makes of the settings. */
+/** The values that hold after a successful CONNACK. */
 export function negotiate(
   connack: ConnackPacket,
   settings: ConnectSettings,
@@ -140,7 +148,7 @@ export function negotiate(
     subscriptionIdentifiersAvailable:
       protocolVersion === 5 && (answer.subscriptionIdentifiersAvailable ?? true),
     sharedSubscriptionAvailable: answer.sharedSubscriptionAvailable ?? true,
-    // [MQTT-3.1.2-28] Without having been asked for it is not heeded.
+    // [MQTT-3.1.2-28] Ignored unless it was requested.
     responseInformation:
       settings.properties.requestResponseInformation === true ? answer.responseInformation : undefined,
     serverReference: answer.serverReference,

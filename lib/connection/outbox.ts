@@ -1,10 +1,10 @@
 import { copyOf } from '../bytes.ts';
 import type { Traffic } from './traffic.ts';
 
-/** The size of a slab, in bytes: what one write hands to the network at the most. */
+/** The size of a slab in bytes, and so the most that one write hands to the network, apart from large payloads. */
 export const SLAB_SIZE = 65_536;
 
-/** Where slabs come from. They come back, once the network has taken them, without the outbox. */
+/** Gives out slabs. The transport's owner returns them, after they have been written. */
 export interface SlabPool {
   /** A slab of `SLAB_SIZE` bytes that nobody else uses. */
   take(): Uint8Array;
@@ -12,39 +12,39 @@ export interface SlabPool {
 
 const NONE = new Uint8Array(0);
 
-/** A packet of which the payload is memory that a caller lent until the transport has taken it. */
+/** A packet whose payload is passed by reference: the memory stays its owner's. */
 interface BorrowedPacket {
-  /** All of it, and how long it was when it was lent: memory that was transferred or resized shows in its length. */
   readonly payload: Uint8Array;
+  /** The length of the payload when it was appended: it differs once the memory was transferred or resized. */
   readonly length: number;
   /** The header, then the payload in slices. */
   readonly pieces: readonly Uint8Array[];
 }
 
-/** A packet that cannot be written any more. */
+/** A packet that can no longer be written. */
 interface UnwritablePacket {
   readonly lastPiece: Uint8Array;
-  /** `cut`: its beginning was taken. What comes behind it would be taken for the rest, so nothing can be written. */
+  /** `cut`: a part of it was taken. Anything written now would be read as the rest of it. */
   readonly phase: 'whole' | 'cut';
 }
 
 /**
- * Bytes to be written. Packets are put into a slab one after the other, and a slab is handed over once, as one
- * piece: from then on it belongs to the transport, and the outbox never writes into the rest of it. Large payloads
- * are handed over by reference, behind a header of their own.
+ * Bytes to be written. Packets are put into a slab one after the other. A slab is taken once, as one piece: then it
+ * belongs to the transport, and the outbox does not write into the rest of it. Large payloads are passed by reference,
+ * behind a header in a piece of its own.
  */
 export class Outbox {
   readonly #pool: SlabPool;
   readonly #traffic: Traffic;
-  /** Pieces complete, oldest first. */
+  /** Complete pieces, oldest first. */
   readonly #sealed: Uint8Array[] = [];
   #sealedBytes = 0;
-  /** Those of them that belong to a packet with a lent payload. */
+  /** Complete pieces of packets whose payload is passed by reference. */
   readonly #borrowed = new Map<Uint8Array, BorrowedPacket>();
   #borrowedBytes = 0;
-  /** The slab in hand: `reserve()` makes room in it. */
+  /** The present slab: `reserve()` makes room in it. */
   bytes: Uint8Array = NONE;
-  /** How far it is filled. */
+  /** How far the slab is filled. */
   at = 0;
 
   constructor(pool: SlabPool, traffic: Traffic) {
@@ -52,17 +52,17 @@ export class Outbox {
     this.#traffic = traffic;
   }
 
-  /** Bytes waiting to be taken. */
+  /** Bytes that wait to be taken. */
   get size(): number {
     return this.#sealedBytes + this.at;
   }
 
-  /** Those of them that are in memory of ours. */
+  /** Those of them in memory of the client. */
   get ownSize(): number {
     return this.#sealedBytes - this.#borrowedBytes + this.at;
   }
 
-  /** Makes room for `length` bytes from `at` on. Whoever writes them into `bytes` sets `at` behind them. */
+  /** hot: makes room for `length` bytes from `at` on. The caller writes them into `bytes` and moves `at` behind them. */
   reserve(length: number): void {
     if (this.at + length <= this.bytes.length) return;
     this.#seal();
@@ -78,33 +78,33 @@ export class Outbox {
   }
 
   /**
-   * Puts a packet behind what is there, its payload as it is, in slices of at most `most` bytes: they must not change
-   * until the transport gives them back.
+   * Appends a packet without copying its payload, in slices of at most `most` bytes. The payload must not change before
+   * the last slice has been written.
    */
   appendByReference(header: Uint8Array, payload: Uint8Array, most: number): void {
     this.#seal();
     const { length } = payload;
     const pieces = [header];
     for (let at = 0; at < length; at += most) pieces.push(payload.subarray(at, Math.min(at + most, length)));
-    const loan = { payload, length, pieces };
+    const packet = { payload, length, pieces };
     for (const piece of pieces) {
       this.#sealed.push(piece);
       this.#sealedBytes += piece.length;
       this.#borrowedBytes += piece.length;
-      this.#borrowed.set(piece, loan);
+      this.#borrowed.set(piece, packet);
     }
   }
 
   /**
-   * Whoever lent memory may change it from now on: puts copies in place of the pieces that lie in `memory`, or of all
-   * that are lent. Returns each of them with its copy.
+   * Puts copies in place of the pieces that lie in `memory`, or of all that are passed by reference, so that their owner
+   * may change them. Returns each such piece with its copy.
    */
   detach(memory?: ArrayBufferLike): Map<Uint8Array, Uint8Array> {
     const copies = new Map<Uint8Array, Uint8Array>();
     for (const [i, piece] of this.#sealed.entries()) {
-      const loan = this.#borrowed.get(piece);
-      if (loan === undefined || !isIntact(loan)) continue;
-      if (memory !== undefined && loan.payload.buffer !== memory) continue;
+      const packet = this.#borrowed.get(piece);
+      if (packet === undefined || !isIntact(packet)) continue;
+      if (memory !== undefined && packet.payload.buffer !== memory) continue;
       const copy = copyOf(piece);
       this.#sealed[i] = copy;
       this.#forget(piece);
@@ -114,15 +114,15 @@ export class Outbox {
   }
 
   /**
-   * Takes the next packet out if it cannot be written any more, as the memory of its payload was transferred or resized;
-   * where that is told of too late, takes all out.
+   * Removes the next packet if the memory of its payload was transferred or resized. If a part of the packet was taken
+   * already, removes everything.
    */
   dropUnwritable(): UnwritablePacket | undefined {
     if (this.#borrowed.size === 0) return undefined;
     const [head] = this.#sealed;
-    const loan = head === undefined ? undefined : this.#borrowed.get(head);
-    if (loan === undefined || isIntact(loan)) return undefined;
-    const { pieces, length } = loan;
+    const packet = head === undefined ? undefined : this.#borrowed.get(head);
+    if (packet === undefined || isIntact(packet)) return undefined;
+    const { pieces, length } = packet;
     const [header] = pieces as [Uint8Array];
     const lastPiece = pieces.at(-1) as Uint8Array;
     if (head !== header) {
@@ -135,7 +135,7 @@ export class Outbox {
     return { lastPiece, phase: 'whole' };
   }
 
-  /** Nothing of what is here is written. */
+  /** Removes everything. */
   clear(): void {
     this.#sealed.length = 0;
     this.#sealedBytes = 0;
@@ -145,12 +145,12 @@ export class Outbox {
     this.at = 0;
   }
 
-  /** The newest piece complete and not yet taken. */
+  /** The newest complete piece. */
   get lastPiece(): Uint8Array | undefined {
     return this.#sealed.at(-1);
   }
 
-  /** The next piece to write, or undefined where all is taken. */
+  /** hot: removes and returns the next piece to write; undefined: there is none. */
   take(): Uint8Array | undefined {
     const sealed = this.#sealed.shift();
     if (sealed !== undefined) {
@@ -167,7 +167,7 @@ export class Outbox {
     return piece;
   }
 
-  /** Everything left that can be written, oldest first. */
+  /** Removes and returns every piece that can be written, oldest first. */
   takeAll(): Uint8Array[] {
     this.#seal();
     const pieces: Uint8Array[] = [];

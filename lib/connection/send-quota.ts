@@ -1,10 +1,10 @@
 /**
- * How many QoS > 0 exchanges of ours may be on the wire: Receive Maximum (4.9), or `maxInflight` where that is less.
- * A quota lives as long as one Network Connection. An exchange takes from it once per connection, and whatever ends
- * it gives back what it took, so that an answer to an older connection's packet is never counted twice.
+ * How many QoS 1 and 2 messages of the client may be on the wire: Receive Maximum (4.9) or `maxInflight`, whichever is
+ * lower. There is one quota per Network Connection. A message takes from it once per connection and gives back when it is
+ * over, so that an acknowledgement for an older connection's packet is never counted twice.
  */
 export class SendQuota {
-  /** Lowering it takes back nothing: it only admits less. */
+  /** Lowering it recalls nothing: it only admits fewer. */
   limit: number;
   #used = 0;
 
@@ -21,7 +21,7 @@ export class SendQuota {
     return Math.max(0, this.limit - this.#used);
   }
 
-  /** A PUBLISH was written; a PUBREL of an older connection counts as well, though nothing ever holds it back. */
+  /** A PUBLISH was written, or the PUBREL of a message from an older connection, which the quota never delays. */
   take(): void {
     this.#used++;
   }

@@ -1,17 +1,18 @@
-/** What has gone over all Network Connections of a client: counters, which cost next to nothing while nobody asks. */
+/** Counters over all Network Connections of a client. */
 export class Traffic {
   bytesSent = 0;
   bytesReceived = 0;
   packetsSent = 0;
   packetsReceived = 0;
-  /** Messages that came although Receive Maximum of them were unacknowledged (5.0). */
+  /** Messages that the server sent beyond Receive Maximum (5.0). */
   beyondReceiveMaximum = 0;
-  /** Exchanges that were acknowledged, and the time from our last packet to that, in ms: in all, and at the most. */
+  /** Messages of ours that were acknowledged. */
   answered = 0;
+  /** Time from the last packet of each to its acknowledgement, in ms: the sum, and the longest. */
   roundTrips = 0;
   longestRoundTrip = 0;
 
-  /** An exchange was acknowledged `ms` after our last packet of it. */
+  /** hot: a message was acknowledged `ms` after its last packet. */
   answeredAfter(ms: number): void {
     this.answered++;
     this.roundTrips += ms;

@@ -1,19 +1,19 @@
 import type { Connection } from '../connection/connection.ts';
 import type { Session } from '../session/session.ts';
 
-/** How much there is of what is kept, and how much there may be. */
+/** How many messages and bytes the client holds. */
 export interface Counts {
-  /** Messages of ours that are not over: waiting or unanswered. */
+  /** Published messages that wait or are unacknowledged. */
   readonly pending: number;
-  /** QoS > 0 messages of ours written and not fully acknowledged. */
+  /** Published QoS 1 and 2 messages that were written and are not fully acknowledged. */
   readonly inFlight: number;
-  /** How many of them may be on the wire; 0 without a connection. */
+  /** How many of them may be on the wire at once; 0 without a connection. */
   readonly window: number;
-  /** Messages of ours that wait, and the bytes they hold: topic, properties and payload. */
+  /** Published messages that wait in the queue, and their bytes: topic, properties and payload. */
   readonly queued: { readonly messages: number; readonly bytes: number };
-  /** QoS > 0 messages of the server's that the application has not settled, and the bytes they hold: topic, properties and payload. */
+  /** Received QoS 1 and 2 messages that the application has not settled, and their bytes: topic, properties and payload. */
   readonly unsettled: { readonly messages: number; readonly bytes: number };
-  /** Those of this connection that were passed over. */
+  /** Unsettled messages that are skipped on the present connection. */
   readonly skipped: number;
 }
 

@@ -4,28 +4,28 @@ import { portableText } from '../codec/text.ts';
 import type { OutgoingPublish } from '../codec/publish-writer.ts';
 import type { MqttError } from '../errors.ts';
 
-/** The length of a text that nobody has asked for. */
-const UNCOUNTED = -1;
+/** The length of a string payload is computed when it is first needed. */
+const NOT_COMPUTED = -1;
 
-/** How far a message of ours has come (4.3). */
+/** Where a published message is on its way (4.3). */
 export const Stage = {
-  /** In the queue, or not yet handed over. */ Waiting: 0,
+  /** In the queue, or not yet published. */ Waiting: 0,
   /** PUBLISH written: PUBACK (QoS 1) or PUBREC (QoS 2) is awaited; QoS 0: its bytes are being written. */ Published: 1,
-  /** PUBREC received: PUBCOMP is awaited. The PUBLISH is never sent again [MQTT-4.3.3-6]. */ Released: 2,
+  /** PUBREC was received: PUBCOMP is awaited. The PUBLISH is never sent again [MQTT-4.3.3-6]. */ Released: 2,
   /** Acknowledged, given up or withdrawn. */ Over: 3,
-  /** Before the queue, which has no room for it yet. */ AwaitingRoom: 4,
+  /** Waits for room in the queue. */ AwaitingRoom: 4,
 } as const;
 export type Stage = (typeof Stage)[keyof typeof Stage];
 
-/** Who waits for the end of an exchange. Called at most once, and must not call into the engine. */
+/** Waits for the end of an exchange. Called at most once, and must not call into the engine. */
 export interface PublishWaiter {
-  /** It is over; the reason code may be a refusal. */
+  /** The message was acknowledged. The Reason Code may be a refusal. */
   settled(reasonCode: number, properties: AckProperties): void;
-  /** It will not be answered, or nobody may wait for the answer any longer. */
+  /** The message will not be acknowledged, or the client has ended. */
   failed(error: MqttError): void;
 }
 
-/** One message of ours from `publish()` to its last acknowledgement; it outlives Network Connections. */
+/** One published message, from `publish()` to its last acknowledgement. It outlives Network Connections. */
 export class Exchange implements OutgoingPublish {
   readonly topicName: string;
   payload: Uint8Array | string;
@@ -33,20 +33,20 @@ export class Exchange implements OutgoingPublish {
   readonly retain: boolean;
   properties: PublishProperties | undefined;
 
-  /** Undefined once nobody waits any more. */
+  /** Undefined once the caller no longer waits. */
   waiter: PublishWaiter | undefined = undefined;
   stage: Stage = Stage.Waiting;
-  /** 0 until it is first written, and again where the session was lost. */
+  /** 0 until it is first written, and again after the session was lost. */
   packetId = 0;
-  /** Place in the order of calls, which is the order of first transmission (4.6). */
+  /** Number in the order of calls, which is the order of first transmission (4.6). */
   publishOrder = 0;
-  /** The Network Connection it was last written on, 0 = none: more than 0 makes a PUBLISH a duplicate. */
+  /** The Network Connection it was last written on; 0 = none. Above 0, the next PUBLISH is a duplicate. */
   connectionNumber = 0;
-  /** When it was published, in ms. */
+  /** When `publish()` was called, in ms. */
   calledAt = 0;
   /** When it was last written, in ms. */
   writtenAt = 0;
-  /** Whether it was ever written: from then on nobody can know that it was not delivered. */
+  /** Whether it was ever written: from then on its delivery is unknown until it is acknowledged. */
   written = false;
   /** A PUBREL for an orphaned Packet Identifier went out before its PUBLISH: the PUBCOMP for that ends nothing. */
   ignoresPubcomp = false;
@@ -54,14 +54,14 @@ export class Exchange implements OutgoingPublish {
   losses = 0;
   /** Such losses with nothing else on the wire. */
   soloLosses = 0;
-  /** Connections in a row that were closed because of it: it was unanswered for too long, or answered wrongly. */
+  /** Connections in a row that were closed because it was acknowledged too late (`ackTimeout`) or wrongly. */
   closures = 0;
-  /** Bytes it holds while it waits in the queue. */
+  /** Bytes that it takes in the queue. */
   queuedBytes = 0;
-  /** Bytes of the payload as it was published; of text, once they have been counted. */
+  /** Bytes of the payload when it was published. */
   #payloadBytes: number;
 
-  /** Neighbours in the list of its stage; kept by `Outgoing` alone. */
+  /** Neighbours in the list of its stage; set by `Outgoing` alone. */
   previous: Exchange | undefined = undefined;
   next: Exchange | undefined = undefined;
 
@@ -77,16 +77,16 @@ export class Exchange implements OutgoingPublish {
     this.qos = qos;
     this.retain = retain;
     this.properties = properties;
-    this.#payloadBytes = typeof payload === 'string' ? UNCOUNTED : payload.length;
+    this.#payloadBytes = typeof payload === 'string' ? NOT_COMPUTED : payload.length;
   }
 
   get payloadBytes(): number {
-    if (this.#payloadBytes === UNCOUNTED && typeof this.payload === 'string')
+    if (this.#payloadBytes === NOT_COMPUTED && typeof this.payload === 'string')
       this.#payloadBytes = portableText.byteLength(this.payload);
     return this.#payloadBytes;
   }
 
-  /** Whether the payload is still what was published: its owner may have transferred or resized its memory. */
+  /** Whether the payload still has its length: its owner may have transferred or resized the memory. */
   get isIntact(): boolean {
     return typeof this.payload === 'string' || this.payload.length === this.#payloadBytes;
   }
@@ -99,24 +99,21 @@ export class Exchange implements OutgoingPublish {
     waiter?.settled(reasonCode, properties);
   }
 
-  /**
-   * The payload is the caller's again, and the message goes on: it has a copy from now on. Returns false where there is
-   * nothing left to copy.
-   */
+  /** The caller gets its payload back while the message goes on with a copy. Returns false if the payload is gone. */
   copyPayload(): boolean {
     if (!this.isIntact) return false;
     if (typeof this.payload !== 'string') this.payload = copyOf(this.payload);
     return true;
   }
 
-  /** It is over: a reference to it no longer keeps its payload in memory. */
+  /** The exchange is over: it no longer keeps its payload in memory. */
   dropPayload(): void {
     this.payload = '';
   }
 
   /**
-   * Takes what it has waited off its Message Expiry Interval (3.3.2.3.3), in whole seconds. Returns whether nothing is
-   * left. What was written once does not expire any more [MQTT-4.3.3-7].
+   * Subtracts the time it has waited from its Message Expiry Interval (3.3.2.3.3), in whole seconds. Returns whether
+   * nothing is left. A message that was written no longer expires [MQTT-4.3.3-7].
    */
   expires(now: number): boolean {
     const interval = this.properties?.messageExpiryInterval;
@@ -127,20 +124,20 @@ export class Exchange implements OutgoingPublish {
     return waited >= interval;
   }
 
-  /** It goes on under its whole topic alone. */
+  /** The message goes on with its Topic Name alone. */
   dropTopicAlias(): void {
     const { topicAlias: _, ...others } = this.properties ?? {};
     this.properties = others;
   }
 
-  /** It is over without an answer. */
+  /** The exchange is over without an acknowledgement. */
   end(error: MqttError): void {
     this.stage = Stage.Over;
     this.dropPayload();
     this.fail(error);
   }
 
-  /** Tells who waits. The exchange itself may go on; `stage` is the caller's to change. */
+  /** Tells the waiter. The exchange may go on: `stage` does not change. */
   fail(error: MqttError): void {
     const { waiter } = this;
     this.waiter = undefined;

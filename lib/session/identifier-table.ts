@@ -2,8 +2,8 @@ const SMALLEST = 32;
 const LARGEST = 65_536;
 
 /**
- * Packet Identifier → value. Identifiers in use lie close together, as they are given out in turn, so a ring
- * indexed by the low bits serves; where two would share a slot it grows, at 65,536 slots none can.
+ * Packet Identifier → value, in an array indexed by the low bits of the identifier. Identifiers in use lie close together,
+ * as they are given out in turn. If two would share a slot, the array grows; with 65,536 slots none can.
  */
 export class IdentifierTable<T extends { readonly packetId: number }> {
   #slots: (T | undefined)[] = Array.from<T | undefined>({ length: SMALLEST });
@@ -19,7 +19,7 @@ export class IdentifierTable<T extends { readonly packetId: number }> {
     return value !== undefined && value.packetId === packetId ? value : undefined;
   }
 
-  /** Enters `value` under its Packet Identifier, in place of what was there. */
+  /** Enters `value` under its Packet Identifier, in place of another one. */
   set(value: T): void {
     for (;;) {
       const at = value.packetId & this.#mask;
@@ -34,7 +34,7 @@ export class IdentifierTable<T extends { readonly packetId: number }> {
     }
   }
 
-  /** Removes what is entered under `packetId`, if it is `value`. */
+  /** Removes `value`. Returns whether it was there. */
   delete(value: T): boolean {
     const at = value.packetId & this.#mask;
     if (this.#slots[at] !== value) return false;

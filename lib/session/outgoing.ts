@@ -2,7 +2,7 @@ import { Stage, type Exchange } from './exchange.ts';
 import { IdentifierTable } from './identifier-table.ts';
 import { OrphanedIds } from './orphaned-ids.ts';
 
-/** Exchanges in an order, each in at most one list: neighbours are fields of the exchange. */
+/** A linked list of exchanges. Neighbours are fields of the exchange, so each is in at most one list. */
 class ExchangeList {
   first: Exchange | undefined = undefined;
   #last: Exchange | undefined = undefined;
@@ -26,13 +26,13 @@ class ExchangeList {
 }
 
 /**
- * QoS 1 and 2 that we send and that are not fully acknowledged (4.1, client part).
+ * QoS 1 and 2 messages that were sent and are not fully acknowledged (4.1, client part).
  *
  *   QoS 1   PUBLISH → PUBACK
  *   QoS 2   PUBLISH → PUBREC → PUBREL → PUBCOMP
  *
- * Two lists, because two orders are prescribed for sending again: PUBLISH in the order of first transmission
- * [MQTT-4.6.0-1], PUBREL in the order of the PUBRECs [MQTT-4.6.0-4].
+ * Two lists, since packets are sent again in two orders: PUBLISH in the order of first transmission [MQTT-4.6.0-1],
+ * PUBREL in the order of the PUBRECs [MQTT-4.6.0-4].
  */
 export class Outgoing {
   readonly #table = new IdentifierTable<Exchange>();
@@ -42,7 +42,7 @@ export class Outgoing {
   #resend: Exchange | undefined = undefined;
   readonly orphanedIds: OrphanedIds = new OrphanedIds();
 
-  /** Exchanges not over. */
+  /** Exchanges that are not over. */
   get size(): number {
     return this.#table.size;
   }
@@ -51,14 +51,14 @@ export class Outgoing {
     return this.#table.get(packetId);
   }
 
-  /** First transmission, under the Packet Identifier that `exchange` has been given. */
+  /** First transmission. `exchange` has its Packet Identifier. */
   begin(exchange: Exchange): void {
     exchange.stage = Stage.Published;
     this.#table.set(exchange);
     this.#published.append(exchange);
   }
 
-  /** PUBREC was received: from now on it is the PUBREL that is repeated. */
+  /** PUBREC was received: from now on PUBREL is sent again, not PUBLISH. */
   release(exchange: Exchange): void {
     this.#skipResend(exchange);
     this.#published.remove(exchange);
@@ -89,8 +89,8 @@ export class Outgoing {
   }
 
   /**
-   * The one that has waited longest for its answer on the Network Connection `connectionNumber`. What is still to be sent again
-   * there waits for the window, not for an answer.
+   * The exchange that has waited longest for an acknowledgement on the Network Connection `connectionNumber`. One that
+   * is still to be sent again there waits for the window instead.
    */
   oldest(connectionNumber: number): Exchange | undefined {
     const first = onConnection(this.#published.first, connectionNumber);
@@ -109,7 +109,7 @@ export class Outgoing {
     this.#resend = this.#resend?.next;
   }
 
-  /** Those that await PUBCOMP, in the order of their PUBRECs [MQTT-4.6.0-4]. */
+  /** Exchanges that await PUBCOMP, in the order of their PUBRECs [MQTT-4.6.0-4]. */
   *released(): Generator<Exchange, void, undefined> {
     for (let exchange = this.#released.first; exchange !== undefined; exchange = exchange.next)
       yield exchange;
@@ -129,7 +129,7 @@ export class Outgoing {
     return all;
   }
 
-  /** The connection ended: what was still to be sent again waits for the next `rewind()`. */
+  /** The connection ended: nothing is sent again before the next `rewind()`. */
   pause(): void {
     this.#resend = undefined;
   }
@@ -139,7 +139,7 @@ export class Outgoing {
   }
 }
 
-/** The first from `exchange` on that was written on the connection `connectionNumber`. */
+/** The first exchange, from `exchange` on, that was written on the connection `connectionNumber`. */
 function onConnection(exchange: Exchange | undefined, connectionNumber: number): Exchange | undefined {
   let found = exchange;
   while (found !== undefined && found.connectionNumber !== connectionNumber) found = found.next;

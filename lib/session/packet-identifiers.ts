@@ -2,8 +2,8 @@
 export const PACKET_IDENTIFIERS = 65_535;
 
 /**
- * Which Packet Identifiers are in use: one pool for PUBLISH, SUBSCRIBE and UNSUBSCRIBE [MQTT-2.2.1-3]. They are
- * given out in turn, so that a freed one rests for as long as possible.
+ * The Packet Identifiers in use: one pool for PUBLISH, SUBSCRIBE and UNSUBSCRIBE [MQTT-2.2.1-3]. They are given out in
+ * turn, so that a freed identifier is used again as late as possible.
  */
 export class PacketIdentifiers {
   readonly #used = new Uint8Array(PACKET_IDENTIFIERS + 1);
@@ -14,7 +14,7 @@ export class PacketIdentifiers {
     return this.#inUse;
   }
 
-  /** The next free one, or 0 where all are in use. */
+  /** Takes the next free identifier; 0 if all are in use. */
   take(): number {
     if (this.#inUse === PACKET_IDENTIFIERS) return 0;
     let packetId = this.#last;

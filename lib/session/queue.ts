@@ -2,17 +2,17 @@ import { sizeOfProperties } from '../codec/properties.ts';
 import { type Exchange, Stage } from './exchange.ts';
 import { Ring } from './ring.ts';
 
-/** How much may wait; 0 = no limit. */
+/** Limits of the queue; 0 = no limit. */
 export interface QueueLimits {
   readonly messages: number;
   readonly bytes: number;
 }
 
 /**
- * Messages that wait for a connection, for the in-flight window or for room in the output, in call order. They have
- * no Packet Identifier yet. Withdrawn ones stay in the ring until they come to the front or outnumber the rest.
+ * Messages that wait for a connection, for the window or for room in the output, in call order. They have no Packet
+ * Identifier yet. Withdrawn messages stay in the ring until they come to the front or outnumber the others.
  *
- * Those `outside` wait for room in the queue itself, in call order behind all that is in it.
+ * Waiters are messages that wait for room in the queue itself, in call order behind it.
  */
 export class Queue {
   readonly #ring = new Ring<Exchange>();
@@ -22,12 +22,12 @@ export class Queue {
   #qos0 = 0;
   #waiterCount = 0;
 
-  /** Messages waiting. */
+  /** Messages in the queue. */
   get messages(): number {
     return this.#messages;
   }
 
-  /** Bytes they hold: topic, properties and payload. */
+  /** Their bytes: topic, properties and payload. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -37,18 +37,18 @@ export class Queue {
     return this.#waiterCount;
   }
 
-  /** How many of all these are QoS 0: they keep an order of their own. */
+  /** QoS 0 messages among all of these. */
   get qos0(): number {
     return this.#qos0;
   }
 
-  /** Whether `exchange` can be taken in without going over a limit. */
+  /** Whether `exchange` can be added without exceeding a limit. */
   hasRoomFor(exchange: Exchange, limits: QueueLimits): boolean {
     if (limits.messages > 0 && this.#messages >= limits.messages) return false;
     return limits.bytes === 0 || this.#bytes + sizeOf(exchange) <= limits.bytes;
   }
 
-  /** Whether `exchange` is within the limits where nothing else waits. */
+  /** Whether `exchange` would fit into an empty queue. */
   fits(exchange: Exchange, limits: QueueLimits): boolean {
     return limits.bytes === 0 || sizeOf(exchange) <= limits.bytes;
   }
@@ -58,14 +58,14 @@ export class Queue {
     this.#ring.push(exchange);
   }
 
-  /** Has `exchange` wait for room in the queue. */
+  /** Makes `exchange` wait for room in the queue. */
   addWaiter(exchange: Exchange): void {
     exchange.stage = Stage.AwaitingRoom;
     this.#waiters.push(exchange);
     this.#countWaiter(exchange, 1);
   }
 
-  /** Takes in what has waited for room longest, as far as there is room. */
+  /** Moves waiters into the queue, in their order, as far as there is room. */
   admitWaiters(limits: QueueLimits): void {
     for (let first = this.#waiters.peek(); first !== undefined; first = this.#waiters.peek()) {
       if (first.stage === Stage.AwaitingRoom) {
@@ -77,14 +77,14 @@ export class Queue {
     }
   }
 
-  /** Removes and returns all that wait for room. */
+  /** Removes and returns all waiters. */
   takeWaiters(): Exchange[] {
     const all = this.#waiters.takeAll().filter(({ stage }) => stage === Stage.AwaitingRoom);
     for (const exchange of all) this.#countWaiter(exchange, -1);
     return all;
   }
 
-  /** Puts messages that were once on their way before all others, in the order given. */
+  /** Puts messages that were sent before in front of all others, in the order given. */
   putBack(exchanges: readonly Exchange[]): void {
     for (const exchange of exchanges.toReversed()) {
       this.#count(exchange);
@@ -100,7 +100,7 @@ export class Queue {
     }
   }
 
-  /** Takes out what `peek()` shows. */
+  /** Removes and returns what `peek()` returns. */
   shift(): Exchange | undefined {
     const head = this.peek();
     if (head !== undefined) {
@@ -110,7 +110,7 @@ export class Queue {
     return head;
   }
 
-  /** Takes one out of the middle. */
+  /** Removes `exchange`, wherever it waits. */
   withdraw(exchange: Exchange): void {
     if (exchange.stage === Stage.AwaitingRoom) this.#countWaiter(exchange, -1);
     else if (exchange.stage === Stage.Waiting) this.#discount(exchange);
@@ -145,12 +145,12 @@ export class Queue {
   }
 }
 
-/** Lets go of what was withdrawn, once it outnumbers the `wanted`. */
-function tidy(ring: Ring<Exchange>, wanted: number): void {
-  if (ring.length > 64 && ring.length > 2 * wanted) ring.filter(({ stage }) => stage !== Stage.Over);
+/** Removes withdrawn messages from `ring` once they outnumber the `count` others. */
+function tidy(ring: Ring<Exchange>, count: number): void {
+  if (ring.length > 64 && ring.length > 2 * count) ring.filter(({ stage }) => stage !== Stage.Over);
 }
 
-/** Bytes that a message holds: topic, properties and payload. */
+/** Bytes of a message: topic, properties and payload. */
 function sizeOf({ topicName, payloadBytes, properties }: Exchange): number {
   return topicName.length + sizeOfProperties(properties) + payloadBytes;
 }

@@ -1,4 +1,4 @@
-/** A queue in a ring that grows: first in, first out, nothing moved and nothing allocated per item. */
+/** A first-in, first-out queue in a circular array that grows. Per item nothing is moved or allocated. */
 export class Ring<T> {
   #items: (T | undefined)[];
   #mask: number;
@@ -21,7 +21,7 @@ export class Ring<T> {
     this.#length++;
   }
 
-  /** Puts `item` before all others. */
+  /** Adds `item` at the front. */
   unshift(item: T): void {
     if (this.#length > this.#mask) this.#grow();
     this.#head = (this.#head - 1) & this.#mask;
@@ -47,7 +47,7 @@ export class Ring<T> {
     return item;
   }
 
-  /** Takes out the oldest that `test` says yes to. Cheap where that is near the front. */
+  /** Removes and returns the oldest item that passes `test`. Cheap near the front. */
   removeFirst(test: (item: T) => boolean): T | undefined {
     for (let i = 0; i < this.#length; i++) {
       const found = this.#items[(this.#head + i) & this.#mask] as T;
@@ -74,7 +74,7 @@ export class Ring<T> {
     this.#length = 0;
   }
 
-  /** Keeps only the items that `keep` says yes to, in their order. */
+  /** Keeps only the items that pass `keep`, in their order. */
   filter(keep: (item: T) => boolean): void {
     for (const item of this.takeAll()) if (keep(item)) this.push(item);
   }

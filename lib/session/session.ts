@@ -7,7 +7,7 @@ import { type RequestPart } from './request.ts';
 import { Requests } from './requests.ts';
 import { Subscriptions } from './subscriptions.ts';
 
-/** What outlives a Network Connection (4.1): Session State, and what waits to become part of it. */
+/** Everything that outlives a Network Connection: Session State (4.1), and what waits to become part of it. */
 export class Session {
   readonly packetIdentifiers: PacketIdentifiers = new PacketIdentifiers();
   readonly queue: Queue = new Queue();
@@ -16,14 +16,14 @@ export class Session {
   readonly requests: Requests = new Requests();
   readonly subscriptions: Subscriptions = new Subscriptions();
 
-  /** The Network Connection ended: what belonged to it alone goes. */
+  /** The Network Connection ended: drops what belonged to it alone. */
   connectionLost(): void {
     for (const packetId of this.requests.connectionLost()) this.packetIdentifiers.free(packetId);
     this.outgoing.pause();
     this.incoming.connectionLost();
   }
 
-  /** The server answered `part` of a packet that is over. What it says last of a Topic Filter holds. */
+  /** The server acknowledged `part` of a packet that is over. */
   answered(part: RequestPart, reasonCode: number): void {
     const { topicFilter } = part.entry;
     if (this.requests.endPart(part, reasonCode < 0x80 ? 'granted' : 'refused')) {
@@ -34,20 +34,20 @@ export class Session {
     this.requests.answer(part, reasonCode);
   }
 
-  /** `part` is not sent again: its callers get the error, and nothing of it is restored. */
+  /** The quarantine gave `part` up: its requests fail, and its subscription is not restored. */
   giveUp(part: RequestPart): void {
     if (part.restores) this.subscriptions.delete(part.entry.topicFilter);
     this.requests.answer(part, 0x80, 'quarantine');
   }
 
-  /** The server has the session (Session Present 1): what is unanswered is sent again [MQTT-4.4.0-1]. */
+  /** The server has the session (Session Present 1): unacknowledged packets are sent again [MQTT-4.4.0-1]. */
   resume(): void {
     this.outgoing.rewind();
   }
 
   /**
-   * The server has no session: nothing of ours is in flight any more and all Packet Identifiers are free
-   * [MQTT-3.2.2-5]. Returns the exchanges that were, in call order, as messages that were never sent.
+   * The server has no session: nothing is in flight any more, and all Packet Identifiers are free [MQTT-3.2.2-5]. Returns
+   * the exchanges in call order, as messages to send anew, and how many received messages were not settled.
    */
   discard(): { readonly outgoing: Exchange[]; readonly unsettled: number } {
     const outgoing = this.outgoing.takeAll();

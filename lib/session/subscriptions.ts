@@ -1,13 +1,13 @@
 import type { SubscriptionRequest } from '../codec/packets.ts';
 
 /**
- * What this client is subscribed to, to say it again where the server has lost the session. It belongs to the
- * server's Session State, not to ours (4.1): what is kept here is the application's wish.
+ * The subscriptions of this client, to restore them if the server has lost the session. Session State of the client does
+ * not include them (4.1): they are what the application asked for.
  */
 export class Subscriptions {
   readonly #filters = new Map<string, SubscriptionRequest>();
 
-  /** Granted. The same filter again replaces its options [MQTT-3.8.4-3]. */
+  /** A subscription was granted. The same Topic Filter again replaces its options [MQTT-3.8.4-3]. */
   set(entry: SubscriptionRequest): void {
     this.#filters.set(entry.topicFilter, entry);
   }

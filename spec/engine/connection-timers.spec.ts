@@ -33,7 +33,7 @@ function rig(ack: 'overdue' | 'in time' = 'in time') {
     isStopped: false,
     expire: () => void asked.push('last resort?'),
   };
-  const requests: Pick<RequestSender, 'trialOver'> = { trialOver: () => void asked.push('proved') };
+  const requests: Pick<RequestSender, 'trialOver'> = { trialOver: () => void asked.push('trialOver') };
   const acknowledgements = { expire: () => void asked.push('stall') };
   const parts = {
     keepAliveTimer: new KeepAliveTimer(timers),
