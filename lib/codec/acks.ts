@@ -4,12 +4,12 @@
  * ```
  * 40 | 50 | 62 | 70   Remaining Length
  * Packet Identifier   u16
- * Reason Code         u8      5.0; left out with what follows: 00
- * Properties                  5.0; left out: none
+ * Reason Code         u8      5.0; may be left out with the properties: 00
+ * Properties                  5.0; may be left out: none
  * ```
  */
 
-import { hex, malformed, notIn3 } from './errors.ts';
+import { hex, malformed, notInVersion } from './errors.ts';
 import { packetTitle, PacketType, type Frame, type Receiver } from './packet-type.ts';
 import {
   NO_PROPERTIES,
@@ -25,15 +25,15 @@ import type { Writer } from './writer.ts';
 
 const TYPES = ['puback', 'pubrec', 'pubrel', 'pubcomp'] as const;
 
-/** Reads acknowledgements one after another into the same fields. */
+/** Reads one acknowledgement after another into the same fields. */
 export class AckReader {
   packetId = 0;
   reasonCode = 0;
   properties: AckProperties = NO_PROPERTIES;
-  /** Made for the first acknowledgement that is not the short form. */
+  /** Made for the first acknowledgement that is not in the short form. */
   #reader: Reader | undefined;
 
-  /** Reads the acknowledgement of which the first byte is `header` and the body `bytes[start, end)`. */
+  /** hot: reads the acknowledgement with first byte `header` and body `bytes[start, end)`. */
   read(bytes: Uint8Array, header: number, start: number, end: number, version: ProtocolVersion): void {
     const flags = header & 0x0f;
     // [MQTT-2.1.3-1], [MQTT-3.6.1-1] flags are 0010 in PUBREL, 0000 in the others. 3.1 has no such rule.
@@ -43,7 +43,8 @@ export class AckReader {
         version === 5 ? 'MQTT-2.1.3-1' : 'MQTT-2.2.2-2',
       );
     }
-    if (end - start < 2) throw malformed(`${packetTitle(header)} ends within its Packet Identifier`, '2.1.4');
+    if (end - start < 2)
+      throw malformed(`${packetTitle(header)} ends before the end of its Packet Identifier`, '2.1.4');
     const packetId = (bytes[start]! << 8) | bytes[start + 1]!;
     if (packetId === 0) throw zeroPacketId(version);
     this.packetId = packetId;
@@ -79,9 +80,9 @@ export function readAck(
 }
 
 /**
- * Writes the short form: success, no properties.
+ * hot: writes the short form: success, no properties.
  * @param header 0x40, 0x50, 0x62 or 0x70
- * @returns the offset behind its four bytes
+ * @returns the offset behind the packet
  */
 export function writeAck(target: Uint8Array, at: number, header: number, packetId: number): number {
   target[at] = header;
@@ -93,13 +94,13 @@ export function writeAck(target: Uint8Array, at: number, header: number, packetI
 
 type EncodableAck = Extract<EncodablePacket, { type: AckPacket['type'] }>;
 
-/** Writes the body, in the shortest form that says all. */
+/** Writes the body in the shortest form. */
 export function writeAckBody(writer: Writer, packet: EncodableAck): void {
   const { type, properties } = packet;
   writer.packetId(packet.packetId);
   const reasonCode = reasonCodeToWrite(packet.reasonCode, type, writer.version);
   if (writer.version !== 5) {
-    if (reasonCode !== 0) throw notIn3('reasonCode');
+    if (reasonCode !== 0) throw notInVersion('reasonCode');
     refuseProperties(properties, writer.version);
   } else if (hasProperties(properties)) {
     writer.u8(reasonCode);

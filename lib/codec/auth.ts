@@ -30,7 +30,7 @@ export function readAuth(reader: Reader, receiver: Receiver): AuthPacket {
 
 /** Writes the body. */
 export function writeAuth(writer: Writer, packet: Extract<EncodablePacket, { type: 'auth' }>): void {
-  if (writer.version !== 5) throw violation('AUTH is no packet of MQTT 3.1 and 3.1.1', '2.2.1');
+  if (writer.version !== 5) throw violation('AUTH exists only in MQTT 5.0', '2.2.1');
   writer.u8(reasonCodeToWrite(packet.reasonCode, 'auth', writer.version));
   checkMethod(packet.properties ?? NO_PROPERTIES);
   writeProperties(writer, 'auth', packet.properties);

@@ -1,6 +1,6 @@
 /**
- * The codec as an entry of its own, `mqtt-await/codec`: packets to bytes, bytes to packets, in both directions and all
- * versions. It is what the client itself uses.
+ * The codec of the client as an entry of the package, `mqtt-await/codec`: packets to bytes and bytes to packets, for both
+ * ends of a connection and all versions.
  *
  * ```ts
  * const bytes = encode({ type: 'publish', topic: 'a/b', payload: new Uint8Array(0) }, 5);
@@ -42,26 +42,25 @@ export { reasonCodeName } from './reason-codes.ts';
 export interface DecoderOptions {
   /**
    * The version of the connection.
-   * @default for a server what CONNECT says, and the first packet must be one; for a client 4
+   * @default for a server the version in CONNECT, which must be the first packet; for a client 4
    */
   readonly protocolVersion?: ProtocolVersion | undefined;
   /**
-   * Which end decodes: packets that only the other end may get are refused.
+   * The end that decodes. Packets that only the other end may receive are refused.
    * @default 'client'
    */
   readonly receiver?: Receiver | undefined;
   /**
-   * Larger packets are refused as soon as their Remaining Length is here, with Reason Code 0x95. In bytes, fixed
-   * header included.
-   * @default what the protocol can express: 268,435,460
+   * Larger packets are refused with Reason Code 0x95 as soon as their Remaining Length has arrived. In bytes, fixed header
+   * included.
+   * @default 268,435,460, the largest size that the protocol can express
    */
   readonly maximumPacketSize?: number | undefined;
 }
 
 /**
- * A stream of bytes, cut anyhow, to packets. Strict: what the protocol does not allow throws a ProtocolError. What
- * only the state of a connection or session can tell (unknown Packet Identifiers, quotas, Topic Alias maps) is not
- * looked at.
+ * Decodes a stream of bytes, in chunks of any size, into packets. A breach of the protocol throws a ProtocolError. Rules
+ * that depend on the state of a connection or session (Packet Identifiers in use, quotas, Topic Aliases) are not checked.
  */
 export class Decoder {
   readonly #framer: Framer;
@@ -78,7 +77,7 @@ export class Decoder {
     if (maximumPacketSize !== undefined) integer('maximumPacketSize', maximumPacketSize, 1, 0xffff_ffff);
     this.#receiver = receiver;
     this.#version = protocolVersion ?? (receiver === 'client' ? 4 : undefined);
-    // 4 is the lenient choice for a Remaining Length whose version is not known yet.
+    // Before the version is known, 4 has the more lenient rule for Remaining Length.
     this.#framer = new Framer({ protocolVersion: this.#version ?? 4, maximumPacketSize });
   }
 
@@ -87,22 +86,22 @@ export class Decoder {
     return this.#version;
   }
 
-  /** Takes bytes, which belong to the decoder from now on: payloads are views of them. */
+  /** Adds bytes. They belong to the decoder from now on: payloads are views of them. */
   push(chunk: Uint8Array): void {
     if (!isBytes(chunk)) throw wrongType('chunk', 'a Uint8Array', chunk);
     if (this.#error === undefined) this.#framer.push(chunk);
   }
 
   /**
-   * The next packet, or undefined: more bytes are needed.
-   * @throws ProtocolError the same again at every call from then on: after it the stream has no meaning
+   * The next packet; undefined: more bytes are needed.
+   * @throws ProtocolError for a breach of the protocol, and again at every later call
    */
   next(): Packet | undefined {
     if (this.#error !== undefined) throw this.#error.thrown;
     try {
       if (this.#framer.next()) return this.#read();
-      const { pendingHeader: begun } = this.#framer;
-      if (begun >= 0) this.#checkPendingHeader(begun);
+      const { pendingHeader } = this.#framer;
+      if (pendingHeader >= 0) this.#checkPendingHeader(pendingHeader);
       return undefined;
     } catch (error) {
       this.#error = { thrown: error };
@@ -110,7 +109,7 @@ export class Decoder {
     }
   }
 
-  /** What cannot be a packet is refused by its first byte, however long it says it is. */
+  /** An illegal packet is refused by its first byte, before the rest of it arrives. */
   #checkPendingHeader(header: number): void {
     if (this.#version === undefined) this.#checkIsConnect(header);
     checkHeader(header, this.#version ?? 4, this.#receiver);
@@ -119,7 +118,7 @@ export class Decoder {
   #checkIsConnect(header: number): void {
     // [MQTT-3.1.0-1] "the first packet sent from the Client to the Server MUST be a CONNECT packet".
     if (header >> 4 !== PacketType.connect)
-      throw violation(`The first packet is ${packetTitle(header)}, not CONNECT`, 'MQTT-3.1.0-1');
+      throw violation(`the first packet is ${packetTitle(header)}, not CONNECT`, 'MQTT-3.1.0-1');
   }
 
   #read(): Packet {
@@ -141,13 +140,13 @@ export class Decoder {
     const packet = readConnect(reader);
     if (this.#version !== undefined && reader.version !== this.#version) {
       throw violation(
-        `CONNECT is of version ${reader.version} on a connection of ${this.#version}`,
+        `CONNECT has version ${reader.version} on a connection of version ${this.#version}`,
         'MQTT-3.1.2-2',
       );
     }
-    // The framer did not know yet that the version has the rule. [MQTT-1.5.5-1]
+    // The framer did not know yet that this version has the rule [MQTT-1.5.5-1].
     if (reader.version === 5 && start - packetStart - 1 > varintSize(end - start)) {
-      throw malformed('Remaining Length is padded', 'MQTT-1.5.5-1');
+      throw malformed('Remaining Length is longer than necessary', 'MQTT-1.5.5-1');
     }
     this.#version = reader.version;
     this.#framer.protocolVersion = reader.version;
@@ -157,26 +156,26 @@ export class Decoder {
 
 // ---- Packets to bytes ----
 
-/** A writer that is not in use, kept for the next packet. */
+/** Kept for the next packet. */
 let spareWriter: Writer | undefined;
 const publishWriter = new PublishWriter();
 
-/** A writer that grew beyond this is not kept. */
+/** A larger writer is not kept. */
 const LARGEST_SPARE = 64 * 1024;
 
 /**
  * Encodes a packet.
- * @returns bytes that are the caller's. Small packets share an ArrayBuffer, as small Buffers of Node do: send the
- *   Uint8Array, and transfer its `buffer` to no one.
- * @throws ProtocolError what the protocol does not allow
- * @throws TypeError or RangeError what is not of the packet's types, or not a field of this version
+ * @returns bytes that belong to the caller. Small packets share an ArrayBuffer, as small Buffers do: do not transfer
+ *   their `buffer`.
+ * @throws ProtocolError if the packet breaks the protocol
+ * @throws TypeError or RangeError if a field has a wrong type or value, or this version does not have it
  */
 export function encode(packet: EncodablePacket, protocolVersion: ProtocolVersion): Uint8Array {
   checkVersion(protocolVersion);
   if (typeof packet !== 'object' || (packet as unknown) === null)
     throw wrongType('packet', 'an object', packet);
   if (packet.type === 'publish') return encodePublish(publishWriter, packet, protocolVersion);
-  // Taken out while in use: a packet that is refused half written leaves nothing behind.
+  // Not reused while in use: a packet that is refused half written leaves nothing behind.
   const writer = spareWriter ?? new Writer();
   spareWriter = undefined;
   writeBody(writer.begin(protocolVersion), packet);

@@ -9,11 +9,11 @@
  * Keep Alive          u16 seconds
  * Properties          5.0
  * Client Identifier   string
- * Will Properties     5.0     these three where the will flag is 1
+ * Will Properties     5.0     these three if the will flag is 1
  * Will Topic          string
  * Will Payload        binary
- * User Name           string  where its flag is 1
- * Password            binary  where its flag is 1
+ * User Name           string  if its flag is 1
+ * Password            binary  if its flag is 1
  * ```
  */
 
@@ -37,9 +37,9 @@ const RESERVED = 0x01;
 
 // ---- Reading ----
 
-/** Reads the protocol name and version, which say how to read the rest. */
+/** Reads the protocol name and version, by which the rest is read. */
 function readVersion(reader: Reader): ProtocolVersion {
-  // Until the version is known, the strictest rules hold: a protocol name is ASCII anyway.
+  // Until the version is known, the strictest rules apply: a protocol name is ASCII anyway.
   const name = reader.utf8();
   const version = reader.u8();
   if (version === 3 ? name === 'MQIsdp' : name === 'MQTT' && (version === 4 || version === 5)) {
@@ -47,10 +47,14 @@ function readVersion(reader: Reader): ProtocolVersion {
   }
   // [MQTT-3.1.2-1], [MQTT-3.1.2-2] a server answers another name or version with 0x84 and closes.
   const statement = name === 'MQTT' ? 'MQTT-3.1.2-2' : 'MQTT-3.1.2-1';
-  throw new ProtocolError(`CONNECT is of protocol ${quoted(name)} version ${version}`, statement, 0x84);
+  throw new ProtocolError(
+    `CONNECT has protocol ${quoted(name)} version ${version}, which is not supported`,
+    statement,
+    0x84,
+  );
 }
 
-/** Reads a body; the reader's version becomes that of the packet. */
+/** Reads a body. The reader takes over the version of the packet. */
 export function readConnect(reader: Reader): ConnectPacket {
   reader.version = readVersion(reader);
   const flags = reader.u8();
@@ -60,7 +64,7 @@ export function readConnect(reader: Reader): ConnectPacket {
   checkAuthentication(properties);
   const clientId = reader.utf8();
   const will = (flags & WILL) === 0 ? undefined : readWill(reader, flags);
-  // 3.1 lets the flag promise what Remaining Length then leaves no room for: the field is not there.
+  // On 3.1 a flag may be set although Remaining Length leaves no room for its field: then the field is absent.
   const left = (): boolean => reader.version !== 3 || reader.left > 0;
   const username = (flags & USER_NAME) !== 0 && left() ? reader.utf8() : undefined;
   const password = (flags & PASSWORD) !== 0 && left() ? reader.binary() : undefined;
@@ -78,7 +82,7 @@ export function readConnect(reader: Reader): ConnectPacket {
 }
 
 function checkFlags(flags: number, version: ProtocolVersion): void {
-  // 3.1 calls bit 0 unused, and has no rule for the others.
+  // 3.1 does not use bit 0, and has no rule for the others.
   if (version === 3) {
     if ((flags & WILL_QOS) === WILL_QOS) throw malformed('CONNECT has Will QoS 3', '3.1');
     return;
@@ -150,7 +154,7 @@ export function writeConnect(writer: Writer, packet: EncodableConnect): void {
   }
   writer.utf8('protocol name', version === 3 ? 'MQIsdp' : 'MQTT');
   writer.u8(version);
-  // [MQTT-3.1.2-3] bit 0 is 0; [MQTT-3.1.2-16] to [MQTT-3.1.2-19] a flag is 1 exactly where its field is present.
+  // [MQTT-3.1.2-3] bit 0 is 0; [MQTT-3.1.2-16] to [MQTT-3.1.2-19] a flag is 1 exactly if its field is present.
   writer.u8(
     (username === undefined ? 0 : USER_NAME) |
       (password === undefined ? 0 : PASSWORD) |
@@ -169,7 +173,7 @@ export function writeConnect(writer: Writer, packet: EncodableConnect): void {
 
 function checkClientId(clientId: string, cleanStart: boolean, version: ProtocolVersion): void {
   if (clientId !== '' || version === 5) return;
-  // 3.1: the Client Identifier has 1 to 23 characters. Servers take longer ones, but none takes an empty one.
+  // 3.1: the Client Identifier has 1 to 23 characters. Servers accept longer ones, but no empty one.
   if (version === 3) throw new ProtocolError('clientId is empty, which MQTT 3.1 does not allow', '3.1', 0x85);
   // [MQTT-3.1.3-7] (3.1.1) "If the Client supplies a zero-byte ClientId, the Client MUST also set CleanSession to 1".
   if (!cleanStart) throw new ProtocolError('clientId is empty without cleanStart', 'MQTT-3.1.3-7', 0x85);

@@ -3,12 +3,12 @@
  *
  * ```
  * E0              Remaining Length
- * Reason Code     5.0; left out with what follows: 00
- * Properties      5.0; left out: none
+ * Reason Code     5.0; may be left out with the properties: 00
+ * Properties      5.0; may be left out: none
  * ```
  */
 
-import { notIn3, violation } from './errors.ts';
+import { notInVersion, violation } from './errors.ts';
 import type { Receiver } from './packet-type.ts';
 import {
   NO_PROPERTIES,
@@ -30,22 +30,22 @@ export function readDisconnect(reader: Reader, receiver: Receiver): DisconnectPa
     if (reader.left > 0) properties = readProperties(reader, 'disconnect');
   }
   reader.finish();
-  // Server Reference is "sent by the Server" (3.14.2.2.5). A Session Expiry Interval from a server is as wrong
-  // [MQTT-3.14.2-2], but harmless: the connection is over, and the Reason Code must reach the application.
+  // Server Reference is "sent by the Server" (3.14.2.2.5). A Session Expiry Interval from a server is also a breach
+  // [MQTT-3.14.2-2], but it is accepted, so that the application gets the Reason Code.
   if (receiver === 'server' && properties.serverReference !== undefined) {
-    throw violation('DISCONNECT of a client has a Server Reference', '3.14.2.2.5');
+    throw violation('DISCONNECT from a client has a Server Reference', '3.14.2.2.5');
   }
   return { type: 'disconnect', reasonCode, properties };
 }
 
-/** Writes the body, in the shortest form that says all. */
+/** Writes the body in the shortest form. */
 export function writeDisconnect(
   writer: Writer,
   packet: Extract<EncodablePacket, { type: 'disconnect' }>,
 ): void {
   const reasonCode = reasonCodeToWrite(packet.reasonCode, 'disconnect', writer.version);
   if (writer.version !== 5) {
-    if (reasonCode !== 0) throw notIn3('reasonCode');
+    if (reasonCode !== 0) throw notInVersion('reasonCode');
     refuseProperties(packet.properties, writer.version);
   } else if (hasProperties(packet.properties)) {
     writer.u8(reasonCode);

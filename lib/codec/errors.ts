@@ -1,4 +1,4 @@
-/** The errors the codec throws, so that each place that refuses says only what is wrong and by which statement. */
+/** Makes the errors of the codec, and checks single values. */
 
 import { isBytes } from '../bytes.ts';
 import { ProtocolError } from '../errors.ts';
@@ -9,12 +9,12 @@ export function malformed(message: string, statement: string): ProtocolError {
   return new ProtocolError(message, statement, 0x81);
 }
 
-/** The packet can be parsed, but says what the protocol does not allow (4.13.1): Reason Code 0x82. */
+/** The packet can be parsed, but breaks a rule of the protocol (4.13.1): Reason Code 0x82. */
 export function violation(message: string, statement: string): ProtocolError {
   return new ProtocolError(message, statement, 0x82);
 }
 
-/** A value as it is shown in an error message: short, and never the text of a secret. */
+/** A value as error messages show it: short, and never the text of a string, which may be a secret. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return `a string of ${value.length} characters`;
   if (value === null || typeof value === 'number' || typeof value === 'boolean') return String(value);
@@ -22,7 +22,7 @@ export function show(value: unknown): string {
   return typeof value;
 }
 
-/** A byte as it is shown in an error message. */
+/** A byte as error messages show it. */
 export function hex(byte: number): string {
   return `0x${byte.toString(16).toUpperCase().padStart(2, '0')}`;
 }
@@ -31,9 +31,9 @@ export function wrongType(what: string, expected: string, value: unknown): TypeE
   return new TypeError(`${what}: expected ${expected}, got ${show(value)}`);
 }
 
-/** What version 3.1 or 3.1.1 has no field for is never silently dropped. */
-export function notIn3(what: string): TypeError {
-  return new TypeError(`${what}: expected none on MQTT 3.1 and 3.1.1, which do not have it`);
+/** A field that the version does not have is refused, not silently dropped. */
+export function notInVersion(what: string): TypeError {
+  return new TypeError(`${what}: expected none, as this version of MQTT does not have it`);
 }
 
 /** @returns `value`, an integer of `minimum` to `maximum` */
@@ -45,14 +45,14 @@ export function integer(what: string, value: unknown, minimum: number, maximum: 
   return value;
 }
 
-/** @returns `value`, where leaving it out means false */
+/** @returns `value`; undefined means false */
 export function flag(what: string, value: unknown): boolean {
   if (value === undefined) return false;
   if (typeof value !== 'boolean') throw wrongType(what, 'a boolean', value);
   return value;
 }
 
-/** @returns `value`, a Quality of Service; where it is left out, 0 */
+/** @returns `value`, a Quality of Service; undefined means 0 */
 export function qosOf(what: string, value: unknown): QoS {
   if (value === undefined) return 0;
   if (typeof value !== 'number') throw wrongType(what, '0, 1 or 2', value);

@@ -1,11 +1,11 @@
 /**
- * Memory for packets that are handed out one by one. An ArrayBuffer of its own for each costs more than encoding it,
- * so small packets share one, as Node's Buffers do; no byte of it is ever given out twice.
+ * Memory for encoded packets. One ArrayBuffer per packet costs more than encoding it, so small packets share one, as
+ * small Buffers do. No byte of it is ever returned twice.
  */
 
 const POOL = 8 * 1024;
 
-/** Up to this size an engine keeps the bytes of a typed array on its heap, which is as cheap as sharing. */
+/** Up to this size V8 keeps the bytes of a typed array on its heap, which is as cheap as sharing. */
 const ON_HEAP = 64;
 
 /** Larger packets would leave too much of a pool unused. */
@@ -14,10 +14,10 @@ const LARGEST_SHARED = POOL / 8;
 let pool = new ArrayBuffer(0);
 let used = 0;
 
-/** @returns zeroed bytes that nothing else refers to; their ArrayBuffer may be larger than they are */
+/** @returns zeroed bytes that nothing else uses; their ArrayBuffer may be larger */
 export function memoryFor(size: number): Uint8Array {
   if (size <= ON_HEAP || size > LARGEST_SHARED) return new Uint8Array(size);
-  // Of a length of 0 also when someone transferred it away.
+  // The length is also 0 after the pool was transferred.
   if (used + size > pool.byteLength) {
     pool = new ArrayBuffer(POOL);
     used = 0;

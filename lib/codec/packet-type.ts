@@ -3,7 +3,7 @@
 import { hex, malformed, violation } from './errors.ts';
 import type { ProtocolVersion } from './packets.ts';
 
-/** Numbers of the Control Packet types. */
+/** The numbers of the Control Packet types (2.1.2). */
 export const PacketType = {
   connect: 1,
   connack: 2,
@@ -22,7 +22,7 @@ export const PacketType = {
   auth: 15,
 } as const;
 
-/** Which end of the connection decodes. */
+/** The end of the connection that decodes. */
 export type Receiver = 'client' | 'server';
 
 /** One packet among bytes: a `Framer` at the packet that it found. */
@@ -40,12 +40,12 @@ const TITLES: readonly string[] = [
   ...Object.keys(PacketType).map((name) => name.toUpperCase()),
 ];
 
-/** The specification's name of the type in a first byte, for error messages. */
+/** The name of the packet type in a first byte, for error messages. */
 export function packetTitle(header: number): string {
   return TITLES[header >> 4] ?? '';
 }
 
-/** First bytes in full: all but PUBLISH have fixed flags, 0010 for PUBREL, SUBSCRIBE and UNSUBSCRIBE, else 0000. */
+/** First bytes: all but PUBLISH have fixed flags, 0010 for PUBREL, SUBSCRIBE and UNSUBSCRIBE, else 0000. */
 export const Header = {
   connect: 0x10,
   connack: 0x20,
@@ -91,7 +91,7 @@ const TO_SERVER = BOTH_WAYS | bits(connect, subscribe, unsubscribe, pingreq, dis
 const TO_CLIENT_5 = TO_CLIENT | bits(disconnect, auth);
 const TO_SERVER_5 = TO_SERVER | bits(auth);
 
-/** Refuses a first byte that this receiver cannot get. The flags of a PUBLISH are its own reader's to check. */
+/** Refuses a first byte that this receiver must not get. The flags of a PUBLISH are checked by its reader. */
 export function checkHeader(header: number, version: ProtocolVersion, receiver: Receiver): void {
   const type = header >> 4;
   const legal =
@@ -103,9 +103,12 @@ export function checkHeader(header: number, version: ProtocolVersion, receiver: 
         ? TO_CLIENT
         : TO_SERVER;
   if ((legal & (1 << type)) === 0) {
-    throw violation(`${packetTitle(header)} was sent to a ${receiver}`, version === 5 ? '2.1.2' : '2.2.1');
+    throw violation(
+      `${packetTitle(header)} must not be sent to a ${receiver}`,
+      version === 5 ? '2.1.2' : '2.2.1',
+    );
   }
-  // 3.1 leaves these flags "unused" and lets DUP mark a repeated PUBREL, SUBSCRIBE or UNSUBSCRIBE.
+  // On 3.1 these flags are "unused", and DUP may mark a repeated PUBREL, SUBSCRIBE or UNSUBSCRIBE.
   if (version === 3 || type === PacketType.publish) return;
   // [MQTT-2.1.3-1] (3.1.1: [MQTT-2.2.2-2]) "Where a flag bit is marked as Reserved it MUST be set to the value listed".
   if (header !== HEADERS[type]) {

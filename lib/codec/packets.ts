@@ -1,6 +1,6 @@
 /**
- * The fifteen Control Packets as values (MQTT 5.0 chapter 3). Field names are the specification's. What a version
- * does not have is empty: on 3.1 and 3.1.1 `properties` is `{}`, on both sides.
+ * The fifteen Control Packets as values (MQTT 5.0 chapter 3), with the field names of the specification. On 3.1 and 3.1.1
+ * `properties` is `{}`.
  */
 
 /** 3 = MQTT 3.1, 4 = MQTT 3.1.1, 5 = MQTT 5.0: the byte that goes into CONNECT (3.1.2.2). */
@@ -57,7 +57,7 @@ export interface PublishProperties {
   readonly topicAlias?: number | undefined;
   readonly responseTopic?: string | undefined;
   readonly correlationData?: Uint8Array | undefined;
-  /** Received: where there are many, decoded on first access. */
+  /** If a received message has more than 16, they are decoded on first access. */
   readonly userProperties?: UserProperties | undefined;
   /** Only from server to client; in wire order. */
   readonly subscriptionIdentifiers?: readonly number[] | undefined;
@@ -137,7 +137,7 @@ export interface ConnectPacket {
 
 export interface ConnackPacket {
   readonly type: 'connack';
-  /** False on 3.1, which does not have it. */
+  /** Always false on 3.1, which does not have it. */
   readonly sessionPresent: boolean;
   /** Reason Code on 5.0; return code 0 to 5 on 3.1 and 3.1.1. */
   readonly reasonCode: number;
@@ -146,14 +146,14 @@ export interface ConnackPacket {
 
 export interface PublishPacket {
   readonly type: 'publish';
-  /** Topic Name; empty only where a Topic Alias stands for it. */
+  /** Topic Name; empty only if there is a Topic Alias. */
   readonly topic: string;
-  /** Decoded: a view into the bytes that were pushed, not a copy. */
+  /** In a decoded packet a view of the bytes that were pushed, not a copy. */
   readonly payload: Uint8Array;
   readonly qos: QoS;
   readonly retain: boolean;
   readonly duplicate: boolean;
-  /** Present exactly when `qos` is above 0. */
+  /** Present exactly if `qos` is above 0. */
   readonly packetId?: number | undefined;
   readonly properties: PublishProperties;
 }
@@ -175,7 +175,7 @@ export type AckPacket = PubackPacket | PubrecPacket | PubrelPacket | PubcompPack
 export interface SubscriptionRequest {
   readonly topicFilter: string;
   readonly qos: QoS;
-  /** The next three: only on 5.0, where a decoded packet always has them. */
+  /** This and the next two exist only on 5.0, where a decoded packet always has them. */
   readonly noLocal?: boolean | undefined;
   readonly retainAsPublished?: boolean | undefined;
   readonly retainHandling?: 0 | 1 | 2 | undefined;
@@ -206,7 +206,7 @@ export interface UnsubscribePacket {
 export interface UnsubackPacket {
   readonly type: 'unsuback';
   readonly packetId: number;
-  /** Empty on 3.1 and 3.1.1, whose UNSUBACK has none. */
+  /** Empty on 3.1 and 3.1.1. */
   readonly reasonCodes: readonly number[];
   readonly properties: AckProperties;
 }
@@ -252,7 +252,7 @@ type Loose<P, Optional extends keyof P> = Omit<P, Optional> & {
   readonly [Key in Optional]?: P[Key] | undefined;
 };
 
-/** A Control Packet to encode: what has an obvious default (no properties, Reason Code 0, flags off) may be left out. */
+/** A Control Packet to encode. Properties, Reason Code 0 and flags that are off may be left out. */
 export type EncodablePacket =
   | (Loose<Omit<ConnectPacket, 'will'>, 'properties'> & {
       readonly will?: Loose<WillMessage, 'qos' | 'retain' | 'properties'> | undefined;
@@ -272,5 +272,5 @@ export type EncodablePacket =
   | Loose<DisconnectPacket, 'reasonCode' | 'properties'>
   | Loose<AuthPacket, 'reasonCode' | 'properties'>;
 
-/** No properties: shared, frozen. */
+/** No properties: one frozen object for all. */
 export const NO_PROPERTIES: Readonly<Record<string, never>> = Object.freeze({});

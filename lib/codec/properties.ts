@@ -11,7 +11,7 @@
 
 import { topicNameError } from '../topic/names.ts';
 import { ProtocolError } from '../errors.ts';
-import { flag, integer, malformed, notIn3, violation, wrongType } from './errors.ts';
+import { flag, integer, malformed, notInVersion, violation, wrongType } from './errors.ts';
 import {
   NO_PROPERTIES,
   type AuthProperties,
@@ -37,20 +37,20 @@ import type { Writer } from './writer.ts';
 
 // ---- Reading ----
 
-/** The longest property section that is taken from the other side, in bytes. What is sent has no such limit. */
+/** The longest property section that is accepted when reading, in bytes. Writing has no such limit. */
 export const MAXIMUM_PROPERTY_LENGTH = 1_048_576;
 
 /**
- * A PUBLISH with more User Properties than this has all of them held as bytes: as pairs of strings they would take up
- * to 15 times the memory while the message waits. Up to this number, holding bytes costs more than decoding.
+ * If a PUBLISH has more User Properties than this, all of them are kept as bytes: as pairs of strings they would take up
+ * to 15 times the memory while the message waits. Up to this number, keeping bytes costs more than decoding.
  */
 const MAXIMUM_DECODED_PAIRS = 16;
 
-/** About what a User Property takes in memory besides its strings, and a number. */
+/** The approximate memory of a User Property besides its strings, and of a number, in bytes. */
 const PAIR_SIZE = 64;
 const NUMBER_SIZE = 8;
 
-/** Reads Property Length and properties. Without any, `NO_PROPERTIES` and nothing is allocated. */
+/** Reads Property Length and properties. If there are none, it returns `NO_PROPERTIES` and allocates nothing. */
 export function readProperties<Host extends PropertyHost>(reader: Reader, host: Host): PropertiesOf[Host] {
   const length = reader.varint();
   if (length === 0) return NO_PROPERTIES;
@@ -68,7 +68,7 @@ export function readProperties<Host extends PropertyHost>(reader: Reader, host: 
 
 function tooLong(length: number, host: PropertyHost): ProtocolError {
   return new ProtocolError(
-    `${host} has ${length} bytes of properties; at most ${MAXIMUM_PROPERTY_LENGTH} are taken`,
+    `${host} has ${length} bytes of properties, more than the limit of ${MAXIMUM_PROPERTY_LENGTH}`,
     '2.2.2.1',
     0x95,
   );
@@ -79,7 +79,7 @@ function readAll(reader: Reader, host: PropertyHost, pairsAtOnce: number): Value
   const values: Values = {};
   let seen = 0;
   let pairs: (readonly [string, string])[] | undefined;
-  /** From the first User Property to the last one that was passed over; 0: none was. */
+  /** From the first User Property to the last one that was not decoded; 0: all were. */
   let pairsStart = 0;
   let pairsEnd = 0;
   while (reader.at < reader.end) {
@@ -91,7 +91,7 @@ function readAll(reader: Reader, host: PropertyHost, pairsAtOnce: number): Value
         reader.at--;
         reader.varint();
       }
-      throw malformed(`Property 0x${id.toString(16)} is not one of ${host}`, '2.2.2.2');
+      throw malformed(`${host} must not have a property 0x${id.toString(16)}`, '2.2.2.2');
     }
     const repeated = (seen & property.bit) !== 0;
     seen |= property.bit;
@@ -112,7 +112,7 @@ function readAll(reader: Reader, host: PropertyHost, pairsAtOnce: number): Value
       if (repeated) (values.subscriptionIdentifiers as number[]).push(identifier);
       else values.subscriptionIdentifiers = [identifier];
     } else {
-      if (repeated) throw violation(`${property.name} comes twice in ${host}`, '2.2.2.2');
+      if (repeated) throw violation(`${host} has ${property.name} twice`, '2.2.2.2');
       property.set(values, readValue(reader, property));
     }
   }
@@ -120,12 +120,12 @@ function readAll(reader: Reader, host: PropertyHost, pairsAtOnce: number): Value
     if (pairs !== undefined) reader.overhead += PAIR_SIZE * pairs.length;
     return values;
   }
-  // A copy: a view would keep all the memory that was read into.
+  // A copy: a view would keep the whole slab in memory.
   const bytes = new Uint8Array(reader.bytes.subarray(pairsStart, pairsEnd));
   return deferUserProperties(values, bytes, decodePairs);
 }
 
-/** The User Properties among bytes of PUBLISH properties that were read once, and so are in order. */
+/** The User Properties in bytes of PUBLISH properties that were checked before. */
 function decodePairs(bytes: Uint8Array): unknown {
   return readAll(new Reader().reset(bytes, 0, bytes.length, 5), 'publish', Infinity).userProperties;
 }
@@ -158,7 +158,7 @@ function readValue(reader: Reader, property: Property): unknown {
 
 function readBit(reader: Reader, property: Property): number {
   const value = reader.u8();
-  if (value > 1) throw violation(`${property.name} is ${value}; it is 0 or 1`, statementOf(property));
+  if (value > 1) throw violation(`${property.name} is ${value}, not 0 or 1`, statementOf(property));
   return value;
 }
 
@@ -171,7 +171,7 @@ function readNumber(reader: Reader, property: Property): number {
 
 // ---- Writing ----
 
-/** Writes Property Length and properties, on 5.0. On 3.1 and 3.1.1, which have none, there may be none. */
+/** Writes Property Length and properties on 5.0. On 3.1 and 3.1.1 refuses any. */
 export function writeProperties<Host extends PropertyHost>(
   writer: Writer,
   host: Host,
@@ -200,7 +200,7 @@ export function hasProperties(properties: object | undefined): properties is obj
 }
 
 export function refuseProperties(properties: object | undefined, version: ProtocolVersion): void {
-  if (version !== 5 && hasProperties(properties)) throw notIn3('properties');
+  if (version !== 5 && hasProperties(properties)) throw notInVersion('properties');
 }
 
 /** Writes properties without their length. */
@@ -224,7 +224,7 @@ export function writeEach<Host extends PropertyHost>(
 
 function notLegal(name: string, host: PropertyHost): Error {
   // [U-2.2.2-a] an identifier "not valid for its packet type" makes the packet malformed.
-  if (PROPERTY_NAMES.has(name)) return malformed(`${name} is not a property of ${host}`, '2.2.2.2');
+  if (PROPERTY_NAMES.has(name)) return malformed(`${host} must not have ${name}`, '2.2.2.2');
   return new TypeError(
     `properties: expected names of MQTT 5.0 properties of ${host}, got ${JSON.stringify(name)}`,
   );
@@ -278,7 +278,7 @@ function writeIdentifiers(writer: Writer, property: Property, value: unknown): v
 
 function checkBit(property: Property, value: unknown): number {
   const bit = integer(property.name, value, 0, 0xff);
-  if (bit > 1) throw violation(`${property.name} is ${bit}; it is 0 or 1`, statementOf(property));
+  if (bit > 1) throw violation(`${property.name} is ${bit}, not 0 or 1`, statementOf(property));
   return bit;
 }
 
@@ -290,7 +290,7 @@ function checkNumber(property: Property, value: unknown, maximum: number): numbe
 
 // ---- Both ways ----
 
-/** About what properties take in memory, in bytes. User Properties that are held undecoded stay so. */
+/** The approximate memory of properties, in bytes. Does not decode User Properties that are kept as bytes. */
 export function sizeOfProperties(properties: PublishProperties | undefined): number {
   if (properties === undefined || properties === NO_PROPERTIES) return 0;
   const held = undecodedSizeOf(properties);
@@ -314,7 +314,7 @@ function sizeOfValue(value: unknown): number {
 }
 
 function zero(property: Property, reasonCode: number): ProtocolError {
-  return new ProtocolError(`${property.name} is 0`, statementOf(property), reasonCode);
+  return new ProtocolError(`${property.name} is 0, which is not allowed`, statementOf(property), reasonCode);
 }
 
 function checkResponseTopic(topicName: string): void {
@@ -328,6 +328,6 @@ export function checkAuthentication(
   properties: ConnectProperties | ConnackProperties | AuthProperties,
 ): void {
   if (properties.authenticationData !== undefined && properties.authenticationMethod === undefined) {
-    throw violation('authenticationData comes without authenticationMethod', '3.1.2.11.10');
+    throw violation('authenticationData is present without authenticationMethod', '3.1.2.11.10');
   }
 }

@@ -1,5 +1,5 @@
 /**
- * PUBLISH (3.3), both ways: the hot path, and the only place where bytes are handed out without being copied.
+ * PUBLISH (3.3): the hot path, and the only place where received bytes are passed on without a copy.
  *
  * ```
  * 3n                  n = DUP<<3 | QoS<<1 | RETAIN
@@ -31,12 +31,12 @@ import { TopicCache } from './topic-cache.ts';
 const DUP = 0x08;
 const RETAIN = 0x01;
 const NOTHING = new Uint8Array(0);
-/** The size of a packet, in bytes, whose memory is held by who has read it. */
+/** The reader keeps the memory of the packet that it read, up to this size in bytes, until the next one. */
 const LARGEST_KEPT = 131_072;
 
 /** Reads one PUBLISH after another into the same fields. */
 export class PublishReader {
-  /** Topic Name: the same string object for the same bytes while they are cached. Empty: a Topic Alias stands for it. */
+  /** The Topic Name; the same string object for the same bytes while they are cached. Empty: there is a Topic Alias. */
   topic = '';
   qos: QoS = 0;
   retain = false;
@@ -44,21 +44,21 @@ export class PublishReader {
   /** 0 with QoS 0. */
   packetId = 0;
   properties: PublishProperties = NO_PROPERTIES;
-  /** About what the properties take in memory while they are held, in bytes. */
+  /** The approximate memory of the properties, in bytes. */
   propertiesSize = 0;
-  /** What the payload is in, `[payloadStart, payloadEnd)`. */
+  /** The payload is `bytes[payloadStart, payloadEnd)`. */
   bytes: Uint8Array = NOTHING;
   payloadStart = 0;
   payloadEnd = 0;
 
-  /** What `bytes` is a view of: asking it each time takes longer than making the view of the payload. */
+  /** The memory behind `bytes`: reading it from `bytes` each time costs more than making the view of the payload. */
   #buffer: ArrayBufferLike = NOTHING.buffer;
   #byteOffset = 0;
-  /** Of the packet, without its fixed header. */
+  /** The size of the packet, without its fixed header. */
   #size = 0;
   readonly #reader: Reader;
   readonly #topics: TopicCache;
-  /** The version whose rules the cached topics have passed. */
+  /** The version by whose rules the cached topics were checked. */
   #version: ProtocolVersion = 5;
 
   constructor(text: Text = portableText) {
@@ -71,7 +71,7 @@ export class PublishReader {
     });
   }
 
-  /** Reads the PUBLISH of which the first byte is `header` and the body `bytes[start, end)`. */
+  /** hot: reads the PUBLISH with first byte `header` and body `bytes[start, end)`. */
   read(bytes: Uint8Array, header: number, start: number, end: number, version: ProtocolVersion): void {
     const qos = (header >> 1) & 3;
     if (qos === 3 || (header & (DUP | 0x06)) === DUP) checkFlags(header, version);
@@ -117,15 +117,14 @@ export class PublishReader {
     this.#size = end - start;
   }
 
-  /** A view of the payload: a plain Uint8Array, whatever `bytes` is. The framer must be told to `pin()`. */
+  /** hot: a view of the payload, as a plain Uint8Array. The caller must `retain()` the packet in the framer. */
   payload(): Uint8Array {
     const { payloadStart } = this;
     return new Uint8Array(this.#buffer, this.#byteOffset + payloadStart, this.payloadEnd - payloadStart);
   }
 
   /**
-   * hot: what was read has been used. The memory of a large packet is not held until the next PUBLISH, which may never
-   * come.
+   * hot: the packet was processed. The memory of a large packet is released, as it may be long until the next PUBLISH.
    */
   release(): void {
     if (this.#size <= LARGEST_KEPT) return;
@@ -150,15 +149,16 @@ export class PublishReader {
 }
 
 function truncated(): ProtocolError {
-  return malformed('PUBLISH ends within its variable header', '2.1.4');
+  return malformed('PUBLISH ends before the end of its variable header', '2.1.4');
 }
 
 function checkFlags(header: number, version: ProtocolVersion): void {
   // [MQTT-3.3.1-4] "A PUBLISH Packet MUST NOT have both QoS bits set to 1".
   if ((header & 0x06) === 0x06)
-    throw malformed(`PUBLISH has first byte ${hex(header)}: QoS 3`, 'MQTT-3.3.1-4');
+    throw malformed(`PUBLISH has QoS 3 (first byte ${hex(header)})`, 'MQTT-3.3.1-4');
   // [MQTT-3.3.1-2] "The DUP flag MUST be set to 0 for all QoS 0 messages". 3.1 only gives it no meaning there.
-  if (version !== 3) throw malformed(`PUBLISH has first byte ${hex(header)}: DUP with QoS 0`, 'MQTT-3.3.1-2');
+  if (version !== 3)
+    throw malformed(`PUBLISH has DUP with QoS 0 (first byte ${hex(header)})`, 'MQTT-3.3.1-2');
 }
 
 function checkReceivedTopic(topic: string, version: ProtocolVersion): void {
@@ -192,7 +192,7 @@ export function readPublish(
   const { topic, qos, retain, duplicate, packetId, properties } = publish;
   // [MQTT-3.3.4-6] "A PUBLISH packet sent from a Client to a Server MUST NOT contain a Subscription Identifier".
   if (receiver === 'server' && properties.subscriptionIdentifiers !== undefined) {
-    throw violation('PUBLISH of a client has a Subscription Identifier', 'MQTT-3.3.4-6');
+    throw violation('PUBLISH from a client has a Subscription Identifier', 'MQTT-3.3.4-6');
   }
   const payload = publish.payload();
   return qos === 0

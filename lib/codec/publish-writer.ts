@@ -19,7 +19,7 @@ const DUP = 0x08;
 const RETAIN = 0x01;
 const NOTHING = new Uint8Array(0);
 
-/** A message on its way out. */
+/** A message to publish. */
 export interface OutgoingPublish {
   readonly topicName: string;
   readonly payload: Uint8Array | string;
@@ -28,17 +28,17 @@ export interface OutgoingPublish {
   readonly properties: PublishProperties | undefined;
 }
 
-/** At most so many topics are kept encoded; then no more are admitted, so that the cache never thrashes. */
+/** At most so many topics are kept encoded. Then no more are added, so that the cache never thrashes. */
 const CACHED_TOPICS = 256;
-/** Longer topics are encoded each time, which bounds what the cache holds. */
+/** Longer topics are encoded each time, which bounds the cache. */
 const LONGEST_CACHED = 1024;
 
-/** Properties larger than this leave no memory behind. */
+/** The memory of larger properties is not kept. */
 const LARGEST_SPARE = 64 * 1024;
 
-/** Writes one PUBLISH after another: `measure`, then `write`, which relies on what was measured. */
+/** Writes PUBLISH packets. For each, `measure()` comes first: `write()` relies on its results. */
 export class PublishWriter {
-  /** Bytes of payload in the packet that was measured. */
+  /** Bytes of payload in the measured packet. */
   payloadLength = 0;
 
   readonly #text: Text;
@@ -47,16 +47,16 @@ export class PublishWriter {
   /** Made with the second topic. */
   #topics: Map<string, Uint8Array> | undefined;
 
-  // What measure() found out for write().
+  // Results of measure() for write().
   #topicName = '';
-  /** The encoded topic; undefined: it is encoded in place. */
+  /** The encoded topic; undefined: write() encodes it in place. */
   #topicBytes: Uint8Array | undefined;
   #topicLength = 0;
   #remainingLength = 0;
   #version: ProtocolVersion = 5;
-  /** Holds the properties of the packet measured; made with the first message that has properties. */
+  /** Holds the encoded properties; made for the first message that has any. */
   #properties: Writer | undefined;
-  /** A view of them. Messages of one kind have properties of one length: it is seldom made anew. */
+  /** A view of them. Messages of one kind have properties of one length, so it is seldom made anew. */
   #propertyBytes: Uint8Array = NOTHING;
   #propertyBytesOf: Uint8Array = NOTHING;
   #propertiesLength = 0;
@@ -66,7 +66,7 @@ export class PublishWriter {
   }
 
   /**
-   * Checks a message and sizes its packet.
+   * hot: checks a message and computes the size of its packet.
    * @param topicName empty where the Topic Alias of the message stands for it
    * @returns the size of the whole packet
    */
@@ -88,7 +88,11 @@ export class PublishWriter {
       (version === 5 ? varintSize(propertiesLength) + propertiesLength : 0) +
       payloadLength;
     if (remainingLength > VARINT_MAX) {
-      throw new ProtocolError(`PUBLISH has ${remainingLength} bytes behind its fixed header`, '2.1.4', 0x95);
+      throw new ProtocolError(
+        `PUBLISH has a Remaining Length of ${remainingLength} bytes, more than the protocol can express`,
+        '2.1.4',
+        0x95,
+      );
     }
     this.#version = version;
     this.#propertiesLength = propertiesLength;
@@ -98,9 +102,9 @@ export class PublishWriter {
   }
 
   /**
-   * Writes the packet that was measured last, of this same message.
+   * hot: writes the packet of the message that was measured last.
    * @param packetId ignored with QoS 0
-   * @returns the offset behind what was written
+   * @returns the offset behind the packet
    */
   write(
     target: Uint8Array,
@@ -116,7 +120,7 @@ export class PublishWriter {
     return offset + this.payloadLength;
   }
 
-  /** The same up to the payload, which is written elsewhere. */
+  /** hot: the same without the payload. */
   writeHeader(
     target: Uint8Array,
     at: number,
@@ -151,7 +155,7 @@ export class PublishWriter {
     return offset;
   }
 
-  /** Memory that grew for the properties of one message is not kept for the others. */
+  /** Memory that grew for large properties is not kept. */
   #dropProperties(): void {
     this.#properties = undefined;
     this.#propertyBytes = NOTHING;
@@ -160,12 +164,12 @@ export class PublishWriter {
 
   #sizeOf(payload: string): number {
     if (!payload.isWellFormed()) {
-      throw new TypeError('payload: expected a string without lone surrogates, which have no UTF-8');
+      throw new TypeError('payload: expected a string without lone surrogates, which UTF-8 cannot encode');
     }
     return this.#text.byteLength(payload);
   }
 
-  /** Finds the bytes of a topic that is not the last one, or checks and encodes it. */
+  /** Finds the encoded topic in the cache, or checks and encodes it. */
   #useTopic(message: OutgoingPublish, topicName: string, version: ProtocolVersion): void {
     if (topicName === '') {
       // 3.3.2.1: only a Topic Alias may stand for the Topic Name.
@@ -227,16 +231,20 @@ export class PublishWriter {
   }
 }
 
-/** Payload Format Indicator 1 promises a payload of well-formed UTF-8 (3.3.2.3.2). A string is that by now or is refused. */
+/** With Payload Format Indicator 1 the payload is well-formed UTF-8 (3.3.2.3.2). Strings are checked elsewhere. */
 export function checkFormat(payloadFormatIndicator: number | undefined, payload: Uint8Array | string): void {
   if (payloadFormatIndicator === 1 && typeof payload !== 'string' && !isUtf8(payload)) {
-    throw new ProtocolError('payloadFormatIndicator is 1, but the payload is no UTF-8', '3.3.2.3.2', 0x99);
+    throw new ProtocolError(
+      'payloadFormatIndicator is 1, but the payload is not well-formed UTF-8',
+      '3.3.2.3.2',
+      0x99,
+    );
   }
 }
 
 type EncodablePublish = Extract<EncodablePacket, { type: 'publish' }>;
 
-/** Encodes a PUBLISH given as a packet. */
+/** Encodes a PUBLISH packet. */
 export function encodePublish(
   writer: PublishWriter,
   packet: EncodablePublish,

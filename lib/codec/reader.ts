@@ -1,4 +1,4 @@
-/** A cursor over the body of one packet. Every read is checked against the end of what it may touch. */
+/** A cursor over the body of one packet. Every read is checked against `end`. */
 
 import type { ProtocolError } from '../errors.ts';
 import { malformed, violation } from './errors.ts';
@@ -6,7 +6,7 @@ import type { ProtocolVersion } from './packets.ts';
 import { isUtf8, portableText, readLossy, type Text } from './text.ts';
 import { TopicCache } from './topic-cache.ts';
 
-/** Longer strings are seldom the same twice. */
+/** Longer strings seldom repeat. */
 const LONGEST_CACHED = 64;
 
 /** Up to this length a loop copies faster than the platform. */
@@ -15,25 +15,25 @@ const SHORT = 32;
 const NOTHING = new Uint8Array(0);
 
 export class Reader {
-  /** What is read. */
+  /** The bytes to read. */
   bytes: Uint8Array = NOTHING;
   /** The next byte to read. */
   at = 0;
-  /** The first byte that may not be read: of the packet, or of its properties while those are read. */
+  /** The end of the packet, or of its properties while those are read. */
   end = 0;
   version: ProtocolVersion = 5;
-  /** About how much more memory than their bytes the properties take that were read last. */
+  /** The approximate memory of the properties read last, beyond their bytes. */
   overhead = 0;
   readonly #text: Text;
   readonly #strings: TopicCache | undefined;
 
-  /** @param caching whether short strings are remembered: for packets whose strings come again and again */
+  /** @param caching whether short strings are cached, for packets whose strings repeat */
   constructor(text: Text = portableText, caching = false) {
     this.#text = text;
     if (caching) this.#strings = new TopicCache((bytes, start, end) => this.decode(bytes, start, end));
   }
 
-  /** Makes this a reader of `bytes[start, end)`. */
+  /** Starts reading `bytes[start, end)`. */
   reset(bytes: Uint8Array, start: number, end: number, version: ProtocolVersion): this {
     this.bytes = bytes;
     this.at = start;
@@ -42,13 +42,13 @@ export class Reader {
     return this;
   }
 
-  /** Holds nothing any more of the bytes it was last over. */
+  /** Drops the bytes that it read last. */
   release(): void {
     this.reset(NOTHING, 0, 0, this.version);
     this.#strings?.release();
   }
 
-  /** Goes over to another version, under whose rules the remembered strings have not passed. */
+  /** Changes the version. The cached strings were not checked by its rules. */
   useVersion(version: ProtocolVersion): void {
     this.version = version;
     this.#strings?.clear();
@@ -58,10 +58,11 @@ export class Reader {
     return this.end - this.at;
   }
 
-  /** Claims `count` bytes and returns the offset of the first. */
+  /** Skips `count` bytes and returns the offset of the first. */
   take(count: number): number {
     const from = this.at;
-    if (count > this.end - from) throw malformed('A field runs past the end of what contains it', '2.1.4');
+    if (count > this.end - from)
+      throw malformed('a field is longer than the packet or the properties that contain it', '2.1.4');
     this.at = from + count;
     return from;
   }
@@ -92,10 +93,10 @@ export class Reader {
       value |= (byte & 0x7f) << shift;
       if (byte >= 0x80) continue;
       // [MQTT-1.5.5-1] "The encoded value MUST use the minimum number of bytes necessary".
-      if (byte === 0) throw malformed('A Variable Byte Integer is padded', 'MQTT-1.5.5-1');
+      if (byte === 0) throw malformed('a Variable Byte Integer is longer than necessary', 'MQTT-1.5.5-1');
       return value;
     }
-    throw malformed('A Variable Byte Integer is longer than four bytes', '1.5.5');
+    throw malformed('a Variable Byte Integer is longer than four bytes', '1.5.5');
   }
 
   utf8(): string {
@@ -107,17 +108,17 @@ export class Reader {
       : this.decode(this.bytes, from, from + length);
   }
 
-  /** The string of bytes that are known to be there, by the rules of the version. */
+  /** The string of `bytes[start, end)`, by the rules of the version. */
   decode(bytes: Uint8Array, start: number, end: number): string {
     const s = this.#text.read(bytes, start, end);
-    // 3.1 has neither of the rules below, and its devices are old: accept.
+    // 3.1 has neither of the rules below.
     if (this.version === 3) return s ?? readLossy(bytes, start, end);
     if (s === undefined) throw illFormed(this.version);
     if (s.includes('\0')) throw withNul(this.version);
     return s;
   }
 
-  /** Passes over a string of 5.0, which is held to the rules of one that is read. Allocates nothing. */
+  /** Skips a string of 5.0 and checks it. Allocates nothing. */
   skipUtf8(): void {
     const length = this.u16();
     const from = this.take(length);
@@ -126,13 +127,13 @@ export class Reader {
     for (let i = from; i < at; i++) if (bytes[i] === 0) throw withNul(5);
   }
 
-  /** Binary Data, copied: only the payload of a PUBLISH is a view. */
+  /** Binary Data, as a copy: only the payload of a PUBLISH is a view. */
   binary(): Uint8Array {
     const length = this.u16();
     return this.copy(length);
   }
 
-  /** A copy of the next `count` bytes: a plain Uint8Array, whatever the bytes that were pushed are. */
+  /** A copy of the next `count` bytes, as a plain Uint8Array. */
   copy(count: number): Uint8Array {
     const from = this.take(count);
     const { bytes } = this;
@@ -150,23 +151,23 @@ export class Reader {
     return packetId;
   }
 
-  /** Remaining Length bounds the packet (2.1.4): nothing may follow the last field. */
+  /** The packet ends with its last field (2.1.4). */
   finish(): void {
     if (this.at !== this.end) {
-      throw malformed(`${this.end - this.at} bytes are left over behind the last field`, '2.1.4');
+      throw malformed(`the packet has ${this.end - this.at} more bytes after its last field`, '2.1.4');
     }
   }
 }
 
 function illFormed(version: ProtocolVersion): ProtocolError {
-  return malformed('A string is ill-formed UTF-8', version === 5 ? 'MQTT-1.5.4-1' : 'MQTT-1.5.3-1');
+  return malformed('a string is not well-formed UTF-8', version === 5 ? 'MQTT-1.5.4-1' : 'MQTT-1.5.3-1');
 }
 
 function withNul(version: ProtocolVersion): ProtocolError {
-  return malformed('A string contains U+0000', version === 5 ? 'MQTT-1.5.4-2' : 'MQTT-1.5.3-2');
+  return malformed('a string contains U+0000', version === 5 ? 'MQTT-1.5.4-2' : 'MQTT-1.5.3-2');
 }
 
-/** The refusal of Packet Identifier 0 in a packet that was received. */
+/** The error for Packet Identifier 0 in a received packet. */
 export function zeroPacketId(version: ProtocolVersion): ProtocolError {
-  return violation('A Packet Identifier is 0', version === 5 ? 'MQTT-2.2.1-4' : 'MQTT-2.3.1-4');
+  return violation('a Packet Identifier is 0', version === 5 ? 'MQTT-2.2.1-4' : 'MQTT-2.3.1-4');
 }

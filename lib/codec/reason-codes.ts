@@ -1,10 +1,10 @@
-/** Reason Codes of 5.0 (2.4), return codes of 3.1 and 3.1.1: names, and in which packets each is legal. */
+/** Reason Codes of 5.0 (2.4) and return codes of 3.1 and 3.1.1: their names, and the packets that may have them. */
 
 import { hex, integer, violation } from './errors.ts';
 import type { Packet, ProtocolVersion } from './packets.ts';
 import type { Receiver } from './packet-type.ts';
 
-/** What carries a Reason Code. */
+/** The packets with Reason Codes. */
 type ReasonedPacket = Extract<Packet, { reasonCode: number }>['type'] | 'suback' | 'unsuback';
 
 const NAMES: Readonly<Record<number, string>> = {
@@ -65,8 +65,8 @@ const RETURN_CODES: readonly string[] = [
 
 /**
  * The specification's name of a Reason Code, such as `Not authorized`.
- * @param packetType some codes have another name in some packets: 0x00 is `Granted QoS 0` in a SUBACK; CONNACK return
- *   codes 1 to 5 are those of 3.1 and 3.1.1
+ * @param packetType some packets have other names for a code: 0x00 in a SUBACK is `Granted QoS 0`, and 1 to 5 in a
+ *   CONNACK are return codes of 3.1 and 3.1.1
  */
 export function reasonCodeName(code: number, packetType?: Packet['type']): string {
   if (code === 0 && packetType === 'suback') return 'Granted QoS 0';
@@ -86,14 +86,14 @@ const DISCONNECT = [
   0x99, 0x9a, 0x9b, 0x9c, 0x9d, 0x9e, 0x9f, 0xa0, 0xa1, 0xa2,
 ];
 
-/** A row of 256 flags each: a look-up on the hot path of acknowledgements. */
+/** 256 flags: a fast look-up for acknowledgements. */
 function row(codes: readonly number[]): Uint8Array {
   const flags = new Uint8Array(256);
   for (const code of codes) flags[code] = 1;
   return flags;
 }
 
-/** Which codes a packet may carry at all. */
+/** The codes that a packet may have. */
 const LEGAL: Readonly<Record<ReasonedPacket, Uint8Array>> = {
   // prettier-ignore
   connack: row([
@@ -110,7 +110,7 @@ const LEGAL: Readonly<Record<ReasonedPacket, Uint8Array>> = {
   auth: row([0x00, 0x18, 0x19]),
 };
 
-/** What only one side may send, as pairs of packet and code. 0x9B in DISCONNECT is for both: 3.3.4 tells a client to send it. */
+/** Codes that only one end may send. 0x9B in DISCONNECT is for both, as 3.3.4 tells a client to send it. */
 const ONLY_FROM_CLIENT: Partial<Record<ReasonedPacket, Uint8Array>> = {
   disconnect: row([0x04]),
   auth: row([0x19]),
@@ -134,21 +134,21 @@ const STATEMENT: Readonly<Record<ReasonedPacket, string>> = {
   auth: 'MQTT-3.15.2-1',
 };
 
-/** Refuses a code of 5.0 that the packet cannot carry, or not to this receiver. */
+/** Refuses a code of 5.0 that the packet must not have, or not on the way to this receiver. */
 export function checkReasonCode(code: number, packet: ReasonedPacket, receiver?: Receiver): void {
   const wrongWay =
     receiver === undefined
       ? undefined
       : (receiver === 'client' ? ONLY_FROM_CLIENT : ONLY_FROM_SERVER)[packet];
   if (LEGAL[packet][code] !== 1 || wrongWay?.[code] === 1) {
-    throw violation(`${packet.toUpperCase()} has Reason Code ${hex(code)}`, STATEMENT[packet]);
+    throw violation(`${packet.toUpperCase()} must not have Reason Code ${hex(code)}`, STATEMENT[packet]);
   }
 }
 
 /** SUBACK return codes of 3.1.1. */
 const SUBACK_311 = [0x00, 0x01, 0x02, 0x80];
 
-/** Refuses a code in a packet to be written: what is no byte, and what the packet of this version cannot carry. */
+/** Refuses a code to be written that is no byte, or that the packet must not have in this version. */
 export function reasonCodeToWrite(value: unknown, packet: ReasonedPacket, version: ProtocolVersion): number {
   const code = integer('reasonCode', value === undefined ? 0 : value, 0, 0xff);
   if (version === 5) {
@@ -163,12 +163,12 @@ export function reasonCodeToWrite(value: unknown, packet: ReasonedPacket, versio
 
 /** Refuses the return codes that 3.1 and 3.1.1 reserve in CONNACK. */
 export function checkReturnCode(code: number): void {
-  if (code >= RETURN_CODES.length) throw violation(`CONNACK has reserved return code ${code}`, '3.2.2.3');
+  if (code >= RETURN_CODES.length) throw violation(`CONNACK has the reserved return code ${code}`, '3.2.2.3');
 }
 
 /** [MQTT-3.9.3-2] "SUBACK return codes other than 0x00, 0x01, 0x02 and 0x80 are reserved"; 3.1 has no 0x80. */
 export function checkSubackReturnCode(code: number, version: ProtocolVersion): void {
   if (!SUBACK_311.includes(code) || (version === 3 && code === 0x80)) {
-    throw violation(`SUBACK has return code ${hex(code)}`, 'MQTT-3.9.3-2');
+    throw violation(`SUBACK has the reserved return code ${hex(code)}`, 'MQTT-3.9.3-2');
   }
 }

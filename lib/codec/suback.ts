@@ -29,7 +29,7 @@ export function readSuback(reader: Reader): SubackPacket {
 function readCode(code: number, version: ProtocolVersion): number {
   if (version === 5) checkReasonCode(code, 'suback');
   else if (version === 4) checkSubackReturnCode(code, version);
-  // 3.1 grants QoS 0, 1 or 2 and has no word for a refusal: what a server says instead is a failure.
+  // 3.1 grants QoS 0, 1 or 2 and has no code for a refusal: any other code is read as one.
   else if (code > 2) return 0x80;
   return code;
 }

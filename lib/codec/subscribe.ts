@@ -5,7 +5,7 @@
  * 82                      Remaining Length
  * Packet Identifier       u16
  * Properties              5.0
- * Topic Filter            string    these two once or more
+ * Topic Filter            string    this and the next once or more
  * Subscription Options    00hhplqq  h = Retain Handling, p = Retain As Published, l = No Local, q = Maximum QoS;
  *                         000000qq  on 3.1 and 3.1.1
  * ```
@@ -13,7 +13,17 @@
 
 import { isShared, topicFilterError } from '../topic/filters.ts';
 import { ProtocolError } from '../errors.ts';
-import { flag, hex, integer, malformed, notIn3, qosOf, stringOf, violation, wrongType } from './errors.ts';
+import {
+  flag,
+  hex,
+  integer,
+  malformed,
+  notInVersion,
+  qosOf,
+  stringOf,
+  violation,
+  wrongType,
+} from './errors.ts';
 import {
   NO_PROPERTIES,
   type EncodablePacket,
@@ -31,7 +41,7 @@ const NO_LOCAL = 0x04;
 const RETAIN_AS_PUBLISHED = 0x08;
 const RETAIN_HANDLING = 0x30;
 
-/** Refuses what is no Topic Filter: Reason Code 0x8F. */
+/** Refuses an illegal Topic Filter with Reason Code 0x8F. */
 export function checkTopicFilter(what: string, topicFilter: string): void {
   // [MQTT-4.7.1-1], [MQTT-4.7.1-2], [MQTT-4.7.3-1] to [MQTT-4.7.3-3], [MQTT-4.8.2-1], [MQTT-4.8.2-2]
   const fault = topicFilterError(topicFilter);
@@ -132,7 +142,7 @@ function optionsOf(subscription: SubscriptionRequest, version: ProtocolVersion):
   // 3.8.3.1: "It is a Protocol Error to send a Retain Handling value of 3".
   if (retainHandling === 3) throw violation('retainHandling is 3', '3.8.3.1');
   if (version !== 5 && (noLocal || retainAsPublished || retainHandling > 0))
-    throw notIn3('Subscription Options');
+    throw notInVersion('Subscription Options');
   return (
     qos | (noLocal ? NO_LOCAL : 0) | (retainAsPublished ? RETAIN_AS_PUBLISHED : 0) | (retainHandling << 4)
   );

@@ -1,28 +1,28 @@
 /**
- * UTF-8 as a port: the codec is pure, and a platform may have faster text functions than the ones every platform
- * has. `portableText` is the default.
+ * UTF-8 as a port: the codec does not depend on a platform, but a platform may have faster functions for text.
+ * `portableText` is the default.
  */
 
 import { utf8Length } from '../topic/names.ts';
 
-/** What the codec needs to know about UTF-8. */
+/** UTF-8 functions of the codec. */
 export interface Text {
   /** Bytes of `s` in UTF-8. */
   byteLength(s: string): number;
   /**
-   * Writes `s` at `at`; there is room for it.
-   * @param s without lone surrogates: that is the caller's to check
-   * @returns bytes written
+   * Writes `s` at `at`, where there must be room for it.
+   * @param s a string without lone surrogates, as the caller has checked
+   * @returns the number of bytes written
    */
   write(s: string, target: Uint8Array, at: number): number;
   /**
-   * The text of `bytes[start, end)`, EF BB BF kept as U+FEFF wherever it stands.
-   * @returns undefined where the bytes are ill-formed
+   * The text of `bytes[start, end)`. EF BB BF stays U+FEFF.
+   * @returns undefined if the bytes are not well-formed
    */
   read(bytes: Uint8Array, start: number, end: number): string | undefined;
 }
 
-/** Up to this length a loop over ASCII beats the call into the platform. */
+/** Up to this length a loop over ASCII is faster than the platform. */
 const SHORT = 24;
 
 const encoder = new TextEncoder();
@@ -61,15 +61,15 @@ function read(bytes: Uint8Array, start: number, end: number): string | undefined
   }
 }
 
-/** Built on what every platform has. */
+/** Works on every platform. */
 export const portableText: Text = { byteLength: utf8Length, write, read };
 
-/** Text of MQTT 3.1, which has no rule against ill-formed bytes: they become U+FFFD. */
+/** Text of MQTT 3.1, which allows ill-formed bytes: they become U+FFFD. */
 export function readLossy(bytes: Uint8Array, start: number, end: number): string {
   return lossy.decode(bytes.subarray(start, end));
 }
 
-/** Whether `bytes[start, end)` are well-formed UTF-8 (Unicode 15, table 3-7), without making a string of them. */
+/** Whether `bytes[start, end)` are well-formed UTF-8 (Unicode 15, table 3-7). Makes no string. */
 export function isUtf8(bytes: Uint8Array, start = 0, end: number = bytes.length): boolean {
   let at = start;
   while (at < end) {
@@ -78,7 +78,7 @@ export function isUtf8(bytes: Uint8Array, start = 0, end: number = bytes.length)
     if (lead < 0xc2 || lead > 0xf4) return false;
     const more = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
     if (at + more > end) return false;
-    // The second byte also excludes overlong forms (E0, F0), surrogates (ED) and what is above U+10FFFF (F4).
+    // The second byte also excludes overlong forms (E0, F0), surrogates (ED) and code points above U+10FFFF (F4).
     const second = bytes[at++]!;
     const low = lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80;
     const high = lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf;

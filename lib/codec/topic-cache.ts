@@ -1,14 +1,12 @@
 /**
- * Bytes of a string to the string, without decoding those that come again: Topic Names, and the short strings in
- * properties. The same string object comes back for the same bytes while they are cached, so that a comparison with
- * it is a comparison of pointers.
+ * Decodes strings that repeat, Topic Names and short strings in properties, only once. While a string is cached, the same
+ * bytes give the same string object, so that comparing it compares pointers.
  *
- * A table with one place per hash. A string is admitted when it misses twice in a row in its place: with more strings
- * in turn than there are places, each place keeps the one it has instead of being rewritten all the time, which costs
- * more than having no cache.
+ * The table has one place per hash. A string is added when it misses twice in a row in its place. So with more strings in
+ * turn than places, each place keeps its string: rewriting it all the time would cost more than no cache.
  */
 
-/** Makes the string of `bytes[start, end)`, or throws what is wrong with it. */
+/** Decodes and checks `bytes[start, end)`. */
 type Decode = (bytes: Uint8Array, start: number, end: number) => string;
 
 interface Entry {
@@ -25,7 +23,7 @@ const PLACES = 1024;
 const LONGEST = 256;
 
 /**
- * The string as words: four bytes each, the last four overlapping where the length is no multiple of four.
+ * The string as words of four bytes. The last two overlap if the length is no multiple of four.
  *
  * ```
  *   s i t e / 7 / a b c      words: "site" "/7/a" "/abc"
@@ -56,7 +54,7 @@ function hashOf(bytes: Uint8Array, start: number, end: number): number {
   return hash ^ (hash >>> 13);
 }
 
-/** @param view of `bytes`, where there is one: it gives four bytes at once */
+/** @param view a view of `bytes`, if there is one: it reads four bytes at once */
 function holds(
   entry: Entry,
   bytes: Uint8Array,
@@ -80,21 +78,21 @@ function holds(
 
 export class TopicCache {
   readonly #decode: Decode;
-  /** The entry that was found last: a stream of one topic never gets to the table. */
+  /** The entry that was found last: a stream of one topic does not need the table. */
   #last: Entry | undefined;
   /** Made when the first string comes, so that an idle connection has none. */
   #entries: (Entry | undefined)[] | undefined;
-  /** Per place, the hash of the last string that missed there. */
+  /** The hash of the last string that missed in each place. */
   #missed: Int32Array | undefined;
   #bytes: Uint8Array | undefined;
-  /** Of #bytes, made when they come a second time: for a chunk of one packet it would cost more than it gives. */
+  /** A view of #bytes, made when they come a second time: for a chunk of one packet it would cost more than it saves. */
   #view: DataView | undefined;
 
   constructor(decode: Decode) {
     this.#decode = decode;
   }
 
-  /** The string of `bytes[start, end)`, which is not empty; decoded, and so checked, only where it is not cached. */
+  /** hot: the string of `bytes[start, end)`, which must not be empty. It is decoded and checked unless it is cached. */
   get(bytes: Uint8Array, start: number, end: number): string {
     let view: DataView | undefined;
     if (bytes === this.#bytes)
@@ -113,7 +111,7 @@ export class TopicCache {
     return this.#miss(bytes, start, end, hash, place);
   }
 
-  /** Holds nothing any more of the bytes it was last asked about. */
+  /** Drops the bytes of the last call. */
   release(): void {
     this.#useBytes(undefined);
   }
@@ -137,7 +135,7 @@ export class TopicCache {
     return string;
   }
 
-  /** Forgets everything: what was decoded under other rules. */
+  /** Drops all strings: they were checked by other rules. */
   clear(): void {
     this.#last = undefined;
     this.#entries = undefined;

@@ -9,7 +9,7 @@
  * ```
  */
 
-import { notIn3, violation, wrongType } from './errors.ts';
+import { notInVersion, violation, wrongType } from './errors.ts';
 import { NO_PROPERTIES, type EncodablePacket, type UnsubackPacket } from './packets.ts';
 import { readProperties, writeProperties } from './properties.ts';
 import type { Reader } from './reader.ts';
@@ -43,7 +43,7 @@ export function writeUnsuback(writer: Writer, packet: Extract<EncodablePacket, {
   writeProperties(writer, 'unsuback', packet.properties);
   if (!Array.isArray(reasonCodes)) throw wrongType('reasonCodes', 'an array', reasonCodes);
   if (writer.version !== 5) {
-    if (reasonCodes.length > 0) throw notIn3('reasonCodes');
+    if (reasonCodes.length > 0) throw notInVersion('reasonCodes');
     return;
   }
   if (reasonCodes.length === 0) throw violation('reasonCodes is empty', PER_FILTER);

@@ -1,9 +1,9 @@
 /**
- * User Properties that are held as bytes until somebody asks for them. The properties object has an own accessor in
- * their place; on first access they are decoded, and a plain property takes the place of the accessor.
+ * User Properties that are kept as bytes until they are read. The properties object has an accessor for them. On first
+ * access they are decoded, and a plain property replaces the accessor.
  */
 
-/** Where a properties object holds them. A symbol that is not enumerable is in no copy and in no comparison. */
+/** The key of the bytes in a properties object. As it is not enumerable, copies and comparisons leave it out. */
 const HELD = Symbol('User Properties');
 
 interface Held {
@@ -14,8 +14,8 @@ interface Held {
 }
 
 /**
- * The accessor of all such objects, so that they share a hidden class. It goes by `this` and not by a private field,
- * so that it also works behind a Proxy and in objects that inherit.
+ * One accessor for all such objects, so that they share a hidden class. It uses `this` and no private field, so that it
+ * also works behind a Proxy and in objects that inherit.
  */
 const ACCESSOR: PropertyDescriptor & ThisType<{ readonly [HELD]: Held }> = {
   get() {
@@ -41,8 +41,8 @@ function plain(value: unknown): PropertyDescriptor {
 }
 
 /**
- * The same properties in the same order, with `userProperties` still to be decoded.
- * @param bytes what `decode` makes the User Properties of; they belong to the result from now on
+ * The same properties in the same order, with `userProperties` decoded on first access.
+ * @param bytes the argument of `decode`; they belong to the result from now on
  */
 export function deferUserProperties(
   properties: Readonly<Record<string, unknown>>,
@@ -58,7 +58,7 @@ export function deferUserProperties(
   return Object.defineProperty(holder, HELD, { ...plain(held), enumerable: false });
 }
 
-/** Bytes of the User Properties that `properties` hold undecoded. */
+/** Bytes of User Properties in `properties` that are not decoded yet. */
 export function undecodedSizeOf(properties: object): number {
   return (properties as { readonly [HELD]?: Held })[HELD]?.bytes?.length ?? 0;
 }

@@ -1,5 +1,5 @@
 /**
- * Variable Byte Integer (1.5.5): seven bits a byte, least significant first, bit 7 set on all but the last.
+ * Variable Byte Integer (1.5.5): seven bits per byte, least significant first, bit 7 set in all but the last.
  *
  * ```
  *            127  7F
@@ -8,7 +8,7 @@
  * ```
  */
 
-/** The largest value of four bytes, and so the largest Remaining Length. */
+/** The largest value in four bytes, and so the largest Remaining Length. */
 export const VARINT_MAX = 268_435_455;
 
 /** How many bytes `value` takes. */
@@ -18,7 +18,7 @@ export function varintSize(value: number): 1 | 2 | 3 | 4 {
 
 /**
  * [MQTT-1.5.5-1] "The encoded value MUST use the minimum number of bytes necessary".
- * @param value 0 to {@link VARINT_MAX}: checked by the caller
+ * @param value 0 to {@link VARINT_MAX}, as the caller has checked
  * @returns the offset behind it
  */
 export function writeVarint(target: Uint8Array, at: number, value: number): number {

@@ -1,6 +1,6 @@
 /**
- * A growing buffer that packets are written into: the verbs of the reader, the other way. Strings and binary data are
- * checked here, so that no packet can be written with an illegal one.
+ * A growing buffer that packets are written into. Strings and binary data are checked here, so that no packet can be
+ * written with an illegal one.
  */
 
 import { bytesOf, integer, malformed, stringOf, wrongType } from './errors.ts';
@@ -9,14 +9,14 @@ import type { ProtocolVersion } from './packets.ts';
 import { portableText, type Text } from './text.ts';
 import { VARINT_MAX, varintSize, writeVarint } from './varint.ts';
 
-/** First byte and the longest Remaining Length: what `begin` leaves free and `finish` fills from its end. */
+/** The first byte and the longest Remaining Length: `begin` leaves room for them, `finish` fills it from its end. */
 const FIXED_HEADER = 5;
 
-/** Up to this length a string is written by a loop over ASCII. */
+/** Up to this length a loop over ASCII is faster than the platform. */
 const SHORT = 32;
 
 export class Writer {
-  /** What is written into; replaced when it grows. */
+  /** Replaced when it grows. */
   bytes: Uint8Array;
   /** Where the next byte goes. */
   at = 0;
@@ -35,11 +35,14 @@ export class Writer {
     return this;
   }
 
-  /** Puts the fixed header in front of the body and returns a copy of the whole packet. */
+  /** Writes the fixed header in front of the body. Returns a copy of the packet. */
   finish(header: number): Uint8Array {
     const length = this.at - FIXED_HEADER;
     if (length > VARINT_MAX)
-      throw malformed(`The packet has ${length} bytes behind its fixed header`, '2.1.4');
+      throw malformed(
+        `the packet has a Remaining Length of ${length} bytes, more than the protocol can express`,
+        '2.1.4',
+      );
     const start = FIXED_HEADER - 1 - varintSize(length);
     this.bytes[start] = header;
     writeVarint(this.bytes, start + 1, length);
@@ -83,7 +86,7 @@ export class Writer {
     this.u16(checkPacketId(value, this.version));
   }
 
-  /** A UTF-8 Encoded String (1.5.4). `what` names it in errors. */
+  /** A UTF-8 Encoded String (1.5.4). `what` is its name in errors. */
   utf8(what: string, value: unknown): void {
     const s = stringOf(what, value);
     this.ensure(2 + 3 * s.length);
@@ -93,14 +96,14 @@ export class Writer {
       checkText(what, s, this.version);
       length = this.#text.write(s, this.bytes, start);
       if (length > 0xffff)
-        throw malformed(`${what} has ${length} bytes; a string has at most 65,535`, '1.5.4');
+        throw malformed(`${what} has ${length} bytes, more than the 65,535 of a string`, '1.5.4');
     }
     this.bytes[start - 2] = length >>> 8;
     this.bytes[start - 1] = length;
     this.at = start + length;
   }
 
-  /** Writes a string of U+0001 to U+007F, which needs no check, or returns -1. */
+  /** Writes a string of U+0001 to U+007F, which needs no check. Returns -1 for any other. */
   #ascii(s: string, start: number): number {
     const { bytes } = this;
     for (let i = 0; i < s.length; i++) {
@@ -115,7 +118,7 @@ export class Writer {
   binary(what: string, value: unknown): void {
     const data = bytesOf(what, value);
     if (data.length > 0xffff) {
-      throw malformed(`${what} has ${data.length} bytes; Binary Data has at most 65,535`, '1.5.6');
+      throw malformed(`${what} has ${data.length} bytes, more than the 65,535 of Binary Data`, '1.5.6');
     }
     this.u16(data.length);
     this.raw(data);
@@ -127,7 +130,7 @@ export class Writer {
     this.at += data.length;
   }
 
-  /** Puts the length of what was written since `start` in front of it. */
+  /** Inserts, at `start`, the length of everything written since. */
   prefix(start: number): void {
     const length = this.at - start;
     const size = varintSize(length);
@@ -138,7 +141,7 @@ export class Writer {
   }
 }
 
-/** Refuses what may not be in a string. */
+/** Refuses a string that is not allowed in a packet. */
 export function checkText(what: string, s: string, version: ProtocolVersion): void {
   // [MQTT-1.5.4-1] (3.1.1: [MQTT-1.5.3-1]) no lone surrogates: the platform's encoder would write U+FFFD silently.
   if (!s.isWellFormed()) {
@@ -150,7 +153,7 @@ export function checkText(what: string, s: string, version: ProtocolVersion): vo
   }
 }
 
-/** Refuses what is no Packet Identifier. */
+/** Refuses an illegal Packet Identifier. */
 export function checkPacketId(value: unknown, version: ProtocolVersion): number {
   if (value === undefined) throw wrongType('packetId', 'an integer of 1 to 65535', value);
   const packetId = integer('packetId', value, 0, 0xffff);

@@ -1,17 +1,17 @@
 /**
- * Topic Filters (§4.7, §4.8.2): what is subscribed to. `+` stands for exactly one level, `#` for any number of
- * levels and the one above them; `$share/{ShareName}/{filter}` shares the messages of `{filter}` among a group.
+ * Topic Filters (4.7, 4.8.2). `+` stands for exactly one level, `#` for any number of levels and their parent.
+ * `$share/{ShareName}/{filter}` shares the messages of `{filter}` among a group.
  */
 
 import { quoted, topicTextError } from './names.ts';
 
-/** How the Topic Filter of a Shared Subscription begins [v5 MQTT-4.8.2-1]. */
+/** The beginning of the Topic Filter of a Shared Subscription [v5 MQTT-4.8.2-1]. */
 const SHARE = '$share/';
 
 /**
- * What is wrong with a Topic Filter, worded as the message of a `TypeError`; undefined when it is legal: 1 to 65,535
- * bytes of well-formed UTF-8 without U+0000, `#` alone in the last level [v5 MQTT-4.7.1-1], `+` alone in its level
- * [v5 MQTT-4.7.1-2], and what begins with `$share/` is the filter of a Shared Subscription [v5 MQTT-4.8.2-1, -2].
+ * Why a Topic Filter is illegal, as the text of a `TypeError`; undefined if it is legal: 1 to 65,535 bytes of well-formed
+ * UTF-8 without U+0000, `#` alone in the last level [v5 MQTT-4.7.1-1], `+` alone in its level [v5 MQTT-4.7.1-2], and after
+ * `$share/` a ShareName and a filter [v5 MQTT-4.8.2-1, -2].
  */
 export function topicFilterError(filter: string): string | undefined {
   const textError = topicTextError(filter, 'Topic Filter');
@@ -28,7 +28,7 @@ export function topicFilterError(filter: string): string | undefined {
   return wildcardError(filter.substring(slash + 1), filter);
 }
 
-/** Checks each wildcard against its neighbours; `whole` is what the caller of the client wrote. */
+/** Checks the neighbours of each wildcard. `whole`: the Topic Filter in the error text. */
 function wildcardError(filter: string, whole: string): string | undefined {
   for (let i = 0; i < filter.length; i++) {
     const character = filter[i];
@@ -45,17 +45,17 @@ function wildcardError(filter: string, whole: string): string | undefined {
   return undefined;
 }
 
-/** Whether a legal Topic Filter is that of a Shared Subscription. */
+/** Whether a legal Topic Filter belongs to a Shared Subscription. */
 export function isShared(filter: string): boolean {
   return filter.startsWith(SHARE);
 }
 
-/** The part of a legal Topic Filter that Topic Names are matched with: all of it, unless it is shared. */
+/** The part of a legal Topic Filter that Topic Names are matched with. */
 export function matchedFilter(filter: string): string {
   return isShared(filter) ? filter.substring(filter.indexOf('/', SHARE.length) + 1) : filter;
 }
 
-/** Whether a Topic Filter has wildcards, so that it can match more than one Topic Name. */
+/** Whether a Topic Filter has wildcards. */
 export function hasWildcard(filter: string): boolean {
   return filter.includes('+') || filter.includes('#');
 }

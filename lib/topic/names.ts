@@ -1,12 +1,12 @@
 /**
- * Topic Names (§4.7): what an Application Message is published to. A Topic Name is text without wildcards; every
- * code point counts, nothing is normalised, and an empty level is a level.
+ * Topic Names (4.7): text without wildcards. Every code point counts, nothing is normalised, and an empty level is a
+ * level.
  */
 
 /** The longest Topic Name or Topic Filter, in bytes of UTF-8 [MQTT-4.7.3-3]. */
 const MAX_TOPIC_BYTES = 65_535;
 
-/** No UTF-16 unit needs more bytes than this: a pair of surrogates is two units and four bytes. */
+/** The most bytes of UTF-8 per UTF-16 unit: a pair of surrogates is two units and four bytes. */
 const MOST_BYTES_PER_UNIT = 3;
 
 const NUL = 0x00;
@@ -14,10 +14,9 @@ const HASH = 0x23;
 const PLUS = 0x2b;
 
 /**
- * What is wrong with a Topic Name, worded as the message of a `TypeError`; undefined when it is legal: 1 to 65,535
- * bytes of well-formed UTF-8 [MQTT-4.7.3-1, -3] without U+0000 [MQTT-4.7.3-2], `+` and `#` [v5 MQTT-4.7.0-1].
- *
- * (The empty Topic Name of a PUBLISH that has a Topic Alias is the business of PUBLISH, not of this function.)
+ * Why a Topic Name is illegal, as the text of a `TypeError`; undefined if it is legal: 1 to 65,535 bytes of well-formed
+ * UTF-8 [MQTT-4.7.3-1, -3] without U+0000 [MQTT-4.7.3-2], `+` and `#` [v5 MQTT-4.7.0-1]. The empty Topic Name of a PUBLISH
+ * with a Topic Alias is not for this function.
  */
 export function topicNameError(name: string): string | undefined {
   for (let i = 0; i < name.length; i++) {
@@ -29,14 +28,14 @@ export function topicNameError(name: string): string | undefined {
   return topicTextError(name, 'Topic Name');
 }
 
-/** The rules that Topic Names and Topic Filters have in common, see {@link topicNameError}. */
+/** The rules that Topic Names and Topic Filters share: see {@link topicNameError}. */
 export function topicTextError(text: string, what: 'Topic Name' | 'Topic Filter'): string | undefined {
   if (text.length === 0) return `expected a ${what} of at least one character, got an empty string`;
   for (let i = 0; i < text.length; i++) {
     if (text.charCodeAt(i) === NUL) return `expected a ${what} without U+0000, got ${quoted(text)}`;
   }
   if (!text.isWellFormed()) return `expected a ${what} of well-formed Unicode, got ${quoted(text)}`;
-  // Almost every text is far too short to be too long: then its bytes need not be counted.
+  // Almost every text is so short that its bytes need not be counted.
   if (text.length * MOST_BYTES_PER_UNIT > MAX_TOPIC_BYTES) {
     const bytes = utf8Length(text);
     if (bytes > MAX_TOPIC_BYTES) return `expected a ${what} of at most 65,535 bytes, got ${bytes} bytes`;
@@ -44,7 +43,7 @@ export function topicTextError(text: string, what: 'Topic Name' | 'Topic Filter'
   return undefined;
 }
 
-/** How many bytes well-formed `text` takes in UTF-8. */
+/** The number of bytes of well-formed `text` in UTF-8. */
 export function utf8Length(text: string): number {
   let bytes = text.length;
   for (let i = 0; i < text.length; i++) {
@@ -57,7 +56,7 @@ export function utf8Length(text: string): number {
   return bytes;
 }
 
-/** `text` as it appears in a message: on one line, and not longer than a line. */
+/** `text` in an error message: on one line, and cut after 80 characters. */
 export function quoted(text: string): string {
   return text.length <= 80
     ? JSON.stringify(text)

@@ -1,13 +1,13 @@
 /**
- * Topic Filters in a tree, one node per level, so that the filters that match a Topic Name are found by walking down
- * its levels once. With `sport/+`, `sport/#` and `sport/tennis`:
+ * Topic Filters in a tree with one node per level. The filters that match a Topic Name are found by walking down its
+ * levels once. With `sport/+`, `sport/#` and `sport/tennis`:
  *
  *     (root) ── sport ─┬─ +          filters ending here: sport/+
  *                      ├─ tennis     filters ending here: sport/tennis
- *                      └ #           kept in the node `sport` itself, which it matches too
+ *                      └ #           kept in the node `sport`, which it also matches
  *
- * `match` allocates nothing: a level of the Topic Name is never cut out as a string. It is found by a hash of its
- * UTF-16 units, and then compared unit by unit.
+ * `match` allocates nothing: no level of the Topic Name becomes a string. A level is found by a hash of its UTF-16 units
+ * and compared unit by unit.
  */
 
 import { matchedFilter } from './filters.ts';
@@ -15,26 +15,26 @@ import { matchedFilter } from './filters.ts';
 const SLASH = 0x2f;
 const DOLLAR = 0x24;
 
-/** Hashes are kept to 30 bits, so that the engine never has to put one on the heap. */
+/** Hashes have 30 bits, so that V8 never puts one on the heap. */
 const HASH_MASK = 0x3fff_ffff;
 const HASH_START = 0x11c9_dc5;
 const HASH_FACTOR = 0x0100_0193;
-// A local name, because looking up a global is slow where tests run in a context of their own.
+// A local name: looking up a global is slow in the contexts of test runners.
 const imul: typeof Math.imul = Math.imul;
 
-/** One level. Invariant: except for the root, a node has values or children. */
+/** One level. Every node but the root has values or children. */
 class Node<T> {
   readonly parent: Node<T> | undefined;
   readonly level: string;
   readonly hash: number;
-  /** Literal levels below this one, by hash; levels of equal hash are chained by `next`. */
+  /** Literal levels below this one, by hash. Levels with equal hashes are chained by `next`. */
   children: Map<number, Node<T>> | undefined = undefined;
   next: Node<T> | undefined = undefined;
   /** The level `+` below this one. */
   plus: Node<T> | undefined = undefined;
-  /** The values of the filter that ends in this level. */
+  /** The values of the filter that ends with this level. */
   exact: T[] | undefined = undefined;
-  /** The values of the filter that goes on with `#` from here. */
+  /** The values of the filter that ends with `#` below this level. */
   rest: T[] | undefined = undefined;
 
   constructor(parent: Node<T> | undefined, level: string, hash: number) {
@@ -49,9 +49,9 @@ class Node<T> {
 }
 
 /**
- * Values under Topic Filters. Filters have to be legal (`topicFilterError`); of the filter of a Shared Subscription
- * only the part that is matched counts. A value may be added several times, under one filter too: it is then visited,
- * and has to be removed, as many times.
+ * Values under Topic Filters. Filters must be legal (`topicFilterError`). Of a shared filter only the part after the
+ * ShareName counts. A value may be added several times, also under one filter: it is then visited, and has to be removed,
+ * as many times.
  */
 export class Trie<T> {
   readonly #root = new Node<T>(undefined, '', 0);
@@ -68,7 +68,7 @@ export class Trie<T> {
     else (node.exact ??= []).push(value);
   }
 
-  /** Removes a value from under a Topic Filter, once; false when it was not there. */
+  /** Removes a value once. Returns whether it was there. */
   remove(filter: string, value: T): boolean {
     const levels = matchedFilter(filter).split('/');
     const isRest = levels.at(-1) === '#';
@@ -91,8 +91,8 @@ export class Trie<T> {
   }
 
   /**
-   * Visits every value whose filter matches a legal Topic Name, those of one filter in the order in which they were
-   * added. `visit` must not add or remove.
+   * hot: visits every value whose filter matches a legal Topic Name, those of one filter in the order in which they were
+   * added. `visit` must not add or remove values.
    */
   match(topicName: string, visit: (value: T) => void): void {
     const root = this.#root;
@@ -100,25 +100,25 @@ export class Trie<T> {
       walk(root, topicName, 0, visit);
       return;
     }
-    // [MQTT-4.7.2-1]: what begins with a wildcard does not match what begins with $.
+    // [MQTT-4.7.2-1]: a filter that begins with a wildcard does not match a name that begins with $.
     const end = endOfLevel(topicName, 0);
     const child = find(root, topicName, hashOf(topicName, 0, end), 0, end);
     if (child !== undefined) walk(child, topicName, end + 1, visit);
   }
 
-  /** Visits every value under a filter that shares a Topic Name with `filter`. `visit` must not add or remove. */
+  /** Visits every value under a filter that matches a Topic Name which `filter` matches. `visit` must not add or remove values. */
   overlapping(filter: string, visit: (value: T) => void): void {
     walkFilter(this.#root, matchedFilter(filter).split('/'), 0, visit);
   }
 }
 
 /**
- * Visits what matches from `node` on, the level at `start` being the next one; past the end of the name there is none.
- * Goes on in a loop where one way leads on, so that the depth of the stack is that of the forks and not of the levels.
+ * Visits the matches from `node` on. `start`: the offset of the next level; past the end of the name there is none. It
+ * recurses only where both `+` and a literal level match, so the stack is not as deep as the name.
  */
 function walk<T>(node: Node<T>, name: string, start: number, visit: (value: T) => void): void {
   for (;;) {
-    // `sport/#` matches `sport` too, so that `rest` is visited before it is known whether the name goes on.
+    // `sport/#` also matches `sport`, so `rest` is visited whether or not the name goes on.
     if (node.rest !== undefined) visitAll(node.rest, visit);
     if (start > name.length) {
       if (node.exact !== undefined) visitAll(node.exact, visit);
@@ -136,8 +136,8 @@ function walk<T>(node: Node<T>, name: string, start: number, visit: (value: T) =
 }
 
 /**
- * Visits what is under a filter that shares a Topic Name with `levels`, from `node` and the level `at` on. No wildcard in
- * the first level matches what begins with $ [MQTT-4.7.2-1], whichever of the two it is in.
+ * Visits the values under filters that share a Topic Name with `levels`, from `node` and the level `at` on. A wildcard in
+ * the first level of either filter does not match a level that begins with $ [MQTT-4.7.2-1].
  */
 function walkFilter<T>(
   node: Node<T>,
@@ -163,14 +163,14 @@ function walkFilter<T>(
   }
 }
 
-/** Visits what `#` in the level `at` stands for: `node` itself, and all below it. */
+/** Visits what `#` in the level `at` matches: `node` and everything below it. */
 function visitBelow<T>(node: Node<T>, at: number, visit: (value: T) => void): void {
   if (node.exact !== undefined) visitAll(node.exact, visit);
   if (node.rest !== undefined) visitAll(node.rest, visit);
   for (const child of below(node, at)) visitBelow(child, at + 1, visit);
 }
 
-/** The nodes below `node` that a wildcard in the level `at` stands for. */
+/** The nodes directly below `node` that a wildcard in the level `at` matches. */
 function* below<T>(node: Node<T>, at: number): Generator<Node<T>, void, undefined> {
   if (node.plus !== undefined) yield node.plus;
   for (const first of node.children?.values() ?? [])
@@ -182,14 +182,14 @@ function visitAll<T>(values: readonly T[], visit: (value: T) => void): void {
   for (let i = 0; i < values.length; i++) visit(values[i] as T);
 }
 
-/** Where the level that begins at `start` ends: at its slash, or at the end of the name. */
+/** The end of the level that begins at `start`: the next slash, or the end of the name. */
 function endOfLevel(name: string, start: number): number {
   let end = start;
   while (end < name.length && name.charCodeAt(end) !== SLASH) end++;
   return end;
 }
 
-/** FNV-1a over the UTF-16 units of one level. Exported for the specs, which need levels of equal hash. */
+/** FNV-1a over the UTF-16 units of one level. Exported for the specs, which need levels with equal hashes. */
 export function hashOf(text: string, start: number, end: number): number {
   let hash = HASH_START;
   for (let i = start; i < end; i++) hash = imul(hash ^ text.charCodeAt(i), HASH_FACTOR) & HASH_MASK;
@@ -211,7 +211,7 @@ function isLevel(level: string, text: string, start: number, end: number): boole
   return true;
 }
 
-/** The literal level below `node`, made if it is new. */
+/** The node of a literal level below `node`, made if it is new. */
 function enter<T>(node: Node<T>, level: string): Node<T> {
   const hash = hashOf(level, 0, level.length);
   const known = find(node, level, hash, 0, level.length);
@@ -223,7 +223,7 @@ function enter<T>(node: Node<T>, level: string): Node<T> {
   return child;
 }
 
-/** Takes out `node` and what is above it, as far as nothing is left there. */
+/** Removes `node` and its ancestors as far as they are empty. */
 function prune<T>(node: Node<T>): void {
   let empty = node;
   while (empty.parent !== undefined && empty.isEmpty) {
@@ -234,7 +234,7 @@ function prune<T>(node: Node<T>): void {
   }
 }
 
-/** Takes a literal level out of the chain of its hash. */
+/** Removes a literal level from the chain of its hash. */
 function unchain<T>(parent: Node<T>, child: Node<T>): void {
   const children = parent.children as Map<number, Node<T>>;
   const first = children.get(child.hash) as Node<T>;

@@ -123,7 +123,7 @@ describe('lengths that are refused', () => {
       expect.objectContaining({
         reasonCode: 0x95,
         statement: 'MQTT-3.1.2-24',
-        message: expect.stringContaining('A packet of 10 bytes exceeds the Maximum Packet Size of 9'),
+        message: expect.stringContaining('a packet of 10 bytes exceeds the Maximum Packet Size of 9'),
       }),
     );
   });
@@ -137,7 +137,7 @@ describe('lengths that are refused', () => {
         reasonCode: 0x95,
         statement: '2.1.4',
         message: expect.stringContaining(
-          'A packet of 10 bytes before CONNACK was accepted; at most 9 are taken',
+          'a packet of 10 bytes arrived before CONNACK, where the client accepts at most 9',
         ),
       }),
     );

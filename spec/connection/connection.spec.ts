@@ -67,7 +67,7 @@ describe('Connection', () => {
     it('refuses a larger one by its Remaining Length alone', () => {
       const { framer } = connection();
       framer.push(begin(MAXIMUM_SIZE_BEFORE_CONNACK + 1));
-      expect(() => framer.next()).toThrow(/1048577 bytes before CONNACK/);
+      expect(() => framer.next()).toThrow(/1048577 bytes arrived before CONNACK/);
     });
 
     it('takes it afterwards', () => {
@@ -88,7 +88,7 @@ describe('Connection', () => {
     it('goes by a larger maximumPacketSize only afterwards', () => {
       const up = connection(2_000_000);
       up.framer.push(begin(2_000_000));
-      expect(() => up.framer.next()).toThrow(/before CONNACK/);
+      expect(() => up.framer.next()).toThrow(/arrived before CONNACK/);
       accept(up);
       expect(up.framer.next()).toBe(false);
       const other = connection(2_000_000);

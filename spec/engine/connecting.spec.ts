@@ -234,7 +234,7 @@ describe('a large packet before CONNACK', () => {
     const { error } = rig.effects.last('gaveUp');
     expect(error).toMatchObject({
       phase: 'connack',
-      message: expect.stringContaining('A packet of 262144005 bytes before CONNACK was accepted'),
+      message: expect.stringContaining('a packet of 262144005 bytes arrived before CONNACK'),
       cause: { name: 'ProtocolError', reasonCode: 0x95 },
     });
   });
