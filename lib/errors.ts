@@ -1,9 +1,9 @@
 /**
- * Everything this client throws or rejects with. Each kind has a stable `code`; wrong arguments are plain
- * `TypeError` and `RangeError`; an aborted call rejects with the reason of its signal.
+ * The errors of the client. Each class has a stable `code`. Wrong arguments are plain `TypeError` and `RangeError`, and an
+ * aborted call rejects with the reason of its signal.
  */
 
-/** The `code` of a {@link MqttError}: stable, for programs to branch on. */
+/** The `code` of a {@link MqttError}. It is stable: programs can branch on it. */
 export type MqttErrorCode =
   | 'ERR_MQTT_CONNECT'
   | 'ERR_MQTT_CONNECTION_LOST'
@@ -17,8 +17,8 @@ export type MqttErrorCode =
   | 'ERR_MQTT_POISONED_MESSAGE';
 
 /**
- * Names a class of errors, and lets `instanceof` hold for the same class of another copy of this package: a program may
- * load both the ES module and the CommonJS build, each with classes of its own.
+ * Names a class of errors, and makes `instanceof` also true for the same class of another copy of this package, such as
+ * the ES module and the CommonJS build in one program.
  */
 function register(kind: { readonly prototype: MqttError }, name: string): void {
   const mark = Symbol.for(`mqtt-await.${name}`);
@@ -26,9 +26,9 @@ function register(kind: { readonly prototype: MqttError }, name: string): void {
   Object.defineProperty(kind.prototype, 'name', { value: name, writable: true, configurable: true });
   Object.defineProperty(kind, Symbol.hasInstance, {
     value(this: unknown, error: unknown): boolean {
-      // What a function of the application throws may be a Proxy that throws.
+      // The error may be a Proxy of the application that throws.
       try {
-        // A class derived by an application inherits this method, and is not marked.
+        // A subclass of an application inherits this method, but has no mark.
         if (this !== kind) return Function.prototype[Symbol.hasInstance].call(this, error);
         return typeof error === 'object' && error !== null && mark in error;
       } catch {
@@ -38,9 +38,9 @@ function register(kind: { readonly prototype: MqttError }, name: string): void {
   });
 }
 
-/** The parent of every error of this client. */
+/** The base class of every error of this client. */
 export class MqttError extends Error {
-  /** Which kind of error this is. */
+  /** The kind of error. */
   readonly code: MqttErrorCode;
 
   constructor(code: MqttErrorCode, message: string, options?: ErrorOptions) {
@@ -53,10 +53,10 @@ export class MqttError extends Error {
   }
 }
 
-/** Where an attempt to connect failed. */
+/** The phase in which an attempt to connect failed. */
 export type ConnectPhase = 'credentials' | 'dial' | 'tls' | 'websocket' | 'connack' | 'timeout';
 
-/** What a `ConnectError` says beside its message. */
+/** Options of a `ConnectError`. */
 export interface ConnectErrorOptions extends ErrorOptions {
   readonly properties?: Readonly<Record<string, unknown>> | undefined;
   readonly reasonCode?: number | undefined;
@@ -66,15 +66,15 @@ export interface ConnectErrorOptions extends ErrorOptions {
 
 /** An attempt to connect failed. */
 export class ConnectError extends MqttError {
-  /** How far the attempt had come. `timeout`: it took longer than `connectTimeout`. */
+  /** The phase in which the attempt failed. `timeout`: it took longer than `connectTimeout`. */
   readonly phase: ConnectPhase;
-  /** The Reason Code (5.0) or return code (3.x) of a CONNACK that refused. */
+  /** The Reason Code (5.0) or return code (3.x), if CONNACK refused the connection. */
   readonly reasonCode: number | undefined;
-  /** The HTTP status with which a WebSocket or a proxy was refused. */
+  /** The HTTP status with which the server or a proxy refused the connection. */
   readonly status: number | undefined;
-  /** With phase `timeout`: what was going on. */
+  /** With phase `timeout`: the phase that was running. */
   readonly during: ConnectPhase | undefined;
-  /** The properties of a CONNACK that refused (5.0), such as `reasonString`. */
+  /** The properties of the refusing CONNACK (5.0), such as `reasonString`. */
   readonly properties: Readonly<Record<string, unknown>>;
 
   constructor(phase: ConnectPhase, message: string, options: ConnectErrorOptions = {}) {
@@ -91,22 +91,22 @@ export class ConnectError extends MqttError {
   }
 }
 
-/** What a `ConnectionLostError` says beside its message. */
+/** Options of a `ConnectionLostError`. */
 export interface ConnectionLostErrorOptions extends ErrorOptions {
   readonly reasonCode?: number | undefined;
   readonly properties?: Readonly<Record<string, unknown>> | undefined;
   readonly fate?: MessageFate | undefined;
 }
 
-/** A Network Connection that was up has ended, or there is none where one is needed at once. */
+/** The Network Connection has ended, or the call needs one now and there is none. */
 export class ConnectionLostError extends MqttError {
-  /** The Reason Code of the DISCONNECT the server sent, if it sent one (5.0). */
+  /** The Reason Code of the server's DISCONNECT, if it sent one (5.0). */
   readonly reasonCode: number | undefined;
   /** The properties of that DISCONNECT, such as `reasonString`. */
   readonly properties: Readonly<Record<string, unknown>>;
-  /** For `publish()` with QoS 0: what is known of the message. */
+  /** For `publish()` with QoS 0: what is known of the delivery. */
   readonly delivery: Delivery | undefined;
-  /** For `publish()` with QoS 0: whether the message is still with the client. */
+  /** For `publish()` with QoS 0: always false, as the message will not be sent. */
   readonly kept: boolean | undefined;
 
   constructor(message: string, options: ConnectionLostErrorOptions = {}) {
@@ -122,13 +122,13 @@ export class ConnectionLostError extends MqttError {
   }
 }
 
-/** The other side broke the protocol, or would have been broken by what was to be encoded. */
+/** The server broke the protocol, or a packet to be encoded would break it. */
 export class ProtocolError extends MqttError {
-  /** The normative statement that was broken, such as `MQTT-2.1.3-1`, or a section of the specification. */
+  /** The broken normative statement, such as `MQTT-2.1.3-1`, or a section of the specification. */
   readonly statement: string;
-  /** The Reason Code to close with (5.0): 0x81 Malformed Packet, 0x82 Protocol Error, or a more specific one. */
+  /** The Reason Code for closing the connection (5.0): 0x81 Malformed Packet, 0x82 Protocol Error, or a more specific one. */
   readonly reasonCode: number;
-  /** The Packet Identifier of the message of ours that was answered wrongly, where it was that. */
+  /** The Packet Identifier of the message that the server acknowledged wrongly, if it did. */
   readonly packetId: number | undefined;
 
   constructor(
@@ -149,35 +149,35 @@ export class ProtocolError extends MqttError {
 }
 
 /**
- * What is known of a message whose `publish()` rejected: `not-sent`, it was never written; `unknown`, it was
- * written and not answered; `rejected`, the server refused it.
+ * What is known of a message whose `publish()` rejected. `not-sent`: it was never written. `unknown`: it was written and
+ * not acknowledged. `rejected`: the server refused it.
  */
 export type Delivery = 'not-sent' | 'unknown' | 'rejected';
 
-/** What every rejection of `publish()` says about the message. */
+/** The fate of a message whose `publish()` rejected. */
 export interface MessageFate {
-  /** What is known of its delivery. */
+  /** What is known of the delivery. */
   readonly delivery: Delivery;
-  /** Whether the message is still with the client and will go out. */
+  /** Whether the client still has the message and will send it. */
   readonly kept: boolean;
 }
 
-/** An error that says what became of a message: see {@link isPublishFailure}. */
+/** An error with the fate of a message: see {@link isPublishFailure}. */
 export type PublishFailure = MqttError & MessageFate;
 
 /**
- * Whether `error` says what became of a message. Every rejection of `publish()` does, apart from wrong arguments and the
- * reason of an aborted signal.
+ * Whether `error` has the fate of a message. Every rejection of `publish()` has, except wrong arguments and the reason of
+ * an aborted signal.
  */
 export function isPublishFailure(error: unknown): error is PublishFailure {
   return error instanceof MqttError && 'delivery' in error && error.delivery !== undefined;
 }
 
-/** The message was refused, by the server (Reason Code) or by a guard before anything was written. */
+/** The message was refused by the server, or by the client before it was written. */
 export class PublishError extends MqttError implements MessageFate {
   readonly delivery: Delivery;
   readonly kept: boolean;
-  /** The Reason Code of the PUBACK, PUBREC or PUBCOMP, or the one that a server would have answered with. */
+  /** The Reason Code of the PUBACK, PUBREC or PUBCOMP, or the one that the server would have answered with. */
   readonly reasonCode: number;
   /** The properties of the refusing acknowledgement (5.0). */
   readonly properties: Readonly<Record<string, unknown>>;
@@ -201,14 +201,14 @@ export class PublishError extends MqttError implements MessageFate {
   }
 }
 
-/** What the server answered for one Topic Filter. */
+/** The result for one Topic Filter. */
 export interface FilterResult {
   readonly topicFilter: string;
-  /** Granted QoS (0, 1, 2), or 0 or 0x11 of `unsubscribe()`; from 0x80 on, why it was refused. */
+  /** The granted QoS (0, 1, 2); for `unsubscribe()` 0 or 0x11; from 0x80 on a refusal. */
   readonly reasonCode: number;
 }
 
-/** The server refused one or more Topic Filters, or the connection was lost each time they were asked for. */
+/** The server refused one or more Topic Filters, or the connection was lost each time they were sent. */
 export class SubscribeError extends MqttError {
   /** One entry per Topic Filter of the call, in its order. */
   readonly results: readonly FilterResult[];
@@ -223,7 +223,7 @@ export class SubscribeError extends MqttError {
   }
 }
 
-/** The server refused to unsubscribe one or more Topic Filters, or the connection was lost each time it was asked to. */
+/** The server refused to unsubscribe one or more Topic Filters, or the connection was lost each time they were sent. */
 export class UnsubscribeError extends MqttError {
   /** One entry per Topic Filter of the call, in its order. */
   readonly results: readonly FilterResult[];
@@ -238,9 +238,9 @@ export class UnsubscribeError extends MqttError {
   }
 }
 
-/** The outgoing queue is full (`maxQueued`, `maxQueuedBytes`), or its policy let this message go. */
+/** The queue is full (`maxQueued`, `maxQueuedBytes`): the message was refused, or dropped for a newer one. */
 export class QueueFullError extends MqttError implements MessageFate {
-  /** `unknown`: it waited again, as the session it had been sent in was lost. */
+  /** `unknown`: the message had been sent in a session that was lost, and waited again. */
   readonly delivery: Delivery;
   readonly kept = false;
 
@@ -254,11 +254,11 @@ export class QueueFullError extends MqttError implements MessageFate {
   }
 }
 
-/** A call took longer than its `timeout`, or than the option that bounds it. */
+/** A call took longer than its `timeout`, or than an option such as `requestTimeout` allows. */
 export class TimeoutError extends MqttError {
-  /** For `publish()`: what is known of the message. */
+  /** For `publish()`: what is known of the delivery. */
   readonly delivery: Delivery | undefined;
-  /** For `publish()`: whether the message is still with the client and will go out. */
+  /** For `publish()`: whether the client still has the message and will send it. */
   readonly kept: boolean | undefined;
 
   constructor(message: string, fate?: MessageFate, options?: ErrorOptions) {
@@ -272,11 +272,11 @@ export class TimeoutError extends MqttError {
   }
 }
 
-/** The client was ended, by `disconnect()` or by an error that is final (`cause`), before the call was done. */
+/** The client was ended by `disconnect()`, or by a final error (`cause`), before the call was done. */
 export class ClosedError extends MqttError {
-  /** For `publish()`: what is known of the message. */
+  /** For `publish()`: what is known of the delivery. */
   readonly delivery: Delivery | undefined;
-  /** For `publish()`: whether the message is still with the client and goes out after the next `connect()`. */
+  /** For `publish()`: whether the client still has the message and sends it after the next `connect()`. */
   readonly kept: boolean | undefined;
 
   constructor(message: string, fate?: MessageFate, options?: ErrorOptions) {
@@ -290,7 +290,7 @@ export class ClosedError extends MqttError {
   }
 }
 
-/** The message took the connection down whenever it was sent; it is not sent again. */
+/** The connection was lost each time the message was sent, so the message is not sent again. */
 export class PoisonedMessageError extends MqttError implements MessageFate {
   readonly delivery = 'unknown';
   readonly kept = false;
@@ -304,25 +304,25 @@ export class PoisonedMessageError extends MqttError implements MessageFate {
   }
 }
 
-/** Characters of what others have said that a message repeats. */
-const LONGEST_WORDS = 256;
+/** Foreign text in error messages is cut after so many characters. */
+const MAXIMUM_FOREIGN_TEXT = 256;
 
-/** Text of a server, a proxy or a certificate, as a message repeats it: on one line, and cut where it is long. */
+/** Text from a server, a proxy or a certificate as error messages show it: on one line, and cut if it is long. */
 export function shown(text: string): string {
-  const clean = text.substring(0, LONGEST_WORDS).replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '?');
-  return text.length > LONGEST_WORDS ? `${clean}…` : clean;
+  const clean = text.substring(0, MAXIMUM_FOREIGN_TEXT).replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '?');
+  return text.length > MAXIMUM_FOREIGN_TEXT ? `${clean}…` : clean;
 }
 
-/** The text of whatever was thrown. Never throws: it is the application's, and may be anything. */
+/** The message of anything that was thrown. Never throws. */
 export function messageOf(error: unknown): string {
   try {
     return String(typeof error === 'object' && error !== null && 'message' in error ? error.message : error);
   } catch {
-    return 'something that cannot be said in text';
+    return 'an error without a readable message';
   }
 }
 
-/** The `code` of an error as text; empty where it has none. Whatever it is that was thrown, this does not throw. */
+/** The `code` of anything that was thrown; empty if it has none. Never throws. */
 export function codeOf(error: unknown): string {
   try {
     const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : '';
