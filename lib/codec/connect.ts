@@ -118,8 +118,8 @@ function checkFlags(flags: number, version: ProtocolVersion): void {
 function readWill(reader: Reader, flags: number): WillMessage {
   const properties = reader.version === 5 ? readProperties(reader, 'will') : NO_PROPERTIES;
   const topic = reader.utf8();
-  const fault = topicNameError(topic);
-  if (fault !== undefined) throw violation(`CONNECT, will: ${fault}`, willTopicStatement(reader.version));
+  const error = topicNameError(topic);
+  if (error !== undefined) throw violation(`CONNECT, will: ${error}`, willTopicStatement(reader.version));
   const payload = reader.binary();
   return {
     topic,
@@ -190,9 +190,9 @@ function writeWill(writer: Writer, will: EncodableWill): void {
   else refuseProperties(will.properties, writer.version);
   const topic = stringOf('will.topic', will.topic);
   checkText('will.topic', topic, writer.version);
-  const fault = topicNameError(topic);
-  if (fault !== undefined) {
-    throw new ProtocolError(`will.topic: ${fault}`, willTopicStatement(writer.version), 0x90);
+  const error = topicNameError(topic);
+  if (error !== undefined) {
+    throw new ProtocolError(`will.topic: ${error}`, willTopicStatement(writer.version), 0x90);
   }
   const payload = bytesOf('will.payload', will.payload);
   checkFormat(will.properties?.payloadFormatIndicator, payload);

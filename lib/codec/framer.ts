@@ -251,8 +251,8 @@ export class Framer {
   /** Moves on to the first chunk of the queue; of a packet that has begun, appends only the bytes that are missing. */
   #nextChunk(): void {
     const chunk = this.#queue[0]!;
-    const held = this.#fill - this.#read;
-    if (held === 0) {
+    const partial = this.#fill - this.#read;
+    if (partial === 0) {
       this.#queue.shift();
       this.#adopt(chunk);
       return;
@@ -263,7 +263,7 @@ export class Framer {
       this.#offerAt = -1;
     }
     this.#makeRoom();
-    const missing = this.#needed === 0 ? 1 : this.#needed - held;
+    const missing = this.#needed === 0 ? 1 : this.#needed - partial;
     const count = Math.min(chunk.length, missing, this.#slab.length - this.#fill);
     this.#slab.set(chunk.subarray(0, count), this.#fill);
     this.#fill += count;
@@ -273,34 +273,34 @@ export class Framer {
 
   /** Makes `bytes` the slab, with the incomplete packet in it and room behind. */
   #makeRoom(): void {
-    const held = this.#fill - this.#read;
+    const partial = this.#fill - this.#read;
     const least = this.#slabSize >> 3;
-    const needed = this.#needed > held ? this.#needed : 0;
+    const needed = this.#needed > partial ? this.#needed : 0;
     // Large: a slab cannot hold the packet with room to spare.
     const large = needed > this.#slabSize - least;
-    const hasOwnSlab = large && held >= Math.max(needed / 16, OWN_SLAB_MINIMUM);
-    const wanted = large ? Math.min(needed - held, least) : least;
-    if (this.bytes === this.#slab && held > 0 && this.#slab.length - this.#fill >= wanted) {
+    const hasOwnSlab = large && partial >= Math.max(needed / 16, OWN_SLAB_MINIMUM);
+    const wanted = large ? Math.min(needed - partial, least) : least;
+    if (this.bytes === this.#slab && partial > 0 && this.#slab.length - this.#fill >= wanted) {
       if (!hasOwnSlab || this.#read + needed <= this.#slab.length) return;
     }
-    const grown = held + least > this.#slabSize ? 2 * held : this.#slabSize;
-    const size = hasOwnSlab ? needed : large ? Math.min(needed, Math.max(grown, 2 * held)) : grown;
-    this.#move(size, held, wanted);
+    const grown = partial + least > this.#slabSize ? 2 * partial : this.#slabSize;
+    const size = hasOwnSlab ? needed : large ? Math.min(needed, Math.max(grown, 2 * partial)) : grown;
+    this.#move(size, partial, wanted);
   }
 
   /** Moves the incomplete packet to the free part of the slab if that leaves enough room, else to a new slab. */
-  #move(size: number, held: number, wanted: number): void {
+  #move(size: number, partial: number, wanted: number): void {
     const { bytes } = this;
     const from = this.#read;
-    if (this.#slab.length !== size || size - this.#retainedEnd - held < wanted) {
+    if (this.#slab.length !== size || size - this.#retainedEnd - partial < wanted) {
       this.#slab = this.#allocate(size);
       this.#retainedEnd = 0;
     }
     const to = this.#retainedEnd;
     // set() is correct for overlapping ranges.
-    if (held > 0) this.#slab.set(bytes.subarray(from, this.#fill), to);
+    if (partial > 0) this.#slab.set(bytes.subarray(from, this.#fill), to);
     this.bytes = this.#slab;
     this.#read = to;
-    this.#fill = to + held;
+    this.#fill = to + partial;
   }
 }

@@ -293,10 +293,10 @@ function checkNumber(property: Property, value: unknown, maximum: number): numbe
 /** The approximate memory of properties, in bytes. Does not decode User Properties that are kept as bytes. */
 export function sizeOfProperties(properties: PublishProperties | undefined): number {
   if (properties === undefined || properties === NO_PROPERTIES) return 0;
-  const held = undecodedSizeOf(properties);
-  let size = held;
+  const undecoded = undecodedSizeOf(properties);
+  let size = undecoded;
   for (const name in properties) {
-    if (name === 'userProperties' && held > 0) continue;
+    if (name === 'userProperties' && undecoded > 0) continue;
     const value: unknown = properties[name as keyof PublishProperties];
     if (!Array.isArray(value)) size += sizeOfValue(value);
     else for (const item of value as unknown[]) size += Array.isArray(item) ? sizeOfPair(item) : NUMBER_SIZE;
@@ -319,8 +319,8 @@ function zero(property: Property, reasonCode: number): ProtocolError {
 
 function checkResponseTopic(topicName: string): void {
   // [MQTT-3.3.2-14] "The Response Topic MUST NOT contain wildcard characters".
-  const fault = topicNameError(topicName);
-  if (fault !== undefined) throw violation(`responseTopic: ${fault}`, 'MQTT-3.3.2-14');
+  const error = topicNameError(topicName);
+  if (error !== undefined) throw violation(`responseTopic: ${error}`, 'MQTT-3.3.2-14');
 }
 
 /** Authentication Data needs an Authentication Method (3.1.2.11.10). */

@@ -163,13 +163,13 @@ function checkFlags(header: number, version: ProtocolVersion): void {
 
 function checkReceivedTopic(topic: string, version: ProtocolVersion): void {
   // [MQTT-3.3.2-2] "The Topic Name in the PUBLISH packet MUST NOT contain wildcard characters". 3.1 allows the rest.
-  const fault =
+  const error =
     version === 3
       ? hasWildcard(topic)
         ? 'expected a Topic Name without the wildcards + and #'
         : undefined
       : topicNameError(topic);
-  if (fault !== undefined) throw violation(`PUBLISH: ${fault}`, 'MQTT-3.3.2-2');
+  if (error !== undefined) throw violation(`PUBLISH: ${error}`, 'MQTT-3.3.2-2');
 }
 
 function checkEmptyTopic(version: ProtocolVersion, properties: PublishProperties): void {

@@ -183,10 +183,10 @@ export class PublishWriter {
     let bytes = this.#topics?.get(topicName);
     if (bytes === undefined) {
       // [MQTT-3.3.2-2] no wildcards, [MQTT-4.7.3-1] to [MQTT-4.7.3-3] not empty, no U+0000, at most 65,535 bytes.
-      const fault = topicNameError(topicName);
-      if (fault !== undefined) {
+      const error = topicNameError(topicName);
+      if (error !== undefined) {
         checkText('PUBLISH', topicName, version);
-        throw new ProtocolError(`PUBLISH: ${fault}`, 'MQTT-3.3.2-2', 0x90);
+        throw new ProtocolError(`PUBLISH: ${error}`, 'MQTT-3.3.2-2', 0x90);
       }
       this.#topicName = topicName;
       this.#topicLength = this.#text.byteLength(topicName);

@@ -44,8 +44,8 @@ const RETAIN_HANDLING = 0x30;
 /** Refuses an illegal Topic Filter with Reason Code 0x8F. */
 export function checkTopicFilter(what: string, topicFilter: string): void {
   // [MQTT-4.7.1-1], [MQTT-4.7.1-2], [MQTT-4.7.3-1] to [MQTT-4.7.3-3], [MQTT-4.8.2-1], [MQTT-4.8.2-2]
-  const fault = topicFilterError(topicFilter);
-  if (fault !== undefined) throw new ProtocolError(`${what}: ${fault}`, '4.7.1', 0x8f);
+  const error = topicFilterError(topicFilter);
+  if (error !== undefined) throw new ProtocolError(`${what}: ${error}`, '4.7.1', 0x8f);
 }
 
 /** [MQTT-3.8.3-4] "It is a Protocol Error to set the No Local bit to 1 on a Shared Subscription". */
@@ -79,7 +79,7 @@ function readOptions(reader: Reader, topicFilter: string): SubscriptionRequest {
   const options = reader.u8();
   const qos = options & QOS;
   // 3.8.3.1: "It is a Protocol Error if the Maximum QoS field has the value 3".
-  if (qos === 3) throw protocolFault('SUBSCRIBE asks for QoS 3', version);
+  if (qos === 3) throw qos3Error('SUBSCRIBE asks for QoS 3', version);
   if (version !== 5) {
     // [MQTT-3-8.3-4] (3.1.1) the upper six bits are 0; 3.1 does not use them.
     if (version === 4 && options > 2)
@@ -101,7 +101,7 @@ function readOptions(reader: Reader, topicFilter: string): SubscriptionRequest {
   };
 }
 
-function protocolFault(message: string, version: ProtocolVersion): ProtocolError {
+function qos3Error(message: string, version: ProtocolVersion): ProtocolError {
   return version === 5 ? violation(message, '3.8.3.1') : malformed(message, 'MQTT-3-8.3-4');
 }
 

@@ -4,9 +4,9 @@
  */
 
 /** The key of the bytes in a properties object. As it is not enumerable, copies and comparisons leave it out. */
-const HELD = Symbol('User Properties');
+const UNDECODED = Symbol('User Properties');
 
-interface Held {
+interface Undecoded {
   /** Undefined once they are decoded. */
   bytes: Uint8Array | undefined;
   pairs: unknown;
@@ -17,20 +17,20 @@ interface Held {
  * One accessor for all such objects, so that they share a hidden class. It uses `this` and no private field, so that it
  * also works behind a Proxy and in objects that inherit.
  */
-const ACCESSOR: PropertyDescriptor & ThisType<{ readonly [HELD]: Held }> = {
+const ACCESSOR: PropertyDescriptor & ThisType<{ readonly [UNDECODED]: Undecoded }> = {
   get() {
-    const held = this[HELD];
-    if (held.bytes !== undefined) {
-      held.pairs = held.decode(held.bytes);
-      held.bytes = undefined;
+    const undecoded = this[UNDECODED];
+    if (undecoded.bytes !== undefined) {
+      undecoded.pairs = undecoded.decode(undecoded.bytes);
+      undecoded.bytes = undefined;
       // A frozen object keeps the accessor.
-      Reflect.defineProperty(this, 'userProperties', plain(held.pairs));
+      Reflect.defineProperty(this, 'userProperties', plain(undecoded.pairs));
     }
-    return held.pairs;
+    return undecoded.pairs;
   },
   set(value: unknown) {
     Object.defineProperty(this, 'userProperties', plain(value));
-    this[HELD].bytes = undefined;
+    this[UNDECODED].bytes = undefined;
   },
   enumerable: true,
   configurable: true,
@@ -49,16 +49,16 @@ export function deferUserProperties(
   bytes: Uint8Array,
   decode: (bytes: Uint8Array) => unknown,
 ): Record<string, unknown> {
-  const holder: Record<string, unknown> = {};
+  const result: Record<string, unknown> = {};
   for (const name in properties) {
-    if (name === 'userProperties') Object.defineProperty(holder, name, ACCESSOR);
-    else holder[name] = properties[name];
+    if (name === 'userProperties') Object.defineProperty(result, name, ACCESSOR);
+    else result[name] = properties[name];
   }
-  const held: Held = { bytes, pairs: undefined, decode };
-  return Object.defineProperty(holder, HELD, { ...plain(held), enumerable: false });
+  const undecoded: Undecoded = { bytes, pairs: undefined, decode };
+  return Object.defineProperty(result, UNDECODED, { ...plain(undecoded), enumerable: false });
 }
 
 /** Bytes of User Properties in `properties` that are not decoded yet. */
 export function undecodedSizeOf(properties: object): number {
-  return (properties as { readonly [HELD]?: Held })[HELD]?.bytes?.length ?? 0;
+  return (properties as { readonly [UNDECODED]?: Undecoded })[UNDECODED]?.bytes?.length ?? 0;
 }

@@ -6,7 +6,7 @@ export class Traffic {
   packetsReceived = 0;
   /** Messages that the server sent beyond Receive Maximum (5.0). */
   beyondReceiveMaximum = 0;
-  /** Messages of ours that were acknowledged. */
+  /** Published messages that were acknowledged. */
   answered = 0;
   /** Time from the last packet of each to its acknowledgement, in ms: the sum, and the longest. */
   roundTrips = 0;

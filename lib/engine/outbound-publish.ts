@@ -26,8 +26,8 @@ import type { Timers } from './timers.ts';
 const HIGH_WATER = 1_048_576;
 
 /**
- * Messages of this client from the call to the last acknowledgement, across connections. Order: first what has to be
- * sent again, then the queue, in call order. A new message goes out directly only if nothing of its kind waits.
+ * Sends messages: at once, from the queue, or again. Packets to be sent again come first, then the queue, in call order.
+ * A new message goes out directly only if nothing of its kind waits.
  */
 export class OutboundPublish {
   readonly references: PayloadReferences;
@@ -124,8 +124,8 @@ export class OutboundPublish {
   }
 
   /**
-   * The server has no session: what was in flight goes out as new messages, before all others, in its old order. For
-   * QoS 2, whose delivery is unknown, `onSessionLost` decides. Returns how many received messages the application had
+   * The server has no session: messages in flight go out as new ones, before all others, in their old order. For QoS 2,
+   * whose delivery is unknown, `onSessionLost` decides. Returns how many received messages the application had
    * not settled.
    */
   startOver(): number {

@@ -11,7 +11,7 @@ export const COPY_LIMIT = 16_384;
 /** One message in the output whose payload is passed by reference. */
 interface Reference {
   readonly exchange: Exchange;
-  /** What is known of its delivery if nothing of this transmission leaves. */
+  /** The delivery of the message if nothing of this transmission leaves. */
   readonly delivery: Delivery;
 }
 
@@ -36,7 +36,7 @@ export class PayloadReferences {
     if (lastPiece !== undefined) this.#byLastPiece.set(lastPiece, { exchange, delivery });
   }
 
-  /** The caller of `exchange`, or every caller, gets its payload back: what has not left yet is copied. */
+  /** The caller of `exchange`, or every caller, gets its payload back: pieces that have not left are copied. */
   detach(connection: Connection, exchange?: Exchange): void {
     if (typeof exchange?.payload === 'string') return;
     for (const [piece, copy] of connection.outbox.detach(exchange?.payload.buffer)) {

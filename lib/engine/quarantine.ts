@@ -6,7 +6,7 @@ import type { Session } from '../session/session.ts';
 import type { Suspicion } from './connect-errors.ts';
 import { type Timers, Timer } from './timers.ts';
 
-/** A loss counts against what was sent at most this long before, in ms. */
+/** A loss counts only for packets that were sent at most this long before, in ms. */
 const LOSS_WINDOW = 1_000;
 /** A message or request is given up after at least this many such losses, */
 const MAX_LOSSES = 3;
@@ -20,7 +20,7 @@ const MIN_SPAN = 2_000;
 
 /**
  * Finds the message, SUBSCRIBE or UNSUBSCRIBE that costs the connection each time it is sent, and gives it up, so that
- * everything else goes on. Only what was on the wire of a connection that was lost for no known reason can be suspect.
+ * everything else goes on. Only a packet on the wire of a connection that was lost for no known reason can be suspect.
  * Suspects wait until the next connection has lived for `MIN_SPAN` without them. Then they go out one at a time, messages
  * before requests, and no QoS 1 or 2 message goes out beside a suspect request.
  */
@@ -28,7 +28,7 @@ export class Quarantine {
   readonly #session: Session;
   readonly #timers: Timers;
   readonly #suspects = new Set<Exchange>();
-  /** Whether the connection that is being lost may be lost because of what was sent on it. */
+  /** Whether a packet of this client may be the reason of the present loss. */
   suspicion: Suspicion = 'none';
   /** The exchange because of which the present connection is closed: it was unacknowledged for `ackTimeout`. */
   #overdue: Exchange | undefined = undefined;
@@ -154,7 +154,7 @@ export class Quarantine {
     }
   }
 
-  /** A connection was lost with nothing of ours on the wire: the suspects are not the reason. */
+  /** A connection was lost with no message and no request on the wire: the suspects are not the reason. */
   #clearSuspects(): void {
     for (const suspect of this.#suspects) suspect.losses = suspect.soloLosses = 0;
     this.#suspects.clear();
@@ -169,7 +169,7 @@ export class Quarantine {
   }
 }
 
-/** Whether what was alone on the wire of `connection` is why that was lost. */
+/** Whether the packet that was alone on the wire of `connection` is the reason of its loss. */
 function isConclusive(
   sent: { readonly losses: number; readonly writtenAt: number },
   connection: Connection,

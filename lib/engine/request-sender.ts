@@ -35,7 +35,7 @@ export class RequestSender {
     else this.#session.requests.add(request);
   }
 
-  /** The caller of `request` no longer waits. What was sent already is acknowledged without effect on it. */
+  /** The caller of `request` no longer waits. Packets that were sent stay on the wire. */
   withdraw(request: Request): void {
     request.waiter = undefined;
     this.#session.requests.withdraw(request);
