@@ -5,7 +5,7 @@ import { copyOf, isBytes, isPlainBytes } from '../lib/bytes.ts';
 class Special extends Uint8Array {}
 
 describe('bytes', () => {
-  it('are a Uint8Array of whatever class and realm', () => {
+  it('are a Uint8Array of any class and realm', () => {
     const foreign: unknown = runInNewContext('new Uint8Array(2)');
     for (const value of [new Uint8Array(2), Buffer.from('ab'), new Special(2), foreign])
       expect(isBytes(value)).toBe(true);
@@ -26,7 +26,7 @@ describe('bytes', () => {
     expect(isBytes(value)).toBe(false);
   });
 
-  it('are plain where they have none of the methods of a Buffer', () => {
+  it('are plain if they are no Buffer', () => {
     expect(isPlainBytes(new Uint8Array(2))).toBe(true);
     for (const value of [Buffer.from('ab'), new Special(2), Object.create(Uint8Array.prototype)])
       expect(isPlainBytes(value)).toBe(false);

@@ -51,7 +51,7 @@ const classesOf = (error: unknown): string[] =>
   Object.entries(CLASSES).flatMap(([name, kind]) => (error instanceof kind ? [name] : []));
 
 describe('instanceof', () => {
-  it('tells the classes apart', () => {
+  it('distinguishes the classes', () => {
     for (const [name, error] of Object.entries(samples(errors))) {
       expect(classesOf(error)).toEqual([...new Set(['MqttError', name])]);
       expect([error.name, error instanceof Error, String(error).startsWith(`${name}: a`)]).toEqual([
@@ -73,7 +73,7 @@ describe('instanceof', () => {
       expect(classesOf(error)).toEqual([...new Set(['MqttError', name])]);
   });
 
-  it('holds for a class that an application derives, and only for its own errors', () => {
+  it('holds for a subclass of an application, and only for its own errors', () => {
     class RefusedError extends PublishError {}
     const own = new RefusedError('a', 0x87, { delivery: 'rejected', kept: false });
     expect(own).toBeInstanceOf(RefusedError);
@@ -90,7 +90,7 @@ describe('instanceof', () => {
 });
 
 describe('isPublishFailure()', () => {
-  it('holds for every error that says what became of a message', () => {
+  it('holds for every error with the fate of a message', () => {
     const failures = Object.entries(samples(errors)).filter(([, error]) => isPublishFailure(error));
     expect(failures.map(([name]) => name)).toEqual([
       'ConnectionLostError',
@@ -102,12 +102,12 @@ describe('isPublishFailure()', () => {
     ]);
   });
 
-  it('does not hold where no message is concerned', () => {
+  it('does not hold for errors without a message', () => {
     for (const error of [new TimeoutError('a'), new ClosedError('a'), new ConnectionLostError('a')])
       expect(isPublishFailure(error)).toBe(false);
   });
 
-  it('does not hold for wrong arguments, the reason of a signal, and what only looks alike', () => {
+  it('does not hold for wrong arguments, the reason of a signal, and similar objects', () => {
     for (const error of [new TypeError('a'), AbortSignal.abort().reason, { delivery: 'unknown', kept: true }])
       expect(isPublishFailure(error)).toBe(false);
   });

@@ -34,7 +34,7 @@ describe('AckReader', () => {
     expect(() => read(bytes, version)).toThrow(expect.objectContaining({ name: 'ProtocolError' }));
   });
 
-  it('takes a repeated PUBREL with DUP on 3.1', () => {
+  it('accepts a repeated PUBREL with DUP on 3.1', () => {
     expect(read(hex`6a 02 00 0a`, 3).packetId).toBe(10);
   });
 });
@@ -46,7 +46,7 @@ describe('writing acknowledgements', () => {
     expect(toHex(target)).toBe('00 62 02 12 34 00');
   });
 
-  it('uses the shortest form that says all', () => {
+  it('uses the shortest form', () => {
     const puback = { type: 'puback', packetId: 10 } as const;
     expect(toHex(encode(puback, 5))).toBe('40 02 00 0a');
     expect(toHex(encode({ ...puback, reasonCode: 0x10 }, 5))).toBe('40 03 00 0a 10');
@@ -56,7 +56,7 @@ describe('writing acknowledgements', () => {
     expect(() => encode({ ...puback, reasonCode: 0x10 }, 4)).toThrow(TypeError);
   });
 
-  it('refuses a server the code that only a server sends', () => {
+  it('refuses, for a server, a code that only a server sends', () => {
     expect(() =>
       readPacket({ bytes: hex`40 03 00 0a 10`, header: 0x40, start: 2, end: 5 }, 5, 'server'),
     ).toThrow('[MQTT-3.4.2-1]');

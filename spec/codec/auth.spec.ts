@@ -21,12 +21,12 @@ describe('AUTH', () => {
     expect(() => read(hex`f0 02 18 00`)).toThrow(expect.objectContaining({ reasonCode: 0x82 }));
   });
 
-  it('[MQTT-3.15.2-1] comes with the codes that the other side may send', () => {
+  it('[MQTT-3.15.2-1] has the Reason Codes that the other end may send', () => {
     expect(() => read(hex`f0 06 19 04 15 00 01 58`)).toThrow('[MQTT-3.15.2-1]');
     expect(() => read(hex`f0 06 00 04 15 00 01 58`, 'server')).toThrow('[MQTT-3.15.2-1]');
   });
 
-  it('is no packet of 3.x', () => {
+  it('does not exist on 3.x', () => {
     expect(() => encode({ type: 'auth', properties }, 4)).toThrow('[2.2.1]');
   });
 });

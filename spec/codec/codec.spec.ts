@@ -23,7 +23,7 @@ const types = (decoder: Decoder): string[] => {
 };
 
 describe('Decoder', () => {
-  it('is for a client of 3.1.1 when nothing else is said', () => {
+  it('is for a client of 3.1.1 by default', () => {
     const decoder = new Decoder({});
     expect(decoder.protocolVersion).toBe(4);
     decoder.push(hex`20 02 01 00`);
@@ -37,7 +37,7 @@ describe('Decoder', () => {
     expect(() => decoder.next()).toThrow(ProtocolError);
   });
 
-  it.each([3, 4, 5] as const)('takes version %d from CONNECT for a server that names none', (version) => {
+  it.each([3, 4, 5] as const)('takes version %d from CONNECT for a server without a version', (version) => {
     const decoder = new Decoder({ receiver: 'server' });
     const ack = encode({ type: 'publish', topic: 'a', payload: hex`00 00 00` }, version);
     decoder.push(join(connect(version), ack));
@@ -58,7 +58,7 @@ describe('Decoder', () => {
     expect(decoder.protocolVersion).toBe(version);
   });
 
-  it('refuses what comes before CONNECT when the version comes from CONNECT', () => {
+  it('refuses a packet before CONNECT while the version is unknown', () => {
     for (const first of [hex`c0 00`, hex`30 04 00 01 61 00`, hex`20 03 00 00 00`]) {
       const decoder = new Decoder({ receiver: 'server' });
       decoder.push(first);
@@ -69,7 +69,7 @@ describe('Decoder', () => {
     }
   });
 
-  it('refuses a CONNECT of another version than the one it was given', () => {
+  it('refuses a CONNECT of another version than its own', () => {
     for (const version of [3, 4] as const) {
       const decoder = new Decoder({ protocolVersion: 5, receiver: 'server' });
       decoder.push(connect(version));
@@ -77,7 +77,7 @@ describe('Decoder', () => {
     }
   });
 
-  it('refuses a padded Remaining Length of the CONNECT that says 5.0, and takes it before 3.1.1', () => {
+  it('refuses a Remaining Length that is too long in a CONNECT of 5.0, and accepts it on 3.1.1', () => {
     const padded = (version: ProtocolVersion): Uint8Array => {
       const bytes = connect(version);
       return hex`10 ${bytes[1]! | 0x80} 00 ${bytes.subarray(2)}`;
@@ -93,7 +93,7 @@ describe('Decoder', () => {
     expect(decoders[1]!.next()).toMatchObject({ type: 'connect' });
   });
 
-  it('names the version it was given from the start', () => {
+  it('has its version from the start', () => {
     expect(new Decoder({ protocolVersion: 5 }).protocolVersion).toBe(5);
     expect(new Decoder({ protocolVersion: 3, receiver: 'server' }).protocolVersion).toBe(3);
   });
@@ -114,7 +114,7 @@ describe('Decoder', () => {
     );
   });
 
-  it('gives undefined before anything came, and between packets', () => {
+  it('returns undefined before the first byte and between packets', () => {
     const decoder = new Decoder({ protocolVersion: 5 });
     expect(decoder.next()).toBeUndefined();
     decoder.push(hex`d0 00`);
@@ -122,7 +122,7 @@ describe('Decoder', () => {
     expect(decoder.next()).toBeUndefined();
   });
 
-  it('takes empty chunks anywhere', () => {
+  it('accepts empty chunks anywhere', () => {
     const decoder = new Decoder({ protocolVersion: 5 });
     for (const chunk of [hex``, hex`40`, hex``, hex`02 00`, hex``, hex`0a`]) {
       expect(decoder.next()).toBeUndefined();
@@ -133,7 +133,7 @@ describe('Decoder', () => {
     expect(decoder.next()).toBeUndefined();
   });
 
-  it('gives several packets of one chunk one at a time', () => {
+  it('returns several packets of one chunk one at a time', () => {
     const decoder = new Decoder({ protocolVersion: 5 });
     decoder.push(hex`20 03 00 00 00 d0 00 40 02 00 01 30 04 00 01 61 00 50 02`);
     expect(types(decoder)).toEqual(['connack', 'pingresp', 'puback', 'publish']);
@@ -141,7 +141,7 @@ describe('Decoder', () => {
     expect(types(decoder)).toEqual(['pubrec']);
   });
 
-  it('takes several chunks before it is asked', () => {
+  it('accepts several chunks before the first call of next()', () => {
     const decoder = new Decoder({ protocolVersion: 5 });
     for (const chunk of byByte(hex`40 02 00 01 40 02 00 02 d0 00`)) decoder.push(chunk);
     expect(types(decoder)).toEqual(['puback', 'puback', 'pingresp']);
@@ -159,7 +159,7 @@ describe('Decoder', () => {
     },
   );
 
-  it('takes Buffers, and views that start inside their ArrayBuffer', () => {
+  it('accepts Buffers, and views that start inside their ArrayBuffer', () => {
     const decoder = new Decoder({ protocolVersion: 5 });
     decoder.push(Buffer.from('30040001', 'hex'));
     decoder.push(hex`ff ff 61 00 40 02 00 09 ff`.subarray(2, 8));
@@ -184,7 +184,7 @@ describe('Decoder', () => {
   it.each([
     ['Topic Name', packet(0x30, text('a/+'), hex`00`), 'MQTT-3.3.2-2'],
     ['Response Topic', packet(0x30, text('t'), hex`06 08`, text('a/+')), 'MQTT-3.3.2-14'],
-  ])('refuses as %s what it took as Content Type before', (_, bytes, statement) => {
+  ])('refuses as %s a string that it accepted as Content Type before', (_, bytes, statement) => {
     const decoder = new Decoder({ protocolVersion: 5 });
     for (let i = 0; i < 3; i++) {
       decoder.push(packet(0x30, text('t'), hex`06 03`, text('a/+')));
@@ -194,7 +194,7 @@ describe('Decoder', () => {
     expect(() => decoder.next()).toThrow(expect.objectContaining({ reasonCode: 0x82, statement }));
   });
 
-  it('stays failed: the same error again, whatever comes after it', () => {
+  it('throws the same error again at every later call', () => {
     const decoder = new Decoder({ protocolVersion: 5 });
     decoder.push(hex`d0 00 00 00 d0 00`);
     expect(decoder.next()).toStrictEqual({ type: 'pingresp' });
@@ -204,7 +204,7 @@ describe('Decoder', () => {
     expect(thrownBy(() => (decoder.push(hex`d0 00`), decoder.next()))).toBe(error);
   });
 
-  it('gives the packets before the one it refuses', () => {
+  it('returns the packets before the one that it refuses', () => {
     const decoder = new Decoder({ protocolVersion: 5 });
     decoder.push(hex`40 02 00 01 d0 00 38 04 00 01 61 00`);
     expect(decoder.next()).toMatchObject({ type: 'puback' });
@@ -212,7 +212,7 @@ describe('Decoder', () => {
     expect(() => decoder.next()).toThrow(expect.objectContaining({ reasonCode: 0x81 }));
   });
 
-  it('tells what was broken, and where that is written', () => {
+  it('names the broken rule and its statement', () => {
     const decoder = new Decoder({ protocolVersion: 5 });
     decoder.push(hex`36 06 00 01 61 00 01 00`);
     const error = thrownBy(() => decoder.next()) as ProtocolError;
@@ -228,7 +228,7 @@ describe('Decoder', () => {
 describe('maximumPacketSize', () => {
   const publish = (size: number): Uint8Array => packet(0x30, text('a'), hex`00`, new Uint8Array(size - 6));
 
-  it('is a limit of the whole packet, header and Remaining Length included', () => {
+  it('limits the whole packet, fixed header included', () => {
     const decoder = new Decoder({ protocolVersion: 5, maximumPacketSize: 20 });
     decoder.push(publish(20));
     expect(decoder.next()).toMatchObject({ type: 'publish' });
@@ -242,7 +242,7 @@ describe('maximumPacketSize', () => {
     ['one byte of Remaining Length', 100, hex`30 63`],
     ['two bytes', 200, hex`30 c6 01`],
     ['four bytes', 20_000, hex`30 ff ff ff 7f`],
-  ])('is decided from the header, before the body comes (%s)', (_, maximumPacketSize, header) => {
+  ])('is checked before the body arrives (%s)', (_, maximumPacketSize, header) => {
     const decoder = new Decoder({ protocolVersion: 5, maximumPacketSize });
     for (const byte of byByte(header).slice(0, -1)) {
       decoder.push(byte);
@@ -254,7 +254,7 @@ describe('maximumPacketSize', () => {
     );
   });
 
-  it.each(splits(publish(30)))('lets what fits through however it is cut (%#)', (head, tail) => {
+  it.each(splits(publish(30)))('accepts a packet within it, however it is cut (%#)', (head, tail) => {
     const decoder = new Decoder({ protocolVersion: 5, maximumPacketSize: 30 });
     decoder.push(head);
     expect(decoder.next()).toBeUndefined();
@@ -264,7 +264,7 @@ describe('maximumPacketSize', () => {
 });
 
 describe('many User Properties', () => {
-  it('of a PUBLISH are decoded when they are asked for, and make no difference to the packet', () => {
+  it('of a PUBLISH are decoded on first access, and do not change the packet', () => {
     const userProperties = Array.from({ length: 20 }, (_, i) => [`n${i}`, String(i)] as const);
     const value: Packet = {
       type: 'publish', topic: 'a', payload: hex`01`, qos: 0, retain: false, duplicate: false,
@@ -302,7 +302,7 @@ describe('a property section above 1 MiB', () => {
     );
   });
 
-  it('has nothing to do with the size of a payload', () => {
+  it('does not limit the payload', () => {
     const decoder = new Decoder({ protocolVersion: 5 });
     decoder.push(encode({ type: 'publish', topic: 'a', payload: new Uint8Array(3_000_000) }, 5));
     expect(decoder.next()).toMatchObject({ payload: { length: 3_000_000 } });
@@ -310,7 +310,7 @@ describe('a property section above 1 MiB', () => {
 });
 
 describe('encode', () => {
-  it('leaves what it is given as it was, and gives bytes of its own', () => {
+  it('does not change its argument, and returns new bytes', () => {
     const payload = hex`01 02`;
     const value: Packet = Object.freeze({
       type: 'publish', topic: 'a', payload, qos: 0, retain: false, duplicate: false, properties: Object.freeze({}),
@@ -322,7 +322,7 @@ describe('encode', () => {
     expect(toHex(second)).toBe('30 06 00 01 62 00 01 02');
   });
 
-  it('gives bytes that later packets leave alone, of any size', () => {
+  it('returns bytes that later packets do not change, in any size', () => {
     const values = Array.from({ length: 300 }, (_, i): Packet => ({
       type: 'publish', topic: `t/${i % 7}`, payload: new Uint8Array((i * 37) % 1_500).fill(i), qos: 1, packetId: i + 1,
       retain: false, duplicate: false, properties: { contentType: String(i % 10), userProperties: [['n', String(i)]] },
@@ -333,7 +333,7 @@ describe('encode', () => {
     expect(values.map(() => decoder.next())).toStrictEqual(values);
   });
 
-  it('takes Buffers as payload and as Binary Data', () => {
+  it('accepts Buffers as payload and as Binary Data', () => {
     const bytes = encode(
       {
         type: 'publish',
@@ -346,7 +346,7 @@ describe('encode', () => {
     expect(toHex(bytes)).toBe('30 0a 00 01 61 04 09 00 01 78 68 69');
   });
 
-  it('gives a Uint8Array that holds one packet and nothing else', () => {
+  it('returns a Uint8Array with one packet and nothing else', () => {
     const bytes = encode({ type: 'pingreq' }, 4);
     expect(Object.prototype.toString.call(bytes)).toBe('[object Uint8Array]');
     expect(bytes.length).toBe(2);
@@ -361,7 +361,7 @@ describe('encode', () => {
     },
   );
 
-  it('writes nothing after a refusal that was not asked for', () => {
+  it('writes a packet correctly after a refused one', () => {
     expect(() => encode({ type: 'publish', topic: 'a/#', payload: hex`` }, 5)).toThrow(ProtocolError);
     expect(toHex(encode({ type: 'puback', packetId: 1 }, 5))).toBe('40 02 00 01');
   });

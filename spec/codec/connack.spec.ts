@@ -14,7 +14,7 @@ describe('CONNACK', () => {
     expect(read(hex`20 02 ff 00`, 3)).toEqual({ ...packet, sessionPresent: false });
   });
 
-  it('tells a 5.0 client that an old server does not know the version', () => {
+  it('reads the refusal of a server without 5.0 as Unsupported Protocol Version', () => {
     expect(read(hex`20 02 00 01`)).toMatchObject({ reasonCode: 0x84 });
     expect(() => read(hex`20 02 00 05`)).toThrow(expect.objectContaining({ reasonCode: 0x81 }));
   });

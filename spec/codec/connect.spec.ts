@@ -31,7 +31,7 @@ describe('CONNECT', () => {
     expect(read(bytes)).toEqual(full);
   });
 
-  it('says which version it is of to a server that does not know yet', () => {
+  it('tells a server its version', () => {
     expect(() => read(hex`10 0d 00 04 4d 51 54 54 06 02 00 3c 00 01 61`)).toThrow(
       expect.objectContaining({ statement: 'MQTT-3.1.2-2', reasonCode: 0x84 }),
     );
@@ -50,14 +50,14 @@ describe('CONNECT', () => {
     );
   });
 
-  it('takes a 3.1 CONNECT whose flags promise more than there is', () => {
+  it('accepts a CONNECT of 3.1 whose flags are set for absent fields', () => {
     expect(read(hex`10 0f 00 06 4d 51 49 73 64 70 03 c2 00 3c 00 01 61`)).toEqual({
       ...connect,
       properties: {},
     });
   });
 
-  it('refuses to write what a server would refuse', () => {
+  it('is not written if a server would refuse it', () => {
     expect(() => written({ clientId: '' }, 3)).toThrow(expect.objectContaining({ reasonCode: 0x85 }));
     expect(() => written({ clientId: '', cleanStart: false }, 4)).toThrow('[MQTT-3.1.3-7]');
     expect(() => written({ clientId: '' }, 4)).not.toThrow();

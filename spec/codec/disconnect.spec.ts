@@ -7,7 +7,7 @@ const read = (bytes: Uint8Array, receiver: Receiver = 'client'): unknown =>
   readPacket({ bytes: bytes, header: 0xe0, start: 2, end: bytes.length }, 5, receiver);
 
 describe('DISCONNECT', () => {
-  it('uses the shortest form that says all, and reads every form', () => {
+  it('uses the shortest form, and reads every form', () => {
     const disconnect = { type: 'disconnect' } as const;
     expect(toHex(encode(disconnect, 5))).toBe('e0 00');
     expect(toHex(encode({ ...disconnect, reasonCode: 0x82 }, 5))).toBe('e0 01 82');
@@ -20,11 +20,11 @@ describe('DISCONNECT', () => {
     }
   });
 
-  it('[MQTT-3.14.2-2] of a server with a Session Expiry Interval still tells its reason', () => {
+  it('[MQTT-3.14.2-2] from a server with a Session Expiry Interval is accepted', () => {
     expect(read(hex`e0 07 8e 05 11 00 00 00 00`)).toMatchObject({ reasonCode: 0x8e });
   });
 
-  it('of a client has no Server Reference', () => {
+  it('from a client must not have a Server Reference', () => {
     expect(() => read(hex`e0 06 00 04 1c 00 01 61`, 'server')).toThrow('[3.14.2.2.5]');
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { flag, hex, integer, malformed, qosOf, show, violation } from '../../lib/codec/errors.ts';
 
-describe('faults', () => {
+describe('errors of the codec', () => {
   it('carry the Reason Code and the statement', () => {
     expect(malformed('x', 'MQTT-1')).toMatchObject({
       reasonCode: 0x81,
@@ -17,7 +17,7 @@ describe('faults', () => {
     expect([show(null), show(7), show([1]), show({})]).toEqual(['null', '7', 'an array of 1', 'object']);
   });
 
-  it('tell a wrong type from a wrong value', () => {
+  it('distinguish a wrong type from a wrong value', () => {
     expect(() => integer('keepAlive', '7', 0, 9)).toThrow(TypeError);
     expect(() => integer('keepAlive', 7.5, 0, 9)).toThrow(
       'keepAlive: expected an integer of 0 to 9, got 7.5',
@@ -28,7 +28,7 @@ describe('faults', () => {
 });
 
 describe('qosOf', () => {
-  it('[MQTT-3.3.1-4] knows 0, 1 and 2', () => {
+  it('[MQTT-3.3.1-4] accepts 0, 1 and 2', () => {
     expect([qosOf('qos', undefined), qosOf('qos', 2)]).toEqual([0, 2]);
     expect(() => qosOf('qos', 3)).toThrow(
       expect.objectContaining({ statement: 'MQTT-3.3.1-4', reasonCode: 0x81 }),

@@ -95,7 +95,7 @@ describe('bounds of packets', () => {
 });
 
 describe('lengths that are refused', () => {
-  it('[MQTT-1.5.5-1] padded on 5.0, and only there', () => {
+  it('[MQTT-1.5.5-1] in more bytes than necessary, on 5.0 only', () => {
     const padded = hex`d0 80 00`;
     const framer = new Framer({ protocolVersion: 5 });
     framer.push(padded);
@@ -106,7 +106,7 @@ describe('lengths that are refused', () => {
     expect(older.end - older.start).toBe(0);
   });
 
-  it('longer than four bytes, as soon as the fourth is there', () => {
+  it('longer than four bytes, as soon as the fourth has arrived', () => {
     const framer = new Framer({ protocolVersion: 4 });
     framer.push(hex`30 ff ff ff`);
     expect(framer.next()).toBe(false);
@@ -114,7 +114,7 @@ describe('lengths that are refused', () => {
     expect(() => framer.next()).toThrow(expect.objectContaining({ reasonCode: 0x81 }));
   });
 
-  it('[MQTT-3.1.2-24] above the Maximum Packet Size, before the body is there', () => {
+  it('[MQTT-3.1.2-24] above the Maximum Packet Size, before the body arrives', () => {
     const framer = new Framer({ protocolVersion: 5, maximumPacketSize: 10 });
     framer.push(hex`30 08`);
     expect(framer.next()).toBe(false);
@@ -128,7 +128,7 @@ describe('lengths that are refused', () => {
     );
   });
 
-  it('above the limit of packets before CONNACK, and says that it is this limit', () => {
+  it('above the limit before CONNACK, which the error names', () => {
     const framer = new Framer({ protocolVersion: 5 });
     framer.limit(9, 'before CONNACK');
     framer.push(hex`20 08`);
@@ -143,7 +143,7 @@ describe('lengths that are refused', () => {
     );
   });
 
-  it('no longer where the limit ends', () => {
+  it('no longer after the limit was lifted', () => {
     const framer = new Framer({ protocolVersion: 5 });
     framer.limit(3, 'before CONNACK');
     framer.limit(undefined);
@@ -153,7 +153,7 @@ describe('lengths that are refused', () => {
 });
 
 describe('memory', () => {
-  it('is reused for reads that nothing points into', () => {
+  it('is reused for reads that no payload points into', () => {
     const { framer, slabs } = counting();
     for (let i = 0; i < 1_500; i++) {
       readInto(framer, hex`40 02 00 01 40 02 00`);
@@ -164,7 +164,7 @@ describe('memory', () => {
     expect(slabs).toEqual([4 * KIB]);
   });
 
-  it('is not reused where a payload points into it', () => {
+  it('is not reused if a payload points into it', () => {
     const { framer } = counting();
     const views: Uint8Array[] = [];
     for (let i = 0; i < 300; i++) {
@@ -205,7 +205,7 @@ describe('memory', () => {
     expect(Math.max(...slabs)).toBeLessThanOrEqual(32 * KIB);
   });
 
-  it('is of the size of a large packet once a sixteenth of it is there', () => {
+  it('has the size of a large packet once a sixteenth of it has arrived', () => {
     const size = 4 * KIB * KIB;
     const large = packetOf(size, 3);
     const asked = counting();
@@ -264,7 +264,7 @@ describe('pushing and filling mixed', () => {
     pin: fc.boolean(),
   });
 
-  it('gives every packet once, and never touches what is pinned', () => {
+  it('finds every packet once, and never touches retained memory', () => {
     const sizes = fc.oneof(fc.nat({ max: 40 }), fc.nat({ max: 3_000 }), fc.nat({ max: 150_000 }));
     fc.assert(
       fc.property(

@@ -230,7 +230,7 @@ describe.each(DIRECTIONS)('mqtt-packet, version %d, sent by a %s', (version, fro
 
 // ---- Where they differ on purpose ----
 
-describe('mqtt-packet takes what the protocol does not allow, and we do not', () => {
+describe('mqtt-packet accepts breaches of the protocol that mqtt-await refuses', () => {
   const connect5 = (flags: number, ...rest: Uint8Array[]): Uint8Array =>
     packet(0x10, hex`00 04 4d 51 54 54 05 ${flags} 00 00 00 00 01 63`, ...rest);
   // prettier-ignore
@@ -283,7 +283,7 @@ describe('mqtt-packet takes what the protocol does not allow, and we do not', ()
   });
 });
 
-describe('mqtt-packet refuses what we take', () => {
+describe('mqtt-packet refuses what mqtt-await accepts', () => {
   it.each([
     ['flags that 3.1 leaves unused: PUBREL with DUP', 3, hex`6a 02 00 0a`, { type: 'pubrel', packetId: 10 }],
     [
@@ -320,7 +320,7 @@ describe('mqtt-packet refuses what we take', () => {
   });
 });
 
-describe('mqtt-packet and we read or write differently', () => {
+describe('mqtt-packet and mqtt-await read or write differently', () => {
   const reason = { properties: {} };
 
   it.each([

@@ -17,20 +17,20 @@ const accepted = (version: 3 | 4 | 5, receiver: Receiver): string[] =>
 describe('first bytes', () => {
   const both = ['publish', 'puback', 'pubrec', 'pubrel', 'pubcomp'];
 
-  it('lets a client get what servers send', () => {
+  it('allows a client the packets of servers', () => {
     const client = ['connack', ...both, 'suback', 'unsuback', 'pingresp'];
     expect(accepted(3, 'client')).toEqual(client);
     expect(accepted(4, 'client')).toEqual(client);
     expect(accepted(5, 'client')).toEqual([...client, 'disconnect', 'auth']);
   });
 
-  it('lets a server get what clients send', () => {
+  it('allows a server the packets of clients', () => {
     const server = ['connect', ...both, 'subscribe', 'unsubscribe', 'pingreq', 'disconnect'];
     expect(accepted(4, 'server')).toEqual(server);
     expect(accepted(5, 'server')).toEqual([...server, 'auth']);
   });
 
-  it('[MQTT-2.1.3-1] refuses other flags, but on 3.1', () => {
+  it('[MQTT-2.1.3-1] refuses other flags, except on 3.1', () => {
     expect(accepts(0x60, 5, 'client')).toBe(false);
     expect(accepts(0x6a, 4, 'client')).toBe(false);
     expect(accepts(0x6a, 3, 'client')).toBe(true);

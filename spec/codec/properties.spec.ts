@@ -27,7 +27,7 @@ const refused = (reasonCode: number): unknown =>
   expect.objectContaining({ name: 'ProtocolError', reasonCode });
 
 describe('reading properties', () => {
-  it('makes no object where there are none', () => {
+  it('makes no object if there are none', () => {
     expect(read('publish', hex`00`)).toBe(NO_PROPERTIES);
   });
 
@@ -78,7 +78,7 @@ describe('many User Properties of a PUBLISH', () => {
   const isHeld = (found: object): boolean =>
     Object.getOwnPropertyDescriptor(found, 'userProperties')?.get !== undefined;
 
-  it('are held as bytes, up to sixteen are decoded at once', () => {
+  it('are kept as bytes; up to sixteen are decoded at once', () => {
     for (const count of [1, 15, 16, 17, 18, 1_000]) {
       const found = read('publish', properties(...pairs(count)));
       expect(isHeld(found)).toBe(count > 16);
@@ -96,7 +96,7 @@ describe('many User Properties of a PUBLISH', () => {
     },
   );
 
-  it('stay what they were when the memory they came in is used again', () => {
+  it('do not change when the memory they came in is reused', () => {
     const slab = Buffer.from(properties(...pairs(20)));
     const found = read('publish', slab);
     slab.fill(0);
@@ -139,7 +139,7 @@ describe('many User Properties of a PUBLISH', () => {
     );
   });
 
-  it('are refused where other packets refuse them, in the same words', () => {
+  it('are refused like in other packets, with the same text', () => {
     const strings = fc.string({ unit: fc.constantFrom('a', 'é', '\u{1F600}'), maxLength: 2 });
     const lists = fc.array(fc.tuple(strings, strings), { minLength: 1, maxLength: 24, size: 'max' });
     const outcomeOf = (host: PropertyHost, bytes: Uint8Array): unknown => {
@@ -162,7 +162,7 @@ describe('many User Properties of a PUBLISH', () => {
     );
   });
 
-  it('take no memory for each pair until they are asked for', () => {
+  it('take no memory per pair until they are read', () => {
     const section = properties(new Uint8Array(1_000_000).map((_, i) => (i % 5 === 0 ? 0x26 : 0)));
     expect(read('publish', section)).toHaveProperty('userProperties.length', 200_000);
     globalThis.gc?.();
@@ -175,7 +175,7 @@ describe('many User Properties of a PUBLISH', () => {
     expect(held.every(isHeld)).toBe(true);
   });
 
-  it('keep nothing alive of the memory that was read into', async () => {
+  it('keep no slab in memory', async () => {
     const section = properties(...pairs(20));
     const slabs: WeakRef<ArrayBuffer>[] = [];
     const held = Array.from({ length: 20 }, () => {
@@ -202,7 +202,7 @@ describe('MAXIMUM_PROPERTY_LENGTH', () => {
     expect(MAXIMUM_PROPERTY_LENGTH).toBe(1_048_576);
   });
 
-  it.each(hosts)('%s: a longer property section is refused before anything of it is decoded', (host) => {
+  it.each(hosts)('%s: a longer property section is refused before it is decoded', (host) => {
     // 0xff is no property: decoding it would be refused with 0x81.
     const section = new Uint8Array(MAXIMUM_PROPERTY_LENGTH + 1).fill(0xff);
     expect(() => read(host, join(varint(section.length), section))).toThrow(
@@ -226,7 +226,7 @@ describe('MAXIMUM_PROPERTY_LENGTH', () => {
     expect(userProperties.every(([name, value]) => name === '' && value === 'a'.repeat(65_531))).toBe(true);
   });
 
-  it('is no limit of what is written', () => {
+  it('does not limit writing', () => {
     const userProperties = Array.from({ length: 17 }, () => ['', 'a'.repeat(65_535)] as const);
     const writer = new Writer().begin(5);
     writeProperties(writer, 'publish', { userProperties });
@@ -235,7 +235,7 @@ describe('MAXIMUM_PROPERTY_LENGTH', () => {
 });
 
 describe('sizeOfProperties', () => {
-  it('is 0 where there are none', () => {
+  it('is 0 if there are none', () => {
     expect(sizeOfProperties(undefined)).toBe(0);
     expect(sizeOfProperties(NO_PROPERTIES)).toBe(0);
     expect(sizeOfProperties({})).toBe(0);
@@ -253,7 +253,7 @@ describe('sizeOfProperties', () => {
     expect(sizeOfProperties({ topicAlias: 7, contentType: 'x', userProperties: [['a', 'b']] })).toBe(75);
   });
 
-  it('goes by the bytes of User Properties that nobody has asked for, and does not decode them', () => {
+  it('counts the bytes of User Properties that are not decoded, and does not decode them', () => {
     const pairs = Array.from({ length: 100 }, () => hex`26 00 01 61 00 01 62`);
     const received = read('publish', properties(hex`03 00 01 78`, ...pairs)) as PublishProperties;
     expect(sizeOfProperties(received)).toBe(1 + 700);
@@ -262,7 +262,7 @@ describe('sizeOfProperties', () => {
     expect(sizeOfProperties(received)).toBe(1 + 6_600);
   });
 
-  it('leaves it to others to refuse what is no property', () => {
+  it('counts unknown properties without refusing them', () => {
     const wrong = { a: null, b: {}, c: true, userProperties: [null, ['a'], 7, [1, 2]] };
     expect(sizeOfProperties(wrong as unknown as PublishProperties)).toBeGreaterThan(0);
   });
@@ -273,17 +273,17 @@ describe('writing properties', () => {
     expect([write(undefined), write({}), write({ topicAlias: undefined })]).toEqual(['00', '00', '00']);
   });
 
-  it('writes a length of two bytes where it has to', () => {
+  it('writes a length of two bytes if necessary', () => {
     // One more byte of Remaining Length comes before.
     expect(write({ correlationData: new Uint8Array(200) }).slice(3, 17)).toBe('cb 01 09 00 c8');
   });
 
-  it('refuses names that are none, and names of other packets', () => {
+  it('refuses unknown names, and names of other packets', () => {
     expect(() => write({ topicAlia: 1 })).toThrow(TypeError);
     expect(() => write({ reasonString: 'x' })).toThrow(refused(0x81));
   });
 
-  it('refuses values that are none', () => {
+  it('refuses illegal values', () => {
     expect(() => write({ topicAlias: 0 })).toThrow(refused(0x94));
     expect(() => write({ topicAlias: 65_536 })).toThrow(RangeError);
     expect(() => write({ payloadFormatIndicator: 2 })).toThrow(refused(0x82));

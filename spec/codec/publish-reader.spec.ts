@@ -18,7 +18,7 @@ describe('PublishReader', () => {
     return reader;
   }
 
-  it('reads into the same fields, properties and Packet Identifier only where they are', () => {
+  it('reads into the same fields, and resets properties and Packet Identifier', () => {
     const reader = new PublishReader();
     read(hex`3b 0b 00 01 61 00 0a 03 23 00 07 68 69`, 5, reader);
     expect(reader).toMatchObject({ topic: 'a', qos: 1, retain: true, duplicate: true, packetId: 10 });
@@ -29,7 +29,7 @@ describe('PublishReader', () => {
     expect(reader.payload()).toHaveLength(0);
   });
 
-  it('says about what the properties take in memory, from packet to packet', () => {
+  it('estimates the memory of the properties of each packet', () => {
     const reader = new PublishReader();
     const sizeOf = (properties: PublishProperties, version: ProtocolVersion = 5): number => {
       const bytes = encode({ type: 'publish', topic: 'a', payload: hex`01`, properties }, version);

@@ -50,7 +50,7 @@ describe('PublishWriter', () => {
     }
   });
 
-  it('leaves the topic out where the Topic Alias of the message stands for it', () => {
+  it('leaves the topic out if the Topic Alias of the message stands for it', () => {
     const writer = new PublishWriter();
     const aliased = messageOf('a', undefined, 0, { topicAlias: 7 });
     expect(write(writer, aliased)).toBe('30 09 00 01 61 03 23 00 07 68 69');
@@ -58,7 +58,7 @@ describe('PublishWriter', () => {
     expect(write(writer, messageOf('a'), 5)).toBe('30 06 00 01 61 00 68 69');
   });
 
-  it('writes everything but the payload where that goes out by itself', () => {
+  it('writes the header without the payload', () => {
     const writer = new PublishWriter();
     const message = messageOf('a', new Uint8Array(100_000), 1);
     const size = writer.measure(message, 'a', 4);
@@ -77,7 +77,7 @@ describe('PublishWriter', () => {
     expect(write(writer, typed('ab'))).toBe('30 09 00 01 61 05 03 00 02 61 62');
   });
 
-  it('refuses topics that are none', () => {
+  it('refuses illegal topics', () => {
     const writer = new PublishWriter();
     expect(() => writer.measure(messageOf('a/+'), 'a/+', 5)).toThrow(refused('MQTT-3.3.2-2', 0x90));
     expect(() => writer.measure(messageOf(''), '', 5)).toThrow(refused('MQTT-4.7.3-1', 0x90));
@@ -85,7 +85,7 @@ describe('PublishWriter', () => {
     expect(() => writer.measure(messageOf('\uD800'), '\uD800', 4)).toThrow(refused('MQTT-1.5.3-1', 0x81));
   });
 
-  it('refuses payloads that are not what they say', () => {
+  it('refuses payloads that are not UTF-8', () => {
     const writer = new PublishWriter();
     const utf8 = { payloadFormatIndicator: 1 } as const;
     expect(() => writer.measure(messageOf('a', hex`ff`, 0, utf8), 'a', 5)).toThrow(

@@ -30,7 +30,7 @@ describe('Reader', () => {
     },
   );
 
-  it('passes over a string as it would have read it, and refuses what it would have refused', () => {
+  it('skips a string like it reads one, and refuses the same strings', () => {
     const outcomeOf = (read: (reader: Reader) => unknown, bytes: Uint8Array): unknown => {
       const reader = over(bytes);
       try {
@@ -64,11 +64,11 @@ describe('Reader', () => {
     );
   });
 
-  it('refuses bytes that are left over', () => {
+  it('refuses bytes after the last field', () => {
     expect(() => over(hex`00`).finish()).toThrow(refused('2.1.4'));
   });
 
-  it('[MQTT-1.5.5-1] refuses a padded Variable Byte Integer, and one of five bytes', () => {
+  it('[MQTT-1.5.5-1] refuses a Variable Byte Integer in more bytes than necessary, and one of five bytes', () => {
     expect(() => over(hex`80 00`).varint()).toThrow(refused('MQTT-1.5.5-1'));
     expect(() => over(hex`80 80 80 80 01`).varint()).toThrow(refused('1.5.5'));
   });
@@ -80,7 +80,7 @@ describe('Reader', () => {
     expect(() => over(hex`00 01 00`, 4).utf8()).toThrow(refused('MQTT-1.5.3-2'));
   });
 
-  it('takes any text on 3.1', () => {
+  it('accepts any text on 3.1', () => {
     expect(over(hex`00 02 ff 00`, 3).utf8()).toBe('\uFFFD\0');
   });
 
@@ -98,7 +98,7 @@ describe('Reader', () => {
     }
   });
 
-  it('remembers no string under the rules of another version', () => {
+  it('does not use cached strings under the rules of another version', () => {
     const reader = new Reader(undefined, true);
     const bytes = hex`00 01 ff`;
     for (let i = 0; i < 3; i++) expect(reader.reset(bytes, 0, 3, 3).utf8()).toBe('\uFFFD');

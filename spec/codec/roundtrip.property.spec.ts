@@ -73,7 +73,7 @@ describe.each(DIRECTIONS)('version %d, sent by a %s', (version, from) => {
     );
   });
 
-  it('gives the same packets however the stream is cut', () => {
+  it('returns the same packets however the stream is cut', () => {
     fc.assert(
       fc.property(fc.array(packets(version, from), { maxLength: 6 }), places, (values, cuts) => {
         const stream = join(...values.map((value) => encode(value, version)));
@@ -83,7 +83,7 @@ describe.each(DIRECTIONS)('version %d, sent by a %s', (version, from) => {
     );
   });
 
-  it('gives the same packets byte by byte', () => {
+  it('returns the same packets byte by byte', () => {
     fc.assert(
       fc.property(fc.array(packets(version, from), { maxLength: 3 }), (values) => {
         const stream = join(...values.map((value) => encode(value, version)));
@@ -93,7 +93,7 @@ describe.each(DIRECTIONS)('version %d, sent by a %s', (version, from) => {
     );
   });
 
-  it('gives nothing of a packet that is not whole yet', () => {
+  it('returns nothing of an incomplete packet', () => {
     fc.assert(
       fc.property(packets(version, from), (value) => {
         for (const [head, tail] of splits(encode(value, version).subarray(0, 400)).slice(-60)) {
@@ -108,7 +108,7 @@ describe.each(DIRECTIONS)('version %d, sent by a %s', (version, from) => {
     );
   });
 
-  it('takes a packet with one byte changed, or throws a ProtocolError', () => {
+  it('accepts a packet with one byte changed, or throws a ProtocolError', () => {
     fc.assert(
       fc.property(packets(version, from), fc.nat(), fc.integer({ min: 1, max: 255 }), (value, at, change) => {
         const bytes = encode(value, version).slice();
@@ -119,7 +119,7 @@ describe.each(DIRECTIONS)('version %d, sent by a %s', (version, from) => {
     );
   });
 
-  it('takes a packet cut short behind an honest Remaining Length, or throws a ProtocolError', () => {
+  it('accepts a shortened packet with its own Remaining Length, or throws a ProtocolError', () => {
     fc.assert(
       fc.property(packets(version, from), fc.nat(), (value, at) => {
         const bytes = encode(value, version);
@@ -131,7 +131,7 @@ describe.each(DIRECTIONS)('version %d, sent by a %s', (version, from) => {
     );
   });
 
-  it('takes random bytes, or throws a ProtocolError', () => {
+  it('accepts random bytes, or throws a ProtocolError', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
         expect(typeof survives(version, from, bytes)).toBe('boolean');
@@ -140,7 +140,7 @@ describe.each(DIRECTIONS)('version %d, sent by a %s', (version, from) => {
     );
   });
 
-  it('takes random bytes in the shape of a packet, or throws a ProtocolError', () => {
+  it('accepts random bytes in the shape of a packet, or throws a ProtocolError', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 255 }), fc.uint8Array({ maxLength: 64 }), (first, body) => {
         expect(typeof survives(version, from, packet(first, body))).toBe('boolean');
@@ -180,7 +180,7 @@ describe.each(DIRECTIONS)('version %d, sent by a %s', (version, from) => {
   });
 });
 
-describe('strings that are much alike', () => {
+describe('similar strings', () => {
   /** Few letters, so that strings differ in one byte, or are each other's beginning or end. */
   const alike = (minLength: number): fc.Arbitrary<string> =>
     fc.string({ unit: fc.constantFrom('a', 'b', '/', '\u00e9', '\u{1f600}'), minLength, maxLength: 20 });
@@ -246,7 +246,7 @@ describe('properties of a PUBLISH in any order, User Properties between the othe
     );
   });
 
-  it('encodes them, asked for or not, in one group where the first of them stood', () => {
+  it('encodes them, decoded or not, as one group in the place of the first', () => {
     fc.assert(
       fc.property(sections, fc.boolean(), (section, asked) => {
         const bytes = publishWith(grouped(grouped(section, 0x26), 0x0b));
@@ -291,7 +291,7 @@ describe('memory', () => {
     },
   );
 
-  it('what a decoder holds of a large packet grows with what came', () => {
+  it('a decoder uses memory for a large packet in proportion to the bytes that have arrived', () => {
     const decoder = new Decoder({ protocolVersion: 5 });
     const before = claimed();
     decoder.push(hex`30 ff ff ff 7f 00 01 61 00`);
@@ -350,7 +350,7 @@ describe('payloads', () => {
     },
   );
 
-  it('a payload stays what it was while later chunks come, cut anywhere', () => {
+  it('a payload does not change when later chunks arrive', () => {
     const numbered = fc.array(fc.nat({ max: 3_000 }), { minLength: 2, maxLength: 12 });
     fc.assert(
       fc.property(numbered, places, (lengths, cuts) => {

@@ -135,19 +135,22 @@ function decode(
 }
 
 describe('the sample packets', () => {
-  it.each(ROWS)('%s: its bytes mean its fields and no others', (_, { bytes, receivers, packet }, version) => {
+  it.each(ROWS)('%s: its bytes are decoded to its fields', (_, { bytes, receivers, packet }, version) => {
     for (const receiver of receivers) {
       expect(decode([fromHex(bytes)], version, receiver)).toStrictEqual([packet]);
     }
   });
 
-  it.each(ROWS)('%s: its fields become its bytes', (_, { bytes, forms = [], packet }, version) => {
+  it.each(ROWS)('%s: its fields are encoded to its bytes', (_, { bytes, forms = [], packet }, version) => {
     expect([bytes, ...forms].map((form) => form.toLowerCase())).toContain(toHex(encode(packet, version)));
   });
 
-  it.each(ROWS)('%s: it means the same however it is cut', (_, { bytes, receivers, packet }, version) => {
-    for (const chunks of [byByte(fromHex(bytes)), ...splits(fromHex(bytes))]) {
-      expect(decode(chunks, version, receivers[0]!)).toStrictEqual([packet]);
-    }
-  });
+  it.each(ROWS)(
+    '%s: it is decoded the same however it is cut',
+    (_, { bytes, receivers, packet }, version) => {
+      for (const chunks of [byByte(fromHex(bytes)), ...splits(fromHex(bytes))]) {
+        expect(decode(chunks, version, receivers[0]!)).toStrictEqual([packet]);
+      }
+    },
+  );
 });

@@ -9,7 +9,7 @@ const suback = (reasonCodes: number[], version: ProtocolVersion = 5): string =>
   toHex(encode({ type: 'suback', packetId: 10, reasonCodes }, version));
 
 describe('SUBACK', () => {
-  it('has one code per filter, in order', () => {
+  it('has one Reason Code per Topic Filter, in order', () => {
     expect(read(hex`90 06 00 0a 00 02 8f 00`)).toMatchObject({ reasonCodes: [2, 0x8f, 0] });
     expect(suback([2, 0x80], 4)).toBe('90 04 00 0a 02 80');
   });
@@ -21,7 +21,7 @@ describe('SUBACK', () => {
     expect(() => suback([undefined as unknown as number])).toThrow(TypeError);
   });
 
-  it('of 3.1 with a code that it does not have is a failure', () => {
+  it('of 3.1 with an unknown code is a refusal', () => {
     expect(read(hex`90 05 00 0a 01 03 80`, 3)).toMatchObject({ reasonCodes: [1, 0x80, 0x80] });
   });
 

@@ -37,7 +37,7 @@ describe('SUBSCRIBE', () => {
     expect(() => read(bytes, version)).toThrow(expect.objectContaining({ statement }));
   });
 
-  it('refuses to ask for what there is not', () => {
+  it('refuses illegal Topic Filters and Subscription Options', () => {
     expect(() => subscribe({ topicFilter: 'a#', qos: 0 })).toThrow(
       expect.objectContaining({ reasonCode: 0x8f }),
     );

@@ -20,7 +20,7 @@ const ILL_FORMED = [
 ];
 
 describe('portable text', () => {
-  it('reads what it wrote, and says beforehand how long it is', () => {
+  it('reads what it wrote, and knows the length before', () => {
     fc.assert(
       fc.property(wellFormed, (s) => {
         const target = new Uint8Array(4 * s.length + 2);
@@ -36,7 +36,7 @@ describe('portable text', () => {
     expect(portableText.read(hex`ef bb bf 61`, 0, 4)).toBe('\uFEFFa');
   });
 
-  it('has no string for ill-formed bytes, short or long', () => {
+  it('returns undefined for ill-formed bytes, short or long', () => {
     for (const bytes of ILL_FORMED) {
       expect(portableText.read(bytes, 0, bytes.length)).toBeUndefined();
       const long = new Uint8Array(100).fill(0x61);
@@ -45,7 +45,7 @@ describe('portable text', () => {
     }
   });
 
-  it('reads text of MQTT 3.1 whatever it is', () => {
+  it('reads any text of MQTT 3.1', () => {
     expect(readLossy(hex`61 ff 62`, 0, 3)).toBe('a\uFFFDb');
   });
 });
@@ -66,7 +66,7 @@ describe('isUtf8', () => {
     fc.assert(fc.property(wellFormed, (s) => isUtf8(new TextEncoder().encode(s))));
   });
 
-  it('looks at a part alone, and not behind its end', () => {
+  it('checks only the given range', () => {
     const bytes = hex`ff 61 c3 a9 ff`;
     expect(isUtf8(bytes, 1, 4)).toBe(true);
     expect(isUtf8(bytes, 1, 3)).toBe(false);

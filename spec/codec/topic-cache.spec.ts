@@ -22,13 +22,13 @@ function get(cache: TopicCache, s: string): string {
 }
 
 describe('TopicCache', () => {
-  it('decodes a string twice, then never again while it is the last one', () => {
+  it('decodes a string twice, then not again while it is the last one', () => {
     const { cache, decoded } = counting();
     for (let i = 0; i < 10; i++) expect(get(cache, 'site/7/temperature')).toBe('site/7/temperature');
     expect(decoded).toHaveLength(2);
   });
 
-  it('keeps many strings that come in turn', () => {
+  it('keeps many strings that alternate', () => {
     const { cache, decoded } = counting();
     const topics = Array.from({ length: 100 }, (_, i) => `site/${i}/temperature`);
     for (let round = 0; round < 20; round++) for (const topic of topics) get(cache, topic);
@@ -36,7 +36,7 @@ describe('TopicCache', () => {
     expect(decoded.length).toBeLessThan(20 * 20 + 200);
   });
 
-  it('does not rewrite its places when there are more strings in turn than it can keep', () => {
+  it('does not rewrite its places when more strings alternate than it can keep', () => {
     const { cache, decoded } = counting();
     for (let i = 0; i < 3; i++) get(cache, 'kept');
     const before = decoded.length;
@@ -51,7 +51,7 @@ describe('TopicCache', () => {
     expect(decoded).toHaveLength(4);
   });
 
-  it('remembers nothing that could not be decoded', () => {
+  it('caches nothing that could not be decoded', () => {
     let attempts = 0;
     const cache = new TopicCache(() => {
       attempts++;
@@ -61,7 +61,7 @@ describe('TopicCache', () => {
     expect(attempts).toBe(4);
   });
 
-  it('forgets everything when it is cleared', () => {
+  it('drops everything when it is cleared', () => {
     const { cache, decoded } = counting();
     for (let i = 0; i < 4; i++) get(cache, 'a/b');
     cache.clear();
@@ -69,7 +69,7 @@ describe('TopicCache', () => {
     expect(decoded).toHaveLength(3);
   });
 
-  it('gives the string of the bytes, in whatever order they come and wherever they lie', () => {
+  it('returns the right string for any bytes, in any order and place', () => {
     const letters = fc.string({
       unit: fc.constantFrom('a', 'b', '/', '\0', 'é'),
       minLength: 1,

@@ -6,7 +6,7 @@ import { hex, toHex } from '../support/bytes.ts';
 const unsuback = { type: 'unsuback', packetId: 10 } as const;
 
 describe('UNSUBACK', () => {
-  it('has codes on 5.0 only', () => {
+  it('has Reason Codes on 5.0 only', () => {
     expect(toHex(encode({ ...unsuback, reasonCodes: [0, 0x11] }, 5))).toBe('b0 05 00 0a 00 00 11');
     expect(toHex(encode(unsuback, 4))).toBe('b0 02 00 0a');
     expect(() => encode({ ...unsuback, reasonCodes: [0] }, 4)).toThrow(TypeError);
@@ -15,7 +15,7 @@ describe('UNSUBACK', () => {
     ).toMatchObject({ reasonCodes: [] });
   });
 
-  it('[MQTT-3.11.3-1] has at least one code, of its own set', () => {
+  it('[MQTT-3.11.3-1] has at least one Reason Code, from its own set', () => {
     expect(() => encode(unsuback, 5)).toThrow('[MQTT-3.11.3-1]');
     expect(() =>
       readPacket({ bytes: hex`b0 03 00 0a 00`, header: 0xb0, start: 2, end: 5 }, 5, 'client'),

@@ -24,8 +24,8 @@ function holding(): {
   return { properties: deferUserProperties(plain, BYTES, decode), decoded };
 }
 
-describe('User Properties that are held as bytes', () => {
-  it('are decoded when they are asked for, once, and are the same array every time', () => {
+describe('User Properties that are kept as bytes', () => {
+  it('are decoded once, on first access, and are the same array every time', () => {
     const { properties, decoded } = holding();
     expect(properties.contentType).toBe('x');
     expect(Object.keys(properties)).toEqual(Object.keys(PLAIN));
@@ -62,7 +62,7 @@ describe('User Properties that are held as bytes', () => {
     }],
     ['what is left of a pattern', ({ contentType, ...rest }) => ({ contentType, ...rest })],
   ]; // prettier-ignore
-  it.each(copies)('are in %s like any property, in their place', (_, copy) => {
+  it.each(copies)('are in %s like any property', (_, copy) => {
     const result = copy(holding().properties) as object;
     expect(result).toStrictEqual(PLAIN);
     expect(Object.keys(result)).toEqual(Object.keys(PLAIN));
@@ -77,12 +77,12 @@ describe('User Properties that are held as bytes', () => {
     expect(holding().properties).not.toEqual({ ...PLAIN, userProperties: [] });
   });
 
-  it('are there behind a Proxy, and for what inherits from the properties', () => {
+  it('work behind a Proxy, and in objects that inherit', () => {
     expect(new Proxy(holding().properties, {}).userProperties).toEqual(PAIRS);
     expect((Object.create(holding().properties) as PublishProperties).userProperties).toEqual(PAIRS);
   });
 
-  it('are the same array every time in properties that were frozen before', () => {
+  it('are the same array every time in frozen properties', () => {
     const { properties, decoded } = holding();
     Object.freeze(properties);
     const first = properties.userProperties;

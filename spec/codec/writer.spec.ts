@@ -30,7 +30,7 @@ describe('Writer', () => {
     expect(writer.finish(0x40).at(-1)).toBe(length === 0 ? 0 : 7);
   });
 
-  it('gives packets that nothing overwrites', () => {
+  it('returns packets that later ones do not overwrite', () => {
     const writer = new Writer();
     writer.begin(5).raw(new Uint8Array(100).fill(1));
     const first = writer.finish(0x40);
@@ -54,13 +54,13 @@ describe('Writer', () => {
     [`${'x'.repeat(40)}\0`, 'MQTT-1.5.4-2'],
     ['x'.repeat(65_536), '1.5.4'],
     ['é'.repeat(32_768), '1.5.4'],
-  ])('refuses strings that are none of MQTT (%#)', (s, statement) => {
+  ])('refuses illegal strings (%#)', (s, statement) => {
     expect(() => written((writer) => writer.utf8('text', s))).toThrow(
       expect.objectContaining({ name: 'ProtocolError', statement }),
     );
   });
 
-  it('refuses what is of another type, and says what it expected', () => {
+  it('refuses a wrong type, and names the expected one', () => {
     expect(() => written((writer) => writer.utf8('text', 7))).toThrow('text: expected a string, got 7');
     expect(() => written((writer) => writer.binary('data', 'x'))).toThrow('data: expected a Uint8Array, got');
     expect(() => written((writer) => writer.binary('data', new Uint8Array(65_536)))).toThrow('[1.5.6]');

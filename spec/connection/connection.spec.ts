@@ -21,7 +21,7 @@ function connection(maximumPacketSize?: number): Connection {
 }
 
 describe('Connection', () => {
-  it('has nothing to give before CONNACK: no window, no aliases, no Keep Alive', () => {
+  it('has no window, no Topic Aliases and no Keep Alive before CONNACK', () => {
     const { quota, aliases, keepAlive, negotiated } = connection();
     expect(quota.free).toBe(0);
     expect(aliases.outgoingMaximum).toBe(0);
@@ -29,7 +29,7 @@ describe('Connection', () => {
     expect(negotiated).toBeUndefined();
   });
 
-  it('v5 U-4.9-b, MQTT-3.3.2-7 takes over what CONNACK granted', () => {
+  it('v5 U-4.9-b, MQTT-3.3.2-7 uses the values of CONNACK', () => {
     const up = connection();
     const negotiated = { keepAlive: 10, topicAliasMaximum: 4 } as Negotiated;
     up.accepted(negotiated, { window: 7, topicAliasMaximum: 2, pingTimeout: 500 }, 2_000);
@@ -41,7 +41,7 @@ describe('Connection', () => {
     expect(up.keepAlive.silenceFatalAt(11_000)).toBe(11_500);
   });
 
-  it('v5 MQTT-3.1.2-24 refuses a packet above our Maximum Packet Size by its Remaining Length alone', () => {
+  it('v5 MQTT-3.1.2-24 refuses a packet above Maximum Packet Size by its Remaining Length alone', () => {
     const { framer } = connection(10);
     framer.push(Uint8Array.of(0x30, 9));
     expect(() => framer.next()).toThrow(expect.objectContaining({ reasonCode: 0x95 }));
@@ -57,7 +57,7 @@ describe('Connection', () => {
     /** The first bytes of a packet of `size` bytes, of which Remaining Length takes three. */
     const begin = (size: number): Uint8Array => join(hex`20`, varint(size - 4));
 
-    it('takes a packet of 1 MiB', () => {
+    it('accepts a packet of 1 MiB', () => {
       const { framer } = connection();
       expect(MAXIMUM_SIZE_BEFORE_CONNACK).toBe(1_048_576);
       framer.push(begin(MAXIMUM_SIZE_BEFORE_CONNACK));
@@ -70,14 +70,14 @@ describe('Connection', () => {
       expect(() => framer.next()).toThrow(/1048577 bytes arrived before CONNACK/);
     });
 
-    it('takes it afterwards', () => {
+    it('accepts it afterwards', () => {
       const up = connection();
       accept(up);
       up.framer.push(begin(MAXIMUM_SIZE_BEFORE_CONNACK + 1));
       expect(up.framer.next()).toBe(false);
     });
 
-    it('refuses above a smaller maximumPacketSize, before and after', () => {
+    it('applies a smaller maximumPacketSize, before and after', () => {
       const up = connection(1_000_000);
       up.framer.push(begin(1_000_001));
       expect(() => up.framer.next()).toThrow(/exceeds the Maximum Packet Size of 1000000/);
@@ -85,7 +85,7 @@ describe('Connection', () => {
       expect(() => up.framer.next()).toThrow(/exceeds the Maximum Packet Size of 1000000/);
     });
 
-    it('goes by a larger maximumPacketSize only afterwards', () => {
+    it('applies a larger maximumPacketSize only afterwards', () => {
       const up = connection(2_000_000);
       up.framer.push(begin(2_000_000));
       expect(() => up.framer.next()).toThrow(/arrived before CONNACK/);

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { KeepAlive } from '../../lib/connection/keep-alive.ts';
 
 describe('KeepAlive', () => {
-  it('v5 MQTT-3.1.2-20 has a PINGREQ go out before Keep Alive is over, and not long before', () => {
+  it('v5 MQTT-3.1.2-20 makes PINGREQ due shortly before the end of Keep Alive', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 65_535 }), fc.nat(1e9), fc.nat(1e6), (seconds, sent, later) => {
         const keepAlive = new KeepAlive(seconds, undefined, 0);
@@ -17,7 +17,7 @@ describe('KeepAlive', () => {
     );
   });
 
-  it('peers P15 counts from the last packet out or the last byte in, whichever is longer ago', () => {
+  it('peers P15 counts from the last packet sent or the last byte received, whichever is longer ago', () => {
     const keepAlive = new KeepAlive(10, undefined, 0);
     expect(keepAlive.pingDue).toBe(9_000);
     keepAlive.sentAt = 5_000;
@@ -32,7 +32,7 @@ describe('KeepAlive', () => {
     expect(new KeepAlive(0, undefined, 5).pingDue).toBe(Infinity);
   });
 
-  it('notices a dead peer within one and a half Keep Alive', () => {
+  it('notices a dead server within one and a half Keep Alive', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 65_535 }), (seconds) => {
         const keepAlive = new KeepAlive(seconds, undefined, 0);
@@ -41,7 +41,7 @@ describe('KeepAlive', () => {
     );
   });
 
-  it('waits for pingTimeout from the last sign of life on', () => {
+  it('waits for pingTimeout after the last sign of life', () => {
     const keepAlive = new KeepAlive(60, 2_000, 0);
     expect(keepAlive.silenceFatalAt(55_000)).toBe(57_000);
     keepAlive.receivedAt = 56_000;

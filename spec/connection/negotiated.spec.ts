@@ -26,7 +26,7 @@ function connack(properties: ConnackProperties = {}, sessionPresent = false): Co
 const refused = (statement: string): unknown => expect.objectContaining({ statement, reasonCode: 0x82 });
 
 describe('CONNECT', () => {
-  it('says on 5.0 what was asked for, and nothing that was not', () => {
+  it('has on 5.0 exactly the properties that were set', () => {
     expect(connectPacket(SETTINGS, IDENTITY)).toEqual({
       type: 'connect',
       clientId: 'c',
@@ -74,7 +74,7 @@ describe('a successful CONNACK', () => {
     expect(() => checkConnack(connack({}, true), settings, IDENTITY, true)).toThrow(refused('MQTT-3.2.2-2'));
   });
 
-  it('v5 MQTT-3.2.2-4 is refused with Session Present where there is no session here', () => {
+  it('v5 MQTT-3.2.2-4 is refused with Session Present 1 if the client has no session', () => {
     const identity = { ...IDENTITY, cleanStart: false };
     expect(() => checkConnack(connack({}, true), SETTINGS, identity, false)).toThrow(refused('MQTT-3.2.2-4'));
     expect(() => checkConnack(connack({}, true), SETTINGS, identity, true)).not.toThrow();
@@ -83,7 +83,7 @@ describe('a successful CONNACK', () => {
     ).not.toThrow();
   });
 
-  it('v5 MQTT-3.2.2-16 is refused without the Client Identifier that was to be assigned', () => {
+  it('v5 MQTT-3.2.2-16 is refused without Assigned Client Identifier after an empty Client Identifier', () => {
     const identity = { ...IDENTITY, clientId: '' };
     expect(() => checkConnack(connack(), SETTINGS, identity, false)).toThrow(refused('MQTT-3.2.2-16'));
     expect(() =>
@@ -104,8 +104,8 @@ describe('a successful CONNACK', () => {
   });
 });
 
-describe('what is negotiated', () => {
-  it('is what the specification says where the server says nothing', () => {
+describe('negotiated values', () => {
+  it('are the defaults of the specification unless CONNACK has others', () => {
     expect(negotiate(connack(), SETTINGS, IDENTITY)).toEqual({
       protocolVersion: 5,
       clientId: 'c',
@@ -125,7 +125,7 @@ describe('what is negotiated', () => {
     });
   });
 
-  it('v5 MQTT-3.1.2-21, MQTT-3.2.2-21, U-3.2.2-b is what the server says where it says something', () => {
+  it('v5 MQTT-3.1.2-21, MQTT-3.2.2-21, U-3.2.2-b are those of CONNACK if it has any', () => {
     const answer = {
       assignedClientIdentifier: 'assigned',
       serverKeepAlive: 0,
@@ -144,14 +144,14 @@ describe('what is negotiated', () => {
     expect(negotiate(connack(answer), SETTINGS, IDENTITY)).toMatchObject({ clientId, keepAlive, ...rest });
   });
 
-  it('v5 MQTT-3.1.2-28 has Response Information only where it was asked for', () => {
+  it('v5 MQTT-3.1.2-28 include Response Information only if it was requested', () => {
     const answer = connack({ responseInformation: 'r/' });
     const asked = { ...SETTINGS, properties: { requestResponseInformation: true } };
     expect(negotiate(answer, asked, IDENTITY).responseInformation).toBe('r/');
     expect(negotiate(answer, SETTINGS, IDENTITY).responseInformation).toBeUndefined();
   });
 
-  it('v4 MQTT-3.1.2-4, -6 is a session that ends with the connection, or never', () => {
+  it('v4 MQTT-3.1.2-4, -6 make a session end with the connection, or never', () => {
     const settings = { ...SETTINGS, protocolVersion: 4 } as const;
     expect(negotiate(connack(), settings, IDENTITY)).toMatchObject({
       sessionExpiryInterval: 0,

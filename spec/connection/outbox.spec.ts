@@ -27,7 +27,7 @@ function takeAll(box: Outbox): Uint8Array[] {
 }
 
 describe('Outbox', () => {
-  it('gives out all bytes in their order, whatever their sizes and whenever they are taken', () => {
+  it('returns all bytes in their order, in any sizes and whenever they are taken', () => {
     const size = fc.oneof(fc.nat(20), fc.integer({ min: 1, max: 80_000 }));
     fc.assert(
       fc.property(
@@ -72,7 +72,7 @@ describe('Outbox', () => {
     expect(slabs).toHaveLength(1);
   });
 
-  it('never writes again into a slab that was handed over', () => {
+  it('never writes into a slab that was taken', () => {
     const { box, slabs } = outbox();
     box.append(utf8('one'));
     const piece = box.take();
@@ -82,7 +82,7 @@ describe('Outbox', () => {
     expect(box.take()?.buffer).not.toBe(piece?.buffer);
   });
 
-  it('hands a lent piece over as it is, behind what was written before it', () => {
+  it('returns a payload by reference without a copy, behind earlier bytes', () => {
     const { box } = outbox();
     const payload = new Uint8Array(20_000);
     box.append(utf8('before'));
@@ -98,7 +98,7 @@ describe('Outbox', () => {
     expect([pieces[0], pieces[1], pieces[4]]).toEqual([utf8('before'), utf8('header'), utf8('after')]);
   });
 
-  it('has a copy of its own of what is lent no longer', () => {
+  it('replaces a payload by a copy when it is detached', () => {
     const { box } = outbox();
     const [one, two] = [utf8('one'), utf8('two')];
     box.appendByReference(utf8('1:'), one, 2);
@@ -115,7 +115,7 @@ describe('Outbox', () => {
     expect(box.detach().size).toBe(0);
   });
 
-  it('drops a packet whose memory was transferred before anything of it was taken', () => {
+  it('drops a packet whose memory was transferred before any of it was taken', () => {
     const { box } = outbox();
     const payload = new Uint8Array(20_000);
     box.append(utf8('before'));
@@ -129,7 +129,7 @@ describe('Outbox', () => {
     expect([box.size, box.take(), box.size]).toEqual([5, utf8('after'), 0]);
   });
 
-  it('drops all where the memory was transferred when the packet had begun to leave', () => {
+  it('drops everything if the memory was transferred after a part of the packet was taken', () => {
     const { box } = outbox();
     const payload = new Uint8Array(20_000);
     box.appendByReference(utf8('header'), payload, 16_000);
@@ -142,7 +142,7 @@ describe('Outbox', () => {
     expect([box.size, box.take()]).toEqual([0, undefined]);
   });
 
-  it('gives out at once only what can be written whole', () => {
+  it('takeAll() returns only packets that can be written completely', () => {
     const { box } = outbox();
     const [gone, kept] = [new Uint8Array(20_000), new Uint8Array(3)];
     box.append(utf8('one'));
@@ -158,7 +158,7 @@ describe('Outbox', () => {
     expect([box.takeAll(), box.size]).toEqual([[], 0]);
   });
 
-  it('copies nothing of what is gone', () => {
+  it('copies no memory that was transferred', () => {
     const { box } = outbox();
     const payload = new Uint8Array(20_000);
     box.appendByReference(utf8('header'), payload, 16_000);
@@ -167,7 +167,7 @@ describe('Outbox', () => {
     expect(box.dropUnwritable()).toMatchObject({ phase: 'whole' });
   });
 
-  it('makes room for what is larger than a slab', () => {
+  it('makes room for a packet larger than a slab', () => {
     const { box } = outbox();
     box.reserve(SLAB_SIZE + 1);
     expect(box.bytes.length).toBe(SLAB_SIZE + 1);

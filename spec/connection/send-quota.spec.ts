@@ -23,7 +23,7 @@ describe('SendQuota', () => {
     );
   });
 
-  it('lets what goes over the limit come back before anything is free', () => {
+  it('has no free place until fewer than a lowered limit are in use', () => {
     const quota = new SendQuota(1);
     quota.take();
     quota.take();

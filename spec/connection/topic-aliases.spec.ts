@@ -5,7 +5,7 @@ const refused = (reasonCode: number, statement: string): unknown =>
   expect.objectContaining({ reasonCode, statement });
 
 describe('TopicAliases', () => {
-  it('v5 U-3.3.4-a sets, uses and overwrites an alias that came in', () => {
+  it('v5 U-3.3.4-a sets, uses and overwrites a received alias', () => {
     const aliases = new TopicAliases(2, 0);
     expect(aliases.receive(1, 'a')).toBe('a');
     expect(aliases.receive(2, 'b')).toBe('b');
@@ -15,21 +15,21 @@ describe('TopicAliases', () => {
     expect(aliases.receive(2, '')).toBe('b');
   });
 
-  it('v5 U-3.3.4-a refuses an alias that stands for nothing yet', () => {
+  it('v5 U-3.3.4-a refuses an alias that was not defined', () => {
     expect(() => new TopicAliases(2, 0).receive(2, '')).toThrow(refused(0x82, '3.3.4'));
   });
 
-  it('v5 MQTT-3.1.2-26, MQTT-3.3.2-10, -11 takes every alias up to the maximum and none above', () => {
+  it('v5 MQTT-3.1.2-26, MQTT-3.3.2-10, -11 accepts every alias up to the maximum and none above', () => {
     const aliases = new TopicAliases(65_535, 0);
     expect(aliases.receive(65_535, 'a')).toBe('a');
     expect(() => new TopicAliases(2, 0).receive(3, 'a')).toThrow(refused(0x94, 'MQTT-3.1.2-26'));
   });
 
-  it('v5 MQTT-3.1.2-27 takes none where none was allowed', () => {
+  it('v5 MQTT-3.1.2-27 accepts none if the maximum is 0', () => {
     expect(() => new TopicAliases(0, 9).receive(1, 'a')).toThrow(refused(0x94, 'MQTT-3.1.2-27'));
   });
 
-  it('holds names of 16 MiB at the most, however many aliases were allowed, and then refuses with 0x97', () => {
+  it('keeps at most 16 MiB of Topic Names, then refuses with 0x97', () => {
     const aliases = new TopicAliases(65_535, 0);
     const name = 'x'.repeat(65_536);
     for (let alias = 1; alias <= 128; alias++) aliases.receive(alias, name);
@@ -41,7 +41,7 @@ describe('TopicAliases', () => {
     expect(aliases.receive(3, '')).toBe(name);
   });
 
-  it('knows what the server knows, apart from what came in', () => {
+  it('keeps sent aliases apart from received ones', () => {
     const aliases = new TopicAliases(5, 5);
     aliases.receive(1, 'a');
     expect(aliases.isKnown(1, 'a')).toBe(false);

@@ -2,8 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { online } from '../support/engines.ts';
 import { publish, puback } from '../support/packets.ts';
 
-describe('the load of an engine', () => {
-  it('is what is in flight, what waits, and what the application has not settled', () => {
+describe('the counts of an engine', () => {
+  it('are messages in flight, in the queue, and not settled by the application', () => {
     const rig = online({ maxInflight: 2 });
     for (const payload of ['a', 'bb', 'ccc']) rig.publish('t', { payload });
     rig.send(publish({ qos: 1, packetId: 7, payload: '12345' }));

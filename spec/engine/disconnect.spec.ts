@@ -5,7 +5,7 @@ import { connack } from '../support/packets.ts';
 describe('DISCONNECT', () => {
   const ending = { reasonCode: 0, properties: {}, pending: 'keep', timeout: 1 } as const;
 
-  it('v5 U-3.14.2-a cannot make a session last that ends with the connection', () => {
+  it('v5 U-3.14.2-a cannot extend a session that ends with the connection', () => {
     const rig = online();
     const properties = { sessionExpiryInterval: 5 };
     expect(() => rig.engine.disconnect({ ...ending, properties }, rig.now)).toThrow(TypeError);
@@ -14,7 +14,7 @@ describe('DISCONNECT', () => {
     expect(brief(rig.sent())).toEqual(['publish a 1']);
   });
 
-  it('is refused where it cannot be encoded, and nothing has happened', () => {
+  it('is refused without effect if it cannot be encoded', () => {
     const rig = online();
     const { waiter } = rig.publish('a');
     expect(() => rig.engine.disconnect({ ...ending, reasonCode: 1 }, rig.now)).toThrow('MQTT-3.14.2-1');
@@ -22,7 +22,7 @@ describe('DISCONNECT', () => {
     expect(waiter.told).toBe(0);
   });
 
-  it('v5 MQTT-3.14.2-3, -4 drops what only explains rather than exceed Maximum Packet Size', () => {
+  it('v5 MQTT-3.14.2-3, -4 leaves out Reason String and User Properties to stay within Maximum Packet Size', () => {
     const rig = withSession({}, connack({ maximumPacketSize: 30 }));
     const properties = {
       sessionExpiryInterval: 5,
@@ -35,7 +35,7 @@ describe('DISCONNECT', () => {
     ]);
   });
 
-  it('v5 MQTT-3.14.4-3 carries its Reason Code, and on 3.1.1 none', () => {
+  it('v5 MQTT-3.14.4-3 has its Reason Code, and on 3.1.1 none', () => {
     const five = online();
     five.engine.disconnect({ ...ending, reasonCode: 4 }, five.now);
     expect(five.sent()).toEqual([{ type: 'disconnect', reasonCode: 4, properties: {} }]);

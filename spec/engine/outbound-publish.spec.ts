@@ -36,14 +36,14 @@ describe('publish', () => {
     expect(waiter).toMatchObject({ told: 1, reasonCode: 0 });
   });
 
-  it('v5 U-2.4-b tells that nobody has subscribed, and is done all the same', () => {
+  it('v5 U-2.4-b succeeds with "No matching subscribers"', () => {
     const rig = online();
     const [one, two] = [rig.publish('a'), rig.publish('b', { qos: 2 })];
     rig.send(puback(1, 0x10), pubrec(2, 0x10), pubcomp(2));
     expect([one.waiter.reasonCode, two.waiter.reasonCode]).toEqual([0x10, 0]);
   });
 
-  it('v5 U-4.13.2-a, peers P25 a refused message fails alone, with its properties', () => {
+  it('v5 U-4.13.2-a, peers P25 a refused message fails alone, with the properties of the acknowledgement', () => {
     const rig = online();
     const [refused, next] = [rig.publish('a'), rig.publish('b')];
     rig.sent();
@@ -67,7 +67,7 @@ describe('publish', () => {
     expect(brief(rig.sent())).toEqual(['publish b 2']);
   });
 
-  it('hot: writes QoS 0 at once where nothing of its kind waits', () => {
+  it('hot: writes QoS 0 at once if no QoS 0 waits', () => {
     const rig = online();
     const message = { topicName: 'a', payload: 'm', qos: 0, retain: false, properties: undefined } as const;
     expect(rig.engine.publishNow(message)).toBe(true);
@@ -100,7 +100,7 @@ describe('the window', () => {
     },
   );
 
-  it('v5 MQTT-4.9.0-3, MQTT-3.3.4-8 holds back nothing but QoS 1 and 2', () => {
+  it('v5 MQTT-4.9.0-3, MQTT-3.3.4-8 delays only QoS 1 and 2', () => {
     const rig = online({ maxInflight: 1 });
     rig.publish('one');
     rig.publish('two');
@@ -109,7 +109,7 @@ describe('the window', () => {
     expect(brief(rig.sent())).toEqual(['publish one 1', 'publish zero', 'subscribe 2']);
   });
 
-  it('is never exceeded, leaks nothing, and sends in call order, whatever the order of the answers', () => {
+  it('is never exceeded, leaks nothing, and keeps call order, in whatever order acknowledgements come', () => {
     const qos = fc.constantFrom<QoS>(1, 2);
     fc.assert(
       fc.property(
@@ -147,7 +147,7 @@ describe('the window', () => {
     );
   });
 
-  it('gives nothing for answers to what is not known', () => {
+  it('does not move for acknowledgements of unknown Packet Identifiers', () => {
     const rig = online({ maxInflight: 1 });
     rig.publish('a');
     rig.publish('b');
@@ -156,7 +156,7 @@ describe('the window', () => {
     expect(rig.sent()).toEqual([]);
   });
 
-  it('lets a SUBSCRIBE have the first Packet Identifier that is free after all were taken', () => {
+  it('gives a SUBSCRIBE the first freed Packet Identifier after all were in use', () => {
     const rig = online({ maxInflight: 0 });
     for (let i = 0; i < 65_535; i++) rig.publish('a', { payload: '' });
     rig.sent();
@@ -170,7 +170,7 @@ describe('the window', () => {
 });
 
 describe('the queue', () => {
-  it('keeps what is published without a connection, and sends it in call order, QoS 0 too', () => {
+  it('keeps messages that are published without a connection, QoS 0 included, and sends them in call order', () => {
     const rig = offline();
     const all = [1, 0, 2, 0, 1].map((qos, i) => rig.publish(`${i}`, { qos: qos as QoS }));
     expect(rig.engine.counts.pending).toBe(5);
@@ -187,7 +187,7 @@ describe('the queue', () => {
     expect(all.map(({ waiter }) => waiter.told)).toEqual([0, 1, 0, 1, 0]);
   });
 
-  it('refuses QoS 0 without a connection where queueQos0Offline is off', () => {
+  it('refuses QoS 0 without a connection if queueQos0Offline is false', () => {
     const rig = offline({ queueQos0Offline: false });
     const { exchange, waiter } = rig.publish('a', { qos: 0 });
     expect(waiter.error).toBeInstanceOf(ConnectionLostError);
@@ -196,7 +196,7 @@ describe('the queue', () => {
     expect(rig.engine.counts.pending).toBe(0);
   });
 
-  it('peers P14 refuses what goes over its limits', () => {
+  it('peers P14 refuses messages above its limits', () => {
     const rig = offline({ queueLimits: { messages: 2, bytes: 10 } });
     const [first, second] = [rig.publish('a', { payload: '1234' }), rig.publish('b', { payload: '1234567' })];
     rig.publish('c', { payload: '' });
@@ -210,7 +210,7 @@ describe('the queue', () => {
     expect(rig.engine.counts.pending).toBe(2);
   });
 
-  it('drops the oldest where it is told to, as many as it takes', () => {
+  it('drops the oldest messages with onQueueFull: drop-oldest, as many as necessary', () => {
     const rig = offline({ queueLimits: { messages: 3, bytes: 10 }, onQueueFull: 'drop-oldest' });
     const [one, two] = [rig.publish('a', { payload: '1234' }), rig.publish('b', { payload: '1234' })];
     const three = rig.publish('c', { payload: '12345678' });
@@ -222,7 +222,7 @@ describe('the queue', () => {
     expect(rig.engine.counts.pending).toBe(1);
   });
 
-  it('does not say of one it drops that it was never sent, where it was, in a session that is lost', () => {
+  it('rejects a dropped message as unknown if it was sent in a session that was lost', () => {
     const options = {
       maxInflight: 2,
       queueLimits: { messages: 1, bytes: 0 },
@@ -238,7 +238,7 @@ describe('the queue', () => {
     expect(one.waiter.told).toBe(0);
   });
 
-  it('drops nothing for a message that would not even fit alone', () => {
+  it('drops nothing for a message that would not fit into an empty queue', () => {
     const rig = offline({ queueLimits: { messages: 3, bytes: 10 }, onQueueFull: 'drop-oldest' });
     const small = rig.publish('a', { payload: '1234' });
     const huge = rig.publish('b', { payload: 'x'.repeat(11) });
@@ -246,7 +246,7 @@ describe('the queue', () => {
     expect(small.waiter.told).toBe(0);
   });
 
-  it('lets callers wait in line where it is told to', () => {
+  it('makes callers wait for room with onQueueFull: wait', () => {
     const rig = offline({ queueLimits: { messages: 1, bytes: 0 }, onQueueFull: 'wait' });
     const all = [rig.publish('a'), rig.publish('b'), rig.publish('c')];
     expect(rig.engine.withdraw((all[1] as (typeof all)[0]).exchange)).toBe(false);
@@ -256,7 +256,7 @@ describe('the queue', () => {
     expect(brief(rig.sent())).toEqual(['publish a 1', 'publish c 2']);
   });
 
-  it('keeps those who wait in line out of the queue until there is room, first come, first served', () => {
+  it('admits waiters in call order, as far as there is room', () => {
     const rig = offline({ queueLimits: { messages: 2, bytes: 6 }, onQueueFull: 'wait' });
     rig.publish('a', { payload: '123' });
     const large = rig.publish('b', { payload: '12345' });
@@ -271,7 +271,7 @@ describe('the queue', () => {
     expect(small.waiter.told).toBe(0);
   });
 
-  it('keeps nobody waiting in line for room that there can never be', () => {
+  it('refuses a message that would wait for room for ever', () => {
     const rig = offline({ queueLimits: { messages: 0, bytes: 6 }, onQueueFull: 'wait' });
     const huge = rig.publish('a', { payload: '123456' });
     expect(huge.waiter.error).toBeInstanceOf(QueueFullError);
@@ -280,7 +280,7 @@ describe('the queue', () => {
     expect(rig.engine.counts.pending).toBe(1);
   });
 
-  it('keeps with disconnect() what is in the queue, and nothing that waits in line for it', () => {
+  it('disconnect() keeps the messages in the queue, and not the waiters', () => {
     const rig = offline({ queueLimits: { messages: 1, bytes: 0 }, onQueueFull: 'wait' });
     const all = [rig.publish('a'), rig.publish('b'), rig.publish('c')];
     rig.disconnect();
@@ -292,7 +292,7 @@ describe('the queue', () => {
     expect(rig.engine.counts.pending).toBe(1);
   });
 
-  it('gives up what nobody waits for any more', () => {
+  it('drops a message whose caller no longer waits', () => {
     const rig = online({ maxInflight: 1 });
     rig.publish('a');
     const { exchange, waiter } = rig.publish('b');
@@ -304,7 +304,7 @@ describe('the queue', () => {
     expect(waiter.told).toBe(0);
   });
 
-  it('sends a message that was in flight when its caller left, with its own copy of the payload', () => {
+  it('sends a message again from a copy of its payload after its caller left', () => {
     const rig = withSession();
     const payload = new Uint8Array([1, 2, 3]);
     const { exchange, waiter } = rig.publish('a', { payload });
@@ -317,7 +317,7 @@ describe('the queue', () => {
     expect(rig.engine.counts.pending).toBe(0);
   });
 
-  it('holds messages back while a lot of output waits, and goes on when it has left', () => {
+  it('queues messages while 1 MiB of output is pending, and goes on once it has left', () => {
     const rig = online();
     const payload = 'x'.repeat(10_000);
     for (let i = 0; i < 200; i++) rig.publish('a', { qos: 0, payload });
@@ -337,7 +337,7 @@ describe('a message with a Message Expiry Interval', () => {
     properties: { messageExpiryInterval },
   });
 
-  it('v5 R1 peers P14 is not sent any more where it has expired in the queue, and what has waited is taken off', () => {
+  it('v5 R1 peers P14 is not sent after it expired in the queue, and otherwise has its waiting time subtracted', () => {
     const rig = offline();
     const expired = [rig.publish('a', expiring(10)), rig.publish('b', expiring(10, 0))];
     rig.publish('c', expiring(11));
@@ -367,7 +367,7 @@ describe('a message with a Message Expiry Interval', () => {
 });
 
 describe('a message that cannot be encoded', () => {
-  it('peers P5 fails alone when its turn comes, and stops nobody behind it', () => {
+  it('peers P5 fails alone when its turn comes, and does not stop the messages behind it', () => {
     const rig = offline();
     const bad = rig.publish('a', { payload: '\ud800' });
     const wild = rig.publish('a/#');

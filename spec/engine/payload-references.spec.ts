@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { brief, online } from '../support/engines.ts';
 
 describe('a payload that is passed by reference', () => {
-  it('keeps a large payload as it is until it has left, then is done', () => {
+  it('is not copied, and QoS 0 is done once it has left', () => {
     const rig = online();
     const { waiter } = rig.publish('a', { qos: 0, payload: new Uint8Array(20_000) });
     expect(waiter.told).toBe(0);
@@ -10,7 +10,7 @@ describe('a payload that is passed by reference', () => {
     expect(waiter).toMatchObject({ told: 1, reasonCode: 0 });
   });
 
-  it('tells that a large QoS 0 payload may not have left when the connection was lost', () => {
+  it('leaves the delivery of QoS 0 unknown if the connection is lost first', () => {
     const rig = online();
     const { exchange, waiter } = rig.publish('a', { qos: 0, payload: 'x'.repeat(20_000) });
     rig.engine.takeOutput(rig.now);
@@ -19,7 +19,7 @@ describe('a payload that is passed by reference', () => {
     expect(rig.engine.withdraw(exchange)).toBe(false);
   });
 
-  it('copies a large payload that has not left yet when its caller leaves', () => {
+  it('is copied if its caller leaves before it has left', () => {
     const rig = online();
     const payload = new Uint8Array(20_000).fill(7);
     const { exchange } = rig.publish('a', { payload });
@@ -28,7 +28,7 @@ describe('a payload that is passed by reference', () => {
     expect(rig.sent()).toMatchObject([{ payload: new Uint8Array(20_000).fill(7) }]);
   });
 
-  it('does not call QoS 0 kept whose caller leaves while it is being written: it is not sent again', () => {
+  it('is not kept if the caller of a QoS 0 message leaves while it is being written', () => {
     const rig = online();
     const { exchange } = rig.publish('a', { qos: 0, payload: new Uint8Array(20_000) });
     expect(rig.engine.withdraw(exchange)).toBe(false);

@@ -22,11 +22,11 @@ const GUARDS: [string, ConnackProperties, Message, number][] = [
     { properties: { topicAlias: 3 } },
     0x94,
   ],
-  ['v5 MQTT-3.2.2-18 a Topic Alias where none is taken', {}, { properties: { topicAlias: 1 } }, 0x94],
+  ['v5 MQTT-3.2.2-18 a Topic Alias with Topic Alias Maximum 0', {}, { properties: { topicAlias: 1 } }, 0x94],
 ];
 
-describe('a message that this server does not take', () => {
-  it.each(GUARDS)('%s is refused here when it is published', (_, granted, message, reasonCode) => {
+describe('a message beyond the limits of the server', () => {
+  it.each(GUARDS)('%s is refused when it is published', (_, granted, message, reasonCode) => {
     const rig = online({}, connack(granted));
     const { waiter } = rig.publish('bad', message);
     expect(waiter.error).toBeInstanceOf(PublishError);
@@ -37,7 +37,7 @@ describe('a message that this server does not take', () => {
   });
 
   it.each(GUARDS)(
-    'peers P5, P6 %s is refused here when it comes out of the queue',
+    'peers P5, P6 %s is refused when it leaves the queue',
     (_, granted, message, reasonCode) => {
       const rig = offline();
       const bad = rig.publish('bad', message);
@@ -54,7 +54,7 @@ describe('a message that this server does not take', () => {
   // An alias is not the message: one that was sent under it goes out again without.
   const limits = GUARDS.filter(([, , , reasonCode]) => reasonCode !== 0x94);
 
-  it.each(limits)('%s is refused here when it was to be sent again', (_, granted, message, reasonCode) => {
+  it.each(limits)('%s is refused when it would be sent again', (_, granted, message, reasonCode) => {
     const rig = withSession();
     const bad = rig.publish('bad', message);
     const good = rig.publish('good');
@@ -77,7 +77,7 @@ describe('a message that this server does not take', () => {
 describe('Topic Aliases', () => {
   const topicAlias = { properties: { topicAlias: 1 } };
 
-  it('v5 MQTT-3.3.2-9 stand for the topic from the second message on, until they get another', () => {
+  it('v5 MQTT-3.3.2-9 replace the topic from the second message on, until they get another', () => {
     const rig = online({}, connack({ topicAliasMaximum: 1 }));
     for (const topic of ['a', 'a', 'b', 'b', 'a']) rig.publish(topic, { qos: 0, ...topicAlias });
     expect(rig.sent().map((packet) => packet.type === 'publish' && packet.topic)).toEqual([
@@ -89,7 +89,7 @@ describe('Topic Aliases', () => {
     ]);
   });
 
-  it('v5 MQTT-3.3.2-7 are said anew on each connection, with the whole topic', () => {
+  it('v5 MQTT-3.3.2-7 are defined again on each connection, with the Topic Name', () => {
     const rig = withSession({}, connack({ topicAliasMaximum: 1 }));
     rig.publish('a', { qos: 0, ...topicAlias });
     rig.publish('a', topicAlias);
@@ -102,7 +102,7 @@ describe('Topic Aliases', () => {
     ['resumed', true],
     ['lost', false],
   ])(
-    'v5 MQTT-3.3.2-7 do not cost a message that was sent under one: it goes out under its topic where the next connection has fewer (session %s)',
+    'v5 MQTT-3.3.2-7 are dropped from a message that is sent again where the server allows fewer (session %s)',
     (_, sessionPresent) => {
       const rig = withSession({}, connack({ topicAliasMaximum: 2 }));
       const properties = { topicAlias: 2, contentType: 'text' };
@@ -116,7 +116,7 @@ describe('Topic Aliases', () => {
     },
   );
 
-  it('are not taken as known where the message that was to say them was refused', () => {
+  it('are not defined by a message that was refused', () => {
     const rig = online({}, connack({ topicAliasMaximum: 1, maximumPacketSize: 30 }));
     rig.publish('a', { qos: 0, payload: 'x'.repeat(40), ...topicAlias });
     rig.publish('a', { qos: 0, payload: 'small', ...topicAlias });

@@ -24,7 +24,7 @@ describe('messageRetry', () => {
     ]);
   });
 
-  it('starts anew on any acknowledgement', () => {
+  it('starts over with any acknowledgement', () => {
     const rig = online(RETRY);
     rig.publish('a');
     rig.publish('b');
@@ -43,7 +43,7 @@ describe('messageRetry', () => {
     expect(rig.engine.nextTimeout()).toBe(Infinity);
   });
 
-  it('sends a large payload from memory of its own: the answer may give the caller his back before it has left', () => {
+  it('sends a copy of a large payload, as an acknowledgement may give it back to its caller too early', () => {
     const rig = online(RETRY);
     const payload = new Uint8Array(20_000).fill(7);
     const { waiter } = rig.publish('a', { payload });
@@ -55,7 +55,7 @@ describe('messageRetry', () => {
     expect(rig.sent()).toMatchObject([{ duplicate: true, payload: new Uint8Array(20_000).fill(7) }]);
   });
 
-  it('repeats PUBREL where that is what is unanswered', () => {
+  it('sends PUBREL again if PUBCOMP is missing', () => {
     const rig = online(RETRY);
     rig.publish('a', { qos: 2 });
     rig.sent();
@@ -65,7 +65,7 @@ describe('messageRetry', () => {
     expect(brief(rig.sent())).toEqual(['pubrel 1']);
   });
 
-  it('repeats PUBREL after a resume as well', () => {
+  it('sends PUBREL again also after a resume', () => {
     const rig = withSession(RETRY);
     rig.publish('a', { qos: 2 });
     rig.sent();
@@ -76,7 +76,7 @@ describe('messageRetry', () => {
     expect(brief(rig.sent())).toEqual(['pubrel 1']);
   });
 
-  it('begins with its own delay on a new connection', () => {
+  it('starts with the first delay on a new connection', () => {
     const rig = withSession(RETRY);
     rig.publish('a');
     rig.sent();
@@ -89,7 +89,7 @@ describe('messageRetry', () => {
     expect(brief(rig.sent())).toEqual(['publish a 1 DUP']);
   });
 
-  it('takes no place in the window, and an answer to it is an answer', () => {
+  it('takes no place in the window, and its acknowledgement counts', () => {
     const rig = online({ ...RETRY, maxInflight: 2 });
     const [one] = [rig.publish('a'), rig.publish('b'), rig.publish('c')];
     rig.sent();
@@ -102,7 +102,7 @@ describe('messageRetry', () => {
     expect(rig.sent()).toEqual([]);
   });
 
-  it('stands still while output is held back', () => {
+  it('waits while output is pending', () => {
     const rig = online(RETRY);
     rig.publish('a');
     const piece = rig.engine.takeOutput(rig.now) as Uint8Array;
@@ -115,7 +115,7 @@ describe('messageRetry', () => {
     expect(rig.engine.outputSize).toBeGreaterThan(0);
   });
 
-  it('covers only what was written on this connection', () => {
+  it('covers only packets of the present connection', () => {
     const rig = withSession({ ...RETRY, maxInflight: 1 });
     rig.publish('a', { qos: 2 });
     rig.sent();
@@ -144,7 +144,7 @@ describe('messageRetry', () => {
 });
 
 describe('ackTimeout', () => {
-  it('closes the connection when an exchange is unanswered for so long, so that resume redelivers it', () => {
+  it('closes the connection when a message is unacknowledged for so long, and the resume sends it again', () => {
     const rig = withSession({ ackTimeout: 30_000 });
     const { waiter } = rig.publish('a');
     rig.sent();
@@ -157,7 +157,7 @@ describe('ackTimeout', () => {
     expect(brief(rig.reconnect(connack({ sessionPresent: true })))).toEqual(['publish a 1 DUP']);
   });
 
-  it('counts for each exchange from its own sending on', () => {
+  it('counts for each message from its own sending', () => {
     const rig = online({ ackTimeout: 30_000 });
     rig.publish('a');
     rig.sent();
@@ -171,7 +171,7 @@ describe('ackTimeout', () => {
     expect(rig.engine.state).toBe('waiting');
   });
 
-  it('is not put off by messageRetry', () => {
+  it('is not postponed by messageRetry', () => {
     const rig = online({ ...RETRY, ackTimeout: 30_000 });
     rig.publish('a');
     rig.sent();
@@ -181,7 +181,7 @@ describe('ackTimeout', () => {
     expect(rig.engine.state).toBe('waiting');
   });
 
-  it('counts anew for PUBREL from PUBREC on, and after a resume', () => {
+  it('starts over with PUBREC, and after a resume', () => {
     const rig = withSession({ ackTimeout: 30_000 });
     rig.publish('a', { qos: 2 });
     rig.sent();
@@ -197,7 +197,7 @@ describe('ackTimeout', () => {
     expect(rig.engine.state).toBe('waiting');
   });
 
-  it('does not hold against a new connection what waited for the window there', () => {
+  it('does not count the time that a message waits for the window of a new connection', () => {
     const rig = withSession({ ackTimeout: 30_000 });
     for (const topic of ['a', 'b']) rig.publish(topic);
     rig.sent();

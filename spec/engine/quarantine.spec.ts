@@ -29,8 +29,8 @@ function filtersOf(packets: readonly Packet[]): string[] {
   );
 }
 
-describe('a message that takes the connection down', () => {
-  it('peers P5 is given up at its third loss, when the connection had lived without it, and those behind it go out', () => {
+describe('a message that costs the connection', () => {
+  it('peers P5 is given up at its third loss, after the connection had lived without it, and the messages behind it go out', () => {
     const rig = withSession();
     const poison = rig.publish('poison');
     expect(lose(rig)).toEqual(['publish poison 1 DUP']);
@@ -45,7 +45,7 @@ describe('a message that takes the connection down', () => {
     expect(next.waiter.reasonCode).toBe(0);
   });
 
-  it('is given up within seconds where delays are the default ones', () => {
+  it('is given up within seconds with the default delays', () => {
     const rig = withSession({ reconnect: { minDelay: 1_000, maxDelay: 120_000, factor: 2, jitter: 0 } });
     const { waiter } = rig.publish('poison');
     const begin = rig.now;
@@ -56,7 +56,7 @@ describe('a message that takes the connection down', () => {
     expect(rig.now - begin).toBeLessThan(15_000);
   });
 
-  it('among others is found by sending them one at a time', () => {
+  it('is found among others by sending them one at a time', () => {
     const rig = withSession();
     const all = ['a', 'poison', 'c'].map((topic) => rig.publish(topic));
     expect(lose(rig)).toEqual(['publish a 1 DUP', 'publish poison 2 DUP', 'publish c 3 DUP']);
@@ -81,7 +81,7 @@ describe('a message that takes the connection down', () => {
     expect(brief(rig.sent())).toEqual(['publish d 4', 'publish e 5']);
   });
 
-  it('is found as well where every connection begins a new session', () => {
+  it('is found even if every connection starts a new session', () => {
     const rig = online();
     const poison = rig.publish('poison');
     lose(rig, 10, connack());
@@ -91,7 +91,7 @@ describe('a message that takes the connection down', () => {
     expect(poison.waiter.error).toBeInstanceOf(PoisonedMessageError);
   });
 
-  it('by its PUBREL is found as well', () => {
+  it('is found by its PUBREL, too', () => {
     const rig = withSession();
     const { waiter } = rig.publish('poison', { qos: 2 });
     rig.sent();
@@ -103,14 +103,14 @@ describe('a message that takes the connection down', () => {
     expect(waiter.error).toBeInstanceOf(PoisonedMessageError);
   });
 
-  it('is not one that was sent longer than a second before', () => {
+  it('is not one that was sent more than a second before the loss', () => {
     const rig = withSession({ keepAlive: 0 });
     const { waiter } = rig.publish('a');
     for (let i = 0; i < 5; i++) lose(rig, 1_001);
     expect(waiter.error).toBeUndefined();
   });
 
-  it('is not one of several, nor one that was not sent on that connection', () => {
+  it('is not one of several, nor one that was not written on that connection', () => {
     const rig = withSession({ maxInflight: 2 });
     const [one, two] = [rig.publish('a', { qos: 2 }), rig.publish('b', { qos: 2 })];
     lose(rig);
@@ -126,7 +126,7 @@ describe('a message that takes the connection down', () => {
     expect([one.waiter.error, two.waiter.error]).toEqual([undefined, undefined]);
   });
 
-  it('is not one that a network hits which breaks again and again', () => {
+  it('is not any message on a network that breaks again and again', () => {
     const rig = withSession({ reconnect: { minDelay: 5, maxDelay: 200, factor: 2, jitter: 0 } });
     const { waiter } = rig.publish('a');
     const begin = rig.now;
@@ -134,7 +134,7 @@ describe('a message that takes the connection down', () => {
     expect(waiter.error).toBeUndefined();
   });
 
-  it('is not one that a network hits while it is with others, and once more when it is alone', () => {
+  it('is not one that was lost among others and once alone', () => {
     const rig = withSession();
     const calls = ['a', 'b', 'c'].map((topic) => rig.publish(topic));
     for (let i = 0; i < 2; i++) lose(rig);
@@ -145,22 +145,19 @@ describe('a message that takes the connection down', () => {
     expect(calls.map(({ waiter }) => waiter.reasonCode)).toEqual([0, 0, 0]);
   });
 
-  it.each([5, 900, 1_900])(
-    'is not one that a server gets which ends %d ms after CONNACK by itself',
-    (life) => {
-      const rig = withSession();
-      const { waiter } = rig.publish('a');
-      rig.sent();
-      for (let i = 0; i < 20; i++) {
-        live(rig, life);
-        rig.resume(PRESENT);
-      }
-      expect(waiter.error).toBeUndefined();
-      live(rig, PROOF);
-      rig.send(puback(1));
-      expect(waiter.reasonCode).toBe(0);
-    },
-  );
+  it.each([5, 900, 1_900])('is not any message to a server that ends %d ms after each CONNACK', (life) => {
+    const rig = withSession();
+    const { waiter } = rig.publish('a');
+    rig.sent();
+    for (let i = 0; i < 20; i++) {
+      live(rig, life);
+      rig.resume(PRESENT);
+    }
+    expect(waiter.error).toBeUndefined();
+    live(rig, PROOF);
+    rig.send(puback(1));
+    expect(waiter.reasonCode).toBe(0);
+  });
 
   it.each<[string, (rig: Rig) => void]>([
     ['a malformed packet of the server', (rig) => rig.receive(Uint8Array.of(0x36, 3, 0, 1, 0x61))],
@@ -185,7 +182,7 @@ describe('a message that takes the connection down', () => {
     expect(waiter.error).toBeUndefined();
   });
 
-  it('is not one that is there at each planned reconnect', () => {
+  it('is not one that is in flight at each planned reconnect', () => {
     const rig = withSession();
     const { waiter } = rig.publish('a');
     for (let i = 0; i < 10; i++) {
@@ -197,7 +194,7 @@ describe('a message that takes the connection down', () => {
     expect([brief(rig.sent()), waiter.error]).toEqual([['publish a 1 DUP'], undefined]);
   });
 
-  it('is one that the server ends the connection for, as its DISCONNECT can be about the message', () => {
+  it('is one after which the server sends a DISCONNECT that can concern it', () => {
     const rig = withSession();
     const { waiter } = rig.publish('a');
     for (let i = 0; i < 3; i++) {
@@ -208,7 +205,7 @@ describe('a message that takes the connection down', () => {
     expect(waiter.error).toBeInstanceOf(PoisonedMessageError);
   });
 
-  it('is one that the server answers wrongly three times in a row, whatever is beside it', () => {
+  it('is one that the server acknowledges wrongly three times in a row, even among others', () => {
     const rig = withSession();
     const [wrong, other] = [rig.publish('a', { qos: 2 }), rig.publish('b')];
     for (let i = 0; i < 3; i++) {
@@ -234,7 +231,7 @@ describe('a message that takes the connection down', () => {
     expect(rig.engine.counts.pending).toBe(0);
   });
 
-  it('is not one that was lost with connections that worked', () => {
+  it('is not one that was lost with connections on which others were acknowledged', () => {
     const rig = withSession();
     const [one, two] = [rig.publish('a'), rig.publish('b')];
     for (let i = 3; i < 9; i++) {
@@ -246,7 +243,7 @@ describe('a message that takes the connection down', () => {
     expect([one.waiter.error, two.waiter.error]).toEqual([undefined, undefined]);
   });
 
-  it('or too many at once, are sent one at a time although some get halfway: only what is over is progress', () => {
+  it('and too many at once are sent one at a time, although some get PUBREC: only completed exchanges count', () => {
     const rig = online({ maxInflight: 3 });
     for (const topic of ['a', 'b', 'c']) rig.publish(topic, { qos: 2 });
     for (let i = 0; i < 2; i++) {
@@ -258,7 +255,7 @@ describe('a message that takes the connection down', () => {
     expect(rig.engine.counts.inFlight).toBe(1);
   });
 
-  it('is told why the connection was lost, at the last', () => {
+  it('rejects with the last error of the connection', () => {
     const rig = withSession();
     const { waiter } = rig.publish('poison');
     for (let i = 0; i < 2; i++) lose(rig);
@@ -271,7 +268,7 @@ describe('a message that takes the connection down', () => {
     });
   });
 
-  it('is told of its ackTimeout where that was why', () => {
+  it('rejects with ackTimeout as the reason, if it was that', () => {
     const rig = withSession({ ackTimeout: 5_000, keepAlive: 0 });
     const { waiter } = rig.publish('a');
     rig.sent();
@@ -287,7 +284,7 @@ describe('a message that takes the connection down', () => {
     });
   });
 
-  it('is not in the way of QoS 0', () => {
+  it('does not delay QoS 0', () => {
     const rig = withSession();
     rig.publish('poison');
     lose(rig);
@@ -297,7 +294,7 @@ describe('a message that takes the connection down', () => {
   });
 });
 
-describe('a SUBSCRIBE that takes the connection down', () => {
+describe('a SUBSCRIBE that costs the connection', () => {
   it('is given up at its third loss, sent alone, and is not sent again', () => {
     const rig = withSession();
     const [poison, other] = [rig.ask('subscribe', 'poison'), rig.ask('subscribe', 'other')];
@@ -317,7 +314,7 @@ describe('a SUBSCRIBE that takes the connection down', () => {
     expect(rig.resume(connack())).toMatchObject([{ subscriptions: [{ topicFilter: 'other' }] }]);
   });
 
-  it('lets what is published go on: suspect messages first, then the others, but for the moment of its trial', () => {
+  it('does not stop messages, except during its trial: suspect messages go first, then the others', () => {
     const rig = withSession();
     const poison = rig.request('subscribe', 'poison');
     const first = rig.publish('first');
@@ -336,7 +333,7 @@ describe('a SUBSCRIBE that takes the connection down', () => {
     expect(brief(rig.sent())).toEqual(['publish third 6']);
   });
 
-  it('that is not answered holds up what is published for a second only', () => {
+  it('delays messages for a second only, if it is not acknowledged', () => {
     const rig = withSession();
     const innocent = rig.request('subscribe', 'innocent');
     lose(rig);
@@ -350,7 +347,7 @@ describe('a SUBSCRIBE that takes the connection down', () => {
     expect(innocent.reasonCodes).toEqual([1]);
   });
 
-  it('is not one that a server gets which ends by itself, nor one that a broken network hits', () => {
+  it('is not one on a server or network that breaks by itself', () => {
     const rig = withSession({ requestTimeout: 1e9 });
     const waiter = rig.request('subscribe', 'a');
     for (let i = 0; i < 20; i++) lose(rig, 900);
@@ -360,7 +357,7 @@ describe('a SUBSCRIBE that takes the connection down', () => {
     expect(waiter.told).toBe(0);
   });
 
-  it('is found among the subscriptions that are restored, however many, and is not restored again', () => {
+  it('is found among any number of restored subscriptions, and is not restored again', () => {
     const rig = online();
     const all = Array.from({ length: 1_000 }, (_, i) => `f/${i}`);
     rig.request('subscribe', ...all);
@@ -394,7 +391,7 @@ describe('a SUBSCRIBE that takes the connection down', () => {
     expect([restored.length, restored.includes('f/700')]).toEqual([999, false]);
   });
 
-  it('or an UNSUBSCRIBE, is given up alike', () => {
+  it('is given up, and an UNSUBSCRIBE is, too', () => {
     const rig = withSession();
     const waiter = rig.request('unsubscribe', 'poison');
     lose(rig);

@@ -16,7 +16,7 @@ function filtersOf(packets: readonly Packet[]): string[][] {
 const LONG = Array.from({ length: 10 }, (_, i) => `${i}`.repeat(20));
 
 describe('SUBSCRIBE and UNSUBSCRIBE', () => {
-  it('of one turn share a packet, and each gets its own codes', () => {
+  it('of one turn share a packet, and each gets its own Reason Codes', () => {
     const rig = online();
     const one = rig.ask('subscribe', 'a', 'b');
     const two = rig.ask('subscribe', { topicFilter: 'c', qos: 2 });
@@ -27,7 +27,7 @@ describe('SUBSCRIBE and UNSUBSCRIBE', () => {
     expect([one, two, three].map(({ reasonCodes }) => reasonCodes)).toEqual([[1, 0x87], [2], [0x11]]);
   });
 
-  it('v5 MQTT-3.8.4-7, MQTT-3.9.3-1 a refused filter is told, and the granted ones are kept', () => {
+  it('v5 MQTT-3.8.4-7, MQTT-3.9.3-1 report a refused Topic Filter and keep the granted ones', () => {
     const rig = withSession();
     rig.request('subscribe', 'a', 'b');
     rig.sent();
@@ -35,7 +35,7 @@ describe('SUBSCRIBE and UNSUBSCRIBE', () => {
     expect(filtersOf(rig.resume(connack()))).toEqual([['b']]);
   });
 
-  it('on the same filter leave in the order of the calls, and wait for no answer', () => {
+  it('on the same Topic Filter leave in call order, without waiting for acknowledgements', () => {
     const rig = online();
     const waiters = [
       rig.request('subscribe', 'a'),
@@ -49,7 +49,7 @@ describe('SUBSCRIBE and UNSUBSCRIBE', () => {
     expect(filtersOf(rig.reconnect())).toEqual([['a', 'b']]);
   });
 
-  it('that ask for the same in one turn are sent once, and each has its own answer', () => {
+  it('that ask for the same in one turn are sent once, and each call gets its Reason Codes', () => {
     const rig = online();
     const waiters = Array.from({ length: 300 }, () => rig.ask('subscribe', 'a'));
     waiters.push(rig.ask('subscribe', 'b', 'a'));
@@ -62,7 +62,7 @@ describe('SUBSCRIBE and UNSUBSCRIBE', () => {
     ]);
   });
 
-  it('leave what the last of them said, in whatever order the answers come', () => {
+  it('leave the subscription as the last of them asked, in whatever order acknowledgements come', () => {
     const rig = online();
     rig.request('subscribe', 'a');
     rig.request('unsubscribe', 'a');
@@ -84,7 +84,7 @@ describe('SUBSCRIBE and UNSUBSCRIBE', () => {
     expect(waiter).toMatchObject({ told: 1, reasonCodes: [1, 1, 1, 0, 0, 0x80, 1] });
   });
 
-  it('v5 MQTT-3.2.2-15 are split by Maximum Packet Size, and what does not fit alone is refused here', () => {
+  it('v5 MQTT-3.2.2-15 are split by Maximum Packet Size, and a Topic Filter that does not fit alone is refused', () => {
     const rig = online({}, connack({ maximumPacketSize: 90 }));
     const waiter = rig.request('subscribe', ...LONG, 'x'.repeat(90));
     const packets = rig.sent();
@@ -104,7 +104,7 @@ describe('SUBSCRIBE and UNSUBSCRIBE', () => {
     expect(waiter.told).toBe(0);
   });
 
-  it('v5 U-3.2.2-c, U-3.2.2-e are refused here where the server does not do such a thing', () => {
+  it('v5 U-3.2.2-c, U-3.2.2-e are refused if the server does not support them', () => {
     const rig = online(
       {},
       connack({ wildcardSubscriptionAvailable: false, sharedSubscriptionAvailable: false }),
@@ -137,7 +137,7 @@ describe('SUBSCRIBE and UNSUBSCRIBE', () => {
     expect(waiter.reasonCodes).toEqual([0, 0]);
   });
 
-  it('v5 U-4.13.2-a a refused UNSUBSCRIBE leaves the subscription as it was', () => {
+  it('v5 U-4.13.2-a leave the subscription as it was if UNSUBSCRIBE is refused', () => {
     const rig = withSession();
     rig.request('subscribe', 'a');
     rig.request('unsubscribe', 'a');
@@ -148,7 +148,7 @@ describe('SUBSCRIBE and UNSUBSCRIBE', () => {
   });
 });
 
-describe('a late answer', () => {
+describe('a late acknowledgement', () => {
   it('fails the call after requestTimeout, once', () => {
     const rig = online({ requestTimeout: 500 });
     const waiter = rig.request('subscribe', 'a');
@@ -163,7 +163,7 @@ describe('a late answer', () => {
     expect(rig.engine.state).toBe('connected');
   });
 
-  it('is counted from the first sending on, over all connections and between them', () => {
+  it('is counted from the first sending, across connections', () => {
     const rig = withSession({ requestTimeout: 10_000 });
     const begin = rig.now;
     const waiter = rig.request('subscribe', 'a');
@@ -185,7 +185,7 @@ describe('a late answer', () => {
     expect(rig.sent()).toEqual([]);
   });
 
-  it('is none before there was a connection', () => {
+  it('is impossible before the first connection', () => {
     const rig = offline({ requestTimeout: 500 });
     const waiter = rig.request('subscribe', 'a');
     rig.engine.connect('retry', rig.now);
@@ -193,7 +193,7 @@ describe('a late answer', () => {
     expect(waiter.told).toBe(0);
   });
 
-  it('takes the rest of its call with it', () => {
+  it('ends its whole call', () => {
     const rig = online({ requestTimeout: 500, maxFiltersPerPacket: 1 });
     const first = rig.request('subscribe', 'a');
     const both = rig.request('subscribe', 'a', 'b');
@@ -208,7 +208,7 @@ describe('a late answer', () => {
 });
 
 describe('a call that was given up', () => {
-  it('is not sent where it still waits', () => {
+  it('is not sent if it still waits', () => {
     const rig = offline();
     const waiter = new Waiter();
     const request = new Request('subscribe', [{ topicFilter: 'a', qos: 0 }], undefined, waiter);
@@ -221,7 +221,7 @@ describe('a call that was given up', () => {
     expect(waiter.told).toBe(0);
   });
 
-  it('is answered to nobody where it was sent, and not sent again', () => {
+  it('is not sent again if it was sent, and its acknowledgement is ignored', () => {
     const rig = withSession();
     const waiter = new Waiter();
     const request = new Request('subscribe', [{ topicFilter: 'a', qos: 0 }], undefined, waiter);

@@ -13,7 +13,7 @@ function begun(payload: Uint8Array | string = 'm'): { exchange: Exchange; waiter
 }
 
 describe('Exchange', () => {
-  it('tells who waits once, however often it ends', () => {
+  it('tells its waiter once, however often it ends', () => {
     const { exchange, waiter } = begun();
     exchange.settle(0x10, NO_PROPERTIES);
     exchange.settle(0, NO_PROPERTIES);
@@ -23,7 +23,7 @@ describe('Exchange', () => {
     expect(exchange.stage).toBe(Stage.Over);
   });
 
-  it('goes on where only its promise has failed', () => {
+  it('goes on after its promise alone has failed', () => {
     const { exchange, waiter } = begun();
     exchange.stage = Stage.Published;
     exchange.fail(new ClosedError('closed'));
@@ -33,7 +33,7 @@ describe('Exchange', () => {
     expect(waiter.told).toBe(1);
   });
 
-  it('is over where it has ended without an answer', () => {
+  it('is over after it has ended without an acknowledgement', () => {
     const { exchange, waiter } = begun();
     exchange.end(new ClosedError('closed'));
     expect(waiter.told).toBe(1);
@@ -51,7 +51,7 @@ describe('Exchange', () => {
     expect(text.payload).toBe('text');
   });
 
-  it('goes on without its Topic Alias, and without changing what its caller gave', () => {
+  it('drops its Topic Alias without changing the properties of its caller', () => {
     const properties = { topicAlias: 1, contentType: 'text' };
     const exchange = new Exchange('a', '', 1, false, properties);
     exchange.dropTopicAlias();

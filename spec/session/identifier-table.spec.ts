@@ -13,7 +13,7 @@ const steps = fc.array(fc.tuple(fc.constantFrom('set', 'set', 'delete', 'clear',
 });
 
 describe('IdentifierTable', () => {
-  it('behaves as a Map, whatever the identifiers', () => {
+  it('behaves like a Map for all identifiers', () => {
     fc.assert(
       fc.property(steps, (script) => {
         const table = new IdentifierTable<Entry>();
@@ -50,7 +50,7 @@ describe('IdentifierTable', () => {
     expect(table.get(0)).toBeUndefined();
   });
 
-  it('tells apart two identifiers that are as far from each other as can be', () => {
+  it('keeps two identifiers apart that are as far from each other as possible', () => {
     const table = new IdentifierTable<Entry>();
     const [low, high] = [{ packetId: 1 }, { packetId: 32_769 }];
     table.set(low);

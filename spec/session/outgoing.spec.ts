@@ -19,7 +19,7 @@ function resent(outgoing: Outgoing): number[] {
 }
 
 describe('Outgoing', () => {
-  it('v5 MQTT-4.6.0-1 sends PUBLISH again in the order of first transmission, without those that are over', () => {
+  it('v5 MQTT-4.6.0-1 sends PUBLISH again in the order of first transmission, except exchanges that are over', () => {
     const outgoing = new Outgoing();
     const [, second] = [1, 2, 3, 4].map((id) => begun(outgoing, id));
     outgoing.end(second as Exchange);
@@ -30,7 +30,7 @@ describe('Outgoing', () => {
     expect(second?.stage).toBe(Stage.Over);
   });
 
-  it('v5 MQTT-4.6.0-4, MQTT-4.3.3-6 repeats PUBRELs in the order of the PUBRECs, and their PUBLISH never', () => {
+  it('v5 MQTT-4.6.0-4, MQTT-4.3.3-6 sends PUBREL again in the order of the PUBRECs, and never their PUBLISH', () => {
     const outgoing = new Outgoing();
     const [first, second, third] = [1, 2, 3].map((id) => begun(outgoing, id)) as [
       Exchange,
@@ -47,7 +47,7 @@ describe('Outgoing', () => {
     expect(outgoing.all()).toEqual([first]);
   });
 
-  it('goes on behind one that ends or is released while it is next to be sent again', () => {
+  it('goes on with the next exchange when the one to send again ends or is released', () => {
     const outgoing = new Outgoing();
     const [first, second] = [1, 2, 3].map((id) => begun(outgoing, id)) as [Exchange, Exchange];
     outgoing.rewind();
@@ -59,7 +59,7 @@ describe('Outgoing', () => {
     expect(outgoing.nextResend).toBeUndefined();
   });
 
-  it('knows which has waited longest on a connection, and heeds none of older ones', () => {
+  it('finds the exchange that has waited longest on a connection, ignoring older connections', () => {
     const outgoing = new Outgoing();
     const first = begun(outgoing, 1, 100, 1);
     const second = begun(outgoing, 2, 200, 2);
@@ -73,7 +73,7 @@ describe('Outgoing', () => {
     expect(outgoing.oldest(3)).toBeUndefined();
   });
 
-  it('gives all back in call order, whatever their stage', () => {
+  it('takeAll() returns all in call order, in any stage', () => {
     const outgoing = new Outgoing();
     const all = [5, 3, 9].map((id) => begun(outgoing, id));
     outgoing.release(all[2] as Exchange);

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { PACKET_IDENTIFIERS, PacketIdentifiers } from '../../lib/session/packet-identifiers.ts';
 
 describe('PacketIdentifiers', () => {
-  it('v5 MQTT-2.2.1-3, v4 MQTT-2.3.1-1, -2, peers P7 gives out no identifier twice while it is in use, and never 0', () => {
+  it('v5 MQTT-2.2.1-3, v4 MQTT-2.3.1-1, -2, peers P7 never gives out an identifier that is in use, nor 0', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.boolean(), fc.nat()), { maxLength: 400, size: 'max' }), (script) => {
         const identifiers = new PacketIdentifiers();
@@ -23,7 +23,7 @@ describe('PacketIdentifiers', () => {
     );
   });
 
-  it('goes round past those that are in use for long', () => {
+  it('skips identifiers that stay in use', () => {
     const identifiers = new PacketIdentifiers();
     const longLived = [identifiers.take(), identifiers.take()];
     for (let i = 0; i < 200_000; i++) {
@@ -38,13 +38,13 @@ describe('PacketIdentifiers', () => {
     expect(seen.has(2)).toBe(false);
   });
 
-  it('lets a freed identifier rest as long as there are others', () => {
+  it('uses a freed identifier again only after all others', () => {
     const identifiers = new PacketIdentifiers();
     identifiers.free(identifiers.take());
     expect(identifiers.take()).toBe(2);
   });
 
-  it('gives 0 where all are in use, and goes on with the first that is freed', () => {
+  it('returns 0 if all are in use, and goes on with the first that is freed', () => {
     const identifiers = new PacketIdentifiers();
     for (let i = 0; i < PACKET_IDENTIFIERS; i++) identifiers.take();
     expect(identifiers.take()).toBe(0);
@@ -55,7 +55,7 @@ describe('PacketIdentifiers', () => {
     expect(identifiers.take()).toBe(0);
   });
 
-  it('takes no notice of the freeing of what is not in use', () => {
+  it('ignores the freeing of an identifier that is not in use', () => {
     const identifiers = new PacketIdentifiers();
     identifiers.free(0);
     identifiers.free(7);

@@ -15,7 +15,7 @@ const step = fc.tuple(
 );
 
 describe('Queue', () => {
-  it('is first in, first out, and counts right, whatever is withdrawn or put back', () => {
+  it('is first in, first out, and counts correctly, whatever is withdrawn or put back', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 400, size: 'max' }), (script) => {
         const queue = new Queue();
@@ -50,7 +50,7 @@ describe('Queue', () => {
     );
   });
 
-  it('gives back the room of many that were withdrawn', () => {
+  it('frees the memory of many withdrawn messages', () => {
     const queue = new Queue();
     const all = Array.from({ length: 1_000 }, () => message());
     for (const exchange of all) queue.push(exchange);
@@ -61,7 +61,7 @@ describe('Queue', () => {
     expect(queue.shift()).toBeUndefined();
   });
 
-  it('admits up to its limits, and without limits all', () => {
+  it('has room up to its limits, and without limits for everything', () => {
     const queue = new Queue();
     queue.push(message(10));
     expect(queue.hasRoomFor(message(10), { messages: 0, bytes: 0 })).toBe(true);
@@ -71,7 +71,7 @@ describe('Queue', () => {
     expect(queue.hasRoomFor(message(10), { messages: 0, bytes: 21 })).toBe(false);
   });
 
-  it('tells what would not even fit alone', () => {
+  it('knows a message that would not fit into an empty queue', () => {
     const queue = new Queue();
     queue.push(message(15));
     expect(queue.fits(message(19), { messages: 1, bytes: 20 })).toBe(true);
@@ -90,7 +90,7 @@ describe('Queue', () => {
     expect(queue.bytes).toBeGreaterThanOrEqual(11 + 5 + 4 + 9);
   });
 
-  it('gives back the room of many that waited for room and were withdrawn, and lets in the rest in order', () => {
+  it('frees the memory of many withdrawn waiters, and admits the others in order', () => {
     const queue = new Queue();
     queue.push(message());
     const all = Array.from({ length: 1_000 }, (_, n) => message(1, n === 500 ? 0 : 1));

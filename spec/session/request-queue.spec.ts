@@ -25,7 +25,7 @@ function planned(requests: Requests, limits: RequestLimits = NO_LIMITS): string[
 }
 
 describe('packets of requests', () => {
-  it('puts those of one kind into one packet, in their order', () => {
+  it('hold the requests of one kind, in their order', () => {
     const requests = new Requests();
     requests.add(request('subscribe', ['a', 'b']));
     requests.add(request('unsubscribe', ['c']));
@@ -33,14 +33,14 @@ describe('packets of requests', () => {
     expect(planned(requests)).toEqual([['a', 'b', 'd'], ['c']]);
   });
 
-  it('keeps requests with other User Properties apart', () => {
+  it('never mix requests with different User Properties', () => {
     const requests = new Requests();
     requests.add(request('subscribe', ['a'], [['k', 'v']]));
     requests.add(request('subscribe', ['a', 'b'], [['k', 'w']]));
     expect(planned(requests)).toEqual([['a'], ['a', 'b']]);
   });
 
-  it('counts filters and User Properties against the limit of bytes', () => {
+  it('count Topic Filters and User Properties against the limit of bytes', () => {
     const fits = (properties: [string, string][] | undefined): number => {
       const requests = new Requests();
       requests.add(request('subscribe', ['aaaaaaaa', 'bbbbbbbb', 'cccccccc'], properties));
@@ -51,7 +51,7 @@ describe('packets of requests', () => {
     expect(fits([['long', 'x'.repeat(100)]])).toBe(1);
   });
 
-  it('leaves what is more than so many packets for later, in its order', () => {
+  it('are taken up to a number; the rest stays, in its order', () => {
     const requests = new Requests();
     requests.add(request('subscribe', ['a']));
     requests.add(request('unsubscribe', ['a']));
@@ -62,7 +62,7 @@ describe('packets of requests', () => {
     expect(planned(requests)).toEqual([['a']]);
   });
 
-  it('takes out the SUBSCRIBEs that a test says yes to, and no UNSUBSCRIBE', () => {
+  it('takeSubscriptions() removes SUBSCRIBEs that pass a test, and no UNSUBSCRIBE', () => {
     const requests = new Requests();
     requests.add(request('subscribe', ['a/#', 'b']));
     requests.add(request('unsubscribe', ['c/#']));
@@ -88,7 +88,7 @@ describe('suspect requests', () => {
     return requests;
   }
 
-  it('wait, as does what is behind them on their filter, and hold up nothing else', () => {
+  it('wait with the requests behind them on the same Topic Filter, and delay no others', () => {
     const requests = suspects(2);
     requests.add(request('unsubscribe', ['1', '2']));
     requests.add(request('subscribe', ['3']));
@@ -107,7 +107,7 @@ describe('suspect requests', () => {
     expect(suspects(count).queue.takeSuspects({ filters: 1, bytes: 0 }, portableText)).toHaveLength(1);
   });
 
-  it('are as good as any other once a connection was lost without them', () => {
+  it('are no longer suspect after a connection was lost without them', () => {
     const requests = suspects(2);
     requests.queue.clearSuspects();
     expect([requests.queue.hasSuspects, planned(requests)]).toEqual([false, [['0', '1']]]);

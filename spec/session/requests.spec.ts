@@ -49,7 +49,7 @@ function answer(requests: Requests, packet: RequestPacket, reasonCode = 1): void
 }
 
 describe('Requests', () => {
-  it('answers each call once, and sends those on one filter in the order of the calls', () => {
+  it('answers each call once, and sends calls on one Topic Filter in their order', () => {
     const filters = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e'), { minLength: 1, maxLength: 4 });
     const kind = fc.constantFrom<Kind>('subscribe', 'unsubscribe');
     const qos = fc.constantFrom(0 as const, 1 as const);
@@ -111,7 +111,7 @@ describe('Requests', () => {
     );
   });
 
-  it('keeps the order of those on one filter, without waiting for answers', () => {
+  it('keeps the order of requests on one Topic Filter without waiting for acknowledgements', () => {
     const requests = new Requests();
     requests.add(request('subscribe', ['a']).request);
     requests.add(request('unsubscribe', ['a', 'b']).request);
@@ -120,7 +120,7 @@ describe('Requests', () => {
     expect(planned(requests)).toEqual([['a'], ['a', 'b'], ['a', 'c']]);
   });
 
-  it('sends what has not left yet and asks for the same once', () => {
+  it('sends waiting requests that ask for the same only once', () => {
     const requests = new Requests();
     const same = [1, 2, 3].map(() => request('subscribe', ['a']));
     const other = request('subscribe', [{ topicFilter: 'a', qos: 2 }]);
@@ -135,7 +135,7 @@ describe('Requests', () => {
     expect([other.waiter.told, late.waiter.told]).toEqual([0, 0]);
   });
 
-  it('does not share across an UNSUBSCRIBE, nor within one call', () => {
+  it('does not merge requests across an UNSUBSCRIBE, nor within one call', () => {
     const requests = new Requests();
     requests.add(request('subscribe', ['a']).request);
     requests.add(request('unsubscribe', ['a', 'a']).request);
@@ -143,7 +143,7 @@ describe('Requests', () => {
     expect(planned(requests)).toEqual([['a'], ['a'], ['a'], ['a']]);
   });
 
-  it('goes on with a part that others share when one of them gives up', () => {
+  it('keeps a part while one of its requests still waits', () => {
     const requests = new Requests();
     const [gone, staying] = [request('subscribe', ['a', 'b']), request('subscribe', ['a'])];
     requests.add(gone.request);
@@ -152,7 +152,7 @@ describe('Requests', () => {
     expect(planned(requests)).toEqual([['a']]);
   });
 
-  it('gives up what is late, counted from when it was first written, on whatever connection', () => {
+  it('takes requests that are late, counted from their first sending on any connection', () => {
     const requests = new Requests();
     const late = request('subscribe', ['a', 'b']);
     const young = request('subscribe', ['c']);
@@ -170,7 +170,7 @@ describe('Requests', () => {
     expect(planned(requests)).toEqual([['c']]);
   });
 
-  it('does not send again what nobody waits for any more', () => {
+  it('does not send a request again whose caller no longer waits', () => {
     const requests = new Requests();
     const { request: gone } = request('subscribe', ['a', 'b']);
     requests.add(gone);
@@ -181,7 +181,7 @@ describe('Requests', () => {
     expect(requests.queue.size).toBe(0);
   });
 
-  it('sends unanswered parts again before newer ones', () => {
+  it('sends unacknowledged parts again before newer ones', () => {
     const requests = new Requests();
     requests.add(request('subscribe', ['a']).request);
     send(requests);
@@ -191,7 +191,7 @@ describe('Requests', () => {
     expect(planned(requests)).toEqual([['a', 'first', 'b']]);
   });
 
-  it('restores with the SUBSCRIBE that waits for the same filter, whose answer is for both', () => {
+  it('restores a subscription with a waiting SUBSCRIBE on the same Topic Filter', () => {
     const requests = new Requests();
     const newer = request('subscribe', [{ topicFilter: 'a', qos: 2 }]);
     requests.add(newer.request);
@@ -207,7 +207,7 @@ describe('Requests', () => {
     expect(requests.nextDue).toBe(Infinity);
   });
 
-  it('knows which answer is the last word on a filter, in whatever order they come', () => {
+  it('knows which acknowledgement decides on a Topic Filter, in any order', () => {
     const requests = new Requests();
     const on = (packet: RequestPacket) => packet.parts[0]!;
     for (const kind of ['subscribe', 'unsubscribe', 'subscribe'] as const)
@@ -223,7 +223,7 @@ describe('Requests', () => {
     expect(requests.endPart(one!, 'granted')).toBe(true);
   });
 
-  it('gives all back once, on the wire or waiting', () => {
+  it('takeAll() returns every request once, on the wire or waiting', () => {
     const requests = new Requests();
     const one = request('subscribe', ['a', 'b']);
     const two = request('unsubscribe', ['c']);

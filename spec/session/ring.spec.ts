@@ -10,7 +10,7 @@ const step = fc.oneof(
 );
 
 describe('Ring', () => {
-  it('behaves as an array, whatever is done to it', () => {
+  it('behaves like an array', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 300, size: 'max' }), (steps) => {
         const ring = new Ring<number>(4);

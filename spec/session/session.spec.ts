@@ -36,7 +36,7 @@ describe('Session', () => {
     expect(session.outgoing.nextResend).toBeUndefined();
   });
 
-  it('v5 MQTT-4.4.0-1 has everything unanswered sent again where it is resumed', () => {
+  it('v5 MQTT-4.4.0-1 sends everything unacknowledged again when it is resumed', () => {
     const session = new Session();
     const exchange = begun(session, 2);
     session.connectionLost();
@@ -44,7 +44,7 @@ describe('Session', () => {
     expect(session.outgoing.nextResend).toBe(exchange);
   });
 
-  it('v5 MQTT-3.2.2-5, MQTT-2.2.1-3 makes messages new and all their identifiers free where it is discarded', () => {
+  it('v5 MQTT-3.2.2-5, MQTT-2.2.1-3 returns messages as new ones and frees all identifiers when it is discarded', () => {
     const session = new Session();
     const [first, second] = [begun(session, 1), begun(session, 2)];
     session.outgoing.release(second);

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Subscriptions } from '../../lib/session/subscriptions.ts';
 
 describe('Subscriptions', () => {
-  it('v5 MQTT-3.8.4-3, v4 MQTT-3.8.4-3 replaces the options of a filter that comes again, and adds none', () => {
+  it('v5 MQTT-3.8.4-3, v4 MQTT-3.8.4-3 replaces the options of a Topic Filter that is set again', () => {
     const subscriptions = new Subscriptions();
     subscriptions.set({ topicFilter: 'a', qos: 0 });
     subscriptions.set({ topicFilter: 'b', qos: 1 });

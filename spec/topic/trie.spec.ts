@@ -315,7 +315,7 @@ describe('Trie.overlapping', () => {
     ),
   );
 
-  it('visits exactly what is under filters that share a Topic Name, each once', () => {
+  it('visits each value once whose filter shares a Topic Name with the given one', () => {
     fc.assert(
       fc.property(
         fc.array(fc.oneof(narrow, fc.constant('#')), { maxLength: 8 }),
@@ -336,7 +336,7 @@ describe('Trie.overlapping', () => {
     );
   });
 
-  it('takes of a Shared Subscription the part that is matched', () => {
+  it('ignores the ShareName of a shared filter', () => {
     const trie = new Trie<string>();
     trie.add('$share/g/a/+', 'shared');
     const found: string[] = [];

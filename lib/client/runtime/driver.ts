@@ -1,10 +1,9 @@
 import { setImmediate } from 'node:timers';
-import type { PublishReader } from '../../codec/publish-reader.ts';
 import type { OutgoingPublish } from '../../codec/publish-writer.ts';
 import { portableText } from '../../codec/text.ts';
 import { SLAB_SIZE } from '../../connection/outbox.ts';
 import type { Negotiated } from '../../connection/negotiated.ts';
-import type { Change, Delivered, Effects } from '../../engine/effects.ts';
+import type { Change, Effects } from '../../engine/effects.ts';
 import { Traffic } from '../../connection/traffic.ts';
 import { Engine } from '../../engine/engine.ts';
 import type { Counts } from '../../engine/counts.ts';
@@ -53,7 +52,7 @@ export interface DriverHost {
   /** Buffers that stop the reading while they are full. */
   readonly buffers: BufferPressure;
   /** hot */
-  deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): Delivered;
+  readonly deliver: Effects['deliver'];
   /** A QoS > 0 message was acknowledged and dropped. */
   overflowed(topicName: string): void;
   changed(change: Change): void;
