@@ -11,7 +11,7 @@
  * ```
  */
 
-import { ProtocolError } from '../errors.ts';
+import type { ProtocolError } from '../errors.ts';
 import { hasWildcard } from '../topic/filters.ts';
 import { topicNameError } from '../topic/names.ts';
 import { hex, malformed, violation } from './errors.ts';

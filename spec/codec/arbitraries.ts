@@ -59,7 +59,7 @@ export const topicFilters = fc.oneof(
 );
 
 const bytes = fc.uint8Array({ maxLength: 64 });
-/** Payloads, now and then one whose packet needs a Remaining Length of two or three bytes. */
+/** Payloads, sometimes one whose packet has a Remaining Length of two or three bytes. */
 const payloads = fc.oneof(
   { weight: 6, arbitrary: bytes },
   { weight: 2, arbitrary: fc.uint8Array({ minLength: 100, maxLength: 200 }) },
@@ -78,7 +78,7 @@ const identifiers = fc.oneof(
   fc.integer({ min: 1, max: 268_435_455 }),
   fc.constantFrom(1, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152, 268_435_455),
 );
-/** Mostly a few; now and then so many that those of a PUBLISH are held as bytes. */
+/** Mostly a few; sometimes so many that those of a PUBLISH are kept as bytes. */
 const userProperties = fc.oneof(
   { weight: 4, arbitrary: fc.array(fc.tuple(texts(), texts()), { minLength: 1, maxLength: 4 }) },
   fc.array(fc.tuple(texts(), texts()), { minLength: 15, maxLength: 20 }),
@@ -91,7 +91,7 @@ const some = (model: Model, requiredKeys: string[] = []): Arbitrary<object> =>
 const all = (model: Model): Arbitrary<Packet> =>
   fc.record(model, { noNullPrototype: true }) as unknown as Arbitrary<Packet>;
 
-/** An Application Message whose Payload Format Indicator is 1 has a payload of UTF-8 (3.3.2.3.2). */
+/** An Application Message with Payload Format Indicator 1 has a UTF-8 payload (3.3.2.3.2). */
 const promised = <
   M extends { payload: Uint8Array; properties: { payloadFormatIndicator?: 0 | 1 | undefined } },
 >(
@@ -278,7 +278,7 @@ const subscribes = (version: ProtocolVersion): Arbitrary<Packet> =>
 
 const reasonCodes = (...codes: number[]): Arbitrary<number[]> =>
   fc.array(fc.constantFrom(...codes), { minLength: 1, maxLength: 4 });
-/** What SUBACK may say; 3.1 has no failure. */
+/** The Reason Codes of SUBACK; 3.1 has no failure. */
 const GRANTED = { 3: [0, 1, 2], 4: [0, 1, 2, 0x80], 5: [0, 1, 2, 0x80, 0x87, 0x8f, 0x9e, 0xa1, 0xa2] };
 const subacks = (version: ProtocolVersion): Arbitrary<Packet> =>
   all({
@@ -331,7 +331,7 @@ const auths = (from: Side): Arbitrary<Packet> =>
 
 const only = (type: 'pingreq' | 'pingresp'): Arbitrary<Packet> => fc.constant({ type });
 
-/** Who sends a packet: not every one may. */
+/** The end that sends a packet. */
 export type Side = 'client' | 'server';
 
 /** The packets `from` may send in a version, by name; each gets the same share of {@link packets}. */

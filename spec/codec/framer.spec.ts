@@ -181,7 +181,7 @@ describe('memory', () => {
     const stream = join(...Array.from({ length: 600 }, () => packetOf(1_000, 1)));
     let found = 0;
     for (let at = 0; at < stream.length;) {
-      // A transport with much to give fills all it is offered.
+      // A transport with much input fills all the memory that it gets.
       const space = framer.allocate();
       const part = stream.subarray(at, at + space.length);
       space.set(part);
@@ -250,7 +250,7 @@ describe('pushing and filling mixed', () => {
     expect(packets(framer)).toEqual(['40 02 00 02']);
   });
 
-  /** What a transport may do. */
+  /** The calls of a transport. */
   interface Step {
     readonly count: number;
     readonly how: 'push' | 'fill' | 'fill around a push';
@@ -272,7 +272,7 @@ describe('pushing and filling mixed', () => {
         fc.array(step, { minLength: 1, maxLength: 40 }),
         (lengths, steps) => {
           const stream = join(...lengths.map((length, i) => packetOf(length, i + 1)));
-          // Large streams in larger steps: what matters is how steps and packets lie to each other.
+          // Large streams in larger steps: only the positions of steps and packets to each other matter.
           const scale = 1 + Math.floor(stream.length / 4_000);
           const framer = new Framer({ protocolVersion: 5 });
           const kept: { view: Uint8Array; value: number }[] = [];

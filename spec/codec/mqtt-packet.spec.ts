@@ -93,7 +93,7 @@ function toTheirs(ours: Packet, protocolVersion: ProtocolVersion): Fields {
 
 const bytesOf = (value: unknown): Uint8Array => new Uint8Array(value as Buffer);
 
-/** What they parsed as one of our packets; what they leave out or name otherwise is set right here and nowhere else. */
+/** A packet that mqtt-packet parsed, as one of ours: its missing and differently named fields are converted here alone. */
 function toOurs(theirs: Fields, version: ProtocolVersion): Fields {
   const type = theirs['cmd'] as Packet['type'];
   const withProperties = { type, properties: ourProperties(theirs['properties'], type) };
@@ -151,7 +151,7 @@ function toOurs(theirs: Fields, version: ProtocolVersion): Fields {
   }
 }
 
-/** A packet of ours with its User Properties in the order that survives a round through theirs. */
+/** The packet with its User Properties in the order that mqtt-packet keeps. */
 function normalized<P extends Packet>(ours: P): P {
   const sorted = <T extends { properties: { userProperties?: UserProperties | undefined } }>(
     holder: T,
@@ -189,7 +189,7 @@ function weDecode(bytes: Uint8Array, protocolVersion: ProtocolVersion, from: Sid
   return decoder.next();
 }
 
-/** What their data model loses: a name of User Properties that comes again after an empty value. */
+/** mqtt-packet loses a User Property whose name repeats after an empty value. */
 function survivesTheirParser(ours: Packet): boolean {
   const lists = [ours, 'will' in ours ? ours.will : undefined].map((holder) =>
     holder !== undefined && 'properties' in holder
@@ -201,7 +201,7 @@ function survivesTheirParser(ours: Packet): boolean {
   );
 }
 
-/** What they refuse to write although 5.0 has it: see the deviations. */
+/** Packets of 5.0 that mqtt-packet refuses to write: see the deviations. */
 const survivesTheirGenerator = (ours: Packet): boolean =>
   ours.type !== 'connect' ||
   ((ours.username !== undefined || ours.password === undefined) && (ours.clientId !== '' || ours.cleanStart));

@@ -154,7 +154,7 @@ describe('many User Properties of a PUBLISH', () => {
         const bytes = properties(...list.map(([name, value]) => pair(name, value)));
         const place = bytes.length - 1 - (at % (bytes.length - 1));
         bytes[place]! ^= change;
-        // What is a property of one of the two alone: Subscription Identifier, Topic Alias, Will Delay Interval.
+        // Properties of one of the two alone: Subscription Identifier, Topic Alias, Will Delay Interval.
         fc.pre(![0x0b, 0x18, 0x23].some((id) => bytes.includes(id)));
         expect(outcomeOf('publish', bytes)).toStrictEqual(outcomeOf('will', bytes));
       }),

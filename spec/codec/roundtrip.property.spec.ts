@@ -27,7 +27,7 @@ function decode(version: ProtocolVersion, from: Side, ...chunks: Uint8Array[]): 
   });
 }
 
-/** Whether the chunk decodes, wholly or in part; anything but a ProtocolError is thrown on. */
+/** Whether the chunk decodes without a ProtocolError. Any other error is thrown. */
 function survives(version: ProtocolVersion, from: Side, chunk: Uint8Array): boolean {
   try {
     decode(version, from, chunk);
@@ -318,7 +318,7 @@ describe('memory', () => {
     expect(Array.from({ length: chunks }, (_, i) => whole.payload[i * 2_048])).toEqual(
       Array.from({ length: chunks }, (_, i) => i & 0xff),
     );
-    // Copying what is there at each of 8,192 chunks would move 64 GB.
+    // Copying everything at each of 8,192 chunks would move 64 GB.
     expect(performance.now() - start).toBeLessThan(5_000);
   });
 });

@@ -7,7 +7,7 @@ import { byByte, fromHex, splits, toHex } from '../support/bytes.ts';
 interface Sample {
   readonly name: string;
   readonly versions: readonly ProtocolVersion[];
-  /** Who may receive it. */
+  /** The ends that may receive it. */
   readonly receivers: readonly ('client' | 'server')[];
   readonly bytes: string;
   readonly packet: Packet;

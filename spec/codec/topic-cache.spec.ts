@@ -4,7 +4,7 @@ import { TopicCache } from '../../lib/codec/topic-cache.ts';
 
 const encoder = new TextEncoder();
 
-/** A cache of what was decoded, and the strings that were, in order. */
+/** A cache, and the strings that it decoded, in order. */
 function counting(): { cache: TopicCache; decoded: string[] } {
   const decoded: string[] = [];
   const decoder = new TextDecoder();
@@ -32,7 +32,7 @@ describe('TopicCache', () => {
     const { cache, decoded } = counting();
     const topics = Array.from({ length: 100 }, (_, i) => `site/${i}/temperature`);
     for (let round = 0; round < 20; round++) for (const topic of topics) get(cache, topic);
-    // A few share a place and take turns in missing.
+    // A few share a place and miss alternately.
     expect(decoded.length).toBeLessThan(20 * 20 + 200);
   });
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { checkPacketId, Writer } from '../../lib/codec/writer.ts';
 import { hex, toHex } from '../support/bytes.ts';
 
-/** What was written since `begin`, with the fixed header in front. */
+/** The packet that was written since `begin()`. */
 function written(write: (writer: Writer) => void, size = 8): string {
   const writer = new Writer(undefined, size).begin(5);
   write(writer);

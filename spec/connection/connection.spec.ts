@@ -54,7 +54,7 @@ describe('Connection', () => {
         { window: 1, topicAliasMaximum: 0, pingTimeout: undefined },
         2_000,
       );
-    /** The first bytes of a packet of `size` bytes, of which Remaining Length takes three. */
+    /** The first bytes of a packet of `size` bytes, with a Remaining Length of three bytes. */
     const begin = (size: number): Uint8Array => join(hex`20`, varint(size - 4));
 
     it('accepts a packet of 1 MiB', () => {

@@ -33,7 +33,7 @@ describe('TopicAliases', () => {
     const aliases = new TopicAliases(65_535, 0);
     const name = 'x'.repeat(65_536);
     for (let alias = 1; alias <= 128; alias++) aliases.receive(alias, name);
-    // One that is overwritten is not held any more.
+    // A name that is overwritten no longer counts.
     aliases.receive(1, 'short');
     aliases.receive(2, name);
     expect(aliases.receive(129, 'short')).toBe('short');

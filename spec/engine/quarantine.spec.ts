@@ -7,20 +7,20 @@ import type { Rig } from '../support/rig.ts';
 
 const PRESENT = connack({ sessionPresent: true });
 
-/** The connection is lost so many ms after the client wrote, and comes up again. Returns what is written then. */
+/** The connection is lost `after` ms after the client wrote, and comes up again. Returns the packets written then. */
 function lose(rig: Rig, after = 10, answer = PRESENT): string[] {
   rig.sent();
   rig.now += after;
   return brief(rig.resume(answer));
 }
 
-/** The connection lives on for so long. Returns what is written meanwhile. */
+/** The connection lives for `ms` more. Returns the packets written meanwhile. */
 function live(rig: Rig, ms: number): string[] {
   rig.advance(ms);
   return brief(rig.sent());
 }
 
-/** A connection without what is suspect is proved to live after that time. */
+/** A connection has to live without suspects for so long, in ms. */
 const PROOF = 2_000;
 
 function filtersOf(packets: readonly Packet[]): string[] {

@@ -59,7 +59,7 @@ describe('Requests', () => {
       fc.property(fc.array(step, { maxLength: 60, size: 'max' }), fc.nat(3), (script, maximum) => {
         const requests = new Requests();
         const waiters: Waiter[] = [];
-        /** By Topic Filter: what was asked for, and what the server was told, the same in a row once. */
+        /** By Topic Filter: the calls, and the packets that the server got; equal ones in a row once. */
         const asked = new Map<string, string[]>();
         const told = new Map<string, string[]>();
         const note = (where: Map<string, string[]>, filter: string, what: string): void => {

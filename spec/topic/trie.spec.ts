@@ -18,7 +18,7 @@ function matches(filter: string, name: string): boolean {
   return wanted.length === levels.length;
 }
 
-/** What `match` visits. */
+/** The values that `match()` visits. */
 function visited<T>(trie: Trie<T>, topicName: string): T[] {
   const values: T[] = [];
   trie.match(topicName, (value) => values.push(value));
