@@ -55,7 +55,7 @@ export class Acknowledgements {
    * The application has not come to `receipt` for long: it does not count against `receiveMaximum` any more. It is
    * also passed over where the server will send it again; a session that ends with the connection answers it in the end.
    */
-  uncount(receipt: Receipt): void {
+  markStalled(receipt: Receipt): void {
     this.#incoming.uncount(receipt);
     if (this.#options.persistent) this.markSkippable(receipt);
   }

@@ -3,6 +3,7 @@ import type { PublishReader } from '../codec/publish-reader.ts';
 import type { Negotiated } from '../connection/negotiated.ts';
 import type { ConnectPhase, FilterResult, MqttError } from '../errors.ts';
 import type { Receipt } from '../session/incoming.ts';
+import type { Delivery } from './delivery.ts';
 import type { ServerChoice } from './options.ts';
 
 /** What has happened to the connection, for whoever watches. */
@@ -45,16 +46,13 @@ export type Change =
   /** The end; `error` where it was not asked for. */
   | { readonly type: 'closed'; readonly error: MqttError | undefined };
 
-/** `full`: a buffer would drop the next message, so its reader is to have a turn before more is delivered. */
-export type Delivered = 'delivered' | 'full';
-
 /** What the engine asks of the world. None of these may call back into the engine. */
 export interface Effects {
   /**
-   * hot: one Application Message. The fields of `publish` are overwritten by the next one, its payload is not.
-   * `receipt` is there for QoS 1 and 2, and is to be settled once per copy (`receipt.copies`), or waived.
+   * hot: one Application Message. The next PUBLISH overwrites the fields of `publish`, but not its payload. With QoS 1
+   * and 2 there is a `receipt`; if the message is taken, it is settled once per copy (`receipt.copies`).
    */
-  deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): Delivered;
+  deliver(publish: PublishReader, receipt: Receipt | undefined): Delivery;
   /** A QoS > 0 message was acknowledged and dropped, as a last resort. */
   overflowed(topicName: string): void;
   /**

@@ -367,7 +367,7 @@ export class Engine {
       return 'nothing';
     }
     const outcome = this.#inbound.dispatch.packet(connection);
-    if (outcome === 'nothing' || outcome === 'full' || outcome === 'acknowledged') return outcome;
+    if (outcome === 'nothing' || outcome === 'turn' || outcome === 'acknowledged') return outcome;
     this.#follow(connection, outcome, now);
     return 'nothing';
   }

@@ -76,7 +76,7 @@ export class FlowControl {
   }
 
   /** Whether a new message of `size` bytes is acknowledged and dropped, as nothing else helps. */
-  drops(size: number): boolean {
+  releases(size: number): boolean {
     return this.#resort === 'drop' && this.#held > 0 && this.#held + size > this.#options.receiveBuffer;
   }
 

@@ -3,7 +3,8 @@ import type { Connection } from '../connection/connection.ts';
 import { ProtocolError } from '../errors.ts';
 import { Arrival, type Incoming, type Receipt } from '../session/incoming.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
-import type { Delivered, Effects } from './effects.ts';
+import { isFull, isUnclaimed, type Delivery } from './delivery.ts';
+import type { Effects } from './effects.ts';
 import { type FlowControl, isAcknowledged } from './flow-control.ts';
 import { tolerate } from './inbound-acks.ts';
 import type { EngineOptions } from './options.ts';
@@ -38,39 +39,41 @@ export class InboundPublish {
     return this.#exceededOn;
   }
 
-  /** hot: the PUBLISH that `publish` has read. */
-  receive(connection: Connection, publish: PublishReader): Delivered {
+  /** hot: handles the PUBLISH in `publish`. `turn`: the application gets a turn before more is read. */
+  receive(connection: Connection, publish: PublishReader): 'nothing' | 'turn' {
     const alias = publish.properties.topicAlias;
-    const topicName = alias === undefined ? publish.topic : connection.aliases.receive(alias, publish.topic);
-    // Whoever gets the message gets a view into these bytes.
+    if (alias !== undefined) publish.topic = connection.aliases.receive(alias, publish.topic);
+    // The payload is a view into these bytes.
     connection.framer.retain();
-    if (publish.qos === 0) return this.#effects.deliver(publish, topicName, undefined);
+    if (publish.qos === 0) return isFull(this.#effects.deliver(publish, undefined)) ? 'turn' : 'nothing';
     const known = this.#incoming.get(publish.packetId);
-    if (known !== undefined && this.#isRepeated(known, connection, publish, topicName)) return 'delivered';
-    if (this.#flow.abandons()) return 'delivered';
-    const size = sizeOf(publish, topicName);
-    const drops = this.#flow.drops(size);
-    // A message that is dropped keeps no memory while its acknowledgement waits for its turn.
-    const payload = drops ? NOTHING : publish.payload();
-    const receipt = this.#incoming.open(publish.packetId, publish.qos, topicName, payload, drops ? 0 : size);
+    if (known !== undefined && this.#isRepeated(known, connection, publish)) return 'nothing';
+    if (this.#flow.abandons()) return 'nothing';
+    const size = sizeOf(publish);
+    const isReleased = this.#flow.releases(size);
+    // A released message keeps no memory while its acknowledgement waits for its turn.
+    const receipt = isReleased
+      ? this.#incoming.open(publish, NOTHING, 0)
+      : this.#incoming.open(publish, publish.payload(), size);
     if (connection.protocolVersion === 5 && this.#incoming.outstanding > this.#options.receiveMaximum)
       this.#exceeded(connection);
-    let delivered: Delivered = 'delivered';
-    if (drops) {
-      receipt.release();
-      this.#effects.overflowed(topicName);
-    } else delivered = this.#effects.deliver(publish, topicName, receipt);
-    if (receipt.copies === 0) {
+    const delivery = isReleased ? this.#overflow(publish) : this.#effects.deliver(publish, receipt);
+    if (isUnclaimed(delivery)) {
       this.#incoming.release(receipt);
       this.#acknowledgements.answer(receipt, connection.keepAlive.receivedAt);
     }
-    return delivered;
+    return isFull(delivery) ? 'turn' : 'nothing';
+  }
+
+  #overflow({ topic }: PublishReader): Delivery {
+    this.#effects.overflowed(topic);
+    return 'acknowledge';
   }
 
   /** Whether the message is one that the application has, or has had: then it is answered, and not delivered twice. */
-  #isRepeated(known: Receipt, connection: Connection, publish: PublishReader, topicName: string): boolean {
+  #isRepeated(known: Receipt, connection: Connection, publish: PublishReader): boolean {
     const incoming = this.#incoming;
-    const same = publish.duplicate && known.topicName === topicName && equal(known.payload, publish);
+    const same = publish.duplicate && known.topicName === publish.topic && equal(known.payload, publish);
     const arrival = incoming.classify(known, publish.qos, publish.duplicate, same);
     if (arrival === Arrival.IdentifierInUse)
       throw new ProtocolError(`Packet Identifier ${publish.packetId} is in use`, 'MQTT-2.2.1-4', 0x82);
@@ -103,9 +106,9 @@ export class InboundPublish {
   }
 }
 
-/** What a message holds: topic, properties and payload, in bytes. */
-function sizeOf(publish: PublishReader, topicName: string): number {
-  return publish.payloadEnd - publish.payloadStart + publish.propertiesSize + topicName.length;
+/** Bytes of topic, properties and payload. */
+function sizeOf({ topic, propertiesSize, payloadStart, payloadEnd }: PublishReader): number {
+  return topic.length + propertiesSize + payloadEnd - payloadStart;
 }
 
 function equal(payload: Uint8Array, publish: PublishReader): boolean {

@@ -98,7 +98,7 @@ export class InputReader {
         return packets > 0 ? 'turn' : 'stop';
       }
       const taken = this.#host.packet(connection, now);
-      if (taken === 'full') return 'turn';
+      if (taken === 'turn') return 'turn';
       if (taken === 'acknowledged') this.#window = 'moved';
     }
   }

@@ -21,8 +21,8 @@ const PUBCOMP = 7;
 /** CONNACK; DISCONNECT and AUTH break other statements, and are refused by those. */
 const BEFORE_CONNACK: readonly number[] = [2, 14, 15];
 
-/** What a packet asks of the reader: `full`, the application is to have a turn; `acknowledged`, the window has moved. */
-export type PacketResult = 'nothing' | 'full' | 'acknowledged';
+/** What follows from a packet: `turn`, the application gets a turn; `acknowledged`, the window has moved. */
+export type PacketResult = 'nothing' | 'turn' | 'acknowledged';
 
 /** What a packet asks of the engine beyond what was done with it here. */
 export type Outcome = PacketResult | 'answered' | 'pingresp' | DisconnectPacket;
@@ -58,9 +58,9 @@ export class PacketDispatch {
     const type = header >> 4;
     if (type === PUBLISH) {
       this.#publish.read(bytes, header, start, end, protocolVersion);
-      const delivered = this.#inboundPublish.receive(connection, this.#publish);
+      const result = this.#inboundPublish.receive(connection, this.#publish);
       this.#publish.release();
-      return delivered === 'full' ? 'full' : 'nothing';
+      return result;
     }
     if (type < PUBACK || type > PUBCOMP) return this.#cold(connection);
     const ack = this.#ack;

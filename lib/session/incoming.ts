@@ -1,4 +1,5 @@
 import type { QoS } from '../codec/packets.ts';
+import type { PublishReader } from '../codec/publish.ts';
 import { IdentifierTable } from './identifier-table.ts';
 import { Ring } from './ring.ts';
 
@@ -16,6 +17,9 @@ const BETWEEN_CONNECTIONS = -1;
 
 /** The connectionNumber of no Network Connection: they count from 1. */
 const NO_CONNECTION = 0;
+
+/** What tells a PUBLISH from others. */
+export type ReceivedPublish = Pick<PublishReader, 'packetId' | 'qos' | 'topic'>;
 
 /** One QoS 1 or 2 message from the server until it is acknowledged. */
 export class Receipt {
@@ -42,25 +46,13 @@ export class Receipt {
   /** Bytes it holds: topic, properties and payload. */
   readonly size: number;
 
-  constructor(
-    packetId: number,
-    qos: QoS,
-    topicName: string,
-    payload: Uint8Array,
-    size: number,
-    connectionNumber: number,
-  ) {
-    this.packetId = packetId;
-    this.qos = qos;
-    this.topicName = topicName;
+  constructor(publish: ReceivedPublish, payload: Uint8Array, size: number, connectionNumber: number) {
+    this.packetId = publish.packetId;
+    this.qos = publish.qos;
+    this.topicName = publish.topic;
     this.payload = payload;
     this.connectionNumber = connectionNumber;
     this.size = size;
-  }
-
-  /** While it is being delivered: nobody is going to settle it, so it is acknowledged as it comes. */
-  release(): void {
-    this.copies = 0;
   }
 }
 
@@ -143,10 +135,10 @@ export class Incoming {
   }
 
   /** Enters a new message that holds `size` bytes. The message that had its identifier is over. */
-  open(packetId: number, qos: QoS, topicName: string, payload: Uint8Array, size: number): Receipt {
-    const old = this.#table.get(packetId);
+  open(publish: ReceivedPublish, payload: Uint8Array, size: number): Receipt {
+    const old = this.#table.get(publish.packetId);
     if (old !== undefined) this.#forget(old);
-    const receipt = new Receipt(packetId, qos, topicName, payload, size, this.#connectionNumber);
+    const receipt = new Receipt(publish, payload, size, this.#connectionNumber);
     this.#table.set(receipt);
     this.#enqueue(receipt);
     this.#outstanding++;
@@ -186,7 +178,7 @@ export class Incoming {
     return receipt.connectionNumber === this.#connectionNumber;
   }
 
-  /** `receipt` was delivered to nobody who settles it: see `Receipt.waive()`. */
+  /** `receipt` is acknowledged without the application. */
   release(receipt: Receipt): void {
     if (receipt.state === ReceiptState.Unsettled) this.#settled(receipt);
   }

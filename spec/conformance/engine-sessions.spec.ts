@@ -43,7 +43,7 @@ describe.each(VERSIONS)('v%i R5 what is kept', (version) => {
 
   it(`v${version} R5, ${version === 4 ? 'MQTT-4.3.3-2' : 'MQTT-4.3.3-10'} of the server's messages are the identifiers of QoS 2 that await PUBREL`, () => {
     const rig = kept(version);
-    rig.effects.onReceipt = (receipt) => receipt.release();
+    rig.effects.onReceipt = () => 'acknowledge';
     rig.send(publish({ packetId: 7, qos: 2 }));
     rig.resume();
     rig.send(publish({ packetId: 7, qos: 2, duplicate: true }));

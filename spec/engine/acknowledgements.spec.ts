@@ -104,6 +104,7 @@ describe('a message that keeps others waiting', () => {
     const rig = old();
     rig.effects.onReceipt = (receipt) => {
       receipt.copies = 2;
+      return 'taken';
     };
     const [first] = come(rig, 1, 1) as [Receipt];
     rig.engine.acknowledgements.abandon(first);

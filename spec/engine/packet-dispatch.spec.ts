@@ -59,7 +59,7 @@ describe('a message', () => {
 
   it('is acknowledged at once where nobody will settle it', () => {
     const rig = online();
-    rig.effects.onReceipt = (receipt) => receipt.release();
+    rig.effects.onReceipt = () => 'acknowledge';
     rig.send(publish({ packetId: 1 }), publish({ packetId: 2, qos: 2 }));
     expect(brief(rig.sent())).toEqual(['puback 1', 'pubrec 2']);
   });
@@ -68,6 +68,7 @@ describe('a message', () => {
     const rig = online();
     rig.effects.onReceipt = (receipt) => {
       receipt.copies = 2;
+      return 'taken';
     };
     const [receipt] = received(rig, 1) as [Receipt];
     expect(settle(rig, receipt)).toEqual([]);

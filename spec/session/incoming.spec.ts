@@ -20,7 +20,7 @@ let written: Written;
 const ids = (answers: [number, number][]) => answers.map(([packetId]) => packetId);
 
 function open(packetId: number, qos: 1 | 2 = 1): Receipt {
-  return incoming.open(packetId, qos, 'a', PAYLOAD, 2);
+  return incoming.open({ packetId, qos, topic: 'a' }, PAYLOAD, 2);
 }
 
 function settle(receipt: Receipt, reasonCode = 0): void {
@@ -86,7 +86,6 @@ describe('acknowledgements', () => {
 
   it('do not wait for a message that nobody will settle', () => {
     const receipt = open(1);
-    receipt.release();
     incoming.release(receipt);
     incoming.answer(written);
     expect(ids(written.pubacks)).toEqual([1]);

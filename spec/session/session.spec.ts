@@ -50,7 +50,7 @@ describe('Session', () => {
     session.outgoing.release(second);
     second.ignoresPubcomp = true;
     session.incoming.connected(1);
-    const receipt = session.incoming.open(7, 2, 'a', new Uint8Array(), 1);
+    const receipt = session.incoming.open({ packetId: 7, qos: 2, topic: 'a' }, new Uint8Array(), 1);
     const { outgoing, unsettled } = session.discard();
     expect(outgoing).toEqual([first, second]);
     expect(unsettled).toBe(1);

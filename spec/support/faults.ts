@@ -436,8 +436,8 @@ export const faults: readonly Fault[] = [
   fault(
     'a message for two subscriptions is acknowledged after one has processed it',
     'client/receive/router.ts',
-    'else receipt.copies = copies;',
-    'else receipt.copies = 1;',
+    'if (receipt !== undefined && taken > 0) receipt.copies = taken;',
+    '',
   ),
   fault(
     'the current message of a loop that ends is acknowledged',
@@ -454,9 +454,8 @@ export const faults: readonly Fault[] = [
   fault(
     'a held message is not acknowledged by a subscription with ack: received',
     'client/receive/unmatched-messages.ts',
-    `      if (mine === undefined) this.#host.settle(receipt, 0);
-`,
-    '',
+    'if (isUnclaimed(subscription.push(message)) && receipt !== undefined) this.#host.settle(receipt, 0);',
+    'subscription.push(message);',
   ),
   // the connection
   fault(

@@ -1,5 +1,6 @@
 import type { PublishReader } from '../../lib/codec/publish-reader.ts';
 import type { AckProperties } from '../../lib/codec/packets.ts';
+import type { Delivery } from '../../lib/engine/delivery.ts';
 import type { Change, Effects } from '../../lib/engine/effects.ts';
 import type { ConnectPhase, MqttError } from '../../lib/errors.ts';
 import type { ServerChoice } from '../../lib/engine/options.ts';
@@ -32,18 +33,18 @@ export class Recorder implements Effects {
   phase: ConnectPhase = 'dial';
   /** Output passed to the last `hangUp()`. */
   rest: readonly Uint8Array[] = [];
-  /** Called with each QoS > 0 message during its delivery. */
-  onReceipt: (receipt: Receipt) => void = () => {};
-  /** Number of messages after which the engine must yield to the application. */
+  /** What is done with a QoS > 0 message while it is delivered. */
+  onReceipt: (receipt: Receipt) => 'taken' | 'acknowledge' = () => 'taken';
+  /** After so many messages the application is to have a turn. */
   turnAfter = Infinity;
   #log: string[] = [];
 
-  deliver(publish: PublishReader, topicName: string, receipt: Receipt | undefined): 'delivered' | 'full' {
-    const { qos, duplicate, packetId } = publish;
+  deliver(publish: PublishReader, receipt: Receipt | undefined): Delivery {
+    const { topic, qos, duplicate, packetId } = publish;
     const text = decoder.decode(publish.payload());
-    this.delivered.push({ topic: topicName, text, qos, duplicate, packetId, receipt });
-    if (receipt !== undefined) this.onReceipt(receipt);
-    return this.delivered.length % this.turnAfter === 0 ? 'full' : 'delivered';
+    this.delivered.push({ topic, text, qos, duplicate, packetId, receipt });
+    const delivery = receipt === undefined ? 'taken' : this.onReceipt(receipt);
+    return this.delivered.length % this.turnAfter === 0 ? `${delivery}-full` : delivery;
   }
 
   dial(attempt: number, _reason: MqttError | undefined, which: ServerChoice): number {

@@ -1,5 +1,5 @@
 import type { SubscriptionRequest } from '../../codec/packets.ts';
-import type { Delivered } from '../../engine/effects.ts';
+import type { Delivery } from '../../engine/delivery.ts';
 import type { Receipt } from '../../session/incoming.ts';
 import { ClosedError, messageOf } from '../../errors.ts';
 import { Ring } from '../../session/ring.ts';
@@ -10,7 +10,7 @@ import { integer, checkKeys } from '../config/validate.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { forEachMessage, type ForEachOptions } from './for-each.ts';
 import { MessageIterator } from './message-iterator.ts';
-import { ReceivedMessage, type ReceivedPublish, type Settler } from './received-message.ts';
+import type { ReceivedMessage, Settler } from './received-message.ts';
 import type { BufferPressure } from './buffer-pressure.ts';
 import type { Failure, Consumer, MessageWaiter } from './consumer.ts';
 import type { Subscription } from './subscription.ts';
@@ -191,10 +191,10 @@ export class ClientSubscription implements Subscription {
   }
 
   /**
-   * Whether its messages are acknowledged as they come. So are those that nobody reads, in a session that ends with the
-   * connection: each would hold up others for as long as the ones before it did. @internal
+   * Whether its messages are acknowledged when they arrive. In a session that ends with the connection, this includes
+   * messages that nobody reads: otherwise each would delay the others for another `ackStallTimeout`.
    */
-  get settlesOnReceipt(): boolean {
+  get #acknowledgesOnReceipt(): boolean {
     return this.#ack === 'received' || (this.#read === 'stalled' && !this.#host.persistent && this.isUnread);
   }
 
@@ -215,32 +215,28 @@ export class ClientSubscription implements Subscription {
     return this.#host.canReject;
   }
 
-  /** hot: a message for it. Returns `full` where its readers are to have a turn before more comes. @internal */
-  push(
-    publish: ReceivedPublish,
-    topic: string,
-    payload: Uint8Array,
-    receipt: Receipt | undefined,
-  ): Delivered {
+  /** hot: takes a message in. @internal */
+  push(message: ReceivedMessage): Delivery {
+    const isReleased = message.unsettled && this.#acknowledgesOnReceipt;
+    if (isReleased) message.release();
     const waiter = this.#waiters.shift();
     if (waiter !== undefined) {
-      const message = new ReceivedMessage(publish, topic, payload, receipt, this.#host);
       this.#handOut(message);
       waiter.take(message);
-      return 'delivered';
+      return isReleased ? 'acknowledge' : 'taken';
     }
     const before = this.#buffer.dropped;
-    const delivered = this.#buffer.push(publish, topic, payload, receipt, this.#host);
-    if (receipt !== undefined) {
-      if (this.#read === 'left') this.#host.markSkippable(receipt);
-      else if (this.#read === 'stalled') this.#host.uncount(receipt);
-      return 'delivered';
+    const room = this.#buffer.push(message);
+    if (message.unsettled) {
+      if (this.#read === 'left') message.markSkippable();
+      else if (this.#read === 'stalled') message.markStalled();
+      return 'taken';
     }
     if (this.#buffer.dropped !== before) this.#host.overflowed(this);
-    // Readers that have taken nothing in the turn they had are too slow: another one would not help.
-    if (delivered === 'delivered' || this.#taken === this.#takenAtTurn) return 'delivered';
+    // Consumers that took nothing in their last turn are too slow: another turn would not help.
+    if (room === 'room' || this.#taken === this.#takenAtTurn) return isReleased ? 'acknowledge' : 'taken';
     this.#takenAtTurn = this.#taken;
-    return 'full';
+    return isReleased ? 'acknowledge-full' : 'taken-full';
   }
 
   /** A message of it was acknowledged and dropped before it came here. @internal */
@@ -328,7 +324,7 @@ export class ClientSubscription implements Subscription {
   /** Nobody has taken a message for long: what waits, and what comes, holds up no other message. @internal */
   markStalled(): void {
     this.#read = 'stalled';
-    for (const message of this.#unsettled()) message.uncount();
+    for (const message of this.#unsettled()) message.markStalled();
   }
 
   /** Messages taken so far. @internal */
@@ -346,8 +342,8 @@ export class ClientSubscription implements Subscription {
    * stand for. They stay, within the limits of the buffer. Returns what they were to be acknowledged with. @internal
    */
   release(receipts?: ReadonlySet<Receipt>): Receipt[] {
-    const meant = (message: ReceivedMessage): boolean =>
-      message.unsettled && (receipts === undefined || message.isAnyOf(receipts));
+    const meant = ({ receipt }: ReceivedMessage): boolean =>
+      receipt !== undefined && (receipts === undefined || receipts.has(receipt));
     const held = [...this.#consumers].flatMap((reader) => reader.held.filter(meant));
     return [...held.flatMap((message) => message.release() ?? []), ...this.#buffer.release(meant)];
   }
@@ -387,7 +383,7 @@ export class ClientSubscription implements Subscription {
 
   /** Whether it has what `receipt` stands for, unsettled. @internal */
   has(receipt: Receipt): boolean {
-    return this.#unsettled().some((message) => message.isOf(receipt));
+    return this.#unsettled().some((message) => message.receipt === receipt);
   }
 
   /** Takers wait only as long as nothing else does. */

@@ -1,7 +1,6 @@
-import type { Delivered } from '../../engine/effects.ts';
 import { Ring } from '../../session/ring.ts';
 import { PayloadRetention } from './payload-retention.ts';
-import { ReceivedMessage, type ReceivedPublish, type Settler } from './received-message.ts';
+import type { ReceivedMessage } from './received-message.ts';
 import type { Receipt } from '../../session/incoming.ts';
 import type { BufferPressure } from './buffer-pressure.ts';
 
@@ -48,25 +47,17 @@ export class MessageBuffer {
     return this.#dropped;
   }
 
-  /** hot. Returns `full` where the next message of this kind would be dropped. */
-  push(
-    publish: ReceivedPublish,
-    topic: string,
-    payload: Uint8Array,
-    receipt: Receipt | undefined,
-    settler: Settler,
-  ): Delivered {
-    const kept = this.#retention.retain(payload, publish.bytes);
-    if (receipt !== undefined) receipt.payload = kept;
-    const message = new ReceivedMessage(publish, topic, kept, receipt, settler);
-    if (receipt !== undefined) {
+  /** hot. Returns `full` if the next message like this one would be dropped. */
+  push(message: ReceivedMessage): 'room' | 'full' {
+    message.keepPayload(this.#retention);
+    if (message.unsettled) {
       this.#ring.push(message);
-      return 'delivered';
+      return 'room';
     }
-    if (this.#overflow === 'latest-per-topic') this.#replace(topic);
+    if (this.#overflow === 'latest-per-topic') this.#replace(message.topic);
     if (this.#makeRoom(message)) this.#ring.push(message);
     const { messages, bytes } = this.#limits;
-    return this.#loose >= messages || this.#looseBytes + message.size > bytes ? 'full' : 'delivered';
+    return this.#loose >= messages || this.#looseBytes + message.size > bytes ? 'full' : 'room';
   }
 
   /** Puts back what was taken, before all others. */

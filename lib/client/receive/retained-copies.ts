@@ -1,4 +1,5 @@
 import type { ClientSubscription } from './client-subscription.ts';
+import type { Message } from './message.ts';
 
 /** How long after its SUBACK, or the last of them, a subscription still awaits retained messages, in ms. */
 const RETAINED_TIME = 10_000;
@@ -25,11 +26,6 @@ interface Copies {
   count: number;
   /** What was in the last one. */
   content: number;
-}
-
-/** What a copy is compared by. */
-export interface RetainedPublish {
-  payload(): Uint8Array;
 }
 
 /**
@@ -86,11 +82,10 @@ export class RetainedCopies {
     if (isGranted) this.granted(subscription);
   }
 
-  /** Of those whose filters match `topicName`, the ones that a copy with RETAIN 1 is for; perhaps none. */
+  /** Of the `matching` subscriptions, those that get a message with RETAIN 1; perhaps none. */
   of(
-    topicName: string,
+    { topic, payload }: Pick<Message, 'topic' | 'payload'>,
     matching: readonly ClientSubscription[],
-    publish: RetainedPublish,
   ): readonly ClientSubscription[] {
     this.#tidy();
     const now = this.#now();
@@ -99,17 +94,17 @@ export class RetainedCopies {
     const waiting = matching.filter(open);
     // With Retain As Published the flag says nothing of why a message has come (3.8.3.1).
     if (waiting.length === 0 || matching.some((one) => this.#flagged.has(one))) return matching;
-    const content = contentOf(publish.payload());
-    const before = this.#copies.get(topicName);
+    const content = contentOf(payload);
+    const before = this.#copies.get(topic);
     const missing = waiting.filter((one) => this.#since(one) > (before?.last ?? 0));
     // Those that went before nobody remembers who awaits one now.
     const count = missing.length === waiting.length ? 0 : (before?.count ?? 0);
-    this.#came(topicName, { last: ++this.#place, count: count + 1, content });
+    this.#came(topic, { last: ++this.#place, count: count + 1, content });
     if (missing.length > 0) {
       for (const one of missing) this.#prolong(one, now);
       return missing;
     }
-    const isExplained = before?.content === content && count < this.#matching(topicName, open);
+    const isExplained = before?.content === content && count < this.#matching(topic, open);
     return isExplained ? [] : matching;
   }
 

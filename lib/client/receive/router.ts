@@ -1,9 +1,8 @@
 import type { QoS } from '../../codec/packets.ts';
-import type { Delivered } from '../../engine/effects.ts';
-import type { Receipt } from '../../session/incoming.ts';
+import { isFull, isUnclaimed, type Delivery } from '../../engine/delivery.ts';
 import { isShared } from '../../topic/filters.ts';
 import { Trie } from '../../topic/trie.ts';
-import type { ReceivedPublish } from './received-message.ts';
+import type { ReceivedMessage } from './received-message.ts';
 import { RetainedCopies } from './retained-copies.ts';
 import type { ClientSubscription } from './client-subscription.ts';
 
@@ -156,31 +155,30 @@ export class Router {
     return this.#find(topicName);
   }
 
-  /** hot: hands a message to whom it is for. `full`: somebody is to have a turn before more is delivered. */
-  deliver(
-    publish: ReceivedPublish,
-    topicName: string,
-    receipt: Receipt | undefined,
-  ): Delivered | 'to nobody' {
-    const matching = topicName === this.#lastTopic ? this.#lastFound : this.#find(topicName);
-    if (matching.length === 0) return 'to nobody';
-    const found = publish.retain ? this.retained.of(topicName, matching, publish) : matching;
-    const payload = receipt === undefined ? publish.payload() : receipt.payload;
-    if (receipt !== undefined) this.#share(receipt, found);
-    let delivered: Delivered = 'delivered';
-    for (const subscription of found) {
-      const mine = subscription.settlesOnReceipt ? undefined : receipt;
-      if (subscription.push(publish, topicName, payload, mine) === 'full') delivered = 'full';
-    }
-    return delivered;
+  /** hot: hands a message to the subscriptions that match; `unmatched`: there are none. */
+  deliver(message: ReceivedMessage): Delivery | 'unmatched' {
+    const { topic } = message;
+    const matching = topic === this.#lastTopic ? this.#lastFound : this.#find(topic);
+    if (matching.length === 0) return 'unmatched';
+    const found = message.retain ? this.retained.of(message, matching) : matching;
+    return found.length === 1
+      ? (found[0] as ClientSubscription).push(message)
+      : this.#deliverCopies(message, found);
   }
 
-  /** The message is settled when every subscription that settles it has; where none does, it is settled now. */
-  #share(receipt: Receipt, found: readonly ClientSubscription[]): void {
-    let copies = 0;
-    for (const subscription of found) if (!subscription.settlesOnReceipt) copies++;
-    if (copies === 0) receipt.release();
-    else receipt.copies = copies;
+  /** Each subscription gets a copy. The message is settled when every subscription that took it has settled it. */
+  #deliverCopies(message: ReceivedMessage, found: readonly ClientSubscription[]): Delivery {
+    const { receipt } = message;
+    let [taken, full] = [0, 0];
+    for (const subscription of found) {
+      const copy = subscription === found[0] ? message : message.copyFor(receipt);
+      const delivery = subscription.push(copy);
+      if (!isUnclaimed(delivery)) taken++;
+      if (isFull(delivery)) full++;
+    }
+    if (receipt !== undefined && taken > 0) receipt.copies = taken;
+    const result = taken > 0 ? 'taken' : 'acknowledge';
+    return full > 0 ? `${result}-full` : result;
   }
 
   #find(topicName: string): readonly ClientSubscription[] {

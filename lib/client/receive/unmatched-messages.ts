@@ -3,7 +3,8 @@ import type { Receipt } from '../../session/incoming.ts';
 import type { Clock, Wake } from '../runtime/clock.ts';
 import { PayloadRetention } from './payload-retention.ts';
 import type { BufferPressure } from './buffer-pressure.ts';
-import type { ReceivedPublish } from './received-message.ts';
+import { isUnclaimed } from '../../engine/delivery.ts';
+import type { ReceivedMessage } from './received-message.ts';
 import type { ClientSubscription } from './client-subscription.ts';
 
 /** How much may be parked. */
@@ -15,9 +16,7 @@ const HOLD_TIME = 10_000;
 
 /** A message that nobody has subscribed to yet. */
 interface HeldMessage {
-  readonly publish: ReceivedPublish;
-  readonly topicName: string;
-  readonly receipt: Receipt;
+  readonly message: ReceivedMessage;
   readonly since: number;
 }
 
@@ -27,8 +26,6 @@ export interface UnmatchedMessagesHost {
   /** Buffers that stop the reading while they are full. */
   readonly pausing: BufferPressure;
   settle(receipt: Receipt, reasonCode: number): void;
-  uncount(receipt: Receipt): void;
-  abandon(receipt: Receipt): void;
   /** Messages were left to the server and somebody has subscribed since: a planned reconnect asks for them. */
   fetch(): void;
   warn(message: string): void;
@@ -63,13 +60,10 @@ export class UnmatchedMessages {
   }
 
   /** Takes a message in. */
-  hold(received: ReceivedPublish, topicName: string, receipt: Receipt): void {
-    const { bytes, qos, retain, duplicate, properties, propertiesSize } = received;
-    receipt.payload = this.#retention.retain(receipt.payload, bytes);
-    const payload = (): Uint8Array => receipt.payload;
-    const publish = { bytes, qos, retain, duplicate, properties, propertiesSize, payload };
-    this.#held.push({ publish, topicName, receipt, since: this.#host.clock.now() });
-    this.#bytes += receipt.size;
+  hold(message: ReceivedMessage): void {
+    message.keepPayload(this.#retention);
+    this.#held.push({ message, since: this.#host.clock.now() });
+    this.#bytes += message.size;
     this.#makeRoom();
     this.#watch();
   }
@@ -80,17 +74,16 @@ export class UnmatchedMessages {
     if (before === 0) return;
     const late = this.#late;
     this.#forget();
-    for (const [i, parked] of this.#held.takeAll().entries()) {
-      if (!matches(parked.topicName)) {
-        this.#held.push(parked);
-        this.#bytes += parked.receipt.size;
-        if (i < late) this.#countLate(parked);
+    for (const [i, held] of this.#held.takeAll().entries()) {
+      const { message } = held;
+      if (!matches(message.topic)) {
+        this.#held.push(held);
+        this.#bytes += message.size;
+        if (i < late) this.#countLate(message);
         continue;
       }
-      const { publish, topicName, receipt } = parked;
-      const mine = subscription.settlesOnReceipt ? undefined : receipt;
-      subscription.push(publish, topicName, receipt.payload, mine);
-      if (mine === undefined) this.#host.settle(receipt, 0);
+      const { receipt } = message;
+      if (isUnclaimed(subscription.push(message)) && receipt !== undefined) this.#host.settle(receipt, 0);
     }
     if (this.#held.length === 0) this.#stop();
     this.#followRoom();
@@ -104,13 +97,12 @@ export class UnmatchedMessages {
     this.#abandoned = 0;
   }
 
-  /** Forgets everything. Returns the receipts: the server sends the messages again, if its session lasts. */
-  clear(): Receipt[] {
-    const receipts = this.#held.takeAll().map(({ receipt }) => receipt);
+  /** Forgets everything: the server sends the messages again if its session lasts. */
+  clear(): void {
+    this.#held.takeAll();
     this.#forget();
     this.#stop();
     this.#followRoom();
-    return receipts;
   }
 
   #forget(): void {
@@ -119,20 +111,20 @@ export class UnmatchedMessages {
     this.#lateBytes = 0;
   }
 
-  #countLate({ receipt }: HeldMessage): void {
+  #countLate({ size }: ReceivedMessage): void {
     this.#late++;
-    this.#lateBytes += receipt.size;
+    this.#lateBytes += size;
   }
 
   /** Messages that have waited for long make room. Where there are none, reading stops. */
   #makeRoom(): void {
     while (this.#late > 0 && (this.#held.length > MOST_MESSAGES || this.#bytes > MOST_BYTES)) {
-      const { receipt } = this.#held.shift() as HeldMessage;
-      this.#bytes -= receipt.size;
+      const { message } = this.#held.shift() as HeldMessage;
+      this.#bytes -= message.size;
       this.#late--;
-      this.#lateBytes -= receipt.size;
+      this.#lateBytes -= message.size;
       this.#abandoned++;
-      this.#host.abandon(receipt);
+      message.abandon();
     }
     this.#followRoom();
   }
@@ -161,10 +153,10 @@ export class UnmatchedMessages {
     const now = this.#host.clock.now();
     const before = this.#late;
     for (let at = before; ; at++) {
-      const parked = this.#held.at(at);
-      if (parked === undefined || parked.since + HOLD_TIME > now) break;
-      this.#host.uncount(parked.receipt);
-      this.#countLate(parked);
+      const held = this.#held.at(at);
+      if (held === undefined || held.since + HOLD_TIME > now) break;
+      held.message.markStalled();
+      this.#countLate(held.message);
     }
     const count = this.#late - before;
     if (count > 0)

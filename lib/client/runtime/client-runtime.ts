@@ -1,4 +1,5 @@
-import type { Change, Delivered } from '../../engine/effects.ts';
+import { isUnclaimed, type Delivery } from '../../engine/delivery.ts';
+import type { Change } from '../../engine/effects.ts';
 import { messageOf, type MqttError } from '../../errors.ts';
 import type { Receipt } from '../../session/incoming.ts';
 import { nextTick } from '../../transport/next-tick.ts';
@@ -15,7 +16,7 @@ import { UnmatchedMessages } from '../receive/unmatched-messages.ts';
 import { BufferPressure } from '../receive/buffer-pressure.ts';
 import type { PublishManyHost } from '../publish/publish-many.ts';
 import { PublishCalls } from '../publish/publish-calls.ts';
-import type { ReceivedPublish } from '../receive/received-message.ts';
+import { ReceivedMessage } from '../receive/received-message.ts';
 import { Router } from '../receive/router.ts';
 import { localAddressOf, warnings } from '../config/network-options.ts';
 import { nameOf, Endpoints, type ServerUrl } from '../config/endpoints.ts';
@@ -84,12 +85,13 @@ export class ClientRuntime<UserData> {
         };
       },
       buffers: pausing,
-      deliver: (publish, topicName, receipt) => {
+      deliver: (publish, receipt) => {
         if (receipt !== undefined) this.stallDetector.arrived();
-        if (!this.drain.intercept(publish, topicName, receipt))
-          return this.#deliver(publish, topicName, receipt);
+        const payload = receipt === undefined ? publish.payload() : receipt.payload;
+        const message = new ReceivedMessage(publish, payload, receipt, host);
+        if (!this.drain.intercept(message)) return this.#deliver(message);
         if (receipt === undefined) this.counters.discarded++;
-        return 'delivered';
+        return 'taken';
       },
       overflowed: (topicName) => {
         this.counters.overflowed++;
@@ -109,7 +111,7 @@ export class ClientRuntime<UserData> {
       pausing,
       overflowed: (subscription) => this.overflowReports.dropped(subscription),
       markSkippable: (receipt) => this.driver.markSkippable(receipt),
-      uncount: (receipt) => this.driver.uncount(receipt),
+      markStalled: (receipt) => this.driver.markStalled(receipt),
       abandon: (receipt) => this.driver.abandon(receipt),
       discarded: (count) => {
         this.counters.discarded += count;
@@ -135,10 +137,9 @@ export class ClientRuntime<UserData> {
       this.router,
       clock,
       () => this.unmatched.depth,
-      (publish, topicName, receipt) => {
-        this.#deliver(publish, topicName, receipt);
-        // It did not come from the engine just now, which would see to it itself.
-        if (receipt !== undefined && receipt.copies < 1) this.driver.settle(receipt, 0);
+      (message) => {
+        const { receipt } = message;
+        if (isUnclaimed(this.#deliver(message)) && receipt !== undefined) this.driver.settle(receipt, 0);
       },
     );
     this.unmatched = new UnmatchedMessages({ ...host, fetch: () => void this.driver.reconnect() });
@@ -166,17 +167,16 @@ export class ClientRuntime<UserData> {
     return this.configuration.settings;
   }
 
-  #deliver(publish: ReceivedPublish, topicName: string, receipt: Receipt | undefined): Delivered {
-    const delivered = this.router.deliver(publish, topicName, receipt);
-    if (delivered !== 'to nobody') return delivered;
-    if (receipt !== undefined && this.settings.unmatched === 'hold')
-      this.unmatched.hold(publish, topicName, receipt);
-    else {
-      receipt?.release();
-      this.counters.discarded++;
-      this.logger.debug('a message came for which there is no subscription: discarded');
+  #deliver(message: ReceivedMessage): Delivery {
+    const delivery = this.router.deliver(message);
+    if (delivery !== 'unmatched') return delivery;
+    if (message.unsettled && this.settings.unmatched === 'hold') {
+      this.unmatched.hold(message);
+      return 'taken';
     }
-    return 'delivered';
+    this.counters.discarded++;
+    this.logger.debug('a message came for which there is no subscription: discarded');
+    return 'acknowledge';
   }
 
   #changed(change: Change): void {

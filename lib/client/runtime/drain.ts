@@ -1,8 +1,7 @@
-import type { Receipt } from '../../session/incoming.ts';
 import { withCancellation, type CallOptions } from './cancellation.ts';
 import type { Clock } from './clock.ts';
 import type { Driver } from './driver.ts';
-import type { ReceivedPublish } from '../receive/received-message.ts';
+import type { ReceivedMessage } from '../receive/received-message.ts';
 import type { Router } from '../receive/router.ts';
 import type { ClientSubscription } from '../receive/client-subscription.ts';
 
@@ -14,8 +13,8 @@ export interface DrainReport {
   readonly unacknowledged: number;
 }
 
-/** Hands a message out to whom it is for. */
-export type Deliver = (publish: ReceivedPublish, topicName: string, receipt: Receipt | undefined) => void;
+/** Delivers a message that was intercepted. */
+export type Deliver = (message: ReceivedMessage) => void;
 
 /** ms that `drain()` waits, where it is not said otherwise. */
 const DRAIN_TIMEOUT = 5_000;
@@ -27,8 +26,8 @@ export class Drain {
   readonly #clock: Clock;
   /** Those who wait for the end of it: while there is one, nothing new is handed out. */
   readonly #callers = new Set<() => void>();
-  /** How to hand out after all what came meanwhile, in its order. */
-  #intercepted: (() => void)[] = [];
+  /** QoS 1 and 2 messages that arrived meanwhile, in order. */
+  #intercepted: ReceivedMessage[] = [];
   readonly #deliver: Deliver;
   /** The subscription that was busy when it was looked at last: while it is, no other needs to be. */
   #busy: ClientSubscription | undefined = undefined;
@@ -46,23 +45,12 @@ export class Drain {
   }
 
   /**
-   * Whether a message that has just come is not handed out any more: it stays unacknowledged, QoS 0 is let go. Where
-   * the draining is called off, it is handed out then.
+   * Whether a message that has just arrived is not delivered: QoS 0 is discarded, others stay unacknowledged. If the
+   * drain is aborted, they are delivered then.
    */
-  intercept(publish: ReceivedPublish, topicName: string, receipt: Receipt | undefined): boolean {
+  intercept(message: ReceivedMessage): boolean {
     if (this.#callers.size === 0) return false;
-    if (receipt === undefined) return true;
-    const { bytes, qos, retain, duplicate, properties, propertiesSize } = publish;
-    const kept = {
-      bytes,
-      qos,
-      retain,
-      duplicate,
-      properties,
-      propertiesSize,
-      payload: () => receipt.payload,
-    };
-    this.#intercepted.push(() => this.#deliver(kept, topicName, receipt));
+    if (message.unsettled) this.#intercepted.push(message);
     return true;
   }
 
@@ -95,9 +83,9 @@ export class Drain {
   }
 
   #callOff(): void {
-    const refused = this.#intercepted;
+    const messages = this.#intercepted;
     this.#intercepted = [];
-    for (const deliver of refused) deliver();
+    for (const message of messages) this.#deliver(message);
   }
 
   /** Parked messages and subscriptions without a loop are not waited for, nor is a connection. */

@@ -3,6 +3,7 @@ import type { OutgoingPublish } from '../../codec/publish-writer.ts';
 import { portableText } from '../../codec/text.ts';
 import { SLAB_SIZE } from '../../connection/outbox.ts';
 import type { Negotiated } from '../../connection/negotiated.ts';
+import type { Delivery } from '../../engine/delivery.ts';
 import type { Change, Effects } from '../../engine/effects.ts';
 import { Traffic } from '../../connection/traffic.ts';
 import { Engine } from '../../engine/engine.ts';
@@ -52,7 +53,7 @@ export interface DriverHost {
   /** Buffers that stop the reading while they are full. */
   readonly buffers: BufferPressure;
   /** hot */
-  readonly deliver: Effects['deliver'];
+  deliver(publish: PublishReader, receipt: Receipt | undefined): Delivery;
   /** A QoS > 0 message was acknowledged and dropped. */
   overflowed(topicName: string): void;
   changed(change: Change): void;
@@ -103,7 +104,7 @@ export class Driver {
       this.#written();
     };
     const effects: Effects = {
-      deliver: (publish, topicName, receipt) => host.deliver(publish, topicName, receipt),
+      deliver: (publish, receipt) => host.deliver(publish, receipt),
       dial: (attempt, reason, which) => {
         const left = host.select(which);
         this.#dialer.begin(attempt, reason);
@@ -253,14 +254,13 @@ export class Driver {
     this.#host.onProgress();
   }
 
-  /** See `Acknowledging.giveWay()`, and so on. */
   markSkippable(receipt: Receipt): void {
     this.#engine.acknowledgements.markSkippable(receipt);
     this.#schedule();
   }
 
-  uncount(receipt: Receipt): void {
-    this.#engine.acknowledgements.uncount(receipt);
+  markStalled(receipt: Receipt): void {
+    this.#engine.acknowledgements.markStalled(receipt);
     this.#schedule();
   }
 

@@ -1,24 +1,21 @@
 import { describe, expect, it } from '@jest/globals';
 import { MessageBuffer } from '../../../lib/client/receive/message-buffer.ts';
 import { BufferPressure } from '../../../lib/client/receive/buffer-pressure.ts';
-import { publishOf } from './subscription-rig.ts';
-
-const settler = { canReject: true, settle() {}, markSkippable() {}, uncount() {}, abandon() {} };
+import { messageOf } from './subscription-rig.ts';
 
 function rig(limits: { messages?: number; bytes?: number; held?: number }) {
   const { messages = 100, bytes = 1_000, held = 10_000 } = limits;
   let rooms = 0;
   const pausing = new BufferPressure(held, () => void rooms++);
   const buffer = new MessageBuffer({ messages, bytes }, 'pause', pausing);
-  const push = (size: number): string =>
-    buffer.push(publishOf(new Uint8Array(size)), '', new Uint8Array(size), undefined, settler);
+  const push = (size: number): string => buffer.push(messageOf(new Uint8Array(size), { topic: '' }));
   return { buffer, pausing, push, rooms: () => rooms };
 }
 
 describe('a buffer that pauses', () => {
   it('drops nothing, says that it is full at its limit of messages, and that there is room at half of it', () => {
     const { buffer, pausing, push, rooms } = rig({ messages: 4 });
-    expect([1, 2, 3].map(() => push(1))).toEqual(['delivered', 'delivered', 'delivered']);
+    expect([1, 2, 3].map(() => push(1))).toEqual(['room', 'room', 'room']);
     expect([push(1), pausing.full]).toEqual(['full', 1]);
     expect([push(1), buffer.depth, buffer.dropped]).toEqual(['full', 5, 0]);
     buffer.shift();

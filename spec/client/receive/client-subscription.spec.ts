@@ -161,8 +161,8 @@ describe('the ack mode', () => {
 
   it('received says that its messages are settled as they come, and limits what waits', () => {
     const rig = new SubscriptionRig({ ack: 'received', buffer: { messages: 2 } });
-    expect(rig.subscription.settlesOnReceipt).toBe(true);
-    rig.push('a', 'b', 'c');
+    const deliveries = ['a', 'b', 'c'].map((text) => rig.pushOne(text));
+    expect(deliveries).toEqual(['acknowledge', 'acknowledge-full', 'acknowledge']);
     expect([rig.subscription.depth, rig.subscription.dropped]).toEqual([2, 1]);
   });
 });
@@ -170,23 +170,20 @@ describe('the ack mode', () => {
 describe('a subscription that nobody has read for long', () => {
   it('settles its messages as they come in a clean session, until somebody reads it', async () => {
     const rig = new SubscriptionRig({ buffer: { messages: 2 } });
-    rig.push('a', 'b');
-    expect(rig.subscription.settlesOnReceipt).toBe(false);
+    expect([rig.pushOne('a'), rig.pushOne('b')]).toEqual(['taken', 'taken']);
     rig.subscription.markStalled();
     rig.subscription.release();
-    expect(rig.subscription.settlesOnReceipt).toBe(true);
-    rig.push('c');
+    expect(rig.pushOne('c')).toBe('acknowledge-full');
     expect([rig.subscription.depth, rig.subscription.dropped]).toEqual([2, 1]);
     await rig.subscription.receive();
-    expect(rig.subscription.settlesOnReceipt).toBe(false);
+    expect(rig.pushOne('d')).toBe('taken');
   });
 
   it('does not so while somebody waits for the next message', async () => {
     const rig = new SubscriptionRig();
     rig.subscription.markStalled();
     const next = rig.subscription.receive();
-    expect(rig.subscription.settlesOnReceipt).toBe(false);
-    rig.push('a');
+    expect(rig.pushOne('a')).toBe('taken');
     await next;
     expect(rig.settled).toEqual(['a']);
   });
@@ -194,7 +191,8 @@ describe('a subscription that nobody has read for long', () => {
   it('leaves them to the server in a session to keep', () => {
     const rig = new SubscriptionRig({ persistent: true });
     rig.subscription.markStalled();
-    expect(rig.subscription.settlesOnReceipt).toBe(false);
+    expect(rig.pushOne('a')).toBe('taken');
+    expect(rig.aside).toEqual(['a']);
   });
 });
 

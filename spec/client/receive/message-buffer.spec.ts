@@ -3,9 +3,8 @@ import * as fc from 'fast-check';
 import { MessageBuffer, type Overflow } from '../../../lib/client/receive/message-buffer.ts';
 import { BufferPressure } from '../../../lib/client/receive/buffer-pressure.ts';
 import type { Receipt } from '../../../lib/session/incoming.ts';
-import { publishOf, receiptOf } from './subscription-rig.ts';
+import { messageOf, receiptOf } from './subscription-rig.ts';
 
-const settler = { canReject: true, settle() {}, markSkippable() {}, uncount() {}, abandon() {} };
 const encoder = new TextEncoder();
 
 /** Puts a message in that points into `memory`: QoS 1, to be settled, or QoS 0, that can be let go. */
@@ -18,7 +17,7 @@ function put(
 ): Receipt {
   const receipt = receiptOf(1, 1, topic, payload);
   const mine = qos === 1 ? receipt : undefined;
-  buffer.push(publishOf(payload, { qos, memory }), topic, payload, mine, settler);
+  buffer.push(messageOf(payload, { topic, qos, bytes: memory }, mine));
   return receipt;
 }
 

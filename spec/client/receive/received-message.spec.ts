@@ -1,8 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { ReceivedMessage } from '../../../lib/client/receive/received-message.ts';
 import type { QoS } from '../../../lib/codec/packets.ts';
 import type { Receipt } from '../../../lib/session/incoming.ts';
-import { publishOf, receiptOf } from './subscription-rig.ts';
+import { messageOf, NO_SETTLER, receiptOf } from './subscription-rig.ts';
 
 const encoder = new TextEncoder();
 
@@ -12,19 +11,11 @@ function received(payload: Uint8Array | string, options: { qos?: QoS; canReject?
   const receipt = qos === 0 ? undefined : receiptOf(7, qos, 'a/b', bytes);
   const settled: [Receipt, number][] = [];
   const settler = {
+    ...NO_SETTLER,
     canReject,
     settle: (one: Receipt, code: number) => void settled.push([one, code]),
-    markSkippable: () => {},
-    uncount: () => {},
-    abandon: () => {},
   };
-  const message = new ReceivedMessage(
-    publishOf(bytes, { qos, retain: true }),
-    'a/b',
-    bytes,
-    receipt,
-    settler,
-  );
+  const message = messageOf(bytes, { topic: 'a/b', qos, retain: true }, receipt, settler);
   return { message, receipt, codes: () => settled.map(([, code]) => code), settled };
 }
 

@@ -3,8 +3,7 @@ import { RetainedCopies } from '../../../lib/client/receive/retained-copies.ts';
 import type { ClientSubscription } from '../../../lib/client/receive/client-subscription.ts';
 import { SubscriptionRig } from './subscription-rig.ts';
 
-/** What a copy says. */
-const says = (text: string) => ({ payload: () => new TextEncoder().encode(text) });
+const copyOf = (topic: string, text: string) => ({ topic, payload: new TextEncoder().encode(text) });
 
 function rig() {
   const time = { now: 1_000 };
@@ -22,7 +21,7 @@ function rig() {
     return subscription;
   };
   const of = (topicName: string, matching: readonly ClientSubscription[] = all, text = topicName) =>
-    copies.of(topicName, matching, says(text));
+    copies.of(copyOf(topicName, text), matching);
   return { time, copies, all, subscribe, of };
 }
 

@@ -1,18 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { Router } from '../../../lib/client/receive/router.ts';
-import { PublishReader } from '../../../lib/codec/publish-reader.ts';
-import { encode } from '../../../lib/codec/codec.ts';
 import { ReceiptState } from '../../../lib/session/incoming.ts';
-import { receiptOf as receiptWith, SubscriptionRig } from './subscription-rig.ts';
+import { messageOf, receiptOf, SubscriptionRig } from './subscription-rig.ts';
 
-/** A PUBLISH as it was read. */
-function publish(topic: string): PublishReader {
-  const bytes = encode({ type: 'publish', topic, payload: Uint8Array.of(1) }, 4);
-  const reader = new PublishReader();
-  reader.read(bytes, bytes[0]!, 2, bytes.length, 4);
-  return reader;
-}
+const about = (topic: string) => messageOf(Uint8Array.of(1), { topic });
 
 const to = (...topicFilters: string[]) => new SubscriptionRig({ topicFilters }).subscription;
 
@@ -61,7 +53,7 @@ describe('a router', () => {
             const subscription = to(...own);
             router.add(subscription);
             // The router has looked the topics up before what it knows changes.
-            for (const name of names) router.deliver(publish(name), name, undefined);
+            for (const name of names) router.deliver(about(name));
             if (removed === 'first') router.remove(subscription, own.slice(0, 1));
             if (removed === 'all') router.remove(subscription);
             const left = removed === 'none' ? own : removed === 'all' ? [] : own.slice(1);
@@ -69,11 +61,11 @@ describe('a router', () => {
           });
           for (const name of names) {
             const before = live.map(({ subscription }) => subscription.depth);
-            const delivered = router.deliver(publish(name), name, undefined);
+            const delivered = router.deliver(about(name));
             const got = live.map(({ subscription }, i) => subscription.depth - before[i]!);
             const wanted = live.map(({ left }) => (left.some((filter) => matches(filter, name)) ? 1 : 0));
             expect(got).toEqual(wanted);
-            expect(delivered).toBe(wanted.includes(1) ? 'delivered' : 'to nobody');
+            expect(delivered).toBe(wanted.includes(1) ? 'taken' : 'unmatched');
           }
         },
       ),
@@ -85,10 +77,9 @@ describe('a router', () => {
     const all = to('#');
     router.add(all);
     for (let round = 0; round < 2; round++)
-      for (let n = 0; n < 600; n++)
-        expect(router.deliver(publish(`t/${n}`), `t/${n}`, undefined)).toBe('delivered');
+      for (let n = 0; n < 600; n++) expect(router.deliver(about(`t/${n}`))).toBe('taken');
     expect(all.depth).toBe(1_200);
-    expect(router.deliver(publish('$SYS/x'), '$SYS/x', undefined)).toBe('to nobody');
+    expect(router.deliver(about('$SYS/x'))).toBe('unmatched');
   });
 });
 
@@ -138,19 +129,35 @@ describe('what overlaps', () => {
 });
 
 describe('a message to be acknowledged', () => {
-  const receiptOf = () => receiptWith(7, 1, 't', Uint8Array.of(1));
-  const as = (ack: 'processed' | 'received' | 'manual') => new SubscriptionRig({ ack }).subscription;
+  const as = (ack: 'processed' | 'received' | 'manual', messages = 10) =>
+    new SubscriptionRig({ ack, buffer: { messages } }).subscription;
+  const one = () => messageOf(Uint8Array.of(1), { qos: 1 }, receiptOf(7, 1, 't', Uint8Array.of(1)));
 
-  // With 0 it is waived: acknowledged as soon as it has been delivered.
   it.each([
-    [['processed', 'manual', 'processed'], 3, ReceiptState.Unsettled],
-    [['processed', 'received'], 1, ReceiptState.Unsettled],
-    [['received', 'received'], 0, ReceiptState.Unsettled],
-  ] as const)('to %j waits for %d of them', (modes, copies, state) => {
+    [['processed'], 'taken', 1],
+    [['received'], 'acknowledge', 1],
+    [['processed', 'manual', 'processed'], 'taken', 3],
+    [['processed', 'received'], 'taken', 1],
+    [['received', 'processed', 'processed'], 'taken', 2],
+    [['received', 'received'], 'acknowledge', 1],
+  ] as const)('for %j is %s, and settled by %d of them', (modes, delivery, copies) => {
     const router = new Router(() => 0);
     for (const mode of modes) router.add(as(mode));
-    const receipt = receiptOf();
-    expect(router.deliver(publish('t'), 't', receipt)).toBe('delivered');
-    expect([receipt.copies, receipt.state]).toEqual([copies, state]);
+    const message = one();
+    const receipt = message.receipt!;
+    expect(router.deliver(message)).toBe(delivery);
+    expect([receipt.copies, receipt.state]).toEqual([copies, ReceiptState.Unsettled]);
+    const owed = router.subscriptions.map((subscription) => subscription.hasUnsettled());
+    expect(owed).toEqual(modes.map((mode) => mode !== 'received'));
+  });
+
+  it.each([
+    [['received'], 'acknowledge-full'],
+    [['received', 'processed'], 'taken-full'],
+    [['processed', 'processed'], 'taken'],
+  ] as const)('for %j whose buffers are full is %s', (modes, delivery) => {
+    const router = new Router(() => 0);
+    for (const mode of modes) router.add(as(mode, 1));
+    expect(router.deliver(one())).toBe(delivery);
   });
 });

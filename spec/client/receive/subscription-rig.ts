@@ -1,6 +1,11 @@
 import { NO_PROPERTIES, type QoS } from '../../../lib/codec/packets.ts';
 import type { Message } from '../../../lib/client/receive/message.ts';
-import type { ReceivedPublish } from '../../../lib/client/receive/received-message.ts';
+import {
+  ReceivedMessage,
+  type PublishFields,
+  type Settler,
+} from '../../../lib/client/receive/received-message.ts';
+import type { Delivery } from '../../../lib/engine/delivery.ts';
 import {
   ClientSubscription,
   type Intake,
@@ -38,6 +43,7 @@ export class SubscriptionRig {
   onLook: () => void = () => {};
   discarded = 0;
   unsubscribed = 0;
+  readonly #settler: Settler;
   #packetId = 0;
 
   constructor(options: RigOptions = {}) {
@@ -51,7 +57,7 @@ export class SubscriptionRig {
         this.settled.push(reasonCode === 0 ? text : `${text} refused ${reasonCode}`);
       },
       markSkippable: ({ payload }) => void this.passedOver.push(new TextDecoder().decode(payload)),
-      uncount: ({ payload }) => void this.aside.push(new TextDecoder().decode(payload)),
+      markStalled: ({ payload }) => void this.aside.push(new TextDecoder().decode(payload)),
       overflowed: () => void this.overflowed++,
       pausing: this.pausing,
       abandon: ({ payload }) => void this.leftToServer.push(new TextDecoder().decode(payload)),
@@ -66,6 +72,7 @@ export class SubscriptionRig {
       },
       warn: (message) => this.warnings.push(message),
     };
+    this.#settler = host;
     const buffer = { messages: 10_000, bytes: 1_000_000, ...options.buffer };
     const entries = (options.topicFilters ?? ['#']).map((topicFilter) => ({ topicFilter, qos: 1 as const }));
     this.subscription = new ClientSubscription(entries, { ack, overflow, buffer }, host);
@@ -76,34 +83,45 @@ export class SubscriptionRig {
     for (const text of texts) this.pushOne(text);
   }
 
-  pushOne(text: string, qos: QoS = 1, topic = 't'): 'delivered' | 'full' {
+  pushOne(text: string, qos: QoS = 1, topic = 't'): Delivery {
     const payload = encoder.encode(text);
     const receipt = qos === 0 ? undefined : receiptOf(++this.#packetId, qos, topic, payload);
-    const mine = this.subscription.settlesOnReceipt ? undefined : receipt;
-    return this.subscription.push(publishOf(payload, { qos }), topic, payload, mine);
+    return this.subscription.push(messageOf(payload, { topic, qos }, receipt, this.#settler));
   }
 }
 
 /** A receipt of the first connection. */
 export function receiptOf(packetId: number, qos: QoS, topic: string, payload: Uint8Array): Receipt {
-  return new Receipt(packetId, qos, topic, payload, topic.length + payload.length, 1);
+  return new Receipt({ packetId, qos, topic }, payload, topic.length + payload.length, 1);
 }
 
-/** What a PUBLISH says; `memory`: what its payload is a view into. */
-export function publishOf(
+/** A settler that nobody listens to. */
+export const NO_SETTLER: Settler = {
+  canReject: true,
+  settle() {},
+  markSkippable() {},
+  markStalled() {},
+  abandon() {},
+};
+
+/** A message of topic `t` with QoS 0, unless `fields` say otherwise. `bytes`: what its payload is a view into. */
+export function messageOf(
   payload: Uint8Array,
-  { memory = payload, ...fields }: Partial<ReceivedPublish> & { memory?: Uint8Array } = {},
-): ReceivedPublish {
-  return {
-    bytes: memory,
+  fields: Partial<PublishFields> = {},
+  receipt?: Receipt,
+  settler: Settler = NO_SETTLER,
+): ReceivedMessage {
+  const publish: PublishFields = {
+    topic: 't',
+    bytes: payload,
     qos: 0,
     retain: false,
     duplicate: false,
     properties: NO_PROPERTIES,
     propertiesSize: 0,
-    payload: () => payload,
     ...fields,
   };
+  return new ReceivedMessage(publish, payload, receipt, settler);
 }
 
 /** Goes through a subscription like a loop, until `body` says otherwise or it ends. */

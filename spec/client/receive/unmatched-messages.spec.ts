@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { UnmatchedMessages } from '../../../lib/client/receive/unmatched-messages.ts';
 import { BufferPressure } from '../../../lib/client/receive/buffer-pressure.ts';
+import type { Receipt } from '../../../lib/session/incoming.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
-import { publishOf, receiptOf, SubscriptionRig } from './subscription-rig.ts';
+import { messageOf, NO_SETTLER, receiptOf, SubscriptionRig } from './subscription-rig.ts';
 
 /** A place to park, and what it asks of its client. */
 function rig() {
@@ -17,16 +18,19 @@ function rig() {
     clock,
     pausing,
     settle: (receipt) => void settled.push(receipt.packetId),
-    uncount: (receipt) => void aside.push(receipt.packetId),
-    abandon: (receipt) => void left.push(receipt.packetId),
     fetch: () => void fetches++,
     warn: (message) => void warnings.push(message),
   });
+  const settler = {
+    ...NO_SETTLER,
+    markStalled: (receipt: Receipt) => void aside.push(receipt.packetId),
+    abandon: (receipt: Receipt) => void left.push(receipt.packetId),
+  };
   let packetId = 0;
   const park = (topicName: string, size = 1, memory = new Uint8Array(size)): void => {
     const payload = memory.subarray(0, size);
     const receipt = receiptOf(++packetId, 1, topicName, payload);
-    parking.hold(publishOf(payload, { qos: 1, memory }), topicName, receipt);
+    parking.hold(messageOf(payload, { topic: topicName, qos: 1, bytes: memory }, receipt, settler));
   };
   return {
     clock,
@@ -138,7 +142,7 @@ describe('a message for which there is no subscription yet', () => {
   it('is forgotten when what it came in is over', () => {
     const { park, parking, clock } = rig();
     park('a');
-    expect(parking.clear().map(({ packetId }) => packetId)).toEqual([1]);
+    parking.clear();
     expect([parking.depth, clock.armed]).toEqual([0, 0]);
   });
 });

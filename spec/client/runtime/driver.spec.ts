@@ -116,9 +116,9 @@ function driverOf(options: Partial<typeof ENGINE_DEFAULTS> = {}, over: Partial<C
         dial: () => answer(signal),
       }),
       buffers: { full: 0, bytes: 0 },
-      deliver: (_publish, topicName) => {
-        delivered.push(topicName);
-        return 'delivered';
+      deliver: ({ topic }) => {
+        delivered.push(topic);
+        return 'taken';
       },
       changed: (change) => changes.push(change),
       overflowed: () => {},
