@@ -454,7 +454,8 @@ export const faults: readonly Fault[] = [
   fault(
     'a held message is not acknowledged by a subscription with ack: received',
     'client/receive/unmatched-messages.ts',
-    'if (isUnclaimed(subscription.push(message)) && receipt !== undefined) this.#host.settle(receipt, 0);',
+    `if (isUnclaimed(subscription.push(message)) && receipt !== undefined)
+        this.#host.settle(receipt, 0);`,
     'subscription.push(message);',
   ),
   // the connection

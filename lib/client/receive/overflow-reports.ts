@@ -1,51 +1,49 @@
-import type { Clock, Wake } from '../runtime/clock.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { DelayedCheck } from './delayed-check.ts';
 
-/** ms between two events of one subscription. */
+/** ms between two reports about one subscription. */
 const INTERVAL = 1_000;
 
-/** Something that drops messages, and counts them. */
+/** A subscription, as far as reports need it. */
 interface Dropper {
+  /** Messages dropped so far. */
   readonly dropped: number;
 }
 
-/** Tells of dropped messages: of the first at once, then at most once a second for each subscription. */
+/** Reports dropped messages: the first at once, then at most once a second for each subscription. */
 export class OverflowReports<Subscription extends Dropper> {
-  readonly #clock: Clock;
   readonly #report: (subscription: Subscription) => void;
-  /** Subscriptions that were told of in this second, and how many they had dropped by then. */
-  readonly #told = new Map<Subscription, number>();
-  #wake: Wake | undefined = undefined;
+  /** Subscriptions reported within the last second, with their count of dropped messages at that time. */
+  readonly #reported = new Map<Subscription, number>();
+  readonly #check: DelayedCheck;
 
   constructor(clock: Clock, report: (subscription: Subscription) => void) {
-    this.#clock = clock;
     this.#report = report;
+    this.#check = new DelayedCheck(clock, () => this.#reportAgain());
   }
 
   /** `subscription` has dropped a message. */
   dropped(subscription: Subscription): void {
-    if (this.#told.has(subscription)) return;
-    this.#tell(subscription);
-    this.#wake ??= this.#clock.wakeAt(this.#clock.now() + INTERVAL, () => this.#look());
+    if (this.#reported.has(subscription)) return;
+    this.#reportNow(subscription);
+    this.#check.schedule(INTERVAL);
   }
 
   /** The client has ended. */
   stop(): void {
-    this.#wake?.cancel();
-    this.#wake = undefined;
-    this.#told.clear();
+    this.#check.cancel();
+    this.#reported.clear();
   }
 
-  #tell(subscription: Subscription): void {
-    this.#told.set(subscription, subscription.dropped);
+  #reportNow(subscription: Subscription): void {
+    this.#reported.set(subscription, subscription.dropped);
     this.#report(subscription);
   }
 
-  #look(): void {
-    this.#wake = undefined;
-    for (const [subscription, told] of this.#told)
-      if (subscription.dropped > told) this.#tell(subscription);
-      else this.#told.delete(subscription);
-    if (this.#told.size > 0)
-      this.#wake = this.#clock.wakeAt(this.#clock.now() + INTERVAL, () => this.#look());
+  #reportAgain(): void {
+    for (const [subscription, dropped] of this.#reported)
+      if (subscription.dropped > dropped) this.#reportNow(subscription);
+      else this.#reported.delete(subscription);
+    if (this.#reported.size > 0) this.#check.schedule(INTERVAL);
   }
 }

@@ -1,86 +1,91 @@
-import type { Clock, Wake } from '../runtime/clock.ts';
+import type { Clock } from '../runtime/clock.ts';
 import type { ClientSubscription } from './client-subscription.ts';
+import { DelayedCheck } from './delayed-check.ts';
 
-/** What watching for stalls needs of its client. */
+/** What the stall detector needs of its client. */
 export interface StallDetectorHost {
   readonly clock: Clock;
-  /** `ackStallTimeout`: ms, 0 = off. */
+  /** `ackStallTimeout` in ms; 0 = off. */
   timeout(): number;
   subscriptions(): readonly ClientSubscription[];
-  /** Whether nothing is read from the network, as so much is unsettled. */
+  /** Whether the client has stopped reading. */
   isStopped(): boolean;
-  /** Nothing of `subscription` was taken for `ms`, and nothing that is to be acknowledged has come for anybody. */
+  /** For `ms`, `subscription` took none of its unsettled messages, and no QoS 1 or 2 message arrived. */
   stalled(subscription: ClientSubscription, ms: number): void;
-  /** For `ms` somebody has waited for a message, and the application has so many unsettled that none can come. */
+  /** For `ms`, a consumer has waited for a message, and the application held so many that none could arrive. */
   starved(ms: number): void;
 }
 
 /**
- * A limit that is reached by messages nobody takes: then nothing more comes, for any subscription. Where it is the
- * window of the server, nothing but the silence tells of it.
+ * Finds messages that nobody takes and that fill a limit, so that no subscription gets any more. If the limit is the
+ * window of the server, the silence is the only sign of it.
  */
 export class StallDetector {
   readonly #host: StallDetectorHost;
-  #wake: Wake | undefined = undefined;
+  readonly #check: DelayedCheck;
+  #timeout = 0;
+  /** QoS 1 and 2 messages that arrived so far, and how many there were when the check was scheduled. */
   #arrivals = 0;
-  /** The counts when the wake was armed. */
   #arrivalsBefore = 0;
+  /** The progress of each subscription when the check was scheduled. */
   #progressBefore = new Map<ClientSubscription, number>();
-  /** Those that were reported and have taken nothing since. */
+  /** Subscriptions that were reported and have taken nothing since, with their progress. */
   readonly #reported = new Map<ClientSubscription, number>();
 
   constructor(host: StallDetectorHost) {
     this.#host = host;
+    this.#check = new DelayedCheck(host.clock, () => this.#run());
   }
 
-  /** hot: a message came that is to be acknowledged. */
+  /** hot: a QoS 1 or 2 message arrived. */
   arrived(): void {
     this.#arrivals++;
-    if (this.#wake === undefined) this.#arm();
+    if (!this.#check.isPending) this.#schedule();
   }
 
-  /** Nothing more is read: nothing comes from now on, so the time begins anew where something has come in it. */
+  /** The client stops reading, so nothing arrives from now on: the time starts again if something has arrived in it. */
   stopped(): void {
-    if (this.#wake === undefined || this.#arrivals === this.#arrivalsBefore) return;
-    this.#wake.cancel();
-    this.#arm();
+    if (!this.#check.isPending || this.#arrivals === this.#arrivalsBefore) return;
+    this.#check.cancel();
+    this.#schedule();
   }
 
   /** The client has ended. */
   stop(): void {
-    this.#wake?.cancel();
-    this.#wake = undefined;
+    this.#check.cancel();
     this.#progressBefore.clear();
     this.#reported.clear();
   }
 
-  #arm(): void {
-    const timeout = this.#host.timeout();
-    if (timeout === 0) return;
+  #schedule(): void {
+    this.#timeout = this.#host.timeout();
+    if (this.#timeout === 0) return;
     this.#arrivalsBefore = this.#arrivals;
     this.#progressBefore = new Map(this.#host.subscriptions().map((one) => [one, one.progress]));
-    const { clock } = this.#host;
-    this.#wake = clock.wakeAt(clock.now() + timeout, () => this.#look(timeout));
+    this.#check.schedule(this.#timeout);
   }
 
-  #look(timeout: number): void {
-    this.#wake = undefined;
+  #run(): void {
     const all = this.#host.subscriptions();
-    const isSilent = this.#arrivals === this.#arrivalsBefore;
-    const isStill = (one: ClientSubscription): boolean => this.#progressBefore.get(one) === one.progress;
     for (const [subscription, progress] of this.#reported)
       if (subscription.progress !== progress || !all.includes(subscription))
         this.#reported.delete(subscription);
-    // One that is alone holds up no other.
-    if (isSilent && all.length > 1)
+    if (this.#arrivals === this.#arrivalsBefore) this.#report(all);
+    if (this.#host.isStopped() || all.some((one) => one.hasUnsettled())) this.#schedule();
+  }
+
+  /** Nothing has arrived since the check was scheduled. */
+  #report(all: readonly ClientSubscription[]): void {
+    const isStill = (one: ClientSubscription): boolean => this.#progressBefore.get(one) === one.progress;
+    // A single subscription cannot hold up another one.
+    if (all.length > 1)
       for (const subscription of all) {
         if (!isStill(subscription) || !subscription.hasUnsettled() || this.#reported.has(subscription))
           continue;
-        this.#host.stalled(subscription, timeout);
+        this.#host.stalled(subscription, this.#timeout);
         if (subscription.hasUnsettled()) this.#reported.set(subscription, subscription.progress);
       }
-    const isStarved = isSilent && this.#host.isStopped() && all.every(isStill);
-    if (isStarved && all.some((one) => one.isAwaited)) this.#host.starved(timeout);
-    if (this.#host.isStopped() || all.some((one) => one.hasUnsettled())) this.#arm();
+    if (this.#host.isStopped() && all.every(isStill) && all.some((one) => one.isAwaited))
+      this.#host.starved(this.#timeout);
   }
 }

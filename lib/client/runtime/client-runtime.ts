@@ -142,7 +142,7 @@ export class ClientRuntime<UserData> {
         if (isUnclaimed(this.#deliver(message)) && receipt !== undefined) this.driver.settle(receipt, 0);
       },
     );
-    this.unmatched = new UnmatchedMessages({ ...host, fetch: () => void this.driver.reconnect() });
+    this.unmatched = new UnmatchedMessages({ ...host, reconnect: () => void this.driver.reconnect() });
     this.stallDetector = new StallDetector({
       clock,
       timeout: () => this.settings.engine.ackStallTimeout,

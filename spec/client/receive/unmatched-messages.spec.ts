@@ -18,7 +18,7 @@ function rig() {
     clock,
     pausing,
     settle: (receipt) => void settled.push(receipt.packetId),
-    fetch: () => void fetches++,
+    reconnect: () => void fetches++,
     warn: (message) => void warnings.push(message),
   });
   const settler = {
