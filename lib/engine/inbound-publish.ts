@@ -6,7 +6,6 @@ import type { Acknowledgements } from './acknowledgements.ts';
 import { isFull, isUnclaimed, type Delivery } from './delivery.ts';
 import type { Effects } from './effects.ts';
 import { type FlowControl, isAcknowledged } from './flow-control.ts';
-import { tolerate } from './inbound-acks.ts';
 import type { EngineOptions } from './options.ts';
 
 const NOTHING = new Uint8Array(0);
@@ -104,6 +103,13 @@ export class InboundPublish {
     const what = `the server sends more than Receive Maximum (${receiveMaximum}) allows: it is held back by not reading`;
     tolerate(connection, what, this.#effects);
   }
+}
+
+/** Reports, once per connection, that the server breaks the protocol in a way that is tolerated. */
+export function tolerate(connection: Connection, what: string, effects: Pick<Effects, 'changed'>): void {
+  if (connection.tolerated.has(what)) return;
+  connection.tolerated.add(what);
+  effects.changed({ type: 'tolerated', what });
 }
 
 /** Bytes of topic, properties and payload. */

@@ -47,11 +47,11 @@ export const faults: readonly Fault[] = [
     name: 'PUBREC frees the Packet Identifier',
     changes: [
       {
-        file: 'engine/inbound-acks.ts',
-        find: `    exchange.writtenAt = connection.keepAlive.receivedAt;
+        file: 'engine/packet-dispatch.ts',
+        find: `      exchange.writtenAt = connection.keepAlive.receivedAt;
 `,
-        replace: `    exchange.writtenAt = connection.keepAlive.receivedAt;
-    session.packetIdentifiers.free(exchange.packetId);
+        replace: `      exchange.writtenAt = connection.keepAlive.receivedAt;
+      this.#session.packetIdentifiers.free(exchange.packetId);
 `,
       },
       {
@@ -121,15 +121,14 @@ export const faults: readonly Fault[] = [
   ),
   fault(
     'the quota is credited twice',
-    'engine/inbound-acks.ts',
+    'engine/packet-dispatch.ts',
     'if (exchange.connectionNumber === connectionNumber) quota.give();',
-    `if (exchange.connectionNumber !== connectionNumber) return;
-  quota.give();
-  quota.give();`,
+    `if (exchange.connectionNumber === connectionNumber) quota.give();
+    if (exchange.connectionNumber === connectionNumber) quota.give();`,
   ),
   fault(
     'the quota is never credited for QoS 2',
-    'engine/inbound-acks.ts',
+    'engine/packet-dispatch.ts',
     'if (exchange.connectionNumber === connectionNumber) quota.give();',
     'if (exchange.connectionNumber === connectionNumber && exchange.qos === 1) quota.give();',
   ),
@@ -401,8 +400,8 @@ export const faults: readonly Fault[] = [
     '    receipt.connectionNumber = this.#connectionNumber;',
   ),
   fault(
-    'PUBREL for an unknown identifier is not answered',
-    'engine/inbound-acks.ts',
+    'PUBREL of what is not known is not answered',
+    'engine/packet-dispatch.ts',
     'writePubcomp(connection, packetId, known ? 0 : 0x92);',
     'if (known) writePubcomp(connection, packetId, 0);',
   ),
