@@ -3,15 +3,15 @@ import type { ReceivedMessage } from './received-message.ts';
 import { END, NextCalls } from './next-calls.ts';
 import type { Failure, Consumer, MessageSource, MessageWaiter } from './consumer.ts';
 
-/** How `batches()` cuts messages into batches. */
+/** Options of `batches()`. */
 export interface BatchesOptions {
-  /** Messages in a batch at the most; a full one leaves at once. @default 1000 */
+  /** The most messages in one batch; a full batch is handed out at once. @default 1000 */
   readonly max?: number | undefined;
-  /** ms that a batch that is not full waits for more, from its first message on. @default 0 */
+  /** How long a batch waits to become full, in ms after its first message. @default 0 */
   readonly linger?: number | undefined;
 }
 
-/** One loop over a subscription that takes its messages in batches. It is a reader from its first `next()` on. */
+/** One loop over a subscription that takes its messages in batches. It is a consumer from its first `next()`. */
 export class BatchIterator
   implements AsyncIterableIterator<readonly ReceivedMessage[]>, Consumer, MessageWaiter
 {
@@ -19,28 +19,22 @@ export class BatchIterator
   readonly #clock: Clock;
   readonly #max: number;
   readonly #linger: number;
-  readonly #calls = new NextCalls<readonly ReceivedMessage[]>();
-  /** The batch that is with the loop's body. */
+  readonly #calls: NextCalls<readonly ReceivedMessage[]>;
+  /** The batch that the loop body works on. */
   #inHand: readonly ReceivedMessage[] = [];
-  /** The batch to come; the application has not seen any of it. */
+  /** The next batch; the application has seen none of it. */
   #collected: ReceivedMessage[] = [];
-  /** While a batch is collected: when it leaves at the latest. */
-  #departure: Wake | undefined = undefined;
+  /** Hands out the batch that is being collected, full or not. */
+  #deadline: Wake | undefined = undefined;
   #phase: 'new' | 'running' | 'finishing' | 'over' = 'new';
-  #settles: 'as it asks' | 'never' = 'as it asks';
   #error: Failure | undefined = undefined;
-  /** Whether the caller can have seen the batch that was handed out last. */
-  #last: 'seen' | 'unseen' = 'seen';
-  readonly #seen: () => void;
 
   constructor(subscription: MessageSource, clock: Clock, max: number, linger: number) {
     this.#subscription = subscription;
     this.#clock = clock;
     this.#max = max;
     this.#linger = linger;
-    this.#seen = () => {
-      this.#last = 'seen';
-    };
+    this.#calls = new NextCalls(() => subscription.overlapped());
   }
 
   get held(): readonly ReceivedMessage[] {
@@ -56,8 +50,10 @@ export class BatchIterator
       this.#phase = 'running';
       this.#subscription.addConsumer(this);
     }
-    if (this.#last === 'unseen' || this.#calls.length > 0) this.#overlap();
-    this.#settleInHand();
+    const settles = this.#calls.begin();
+    const batch = this.#inHand;
+    this.#inHand = [];
+    if (settles) for (const message of batch) this.#subscription.processed(message);
     const result = this.#calls.add();
     if (this.#phase !== 'running') this.#close(this.#error);
     else if (this.#calls.length === 1) this.#collect();
@@ -65,7 +61,7 @@ export class BatchIterator
     return result;
   }
 
-  /** Ends calls of `next()` that still wait. What was not settled, or not even handed out, is for the next reader. */
+  /** Ends waiting calls of `next()`. Messages that were not settled or not handed out are for the next consumer. */
   return(): Promise<IteratorResult<readonly ReceivedMessage[], undefined>> {
     this.#stopCollecting();
     const [inHand, collected] = [this.#inHand, this.#collected];
@@ -76,13 +72,13 @@ export class BatchIterator
     return Promise.resolve(END);
   }
 
-  /** `return()`, for generators that delegate to this with `yield*`. Rejects with `error`. */
+  /** `return()` for generators that delegate to this iterator with `yield*`. Rejects with `error`. */
   async throw(error?: unknown): Promise<IteratorResult<readonly ReceivedMessage[], undefined>> {
     await this.return();
     throw error;
   }
 
-  /** No further message: what is collected is handed out. */
+  /** Takes no further message, and hands out the batch that was collected. */
   finish(error: Failure | undefined): void {
     if (this.#phase !== 'running') return;
     this.#phase = 'finishing';
@@ -114,12 +110,12 @@ export class BatchIterator
     else this.#close(error);
   }
 
-  /** Takes what waits. Asks for what comes where that is not enough. */
+  /** Takes messages that wait, and requests the next one if they do not fill the batch. */
   #collect(): void {
     while (this.#collected.length < this.#max) {
       const message = this.#subscription.shift();
       if (message === undefined) {
-        if (this.#collected.length > 0) this.#departure ??= this.#depart();
+        if (this.#collected.length > 0) this.#deadline ??= this.#scheduleHandOut();
         this.#subscription.request(this);
         return;
       }
@@ -128,21 +124,20 @@ export class BatchIterator
     this.#handOut();
   }
 
-  /** Without `linger` a batch leaves after the messages that one read of the network brings: those come in one turn. */
-  #depart(): Wake {
+  /** Without `linger`, a batch is the messages of one read from the network, which arrive in one turn. */
+  #scheduleHandOut(): Wake {
     if (this.#linger > 0) return this.#clock.wakeAt(this.#clock.now() + this.#linger, () => this.#handOut());
-    let leave: (() => void) | undefined = () => this.#handOut();
-    void Promise.resolve().then(() => leave?.());
-    return { cancel: () => (leave = undefined) };
+    let handOut: (() => void) | undefined = () => this.#handOut();
+    void Promise.resolve().then(() => handOut?.());
+    return { cancel: () => (handOut = undefined) };
   }
 
   #handOut(): void {
     this.#stopCollecting();
     this.#inHand = this.#collected;
     this.#collected = [];
-    this.#last = 'unseen';
-    // Before the batch is given: so this runs before the caller goes on.
-    void Promise.resolve().then(this.#seen);
+    // Before `give()`, so that it calls back before the caller continues.
+    this.#calls.markUnseen(Promise.resolve());
     this.#calls.give(this.#inHand);
     if (this.#calls.length === 0) return;
     if (this.#phase === 'running') this.#collect();
@@ -150,21 +145,9 @@ export class BatchIterator
   }
 
   #stopCollecting(): void {
-    this.#departure?.cancel();
-    this.#departure = undefined;
+    this.#deadline?.cancel();
+    this.#deadline = undefined;
     this.#subscription.withdraw(this);
-  }
-
-  #overlap(): void {
-    if (this.#settles === 'never') return;
-    this.#settles = 'never';
-    this.#subscription.overlapped();
-  }
-
-  #settleInHand(): void {
-    const batch = this.#inHand;
-    this.#inHand = [];
-    if (this.#settles === 'as it asks') for (const message of batch) this.#subscription.processed(message);
   }
 
   #close(error?: Failure): void {

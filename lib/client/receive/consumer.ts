@@ -1,48 +1,50 @@
 import type { ReceivedMessage } from './received-message.ts';
 
-/** An error, or whatever else was thrown. */
+/** An error, or any other value that was thrown. */
 export interface Failure {
   readonly reason: unknown;
 }
 
-/** Somebody who waits for the next message. */
+/** Waits for the next message. Exactly one of its methods is called for each request. */
 export interface MessageWaiter {
   take(message: ReceivedMessage): void;
+  /** The subscription has ended. */
   end(): void;
+  /** The subscription has ended with an error. */
   fail(error: unknown): void;
 }
 
-/** Somebody who works through the messages of a subscription: while there is one, it is read. */
+/** A loop or `forEach()` over a subscription. */
 export interface Consumer {
-  /** The messages in its hands. */
+  /** The messages in hand. */
   readonly held: readonly ReceivedMessage[];
-  /** It is to take no further message; what it has is still its own. `error`: what it then throws. */
+  /** Takes no further message, and ends after those in hand. `error`: what it then throws. */
   finish(error: Failure | undefined): void;
-  /** Hands out what it has collected: nothing more will come for now. */
+  /** Hands out what it has collected: no more will arrive for now. */
   flush?(): void;
 }
 
-/** What a reader needs of the subscription it reads. */
+/** A subscription as its consumers see it. */
 export interface MessageSource {
   /** Whether a message can be refused. */
   readonly canReject: boolean;
-  addConsumer(reader: Consumer): void;
-  removeConsumer(reader: Consumer): void;
-  /** hot: what waits, if anything. */
+  addConsumer(consumer: Consumer): void;
+  removeConsumer(consumer: Consumer): void;
+  /** hot: the next message, if one waits. */
   shift(): ReceivedMessage | undefined;
-  /** The next message goes to `waiter`, now or when it comes. */
+  /** Passes the next message to `waiter`, now or when it arrives. */
   request(waiter: MessageWaiter): void;
-  /** `waiter` gets no message any more, however often it has requested one. */
+  /** Forgets all requests of `waiter`. */
   withdraw(waiter: MessageWaiter): void;
-  /** A reader asks for its next message: the one it had is processed. */
+  /** A consumer asks for its next message: it has processed `message`. */
   processed(message: ReceivedMessage): void;
-  /** Calls of `next()` overlap: asking is not settling there. */
+  /** Calls of `next()` overlap, so they settle nothing from now on. */
   overlapped(): void;
   /**
-   * What a reader has not finished is for the next one, in the old order: of `handedOut` what is not settled, then
+   * Puts messages back for the next consumer, in the old order: those of `handedOut` that are not settled, then
    * `unread`, which the application has not seen.
    */
   giveBack(handedOut: Iterable<ReceivedMessage>, unread?: readonly ReceivedMessage[]): void;
-  /** A message is done with: whoever waits for that may look. */
+  /** A message is processed: `drain()` may be done. */
   onProgress(): void;
 }

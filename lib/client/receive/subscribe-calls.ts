@@ -128,7 +128,7 @@ export class SubscribeCalls {
       this.#granted(subscription, await this.#send('subscribe', this.#raised(entries), options), partial);
     } catch (error) {
       // What it was handed before it had failed is the session's, where that is one to keep: nobody has processed it.
-      const unsettled = this.#host.persistent ? 'leave' : 'acknowledge';
+      const unsettled = this.#host.persistent ? 'abandon' : 'acknowledge';
       // A loop ends without an error when the client is disconnected, before SUBACK as well as after it.
       const isEnd = error instanceof ClosedError && error.cause === undefined && !wasOver;
       subscription.end(unsettled, isEnd ? undefined : error);
@@ -191,7 +191,7 @@ export class SubscribeCalls {
     for (const subscription of this.#router.subscriptions) {
       this.#router.remove(subscription);
       for (const filter of subscription.topicFilters) this.#driver.forget(filter);
-      if (error === undefined) subscription.end('leave');
+      if (error === undefined) subscription.end('abandon');
       else subscription.endAfterBuffer(error);
     }
   }

@@ -64,7 +64,7 @@ describe('a loop', () => {
   it('leaves what waits to the server where the client was disconnected', () => {
     const rig = new SubscriptionRig();
     rig.push('a');
-    rig.subscription.end('leave');
+    rig.subscription.end('abandon');
     expect([rig.settled, rig.discarded]).toEqual([[], 1]);
   });
 });
