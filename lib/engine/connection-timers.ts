@@ -8,7 +8,7 @@ import type { EngineOptions } from './options.ts';
 import type { OutboundPublish } from './outbound-publish.ts';
 import type { RequestSender } from './request-sender.ts';
 
-/** Who is told that a time is over. */
+/** The parts that have timers on a connection. */
 export interface TimedParts {
   readonly keepAliveTimer: KeepAliveTimer;
   readonly acknowledgements: Pick<Acknowledgements, 'expire'>;
@@ -17,7 +17,7 @@ export interface TimedParts {
   readonly flow: Pick<FlowControl, 'expire' | 'isStopped'>;
 }
 
-/** Does what is due on a connection that is up. */
+/** Runs the timers of an accepted connection. */
 export class ConnectionTimers {
   readonly #timers: Timers;
   readonly #parts: TimedParts;
@@ -29,7 +29,7 @@ export class ConnectionTimers {
     this.#options = options;
   }
 
-  /** Returns the error that the connection is to be closed with, if any. */
+  /** Handles the timers that are due. Returns the error to close the connection with, if any. */
   expire(connection: Connection, now: number): ConnectionLostError | undefined {
     const timers = this.#timers;
     const { acknowledgements, keepAliveTimer, outbound, requests, flow } = this.#parts;
@@ -39,13 +39,13 @@ export class ConnectionTimers {
       requests.trialOver(connection, now);
       outbound.pump(connection, now);
     }
-    if (!flow.isStopped) return this.#judge(connection, now);
+    if (!flow.isStopped) return this.#expireServerTimers(connection, now);
     if (timers.expire(Timer.KeepAlive, now)) keepAliveTimer.keepAlive(connection, 'stopped', now);
     return undefined;
   }
 
-  /** What the silence of the server says. */
-  #judge(connection: Connection, now: number): ConnectionLostError | undefined {
+  /** Handles the timers for the server's silence. */
+  #expireServerTimers(connection: Connection, now: number): ConnectionLostError | undefined {
     const timers = this.#timers;
     const { keepAliveTimer, outbound } = this.#parts;
     if (timers.expire(Timer.PingResp, now) && keepAliveTimer.silent(connection, now))

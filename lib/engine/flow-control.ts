@@ -1,25 +1,25 @@
 import type { Outbox } from '../connection/outbox.ts';
 import type { Session } from '../session/session.ts';
-import { type Timers, Timer } from './timers.ts';
 import type { Effects } from './effects.ts';
 import type { EngineOptions, BufferPressure } from './options.ts';
+import { type Timers, Timer } from './timers.ts';
 
-/** Output in memory of ours, in bytes, above which reading stops: a server that reads no answers gets no more of them. */
+/** Bytes of output in own memory above which reading stops: a server that reads no answers causes no more of them. */
 export const OUTPUT_LIMIT = 4_194_304;
 
 const PUBLISH = 3;
 
-/** Timers that judge the server by its silence. */
-const JUDGING = [Timer.PingResp, Timer.Retry, Timer.Watchdog, Timer.Ack] as const;
+/** Timers that close the connection, or send again, when the server is silent. */
+const SERVER_TIMERS = [Timer.PingResp, Timer.Retry, Timer.Watchdog, Timer.Ack] as const;
 
 /**
- * Decides whether the client reads from the network, on every version: the server need not keep to any window.
+ * Decides whether the client reads from the network. It does not rely on the window of the server, on any version.
  *
  *   open   no limit is reached
- *   full   a limit was reached, and half of it is not free again. Reading stops, unless an answer to something of ours
- *          is awaited: then it goes on past the limit until `receiveBuffer` is held
+ *   full   a limit was reached, and less than half of it is free. Reading stops, unless an answer to a packet of the
+ *          client is awaited: then the client reads past the limit until `receiveBuffer` is held
  *
- * Output that waits is a limit of its own, which nothing passes.
+ * Waiting output has its own limit, which always stops reading.
  */
 export class FlowControl {
   readonly #session: Session;
@@ -29,18 +29,23 @@ export class FlowControl {
   readonly #effects: Pick<Effects, 'changed'>;
   #level: 'open' | 'full' = 'open';
   #output: 'open' | 'full' = 'open';
-  /** The size of the next message, where it has no room beside what is held; else 0. */
-  #next = 0;
-  /** `stopped`: the client does not read because the application is slow, so the server is not judged. */
+  /** The size of the next message, if it has no room; else 0. */
+  #nextSize = 0;
+  /** `stopped`: the client does not read because the application is slow, so the server's silence means nothing. */
   #reading: 'on' | 'stopped' = 'on';
   /** When the application last settled a message, in ms. */
   #settledAt = 0;
   /**
-   * The last resort. A session that ends with the connection drops messages (`drop`) until one is settled. A session to
-   * keep leaves those that come to the server (`leave`); once that was done (`left`) all later ones are left as well, for
-   * their order, until the next connection, which is due when the answers are there or a message is settled (`over`).
+   * The last resort: messages are read that have no room.
+   *
+   *   release     a session that ends with the connection: they are acknowledged and dropped
+   *   abandon     a persistent session: the next message is abandoned
+   *   abandoned   one was, and to keep the order, so are all others of this connection
+   *   reconnect   the same, and the next connection is due, since the application has settled a message
+   *
+   * Except for `abandoned` and `reconnect`, it ends when the application settles a message.
    */
-  #resort: 'none' | 'drop' | 'leave' | 'left' | 'over' = 'none';
+  #lastResort: 'none' | 'release' | 'abandon' | 'abandoned' | 'reconnect' = 'none';
 
   constructor(
     session: Session,
@@ -60,9 +65,9 @@ export class FlowControl {
   connected(): void {
     this.#level = 'open';
     this.#output = 'open';
-    this.#next = 0;
+    this.#nextSize = 0;
     this.#reading = 'on';
-    this.#resort = 'none';
+    this.#lastResort = 'none';
   }
 
   /** Whether the client does not read because the application is slow. */
@@ -70,25 +75,27 @@ export class FlowControl {
     return this.#reading === 'stopped';
   }
 
-  /** Whether it reads past a limit, for an answer that is awaited. */
+  /** Whether the client reads past a limit, for an answer that is awaited. */
   get isPastLimit(): boolean {
     return this.#level === 'full';
   }
 
-  /** Whether a new message of `size` bytes is acknowledged and dropped, as nothing else helps. */
+  /** Whether a new message of `size` bytes is released and dropped as a last resort. */
   releases(size: number): boolean {
-    return this.#resort === 'drop' && this.#held > 0 && this.#held + size > this.#options.receiveBuffer;
+    return (
+      this.#lastResort === 'release' && this.#held > 0 && this.#held + size > this.#options.receiveBuffer
+    );
   }
 
-  /** Whether a new message is left to the server, which sends it again on the next connection. */
+  /** Whether a new message is abandoned as a last resort. */
   abandons(): boolean {
-    if (this.#resort === 'leave') this.#resort = this.#isAwaiting ? 'left' : 'none';
-    return this.#resort === 'left' || this.#resort === 'over';
+    if (this.#lastResort === 'abandon') this.#lastResort = this.#isAwaiting ? 'abandoned' : 'none';
+    return this.#lastResort === 'abandoned' || this.#lastResort === 'reconnect';
   }
 
-  /** Whether the next connection is due, as messages were left to the server. */
+  /** Whether the next connection is due, on which the server sends abandoned messages again. */
   get needsReconnect(): boolean {
-    return this.#resort === 'over' || (this.#resort === 'left' && !this.#isAwaiting);
+    return this.#lastResort === 'reconnect' || (this.#lastResort === 'abandoned' && !this.#isAwaiting);
   }
 
   /** hot: whether one more packet may be taken from what has arrived. */
@@ -101,31 +108,31 @@ export class FlowControl {
     return !this.#isFull() || this.#allowsPastLimit();
   }
 
-  /** hot: whether a packet of `size` bytes has room beside what is held. Alone it always has. */
+  /** hot: whether a packet of `size` bytes has room. If nothing else is held, it always has. */
   fits(header: number, size: number): boolean {
     if (this.#held + size <= this.#options.receiveBuffer || !isAcknowledged(header)) return true;
-    if (this.#held === 0 || this.#resort !== 'none') return true;
-    this.#next = size;
+    if (this.#held === 0 || this.#lastResort !== 'none') return true;
+    this.#nextSize = size;
     return false;
   }
 
-  /** Reading stops. Where it is the application that is slow, and not the server, the server is not judged meanwhile. */
+  /** Reading stops. If the application is slow, and not the server, the timers for its silence are held. */
   stop(now: number): void {
     if (this.#output === 'full') return;
     this.#reading = 'stopped';
-    this.#timers.hold(JUDGING);
+    this.#timers.hold(SERVER_TIMERS);
     this.watchForAnswer(now);
     this.#effects.changed({ type: 'stopped' });
   }
 
-  /** Reading goes on. */
+  /** Reading continues. */
   resume(): void {
     this.#reading = 'on';
     this.#timers.release();
     this.#timers.stop(Timer.LastResort);
   }
 
-  /** Something of ours awaits an answer from now on: where that is not read for, the last resort is not far. */
+  /** An answer may be awaited from now on: if the client does not read for it, this starts the last resort's timer. */
   watchForAnswer(now: number): void {
     const { ackStallTimeout } = this.#options;
     if (this.#reading === 'on' || ackStallTimeout === 0 || !this.#isAwaiting) return;
@@ -136,11 +143,11 @@ export class FlowControl {
   /** The application has settled a message. */
   settled(now: number): void {
     this.#settledAt = now;
-    if (this.#resort === 'left') this.#resort = 'over';
-    else if (this.#resort !== 'over') this.#resort = 'none';
+    if (this.#lastResort === 'abandoned') this.#lastResort = 'reconnect';
+    else if (this.#lastResort !== 'reconnect') this.#lastResort = 'none';
   }
 
-  /** The LastResort timer is due: if nothing was settled since it was set, the answer is fetched by force. */
+  /** The LastResort timer is due: if nothing was settled since it was set, messages are read that have no room. */
   expire(now: number): void {
     const { ackStallTimeout, persistent } = this.#options;
     if (this.#reading === 'on' || !this.#isAwaiting) return;
@@ -149,17 +156,17 @@ export class FlowControl {
       this.#timers.set(Timer.LastResort, due);
       return;
     }
-    this.#resort = persistent ? 'leave' : 'drop';
-    this.#next = 0;
+    this.#lastResort = persistent ? 'abandon' : 'release';
+    this.#nextSize = 0;
     this.#effects.changed({ type: 'lastResort', ms: ackStallTimeout });
   }
 
-  /** Whether an answer to something of ours is outstanding: PUBACK, PUBREC, PUBCOMP, SUBACK, UNSUBACK. */
+  /** Whether PUBACK, PUBREC, PUBCOMP, SUBACK or UNSUBACK is awaited. */
   get #isAwaiting(): boolean {
     return this.#session.outgoing.size > 0 || this.#session.requests.isAwaited;
   }
 
-  /** Bytes of messages that are held. */
+  /** Bytes of messages that the application has not taken or settled. */
   get #held(): number {
     return this.#session.incoming.unsettledBytes + this.#buffers.bytes;
   }
@@ -168,18 +175,18 @@ export class FlowControl {
     const { receiveMaximum, receiveBuffer } = this.#options;
     const { counted } = this.#session.incoming;
     const held = this.#held;
-    if (this.#next > 0 && (held === 0 || held + this.#next <= receiveBuffer)) this.#next = 0;
+    if (this.#nextSize > 0 && (held === 0 || held + this.#nextSize <= receiveBuffer)) this.#nextSize = 0;
     const isBelow =
       this.#level === 'open'
         ? counted < receiveMaximum && held < receiveBuffer
         : counted <= receiveMaximum / 2 && held <= receiveBuffer / 2;
-    this.#level = isBelow && this.#buffers.full === 0 && this.#next === 0 ? 'open' : 'full';
+    this.#level = isBelow && this.#buffers.full === 0 && this.#nextSize === 0 ? 'open' : 'full';
     return this.#level === 'full';
   }
 
   #allowsPastLimit(): boolean {
     if (!this.#isAwaiting) return false;
-    return this.#resort !== 'none' || (this.#next === 0 && this.#held < this.#options.receiveBuffer);
+    return this.#lastResort !== 'none' || (this.#nextSize === 0 && this.#held < this.#options.receiveBuffer);
   }
 }
 

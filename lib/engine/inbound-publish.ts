@@ -10,7 +10,7 @@ import type { EngineOptions } from './options.ts';
 
 const NOTHING = new Uint8Array(0);
 
-/** PUBLISH as it comes: delivered, or recognised as sent again. */
+/** Handles PUBLISH: delivers the message, or recognises one that was sent again. */
 export class InboundPublish {
   readonly #incoming: Incoming;
   readonly #acknowledgements: Acknowledgements;
@@ -33,7 +33,7 @@ export class InboundPublish {
     this.#options = options;
   }
 
-  /** The last connection on which the server went beyond Receive Maximum (5.0); 0 = none. */
+  /** The number of the last connection on which the server exceeded Receive Maximum (5.0); 0 = none. */
   get exceededOn(): number {
     return this.#exceededOn;
   }
@@ -69,7 +69,7 @@ export class InboundPublish {
     return 'acknowledge';
   }
 
-  /** Whether the message is one that the application has, or has had: then it is answered, and not delivered twice. */
+  /** Whether the application has or had this message: then it is answered again, and not delivered twice. */
   #isRepeated(known: Receipt, connection: Connection, publish: PublishReader): boolean {
     const incoming = this.#incoming;
     const same = publish.duplicate && known.topicName === publish.topic && equal(known.payload, publish);
@@ -83,7 +83,7 @@ export class InboundPublish {
     return true;
   }
 
-  /** Reading stops: whether the server went beyond Receive Maximum shows by what has arrived and is not taken. */
+  /** Reading stops: the next packet shows whether the server has exceeded Receive Maximum. */
   stopped(connection: Connection): void {
     const { framer, protocolVersion } = connection;
     if (protocolVersion < 5 || this.#incoming.outstanding < this.#options.receiveMaximum) return;
@@ -93,14 +93,14 @@ export class InboundPublish {
   }
 
   /**
-   * [MQTT-3.3.4-9] A server that sends more than it was told to is tolerated: reading stops at the same limit, so that
-   * it costs nothing.
+   * [MQTT-3.3.4-9] A server that exceeds Receive Maximum is tolerated: reading stops at the same limit, so the excess
+   * costs nothing.
    */
   #exceeded(connection: Connection): void {
     connection.traffic.beyondReceiveMaximum++;
     this.#exceededOn = connection.connectionNumber;
     const { receiveMaximum } = this.#options;
-    const what = `the server sends more than Receive Maximum (${receiveMaximum}) allows: it is held back by not reading`;
+    const what = `the server exceeds Receive Maximum (${receiveMaximum}): the client stops reading instead`;
     tolerate(connection, what, this.#effects);
   }
 }

@@ -23,7 +23,7 @@ export interface InboundParts {
   readonly requests: RequestSender;
 }
 
-/** What is received, put together: from reading to acknowledgements. */
+/** The receiving half of the engine, from reading to acknowledgements. */
 export class Inbound {
   readonly acknowledgements: Acknowledgements;
   readonly flow: FlowControl;
@@ -57,11 +57,11 @@ export class Inbound {
       { keepAliveTimer, acknowledgements, outbound, requests, flow },
       options,
     );
-    const { inboundPublish: publish, dispatch: packets } = this;
+    const { inboundPublish, dispatch } = this;
     this.reader = new InputReader(host, {
       flow,
-      dispatch: packets,
-      inboundPublish: publish,
+      dispatch,
+      inboundPublish,
       keepAliveTimer,
       outbound,
       requests,
@@ -75,7 +75,7 @@ export class Inbound {
     this.flow.connected();
   }
 
-  /** It is over. Requests run across connections, but the time in which nothing was read is not theirs. */
+  /** The connection is over. Requests survive it, but their time-out does not include the time without reading. */
   disconnected(now: number): void {
     this.#acknowledger.connection = undefined;
     if (this.flow.isStopped) this.#requests.judgeFrom(now);

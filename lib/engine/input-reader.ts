@@ -9,9 +9,9 @@ import type { RequestSender } from './request-sender.ts';
 
 /** What the reader needs of the engine. */
 export interface PacketHost {
-  /** `up`: the limits hold; `open`: CONNACK or the end is awaited, and no limit holds; `gone`: it is over. */
+  /** `up`: the limits hold; `open`: CONNACK or the close is awaited, and no limit holds; `gone`: it is over. */
   phaseOf(connection: Connection): 'up' | 'open' | 'gone';
-  /** Does what the packet that the framer stands at says. */
+  /** Handles the packet that the framer has found. */
   packet(connection: Connection, now: number): PacketResult;
 }
 
@@ -25,28 +25,21 @@ export interface ReaderParts {
   readonly requests: RequestSender;
 }
 
-/** Takes packets from what has arrived, as far as the limits allow. */
+/** Takes packets from the bytes that have arrived, as far as the limits allow. */
 export class InputReader {
   readonly #host: PacketHost;
+  readonly #parts: ReaderParts;
   readonly #flow: FlowControl;
-  readonly #dispatch: PacketDispatch;
-  readonly #inboundPublish: InboundPublish;
-  readonly #keepAliveTimer: KeepAliveTimer;
-  /** Those who judge the server by its silence. */
-  readonly #judges: readonly (OutboundPublish | RequestSender)[];
-  /** Whether the window has moved with what was taken last. */
+  /** Whether the send window has moved since `takeMoved()`. */
   #window: 'still' | 'moved' = 'still';
 
   constructor(host: PacketHost, parts: ReaderParts) {
     this.#host = host;
+    this.#parts = parts;
     this.#flow = parts.flow;
-    this.#dispatch = parts.dispatch;
-    this.#inboundPublish = parts.inboundPublish;
-    this.#keepAliveTimer = parts.keepAliveTimer;
-    this.#judges = [parts.outbound, parts.requests];
   }
 
-  /** Whether the window has moved since the last call. */
+  /** Whether the send window has moved since the last call. */
   takeMoved(): boolean {
     const window = this.#window;
     this.#window = 'still';
@@ -58,7 +51,7 @@ export class InputReader {
     return this.#host.phaseOf(connection) !== 'up' || this.#flow.allows(connection.outbox);
   }
 
-  /** hot: takes what has arrived. Throws a `ProtocolError` for what breaks the protocol. */
+  /** hot: takes packets. Throws a `ProtocolError` if the server breaks the protocol. */
   read(connection: Connection, now: number): ReadResult {
     if (this.#flow.isStopped) {
       if (!this.mayRead(connection)) return 'stop';
@@ -68,14 +61,14 @@ export class InputReader {
     if (result === 'stop') {
       this.#flow.stop(now);
       if (!this.#flow.isStopped) return 'stop';
-      this.#keepAliveTimer.stopped(connection);
-      this.#inboundPublish.stopped(connection);
+      this.#parts.keepAliveTimer.stopped(connection);
+      this.#parts.inboundPublish.stopped(connection);
     } else if (result === 'all' && this.#host.phaseOf(connection) !== 'gone')
-      this.#dispatch.checkPendingHeader(connection);
+      this.#parts.dispatch.checkPendingHeader(connection);
     return result;
   }
 
-  /** Takes all that has arrived, whatever the limits say: nothing more will come. */
+  /** Takes all packets without limits: the connection is closed, and its messages are not sent again. */
   readRest(connection: Connection, now: number): 'all' {
     while (this.#host.phaseOf(connection) !== 'gone' && connection.framer.next())
       this.#host.packet(connection, now);
@@ -91,7 +84,7 @@ export class InputReader {
       if (phase === 'gone') return 'all';
       const isLimited = phase === 'up';
       if (isLimited && !flow.allows(outbox)) return packets > 0 ? 'turn' : 'stop';
-      // Past the limit reading goes on one read at a time.
+      // Past the limit, the client takes one read at a time.
       if (!framer.next()) return isLimited && flow.isPastLimit && packets > 0 ? 'turn' : 'all';
       if (isLimited && !flow.fits(framer.header, framer.end - framer.packetStart)) {
         framer.putBack();
@@ -103,11 +96,12 @@ export class InputReader {
     }
   }
 
-  /** Reading goes on: what judges the server begins anew, unless only its close is awaited. */
+  /** Reading continues: the timers for the server's silence start again, unless only the close is awaited. */
   #resume(connection: Connection, now: number): void {
     this.#flow.resume();
     if (this.#host.phaseOf(connection) !== 'up') return;
-    this.#keepAliveTimer.resumed(connection, now);
-    for (const judge of this.#judges) judge.judgeFrom(now);
+    this.#parts.keepAliveTimer.resumed(connection, now);
+    this.#parts.outbound.judgeFrom(now);
+    this.#parts.requests.judgeFrom(now);
   }
 }

@@ -2,7 +2,7 @@ import { encode } from '../codec/codec.ts';
 import type { Connection } from '../connection/connection.ts';
 import { type Timers, Timer } from './timers.ts';
 
-/** Keep Alive on a connection that is up: PINGREQ in time, and whether the other side is still there. */
+/** Keep Alive on an accepted connection: sends PINGREQ in time, and detects a server that is gone. */
 export class KeepAliveTimer {
   readonly #timers: Timers;
 
@@ -10,7 +10,7 @@ export class KeepAliveTimer {
     this.#timers = timers;
   }
 
-  /** The other side has answered, or the connection has just come up. */
+  /** The server has answered, or the connection was just accepted. */
   alive(connection: Connection): void {
     connection.pingedAt = 0;
     this.#timers.stop(Timer.PingResp);
@@ -18,13 +18,13 @@ export class KeepAliveTimer {
   }
 
   /**
-   * The KeepAlive timer is due. Per packet only a time is stored, so it may have to be moved. `stopped`: nothing is read,
-   * so that no answer is waited for; the server's own limit is still to be kept.
+   * The KeepAlive timer is due. Packets only store their time, so the timer may have to move. `stopped`: the client does
+   * not read, so it awaits no answer, but still has to keep to the server's limit.
    */
   keepAlive(connection: Connection, reading: 'reading' | 'stopped', now: number): void {
     const { keepAlive, pingedAt } = connection;
     const isStopped = reading === 'stopped';
-    // Where the answer is waited for longer than Keep Alive, the server's own limit is still to be kept.
+    // If PINGRESP may take longer than Keep Alive, PINGREQ is sent again within the server's limit.
     const awaited = pingedAt > 0 ? keepAlive.sendDue : keepAlive.pingDue;
     const due = isStopped ? keepAlive.probeDue : awaited;
     if (due > now) {
@@ -39,13 +39,13 @@ export class KeepAliveTimer {
     if (!isStopped) this.#timers.set(Timer.PingResp, keepAlive.silenceFatalAt(now));
   }
 
-  /** Nothing is read from now on: PINGREQ goes out more often, as its write is what notices a dead connection. */
+  /** Reading stops: PINGREQ is sent more often, since only its write detects a dead connection. */
   stopped({ keepAlive }: Connection): void {
     const due = keepAlive.probeDue;
     if (due < this.#timers.at(Timer.KeepAlive)) this.#timers.set(Timer.KeepAlive, due);
   }
 
-  /** Reading goes on: the wait for an answer begins anew. */
+  /** Reading continues: the wait for an answer starts again. */
   resumed(connection: Connection, now: number): void {
     const { keepAlive } = connection;
     keepAlive.receivedAt = now;
@@ -56,8 +56,8 @@ export class KeepAliveTimer {
   }
 
   /**
-   * The PingResp timer is due: returns whether the silence is fatal. Any byte since the PINGREQ is an answer; output
-   * that moved since then is a sign of life, from which the wait starts anew.
+   * The PingResp timer is due: returns whether the silence is fatal. Any byte since the PINGREQ is an answer. Output that
+   * the server took since then extends the wait.
    */
   silent(connection: Connection, now: number): boolean {
     const { keepAlive, pingedAt } = connection;

@@ -3,47 +3,47 @@ import type { PublishReader } from '../codec/publish.ts';
 import { IdentifierTable } from './identifier-table.ts';
 import { Ring } from './ring.ts';
 
-/** What has become of a QoS 1 or 2 message from the server. */
+/** The state of a QoS 1 or 2 message from the server. */
 export const ReceiptState = {
   /** With the application. */ Unsettled: 0,
-  /** The application is done; the acknowledgement waits for its turn or for the server to send again. */ Settled: 1,
-  /** QoS 2: PUBREC sent, PUBREL awaited. */ Received: 2,
-  /** Answered, or the identifier means another message now. */ Over: 3,
+  /** The application is done. The acknowledgement waits for its turn, or for the server to send again. */ Settled: 1,
+  /** QoS 2: PUBREC was sent, PUBREL is awaited. */ Received: 2,
+  /** Answered, or its identifier names another message now. */ Over: 3,
 } as const;
 export type ReceiptState = (typeof ReceiptState)[keyof typeof ReceiptState];
 
-/** The connectionNumber of nothing that was received. */
+/** A number that no receipt has: nothing may be acknowledged. */
 const BETWEEN_CONNECTIONS = -1;
 
-/** The connectionNumber of no Network Connection: they count from 1. */
+/** No Network Connection: their numbers start at 1. */
 const NO_CONNECTION = 0;
 
-/** What tells a PUBLISH from others. */
+/** The fields of a PUBLISH that a receipt keeps. */
 export type ReceivedPublish = Pick<PublishReader, 'packetId' | 'qos' | 'topic'>;
 
-/** One QoS 1 or 2 message from the server until it is acknowledged. */
+/** A QoS 1 or 2 message from the server, until it is acknowledged. */
 export class Receipt {
   readonly packetId: number;
   readonly qos: QoS;
   readonly topicName: string;
-  /** To compare with what comes again; a copy of it may take its place. */
+  /** To recognise the message when it is sent again. May be replaced by a copy. */
   payload: Uint8Array;
-  /** The Network Connection on which the server sent it last: only there may it be acknowledged. */
+  /** The Network Connection on which the server last sent it. It may be acknowledged only there. */
   connectionNumber: number;
   state: ReceiptState = ReceiptState.Unsettled;
   /** The Reason Code the acknowledgement will carry. */
   reasonCode = 0;
-  /** How many copies the application holds: the message is settled when all of them are. */
+  /** How many subscriptions have a copy. The message is settled when all of them have settled it. */
   copies = 1;
-  /** Where it stands in the order of receipt on its connection. */
+  /** Its place in the order of receipt. */
   place = 0;
-  /** Whether it is passed over as soon as an acknowledgement behind it waits for it. */
+  /** Whether it is skipped as soon as an acknowledgement behind it waits. */
   isSkippable = false;
-  /** The connection on which it was passed over. */
+  /** The connection on which it was skipped. */
   skippedOn: number = NO_CONNECTION;
-  /** `aside`: the application has not come to it for long, so it does not count against `receiveMaximum`. */
-  weight: 'counted' | 'uncounted' = 'counted';
-  /** Bytes it holds: topic, properties and payload. */
+  /** Whether the application has not taken it for long, so that it does not count against `receiveMaximum`. */
+  isStalled = false;
+  /** Bytes of topic, properties and payload. */
   readonly size: number;
 
   constructor(publish: ReceivedPublish, payload: Uint8Array, size: number, connectionNumber: number) {
@@ -56,25 +56,25 @@ export class Receipt {
   }
 }
 
-/** What is written as an answer. */
+/** Writes acknowledgements. */
 export interface Answers {
   puback(packetId: number, reasonCode: number): void;
   pubrec(packetId: number, reasonCode: number): void;
 }
 
-/** What an arriving PUBLISH is. */
+/** How a PUBLISH relates to the message that has its identifier. */
 export const Arrival = {
-  /** A message to deliver. */ New: 0,
-  /** The server sent again what the application still has, or finished meanwhile: not delivered twice. */ Redelivery: 1,
-  /** QoS 2, answered with PUBREC before: answered again, not delivered twice [MQTT-4.3.3-10]. */ Repeated: 2,
-  /** DUP 0 under an identifier that is in use on this connection: a Protocol Error [MQTT-2.2.1-4]. */ IdentifierInUse: 3,
+  /** A new message. */ New: 0,
+  /** The same message, which the application has or has settled: not delivered twice. */ Redelivery: 1,
+  /** QoS 2 that was answered with PUBREC: answered again, not delivered twice [MQTT-4.3.3-10]. */ Repeated: 2,
+  /** DUP 0 with an identifier that is in use on this connection: a Protocol Error [MQTT-2.2.1-4]. */ IdentifierInUse: 3,
 } as const;
 export type Arrival = (typeof Arrival)[keyof typeof Arrival];
 
 /**
- * What we received and have not fully acknowledged. Acknowledgements leave in the order of receipt, PUBACK and PUBREC
- * each [MQTT-4.6.0-2, MQTT-4.6.0-3]: two queues, released from the front. An acknowledgement belongs to one Network
- * Connection: the queues are emptied when it ends, the table lives on to recognise what is sent again.
+ * QoS 1 and 2 messages from the server that are not fully acknowledged. PUBACK and PUBREC are each sent in the order of
+ * receipt [MQTT-4.6.0-2, MQTT-4.6.0-3], from the front of two queues. An acknowledgement belongs to one Network
+ * Connection, so the queues are emptied when it ends. The table stays, to recognise messages that are sent again.
  */
 export class Incoming {
   readonly #table = new IdentifierTable<Receipt>();
@@ -84,47 +84,47 @@ export class Incoming {
   #outstanding = 0;
   #unsettled = 0;
   #unsettledBytes = 0;
-  #uncounted = 0;
+  #stalled = 0;
   #skipped = 0;
   #skippedSettled = 0;
   #place = 0;
 
-  /** QoS > 0 messages of this connection without PUBACK, PUBCOMP or refusing PUBREC: what Receive Maximum counts. */
+  /** Messages that count against Receive Maximum: of this connection, without PUBACK, PUBCOMP or a refusing PUBREC. */
   get outstanding(): number {
     return this.#outstanding;
   }
 
-  /** Messages the application has not settled. */
+  /** Messages that the application has not settled. */
   get unsettled(): number {
     return this.#unsettled;
   }
 
-  /** Their bytes of topic, properties and payload. */
+  /** Bytes of their topics, properties and payloads. */
   get unsettledBytes(): number {
     return this.#unsettledBytes;
   }
 
-  /** Unsettled messages that count against `receiveMaximum`: those the application may still come to. */
+  /** Unsettled messages that count against `receiveMaximum`: those that are not stalled. */
   get counted(): number {
-    return this.#unsettled - this.#uncounted;
+    return this.#unsettled - this.#stalled;
   }
 
-  /** Messages that are not acknowledged on this connection, though those behind them are. */
+  /** Messages skipped on this connection. */
   get skipped(): number {
     return this.#skipped;
   }
 
-  /** Those of them that the application has settled since: the next connection can answer them. */
+  /** Skipped messages that are settled by now: the next connection can answer them. */
   get skippedSettled(): number {
     return this.#skippedSettled;
   }
 
-  /** What is known under a Packet Identifier of the server's. */
+  /** The message with a Packet Identifier of the server. */
   get(packetId: number): Receipt | undefined {
     return this.#table.get(packetId);
   }
 
-  /** What a PUBLISH with an identifier that `known` has is; `same`: topic and payload are those of `known`. */
+  /** Relates a PUBLISH to `known`, which has its identifier. `same`: topic and payload are equal. */
   classify(known: Receipt, qos: QoS, duplicate: boolean, same: boolean): Arrival {
     if (known.state === ReceiptState.Received && qos === 2) return Arrival.Repeated;
     const again = duplicate && same && known.qos === qos;
@@ -134,7 +134,7 @@ export class Incoming {
       : Arrival.New;
   }
 
-  /** Enters a new message that holds `size` bytes. The message that had its identifier is over. */
+  /** Adds a new message of `size` bytes. An older message with its identifier is over. */
   open(publish: ReceivedPublish, payload: Uint8Array, size: number): Receipt {
     const old = this.#table.get(publish.packetId);
     if (old !== undefined) this.#forget(old);
@@ -147,17 +147,17 @@ export class Incoming {
     return receipt;
   }
 
-  /** The server sent `receipt` again: on a new connection it takes its place in the order of receipt there. */
+  /** The server sent `receipt` again. On a new connection it gets a new place in the order of receipt. */
   matchRedelivery(receipt: Receipt): void {
     if (receipt.connectionNumber === this.#connectionNumber) return;
-    // One that was passed over on this connection still has its place in the server's window.
-    if (receipt.skippedOn === this.#connectionNumber) this.#takeBack(receipt);
+    // A message that was skipped on this connection still has its place in the server's window.
+    if (receipt.skippedOn === this.#connectionNumber) this.#unskip(receipt);
     else this.#outstanding++;
     receipt.connectionNumber = this.#connectionNumber;
     this.#enqueue(receipt);
   }
 
-  /** QoS 2 that was answered with PUBREC came again: to be answered again, in its turn. */
+  /** The server sent QoS 2 again after PUBREC: PUBREC is sent again, in its turn. */
   resendPubrec(receipt: Receipt): void {
     if (receipt.connectionNumber !== this.#connectionNumber) {
       receipt.connectionNumber = this.#connectionNumber;
@@ -167,8 +167,7 @@ export class Incoming {
   }
 
   /**
-   * One copy is done. Returns whether acknowledgements may have become due. A refusal of any copy is the refusal of
-   * the message.
+   * One copy is settled. Returns whether acknowledgements may be due. A refusal of any copy refuses the message.
    */
   settle(receipt: Receipt, reasonCode: number): boolean {
     if (receipt.state !== ReceiptState.Unsettled) return false;
@@ -178,49 +177,46 @@ export class Incoming {
     return receipt.connectionNumber === this.#connectionNumber;
   }
 
-  /** `receipt` is acknowledged without the application. */
+  /** Settles `receipt` without the application. */
   release(receipt: Receipt): void {
     if (receipt.state === ReceiptState.Unsettled) this.#settled(receipt);
   }
 
   /**
-   * Not acknowledged on this connection, and no longer in the way of those behind it: an acknowledgement that is never
-   * sent breaks no order. If it settles later, the answer goes out when the server sends the message again. Returns
-   * whether it was in the way.
+   * Does not acknowledge `receipt` on this connection, so that those behind it can be: an acknowledgement that is never
+   * sent breaks no order. If it is settled later, it is answered when the server sends it again.
    */
-  skip(receipt: Receipt): boolean {
-    if (receipt.state !== ReceiptState.Unsettled || receipt.connectionNumber !== this.#connectionNumber)
-      return false;
+  skip(receipt: Receipt): void {
+    if (!this.#isUnsettledHere(receipt)) return;
     receipt.connectionNumber = NO_CONNECTION;
     receipt.skippedOn = this.#connectionNumber;
     this.#skipped++;
-    this.uncount(receipt);
-    return true;
+    this.markStalled(receipt);
   }
 
-  /** The application has not come to `receipt` for long: from now on it holds up no other message. */
-  uncount(receipt: Receipt): void {
-    if (receipt.state !== ReceiptState.Unsettled || receipt.weight === 'uncounted') return;
-    receipt.weight = 'uncounted';
-    this.#uncounted++;
+  /** `receipt` does not count against `receiveMaximum` from now on. */
+  markStalled(receipt: Receipt): void {
+    if (receipt.state !== ReceiptState.Unsettled || receipt.isStalled) return;
+    receipt.isStalled = true;
+    this.#stalled++;
   }
 
-  /** The place of the message that came last. */
+  /** The place of the newest message. */
   get lastPlace(): number {
     return this.#place;
   }
 
-  /** Messages up to `place` that an acknowledgement behind them waits for. */
-  inTheWay(place: number): Receipt[] {
-    return [...this.#inTheWay(this.#pubacks, place), ...this.#inTheWay(this.#pubrecs, place)];
+  /** Unsettled messages up to `place` that an acknowledgement behind them waits for. */
+  blocking(place: number): Receipt[] {
+    return [...this.#blocking(this.#pubacks, place), ...this.#blocking(this.#pubrecs, place)];
   }
 
-  /** Messages of this connection that the application has not settled, in the order they came. */
+  /** Unsettled messages of this connection, in the order of each queue. */
   unsettledOnConnection(): Receipt[] {
-    return [...this.#pubacks, ...this.#pubrecs].filter((receipt) => this.#isAwaited(receipt));
+    return [...this.#pubacks, ...this.#pubrecs].filter((receipt) => this.#isUnsettledHere(receipt));
   }
 
-  /** The application will never settle `receipt`: forgotten, but for its place in the window of this connection. */
+  /** Forgets `receipt`, except for its place in the window of this connection: the server sends it again. */
   abandon(receipt: Receipt): void {
     if (receipt.state !== ReceiptState.Unsettled) return;
     this.skip(receipt);
@@ -229,21 +225,21 @@ export class Incoming {
     this.#table.delete(receipt);
   }
 
-  /** Writes every acknowledgement whose turn it is. */
+  /** Writes every acknowledgement that is due. */
   answer(answers: Answers): void {
-    for (let head = this.#due(this.#pubacks); head !== undefined; head = this.#due(this.#pubacks)) {
+    for (let head = this.#shiftDue(this.#pubacks); head !== undefined; head = this.#shiftDue(this.#pubacks)) {
       answers.puback(head.packetId, head.reasonCode);
       this.#forget(head);
     }
-    for (let head = this.#due(this.#pubrecs); head !== undefined; head = this.#due(this.#pubrecs)) {
+    for (let head = this.#shiftDue(this.#pubrecs); head !== undefined; head = this.#shiftDue(this.#pubrecs)) {
       answers.pubrec(head.packetId, head.reasonCode);
-      // A refused message is over, and its identifier names a new one next [MQTT-4.3.3-9].
+      // A refused message is over: its identifier names a new one next [MQTT-4.3.3-9].
       if (head.reasonCode >= 0x80) this.#forget(head);
       else head.state = ReceiptState.Received;
     }
   }
 
-  /** PUBREL: the identifier is free again [MQTT-4.3.3-12]. Returns whether it was known. */
+  /** PUBREL frees the identifier [MQTT-4.3.3-12]. Returns whether it was known. */
   onPubrel(packetId: number): boolean {
     const receipt = this.#table.get(packetId);
     if (receipt === undefined || receipt.qos !== 2) return false;
@@ -251,7 +247,7 @@ export class Incoming {
     return true;
   }
 
-  /** A new Network Connection: nothing is owed on it yet. */
+  /** A new Network Connection: no acknowledgement is due on it. */
   connected(connectionNumber: number): void {
     this.#connectionNumber = connectionNumber;
     this.#outstanding = 0;
@@ -261,61 +257,60 @@ export class Incoming {
     this.#pubrecs = new Ring();
   }
 
-  /** The connection ended: nothing that came on it may be acknowledged any more. */
+  /** The connection ended: messages that arrived on it can no longer be acknowledged. */
   connectionLost(): void {
     this.connected(BETWEEN_CONNECTIONS);
   }
 
-  /**
-   * Nobody here will settle what is unsettled any more: it is forgotten, so that the server's next attempt is a new
-   * message for whoever is there then.
-   */
+  /** Forgets all unsettled messages: when the server sends them again, they are new. */
   abandonAll(): void {
     for (const receipt of this.#table.values())
       if (receipt.state === ReceiptState.Unsettled) this.#forget(receipt);
   }
 
-  /** The session is gone at the server: settling what came in it is of no effect any more. Returns how many. */
+  /** The server has lost the session: settling its messages has no effect any more. Returns how many were unsettled. */
   discard(): number {
     const { unsettled } = this;
     for (const receipt of this.#table.values()) receipt.state = ReceiptState.Over;
     this.#table.clear();
     this.#unsettled = 0;
     this.#unsettledBytes = 0;
-    this.#uncounted = 0;
+    this.#stalled = 0;
     return unsettled;
   }
 
-  #line(qos: QoS): Ring<Receipt> {
+  #queue(qos: QoS): Ring<Receipt> {
     return qos === 1 ? this.#pubacks : this.#pubrecs;
   }
 
   #enqueue(receipt: Receipt): void {
     receipt.place = ++this.#place;
-    this.#line(receipt.qos).push(receipt);
+    this.#queue(receipt.qos).push(receipt);
   }
 
-  #inTheWay(line: Ring<Receipt>, place: number): Receipt[] {
-    const all = [...line];
+  #blocking(queue: Ring<Receipt>, place: number): Receipt[] {
+    const all = [...queue];
     const last = all.findLastIndex((receipt) => receipt.state === ReceiptState.Settled);
-    return all.filter((receipt, at) => at <= last && receipt.place <= place && this.#isAwaited(receipt));
+    return all.filter(
+      (receipt, at) => at <= last && receipt.place <= place && this.#isUnsettledHere(receipt),
+    );
   }
 
-  /** Takes out of the line what is to be answered next, and before it all that is not to be answered here. */
-  #due(line: Ring<Receipt>): Receipt | undefined {
-    for (let head = line.peek(); head !== undefined; head = line.peek()) {
-      if (this.#isAwaited(head)) {
-        if (!head.isSkippable || !isWaitedFor(line)) return undefined;
+  /** Removes and returns the next message to answer, and removes those before it that are not answered here. */
+  #shiftDue(queue: Ring<Receipt>): Receipt | undefined {
+    for (let head = queue.peek(); head !== undefined; head = queue.peek()) {
+      if (this.#isUnsettledHere(head)) {
+        if (!head.isSkippable || !hasSettled(queue)) return undefined;
         this.skip(head);
       }
-      line.shift();
+      queue.shift();
       if (head.state !== ReceiptState.Over && head.connectionNumber === this.#connectionNumber) return head;
     }
     return undefined;
   }
 
-  #isAwaited(head: Receipt): boolean {
-    return head.state === ReceiptState.Unsettled && head.connectionNumber === this.#connectionNumber;
+  #isUnsettledHere({ state, connectionNumber }: Receipt): boolean {
+    return state === ReceiptState.Unsettled && connectionNumber === this.#connectionNumber;
   }
 
   #settled(receipt: Receipt): void {
@@ -324,15 +319,15 @@ export class Incoming {
     if (receipt.skippedOn === this.#connectionNumber) this.#skippedSettled++;
   }
 
-  /** `receipt` is unsettled no more. */
+  /** `receipt` is no longer unsettled. */
   #discount(receipt: Receipt): void {
     this.#unsettled--;
     this.#unsettledBytes -= receipt.size;
-    if (receipt.weight === 'uncounted') this.#uncounted--;
+    if (receipt.isStalled) this.#stalled--;
   }
 
-  /** A message that was passed over on this connection came again on it. */
-  #takeBack(receipt: Receipt): void {
+  /** `receipt` was skipped on this connection, and is answered or forgotten now. */
+  #unskip(receipt: Receipt): void {
     receipt.skippedOn = NO_CONNECTION;
     this.#skipped--;
     if (receipt.state === ReceiptState.Settled) this.#skippedSettled--;
@@ -343,7 +338,7 @@ export class Incoming {
     if (this.#table.delete(receipt)) {
       if (receipt.connectionNumber === this.#connectionNumber) this.#outstanding--;
       else if (receipt.skippedOn === this.#connectionNumber) {
-        this.#takeBack(receipt);
+        this.#unskip(receipt);
         this.#outstanding--;
       }
     }
@@ -351,8 +346,8 @@ export class Incoming {
   }
 }
 
-/** Whether an acknowledgement waits behind the head of `line`. */
-function isWaitedFor(line: Ring<Receipt>): boolean {
-  for (const { state } of line) if (state === ReceiptState.Settled) return true;
+/** Whether an acknowledgement waits in `queue`. */
+function hasSettled(queue: Ring<Receipt>): boolean {
+  for (const { state } of queue) if (state === ReceiptState.Settled) return true;
   return false;
 }

@@ -332,6 +332,6 @@ describe('v5 R5 what the server may send unacknowledged', () => {
     rig.send(publish({ packetId: 1, duplicate: true }), ...messages(2, 3));
     expect(rig.effects.delivered).toHaveLength(2);
     expect(beyond()).toBe(1);
-    expect(rig.effects.last('tolerated').what).toContain('more than Receive Maximum (2) allows');
+    expect(rig.effects.last('tolerated').what).toContain('exceeds Receive Maximum (2)');
   });
 });

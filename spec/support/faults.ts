@@ -268,7 +268,7 @@ export const faults: readonly Fault[] = [
   fault(
     'timers that judge the server run while reading is stopped',
     'engine/flow-control.ts',
-    'this.#timers.hold(JUDGING);',
+    'this.#timers.hold(SERVER_TIMERS);',
     '',
   ),
   fault(
@@ -305,8 +305,8 @@ export const faults: readonly Fault[] = [
   fault(
     'a message is delivered after one that was abandoned as a last resort',
     'engine/flow-control.ts',
-    "return this.#resort === 'left' || this.#resort === 'over';",
-    "return this.#resort === 'left' && this.#held > 0 && (this.#resort = 'over') === 'over';",
+    "return this.#lastResort === 'abandoned' || this.#lastResort === 'reconnect';",
+    "return this.#lastResort === 'abandoned' && this.#held > 0 && (this.#lastResort = 'reconnect') === 'reconnect';",
   ),
   fault(
     'a timer is leaked',
@@ -359,8 +359,8 @@ export const faults: readonly Fault[] = [
   fault(
     'acknowledgements are out of order',
     'session/incoming.ts',
-    'this.#line(receipt.qos).push(receipt);',
-    'this.#line(receipt.qos).unshift(receipt);',
+    'this.#queue(receipt.qos).push(receipt);',
+    'this.#queue(receipt.qos).unshift(receipt);',
   ),
   {
     name: 'a message is acknowledged on another connection than it arrived on',
@@ -420,8 +420,8 @@ export const faults: readonly Fault[] = [
   fault(
     'a message in a clean session is acknowledged before ackStallTimeout',
     'engine/acknowledgements.ts',
-    'this.#suspects = this.#incoming.lastPlace;\n    this.#timers.set(Timer.Stall, now + ackStallTimeout);',
-    'this.#suspects = this.#incoming.lastPlace;\n    this.#timers.set(Timer.Stall, now + ackStallTimeout / 10);',
+    'this.#stallPlace = this.#incoming.lastPlace;\n    this.#timers.set(Timer.Stall, now + ackStallTimeout);',
+    'this.#stallPlace = this.#incoming.lastPlace;\n    this.#timers.set(Timer.Stall, now + ackStallTimeout / 10);',
   ),
   fault(
     'a message is acknowledged before it was processed',
