@@ -230,8 +230,8 @@ export const faults: readonly Fault[] = [
   fault(
     'the buffer of a subscription has no limit',
     'client/receive/message-buffer.ts',
-    'while (this.#loose > messages || this.#looseBytes > bytes) {',
-    'while (this.#loose > 10 * messages || this.#looseBytes > 10 * bytes) {',
+    'while (this.#droppable > messages || this.#droppableBytes > bytes) {',
+    'while (this.#droppable > 10 * messages || this.#droppableBytes > 10 * bytes) {',
   ),
   fault(
     'buffered messages of a lost session have no limit',

@@ -1,32 +1,34 @@
-import type { BufferPressure as Held } from '../../engine/options.ts';
+import type { BufferPressure as EnginePort } from '../../engine/options.ts';
 
-/** Buffers that never drop a message: the client reads nothing from the network while one of them is full. */
-export class BufferPressure implements Held {
+/** The buffers that never drop a message. While one of them is full, the client does not read from the network. */
+export class BufferPressure implements EnginePort {
   readonly #limit: number;
   readonly #onRoom: () => void;
   #full = 0;
   #bytes = 0;
 
-  /** `limit`: bytes they may hold whatever is awaited (`receiveBuffer`); `onRoom`: none of them is full any more. */
+  /** `limit`: the bytes that they may hold in any case (`receiveBuffer`). `onRoom`: none of them is full any more. */
   constructor(limit: number, onRoom: () => void) {
     this.#limit = limit;
     this.#onRoom = onRoom;
   }
 
-  /** Whether they hold so much that only the last resort can have more come. */
+  /** Whether they are at the limit, so that messages only arrive as a last resort. */
   get isExhausted(): boolean {
     return this.#bytes >= this.#limit;
   }
 
+  /** How many buffers are full. */
   get full(): number {
     return this.#full;
   }
 
+  /** Bytes in all buffers. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** A buffer holds so many bytes more, or less. */
+  /** A buffer holds `bytes` more, or less if negative. */
   count(bytes: number): void {
     this.#bytes += bytes;
   }
@@ -36,7 +38,7 @@ export class BufferPressure implements Held {
     this.#full++;
   }
 
-  /** A buffer that was full has room. */
+  /** A buffer that was full has room again. */
   emptied(): void {
     this.#full--;
     if (this.#full === 0) this.#onRoom();

@@ -33,7 +33,7 @@ export interface SubscriptionHost extends Settler {
   readonly clock: Clock;
   /** Whether the session outlives its connections, and the subscription its loops. */
   readonly persistent: boolean;
-  readonly pausing: BufferPressure;
+  readonly pressure: BufferPressure;
   /** `count` messages were discarded that the application has not seen. */
   discarded(count: number): void;
   /** `subscription` has dropped a message. */
@@ -82,7 +82,7 @@ export class ClientSubscription implements Subscription, MessageSource {
     this.topicFilters = entries.map((entry) => entry.topicFilter);
     this.#host = host;
     this.#ack = intake.ack;
-    this.#buffer = new MessageBuffer(intake.buffer, intake.overflow, host.pausing);
+    this.#buffer = new MessageBuffer(intake.buffer, intake.overflow, host.pressure);
   }
 
   get granted(): readonly number[] {

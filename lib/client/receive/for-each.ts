@@ -6,18 +6,18 @@ import type { Clock } from '../runtime/clock.ts';
 import type { ReceivedMessage } from './received-message.ts';
 import type { Failure, Consumer, MessageSource, MessageWaiter } from './consumer.ts';
 
-/** How `forEach()` works through messages. */
+/** Options of `forEach()`. */
 export interface ForEachOptions extends CallOptions {
-  /** Handlers at work at once. @default 1 */
+  /** The most handlers that run at a time. @default 1 */
   readonly concurrency?: number | undefined;
   /**
-   * What a handler that throws does: `stop` leaves its message unsettled and rejects `forEach()` with the error,
-   * `acknowledge` settles the message as if it had been processed, `reject` refuses it with 0x80 (5.0). @default "stop"
+   * What happens when a handler throws. `stop`: its message stays unsettled, and `forEach()` rejects with the error.
+   * `acknowledge`: the message is settled as processed. `reject`: it is refused with 0x80 (5.0). @default "stop"
    */
   readonly onError?: 'stop' | 'acknowledge' | 'reject' | undefined;
 }
 
-/** Handlers with bounded concurrency over a subscription; each message is settled when its handler has finished. */
+/** Implements `Subscription.forEach()`. */
 export async function forEachMessage(
   subscription: MessageSource,
   handler: (message: ReceivedMessage) => unknown,
@@ -43,7 +43,7 @@ export async function forEachMessage(
   }
 }
 
-/** One `forEach()`: takes a message whenever a handler is free for it, so that others can have what has to wait. */
+/** One `forEach()`. It takes a message only when a handler is free, so that other consumers get the rest. */
 class Run implements Consumer {
   readonly #subscription: MessageSource;
   readonly #handler: (message: ReceivedMessage) => unknown;
@@ -53,7 +53,7 @@ class Run implements Consumer {
   readonly #unfinished = new Set<ReceivedMessage>();
   #phase: 'running' | 'finishing' = 'running';
   #halt: Failure | undefined = undefined;
-  /** Goes on where it waits: for a message, or for a handler to be free. */
+  /** Wakes the run from its wait for a message or for a free handler. */
   #wake: () => void = () => {};
 
   constructor(
@@ -80,7 +80,7 @@ class Run implements Consumer {
     this.#wake();
   }
 
-  /** Takes no further message, and rejects once the handlers at work have finished. */
+  /** Takes no further message, and rejects when the running handlers have finished. */
   halt(halt: Failure): void {
     this.finish(halt);
   }
@@ -97,7 +97,7 @@ class Run implements Consumer {
     if (this.#halt !== undefined) throw this.#halt.reason;
   }
 
-  /** What was not finished is for the next reader. */
+  /** Puts messages that were not finished back for the next consumer. */
   giveBack(): void {
     this.#subscription.giveBack(this.#unfinished);
   }
@@ -106,7 +106,7 @@ class Run implements Consumer {
     const message = await new Promise<ReceivedMessage | undefined>((resolve) => {
       const waiter: MessageWaiter = {
         take: (taken) => {
-          // At once: a message that is in nobody's hands would not be waited for.
+          // At once: `drain()` waits only for messages in hand.
           this.#unfinished.add(taken);
           resolve(taken);
         },

@@ -4,7 +4,7 @@ import type { ReceivedMessage } from './received-message.ts';
 import type { Receipt } from '../../session/incoming.ts';
 import type { BufferPressure } from './buffer-pressure.ts';
 
-/** How much may wait in a subscription, of what needs no acknowledgement: QoS 0, and all with `ack: "received"`. */
+/** Limits for waiting messages that need no acknowledgement: QoS 0, and all messages with `ack: "received"`. */
 export interface BufferLimits {
   /** @default 10000 */
   readonly messages: number;
@@ -12,37 +12,37 @@ export interface BufferLimits {
   readonly bytes: number;
 }
 
-/** What is dropped when a buffer is full. `pause` drops nothing: the client reads nothing from the network meanwhile. */
+/** What a full buffer drops. `pause` drops nothing: the client stops reading from the network. */
 export type Overflow = 'drop-oldest' | 'drop-newest' | 'latest-per-topic' | 'pause';
 
 /**
- * Messages that wait in one subscription, in order of arrival. What cannot be dropped, as it is still to be
- * acknowledged, does not count against the limits: `receiveMaximum` and `receiveBuffer` are the limits there.
+ * Messages that wait in one subscription, in order of arrival. Unsettled messages are never dropped and do not count
+ * against these limits: `receiveMaximum` and `receiveBuffer` limit them. All others can be dropped.
  */
 export class MessageBuffer {
   readonly #limits: BufferLimits;
   readonly #overflow: Overflow;
-  readonly #pausing: BufferPressure;
+  readonly #pressure: BufferPressure;
   readonly #ring = new Ring<ReceivedMessage>();
   readonly #retention: PayloadRetention;
-  #loose = 0;
-  #looseBytes = 0;
+  #droppable = 0;
+  #droppableBytes = 0;
   #dropped = 0;
-  /** `pause`: whether the client was told that it is full. */
+  /** `overflow: 'pause'`: whether the buffer counts as full. */
   #pause: 'off' | 'on' = 'off';
 
-  constructor(limits: BufferLimits, overflow: Overflow, pausing: BufferPressure) {
+  constructor(limits: BufferLimits, overflow: Overflow, pressure: BufferPressure) {
     this.#limits = limits;
     this.#overflow = overflow;
-    this.#pausing = pausing;
-    this.#retention = new PayloadRetention(overflow === 'latest-per-topic' ? 'scattered' : 'all in turn');
+    this.#pressure = pressure;
+    this.#retention = new PayloadRetention(overflow === 'latest-per-topic' ? 'scattered' : 'in-order');
   }
 
   get depth(): number {
     return this.#ring.length;
   }
 
-  /** Messages dropped by the limits. */
+  /** Messages dropped because of the limits. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -57,10 +57,10 @@ export class MessageBuffer {
     if (this.#overflow === 'latest-per-topic') this.#replace(message.topic);
     if (this.#makeRoom(message)) this.#ring.push(message);
     const { messages, bytes } = this.#limits;
-    return this.#loose >= messages || this.#looseBytes + message.size > bytes ? 'full' : 'room';
+    return this.#droppable >= messages || this.#droppableBytes + message.size > bytes ? 'full' : 'room';
   }
 
-  /** Puts back what was taken, before all others. */
+  /** Puts a message that was taken back at the front. */
   putBack(message: ReceivedMessage): void {
     if (!message.unsettled) this.#count(message, 1);
     this.#ring.unshift(message);
@@ -72,80 +72,80 @@ export class MessageBuffer {
     return message;
   }
 
-  /** What waits and is `meant` may be dropped from now on, so that the limits are for it too. Returns its receipts. */
-  release(meant: (message: ReceivedMessage) => boolean): Receipt[] {
+  /** Releases the messages that are meant, so that the limits hold for them too. Returns their receipts. */
+  release(isMeant: (message: ReceivedMessage) => boolean): Receipt[] {
     const receipts: Receipt[] = [];
     for (const message of this.takeAll()) {
-      const receipt = meant(message) ? message.release() : undefined;
+      const receipt = isMeant(message) ? message.release() : undefined;
       if (receipt !== undefined) receipts.push(receipt);
       if (message.unsettled || this.#makeRoom(message)) this.#ring.push(message);
     }
     return receipts;
   }
 
-  /** What waits, oldest first; nothing may be changed meanwhile. */
+  /** The waiting messages, oldest first. The buffer must not change meanwhile. */
   values(): Iterable<ReceivedMessage> {
     return this.#ring;
   }
 
-  /** Removes and returns all. */
+  /** Removes and returns all messages. */
   takeAll(): ReceivedMessage[] {
-    if (this.#overflow === 'pause') this.#pausing.count(-this.#looseBytes);
-    this.#loose = 0;
-    this.#looseBytes = 0;
-    this.#followPause();
+    if (this.#overflow === 'pause') this.#pressure.count(-this.#droppableBytes);
+    this.#droppable = 0;
+    this.#droppableBytes = 0;
+    this.#updatePause();
     return this.#ring.takeAll();
   }
 
-  /** Counts `message`, and drops what the limits say. Returns whether it has a place itself. */
+  /** Counts `message`, and drops messages beyond the limits. Returns whether there is room for `message` itself. */
   #makeRoom(message: ReceivedMessage): boolean {
     const { messages, bytes } = this.#limits;
     if (this.#overflow === 'pause') {
-      const isExhausted = this.#pausing.isExhausted;
+      const isExhausted = this.#pressure.isExhausted;
       if (isExhausted) this.#dropped++;
       else this.#count(message, 1);
       return !isExhausted;
     }
     this.#count(message, 1);
-    while (this.#loose > messages || this.#looseBytes > bytes) {
-      const goes = this.#overflow === 'drop-newest' ? undefined : this.#ring.removeFirst(isLoose);
-      // Where nothing else is left to go, it is one message larger than the limit.
-      this.#count(goes ?? message, -1);
+    while (this.#droppable > messages || this.#droppableBytes > bytes) {
+      const dropped = this.#overflow === 'drop-newest' ? undefined : this.#ring.removeFirst(isDroppable);
+      // Without another message to drop, this one is larger than the limit.
+      this.#count(dropped ?? message, -1);
       this.#dropped++;
-      if (goes === undefined) return false;
+      if (dropped === undefined) return false;
     }
     return true;
   }
 
   #replace(topic: string): void {
-    const older = this.#ring.removeFirst((waiting) => !waiting.unsettled && waiting.topic === topic);
+    const older = this.#ring.removeFirst((waiting) => isDroppable(waiting) && waiting.topic === topic);
     if (older === undefined) return;
     this.#count(older, -1);
     this.#dropped++;
   }
 
   #count({ size }: ReceivedMessage, by: 1 | -1): void {
-    this.#loose += by;
-    this.#looseBytes += by * size;
+    this.#droppable += by;
+    this.#droppableBytes += by * size;
     if (this.#overflow !== 'pause') return;
-    this.#pausing.count(by * size);
-    this.#followPause();
+    this.#pressure.count(by * size);
+    this.#updatePause();
   }
 
-  /** Reading stops at the limits and goes on at half of them. */
-  #followPause(): void {
+  /** Reading stops at the limits and continues at half of them. */
+  #updatePause(): void {
     const { messages, bytes } = this.#limits;
-    if (this.#pause === 'on' && this.#loose <= messages / 2 && this.#looseBytes <= bytes / 2) {
+    if (this.#pause === 'on' && this.#droppable <= messages / 2 && this.#droppableBytes <= bytes / 2) {
       this.#pause = 'off';
-      this.#pausing.emptied();
+      this.#pressure.emptied();
     } else if (this.#overflow === 'pause' && this.#pause === 'off')
-      if (this.#loose >= messages || this.#looseBytes >= bytes) {
+      if (this.#droppable >= messages || this.#droppableBytes >= bytes) {
         this.#pause = 'on';
-        this.#pausing.filled();
+        this.#pressure.filled();
       }
   }
 }
 
-function isLoose(message: ReceivedMessage): boolean {
+function isDroppable(message: ReceivedMessage): boolean {
   return !message.unsettled;
 }

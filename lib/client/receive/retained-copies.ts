@@ -1,50 +1,49 @@
 import type { ClientSubscription } from './client-subscription.ts';
 import type { Message } from './message.ts';
 
-/** How long after its SUBACK, or the last of them, a subscription still awaits retained messages, in ms. */
+/** How long a subscription awaits retained messages after its SUBACK, or after the last one, in ms. */
 const RETAINED_TIME = 10_000;
 
-/** So many Topic Names are remembered; beyond it a copy may come twice, but none is kept from anybody. */
+/** How many Topic Names are remembered. For others a copy may be delivered twice, but none is lost. */
 const REMEMBERED = 100_000;
 
-/** So much of a payload, in bytes, tells one copy from another. */
+/** How many bytes of a payload are compared. */
 const COMPARED = 65_536;
 
 /** A subscription that awaits retained messages. */
 interface Awaiting {
-  /** Its place in the order of what happens: it has had the Topic Names of which a copy came after it. */
+  /** Its position: it has had every Topic Name of which a copy arrived later. */
   since: number;
-  /** In ms; Infinity before SUBACK. */
+  /** When it stops awaiting, in ms; Infinity before SUBACK. */
   until: number;
 }
 
-/** The copies of one Topic Name. */
+/** The copies of one Topic Name that have arrived. */
 interface Copies {
-  /** The place of the last one. */
+  /** The position of the last one. */
   last: number;
-  /** How many came since the first of those that await this Topic Name was asked for. */
+  /** How many arrived since the oldest subscription that awaits this Topic Name was requested. */
   count: number;
-  /** What was in the last one. */
+  /** A hash of the content of the last one. */
   content: number;
 }
 
 /**
- * Whose the copies with RETAIN 1 are. Every SUBSCRIBE brings the retained messages of its filters [MQTT-3.3.1-8], to the
- * client as a whole: a subscription that has had its own is not to get another's. A copy is for every subscription that
- * awaits one; the same copy again is for nobody, where another SUBSCRIBE explains it. Where neither is so, it is for
- * everybody: none is lost.
+ * Decides which subscriptions get a message with RETAIN 1. The server sends the retained messages of a filter for every
+ * SUBSCRIBE [MQTT-3.3.1-8], and does not say for which one. So a copy goes to the subscriptions that await one. The same
+ * copy again goes to none, if it can be explained by another SUBSCRIBE. Otherwise it goes to all, so that none is lost.
  */
 export class RetainedCopies {
   readonly #now: () => number;
-  /** How many Topic Filters that match a Topic Name are held by a subscription that `counts`. */
+  /** How many pairs of a Topic Filter that matches and a subscription of it that `counts` there are. */
   readonly #matching: (topicName: string, counts: (subscription: ClientSubscription) => boolean) => number;
   readonly #awaiting = new Map<ClientSubscription, Awaiting>();
-  /** Those that get live messages with RETAIN 1 as well. */
-  readonly #flagged = new WeakSet<ClientSubscription>();
+  /** Subscriptions that also get live messages with RETAIN 1 (Retain As Published). */
+  readonly #retainAsPublished = new WeakSet<ClientSubscription>();
   readonly #copies = new Map<string, Copies>();
-  /** Copies that came and subscriptions that were asked for so far. */
-  #place = 0;
-  /** When those that await nothing any more are looked for, in ms. */
+  /** Copies that arrived and subscriptions that were requested so far. */
+  #position = 0;
+  /** When subscriptions that await nothing any more are next removed, in ms. */
   #tidyAt = 0;
 
   constructor(
@@ -55,30 +54,31 @@ export class RetainedCopies {
     this.#matching = matching;
   }
 
-  /** `subscription` is asked for at the server: it is to get what is retained, unless it wants none of it. */
-  asked(subscription: ClientSubscription): void {
+  /** `subscription` is requested from the server: it awaits retained messages, unless it wants none. */
+  requested(subscription: ClientSubscription): void {
     if (subscription.entries.some(({ retainAsPublished }) => retainAsPublished === true))
-      this.#flagged.add(subscription);
+      this.#retainAsPublished.add(subscription);
     if (subscription.entries.every(({ retainHandling }) => retainHandling === 2)) return;
     this.#tidy();
-    this.#awaiting.set(subscription, { since: ++this.#place, until: Infinity });
+    this.#awaiting.set(subscription, { since: ++this.#position, until: Infinity });
   }
 
-  /** SUBACK came. Many servers send what is retained before it, some long after. */
+  /** SUBACK arrived. Many servers send retained messages before it, some long after. */
   granted(subscription: ClientSubscription): void {
     const awaiting = this.#awaiting.get(subscription);
     if (awaiting !== undefined) awaiting.until = this.#now() + RETAINED_TIME;
   }
 
-  left(subscription: ClientSubscription): void {
+  /** `subscription` has ended. */
+  removed(subscription: ClientSubscription): void {
     this.#awaiting.delete(subscription);
   }
 
-  /** `subscription` is asked for anew, as the server has lost the session. */
+  /** `subscription` is requested again, as the server has lost the session. */
   restored(subscription: ClientSubscription): void {
-    // One that still waits for its SUBACK goes on waiting for that.
+    // Without SUBACK, it continues to wait for that.
     const isGranted = this.#awaiting.get(subscription)?.until !== Infinity;
-    this.asked(subscription);
+    this.requested(subscription);
     if (isGranted) this.granted(subscription);
   }
 
@@ -92,14 +92,14 @@ export class RetainedCopies {
     const open = (subscription: ClientSubscription): boolean =>
       (this.#awaiting.get(subscription)?.until ?? -Infinity) >= now;
     const waiting = matching.filter(open);
-    // With Retain As Published the flag says nothing of why a message has come (3.8.3.1).
-    if (waiting.length === 0 || matching.some((one) => this.#flagged.has(one))) return matching;
+    // With Retain As Published, the flag does not say why the server sent the message (3.8.3.1).
+    if (waiting.length === 0 || matching.some((one) => this.#retainAsPublished.has(one))) return matching;
     const content = contentOf(payload);
     const before = this.#copies.get(topic);
     const missing = waiting.filter((one) => this.#since(one) > (before?.last ?? 0));
-    // Those that went before nobody remembers who awaits one now.
+    // Copies from before the oldest subscription that awaits one are not counted.
     const count = missing.length === waiting.length ? 0 : (before?.count ?? 0);
-    this.#came(topic, { last: ++this.#place, count: count + 1, content });
+    this.#remember(topic, { last: ++this.#position, count: count + 1, content });
     if (missing.length > 0) {
       for (const one of missing) this.#prolong(one, now);
       return missing;
@@ -112,17 +112,17 @@ export class RetainedCopies {
     return this.#awaiting.get(subscription)?.since ?? 0;
   }
 
-  /** Retained messages still come for `subscription`. */
+  /** Retained messages still arrive for `subscription`. */
   #prolong(subscription: ClientSubscription, now: number): void {
     const awaiting = this.#awaiting.get(subscription);
     if (awaiting !== undefined && awaiting.until < Infinity) awaiting.until = now + RETAINED_TIME;
   }
 
-  #came(topicName: string, copies: Copies): void {
+  #remember(topicName: string, copies: Copies): void {
     if (this.#copies.size < REMEMBERED || this.#copies.has(topicName)) this.#copies.set(topicName, copies);
   }
 
-  /** Forgets those that await nothing any more, and with the last of them everything. */
+  /** Removes subscriptions that await nothing any more. Without any, forgets everything. */
   #tidy(): void {
     const now = this.#now();
     if (now < this.#tidyAt) return;

@@ -6,24 +6,24 @@ import type { ReceivedMessage } from './received-message.ts';
 import { RetainedCopies } from './retained-copies.ts';
 import type { ClientSubscription } from './client-subscription.ts';
 
-/** Topics whose subscriptions are remembered. Beyond it they are looked up each time: a cache must not thrash. */
-const REMEMBERED = 512;
+/** How many topics are cached. Others are looked up each time, so that the cache does not thrash. */
+const CACHED_TOPICS = 512;
 
-const NOBODY: readonly ClientSubscription[] = [];
+const NONE: readonly ClientSubscription[] = [];
 
-/** A Topic Filter, and who holds it. */
+/** A Topic Filter and the subscriptions that hold it. */
 export class Holding {
   readonly topicFilter: string;
-  /** Each with the QoS that its application asked for. */
+  /** Each with the QoS that was requested for it. */
   readonly #holders = new Map<ClientSubscription, QoS>();
-  /** How many holders asked for each QoS. */
-  readonly #asked: [number, number, number] = [0, 0, 0];
+  /** How many holders requested each QoS. */
+  readonly #requested: [number, number, number] = [0, 0, 0];
 
   constructor(topicFilter: string) {
     this.topicFilter = topicFilter;
   }
 
-  /** How many subscriptions hold it: the last one out ends it at the server. */
+  /** How many subscriptions hold it. When the last one ends, it is unsubscribed from. */
   get size(): number {
     return this.#holders.size;
   }
@@ -32,35 +32,35 @@ export class Holding {
     return this.#holders.keys();
   }
 
-  /** The highest QoS that any holder asked for. */
+  /** The highest QoS that a holder requested. */
   get qos(): QoS {
-    if (this.#asked[2] > 0) return 2;
-    return this.#asked[1] > 0 ? 1 : 0;
+    if (this.#requested[2] > 0) return 2;
+    return this.#requested[1] > 0 ? 1 : 0;
   }
 
   add(subscription: ClientSubscription, qos: QoS): void {
     this.#holders.set(subscription, qos);
-    this.#asked[qos]++;
+    this.#requested[qos]++;
   }
 
   remove(subscription: ClientSubscription): void {
     const qos = this.#holders.get(subscription);
     if (qos === undefined) return;
     this.#holders.delete(subscription);
-    this.#asked[qos]--;
+    this.#requested[qos]--;
   }
 }
 
-/** Message → the subscriptions whose Topic Filter matches (4.7), each once however many of its filters do. */
+/** Finds the subscriptions that match a Topic Name (4.7): each once, even if several of its filters match. */
 export class Router {
   readonly retained: RetainedCopies;
   readonly #trie = new Trie<Holding>();
   readonly #holdings = new Map<string, Holding>();
-  /** Each with the Topic Filters that it still holds. */
+  /** Each with the Topic Filters that it holds. */
   readonly #subscriptions = new Map<ClientSubscription, Set<string>>();
-  readonly #remembered = new Map<string, readonly ClientSubscription[]>();
+  readonly #cache = new Map<string, readonly ClientSubscription[]>();
   #lastTopic: string | undefined = undefined;
-  #lastFound: readonly ClientSubscription[] = NOBODY;
+  #lastFound: readonly ClientSubscription[] = NONE;
 
   /** `now`: ms of the client's clock. */
   constructor(now: () => number) {
@@ -76,7 +76,7 @@ export class Router {
   add(subscription: ClientSubscription): void {
     const filters = new Set<string>();
     this.#subscriptions.set(subscription, filters);
-    this.retained.asked(subscription);
+    this.retained.requested(subscription);
     for (const { topicFilter, qos } of subscription.entries) {
       let holding = this.#holdings.get(topicFilter);
       if (holding === undefined) {
@@ -87,12 +87,12 @@ export class Router {
       holding.add(subscription, qos);
       filters.add(topicFilter);
     }
-    this.#forget();
+    this.#clearCache();
   }
 
   /**
-   * Visits what is held under Topic Filters of which a message can match both them and `topicFilter`. A Shared
-   * Subscription overlaps with nothing: the server has its own copy for it.
+   * Visits the Topic Filters that overlap with `topicFilter`: a message can match both. A Shared Subscription overlaps with
+   * none, since the server sends a separate copy for it.
    */
   overlapping(topicFilter: string, visit: (holding: Holding) => void): void {
     if (isShared(topicFilter)) return;
@@ -101,7 +101,7 @@ export class Router {
     });
   }
 
-  /** Takes filters of a subscription out. Returns those that no other subscription holds. */
+  /** Removes filters of a subscription. Returns those that no other subscription holds. */
   remove(
     subscription: ClientSubscription,
     topicFilters: readonly string[] = subscription.topicFilters,
@@ -119,18 +119,18 @@ export class Router {
     }
     if (held?.size === 0) {
       this.#subscriptions.delete(subscription);
-      this.retained.left(subscription);
+      this.retained.removed(subscription);
     }
-    this.#forget();
+    this.#clearCache();
     return last;
   }
 
-  /** Every subscription, each once: a list of its own. */
+  /** A list of all subscriptions. */
   get subscriptions(): readonly ClientSubscription[] {
     return [...this.#subscriptions.keys()];
   }
 
-  /** The same, as they are when they are come to. */
+  /** An iterator over all subscriptions, which may change meanwhile. */
   all(): IterableIterator<ClientSubscription> {
     return this.#subscriptions.keys();
   }
@@ -140,17 +140,17 @@ export class Router {
     return this.#subscriptions.has(subscription);
   }
 
-  /** Subscriptions that hold `topicFilter`. */
+  /** The subscriptions that hold `topicFilter`. */
   holdersOf(topicFilter: string): ClientSubscription[] {
     return [...(this.#holdings.get(topicFilter)?.holders ?? [])];
   }
 
-  /** The server has no session: what is retained comes to all of them anew. */
+  /** The server has no session: it sends retained messages to all subscriptions again. */
   restored(): void {
     for (const subscription of this.#subscriptions.keys()) this.retained.restored(subscription);
   }
 
-  /** Who gets a message of `topicName`. */
+  /** The subscriptions that match `topicName`. */
   matching(topicName: string): readonly ClientSubscription[] {
     return this.#find(topicName);
   }
@@ -182,23 +182,23 @@ export class Router {
   }
 
   #find(topicName: string): readonly ClientSubscription[] {
-    let found = this.#remembered.get(topicName);
+    let found = this.#cache.get(topicName);
     if (found === undefined) {
       const matching = new Set<ClientSubscription>();
       this.#trie.match(topicName, ({ holders }) => {
         for (const subscription of holders) matching.add(subscription);
       });
       found = [...matching];
-      if (this.#remembered.size < REMEMBERED) this.#remembered.set(topicName, found);
+      if (this.#cache.size < CACHED_TOPICS) this.#cache.set(topicName, found);
     }
     this.#lastTopic = topicName;
     this.#lastFound = found;
     return found;
   }
 
-  #forget(): void {
-    if (this.#remembered.size > 0) this.#remembered.clear();
+  #clearCache(): void {
+    if (this.#cache.size > 0) this.#cache.clear();
     this.#lastTopic = undefined;
-    this.#lastFound = NOBODY;
+    this.#lastFound = NONE;
   }
 }

@@ -25,54 +25,57 @@ import {
   type SubscriptionHost,
 } from './client-subscription.ts';
 
-/** Subscription Options (3.8.3.1) of one Topic Filter, where filters of one call differ. */
+/** Subscription Options (3.8.3.1) of one Topic Filter, if those of one call differ. */
 export interface FilterOptions {
   readonly topicFilter: string;
-  /** The highest QoS the server may send with. @default that of the call */
+  /** The highest QoS that the server may use for its messages. @default that of the call */
   readonly qos?: QoS | undefined;
-  /** Nothing this client published itself (5.0). @default false */
+  /** Excludes messages that this client published (5.0). @default false */
   readonly noLocal?: boolean | undefined;
-  /** Messages keep the RETAIN flag they were published with (5.0). @default false */
+  /** Messages keep the RETAIN flag that they were published with (5.0). @default false */
   readonly retainAsPublished?: boolean | undefined;
-  /** Retained messages: 0 = send, 1 = send for a new subscription, 2 = do not send (5.0). @default 0 */
+  /** Retained messages: 0 = send, 1 = send for a new subscription only, 2 = do not send (5.0). @default 0 */
   readonly retainHandling?: 0 | 1 | 2 | undefined;
 }
 
-/** Options of `subscribe()`. A signal lives as long as the Subscription: aborting is `stop()`, and loops throw its reason. */
+/**
+ * Options of `subscribe()`. The signal also ends the Subscription later: aborting calls `stop()`, and loops throw the
+ * reason.
+ */
 export interface SubscribeOptions extends CallOptions, Omit<FilterOptions, 'topicFilter'> {
   /**
-   * When a QoS 1 or 2 message is acknowledged: `processed`, when the loop asks for the next one; `received`, at once;
-   * `manual`, by `message.ack()`. @default "processed"
+   * When a QoS 1 or 2 message is acknowledged. `processed`: when the loop asks for the next message. `received`: when it
+   * arrives. `manual`: when `message.ack()` is called. @default "processed"
    */
   readonly ack?: AckMode | undefined;
   /**
-   * Limits of what waits here and needs no acknowledgement: QoS 0, and all with `ack: "received"`. Bytes are those of
-   * topic, properties and payload. @default 10000 messages, 64 MiB
+   * Limits for waiting messages that need no acknowledgement: QoS 0, and all messages with `ack: "received"`. Bytes are
+   * those of topic, properties and payload. @default 10000 messages, 64 MiB
    */
   readonly buffer?:
     | { readonly messages?: number | undefined; readonly bytes?: number | undefined }
     | undefined;
   /**
-   * What is dropped when the buffer is full. `pause` drops nothing: the client reads nothing from the network, for any
-   * subscription, until half of the buffer is free. @default "drop-oldest"
+   * What is dropped when the buffer is full. `pause` drops nothing: the client stops reading from the network, for all
+   * subscriptions, until half of the buffer is free. @default "drop-oldest"
    */
   readonly overflow?: Overflow | undefined;
-  /** Whether to go on with the filters that were granted where others were refused. @default false */
+  /** Whether the subscription continues with the granted filters when the server refuses others. @default false */
   readonly partial?: boolean | undefined;
-  /** 5.0 */
+  /** Properties of SUBSCRIBE (5.0, 3.8.2.1). */
   readonly properties?: { readonly userProperties?: UserProperties | undefined } | undefined;
 }
 
-/** What the server answered to a SUBSCRIBE or UNSUBSCRIBE. */
+/** The server's answer to a SUBSCRIBE or UNSUBSCRIBE. */
 interface Answer {
   readonly results: readonly FilterResult[];
-  /** Topic Filters that are not sent again, as the connection was lost each time they were. */
+  /** Topic Filters that are not sent again, since the connection was lost each time they were sent. */
   readonly givenUp: ReadonlySet<string>;
 }
 
-/** What came of `unsubscribe()`. */
+/** The result of `unsubscribe()`. */
 export interface UnsubscribeResult {
-  /** One per Topic Filter: 0, or 0x11 = there was no such subscription (5.0). */
+  /** For each Topic Filter 0, or 0x11 = there was no such subscription (5.0, 3.11.3). */
   readonly reasonCodes: readonly number[];
 }
 
@@ -94,7 +97,7 @@ const FLAGS_OF_5 = ['noLocal', 'retainAsPublished', 'retainHandling'] as const;
 const ONLY_5 = [...FLAGS_OF_5, 'properties'] as const;
 const MIB = 1_048_576;
 
-/** `subscribe()` and `unsubscribe()`: what they check, send, and do with the answers. */
+/** Implements `subscribe()` and `unsubscribe()`. */
 export class SubscribeCalls {
   readonly #driver: Driver;
   readonly #router: Router;
@@ -108,7 +111,7 @@ export class SubscribeCalls {
     this.#version = version;
   }
 
-  /** Resolves on SUBACK. Without a connection it waits for one. */
+  /** Resolves on SUBACK. Without a connection, it waits for one. `made` gets the subscription before that. */
   async subscribe(
     topicFilter: string | readonly (string | FilterOptions)[],
     options: SubscribeOptions,
@@ -120,19 +123,19 @@ export class SubscribeCalls {
     this.#checkProperties(options);
     const partial = boolean('partial', options.partial ?? false);
     const subscription = new ClientSubscription(entries, toIntake(options), this.#host);
-    // Before SUBSCRIBE is written: its messages may come before its SUBACK [MQTT-3.8.4-1].
+    // Before SUBSCRIBE is written: messages may arrive before SUBACK [MQTT-3.8.4-1].
     this.#router.add(subscription);
     made(subscription);
     const wasOver = this.#isOver;
     try {
       this.#granted(subscription, await this.#send('subscribe', this.#raised(entries), options), partial);
     } catch (error) {
-      // What it was handed before it had failed is the session's, where that is one to keep: nobody has processed it.
+      // Nobody has processed the messages that arrived before the failure: a persistent session sends them again.
       const unsettled = this.#host.persistent ? 'abandon' : 'acknowledge';
-      // A loop ends without an error when the client is disconnected, before SUBACK as well as after it.
+      // Loops end without an error when the client is disconnected, before SUBACK as well as after it.
       const isEnd = error instanceof ClosedError && error.cause === undefined && !wasOver;
       subscription.end(unsettled, isEnd ? undefined : error);
-      this.#release(this.#router.remove(subscription), subscription);
+      this.#unsubscribeUnused(this.#router.remove(subscription), subscription);
       throw error;
     }
     const { signal } = options;
@@ -140,7 +143,7 @@ export class SubscribeCalls {
     return subscription;
   }
 
-  /** Ends subscriptions by Topic Filter, for all who share them. */
+  /** Ends subscriptions by Topic Filter, including those that share them. */
   async unsubscribe(
     topicFilter: string | readonly string[],
     options: CallOptions,
@@ -161,19 +164,19 @@ export class SubscribeCalls {
     return { reasonCodes: results.map(({ reasonCode }) => reasonCode) };
   }
 
-  /** `subscription.unsubscribe()`: the last one out ends it at the server. */
+  /** `subscription.unsubscribe()`: the last holder of a filter unsubscribes it at the server. */
   async end(subscription: ClientSubscription): Promise<void> {
     const last = this.#router.remove(subscription);
     if (last.length === 0) return;
     try {
       await this.#unsubscribe(last, {});
     } catch (error) {
-      // A session that ends with the client ends its subscriptions as well.
+      // A session that ends with the client ends its subscriptions too.
       if (this.#host.persistent || !(error instanceof ClosedError)) throw error;
     }
   }
 
-  /** The server does not grant filters any more that it granted before: those who hold them are told, in their loops. */
+  /** The server refuses filters that it granted before: loops of their subscriptions throw a `SubscribeError`. */
   refused(results: readonly FilterResult[], givenUp: ReadonlySet<string>): void {
     const error = subscribeError({ results, givenUp });
     const refused = new Set(results.map((result) => result.topicFilter));
@@ -181,12 +184,12 @@ export class SubscribeCalls {
       for (const holder of this.#router.holdersOf(topicFilter)) {
         const granted = this.#router.remove(holder).filter((filter) => !refused.has(filter));
         holder.endAfterBuffer(error);
-        // Not at once: the engine is still at the answer.
-        if (granted.length > 0) nextTick(() => this.#release(granted, holder));
+        // Not at once: the engine is still handling the answer.
+        if (granted.length > 0) nextTick(() => this.#unsubscribeUnused(granted, holder));
       }
   }
 
-  /** The client has ended. Subscriptions finish, or throw `error` after what waits in them. */
+  /** The client has ended. Loops end, or throw `error` after the messages that wait. */
   endAll(error: MqttError | undefined): void {
     for (const subscription of this.#router.subscriptions) {
       this.#router.remove(subscription);
@@ -221,7 +224,7 @@ export class SubscribeCalls {
     });
   }
 
-  /** Ends what nobody here holds any more at the server. */
+  /** Unsubscribes at the server. */
   async #unsubscribe(
     topicFilters: readonly string[],
     options: CallOptions,
@@ -252,8 +255,8 @@ export class SubscribeCalls {
     if (!partial || refused.length === results.length) throw subscribeError(answer);
   }
 
-  /** Nobody here holds these filters any more: the server need not send for them. */
-  #release(topicFilters: readonly string[], subscription: ClientSubscription): void {
+  /** No subscription holds these filters any more: unsubscribes them at the server. */
+  #unsubscribeUnused(topicFilters: readonly string[], subscription: ClientSubscription): void {
     if (topicFilters.length === 0 || this.#isOver || this.#driver.state === 'offline') return;
     this.#unsubscribe(topicFilters, {}).catch((error: unknown) => this.#notUnsubscribed(subscription, error));
   }
@@ -264,7 +267,7 @@ export class SubscribeCalls {
   }
 
   #notUnsubscribed({ topicFilters }: ClientSubscription, error: unknown): void {
-    // Where the client has ended, so have its subscriptions.
+    // When the client has ended, its subscriptions have ended too.
     if (!(error instanceof ClosedError))
       this.#host.warn(`could not unsubscribe ${topicFilters.length} Topic Filters: ${messageOf(error)}`);
   }
@@ -324,8 +327,9 @@ export class SubscribeCalls {
   }
 
   /**
-   * `entries`, already held, as they go out. Where Topic Filters overlap, a server may send one copy, with the QoS of whichever it found: the highest is asked
-   * for. The same filter again replaces what was asked for before [MQTT-3.8.4-3], which must not lower it for others.
+   * `entries` as they are sent. When Topic Filters overlap, a server may send one copy, with the QoS of any of them: so the
+   * highest QoS is requested. A repeated filter replaces the earlier request [MQTT-3.8.4-3], which must not lower its QoS
+   * for others.
    */
   #raised(entries: readonly SubscriptionRequest[]): SubscriptionRequest[] {
     let overlaps = 0;
@@ -338,11 +342,11 @@ export class SubscribeCalls {
       return { ...entry, qos };
     });
     if (overlaps > 0)
-      this.#host.warn('Topic Filters overlap: how many copies of a message come depends on the server');
+      this.#host.warn('Topic Filters overlap: the server decides how many copies of a message it sends');
     return raised;
   }
 
-  /** Checks a Topic Filter that is to be subscribed to: the server may not have all of them. */
+  /** Checks a Topic Filter, also against what the server supports. */
   #checkFilter(topicFilter: string): string {
     checkFilter(topicFilter);
     const negotiated = this.#driver.negotiated;
@@ -397,7 +401,7 @@ function unsubscribeError(answer: Answer): UnsubscribeError {
   return new UnsubscribeError(`could not unsubscribe: ${reasonsOf(answer)}`, answer.results);
 }
 
-/** So many refusals are named in a message; its `results` have all of them. */
+/** How many refusals an error text names. `results` has all of them. */
 const NAMED = 10;
 
 function reasonsOf({ results, givenUp }: Answer): string {
@@ -406,7 +410,7 @@ function reasonsOf({ results, givenUp }: Answer): string {
     .filter((_, i) => i < NAMED)
     .map(({ topicFilter, reasonCode }) =>
       givenUp.has(topicFilter)
-        ? `${topicFilter}: the connection was lost each time it was asked for`
+        ? `${topicFilter}: the connection was lost each time it was requested`
         : `${topicFilter}: ${reasonCodeName(reasonCode)} (0x${reasonCode.toString(16)})`,
     );
   if (refused.length > NAMED) named.push(`and ${refused.length - NAMED} others`);

@@ -4,38 +4,41 @@ import type { ForEachOptions } from './for-each.ts';
 import type { Message } from './message.ts';
 
 /**
- * What one `subscribe()` call yields: its messages, in order of arrival. Iterate it as often as you like; several
- * loops share the work. Asking for the next message says that the one before is processed (see `AckMode`). An interface,
- * so that tests can make one of an object literal.
+ * The messages of one `subscribe()` call, in order of arrival. Several loops share them: each message goes to one loop. A
+ * loop that asks for the next message settles the one before it, unless `ack` says otherwise. An interface, so that tests
+ * can use an object literal.
  */
 export interface Subscription extends AsyncIterable<Message>, AsyncDisposable {
   readonly topicFilters: readonly string[];
-  /** Per filter: granted QoS, or the Reason Code that refused it (`partial: true`). Empty before SUBACK. */
+  /** For each filter the granted QoS, or the Reason Code that refused it (`partial: true`). Empty before SUBACK. */
   readonly granted: readonly number[];
-  /** Messages waiting here. */
+  /** The number of messages that wait for a loop. */
   readonly depth: number;
-  /** Messages dropped, by the limits of `buffer` or as a last resort: see docs/backpressure.md. */
+  /** The number of messages dropped by the limits of `buffer`, or as a last resort: see docs/backpressure.md. */
   readonly dropped: number;
-  /** One message, acknowledged as it is handed over (with `ack: "manual"`: not). */
+  /**
+   * The next message. It is acknowledged at once, except with `ack: "manual"`. Rejects with a `ClosedError` when the
+   * subscription has ended.
+   */
   receive(options?: CallOptions): Promise<Message>;
   /**
-   * What is waiting, at once, and at least one message: several times cheaper than one by one. A batch is
-   * acknowledged when the next one is asked for.
+   * A loop over all waiting messages at once, at least one: several times cheaper than one by one. With `linger`, a batch
+   * waits for more messages. A batch is settled when the next one is asked for.
    */
   batches(options?: BatchesOptions): AsyncIterableIterator<readonly Message[]>;
   /**
-   * Calls `handler` for each message, up to `concurrency` at once, and settles each when its handler has finished.
-   * Resolves when the subscription ends. A handler that throws: see `ForEachOptions.onError`.
+   * Calls `handler` for each message, up to `concurrency` at a time, and settles each message when its handler has
+   * finished. Resolves when the subscription ends. `onError` says what happens when a handler throws.
    */
   forEach(handler: (message: Message) => unknown, options?: ForEachOptions): Promise<void>;
   /**
-   * Loops end after the message in hand. In a persistent session the subscription stays at the server and a later
-   * loop goes on here; in a clean one this is `unsubscribe()`.
+   * Ends loops after the message in hand. In a persistent session the subscription stays at the server, and a later loop
+   * continues. In other sessions this is `unsubscribe()`.
    */
   stop(): Promise<void>;
-  /** Ends the subscription for good: at the server too, unless another subscription has the same filters. */
+  /** Ends the subscription, also at the server, unless another subscription has the same filters. */
   unsubscribe(): Promise<void>;
 }
 
-/** What `subscribe()` returns: await it for the `Subscription`, after SUBACK, or iterate it at once. */
+/** The result of `subscribe()`: await it for the `Subscription` after SUBACK, or iterate it at once. */
 export interface Subscribing extends Promise<Subscription>, AsyncIterable<Message> {}

@@ -24,7 +24,7 @@ interface HeldMessage {
 /** What held messages need of their client. */
 export interface UnmatchedMessagesHost {
   readonly clock: Clock;
-  readonly pausing: BufferPressure;
+  readonly pressure: BufferPressure;
   settle(receipt: Receipt, reasonCode: number): void;
   /** A planned reconnect: the server sends abandoned messages again. */
   reconnect(): void;
@@ -133,10 +133,10 @@ export class UnmatchedMessages {
       this.#held.length - this.#late >= MAX_MESSAGES || this.#bytes - this.#lateBytes >= MAX_BYTES;
     if (isFull && this.#room === 'free') {
       this.#room = 'full';
-      this.#host.pausing.filled();
+      this.#host.pressure.filled();
     } else if (!isFull && this.#room === 'full') {
       this.#room = 'free';
-      this.#host.pausing.emptied();
+      this.#host.pressure.emptied();
     }
   }
 

@@ -56,7 +56,7 @@ export class ClientRuntime<UserData> {
     this.logger = new ClientLogger(settings.logger);
     this.warn();
     this.router = new Router(() => clock.now());
-    const pausing = new BufferPressure(settings.engine.receiveBuffer, () => this.driver.resumeReading());
+    const pressure = new BufferPressure(settings.engine.receiveBuffer, () => this.driver.resumeReading());
     this.overflowReports = new OverflowReports(clock, (subscription) =>
       this.status.report({ type: 'overflow', subscription, dropped: subscription.dropped }),
     );
@@ -84,7 +84,7 @@ export class ClientRuntime<UserData> {
               : transport({ ...localAddressOf(dialOptions), ...target }, signal),
         };
       },
-      buffers: pausing,
+      buffers: pressure,
       deliver: (publish, receipt) => {
         if (receipt !== undefined) this.stallDetector.arrived();
         const payload = receipt === undefined ? publish.payload() : receipt.payload;
@@ -108,7 +108,7 @@ export class ClientRuntime<UserData> {
       persistent: settings.persistent,
       canReject: settings.engine.protocolVersion === 5,
       settle: (receipt, reasonCode) => this.driver.settle(receipt, reasonCode),
-      pausing,
+      pressure,
       overflowed: (subscription) => this.overflowReports.dropped(subscription),
       markSkippable: (receipt) => this.driver.markSkippable(receipt),
       markStalled: (receipt) => this.driver.markStalled(receipt),

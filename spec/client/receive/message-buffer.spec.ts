@@ -21,11 +21,11 @@ function put(
   return receipt;
 }
 
-const pausing = new BufferPressure(1_000_000, () => {});
+const pressure = new BufferPressure(1_000_000, () => {});
 
 /** `bytes`: the topic of one character counts as well. */
 function bufferOf(overflow: Overflow, messages = 10_000, bytes = 1_000_000): MessageBuffer {
-  return new MessageBuffer({ messages, bytes }, overflow, pausing);
+  return new MessageBuffer({ messages, bytes }, overflow, pressure);
 }
 
 function take(buffer: MessageBuffer): string[] {

@@ -120,7 +120,7 @@ describe('a subscribe() that the server answers by closing', () => {
     const error = await errorOf<SubscribeError>(subscribing);
     expect(error).toBeInstanceOf(SubscribeError);
     expect(error.message).toBe(
-      'could not subscribe: $share/g/a: the connection was lost each time it was asked for',
+      'could not subscribe: $share/g/a: the connection was lost each time it was requested',
     );
     expect(error.results).toEqual([{ topicFilter: '$share/g/a', reasonCode: 0x80 }]);
     expect(brokers).toHaveLength(4);

@@ -17,7 +17,7 @@ function rig() {
     const { subscription } = new SubscriptionRig();
     Object.assign(subscription, { entries: [{ topicFilter: '#', qos: 1, ...options }] });
     all.push(subscription);
-    copies.asked(subscription);
+    copies.requested(subscription);
     return subscription;
   };
   const of = (topicName: string, matching: readonly ClientSubscription[] = all, text = topicName) =>
@@ -132,7 +132,7 @@ describe('a copy with RETAIN 1', () => {
     const one = subscribe();
     for (let n = 0; n <= 100_000; n++) of(`t/${n}`);
     expect(of('t/100000', [...all, subscribe()])).toHaveLength(2);
-    copies.left(one);
+    copies.removed(one);
     expect(of('t/1', [one])).toEqual([one]);
   });
 });

@@ -36,7 +36,7 @@ export class SubscriptionRig {
   /** What has been waiting for long, by their texts. */
   readonly aside: string[] = [];
   readonly warnings: string[] = [];
-  readonly pausing: BufferPressure = new BufferPressure(1_000_000, () => {});
+  readonly pressure: BufferPressure = new BufferPressure(1_000_000, () => {});
   overflowed = 0;
   /** What the client saw each time it was told to look whether there is something to wait for. */
   readonly looks: ('busy' | 'idle')[] = [];
@@ -59,7 +59,7 @@ export class SubscriptionRig {
       markSkippable: ({ payload }) => void this.passedOver.push(new TextDecoder().decode(payload)),
       markStalled: ({ payload }) => void this.aside.push(new TextDecoder().decode(payload)),
       overflowed: () => void this.overflowed++,
-      pausing: this.pausing,
+      pressure: this.pressure,
       abandon: ({ payload }) => void this.leftToServer.push(new TextDecoder().decode(payload)),
       discarded: (count) => (this.discarded += count),
       unsubscribe: () => {

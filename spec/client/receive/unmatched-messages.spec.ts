@@ -13,10 +13,10 @@ function rig() {
   const left: number[] = [];
   const warnings: string[] = [];
   let [fetches, rooms] = [0, 0];
-  const pausing = new BufferPressure(1_000, () => void rooms++);
+  const pressure = new BufferPressure(1_000, () => void rooms++);
   const parking = new UnmatchedMessages({
     clock,
-    pausing,
+    pressure,
     settle: (receipt) => void settled.push(receipt.packetId),
     reconnect: () => void fetches++,
     warn: (message) => void warnings.push(message),
@@ -40,7 +40,7 @@ function rig() {
     warnings,
     parking,
     park,
-    pausing,
+    pressure,
     counts: () => ({ fetches, rooms }),
   };
 }
@@ -75,14 +75,14 @@ describe('a message for which there is no subscription yet', () => {
     ['a thousand messages', 1_000, 1],
     ['16 MiB of them', 4, 4 * 1_048_576],
   ])('stops the reading with %s, until a subscription takes half of them', (_, count, size) => {
-    const { park, parking, pausing, counts } = rig();
+    const { park, parking, pressure, counts } = rig();
     for (let i = 1; i < count; i++) park('a', size);
-    expect(pausing.full).toBe(0);
+    expect(pressure.full).toBe(0);
     park('b', size);
     park('b', size);
-    expect([pausing.full, parking.depth]).toEqual([1, count + 1]);
+    expect([pressure.full, parking.depth]).toEqual([1, count + 1]);
     parking.handOver(new SubscriptionRig().subscription, texts(['a']));
-    expect([pausing.full, parking.depth, counts().rooms]).toEqual([0, 2, 1]);
+    expect([pressure.full, parking.depth, counts().rooms]).toEqual([0, 2, 1]);
   });
 
   it('holds up nothing any more after ten seconds, which is told once, and can be had all the same', async () => {
@@ -106,11 +106,11 @@ describe('a message for which there is no subscription yet', () => {
   });
 
   it('makes room after ten seconds: the oldest are left to the server, and asked for when somebody comes', async () => {
-    const { park, parking, clock, left, pausing, counts } = rig();
+    const { park, parking, clock, left, pressure, counts } = rig();
     for (let i = 0; i < 1_000; i++) park(i === 0 ? 'a' : 'b');
-    expect(pausing.full).toBe(1);
+    expect(pressure.full).toBe(1);
     await clock.advance(10_000);
-    expect([pausing.full, left]).toEqual([0, []]);
+    expect([pressure.full, left]).toEqual([0, []]);
     for (let i = 0; i < 3; i++) park('b');
     expect([left, parking.depth]).toEqual([[1, 2, 3], 1_000]);
     parking.handOver(new SubscriptionRig().subscription, texts(['c']));
