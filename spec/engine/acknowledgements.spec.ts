@@ -22,8 +22,8 @@ function settle(rig: Rig, receipt: Receipt): string[] {
 const old = (options: Partial<EngineOptions> = {}): Rig =>
   online({ protocolVersion: 4, cleanStart: false, receiveMaximum: 4, ...options });
 
-describe('a message that keeps others waiting', () => {
-  it('is passed over after ackStallTimeout, which is told, and answered when it comes again', () => {
+describe('a message that delays others', () => {
+  it('is skipped and reported after ackStallTimeout, and answered when it is sent again', () => {
     const rig = old();
     const [first, second] = come(rig, 1, 2) as [Receipt, Receipt];
     expect(settle(rig, second)).toEqual([]);
@@ -50,7 +50,7 @@ describe('a message that keeps others waiting', () => {
     expect(rig.engine.counts).toMatchObject({ unsettled: { messages: 0, bytes: 0 }, skipped: 0 });
   });
 
-  it('is left alone where nobody waits for it, however long it takes', () => {
+  it('is not skipped if no acknowledgement waits, however long it takes', () => {
     const rig = old({ keepAlive: 0 });
     const [first] = come(rig, 1, 1) as [Receipt];
     rig.advance(600_000);
@@ -58,7 +58,7 @@ describe('a message that keeps others waiting', () => {
     expect(rig.effects.changes.filter(({ type }) => type === 'ackStalled')).toEqual([]);
   });
 
-  it('is given its time from when others began to wait, each', () => {
+  it('has its full time from when an acknowledgement began to wait', () => {
     const rig = old({ keepAlive: 0 });
     const [first, second] = come(rig, 1, 2) as [Receipt, Receipt];
     rig.advance(100_000);
@@ -76,14 +76,14 @@ describe('a message that keeps others waiting', () => {
     expect([settle(rig, first), settle(rig, third)]).toEqual([[], []]);
   });
 
-  it('keeps them waiting for ever where ackStallTimeout is 0', () => {
+  it('delays them without end if ackStallTimeout is 0', () => {
     const rig = old({ keepAlive: 0, ackStallTimeout: 0 });
     const [, second] = come(rig, 1, 2) as [Receipt, Receipt];
     settle(rig, second);
     expect(rig.engine.nextTimeout()).toBe(Infinity);
   });
 
-  it('gives way at once where nobody may come to it for long', () => {
+  it('is skipped at once if it is skippable', () => {
     const rig = old();
     const [first, second] = come(rig, 1, 2) as [Receipt, Receipt];
     rig.engine.acknowledgements.markSkippable(first);
@@ -91,7 +91,7 @@ describe('a message that keeps others waiting', () => {
     expect(settle(rig, second)).toEqual(['puback 2']);
   });
 
-  it('and that nobody will ever come to is a new message when it comes again', () => {
+  it('and is abandoned is a new message when it is sent again', () => {
     const rig = old();
     const [first] = come(rig, 1, 1) as [Receipt];
     rig.engine.acknowledgements.abandon(first);
@@ -100,7 +100,7 @@ describe('a message that keeps others waiting', () => {
     expect(rig.effects.texts).toEqual(['1', '1']);
   });
 
-  it('and of which others have copies is theirs to settle', () => {
+  it('and is abandoned by one of two subscriptions is settled by the other', () => {
     const rig = old();
     rig.effects.onReceipt = (receipt) => {
       receipt.copies = 2;
@@ -113,7 +113,7 @@ describe('a message that keeps others waiting', () => {
 });
 
 describe('a planned reconnect', () => {
-  it('comes where what was passed over holds half of the window and half of it is settled', () => {
+  it('happens when skipped messages fill half of the window and half of them are settled', () => {
     const rig = old({ ackStallTimeout: 10, keepAlive: 0 });
     const [first, second, third] = come(rig, 1, 3) as [Receipt, Receipt, Receipt];
     settle(rig, third);
@@ -131,8 +131,8 @@ describe('a planned reconnect', () => {
   });
 });
 
-describe('an application that waits for a message, and holds so many that none can come', () => {
-  it('has them passed over in a session that lasts, so that reading goes on', () => {
+describe('an application that waits for a message, and holds so many that none can arrive', () => {
+  it('has them skipped in a persistent session, so that reading continues', () => {
     const rig = old();
     const all = come(rig, 1, 6);
     expect(rig.effects.texts).toEqual(['1', '2', '3', '4']);
@@ -150,7 +150,7 @@ describe('an application that waits for a message, and holds so many that none c
     expect(rig.effects.texts.slice(4)).toEqual(['5', '6']);
   });
 
-  it('is told of nothing where it holds nothing', () => {
+  it('causes no report if it holds nothing', () => {
     const rig = old();
     rig.engine.acknowledgements.starved();
     expect(rig.effects.take()).toEqual([]);

@@ -91,7 +91,7 @@ describe('acknowledgements', () => {
     expect(ids(written.pubacks)).toEqual([1]);
   });
 
-  it('pass over what was abandoned', () => {
+  it('skip abandoned messages', () => {
     open(1);
     const second = open(2);
     incoming.settle(second, 0);
@@ -137,7 +137,7 @@ describe('QoS 2', () => {
   });
 });
 
-describe('an identifier that comes again', () => {
+describe('an identifier that is used again', () => {
   it('v5 MQTT-2.2.1-4 without DUP, while the first is unacknowledged on this connection, is a clash', () => {
     const one = open(1, 1);
     const two = open(2, 2);
@@ -146,7 +146,7 @@ describe('an identifier that comes again', () => {
     expect(incoming.classify(two, 1, false, false)).toBe(Arrival.IdentifierInUse);
   });
 
-  it('with DUP and the same message is tied to the first copy, and counted once', () => {
+  it('with DUP and the same message is a redelivery, and counted once', () => {
     const receipt = open(1);
     expect(incoming.classify(receipt, 1, true, true)).toBe(Arrival.Redelivery);
     incoming.matchRedelivery(receipt);
@@ -155,7 +155,7 @@ describe('an identifier that comes again', () => {
     expect(ids(written.pubacks)).toEqual([1]);
   });
 
-  it('with another message voids the old token', () => {
+  it('with another message ends the old receipt', () => {
     const old = open(1);
     expect(incoming.classify(old, 1, true, false)).toBe(Arrival.New);
     expect(incoming.classify(old, 2, true, true)).toBe(Arrival.New);
@@ -175,7 +175,7 @@ describe('an identifier that comes again', () => {
 });
 
 describe('a new connection', () => {
-  it('owes nothing until the server has sent again', () => {
+  it('has no acknowledgement due until the server has sent a message again', () => {
     const receipt = open(1);
     incoming.connected(2);
     expect(incoming.outstanding).toBe(0);
@@ -201,7 +201,7 @@ describe('a new connection', () => {
     expect(ids(written.pubacks)).toEqual([2, 1]);
   });
 
-  it('keeps the memory of QoS 2 that was answered', () => {
+  it('remembers QoS 2 messages that were answered', () => {
     const receipt = open(1, 2);
     settle(receipt);
     incoming.connected(2);
@@ -214,7 +214,7 @@ describe('a new connection', () => {
     expect(incoming.outstanding).toBe(0);
   });
 
-  it('after the loss of the session has forgotten everything, and tells how much was unsettled', () => {
+  it('after a lost session has forgotten everything, and returns how many were unsettled', () => {
     const [one, two] = [open(1), open(2, 2)];
     settle(open(3, 2));
     incoming.connected(2);
@@ -225,8 +225,8 @@ describe('a new connection', () => {
   });
 });
 
-describe('a message that is passed over', () => {
-  it('is not acknowledged on its connection, and keeps nobody waiting', () => {
+describe('a skipped message', () => {
+  it('is not acknowledged on its connection, and delays no others', () => {
     const [first, second] = [open(1), open(2)];
     settle(second);
     expect(incoming.blocking(Infinity)).toEqual([first]);
@@ -238,7 +238,7 @@ describe('a message that is passed over', () => {
     expect([incoming.outstanding, incoming.skipped, incoming.skippedSettled]).toEqual([1, 1, 1]);
   });
 
-  it('because nobody may come to it for long, is still acknowledged as long as nobody waits for it', () => {
+  it('that is only skippable is acknowledged as long as no acknowledgement waits', () => {
     const [first, second, third] = [open(1), open(2), open(3)];
     for (const one of [first, second, third]) one.isSkippable = true;
     settle(first);
@@ -249,7 +249,7 @@ describe('a message that is passed over', () => {
     expect([ids(written.pubacks), incoming.skipped]).toEqual([[1, 3], 1]);
   });
 
-  it('is answered when it comes again, if it was settled meanwhile', () => {
+  it('is answered when it is sent again, if it was settled meanwhile', () => {
     const first = open(1);
     incoming.skip(first);
     settle(first);
@@ -260,7 +260,7 @@ describe('a message that is passed over', () => {
     expect([incoming.outstanding, incoming.skipped]).toEqual([0, 0]);
   });
 
-  it('that comes again on the same connection takes its place anew, and counts once', () => {
+  it('that is sent again on the same connection gets a new place, and counts once', () => {
     const first = open(1);
     incoming.skip(first);
     incoming.matchRedelivery(first);
@@ -270,7 +270,7 @@ describe('a message that is passed over', () => {
     expect(incoming.outstanding).toBe(0);
   });
 
-  it('is only what came late enough to be in the way', () => {
+  it('is blocking only if it arrived before the place', () => {
     const first = open(1);
     const { place } = first;
     open(2);
@@ -279,7 +279,7 @@ describe('a message that is passed over', () => {
     expect(incoming.blocking(Infinity)).toHaveLength(2);
   });
 
-  it('that is left for good comes again as a new one', () => {
+  it('that is abandoned is a new one when it is sent again', () => {
     const first = open(1);
     incoming.abandon(first);
     incoming.abandon(first);
@@ -289,7 +289,7 @@ describe('a message that is passed over', () => {
     expect(written.pubacks).toEqual([]);
   });
 
-  it('and no other is acknowledged once the connection has ended', () => {
+  it('is not acknowledged once the connection has ended, like all others', () => {
     const [first, second] = [open(1), open(2)];
     incoming.connectionLost();
     settle(first);
@@ -301,8 +301,8 @@ describe('a message that is passed over', () => {
   });
 });
 
-describe('a message that the application has not come to for long', () => {
-  it('does not count any more, is still held, and may be settled', () => {
+describe('a stalled message', () => {
+  it('does not count, is still held, and can be settled', () => {
     const [first] = [open(1), open(2)];
     incoming.markStalled(first);
     incoming.markStalled(first);
@@ -314,7 +314,7 @@ describe('a message that the application has not come to for long', () => {
     expect([incoming.counted, incoming.unsettled, incoming.unsettledBytes]).toEqual([1, 1, 2]);
   });
 
-  it('counts for nothing once it is passed over, forgotten or lost with its session', () => {
+  it('does not count once it is skipped, forgotten or lost with its session', () => {
     const [first, second] = [open(1), open(2), open(3)];
     incoming.skip(first);
     expect(incoming.counted).toBe(2);

@@ -37,14 +37,14 @@ describe('a buffer that pauses', () => {
     expect([pressure.full, pressure.bytes]).toEqual([0, 0]);
   });
 
-  it('counts for nothing once it is emptied at the end', () => {
+  it('does not count once it is emptied at the end', () => {
     const { buffer, pressure, push, rooms } = rig({ messages: 1 });
     push(10);
     buffer.takeAll();
     expect([pressure.full, pressure.bytes, rooms()]).toEqual([0, 0, 1]);
   });
 
-  it('drops the newest only beyond what may be held whatever is awaited', () => {
+  it('drops the newest only beyond receiveBuffer', () => {
     const { buffer, pressure, push } = rig({ messages: 1, held: 100 });
     push(60);
     push(60);

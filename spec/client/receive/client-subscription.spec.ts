@@ -5,7 +5,7 @@ import { settled } from '../../support/fake-clock.ts';
 import { loop, SubscriptionRig } from './subscription-rig.ts';
 
 describe('a loop', () => {
-  it('gets what waits and what comes, in order, and settles each when it asks for the next', async () => {
+  it('gets messages that wait and that arrive, in order, and settles each when it asks for the next', async () => {
     const rig = new SubscriptionRig();
     rig.push('a', 'b');
     const before: string[][] = [];
@@ -41,7 +41,7 @@ describe('a loop', () => {
     await expect(loop(rig.subscription, () => {})).resolves.toEqual([]);
   });
 
-  it('throws what the subscription ended with, after what waits where that is still to be had', async () => {
+  it('throws the error that the subscription ended with, after the messages that wait', async () => {
     const rig = new SubscriptionRig();
     rig.push('a', 'b');
     const error = new ClosedError('the end');
@@ -53,7 +53,7 @@ describe('a loop', () => {
     await expect(loop(rig.subscription, () => {})).rejects.toBe(error);
   });
 
-  it('does not get what waits where it ends at once: that is acknowledged and counted', async () => {
+  it('gets no waiting messages if it ends at once: they are acknowledged and counted', async () => {
     const rig = new SubscriptionRig();
     rig.push('a', 'b');
     rig.subscription.end('acknowledge', new ClosedError('the end'));
@@ -61,7 +61,7 @@ describe('a loop', () => {
     expect([rig.settled, rig.discarded, rig.subscription.depth]).toEqual([['a', 'b'], 2, 0]);
   });
 
-  it('leaves what waits to the server where the client was disconnected', () => {
+  it('abandons waiting messages when the client is disconnected', () => {
     const rig = new SubscriptionRig();
     rig.push('a');
     rig.subscription.end('abandon');
@@ -91,7 +91,7 @@ describe.each(['break', 'return', 'throw'])('a loop that ends by %s', (how) => {
     expect([rig.settled.toSorted(), rig.subscription.depth]).toEqual([['a', 'b', 'c'], 0]);
   });
 
-  it('leaves a persistent session as it is: the next loop goes on with the message in hand', async () => {
+  it('keeps a persistent session: the next loop continues with the message in hand', async () => {
     const rig = new SubscriptionRig({ persistent: true });
     rig.push('a', 'b', 'c');
     await leave(rig);
@@ -106,7 +106,7 @@ describe.each(['break', 'return', 'throw'])('a loop that ends by %s', (how) => {
     expect(rig.settled).toEqual(['a', 'b']);
   });
 
-  it('does not take the subscription from the loops that go on', async () => {
+  it('does not end the subscription of loops that continue', async () => {
     const rig = new SubscriptionRig();
     const staying = loop(rig.subscription, () => {});
     await settled();
@@ -159,7 +159,7 @@ describe('the ack mode', () => {
     await asking;
   });
 
-  it('received says that its messages are settled as they come, and limits what waits', () => {
+  it('received acknowledges messages when they arrive, and limits those that wait', () => {
     const rig = new SubscriptionRig({ ack: 'received', buffer: { messages: 2 } });
     const deliveries = ['a', 'b', 'c'].map((text) => rig.pushOne(text));
     expect(deliveries).toEqual(['acknowledge', 'acknowledge-full', 'acknowledge']);
@@ -168,7 +168,7 @@ describe('the ack mode', () => {
 });
 
 describe('a subscription that nobody has read for long', () => {
-  it('settles its messages as they come in a clean session, until somebody reads it', async () => {
+  it('acknowledges messages when they arrive in a clean session, until somebody reads it', async () => {
     const rig = new SubscriptionRig({ buffer: { messages: 2 } });
     expect([rig.pushOne('a'), rig.pushOne('b')]).toEqual(['taken', 'taken']);
     rig.subscription.markStalled();
@@ -179,7 +179,7 @@ describe('a subscription that nobody has read for long', () => {
     expect(rig.pushOne('d')).toBe('taken');
   });
 
-  it('does not so while somebody waits for the next message', async () => {
+  it('does not do so while somebody waits for the next message', async () => {
     const rig = new SubscriptionRig();
     rig.subscription.markStalled();
     const next = rig.subscription.receive();
@@ -188,11 +188,11 @@ describe('a subscription that nobody has read for long', () => {
     expect(rig.settled).toEqual(['a']);
   });
 
-  it('leaves them to the server in a session to keep', () => {
+  it('keeps them unsettled in a persistent session', () => {
     const rig = new SubscriptionRig({ persistent: true });
     rig.subscription.markStalled();
     expect(rig.pushOne('a')).toBe('taken');
-    expect(rig.aside).toEqual(['a']);
+    expect(rig.stalled).toEqual(['a']);
   });
 });
 
@@ -274,7 +274,7 @@ describe('receive()', () => {
 });
 
 describe('stop()', () => {
-  it('in a persistent session lets loops end after the message in hand; a later loop goes on there', async () => {
+  it('in a persistent session ends loops after the message in hand, and a later loop continues', async () => {
     const rig = new SubscriptionRig({ persistent: true });
     rig.push('a', 'b');
     let finish = (): void => {};
@@ -301,7 +301,7 @@ describe('stop()', () => {
     expect(rig.unsubscribed).toBe(1);
   });
 
-  it.each([true, false])('with a reason has the loops throw it (persistent: %s)', async (persistent) => {
+  it.each([true, false])('with a reason makes loops throw it (persistent: %s)', async (persistent) => {
     const rig = new SubscriptionRig({ persistent });
     rig.push('a', 'b');
     const reason = new Error('shutting down');
@@ -326,7 +326,7 @@ describe('stop()', () => {
 });
 
 describe('unsubscribe()', () => {
-  it('ends it for good, once, and acknowledges all that is unsettled', async () => {
+  it('ends the subscription once, and acknowledges all unsettled messages', async () => {
     const rig = new SubscriptionRig({ persistent: true });
     rig.push('a', 'b', 'c');
     let finish = (): void => {};
@@ -340,7 +340,7 @@ describe('unsubscribe()', () => {
     expect(rig.settled).toEqual(['b', 'c', 'a']);
   });
 
-  it('tells those who wait for the end of it, however it comes', async () => {
+  it('calls back those who wait for the end, however it ends', async () => {
     const ends: string[] = [];
     const ending = (end: (rig: SubscriptionRig) => unknown, name: string) => {
       const rig = new SubscriptionRig();
@@ -358,7 +358,7 @@ describe('unsubscribe()', () => {
 });
 
 describe('messages that are settled by hand', () => {
-  it('stay with the application of a session to keep when the subscription ends', async () => {
+  it('stay unsettled in a persistent session when the subscription ends', async () => {
     const rig = new SubscriptionRig({ ack: 'manual', persistent: true });
     rig.push('a');
     const message = await rig.subscription.receive();
@@ -368,7 +368,7 @@ describe('messages that are settled by hand', () => {
     expect(rig.settled).toEqual(['a']);
   });
 
-  it('are acknowledged when the subscription of a clean session ends, however many there are', async () => {
+  it('are acknowledged when the subscription of a clean session ends, however many they are', async () => {
     const rig = new SubscriptionRig({ ack: 'manual' });
     const taken: Message[] = [];
     for (let n = 0; n < 200; n++) rig.push(String(n));

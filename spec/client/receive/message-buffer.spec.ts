@@ -36,7 +36,7 @@ const say = (buffer: MessageBuffer, text: string, qos: 0 | 1 = 0, topic = 't') =
   put(buffer, encoder.encode(text), undefined, qos, topic);
 
 describe('a buffer', () => {
-  it('keeps the order of arrival, and puts back what was taken before all others', () => {
+  it('keeps the order of arrival, and puts messages back at the front', () => {
     const buffer = bufferOf('drop-oldest');
     for (const text of ['a', 'b', 'c']) say(buffer, text, text === 'b' ? 1 : 0);
     const [a, b] = [buffer.shift(), buffer.shift()];
@@ -54,7 +54,7 @@ describe('a buffer whose session is lost', () => {
     ['drop-oldest', ['c', 'd', 'e'], 2],
     ['drop-newest', ['a', 'b', 'c'], 2],
     ['latest-per-topic', ['c', 'd', 'e'], 2],
-  ] as const)('holds what waits to its limits, as nothing else limits it: %s', (overflow, left, dropped) => {
+  ] as const)('applies its limits to the messages that wait: %s', (overflow, left, dropped) => {
     const buffer = bufferOf(overflow, 3);
     for (const text of ['a', 'b', 'c', 'd', 'e']) say(buffer, text, 1);
     expect(buffer.depth).toBe(5);
@@ -70,7 +70,7 @@ describe('a buffer that is full', () => {
     ['drop-oldest', ['c', 'd', 'e']],
     ['drop-newest', ['a', 'b', 'c']],
     ['latest-per-topic', ['c', 'd', 'e']],
-  ] as const)('of messages lets go: %s', (overflow, left) => {
+  ] as const)('of messages drops: %s', (overflow, left) => {
     const buffer = bufferOf(overflow, 3);
     for (const text of ['a', 'b', 'c', 'd', 'e']) say(buffer, text, 0, text);
     expect([buffer.depth, buffer.dropped]).toEqual([3, 2]);
@@ -80,14 +80,14 @@ describe('a buffer that is full', () => {
   it.each([
     ['drop-oldest', ['ccc', 'dd']],
     ['drop-newest', ['aaa', 'dd']],
-  ] as const)('of bytes lets go: %s', (overflow, left) => {
+  ] as const)('of bytes drops: %s', (overflow, left) => {
     const buffer = bufferOf(overflow, 100, 7);
     for (const text of ['aaa', 'bbb', 'ccc', 'dd']) say(buffer, text);
     expect(buffer.dropped).toBe(2);
     expect(take(buffer)).toEqual(left);
   });
 
-  it('lets go of a message that is larger than the limit, and of all before it that could make room', () => {
+  it('drops a message larger than the limit, and all before it that could make room', () => {
     const oldest = bufferOf('drop-oldest', 100, 6);
     for (const text of ['aa', 'much too long', 'b']) say(oldest, text);
     expect(oldest.dropped).toBe(2);
@@ -97,14 +97,14 @@ describe('a buffer that is full', () => {
     expect(take(newest)).toEqual(['aa', 'b']);
   });
 
-  it('never lets go of what is still to be acknowledged, and does not count it', () => {
+  it('never drops an unsettled message, and does not count it', () => {
     const buffer = bufferOf('drop-oldest', 2, 4);
     for (const text of ['A', 'a', 'B', 'b', 'C', 'c', 'D']) say(buffer, text, text < 'a' ? 1 : 0);
     expect([buffer.depth, buffer.dropped]).toEqual([6, 1]);
     expect(take(buffer)).toEqual(['A', 'B', 'b', 'C', 'c', 'D']);
   });
 
-  it('has room again for what was taken', () => {
+  it('has room again when messages were taken', () => {
     const buffer = bufferOf('drop-newest', 2);
     for (const text of ['a', 'b']) say(buffer, text);
     buffer.shift();
@@ -124,7 +124,7 @@ describe('latest-per-topic', () => {
     expect(take(buffer)).toEqual(['x2', 'z1', 'y2']);
   });
 
-  it('replaces nothing that is still to be acknowledged', () => {
+  it('replaces no unsettled message', () => {
     const buffer = bufferOf('latest-per-topic');
     say(buffer, 'owed', 1);
     say(buffer, 'a');
@@ -132,7 +132,7 @@ describe('latest-per-topic', () => {
     expect(take(buffer)).toEqual(['owed', 'b']);
   });
 
-  it('keeps alive no memory but what waits, however it is spread', () => {
+  it('keeps only the memory of waiting messages alive', () => {
     const buffer = bufferOf('latest-per-topic');
     for (let n = 0; n < 50; n++) {
       const memory = new Uint8Array(65_536);
@@ -149,7 +149,7 @@ describe('latest-per-topic', () => {
 describe('a payload that waits', () => {
   const memory = (): Uint8Array => new Uint8Array(65_536).fill(7);
 
-  it('is copied where it is small against its memory, and the receipt has the copy', () => {
+  it('is copied if it is small compared to its memory, and the receipt has the copy', () => {
     const buffer = bufferOf('drop-oldest');
     const slab = memory();
     const receipt = put(buffer, slab.subarray(10, 20), slab, 1);
@@ -158,7 +158,7 @@ describe('a payload that waits', () => {
     expect(receipt.payload).toBe(message?.payload);
   });
 
-  it('is left where it is when it is large against it, or when a sixteenth of it waits already', () => {
+  it('stays a view if it is large compared to its memory, or a sixteenth of that waits already', () => {
     const buffer = bufferOf('drop-oldest');
     const slab = memory();
     put(buffer, slab.subarray(0, 4_096), slab);
@@ -169,7 +169,7 @@ describe('a payload that waits', () => {
     expect(where).toEqual([false, false, false, false, false, true, true, true, true, true]);
   });
 
-  it('keeps alive no more than sixteen times what waits, but for the memory at either end', () => {
+  it('keeps at most sixteen times its size alive, except for the memory at either end', () => {
     const step = fc.record({
       size: fc.integer({ min: 0, max: 9_000 }),
       take: fc.integer({ min: 0, max: 2 }),
@@ -207,8 +207,8 @@ describe('a payload that waits', () => {
   });
 });
 
-describe('what waits to be acknowledged', () => {
-  it('can be let go like the rest once it is acknowledged whatever becomes of it', () => {
+describe('an unsettled message that waits', () => {
+  it('can be dropped once it is released', () => {
     const buffer = bufferOf('drop-oldest', 2);
     const receipts = ['a', 'b', 'c'].map((text) => say(buffer, text, 1));
     say(buffer, 'd');

@@ -97,7 +97,7 @@ describe('a loop that is left while it waits', () => {
     await Promise.race([next, settled()]);
     await iterator.return?.();
     rig.push('a', 'b');
-    expect([rig.subscription.depth, rig.settled, rig.passedOver]).toEqual([2, [], ['a', 'b']]);
+    expect([rig.subscription.depth, rig.settled, rig.skippable]).toEqual([2, [], ['a', 'b']]);
     const texts = await loop(rig.subscription, (message) => (message.text() === 'b' ? 'break' : undefined));
     expect([texts, rig.settled]).toEqual([['a', 'b'], ['a']]);
   });

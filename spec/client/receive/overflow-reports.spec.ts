@@ -20,7 +20,7 @@ function rig() {
 }
 
 describe('dropped messages', () => {
-  it('are told of at once, then once a second and subscription with the number so far', async () => {
+  it('are reported at once, then once a second and subscription with the number so far', async () => {
     const { clock, told, a, b, drop } = rig();
     for (let i = 0; i < 1_000; i++) drop(a);
     drop(b);

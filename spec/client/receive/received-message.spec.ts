@@ -20,7 +20,7 @@ function received(payload: Uint8Array | string, options: { qos?: QoS; canReject?
 }
 
 describe('the content of a message', () => {
-  it('is text, with a sign for what is not', () => {
+  it('is text, with U+FFFD for ill-formed parts', () => {
     expect(received('21,5 °C').message.text()).toBe('21,5 °C');
     expect(received('').message.text()).toBe('');
     expect(received(Uint8Array.of(0x61, 0xff, 0x62)).message.text()).toBe('a\ufffdb');
@@ -33,7 +33,7 @@ describe('the content of a message', () => {
     expect(() => received('').message.json()).toThrow(SyntaxError);
   });
 
-  it('is a view, of which copy() is free', () => {
+  it('is a view, and copy() is independent of it', () => {
     const memory = Uint8Array.of(0, 1, 2, 3);
     const { message } = received(memory.subarray(1, 3));
     const copy = message.copy();
@@ -45,7 +45,7 @@ describe('the content of a message', () => {
 });
 
 describe('a message with QoS 1 or 2', () => {
-  it.each([1, 2] as const)('is settled once, by whoever is first (QoS %d)', (qos) => {
+  it.each([1, 2] as const)('is settled once, by the first call (QoS %d)', (qos) => {
     const { message, receipt, settled } = received('a', { qos });
     expect(message.unsettled).toBe(true);
     message.ack();
@@ -75,7 +75,7 @@ describe('a message with QoS 1 or 2', () => {
     expect(codes()).toEqual([0]);
   });
 
-  it('goes on to the next who takes it up, marked as a duplicate; the first can no longer settle it', () => {
+  it('passes to the next consumer as a duplicate, and the first can no longer settle it', () => {
     const { message, receipt, settled } = received('a');
     const again = message.again();
     message.ack();

@@ -37,7 +37,7 @@ describe('a copy with RETAIN 1', () => {
     expect(of('b')).toEqual([one, other]);
   });
 
-  it('that comes once for each SUBSCRIBE goes to each subscription once', () => {
+  it('that arrives once for each SUBSCRIBE goes to each subscription once', () => {
     const { copies, all, subscribe, of } = rig();
     for (let n = 0; n < 5; n++) subscribe();
     expect(of('a')).toEqual(all);
@@ -46,7 +46,7 @@ describe('a copy with RETAIN 1', () => {
     expect(of('b')).toEqual(all);
   });
 
-  it('is for everybody where no SUBSCRIBE explains it: a server that sets RETAIN on all it sends loses nothing', () => {
+  it('is for all if no SUBSCRIBE explains it: a server that sets RETAIN on all messages loses nothing', () => {
     const { subscribe, of } = rig();
     const all = [subscribe(), subscribe()];
     expect(of('a')).toEqual(all);
@@ -55,14 +55,14 @@ describe('a copy with RETAIN 1', () => {
     expect(of('a')).toEqual(all);
   });
 
-  it('that says something else is for everybody', () => {
+  it('with other content is for all', () => {
     const { subscribe, of } = rig();
     const all = [subscribe(), subscribe(), subscribe()];
     expect(of('a', all, '1')).toEqual(all);
     expect(of('a', all, '2')).toEqual(all);
   });
 
-  it('is for everybody where nobody awaits any', () => {
+  it('is for all if none awaits one', () => {
     const { time, copies, subscribe, of } = rig();
     const all = [subscribe(), subscribe()];
     for (const subscription of all) copies.granted(subscription);
@@ -72,7 +72,7 @@ describe('a copy with RETAIN 1', () => {
     expect(of('a')).toEqual(all);
   });
 
-  it('is not for one that has been there for long, where another has just come', () => {
+  it('is not for an old subscription when a new one awaits it', () => {
     const { time, copies, subscribe, of } = rig();
     const one = subscribe();
     copies.granted(one);
@@ -82,7 +82,7 @@ describe('a copy with RETAIN 1', () => {
     expect(of('a')).toEqual([]);
   });
 
-  it('is awaited as long as others keep coming, however slow the link is', () => {
+  it('is awaited as long as others arrive, however slow the link is', () => {
     const { time, copies, subscribe, of } = rig();
     const one = subscribe();
     copies.granted(one);
@@ -94,7 +94,7 @@ describe('a copy with RETAIN 1', () => {
     expect(of('d')).toEqual([one, other]);
   });
 
-  it('comes to all anew when the server has lost the session', () => {
+  it('is for all again when the server has lost the session', () => {
     const { time, copies, all, subscribe, of } = rig();
     subscribe();
     subscribe();
@@ -105,7 +105,7 @@ describe('a copy with RETAIN 1', () => {
     expect([of('a'), of('a')]).toEqual([all, []]);
   });
 
-  it('is awaited by one whose SUBACK is still to come after the session was lost', () => {
+  it('is awaited by a subscription without SUBACK after the session was lost', () => {
     const { time, copies, subscribe, of } = rig();
     const one = subscribe();
     copies.restored(one);
@@ -114,20 +114,20 @@ describe('a copy with RETAIN 1', () => {
     expect(of('a')).toEqual([one, other]);
   });
 
-  it('is for everybody with Retain As Published, where the flag says nothing of why it has come', () => {
+  it('is for all with Retain As Published, as the flag does not say why it was sent', () => {
     const { subscribe, of } = rig();
     const all = [subscribe(), subscribe({ retainAsPublished: true })];
     expect([of('a'), of('a')]).toEqual([all, all]);
   });
 
-  it('is not for one that wants no retained messages, where another awaits it', () => {
+  it('is not for a subscription that wants no retained messages, if another awaits it', () => {
     const { subscribe, of } = rig();
     const one = subscribe();
     subscribe({ retainHandling: 2 });
     expect(of('a')).toEqual([one]);
   });
 
-  it('is never kept from anybody for the sake of memory', () => {
+  it('is never lost to save memory', () => {
     const { copies, all, subscribe, of } = rig();
     const one = subscribe();
     for (let n = 0; n <= 100_000; n++) of(`t/${n}`);

@@ -32,7 +32,7 @@ const filters = fc
   .filter((filter) => filter !== '' && filter !== '$share/g/');
 
 describe('a router', () => {
-  it('hands a message to every subscription that has a matching filter, once each', () => {
+  it('delivers a message to every subscription with a matching filter, once each', () => {
     const plan = fc.array(
       fc.record({
         filters: fc.uniqueArray(filters, { minLength: 1, maxLength: 4 }),
@@ -72,7 +72,7 @@ describe('a router', () => {
     );
   });
 
-  it('remembers no more than it should, and still finds everybody', () => {
+  it('caches a limited number of topics, and still finds all subscriptions', () => {
     const router = new Router(() => 0);
     const all = to('#');
     router.add(all);
@@ -83,8 +83,8 @@ describe('a router', () => {
   });
 });
 
-describe('the last one out', () => {
-  it('is who is told which filters nobody holds any more', () => {
+describe('removing a subscription', () => {
+  it('returns the filters that no subscription holds any more', () => {
     const router = new Router(() => 0);
     const [one, other, third] = [to('a', 'b'), to('b', 'c'), to('b')];
     for (const subscription of [one, other, third]) router.add(subscription);
@@ -97,7 +97,7 @@ describe('the last one out', () => {
     expect([router.has(other), router.subscriptions]).toEqual([false, []]);
   });
 
-  it('does not hold what it gave up before', () => {
+  it('does not affect filters that were removed before', () => {
     const router = new Router(() => 0);
     const [one, other] = [to('a', 'b'), to('a')];
     router.add(one);
@@ -109,8 +109,8 @@ describe('the last one out', () => {
   });
 });
 
-describe('what overlaps', () => {
-  it('is everything held that a message can match as well; a Shared Subscription has its own copies', () => {
+describe('overlapping filters', () => {
+  it('are those that a message can match too, without Shared Subscriptions, which get their own copies', () => {
     const router = new Router(() => 0);
     const [one, other, shared] = [to('a/#', 'b'), to('a/b'), to('$share/g/a/b')];
     for (const subscription of [one, other, shared]) router.add(subscription);

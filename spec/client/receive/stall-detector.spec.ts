@@ -11,7 +11,7 @@ function rig(count: number, timeout = 1_000) {
   const stalled: number[] = [];
   const starved: number[] = [];
   const state = { isStopped: false };
-  const stalling = new StallDetector({
+  const detector = new StallDetector({
     clock,
     timeout: () => timeout,
     subscriptions: () => subscriptions,
@@ -21,13 +21,13 @@ function rig(count: number, timeout = 1_000) {
   });
   const come = (to: number): void => {
     rigs[to]?.push('x');
-    stalling.arrived();
+    detector.arrived();
   };
-  return { clock, subscriptions, stalled, starved, state, stalling, come };
+  return { clock, subscriptions, stalled, starved, state, detector, come };
 }
 
-describe('a subscription that takes nothing while nothing comes', () => {
-  it('is told of when the time is over, once, and again after it has taken something', async () => {
+describe('a subscription that takes nothing while nothing arrives', () => {
+  it('is reported once after the time-out, and again after it has taken something', async () => {
     const { clock, subscriptions, stalled, come } = rig(2);
     come(0);
     come(0);
@@ -42,7 +42,7 @@ describe('a subscription that takes nothing while nothing comes', () => {
     expect(stalled).toEqual([0, 0]);
   });
 
-  it('is left alone while others get something, or it takes something', async () => {
+  it('is not reported while others get messages, or it takes some', async () => {
     const { clock, subscriptions, stalled, come } = rig(2);
     for (let n = 0; n < 5; n++) come(0);
     await clock.advance(500);
@@ -55,22 +55,22 @@ describe('a subscription that takes nothing while nothing comes', () => {
     expect(stalled).toEqual([]);
   });
 
-  it('is told of when the time is over since reading stopped, as nothing can come from then on', async () => {
-    const { clock, stalled, stalling, come } = rig(2);
+  it('is reported when the time since reading stopped is over', async () => {
+    const { clock, stalled, detector, come } = rig(2);
     come(0);
     await clock.advance(300);
     come(0);
-    stalling.stopped();
+    detector.stopped();
     await clock.advance(500);
     // Nothing has come since it stopped before.
-    stalling.stopped();
+    detector.stopped();
     await clock.advance(499);
     expect(stalled).toEqual([]);
     await clock.advance(1);
     expect(stalled).toEqual([0]);
   });
 
-  it('is left alone where it is the only one, or the time is 0', async () => {
+  it('is not reported if it is the only one, or the time-out is 0', async () => {
     const alone = rig(1);
     alone.come(0);
     const never = rig(2, 0);
@@ -78,11 +78,11 @@ describe('a subscription that takes nothing while nothing comes', () => {
     await alone.clock.advance(5_000);
     await never.clock.advance(5_000);
     expect([alone.stalled, never.stalled, never.clock.armed]).toEqual([[], [], 0]);
-    alone.stalling.stop();
+    alone.detector.stop();
     expect(alone.clock.armed).toBe(0);
   });
 
-  it('is not waited for once all is taken', async () => {
+  it('leaves no timer once all messages are taken', async () => {
     const { clock, subscriptions, come } = rig(2);
     come(0);
     await subscriptions[0]?.receive();
@@ -92,8 +92,8 @@ describe('a subscription that takes nothing while nothing comes', () => {
   });
 });
 
-describe('a loop that waits while so much is unsettled that nothing is read', () => {
-  it('is told of, also where its subscription is the only one, for as long as it lasts', async () => {
+describe('a loop that waits while too many unsettled messages have stopped the reading', () => {
+  it('is reported in each period, also if its subscription is the only one', async () => {
     const { clock, subscriptions, starved, state, come } = rig(1);
     const messages = subscriptions[0]![Symbol.asyncIterator]();
     come(0);
@@ -111,7 +111,7 @@ describe('a loop that waits while so much is unsettled that nothing is read', ()
     expect([starved.length, clock.armed]).toEqual([2, 0]);
   });
 
-  it('is not one that is at work on a message, however long that takes', async () => {
+  it('is not reported while it works on a message, however long that takes', async () => {
     const { clock, subscriptions, starved, state, come } = rig(1);
     const messages = subscriptions[0]![Symbol.asyncIterator]();
     come(0);

@@ -31,10 +31,10 @@ export class SubscriptionRig {
   /** What was acknowledged, by its text, and refused, by its text and Reason Code. */
   readonly settled: string[] = [];
   /** What nobody may come back for on this connection, and what nobody will come to, by their texts. */
-  readonly passedOver: string[] = [];
-  readonly leftToServer: string[] = [];
+  readonly skippable: string[] = [];
+  readonly abandoned: string[] = [];
   /** What has been waiting for long, by their texts. */
-  readonly aside: string[] = [];
+  readonly stalled: string[] = [];
   readonly warnings: string[] = [];
   readonly pressure: BufferPressure = new BufferPressure(1_000_000, () => {});
   overflowed = 0;
@@ -56,11 +56,11 @@ export class SubscriptionRig {
         const text = new TextDecoder().decode(payload);
         this.settled.push(reasonCode === 0 ? text : `${text} refused ${reasonCode}`);
       },
-      markSkippable: ({ payload }) => void this.passedOver.push(new TextDecoder().decode(payload)),
-      markStalled: ({ payload }) => void this.aside.push(new TextDecoder().decode(payload)),
+      markSkippable: ({ payload }) => void this.skippable.push(new TextDecoder().decode(payload)),
+      markStalled: ({ payload }) => void this.stalled.push(new TextDecoder().decode(payload)),
       overflowed: () => void this.overflowed++,
       pressure: this.pressure,
-      abandon: ({ payload }) => void this.leftToServer.push(new TextDecoder().decode(payload)),
+      abandon: ({ payload }) => void this.abandoned.push(new TextDecoder().decode(payload)),
       discarded: (count) => (this.discarded += count),
       unsubscribe: () => {
         this.unsubscribed++;
