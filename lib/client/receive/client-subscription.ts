@@ -7,7 +7,7 @@ import { withCancellation, checkCall, type CallOptions } from '../runtime/cancel
 import type { Clock } from '../runtime/clock.ts';
 import { BatchIterator, type BatchesOptions } from './batch-iterator.ts';
 import type { BufferPressure } from './buffer-pressure.ts';
-import type { Failure, Consumer, MessageSource, MessageWaiter } from './consumer.ts';
+import type { Failure, Consumer, MessageWaiter } from './consumer.ts';
 import { Consumers, endWaiter } from './consumers.ts';
 import { forEachMessage, type ForEachOptions } from './for-each.ts';
 import { MessageBuffer, type BufferLimits, type Overflow } from './message-buffer.ts';
@@ -45,8 +45,11 @@ export interface SubscriptionHost extends Settler {
   warn(message: string): void;
 }
 
-/** The subscription of one `subscribe()` call. The client's own methods are marked as internal. */
-export class ClientSubscription implements Subscription, MessageSource {
+/**
+ * The subscription of one `subscribe()` call. It is also a `MessageSource`, without saying so: its internal methods are not
+ * in the declarations.
+ */
+export class ClientSubscription implements Subscription {
   readonly topicFilters: readonly string[];
   /** The filters with their options. @internal */
   readonly entries: readonly SubscriptionRequest[];
