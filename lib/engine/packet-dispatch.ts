@@ -8,7 +8,8 @@ import type {
   SubackPacket,
   UnsubackPacket,
 } from '../codec/packets.ts';
-import { PublishReader } from '../codec/publish.ts';
+import { PublishReader } from '../codec/publish-reader.ts';
+import { readPacket } from '../codec/read-packet.ts';
 import type { Text } from '../codec/text.ts';
 import type { Connection } from '../connection/connection.ts';
 import { ProtocolError } from '../errors.ts';
@@ -17,7 +18,7 @@ import type { Session } from '../session/session.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
 import type { Effects } from './effects.ts';
 import { tolerate, type InboundPublish } from './inbound-publish.ts';
-import { writePubcomp, writePubrel } from './packet-writer.ts';
+import { writePubcomp, writePubrel } from './ack-writer.ts';
 
 const PUBLISH = 3;
 const PUBACK = 4;
@@ -71,7 +72,7 @@ export class PacketDispatch {
     if (type < PUBACK || type > PUBCOMP) return this.#other(connection);
     const ack = this.#ack;
     ack.read(bytes, header, start, end, protocolVersion);
-    if (connection.isPlain) checkPlain(ack.properties);
+    if (connection.withoutProblemInformation) checkPlain(ack.properties);
     if (type === PUBREL) {
       this.#onPubrel(connection, ack.packetId);
       return 'nothing';
@@ -98,12 +99,11 @@ export class PacketDispatch {
   }
 
   #other(connection: Connection): Outcome {
-    const { bytes, header, start, end } = connection.framer;
-    const packet = readPacket(bytes, header, start, end, connection.protocolVersion, 'client');
+    const packet = readPacket(connection.framer, connection.protocolVersion, 'client');
     switch (packet.type) {
       case 'suback':
       case 'unsuback':
-        if (connection.isPlain) checkPlain(packet.properties);
+        if (connection.withoutProblemInformation) checkPlain(packet.properties);
         this.#onRequestAck(packet, connection.protocolVersion);
         return 'answered';
       case 'pingresp':

@@ -1,5 +1,5 @@
 import type { QoS } from '../codec/packets.ts';
-import type { PublishReader } from '../codec/publish.ts';
+import type { PublishReader } from '../codec/publish-reader.ts';
 import { IdentifierTable } from './identifier-table.ts';
 import { Ring } from './ring.ts';
 

@@ -3,7 +3,6 @@ import type { OutgoingPublish } from '../../codec/publish-writer.ts';
 import { portableText } from '../../codec/text.ts';
 import { SLAB_SIZE } from '../../connection/outbox.ts';
 import type { Negotiated } from '../../connection/negotiated.ts';
-import type { Delivery } from '../../engine/delivery.ts';
 import type { Change, Effects } from '../../engine/effects.ts';
 import { Traffic } from '../../connection/traffic.ts';
 import { Engine } from '../../engine/engine.ts';
@@ -53,7 +52,7 @@ export interface DriverHost {
   /** Buffers that stop the reading while they are full. */
   readonly buffers: BufferPressure;
   /** hot */
-  deliver(publish: PublishReader, receipt: Receipt | undefined): Delivery;
+  readonly deliver: Effects['deliver'];
   /** A QoS > 0 message was acknowledged and dropped. */
   overflowed(topicName: string): void;
   changed(change: Change): void;
