@@ -32,23 +32,23 @@ import type { Subscribing, Subscription } from './receive/subscription.ts';
 
 /** How `disconnect()` ends the connection. */
 export interface DisconnectOptions {
-  /** 0, or 0x04 to have the Will published (3.14.2.1); others only on 5.0. @default 0 */
+  /** 0, or 0x04 to have the Will published (3.14.2.1). Others only on 5.0. @default 0 */
   readonly reasonCode?: number | undefined;
   /** 5.0 */
   readonly properties?: Omit<DisconnectProperties, 'serverReference'> | undefined;
-  /** What becomes of unacknowledged QoS 1 and 2 messages: they go out after the next `connect()`, or not. @default "keep" */
+  /** Whether unacknowledged QoS 1 and 2 messages are sent after the next `connect()`, or discarded. @default "keep" */
   readonly pending?: Pending | undefined;
   /** ms to wait for the close. @default 5000 */
   readonly timeout?: number | undefined;
-  /** Aborting ends the waiting, with the reason of the signal; the client ends all the same. */
+  /** Aborting rejects the call with the reason of the signal. The client ends all the same. */
   readonly signal?: AbortSignal | undefined;
 }
 
 const machine: Platform = { clock: systemClock, dial: openTransport, random: Math.random };
 
 /**
- * An MQTT client. `new` checks everything and does nothing; `connect()` connects, and from then on a lost connection
- * is restored, with what was subscribed and what is unacknowledged, until `disconnect()`.
+ * An MQTT client. `new` checks the options and does nothing else. After `connect()` a lost connection is restored, with its
+ * subscriptions and unacknowledged messages, until `disconnect()`.
  */
 export class Client<UserData = undefined> implements AsyncDisposable {
   readonly #url: ServerUrl;
@@ -58,8 +58,8 @@ export class Client<UserData = undefined> implements AsyncDisposable {
 
   /**
    * `url`: `mqtt://host[:port]` (1883), `mqtts://host[:port]` (TLS, 8883), `ws://host[:port][/path]` and `wss://…`
-   * (WebSocket, 80 and 443, `/mqtt`), `mqtt+unix:///path`, or a function that is asked for it before every CONNECT.
-   * Throws `TypeError` or `RangeError` on anything that is not as it should be.
+   * (WebSocket, 80 and 443, `/mqtt`), `mqtt+unix:///path`, or a function that returns it before every CONNECT.
+   * Throws `TypeError` or `RangeError` on a wrong argument.
    */
   constructor(url: ServerUrl, options?: ClientOptions<UserData>);
   /** @internal */
@@ -71,22 +71,22 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     this.#runtime = new ClientRuntime(url, options, platform);
   }
 
-  /** Where the client is in its life: see docs/state-machine.md. */
+  /** The state of the client: see docs/state-machine.md. */
   get state(): ClientState {
     return this.#runtime.driver.state;
   }
 
-  /** The Client Identifier; the assigned one once there is one (3.2.2.3.7). */
+  /** The Client Identifier, or the assigned one once there is one (3.2.2.3.7). */
   get clientId(): string {
     return this.#runtime.driver.clientId;
   }
 
-  /** What the server granted on this Network Connection; undefined where there is none. */
+  /** What the server has granted on this Network Connection; undefined without one. */
   get negotiated(): Negotiated | undefined {
     return this.#runtime.driver.negotiated;
   }
 
-  /** Settles when the client is finished: resolves after `disconnect()`, rejects with the error that ended it. */
+  /** Settles when the client ends: resolves after `disconnect()`, else rejects with the error that ended it. */
   get closed(): Promise<void> {
     return this.#runtime.connectCalls.closed;
   }
@@ -97,15 +97,15 @@ export class Client<UserData = undefined> implements AsyncDisposable {
 
   /**
    * Connects, and resolves with the CONNACK. Rejects with a `ConnectError` on the first failure, unless
-   * `reconnect.retryInitial` or `retry` is on. Calls at the same time share one attempt; aborting one rejects that one.
+   * `reconnect.retryInitial` or `retry` is set. Simultaneous calls share one attempt. Aborting one rejects only that one.
    */
   connect(options: ConnectOptions = {}): Promise<Connack> {
     return this.#runtime.connectCalls.connect(options);
   }
 
   /**
-   * Changes options: at once, or with the next CONNECT, as `ConfigurableOptions` says. Throws like the constructor, and
-   * changes nothing then.
+   * Changes options. `ConfigurableOptions` says which act at once, and which with the next CONNECT. Throws like the
+   * constructor, and changes nothing then.
    */
   configure(changes: ConfigurableOptions<UserData>): void {
     this.#runtime.configuration.change(changes);
@@ -116,18 +116,18 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   }
 
   /**
-   * Closes the connection in order, if there is one, and connects again at once; a wait for the next attempt is cut
-   * short. What is unacknowledged is resumed as after any loss. Resolves with the CONNACK. Rejects with a
-   * `ClosedError` where the client was never connected or has ended.
+   * Closes the connection gracefully, if there is one, and connects again at once. A wait for the next attempt is cut
+   * short. Unacknowledged messages are resumed as after a loss. Resolves with the CONNACK. Rejects with a `ClosedError`
+   * if the client was never connected or has ended.
    */
   reconnect(options: CallOptions = {}): Promise<Connack> {
     return this.#runtime.connectCalls.reconnect(options);
   }
 
   /**
-   * Ends the connection and settles all promises. Resolves when it is closed, `timeout` ms later at the latest, or up
-   * to 1000 ms where it is one that `reconnect()` has left. The Will is not published. Of no effect where there is
-   * nothing to end.
+   * Ends the connection and settles all promises. Resolves when the connection is closed, at the latest after `timeout`
+   * ms, or 1000 ms for one that `reconnect()` has replaced. The server publishes the Will only with `reasonCode: 0x04`
+   * (3.14.2.1). Of no effect if the client is not in use.
    */
   async disconnect(options: DisconnectOptions = {}): Promise<void> {
     checkKeys('disconnect', options, ['reasonCode', 'properties', 'pending', 'timeout', 'signal']);
@@ -151,7 +151,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     const pending = oneOf('pending', options.pending ?? 'keep', ['keep', 'discard']);
     const timeout = integer('timeout', options.timeout ?? 5_000, 0);
     const { signal } = options;
-    // Aborted already or later, it is about the waiting alone.
+    // Aborted before or after this call, the signal only ends the wait.
     checkSignal(signal);
     this.#runtime.connectCalls.abort(new ClosedError('the client was disconnected'));
     this.#runtime.driver.disconnect({ reasonCode, properties, pending, timeout });
@@ -163,20 +163,20 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   }
 
   /**
-   * Back to the state in which `new` leaves a client, with these options, or those it was made with: disconnects,
-   * forgets what is unacknowledged, and begins anew. Throws like the constructor, and changes nothing then.
+   * Resets the client to the state after `new`, with these options or those of the constructor: disconnects, and discards
+   * unacknowledged messages. Rejects with what the constructor throws, and changes nothing then.
    */
   async reinitialise(options: ClientOptions<UserData> = this.#options): Promise<void> {
-    const parts = new ClientRuntime(this.#url, options, this.#platform);
+    const runtime = new ClientRuntime(this.#url, options, this.#platform);
     const before = this.#runtime;
     await this.disconnect({ pending: 'discard' });
-    // Whoever came first of several has put new ones in place already.
-    if (this.#runtime === before) this.#runtime = parts;
+    // Of simultaneous calls the first one counts.
+    if (this.#runtime === before) this.#runtime = runtime;
   }
 
   /**
-   * Finishes what is in hand, then disconnects: nothing new is handed out, loops get what waits in their buffers, and
-   * what was published is waited for, until `timeout` (5000 ms). Reports what was left.
+   * Finishes messages in progress, then disconnects. New messages are not handed out. Loops get what waits in their
+   * buffers, and published messages are waited for, until `timeout` (5000 ms). Resolves with what was left.
    */
   async drain(options: CallOptions = {}): Promise<DrainReport> {
     checkKeys('drain', options, ['signal', 'timeout']);
@@ -187,9 +187,9 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   }
 
   /**
-   * Publishes a message. QoS 0 resolves when it was copied into the output of a live connection, QoS 1 with PUBACK,
-   * QoS 2 with PUBCOMP; without a connection it waits for one. Every call settles. A rejection says what is known of
-   * the message (`delivery`) and whether it still goes out (`kept`). Wrong arguments reject with `TypeError`.
+   * Publishes a message. QoS 0 resolves when it was copied into the output of a connection, QoS 1 with PUBACK, QoS 2 with
+   * PUBCOMP. Without a connection it waits for one. Every call settles. A rejection says what is known of the message
+   * (`delivery`) and whether it will still be sent (`kept`). Wrong arguments reject with `TypeError`.
    */
   publish(topicName: string, payload: Payload, options?: PublishOptions): Promise<PublishResult> {
     try {
@@ -200,11 +200,10 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   }
 
   /**
-   * Publishes what a source brings, and yields what came of each message, in the order of the source; no message makes
-   * it throw. Sends nothing before it is iterated, and pulls only as long as the window and the output have room: the
-   * source is held back by the network, and by whoever iterates. Leaving the loop stops the pulling; what was pulled
-   * goes out. Throws what the source throws, and a `ClosedError` once the client has ended. Wrong arguments throw at
-   * once.
+   * Publishes the messages of a source, and yields the outcome of each, in the order of the source. A message that fails
+   * does not make it throw. Nothing is sent before it is iterated. It pulls from the source only while the send window and
+   * the output have room, and while its consumer keeps up. When the loop ends, it stops pulling, and what was pulled is
+   * still sent. Throws what the source throws, and a `ClosedError` once the client has ended. Wrong arguments throw at once.
    */
   publishMany<P extends Publication>(
     source: Iterable<P> | AsyncIterable<P>,
@@ -214,8 +213,8 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   }
 
   /**
-   * Subscribes. Await it for the `Subscription`, after SUBACK, or iterate it at once. A refused filter rejects, or is
-   * thrown in the loop, as a `SubscribeError`: all or nothing, unless `partial` is on.
+   * Subscribes. Await it for the `Subscription`, after SUBACK, or iterate it at once. If the server refuses a filter, the
+   * call rejects or the loop throws a `SubscribeError`. Then no filter is subscribed, unless `partial` is set.
    */
   subscribe(
     topicFilter: string | readonly (string | FilterOptions)[],
@@ -228,14 +227,14 @@ export class Client<UserData = undefined> implements AsyncDisposable {
         this.#runtime.router.matching(topicName).includes(subscription),
       );
     });
-    // Who only iterates gets the error in the loop.
+    // A caller that only iterates gets the error in its loop.
     subscribed.catch(() => {});
     return Object.assign(subscribed, {
       [Symbol.asyncIterator]: () => made[0]?.[Symbol.asyncIterator]() ?? failing(subscribed),
     });
   }
 
-  /** Ends subscriptions by Topic Filter. Resolves on UNSUBACK. */
+  /** Ends subscriptions by Topic Filter. Resolves with UNSUBACK. */
   unsubscribe(
     topicFilter: string | readonly string[],
     options: CallOptions = {},
@@ -243,12 +242,12 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     return this.#runtime.subscribeCalls.unsubscribe(topicFilter, options);
   }
 
-  /** What happens to the connection, from now until the client is closed. Several readers each get every event. */
+  /** Status events, from now until the client is closed. Each reader gets every event. */
   status(): AsyncIterable<StatusEvent> {
     return this.#runtime.status.read();
   }
 
-  /** How it stands with the client now. Costs nothing while nobody asks. */
+  /** Statistics of this moment. */
   stats(): ClientStats {
     return this.#runtime.counters.take(this.#runtime.driver, this.#runtime.router, this.#runtime.unmatched);
   }
@@ -259,10 +258,10 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   }
 }
 
-/** What a `Client` offers, as an interface: for test doubles, and for code that is given a client. */
+/** The public methods of `Client` as an interface, for test doubles and for code that is given a client. */
 export interface MqttClient<UserData = undefined> extends Pick<Client<UserData>, keyof Client<UserData>> {}
 
-/** A loop over a subscription that could not be made: it throws why. */
+/** A loop over a subscription that failed: it throws the error. */
 function failing(subscribed: Promise<Subscription>): AsyncIterator<Message> {
   return { next: () => subscribed.then(() => ({ value: undefined, done: true })) };
 }

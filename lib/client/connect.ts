@@ -2,7 +2,7 @@ import { Client } from './client.ts';
 import type { ClientOptions } from './config/client-options.ts';
 import type { ServerUrl } from './config/endpoints.ts';
 
-/** `new Client(url, options)` and `connect()`: resolves with a client that is connected. */
+/** Makes a `Client` and connects it. Resolves with the connected client. */
 export async function connect<UserData = undefined>(
   url: ServerUrl,
   options?: ClientOptions<UserData>,

@@ -1,6 +1,10 @@
 import { types } from 'node:util';
+import { EventQueue } from './runtime/event-queue.ts';
 
-/** Where log lines go: `console` and pino fit. One that throws is survived. Passwords and payloads never reach it. */
+/**
+ * Where log lines go: `console` and pino fit. What it throws is ignored. It may call the client. Passwords and payloads
+ * never reach it.
+ */
 export interface Logger {
   debug(message: string): void;
   info(message: string): void;
@@ -8,42 +12,48 @@ export interface Logger {
   error(message: string): void;
 }
 
-/** A logger that never throws. Without one of the user's it does nothing. */
+/** The application's logger, which may be absent. It never throws, and is not called while the engine runs. */
 export class ClientLogger implements Logger {
+  readonly #events: EventQueue;
   #logger: Logger | undefined;
 
-  constructor(logger: Logger | undefined) {
+  constructor(logger: Logger | undefined, events: EventQueue = new EventQueue()) {
     this.#logger = logger;
+    this.#events = events;
   }
 
-  /** From now on lines go to another one, or nowhere. */
+  /** Replaces the application's logger; `undefined` for none. */
   use(logger: Logger | undefined): void {
     this.#logger = logger;
   }
 
   debug(message: string): void {
-    this.#write('debug', message);
+    this.#log('debug', message);
   }
 
   info(message: string): void {
-    this.#write('info', message);
+    this.#log('info', message);
   }
 
   warn(message: string): void {
-    this.#write('warn', message);
+    this.#log('warn', message);
   }
 
   error(message: string): void {
-    this.#write('error', message);
+    this.#log('error', message);
+  }
+
+  #log(level: keyof Logger, message: string): void {
+    if (this.#logger !== undefined) this.#events.add(() => this.#write(level, message));
   }
 
   #write(level: keyof Logger, message: string): void {
     try {
       const written: unknown = this.#logger?.[level](message);
-      // One that is asynchronous may fail later.
+      // An asynchronous logger may fail later.
       if (types.isPromise(written)) written.catch(() => {});
     } catch {
-      // The user's logger is broken: there is nowhere to say so, and it must not take the client down.
+      // A logger that fails must not end the client, and there is nowhere to report it.
     }
   }
 }

@@ -4,39 +4,39 @@ import type { Driver } from './runtime/driver.ts';
 import type { UnmatchedMessages } from './receive/unmatched-messages.ts';
 import type { Router } from './receive/router.ts';
 
-/** How it stands with a client; counters run from its making. */
+/** Client statistics. Counters run from construction. */
 export interface ClientStats extends Counts {
-  /** Messages that wait for a subscription. */
+  /** Messages held without a subscription (`unmatched`). */
   readonly held: number;
-  /** Messages acknowledged, or let go with QoS 0, that nobody took: there was no subscription, or it had ended. */
+  /** Messages discarded because there was no subscription, or it had ended. With QoS 1 and 2 they were acknowledged. */
   readonly discarded: number;
   /** QoS 1 and 2 messages acknowledged and dropped, as a last resort. */
   readonly overflowed: number;
   /** QoS 1 and 2 messages that the server sent beyond Receive Maximum (5.0). */
   readonly beyondReceiveMaximum: number;
-  /** `stopped`: nothing is read from the network, as the application is too slow for what comes. */
+  /** `stopped`: nothing is read from the network, because the application is too slow for what arrives. */
   readonly reading: 'on' | 'stopped';
-  /** Per subscription what waits in it, and what its limits have let go. */
+  /** Per subscription: messages waiting, and messages dropped by its limits. */
   readonly subscriptions: readonly {
     readonly topicFilters: readonly string[];
     readonly depth: number;
     readonly dropped: number;
   }[];
-  /** Connections lost and attempts failed, by what went wrong: the `code` of the error, with its phase or Reason Code. */
+  /** Lost connections and failed attempts, by the `code` of the error with its phase or Reason Code. */
   readonly failures: Readonly<Record<string, number>>;
   readonly bytes: { readonly sent: number; readonly received: number };
   readonly packets: { readonly sent: number; readonly received: number };
-  /** ms from our last packet of an exchange to the acknowledgement that ended it. */
+  /** ms from the last packet of an exchange that was sent to the acknowledgement that ended it. */
   readonly roundTrip: { readonly count: number; readonly mean: number; readonly max: number };
-  /** ms that the process was late for a timer, at the most: how long it was busy with something else. */
+  /** How late a timer was at most, in ms: how long the process was busy. */
   readonly maxTimerLag: number;
-  /** The error that ended the last connection or attempt, also after the next one has succeeded. */
+  /** The error that ended the last connection or attempt. A later success does not reset it. */
   readonly lastError: MqttError | undefined;
-  /** ms since the client came into its present `state`. */
+  /** How long the client has been in its present `state`, in ms. */
   readonly inStateFor: number;
 }
 
-/** What is counted for `stats()` where it happens. */
+/** Counters of `stats()` that are incremented as things happen. */
 export class Counters {
   discarded = 0;
   overflowed = 0;
@@ -49,13 +49,13 @@ export class Counters {
     this.#failures.set(reason, (this.#failures.get(reason) ?? 0) + 1);
   }
 
-  /** Everything, as it stands now. */
-  take(driver: Driver, router: Router, parking: UnmatchedMessages): ClientStats {
-    const { traffic, counts: load, maxTimerLag: lateness, inState: since } = driver;
+  /** The statistics of this moment. */
+  take(driver: Driver, router: Router, unmatched: UnmatchedMessages): ClientStats {
+    const { traffic, counts, maxTimerLag, inStateFor } = driver;
     const { answered: count, roundTrips, longestRoundTrip: max } = traffic;
     return {
-      ...load,
-      held: parking.depth,
+      ...counts,
+      held: unmatched.depth,
       discarded: this.discarded,
       overflowed: this.overflowed,
       beyondReceiveMaximum: traffic.beyondReceiveMaximum,
@@ -69,18 +69,18 @@ export class Counters {
       bytes: { sent: traffic.bytesSent, received: traffic.bytesReceived },
       packets: { sent: traffic.packetsSent, received: traffic.packetsReceived },
       roundTrip: { count, mean: count === 0 ? 0 : roundTrips / count, max },
-      maxTimerLag: lateness,
+      maxTimerLag,
       lastError: this.lastError,
-      inStateFor: since,
+      inStateFor,
     };
   }
 }
 
-/** `ERR_MQTT_CONNECT dial`, `ERR_MQTT_CONNECTION_LOST 0x8e`: nothing that varies without end. */
+/** `ERR_MQTT_CONNECT dial`, `ERR_MQTT_CONNECTION_LOST 0x8e`: a limited set of keys. */
 function reasonOf(error: MqttError): string {
   const { phase, reasonCode } = error as { phase?: unknown; reasonCode?: unknown };
   const where = typeof phase === 'string' ? ` ${phase}` : '';
-  // A `ConnectError` of a transport of the application's own may have anything there.
+  // A `ConnectError` of an application's transport may have anything there.
   const code = typeof reasonCode === 'number' ? ` 0x${reasonCode.toString(16).padStart(2, '0')}` : '';
   return `${error.code}${where}${code}`;
 }

@@ -4,41 +4,41 @@ import { Ring } from '../session/ring.ts';
 import { END, NextCalls } from './receive/next-calls.ts';
 import type { Subscription } from './receive/subscription.ts';
 
-/** The answer to a successful CONNECT (3.2). */
+/** The CONNACK of a successful CONNECT (3.2). */
 export type Connack = Omit<ConnackPacket, 'type'>;
 
 /** What happens to the connection. */
 export type StatusEvent =
   | { readonly type: 'connecting'; readonly attempt: number }
   | { readonly type: 'connected'; readonly connack: Connack }
-  /** The connection is gone, or an attempt failed; the next one follows in `willRetryIn` ms. */
+  /** The connection was lost, or an attempt failed. The next one follows in `willRetryIn` ms. */
   | {
       readonly type: 'disconnected';
       readonly reason: MqttError;
       readonly willRetryIn: number;
-      /** At least the third connection in a row that lived for less than 5 s: perhaps two clients have one identifier. */
+      /** At least the third connection in a row that was up for less than 5 s: two clients may have the same identifier. */
       readonly flapping: boolean;
     }
-  /** The server has lost the session; `unsettled` messages of it were with the application. */
+  /** The server has lost the session. The application held `unsettled` messages of it. */
   | { readonly type: 'session-lost'; readonly unsettled: number }
-  /** `subscription` has dropped messages, `dropped` of them so far. At most once a second for each. */
+  /** `subscription` has dropped messages, `dropped` in all. At most once a second for each subscription. */
   | { readonly type: 'overflow'; readonly subscription: Subscription; readonly dropped: number }
-  /** A message kept others from being acknowledged, or from coming, for `ms`: it was skipped, or acknowledged. */
+  /** A message was not settled for `ms` and held up others: it was skipped, or acknowledged in a clean session. */
   | { readonly type: 'ack-stalled'; readonly subscription: Subscription | undefined; readonly ms: number }
   | { readonly type: 'closed'; readonly error?: MqttError };
 
-/** Events kept for a reader who does not read; the oldest go first. */
+/** Events that wait for a slow reader. The oldest are dropped. */
 const KEPT = 256;
 
-/** One reader of the status. */
+/** One iteration of `status()`. */
 class StatusReader implements AsyncIterableIterator<StatusEvent, undefined> {
   readonly #events = new Ring<StatusEvent>();
   readonly #calls = new NextCalls<StatusEvent>();
-  readonly #left: (reader: StatusReader) => void;
+  readonly #onReturn: (reader: StatusReader) => void;
   #phase: 'reading' | 'over' = 'reading';
 
-  constructor(left: (reader: StatusReader) => void) {
-    this.#left = left;
+  constructor(onReturn: (reader: StatusReader) => void) {
+    this.#onReturn = onReturn;
   }
 
   push(event: StatusEvent): void {
@@ -50,7 +50,7 @@ class StatusReader implements AsyncIterableIterator<StatusEvent, undefined> {
     this.#events.push(event);
   }
 
-  /** No event will follow; those that wait can still be read. */
+  /** No event follows. Those that wait can still be read. */
   finish(): void {
     this.#phase = 'over';
     this.#calls.end();
@@ -63,7 +63,7 @@ class StatusReader implements AsyncIterableIterator<StatusEvent, undefined> {
   }
 
   return(): Promise<IteratorResult<StatusEvent, undefined>> {
-    this.#left(this);
+    this.#onReturn(this);
     this.#events.clear();
     this.finish();
     return Promise.resolve(END);
@@ -80,7 +80,7 @@ class StatusReader implements AsyncIterableIterator<StatusEvent, undefined> {
   }
 }
 
-/** Tells every reader every event. */
+/** Reports status events: every reader gets every event. */
 export class Status {
   readonly #readers = new Set<StatusReader>();
 

@@ -1,9 +1,31 @@
+/** The first packet in each direction: CONNECT, and what CONNACK grants. */
+import { encode } from '../codec/codec.ts';
 import type { ConnackPacket } from '../codec/packets.ts';
-import type { Connection } from '../connection/connection.ts';
-import { negotiate, type Negotiated } from '../connection/negotiated.ts';
-import type { EngineOptions } from './options.ts';
+import { Connection } from '../connection/connection.ts';
+import { connectPacket, negotiate, type Negotiated } from '../connection/negotiated.ts';
+import type { Credentials, EngineOptions, EnginePorts } from './options.ts';
 
-/** A CONNACK was accepted: what it grants, and what we allow ourselves, holds on `connection` from now on. */
+/**
+ * A Network Connection with CONNECT as its first packet [MQTT-3.1.0-1]. `credentials` take the place of `options` and
+ * `session`.
+ */
+export function sendConnect(
+  options: EngineOptions,
+  session: { readonly connectionNumber: number; readonly clientId: string; readonly cleanStart: boolean },
+  credentials: Credentials,
+  ports: EnginePorts,
+  now: number,
+): Connection {
+  const { will = options.will, properties = options.properties, ...rest } = credentials;
+  const { connectionNumber, clientId, cleanStart } = session;
+  const settings = { ...options, will, properties };
+  const identity = { clientId, cleanStart, ...rest };
+  const connection = new Connection({ connectionNumber, settings, identity, ...ports }, now);
+  connection.outbox.append(encode(connectPacket(settings, identity), settings.protocolVersion));
+  return connection;
+}
+
+/** CONNACK has accepted: applies its limits, and ours, to `connection`. */
 export function acceptConnack(
   connection: Connection,
   connack: ConnackPacket,
@@ -22,14 +44,14 @@ export function acceptConnack(
   return negotiated;
 }
 
-/** QoS > 0 exchanges of ours that may be on the wire: as we allow ourselves, and never above Receive Maximum. */
+/** How many QoS 1 and 2 messages may be in flight: `maxInflight`, at most Receive Maximum (4.9). */
 export function sendWindow({ receiveMaximum }: Negotiated, { maxInflight }: EngineOptions): number {
   return maxInflight === 0 ? receiveMaximum : Math.min(maxInflight, receiveMaximum);
 }
 
 /**
- * Whether the session of before goes on. 3.1 has no Session Present: with Clean Session 0 the session is presumed to
- * be there, the subscriptions are not.
+ * Whether the server has the session. 3.1 has no Session Present: with Clean Session 0 the session is presumed to be
+ * there, but not the subscriptions.
  */
 export function sessionPresence({ negotiated, identity }: Connection): 'present' | 'presumed' | 'absent' {
   if (negotiated?.sessionPresent === true) return 'present';

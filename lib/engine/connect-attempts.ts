@@ -1,60 +1,66 @@
 import type { ConnackPacket, DisconnectPacket } from '../codec/packets.ts';
 import type { MqttError } from '../errors.ts';
-import { backoffDelay } from './backoff.ts';
+import { backoffDelay, type RetryContext } from './backoff.ts';
 import type { Effects } from './effects.ts';
 import type { EngineOptions, EnginePorts, ServerChoice } from './options.ts';
 import { noServerError, serverReferenceIn, type Verdict } from './connect-errors.ts';
 
-/** A connection that lived for less, in ms, is a short one. */
+/** A connection that was up for less, in ms, is short. */
 const SHORT = 5_000;
-/** So many short ones in a row are no accident: on 3.1.1 probably a second client with this Client Identifier. */
+/** Short connections in a row that are flapping: on 3.1.1 probably a second client with this Client Identifier. */
 const FLAPPING = 3;
 
-/** What follows: no further attempt, none until the next `connect()`, or one after a delay. */
+/**
+ * What follows from a failure. `undecided`: the application's policy has to be asked; `ended`: no further attempt;
+ * `gaveUp`: none until the next `connect()`; `lost`: the next one after `delay` ms.
+ */
 export type Next =
+  | { readonly input: 'undecided'; readonly context: RetryContext }
   | { readonly input: 'ended' }
   | { readonly input: 'gaveUp' }
   | { readonly input: 'lost'; readonly delay: number; readonly flapping: boolean };
 
-/** Which attempt to connect this is, what it asks the server for, and what follows where it fails. */
+/** The present attempt to connect: its number, its servers and times, and what follows if it fails. */
 export class ConnectAttempts {
   readonly #options: EngineOptions;
-  readonly #ports: Pick<EnginePorts, 'random' | 'decide'>;
-  /** What becomes of an attempt that fails before any has succeeded. */
+  readonly #ports: Pick<EnginePorts, 'random'>;
+  /** What follows if an attempt fails before one has succeeded. */
   onFailure: 'give up' | 'retry' = 'give up';
-  /** Attempts since the last connection that was up. */
+  /** Attempts since the last connection. */
   #number = 0;
-  /** When the attempt has to be over. */
+  /** When the attempt times out. */
   #until = 0;
-  /** How long its present server may take. */
-  #share = 0;
-  /** What its present server is. */
-  #which: ServerChoice = 'first';
-  /** Servers it has not tried yet. */
+  /** How long the present server may take, in ms. */
+  #serverTimeout = 0;
+  /** How the present server was chosen. */
+  #choice: ServerChoice = 'first';
+  /** The failure that the policy is asked about. */
+  #undecided: { readonly context: RetryContext; readonly verdict: Verdict } | undefined = undefined;
+  /** Servers that this attempt has not tried yet. */
   #left = 0;
-  /** What those said that it has. */
+  /** Errors from the servers already tried. */
   #failures: MqttError[] = [];
-  /** With which Client Identifier we were accepted last, and by which server. */
+  /** The Client Identifier and the server of the last CONNACK that accepted. */
   #clientId: string | undefined = undefined;
   #server: string | undefined = undefined;
-  /** Whose session that is, compared with the one before. */
+  /** Whether they are those of the previous one. */
   #owner: 'the same' | 'another server' | 'another identifier' = 'the same';
-  /** What ended the attempt or connection before. */
+  /** The error that ended the previous attempt or connection. */
   #reason: MqttError | undefined = undefined;
   /** Failed attempts in a row. Each short connection counts as one while the client is flapping. */
   #failedInRow = 0;
   /** Both counts when the present connection was accepted: they go on from there if the client is flapping. */
   #before = { number: 0, failedInRow: 0 };
-  /** When the connection that is up was accepted. */
+  /** When the present connection was accepted. */
   #acceptedAt: number | undefined = undefined;
   /** Short connections in a row. */
   #short = 0;
-  /** Network Connections that a server accepted, those that were only to wipe the session not counted. */
+  /** Network Connections that a server has accepted, without those that only cleaned the session. */
   #accepted = 0;
-  /** Where the old session was wiped. */
+  /** The server whose old session was cleaned. */
   #wiped: { readonly server: string | undefined } | undefined = undefined;
 
-  constructor(options: EngineOptions, ports: Pick<EnginePorts, 'random' | 'decide'>) {
+  constructor(options: EngineOptions, ports: Pick<EnginePorts, 'random'>) {
     this.#options = options;
     this.#ports = ports;
   }
@@ -63,53 +69,53 @@ export class ConnectAttempts {
     return this.#number;
   }
 
-  /** Why there is another attempt: what ended the last one, or the connection. */
+  /** The error that ended the previous attempt or connection. */
   get reason(): MqttError | undefined {
     return this.#reason;
   }
 
-  /** Whether a server has taken our credentials before, or the next attempt may come with others. */
+  /** Whether a server has accepted the credentials before, or the next attempt may use others. */
   get credentialsWorked(): boolean {
     return this.#accepted > 0 || this.#wiped !== undefined || this.#options.credentialsVary === true;
   }
 
-  /** Whether the connection that is up is the first of this client. */
+  /** Whether the present connection is the first one. */
   get isFirst(): boolean {
     return this.#accepted === 1;
   }
 
-  /** Whether the session at the server may be of a time, or of an owner, that this client knows nothing of. */
+  /** Whether the session at the server may hold messages that this client did not send. */
   get isUnknownSession(): boolean {
     return this.isFirst ? this.#wiped === undefined : this.isOtherServer;
   }
 
-  /** Whether the session of this connection is not the one that this client has had so far. */
+  /** Whether this connection has another Client Identifier, and so another session, than the previous one. */
   get isOtherIdentifier(): boolean {
     return this.#owner === 'another identifier';
   }
 
-  /** Whether it is another server's: the same one in a cluster that shares sessions, else one of an earlier time. */
+  /** Whether this connection is to another server. Servers of a cluster may share the session; others have an older one. */
   get isOtherServer(): boolean {
     return this.#owner === 'another server';
   }
 
-  /** How long the server that is tried may take. */
+  /** How long the present server may take, in ms. */
   get serverTimeout(): number {
-    return Math.round(this.#share);
+    return Math.round(this.#serverTimeout);
   }
 
-  /** Clean Start of a CONNECT to `server`. A session that was asked to be kept is cleaned once, or every reconnect would wipe it. */
+  /** Clean Start of a CONNECT to `server`. A persistent session is cleaned once only, or every reconnect would clean it. */
   cleanStart(server?: string): boolean {
     const { cleanStart, sessionExpiryInterval, protocolVersion } = this.#options;
     const once = cleanStart === 'first' || (cleanStart && protocolVersion === 5 && sessionExpiryInterval > 0);
     if (!once) return cleanStart;
     if (this.#accepted > 0) return false;
-    // Another server may have an old session of its own. Not right after wiping: a URL that is another one each time it
-    // is asked for would have that go on for ever.
-    return this.#wiped === undefined || (this.#wiped.server !== server && this.#which !== 'same');
+    // Another server may have an old session too. Not right after cleaning one: with a URL function that returns another
+    // URL each time, that would go on for ever.
+    return this.#wiped === undefined || (this.#wiped.server !== server && this.#choice !== 'same');
   }
 
-  /** Whether a connection with Clean Session 1 is there only to wipe: on 3.x it would end the session with itself. */
+  /** Whether a connection only cleans the session: on 3.x a session with Clean Session 1 ends with its connection. */
   wipes(server?: string): boolean {
     return (
       this.#options.protocolVersion < 5 && this.#options.cleanStart === 'first' && this.cleanStart(server)
@@ -122,43 +128,45 @@ export class ConnectAttempts {
     this.#failedInRow = 0;
     this.#short = 0;
     this.#reason = undefined;
+    this.#undecided = undefined;
   }
 
   /**
-   * A server is tried, and `left` others may follow. Returns until when: each has an equal share of the time that is
-   * left for the attempt.
+   * A server is tried, and `left` others may follow. Returns when it times out: each has an equal share of the remaining
+   * time.
    */
-  onDial(which: ServerChoice, left: number, now: number): number {
-    if (which !== 'next') {
+  onDial(choice: ServerChoice, left: number, now: number): number {
+    if (choice !== 'next') {
       this.#until = now + this.#options.connectTimeout;
       this.#failures = [];
     }
-    this.#which = which;
+    this.#choice = choice;
     this.#left = left;
-    this.#share = (this.#until - now) / (left + 1);
-    return now + this.#share;
+    this.#serverTimeout = (this.#until - now) / (left + 1);
+    return now + this.#serverTimeout;
   }
 
-  /** A refusal or DISCONNECT may name other servers: the attempt goes on there, or the next one begins there. */
+  /** A CONNACK or DISCONNECT may refer to other servers: the present attempt tries them next, or the next one begins there. */
   noteServerReference(packet: ConnackPacket | DisconnectPacket, effects: Pick<Effects, 'redirect'>): void {
     const reference = serverReferenceIn(packet);
     if (reference !== undefined) this.#left += effects.redirect(reference.serverReference, reference.lasting);
   }
 
-  /** Nobody wants this attempt any more: no other server is tried. */
+  /** The attempt is given up: no other server is tried. */
   abandoned(): void {
     this.#left = 0;
     this.#failures = [];
+    this.#undecided = undefined;
     this.onFailure = 'give up';
   }
 
-  /** A server has failed: whether the attempt goes on with another one. */
+  /** A server has failed. Returns whether the attempt goes on with another one. */
   triesNextServer(error: MqttError, verdict: Verdict, now: number): boolean {
     this.#failures.push(error);
     return this.#left > 0 && verdict !== 'final' && now < this.#until;
   }
 
-  /** Why the attempt has failed: what its last server said, and what the others did. */
+  /** The error of the attempt: that of its last server, or of all of them. */
   failure(error: MqttError): MqttError {
     const failures = this.#failures;
     return failures.length > 1 && failures.at(-1) === error ? noServerError(failures) : error;
@@ -185,12 +193,12 @@ export class ConnectAttempts {
     this.onFailure = 'retry';
   }
 
-  /** The connection that is up is given up for the next one: how long it lived says nothing. */
+  /** A planned reconnect replaces the connection: its uptime does not count. */
   replaced(): void {
     this.#acceptedAt = undefined;
   }
 
-  /** The connection or attempt is over. `verdict` holds where no policy of the user's says otherwise. */
+  /** The connection or attempt has failed. `verdict` holds unless the policy decides otherwise. */
   failed(error: MqttError, verdict: Verdict, now: number): Next {
     const wasUp = this.#acceptedAt !== undefined;
     const uptime = this.#uptime(now);
@@ -203,12 +211,26 @@ export class ConnectAttempts {
     // The limit also holds for a policy, which is not asked any more.
     if (this.#failedInRow >= (reconnect.maxAttempts ?? Infinity)) return { input: 'ended' };
     const reasonCode = 'reasonCode' in error ? (error.reasonCode as number | undefined) : undefined;
-    const attempt = this.#number++;
-    const context = { attempt, error, reasonCode, uptime, flapping };
-    const { policy } = reconnect;
-    const chosen = policy && this.#ports.decide(() => policy(context));
-    if (chosen === false || chosen === Infinity) return { input: 'ended' };
-    if (chosen !== undefined) return { input: 'lost', delay: chosen, flapping };
+    const context = { attempt: this.#number++, error, reasonCode, uptime, flapping };
+    this.#undecided = { context, verdict };
+    return reconnect.policy === undefined ? this.decided(undefined) : { input: 'undecided', context };
+  }
+
+  /** Whether a failure waits for the answer of the policy. */
+  get isUndecided(): boolean {
+    return this.#undecided !== undefined;
+  }
+
+  /** The policy has answered: ms, `false` for no further attempt, or `undefined`. */
+  decided(answer: number | false | undefined): Exclude<Next, { input: 'undecided' }> {
+    const { reconnect } = this.#options;
+    const undecided = this.#undecided;
+    this.#undecided = undefined;
+    if (undecided === undefined || reconnect === false) return { input: 'ended' };
+    const { verdict, context } = undecided;
+    const { attempt, flapping } = context;
+    if (answer === false || answer === Infinity) return { input: 'ended' };
+    if (answer !== undefined) return { input: 'lost', delay: answer, flapping };
     if (verdict === 'final') return { input: 'ended' };
     const delay = backoffDelay(reconnect, attempt, this.#ports.random());
     return {
@@ -218,7 +240,7 @@ export class ConnectAttempts {
     };
   }
 
-  /** How long the connection was up that is over now. A connection takes the counter back, unless it is one of many. */
+  /** The uptime of the connection that has ended, in ms. A connection resets the counter, unless it is flapping. */
   #uptime(now: number): number {
     if (this.#acceptedAt === undefined) return 0;
     const uptime = now - this.#acceptedAt;

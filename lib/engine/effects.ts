@@ -3,16 +3,17 @@ import type { PublishReader } from '../codec/publish-reader.ts';
 import type { Negotiated } from '../connection/negotiated.ts';
 import type { ConnectPhase, FilterResult, MqttError } from '../errors.ts';
 import type { Receipt } from '../session/incoming.ts';
+import type { RetryContext } from './backoff.ts';
 import type { Delivery } from './delivery.ts';
 import type { ServerChoice } from './options.ts';
 
-/** What has happened to the connection, for whoever watches. */
+/** A change that the client reports or reacts to. */
 export type Change =
   | { readonly type: 'connecting'; readonly attempt: number }
-  /** A server could not be connected to, and the attempt goes on with the next one. */
+  /** An attempt failed at one server, and goes on with the next one. */
   | { readonly type: 'nextServer'; readonly error: MqttError }
   | { readonly type: 'connected'; readonly connack: ConnackPacket; readonly negotiated: Negotiated }
-  /** The connection is gone or did not come up; `willRetryIn` in ms. */
+  /** The connection was lost, or an attempt failed. `willRetryIn` in ms. */
   | {
       readonly type: 'disconnected';
       readonly error: MqttError;
@@ -21,21 +22,21 @@ export type Change =
     }
   /** A first attempt failed and is not retried. */
   | { readonly type: 'gaveUp'; readonly error: MqttError }
-  /** The server no longer has the session; so many messages of it were with the application. */
+  /** The server has lost the session. The application held `unsettled` messages of it. */
   | { readonly type: 'sessionLost'; readonly unsettled: number }
-  /** The application kept other acknowledgements waiting with these messages, which are passed over now. */
+  /** The application has not settled these messages for `ms`. They are skipped, or acknowledged in a clean session. */
   | { readonly type: 'ackStalled'; readonly receipts: readonly Receipt[]; readonly ms: number }
-  /** Reading has stopped, as the application is too slow for what comes. */
+  /** Reading has stopped, because the application is too slow for what arrives. */
   | { readonly type: 'stopped' }
   /**
-   * An answer is behind more messages than may be held. From now on messages that come are acknowledged and dropped, or
-   * in a session to keep left to the server.
+   * The buffer is full, and an awaited answer is behind it. New messages are acknowledged and dropped, or in a persistent
+   * session left to the server.
    */
   | { readonly type: 'lastResort'; readonly ms: number }
-  /** The server breaks the protocol in a way that is tolerated; once per connection. */
+  /** The server violates the protocol in a way that is tolerated. Reported once per connection. */
   | { readonly type: 'tolerated'; readonly what: string }
   /**
-   * The server does not grant these subscriptions any more; those that are `givenUp` are not asked for, as the connection
+   * The server has refused to restore these subscriptions. Those in `givenUp` were not asked for, because the connection
    * was lost each time they were.
    */
   | {
@@ -43,35 +44,38 @@ export type Change =
       readonly results: readonly FilterResult[];
       readonly givenUp: ReadonlySet<string>;
     }
-  /** The end; `error` where it was not asked for. */
+  /** The client has ended. `error`: unless `disconnect()` ended it. */
   | { readonly type: 'closed'; readonly error: MqttError | undefined };
 
-/** What the engine asks of the world. None of these may call back into the engine. */
+/**
+ * What the engine asks of its driver. An effect must not call the engine, nor run code of the application: what does is
+ * done after the engine has returned, in the order of the effects. Receipts may be settled or released within `deliver()`.
+ */
 export interface Effects {
   /**
-   * hot: one Application Message. The next PUBLISH overwrites the fields of `publish`, but not its payload. With QoS 1
-   * and 2 there is a `receipt`; if the message is taken, it is settled once per copy (`receipt.copies`).
+   * hot: one Application Message. The next one overwrites the fields of `publish`, but not its payload. `receipt` belongs to
+   * QoS 1 and 2: it has to be settled once per copy (`receipt.copies`), or released.
    */
   deliver(publish: PublishReader, receipt: Receipt | undefined): Delivery;
-  /** A QoS > 0 message was acknowledged and dropped, as a last resort. */
+  /** A QoS 1 or 2 message was acknowledged and dropped, as a last resort. */
   overflowed(topicName: string): void;
   /**
-   * cold: open a Network Connection, then say `opened()`, or `dialFailed()`. `reason`: why there is another attempt.
-   * Returns how many servers are left beside this one.
+   * cold: open a Network Connection, then call `opened()` or `dialFailed()`. `reason`: the error that ended the previous
+   * attempt or connection. Returns how many other servers are left for this attempt.
    */
-  dial(attempt: number, reason: MqttError | undefined, which: ServerChoice): number;
-  /** A server names others (4.11). Returns how many of them come next, if any. */
+  dial(attempt: number, reason: MqttError | undefined, choice: ServerChoice): number;
+  /** The server refers to others (4.11). Returns how many of them come next. */
   redirect(serverReference: string, lasting: 'for now' | 'for good'): number;
-  /** How far the attempt has come that is under way. */
+  /** The phase that the present attempt has reached. */
   dialPhase(): ConnectPhase;
-  /** cold: write the rest of the output, close, and report nothing more of this Network Connection or attempt. */
+  /** cold: write the rest of the output and close. Report nothing more of this connection or attempt. */
   hangUp(rest: readonly Uint8Array[]): void;
-  /**
-   * cold: the same in order, as the server is to process all of it: `dial()` follows, and waits for the close.
-   */
+  /** cold: the same, but let the server read all of it first: `dial()` follows, and waits for the close. */
   closeGracefully(rest: readonly Uint8Array[]): void;
-  /** cold: write what is left, close, and say `lost()` when that is done. */
+  /** cold: write the rest of the output, close, and call `lost()` then. */
   finish(): void;
-  /** cold */
+  /** cold: ask `EngineOptions.policy`, then call `decided()`. */
+  decide(context: RetryContext): void;
+  /** cold: something has changed. */
   changed(change: Change): void;
 }

@@ -79,9 +79,12 @@ export class InputReader {
     connection.keepAlive.receivedAt = now;
     const { framer, outbox } = connection;
     const flow = this.#flow;
+    const before = this.#host.phaseOf(connection);
     for (let packets = 0; ; packets++) {
       const phase = this.#host.phaseOf(connection);
       if (phase === 'gone') return 'all';
+      // CONNACK is reported before anything behind it is delivered.
+      if (phase !== before) return 'again';
       const isLimited = phase === 'up';
       if (isLimited && !flow.allows(outbox)) return packets > 0 ? 'turn' : 'stop';
       // Past the limit, the client takes one read at a time.

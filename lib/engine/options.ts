@@ -65,8 +65,6 @@ export interface EnginePorts {
   readonly buffers: BufferPressure;
   /** In [0, 1). */
   readonly random: () => number;
-  /** Runs a function of the application. Calls that it makes to the engine must wait until the engine has returned. */
-  readonly decide: <T>(ask: () => T) => T;
 }
 
 /** What one attempt connects with. For an absent key, the options apply. */
@@ -83,8 +81,11 @@ export type ServerChoice = 'first' | 'next' | 'same';
 /** Whether unfinished messages are kept for the next `connect()` when the client is ended. */
 export type Pending = 'keep' | 'discard';
 
-/** After input: read on; read on after the application has had its turn; or stop until `mayRead` allows it. */
-export type ReadResult = 'all' | 'turn' | 'stop';
+/**
+ * What follows from input. `all`: read what arrives next; `again`: CONNACK was handled, read the rest once it was reported;
+ * `turn`: read on after the application has had its turn; `stop`: read nothing more until `mayRead` allows it.
+ */
+export type ReadResult = 'all' | 'again' | 'turn' | 'stop';
 
 /** The arguments of `disconnect()`. */
 export interface DisconnectRequest {

@@ -10,27 +10,28 @@ import type { EngineOptions } from './options.ts';
 import type { OutboundPublish } from './outbound-publish.ts';
 import type { RequestSender } from './request-sender.ts';
 
-/** What a connection that was just accepted goes on with: the session of before, or a new one. */
+/** The parts of the engine that resuming uses. */
+export interface ResumeParts {
+  readonly session: Session;
+  readonly outbound: OutboundPublish;
+  readonly requests: RequestSender;
+  readonly attempts: ConnectAttempts;
+}
+
+/** Resumes the session on a new connection, or starts it over. */
 export class SessionResume {
   readonly #session: Session;
   readonly #outbound: OutboundPublish;
   readonly #requests: RequestSender;
   readonly #attempts: ConnectAttempts;
   readonly #options: EngineOptions;
-  readonly #effects: Effects;
+  readonly #effects: Pick<Effects, 'changed'>;
 
-  constructor(
-    session: Session,
-    outbound: OutboundPublish,
-    requests: RequestSender,
-    attempts: ConnectAttempts,
-    options: EngineOptions,
-    effects: Effects,
-  ) {
-    this.#session = session;
-    this.#outbound = outbound;
-    this.#requests = requests;
-    this.#attempts = attempts;
+  constructor(parts: ResumeParts, options: EngineOptions, effects: Pick<Effects, 'changed'>) {
+    this.#session = parts.session;
+    this.#outbound = parts.outbound;
+    this.#requests = parts.requests;
+    this.#attempts = parts.attempts;
     this.#options = options;
     this.#effects = effects;
   }
@@ -40,11 +41,11 @@ export class SessionResume {
     if (presence !== 'present' && this.#options.resubscribe)
       restoreSubscriptions(
         this.#session,
-        // What such a session has already brings no retained messages again.
+        // An existing subscription must not bring its retained messages again.
         presence === 'presumed' && this.#options.protocolVersion === 5 ? onlyNew : (entry) => entry,
         (results, givenUp) => this.#effects.changed({ type: 'refused', results, givenUp }),
       );
-    // Restored subscriptions go before all that is published.
+    // Subscriptions are restored before anything is published.
     this.#requests.flush(connection, now);
     if (presence !== 'absent') this.#outbound.resume(this.#attempts.isUnknownSession);
     else {
@@ -55,26 +56,26 @@ export class SessionResume {
   }
 
   #presence(connection: Connection): 'present' | 'presumed' | 'absent' {
-    // What is kept here belongs to the Client Identifier of before.
+    // The stored session belongs to the previous Client Identifier.
     if (this.#attempts.isOtherIdentifier) return 'absent';
     const presence = sessionPresence(connection);
-    // Where servers do not share sessions, this one is of an earlier time, and lacks what was subscribed to since.
+    // If servers do not share sessions, this one is older, and lacks later subscriptions.
     return presence === 'present' && this.#attempts.isOtherServer ? 'presumed' : presence;
   }
 }
 
-/** A subscription that brings what is retained only where it does not exist yet (3.8.3.1). */
+/** A subscription that brings retained messages only if it is new (3.8.3.1). */
 function onlyNew(entry: SubscriptionRequest): SubscriptionRequest {
   return entry.retainHandling === 2 ? entry : { ...entry, retainHandling: 1 };
 }
 
 /**
- * The server has no session, or perhaps an old one: asks again for every subscription there was, before anything newer.
- * `refused` is told which of them the server does not grant any more, or were given up.
+ * Asks again for every subscription, before any newer request: the server has no session, or an older one. Calls
+ * `refused` with those that the server refuses or that were given up.
  */
 function restoreSubscriptions(
   session: Session,
-  as: (entry: SubscriptionRequest) => SubscriptionRequest,
+  toEntry: (entry: SubscriptionRequest) => SubscriptionRequest,
   refused: (results: readonly FilterResult[], givenUp: ReadonlySet<string>) => void,
 ): void {
   const { requests, subscriptions } = session;
@@ -93,5 +94,5 @@ function restoreSubscriptions(
     // The client has ended.
     failed() {},
   };
-  requests.addFirst(new Request('subscribe', entries.map(as), undefined, waiter, 'restore'));
+  requests.addFirst(new Request('subscribe', entries.map(toEntry), undefined, waiter, 'restore'));
 }

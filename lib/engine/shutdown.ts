@@ -5,18 +5,18 @@ import type { Session } from '../session/session.ts';
 import type { Pending } from './options.ts';
 import { borrowsPayload, type PayloadReferences } from './payload-references.ts';
 
-const nobody = (): boolean => false;
+const never = (): boolean => false;
 
 /**
- * Tells everybody who waits that the client has ended. Messages with QoS > 0 stay, unless they are to be discarded:
- * the promise ends, the message does not. QoS 0 is never kept over the end.
+ * The end of a client: rejects all calls that wait. A QoS 1 or 2 message outlives its promise and is sent after the next
+ * `connect()`, unless it is to be discarded. QoS 0 is never kept.
  */
 export class Shutdown {
   readonly #session: Session;
   readonly #references: PayloadReferences;
   #pending: Pending = 'keep';
-  /** Whose payload the network may still be reading. */
-  #isBorrowed: (exchange: Exchange) => boolean = nobody;
+  /** Whether the network may still be reading the payload of an exchange. */
+  #isBorrowed: (exchange: Exchange) => boolean = never;
 
   constructor(session: Session, references: PayloadReferences) {
     this.#session = session;
@@ -24,8 +24,8 @@ export class Shutdown {
   }
 
   /**
-   * `disconnect()`: now. `connection`: the one that is being ended in order. A payload that may be in output which the
-   * network holds has to wait for `finish()`, as it is not its caller's before.
+   * `disconnect()` was called. `connection`: the one that is being closed. A call whose payload may be in output that the
+   * network holds is rejected in `finish()`: its caller must not use the payload before.
    */
   begin(pending: Pending, connection: Connection | undefined): void {
     this.#pending = pending;
@@ -36,7 +36,7 @@ export class Shutdown {
     this.#settle(undefined);
   }
 
-  /** The client has ended or is ending: what was kept is let go after all. */
+  /** The client has ended or is ending: what was kept is discarded after all. */
   discard(): void {
     this.#pending = 'discard';
     this.#settle(undefined);
@@ -44,11 +44,11 @@ export class Shutdown {
 
   /** The connection is gone. */
   finish(): void {
-    this.#isBorrowed = nobody;
+    this.#isBorrowed = never;
     this.#settle(undefined);
   }
 
-  /** An error that is final. */
+  /** An error has ended the client. */
   end(cause: MqttError): void {
     this.#pending = 'keep';
     this.#settle(cause);
@@ -74,7 +74,7 @@ export class Shutdown {
     }
     for (const exchange of session.queue.takeWaiters())
       exchange.end(new ClosedError(message, { delivery: 'not-sent', kept: false }, options));
-    // A list of its own: withdrawing may move what is in the queue.
+    // A copy: withdrawing changes the queue.
     const waiting = [...session.queue];
     for (const exchange of waiting) {
       const kept = pending === 'keep' && exchange.qos > 0 && keep(exchange);
@@ -86,8 +86,8 @@ export class Shutdown {
 }
 
 /**
- * The payload is the caller's again when the promise settles, so a message that outlives its promise has its own. Returns
- * whether there is one to keep.
+ * Copies the payload of a message that outlives its promise, as the caller may change it once the promise has settled.
+ * Returns whether the payload is intact.
  */
 function keep(exchange: Exchange): boolean {
   return exchange.waiter === undefined || exchange.copyPayload();

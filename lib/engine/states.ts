@@ -1,10 +1,11 @@
 /**
- * The life of a client, as a table: state × input → state. An input that a state does not list changes nothing there.
- * `docs/state-machine.md` is printed from it.
+ * The life cycle of a client, as a table: state × input → state. An input that a state does not list changes nothing.
+ * `docs/state-machine.md` is generated from it.
  *
- * `connecting`: CONNECT sent, CONNACK awaited; `waiting`: the delay before the next attempt; `gaveUp`: a first attempt
- * failed and is not retried, or whoever asked for it has left; `elsewhere`: the attempt goes on with another server;
- * `wiped`: the old session is gone, the one to keep comes next; `ended`: a refusal or loss that is final.
+ * `connecting`: CONNECT was sent, CONNACK is awaited; `waiting`: the delay before the next attempt; `gaveUp`: a first
+ * attempt failed and is not retried, or its caller gave up; `nextServer`: the attempt goes on with another server;
+ * `wiped`: CONNECT has cleaned the old session, the next one begins the session to keep; `ended`: a refusal or loss that
+ * is final.
  */
 // prettier-ignore
 export const TRANSITIONS = {
@@ -17,10 +18,10 @@ export const TRANSITIONS = {
   closed: { connect: 'dialing' },
 } as const;
 
-/** Where a client is in its life. */
+/** The state of a client: see docs/state-machine.md. */
 export type ClientState = keyof typeof TRANSITIONS;
 
-/** Everything that can move it on. */
+/** Everything that can change the state. */
 export const INPUTS = [
   'connect',
   'opened',
@@ -36,7 +37,7 @@ export const INPUTS = [
 ] as const;
 export type Input = (typeof INPUTS)[number];
 
-/** The state that `input` leads to, or undefined where it changes nothing. */
+/** The state that `input` leads to, or undefined if it changes nothing. */
 export function nextState(state: ClientState, input: Input): ClientState | undefined {
   const row: Partial<Record<Input, ClientState>> = TRANSITIONS[state];
   return row[input];

@@ -168,7 +168,7 @@ describe('a message that nobody subscribed to', () => {
     broker.send(message('unknown', 'x', 3), message('unknown', 'y'));
     await broker.expect('puback', { packetId: 3 });
     await stage.end(client, broker);
-    expect(stage.log).toContain('debug: a message came for which there is no subscription: discarded');
+    expect(stage.log).toContain('debug: a message without a matching subscription was discarded');
   });
 });
 

@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
 import { ConnectAttempts } from '../../lib/engine/connect-attempts.ts';
-import type { RetryContext } from '../../lib/engine/backoff.ts';
 import type { EngineOptions } from '../../lib/engine/options.ts';
 import type { Verdict } from '../../lib/engine/connect-errors.ts';
 import { ConnectError, ConnectionLostError } from '../../lib/errors.ts';
@@ -9,7 +8,7 @@ import { ENGINE_DEFAULTS } from '../support/engine-options.ts';
 const half = (): number => 0.5;
 
 function attempts(options: Partial<EngineOptions> = {}): ConnectAttempts {
-  return new ConnectAttempts({ ...ENGINE_DEFAULTS, ...options }, { random: half, decide: (ask) => ask() });
+  return new ConnectAttempts({ ...ENGINE_DEFAULTS, ...options }, { random: half });
 }
 
 const BACKOFF = { minDelay: 1_000, maxDelay: 120_000, factor: 2, jitter: 0 };
@@ -114,30 +113,39 @@ describe('Attempts', () => {
     expect([lives(5_000, 0), lives(10, 0)]).toEqual([lost(1_000, false), lost(1_000, false)]);
   });
 
-  it('lets a policy decide, with what it has to know', () => {
-    const seen: RetryContext[] = [];
-    const answers = [250, undefined, false, Infinity, 7] as const;
-    const some = attempts({
-      reconnect: {
-        ...BACKOFF,
-        policy: (context) => {
-          seen.push(context);
-          return answers[seen.length - 1];
-        },
-      },
-    });
+  it('asks the policy, with what it has to know, and does what it answers', () => {
+    const some = attempts({ reconnect: { ...BACKOFF, policy: () => undefined } });
     some.begin('retry');
     const refused = new ConnectError('connack', 'refused', { reasonCode: 0x87 });
     some.accepted(100, 'c');
-    expect(some.failed(error, 'normal', 400)).toMatchObject({ delay: 250 });
-    expect(some.failed(refused, 'patient', 500)).toMatchObject({ delay: 30_000 });
-    expect(some.failed(error, 'normal', 600)).toEqual({ input: 'ended' });
-    expect(some.failed(error, 'normal', 600)).toEqual({ input: 'ended' });
-    expect(some.failed(error, 'final', 600)).toMatchObject({ delay: 7 });
-    expect(seen.slice(0, 2)).toEqual([
-      { attempt: 0, error, reasonCode: undefined, uptime: 300, flapping: false },
-      { attempt: 1, error: refused, reasonCode: 0x87, uptime: 0, flapping: false },
+    expect(some.failed(error, 'normal', 400)).toEqual({
+      input: 'undecided',
+      context: { attempt: 0, error, reasonCode: undefined, uptime: 300, flapping: false },
+    });
+    expect([some.isUndecided, some.decided(250), some.isUndecided]).toMatchObject([
+      true,
+      { delay: 250 },
+      false,
     ]);
+    expect(some.failed(refused, 'patient', 500)).toEqual({
+      input: 'undecided',
+      context: { attempt: 1, error: refused, reasonCode: 0x87, uptime: 0, flapping: false },
+    });
+    expect(some.decided(undefined)).toMatchObject({ delay: 30_000 });
+    for (const answer of [false, Infinity] as const) {
+      some.failed(error, 'normal', 600);
+      expect(some.decided(answer)).toEqual({ input: 'ended' });
+    }
+    some.failed(error, 'final', 600);
+    expect(some.decided(7)).toMatchObject({ delay: 7 });
+  });
+
+  it('does not ask the policy after the attempt was given up', () => {
+    const some = attempts({ reconnect: { ...BACKOFF, policy: () => 1 } });
+    some.begin('retry');
+    some.failed(error, 'normal', 0);
+    some.abandoned();
+    expect(some.isUndecided).toBe(false);
   });
 });
 
@@ -180,9 +188,9 @@ describe('reconnect.maxAttempts', () => {
   });
 
   it('also limits a policy, which is not asked after the last attempt', () => {
-    let asked = 0;
-    const some = limited(2, () => ++asked);
-    expect([failed(some), failed(some), asked]).toEqual([1, 'ended', 1]);
+    const some = limited(2, () => 1);
+    expect([failed(some), some.decided(1), failed(some)]).toMatchObject(['undecided', { delay: 1 }, 'ended']);
+    expect(some.isUndecided).toBe(false);
   });
 
   it('leaves a first attempt that is not retried as it is', () => {

@@ -103,7 +103,7 @@ describe('a client that has ended', () => {
     const later = collect(subscription);
     await later.done;
     expect([later.texts, subscription.depth]).toEqual([[], 0]);
-    expect(stage.log).toContain('debug: 1 messages that nobody had taken were discarded');
+    expect(stage.log).toContain('debug: 1 messages were discarded with their subscription');
   });
 
   it('does not bring its subscriptions back with the next connect', async () => {

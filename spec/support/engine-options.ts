@@ -41,6 +41,5 @@ export function enginePorts(random: () => number): EnginePorts {
     traffic: new Traffic(),
     buffers: { full: 0, bytes: 0 },
     random,
-    decide: (ask) => ask(),
   };
 }

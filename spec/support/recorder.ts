@@ -1,5 +1,6 @@
 import type { PublishReader } from '../../lib/codec/publish-reader.ts';
 import type { AckProperties } from '../../lib/codec/packets.ts';
+import type { RetryContext } from '../../lib/engine/backoff.ts';
 import type { Delivery } from '../../lib/engine/delivery.ts';
 import type { Change, Effects } from '../../lib/engine/effects.ts';
 import type { ConnectPhase, MqttError } from '../../lib/errors.ts';
@@ -31,6 +32,8 @@ export class Recorder implements Effects {
   followed = 0;
   /** The phase of the current attempt. */
   phase: ConnectPhase = 'dial';
+  /** The contexts that the policy was asked about. */
+  readonly asked: RetryContext[] = [];
   /** Output passed to the last `hangUp()`. */
   rest: readonly Uint8Array[] = [];
   /** What is done with a QoS > 0 message while it is delivered. */
@@ -38,6 +41,11 @@ export class Recorder implements Effects {
   /** After so many messages the application is to have a turn. */
   turnAfter = Infinity;
   #log: string[] = [];
+
+  decide(context: RetryContext): void {
+    this.asked.push(context);
+    this.#log.push('decide');
+  }
 
   deliver(publish: PublishReader, receipt: Receipt | undefined): Delivery {
     const { topic, qos, duplicate, packetId } = publish;

@@ -69,7 +69,7 @@ export class Rig {
   read(): 'all' | 'stop' {
     for (;;) {
       const result = this.engine.read(this.now);
-      if (result !== 'turn') return result;
+      if (result === 'all' || result === 'stop') return result;
     }
   }
 

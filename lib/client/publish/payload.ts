@@ -3,21 +3,21 @@ import { copyOf, isPlainBytes } from '../../bytes.ts';
 import { wrongType } from '../config/validate.ts';
 
 /**
- * What can be published. Bytes are sent as they are, a string as UTF-8, a number as its decimal text, `null` as a
- * payload of zero length. Bytes are not copied until the call settles: until then they must not change, and their
- * memory must neither be transferred nor resized.
+ * The payload of a message. Bytes are sent as they are, a string as UTF-8, a number as decimal text, `null` as an empty
+ * payload. Bytes are not copied: until the call settles they must not change, and their memory must not be transferred or
+ * resized.
  */
 export type Payload = string | Uint8Array | ArrayBuffer | ArrayBufferView | number | null;
 
 const EMPTY = new Uint8Array(0);
 
-/** Throws where the memory of a typed array is gone. */
+/** Throws if the memory of a typed array was transferred. */
 const checkMemory = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype) as object,
   'keys',
 )?.value as (this: unknown) => unknown;
 
-/** hot: a payload in one of two forms: text, which is encoded straight into the output, or plain bytes. */
+/** hot: a payload as text, which is encoded directly into the output, or as plain bytes. */
 export function toPayload(payload: Payload): string | Uint8Array {
   if (typeof payload === 'string') {
     if (!payload.isWellFormed())
@@ -26,18 +26,18 @@ export function toPayload(payload: Payload): string | Uint8Array {
   }
   if (payload === null) return EMPTY;
   if (typeof payload === 'number') return String(payload);
-  // Bytes whose memory is gone have no length.
+  // Bytes whose memory was transferred have no length.
   if (isPlainBytes(payload) && payload.length > 0) return payload;
   return viewOf(payload);
 }
 
-/** A payload as bytes of its own. */
+/** A copy of a payload as bytes. */
 export function toBytes(payload: Payload): Uint8Array {
   const value = toPayload(payload);
   return typeof value === 'string' ? new TextEncoder().encode(value) : copyOf(value);
 }
 
-/** A plain view of the memory that `payload` shows. Told by what it is, not by what it looks like. */
+/** A plain view of the same memory. Checks the internal type, not the shape of the object. */
 function viewOf(payload: ArrayBuffer | ArrayBufferView): Uint8Array {
   const isView = ArrayBuffer.isView(payload);
   if (!isView && !types.isArrayBuffer(payload))

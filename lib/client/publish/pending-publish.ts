@@ -3,21 +3,21 @@ import { reasonCodeName } from '../../codec/reason-codes.ts';
 import { PublishError, shown, type MqttError } from '../../errors.ts';
 import { Exchange, type PublishWaiter } from '../../session/exchange.ts';
 
-/** What came of a `publish()` that succeeded. */
+/** The result of a successful `publish()`. */
 export interface PublishResult {
-  /** 0, or 0x10: no subscriber matched (5.0). */
+  /** 0, or 0x10: there was no matching subscriber (5.0). */
   readonly reasonCode: number;
   /** The properties of the acknowledgement (5.0). */
   readonly properties: AckProperties;
 }
 
-/** The usual outcome, shared. */
+/** The usual result, shared. */
 export const PUBLISHED: PublishResult = Object.freeze({ reasonCode: 0, properties: NO_PROPERTIES });
 
-/** The usual outcome of QoS 0 as a promise, shared: nothing is allocated per message. */
+/** The usual result of QoS 0 as a promise, shared: nothing is allocated per message. */
 export const PUBLISHED_AT_ONCE: Promise<PublishResult> = Promise.resolve(PUBLISHED);
 
-// One executor for all promises: what it is given is fetched right after, so no closure is made per message.
+// One executor for all promises: its arguments are read right after the call, so no closure is allocated per message.
 let resolveLast: (result: PublishResult) => void;
 let rejectLast: (reason: unknown) => void;
 function executor(resolve: (result: PublishResult) => void, reject: (reason: unknown) => void): void {
@@ -25,7 +25,7 @@ function executor(resolve: (result: PublishResult) => void, reject: (reason: unk
   rejectLast = reject;
 }
 
-/** An exchange and the promise of the `publish()` that began it: one object for both. */
+/** An exchange and the promise of its `publish()` call in one object. */
 export class PendingPublish extends Exchange implements PublishWaiter {
   readonly promise: Promise<PublishResult>;
   readonly #resolve: (result: PublishResult) => void;
@@ -64,8 +64,8 @@ export class PendingPublish extends Exchange implements PublishWaiter {
     this.#reject(error);
   }
 
-  /** The caller gives up: the promise ends with `reason`, whatever becomes of the message. */
-  abandon(reason: unknown): void {
+  /** The call is cancelled: the promise rejects with `reason`. The message may still be sent. */
+  cancel(reason: unknown): void {
     this.#reject(reason);
   }
 }

@@ -26,7 +26,7 @@ const KEYS = ['qos', 'retain', 'properties', 'signal', 'timeout'];
 const NO_OPTIONS: PublishOptions = {};
 const NO_PAYLOAD = new Uint8Array(0);
 
-/** QoS 0 on its way into the output: one for all, as nothing of it is kept. */
+/** A QoS 0 message that is written at once. One object for all, as nothing of it is kept. */
 class ReusablePublish implements OutgoingPublish {
   topicName = '';
   payload: Uint8Array | string = '';
@@ -35,13 +35,13 @@ class ReusablePublish implements OutgoingPublish {
   properties: PublishProperties | undefined = undefined;
 }
 
-/** `publish()`: what it checks, and the two ways a message takes. */
+/** `publish()`: checks the arguments, and writes QoS 0 at once or begins an exchange. */
 export class PublishCalls {
   readonly #driver: Driver;
   readonly #clock: Clock;
   readonly #version: ProtocolVersion;
   readonly #reusable = new ReusablePublish();
-  /** The last Topic Name found legal: most are the same as the one before. */
+  /** The last valid Topic Name: most calls repeat the previous one. */
   #lastTopicName: string | undefined = undefined;
 
   constructor(driver: Driver, clock: Clock, version: ProtocolVersion) {
@@ -58,15 +58,15 @@ export class PublishCalls {
     const qos = options.qos ?? 0;
     const retain = options.retain ?? false;
     if (qos === 0) {
-      const passed = this.#publishNow(topicName, content, retain, options.properties);
-      if (passed === true) return PUBLISHED_AT_ONCE;
-      if (passed !== undefined) return passed.then(() => PUBLISHED);
+      const written = this.#publishNow(topicName, content, retain, options.properties);
+      if (written === true) return PUBLISHED_AT_ONCE;
+      if (written !== undefined) return written.then(() => PUBLISHED);
     }
     const properties = options.properties === undefined ? undefined : ownProperties(options.properties);
-    const isLeavable = isCancellable(options);
-    const kept = isLeavable ? ownLarge(content) : content;
+    const canCancel = isCancellable(options);
+    const kept = canCancel ? ownLarge(content) : content;
     const exchange = new PendingPublish(topicName, kept, qos, retain, properties);
-    if (isLeavable) this.#bind(exchange, options);
+    if (canCancel) this.#cancelOn(exchange, options);
     this.#driver.publish(exchange);
     return exchange.promise;
   }
@@ -78,16 +78,16 @@ export class PublishCalls {
     retain: boolean,
     properties: PublishProperties | undefined,
   ): true | Promise<void> | undefined {
-    const passing = this.#reusable;
-    passing.topicName = topicName;
-    passing.payload = payload;
-    passing.retain = retain;
-    passing.properties = properties;
+    const message = this.#reusable;
+    message.topicName = topicName;
+    message.payload = payload;
+    message.retain = retain;
+    message.properties = properties;
     try {
-      return this.#driver.publishNow(passing);
+      return this.#driver.publishNow(message);
     } finally {
-      passing.payload = '';
-      passing.properties = undefined;
+      message.payload = '';
+      message.properties = undefined;
     }
   }
 
@@ -107,23 +107,23 @@ export class PublishCalls {
     // [MQTT-3.3.4-6]
     if ('subscriptionIdentifiers' in properties)
       throw new TypeError('properties.subscriptionIdentifiers: expected none, as only a server sends them');
-    // What is wrong is told now, not when the message comes to its turn.
+    // Encoded now, so that the call reports what is wrong.
     checkEncodable(() => encode({ type: 'publish', topic: topicName, payload: NO_PAYLOAD, properties }, 5));
   }
 
-  /** The caller may give up: the promise then ends, and a message that was written goes on without it. */
-  #bind(exchange: PendingPublish, options: CallOptions): void {
+  /** Cancelling rejects the promise. A message that was written is completed without it. */
+  #cancelOn(exchange: PendingPublish, options: CallOptions): void {
     const done = withCancellation(options, this.#clock, 'publish', (reason) => {
-      // What waits again, since the session was lost, may have arrived in the one before.
+      // A message that is queued again after the session was lost may have arrived in the previous one.
       const kept = this.#driver.withdraw(exchange);
       const fate: MessageFate = { delivery: exchange.written ? 'unknown' : 'not-sent', kept };
-      exchange.abandon(reason instanceof TimeoutError ? new TimeoutError(reason.message, fate) : reason);
+      exchange.cancel(reason instanceof TimeoutError ? new TimeoutError(reason.message, fate) : reason);
     });
     exchange.promise.then(done, done);
   }
 }
 
-/** Properties that the caller cannot change any more. */
+/** A copy of properties that the caller may change. */
 function ownProperties(properties: PublishProperties): PublishProperties {
   const { correlationData } = properties;
   return correlationData === undefined
@@ -132,8 +132,8 @@ function ownProperties(properties: PublishProperties): PublishProperties {
 }
 
 /**
- * A large payload is passed on by reference, and what the network holds of it cannot be exchanged for a copy any more
- * when its caller leaves: so it is copied before, where the caller can leave.
+ * A large payload is written by reference. Once the network holds it, it cannot be replaced by a copy when the call is
+ * cancelled, so it is copied before.
  */
 function ownLarge(payload: Uint8Array | string): Uint8Array | string {
   return typeof payload !== 'string' && payload.byteLength > COPY_LIMIT ? copyOf(payload) : payload;

@@ -9,7 +9,7 @@ import type { Payload } from './payload.ts';
 import type { PublishOptions } from './publish-calls.ts';
 import type { Failure } from '../receive/consumer.ts';
 
-/** One message for `publishMany()`, its fields named as those of a `Message` that was received. */
+/** One message for `publishMany()`. Its fields have the names of a received `Message`. */
 export interface Publication {
   readonly topic: string;
   readonly payload: Payload;
@@ -21,10 +21,7 @@ export interface Publication {
   readonly properties?: Omit<PublishProperties, 'subscriptionIdentifiers'> | undefined;
 }
 
-/**
- * What came of one message of `publishMany()`: what `publish()` resolves with, or rejects with. `status` tells which of
- * the two it is.
- */
+/** The outcome of one message of `publishMany()`: what `publish()` resolves with, or rejects with. */
 export type PublishOutcome<P extends Publication = Publication> =
   | {
       readonly status: 'published';
@@ -40,8 +37,8 @@ export type PublishOutcome<P extends Publication = Publication> =
     };
 
 /**
- * Options of `publishMany()`. Aborting ends the iteration with the reason of the signal; what was pulled by then goes
- * out all the same. `timeout` is that of each message.
+ * Options of `publishMany()`. Aborting ends the iteration with the reason of the signal. Messages that were pulled are
+ * still sent. `timeout` applies to each message.
  */
 export interface PublishManyOptions extends CallOptions {
   /** Of publications that name none. @default 0 */
@@ -54,17 +51,17 @@ export interface PublishManyOptions extends CallOptions {
 export interface PublishManyHost {
   readonly clock: Clock;
   publish(topicName: string, payload: Payload, options: PublishOptions): Promise<PublishResult>;
-  /** Whether one more message can go out at once, whatever its QoS. */
+  /** Whether one more message would be sent at once, whatever its QoS. */
   hasRoom(): boolean;
   /** Whether the client has ended. */
   isClosed(): boolean;
-  /** Calls `look` whenever any of this may have changed. Returns what ends that. */
-  watch(look: () => void): () => void;
+  /** Calls `listener` whenever any of this may have changed. Returns what ends that. */
+  watch(listener: () => void): () => void;
   warn(message: string): void;
 }
 
-/** So many outcomes may wait for whoever iterates before the source is left alone. */
-const AHEAD = 1_024;
+/** How many outcomes may wait for the consumer before pulling stops. */
+const MAX_AHEAD = 1_024;
 
 /** Checks the arguments; nothing is pulled or sent before the result is iterated. */
 export function publishMany<P extends Publication>(
@@ -81,7 +78,7 @@ export function publishMany<P extends Publication>(
   return new Outcomes(() => new Flow(host, iterate(), options));
 }
 
-/** The outcomes of a flow, which begins when the first is asked for. */
+/** The outcomes of a flow. It begins with the first `next()`. */
 class Outcomes<P extends Publication> implements AsyncIterableIterator<PublishOutcome<P>> {
   readonly #begin: () => Flow<P>;
   readonly #steps = this.#run();
@@ -99,7 +96,7 @@ class Outcomes<P extends Publication> implements AsyncIterableIterator<PublishOu
     return this.#steps.next();
   }
 
-  /** Also while `next()` waits: that is done then, however long the source or the server may take. */
+  /** Ends a `next()` that waits, too, however long the source or the server may take. */
   return(): Promise<IteratorResult<PublishOutcome<P>, undefined>> {
     this.#flow?.leave();
     return this.#steps.return(undefined);
@@ -127,34 +124,34 @@ function iteratorOf<P>(source: Iterable<P> | AsyncIterable<P>): (() => Source<P>
   return undefined;
 }
 
-/** Messages from a source into the client, as long as there is room; outcomes in the order of the source. */
+/** Publishes the messages of a source while there is room. Yields outcomes in the order of the source. */
 class Flow<P extends Publication> {
   readonly #host: PublishManyHost;
   readonly #source: Source<P>;
   readonly #options: PublishManyOptions;
   readonly #sent = new Ring<Promise<PublishOutcome<P>>>();
-  /** `finishing`: nothing more is pulled, what was pulled is yielded. `left`: nothing more is yielded either. */
+  /** `finishing`: nothing more is pulled, but outcomes are yielded. `left`: nothing more is yielded either. */
   #phase: 'flowing' | 'finishing' | 'left' = 'flowing';
-  /** `asking`: the source has been asked for its next message and has not answered. `over`: it has no more. */
+  /** `asking`: the next message of the source is awaited. `over`: the source has ended. */
   #pull: 'idle' | 'asking' | 'over' = 'idle';
-  /** What is thrown after the last outcome. */
+  /** What the iteration throws after the last outcome. */
   #failure: Failure | undefined = undefined;
-  /** Goes on where the caller waits: for an outcome, or for the next one to begin. */
+  /** Resumes `next()` where it waits. */
   #proceed: () => void = () => {};
   readonly #unwatch: () => void;
-  readonly #unbind: () => void;
+  readonly #unlisten: () => void;
 
   constructor(host: PublishManyHost, source: Source<P>, options: PublishManyOptions) {
     this.#host = host;
     this.#source = source;
     this.#options = options;
     this.#unwatch = host.watch(() => this.#fill());
-    this.#unbind = withCancellation({ signal: options.signal }, host.clock, 'publishMany', (reason) =>
+    this.#unlisten = withCancellation({ signal: options.signal }, host.clock, 'publishMany', (reason) =>
       this.#enter('left', { reason }),
     );
   }
 
-  /** The next outcome, or undefined after the last. Throws what the source threw, after what came before that. */
+  /** The next outcome, or undefined after the last. Throws what the source threw, after the outcomes before that. */
   async next(): Promise<PublishOutcome<P> | undefined> {
     for (;;) {
       this.#fill();
@@ -168,21 +165,21 @@ class Flow<P extends Publication> {
     return undefined;
   }
 
-  /** Whoever iterates has left. */
+  /** The consumer has left. */
   leave(): void {
     this.#enter('left', undefined);
   }
 
-  /** The iteration is over: the source is told, unless it has ended by itself. */
+  /** The iteration is over: ends the source, unless it has ended by itself. */
   async stop(): Promise<void> {
     this.#unwatch();
-    this.#unbind();
+    this.#unlisten();
     this.#phase = 'left';
     const pull = this.#pull;
-    // What the source throws now must not take the place of why the iteration ended.
+    // An error of the source must not replace the one that ended the iteration.
     if (pull === 'idle' && this.#failure === undefined) await this.#source.return?.();
     else if (pull === 'idle') await this.#end();
-    // A source that is being asked may not answer for long: it ends when it does.
+    // The source may not answer for long: it is ended when it does.
     else if (pull === 'asking') void this.#end();
   }
 
@@ -194,14 +191,14 @@ class Flow<P extends Publication> {
     }
   }
 
-  /** Pulls as long as there is room. */
+  /** Pulls while there is room. */
   #fill(): void {
     const { signal } = this.#options;
     if (this.#phase !== 'flowing') return;
     if (signal?.aborted === true) this.#enter('left', { reason: signal.reason });
     else if (this.#host.isClosed())
       this.#enter('finishing', { reason: new ClosedError('publishMany: the client is closed') });
-    while (this.#isFlowing() && this.#pull === 'idle' && this.#sent.length < AHEAD) {
+    while (this.#isFlowing() && this.#pull === 'idle' && this.#sent.length < MAX_AHEAD) {
       if (!this.#host.hasRoom()) return;
       this.#ask();
     }
@@ -230,9 +227,9 @@ class Flow<P extends Publication> {
     this.#fill();
   }
 
-  /** What the source answers is published, however long it took: it was pulled. */
+  /** Publishes what the source has brought, even after the iteration has ended. */
   #take(answer: unknown): void {
-    // As `for await` has it.
+    // Like `for await`.
     if (typeof answer !== 'object' || answer === null)
       throw wrongType('source', 'an object from next()', answer);
     const result = answer as IteratorResult<P>;
@@ -246,13 +243,13 @@ class Flow<P extends Publication> {
     try {
       const { topic, payload, properties } = publication;
       const { qos = this.#options.qos ?? 0, retain = this.#options.retain ?? false } = publication;
-      // A message that was received has its properties always, empty ones too.
-      const some = properties !== undefined && Object.keys(properties).length > 0;
+      // A received message always has properties, which may be empty.
+      const hasProperties = properties !== undefined && Object.keys(properties).length > 0;
       const { timeout } = this.#options;
       const result = await this.#host.publish(topic, payload, {
         qos,
         retain,
-        ...(some && { properties }),
+        ...(hasProperties && { properties }),
         ...(timeout !== undefined && { timeout }),
       });
       return { status: 'published', publication, result };
@@ -261,7 +258,7 @@ class Flow<P extends Publication> {
     }
   }
 
-  /** Nobody iterates any more who could be told what came of it. */
+  /** Publishes after the iteration has ended: a failure is only logged. */
   async #sendLate(publication: P): Promise<void> {
     const { status, error } = await this.#send(publication);
     if (status === 'failed')
@@ -275,7 +272,7 @@ class Flow<P extends Publication> {
     this.#proceed();
   }
 
-  /** The source has come to its end, or `failure`: it is not to be asked or ended any more. */
+  /** The source has ended, or failed: it must not be called again. */
   #exhausted(failure: Failure | undefined): void {
     this.#pull = 'over';
     if (this.#isFlowing()) this.#enter('finishing', failure);
@@ -298,7 +295,7 @@ class Flow<P extends Publication> {
     return this.#phase === 'left';
   }
 
-  /** `outcome`, or undefined as soon as the iteration is left. */
+  /** `outcome`, or undefined once the iteration was left. */
   #unlessLeft(outcome: Promise<PublishOutcome<P>>): Promise<PublishOutcome<P> | undefined> {
     return new Promise((resolve) => {
       this.#proceed = () => {

@@ -11,10 +11,8 @@ import {
 } from '../../errors.ts';
 import { Request } from '../../session/request.ts';
 import { hasWildcard, isShared, topicFilterError } from '../../topic/filters.ts';
-import { nextTick } from '../../transport/next-tick.ts';
-import { onAbort } from '../runtime/abort-signals.ts';
 import type { Overflow } from './message-buffer.ts';
-import { withCancellation, checkCall, type CallOptions } from '../runtime/cancellation.ts';
+import { checkCall, onAbort, withCancellation, type CallOptions } from '../runtime/cancellation.ts';
 import { checkEncodable, boolean, integer, oneOf, checkKeys, string, wrongType } from '../config/validate.ts';
 import type { Driver } from '../runtime/driver.ts';
 import type { Router } from './router.ts';
@@ -97,6 +95,9 @@ const FLAGS_OF_5 = ['noLocal', 'retainAsPublished', 'retainHandling'] as const;
 const ONLY_5 = [...FLAGS_OF_5, 'properties'] as const;
 const MIB = 1_048_576;
 
+/** What subscriptions need of their client, except the call that ends them. */
+export type SubscribeHost = Omit<SubscriptionHost, 'unsubscribe'>;
+
 /** Implements `subscribe()` and `unsubscribe()`. */
 export class SubscribeCalls {
   readonly #driver: Driver;
@@ -104,10 +105,10 @@ export class SubscribeCalls {
   readonly #host: SubscriptionHost;
   readonly #version: number;
 
-  constructor(driver: Driver, router: Router, host: SubscriptionHost, version: number) {
+  constructor(driver: Driver, router: Router, host: SubscribeHost, version: number) {
     this.#driver = driver;
     this.#router = router;
-    this.#host = host;
+    this.#host = { ...host, unsubscribe: (subscription) => this.end(subscription) };
     this.#version = version;
   }
 
@@ -184,8 +185,7 @@ export class SubscribeCalls {
       for (const holder of this.#router.holdersOf(topicFilter)) {
         const granted = this.#router.remove(holder).filter((filter) => !refused.has(filter));
         holder.endAfterBuffer(error);
-        // Not at once: the engine is still handling the answer.
-        if (granted.length > 0) nextTick(() => this.#unsubscribeUnused(granted, holder));
+        this.#unsubscribeUnused(granted, holder);
       }
   }
 

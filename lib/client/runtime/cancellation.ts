@@ -1,7 +1,6 @@
 import { TimeoutError } from '../../errors.ts';
-import { onAbort } from './abort-signals.ts';
-import type { Clock, Wake } from './clock.ts';
 import { integer, wrongType } from '../config/validate.ts';
+import type { Clock, Wake } from './clock.ts';
 
 /** How long a caller waits. Every call takes these. */
 export interface CallOptions {
@@ -11,7 +10,7 @@ export interface CallOptions {
   readonly timeout?: number | undefined;
 }
 
-/** Checks what a call was given. Throws the reason of a signal that is aborted already. */
+/** Checks the options of a call. Throws the reason of a signal that is already aborted. */
 export function checkCall(options: CallOptions): void {
   const { signal, timeout } = options;
   if (timeout !== undefined) integer('timeout', timeout, 0);
@@ -19,7 +18,7 @@ export function checkCall(options: CallOptions): void {
   if (signal?.aborted === true) throw signal.reason;
 }
 
-/** Checks a signal that may be aborted already. Those of other realms and of packages have all that is used of one. */
+/** Checks a signal, which may be aborted already. It may come from another realm or a package. */
 export function checkSignal(signal: AbortSignal | undefined): void {
   if (signal === undefined) return;
   const { aborted, addEventListener, removeEventListener } = Object(signal) as Partial<AbortSignal>;
@@ -31,16 +30,21 @@ export function checkSignal(signal: AbortSignal | undefined): void {
     throw wrongType('signal', 'an AbortSignal', signal);
 }
 
+/** Whether a call can be cancelled. Most cannot, and cost nothing. */
+export function isCancellable(options: CallOptions): boolean {
+  return options.signal !== undefined || options.timeout !== undefined;
+}
+
 /**
- * Calls `giveUp` with the reason when the signal is aborted or the time is over, whichever is first, and never before
- * this has returned: a signal that is aborted already counts in the next microtask. Returns what ends the waiting: it
- * must be called when the call has settled, so that neither timer nor listener is left.
+ * Calls `cancel` with the reason when the signal is aborted or the time is over, whichever is first, and never before
+ * this has returned: a signal that is already aborted counts in the next microtask. Returns a function that has to be
+ * called when the call has settled, so that neither timer nor listener is left.
  */
 export function withCancellation(
   options: CallOptions,
   clock: Clock,
   what: string,
-  giveUp: (reason: unknown) => void,
+  cancel: (reason: unknown) => void,
 ): () => void {
   const { signal, timeout } = options;
   let wake: Wake | undefined = undefined;
@@ -52,17 +56,64 @@ export function withCancellation(
   if (signal !== undefined)
     unlisten = onAbort(signal, () => {
       done();
-      giveUp(signal.reason);
+      cancel(signal.reason);
     });
   if (timeout !== undefined)
     wake = clock.wakeAt(clock.now() + timeout, () => {
       done();
-      giveUp(new TimeoutError(`${what} took longer than ${timeout} ms (timeout)`));
+      cancel(new TimeoutError(`${what} took longer than ${timeout} ms (timeout)`));
     });
   return done;
 }
 
-/** Whether a call can be given up at all: most cannot, and cost nothing. */
-export function isCancellable(options: CallOptions): boolean {
-  return options.signal !== undefined || options.timeout !== undefined;
+/**
+ * The calls that a signal cancels, and the one listener that tells them. One signal may belong to many calls, and Node
+ * warns of a leak when it has more than ten listeners.
+ */
+interface Listeners {
+  readonly members: Set<() => void>;
+  readonly notify: () => void;
+}
+
+const listenersOf = new WeakMap<AbortSignal, Listeners>();
+
+/**
+ * Calls `listener` when `signal` is aborted, or in the next microtask if it is already: never before this has returned.
+ * Returns what ends the listening. Without listeners nothing is left at the signal.
+ */
+export function onAbort(signal: AbortSignal, listener: () => void): () => void {
+  if (signal.aborted) return inMicrotask(listener);
+  const { members, notify } = listenersOf.get(signal) ?? listenTo(signal);
+  members.add(listener);
+  return () => {
+    if (!members.delete(listener) || members.size > 0) return;
+    signal.removeEventListener('abort', notify);
+    listenersOf.delete(signal);
+  };
+}
+
+function listenTo(signal: AbortSignal): Listeners {
+  const members = new Set<() => void>();
+  const notify = (): void => {
+    listenersOf.delete(signal);
+    for (const listener of members) {
+      members.delete(listener);
+      listener();
+    }
+  };
+  const listeners = { members, notify };
+  listenersOf.set(signal, listeners);
+  signal.addEventListener('abort', notify, { once: true });
+  return listeners;
+}
+
+/** Calls `listener` in the next microtask, unless the returned function is called before. */
+function inMicrotask(listener: () => void): () => void {
+  let state: 'listening' | 'left' = 'listening';
+  queueMicrotask(() => {
+    if (state === 'listening') listener();
+  });
+  return () => {
+    state = 'left';
+  };
 }

@@ -1,30 +1,30 @@
 import { performance } from 'node:perf_hooks';
 import { clearTimeout, setTimeout } from 'node:timers';
 
-/** A time that has been asked for and can be called off. */
+/** A timer that can be cancelled. */
 export interface Wake {
   cancel(): void;
 }
 
-/** Time as the client sees it: everything that waits goes through here, so that a spec can put its own in place. */
+/** The time of the client. All timers use it, so that a spec can replace it. */
 export interface Clock {
-  /** ms from some moment on; never goes back. */
+  /** Monotonic time in ms. */
   now(): number;
-  /** Calls `wake` once, at `at` or later, never before. */
+  /** Calls `wake` once, at `at` or later. */
   wakeAt(at: number, wake: () => void): Wake;
 }
 
-/** The longest delay that timers of the platform take, in ms. */
+/** The longest delay of a platform timer, in ms. */
 const LONGEST = 0x7fff_ffff;
 
-/** What the clock of a machine is made of. */
+/** What a clock is made of. */
 export interface Timers {
   now(): number;
   setTimeout(then: () => void, ms: number): unknown;
   clearTimeout(timer: unknown): void;
 }
 
-/** A clock over timers, which may come a little early, and for which a delay may be too long. */
+/** A clock over timers, which may fire a little early and take no longer delay than `LONGEST`. */
 export function clockOver(timers: Timers): Clock {
   return {
     now: () => timers.now(),
@@ -33,7 +33,7 @@ export function clockOver(timers: Timers): Clock {
       function delay(): number {
         return Math.min(LONGEST, Math.max(0, Math.ceil(at - timers.now())));
       }
-      // A long wait is cut into steps.
+      // A long wait takes several timers.
       function step(): void {
         if (timers.now() >= at) wake();
         else timer = timers.setTimeout(step, delay());
@@ -43,7 +43,7 @@ export function clockOver(timers: Timers): Clock {
   };
 }
 
-/** The clock of the machine, monotonic; not one that a test runner has put in place of the globals: see `nextTick`. */
+/** The clock of the machine. Fake timers of a test runner do not replace it: see `nextTick`. */
 export const systemClock: Clock = clockOver({
   now: () => performance.now(),
   setTimeout: (then, ms) => setTimeout(then, ms),

@@ -10,7 +10,7 @@ import { toLocalAddress } from '../config/network-options.ts';
 import { toHost, type Endpoints } from '../config/endpoints.ts';
 import type { Connack } from '../status.ts';
 
-/** Options of `connect()`: over what the constructor was given, for this and later attempts. */
+/** Options of `connect()`. They replace those of the constructor, for this attempt and later ones. */
 export interface ConnectOptions extends CallOptions {
   readonly host?: string | undefined;
   readonly port?: number | undefined;
@@ -22,7 +22,7 @@ export interface ConnectOptions extends CallOptions {
   readonly retry?: boolean | undefined;
 }
 
-/** A promise with its handles, marked as handled: it is there for whoever looks. */
+/** A promise with its handles. It counts as handled: nobody has to wait for it. */
 interface Deferred<T> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T) => void;
@@ -36,39 +36,39 @@ function deferred<T>(): Deferred<T> {
   return { promise, ...handles! };
 }
 
-/** One attempt, shared by all calls of `connect()` that come while it goes on. */
+/** One attempt, shared by all calls of `connect()` until it ends. */
 interface Attempt {
   readonly connack: Promise<Connack>;
-  /** How many wait for it. */
+  /** How many calls wait for it. */
   callers: number;
-  /** What it waits for, once it is its turn. */
+  /** What it waits for, once it has begun. */
   outcome: Deferred<Connack> | undefined;
-  /** `left`: nobody waits for it any more. */
+  /** `joined`: it waits for an attempt that was already in progress; `left`: no call waits for it any more. */
   phase: 'queued' | 'begun' | 'joined' | 'left';
 }
 
-/** `connect()` and what waits for the connection: to come up, to end. */
+/** `connect()`, `reconnect()` and `closed`: what waits for a connection or its end. */
 export class ConnectCalls {
   readonly #driver: Driver;
   readonly #configuration: { readonly settings: Settings<unknown> };
-  readonly #servers: Endpoints;
+  readonly #endpoints: Endpoints;
   readonly #clock: Clock;
   readonly #queue = new ConnectQueue();
   #connack: Connack | undefined = undefined;
   #attempt: Attempt | undefined = undefined;
-  /** What settles when the connection is up, or will not come up. */
+  /** They settle when the connection is established, or will not be. */
   readonly #outcomes = new Set<Deferred<Connack>>();
   #closed = deferred<void>();
-  #life: 'going on' | 'over' = 'going on';
+  #life: 'open' | 'ended' = 'open';
 
   constructor(
     driver: Driver,
     configuration: { readonly settings: Settings<unknown> },
-    servers: Endpoints,
+    endpoints: Endpoints,
     clock: Clock,
   ) {
     this.#driver = driver;
-    this.#servers = servers;
+    this.#endpoints = endpoints;
     this.#configuration = configuration;
     this.#clock = clock;
   }
@@ -77,7 +77,7 @@ export class ConnectCalls {
     return this.#closed.promise;
   }
 
-  /** Resolves when the client is closed, however it came to that; at once where it was never used. */
+  /** Resolves when the client is closed, with or without an error; at once if it was never used. */
   async ended(): Promise<void> {
     const { state } = this.#driver;
     if (state !== 'closed' && state !== 'offline') await this.#closed.promise.catch(() => {});
@@ -98,11 +98,11 @@ export class ConnectCalls {
     const retry = boolean('retry', options.retry ?? this.#configuration.settings.retryInitial);
     this.#override(options);
     if (this.#driver.state === 'connected' && this.#connack !== undefined) return this.#connack;
-    const attempt = (this.#attempt ??= this.#begin(retry));
+    const attempt = this.#attempt ?? this.#begin(retry);
     attempt.callers++;
     return new Promise<Connack>((resolve, reject) => {
       const done = withCancellation(options, this.#clock, 'connect', (reason) => {
-        // Others may still wait for the attempt: only the last one to leave gives it up.
+        // Other calls may wait for the attempt: only the last one gives it up.
         if (--attempt.callers === 0) this.#giveUp(attempt, reason);
         reject(reason);
       });
@@ -111,18 +111,18 @@ export class ConnectCalls {
   }
 
   /**
-   * Resolves with the CONNACK of the connection that takes the place of this one. It does not take its turn behind those
-   * who wait for an attempt: it is there to cut their wait short.
+   * Resolves with the CONNACK of the connection that replaces the present one. It does not queue behind calls that wait for
+   * an attempt, because it cuts their wait short.
    */
   async reconnect(options: CallOptions): Promise<Connack> {
     checkKeys('reconnect', options, ['signal', 'timeout']);
     checkCall(options);
-    // A `connect()` that waits for the end of the connection before is about to be.
+    // A `connect()` waits for the end of the previous connection, and connects then.
     if (this.#attempt?.phase === 'queued') return this.connect(options);
     const { state } = this.#driver;
     if (state === 'offline' || state === 'closed' || state === 'disconnecting')
       throw new ClosedError(
-        `reconnect: expected a client that is connected or about to be, got one that is ${state}`,
+        `reconnect: the client is ${state}, so there is no connection to replace: call connect()`,
       );
     return new Promise<Connack>((resolve, reject) => {
       const outcome = this.#awaitOutcome();
@@ -131,12 +131,12 @@ export class ConnectCalls {
         reject(reason);
       });
       outcome.promise.then(resolve, reject).finally(done);
-      // Where an attempt is under way already, it is the one to wait for.
+      // If an attempt is in progress already, this waits for it.
       this.#driver.reconnect();
     });
   }
 
-  /** `disconnect()` ends what runs and waits. */
+  /** `disconnect()` was called: everything that waits here rejects with `reason`. */
   abort(reason: MqttError): void {
     this.#attempt = undefined;
     this.#queue.abort(reason);
@@ -158,7 +158,7 @@ export class ConnectCalls {
       case 'closed': {
         const { error } = change;
         this.#connack = undefined;
-        this.#life = 'over';
+        this.#life = 'ended';
         this.#settle((outcome) => outcome.reject(error ?? new ClosedError('the client was disconnected')));
         if (error === undefined) this.#closed.resolve();
         else this.#closed.reject(error);
@@ -182,13 +182,15 @@ export class ConnectCalls {
   }
 
   #begin(retry: boolean): Attempt {
-    this.#liveAgain();
+    this.#reopen();
     const { promise: connack, resolve, reject } = deferred<Connack>();
     const attempt: Attempt = { connack, callers: 0, outcome: undefined, phase: 'queued' };
-    const over = (): void => {
+    // Assigned first: the application may call `connect()` when the attempt begins.
+    this.#attempt = attempt;
+    const forget = (): void => {
       if (this.#attempt === attempt) this.#attempt = undefined;
     };
-    connack.then(over, over);
+    connack.then(forget, forget);
     this.#queue.run((signal) => this.#run(attempt, retry, signal)).then(resolve, reject);
     return attempt;
   }
@@ -196,8 +198,8 @@ export class ConnectCalls {
   async #run(attempt: Attempt, retry: boolean, signal: AbortSignal): Promise<Connack> {
     if (this.#driver.state === 'disconnecting') await this.ended();
     signal.throwIfAborted();
-    if (attempt.phase === 'left') throw new ClosedError('nobody waits for the connection any more');
-    this.#liveAgain();
+    if (attempt.phase === 'left') throw new ClosedError('connect was given up by its caller');
+    this.#reopen();
     const { state } = this.#driver;
     if (state === 'connected' && this.#connack !== undefined) return this.#connack;
     attempt.phase = state === 'offline' || state === 'closed' ? 'begun' : 'joined';
@@ -207,14 +209,14 @@ export class ConnectCalls {
     return outcome.promise;
   }
 
-  /** A client that was closed is used again: `closed` is about the end to come. */
-  #liveAgain(): void {
-    if (this.#life === 'going on' || this.#driver.state !== 'closed') return;
-    this.#life = 'going on';
+  /** A closed client is used again: `closed` now stands for its next end. */
+  #reopen(): void {
+    if (this.#life === 'open' || this.#driver.state !== 'closed') return;
+    this.#life = 'open';
     this.#closed = deferred<void>();
   }
 
-  /** A connection that was up, and is restored by itself, is not given up with those who have asked for it meanwhile. */
+  /** No call waits for `attempt` any more. An attempt to restore a lost connection goes on. */
   #giveUp(attempt: Attempt, reason: unknown): void {
     if (this.#attempt === attempt) this.#attempt = undefined;
     const { phase } = attempt;
@@ -230,14 +232,14 @@ export class ConnectCalls {
 
   #override(options: ConnectOptions): void {
     const { host, port, keepAlive, localAddress } = options;
-    const { engine, network: dialOptions } = this.#configuration.settings;
-    const over = {
+    const { engine, network } = this.#configuration.settings;
+    const overrides = {
       ...(host !== undefined && { host: toHost(host) }),
       ...(port !== undefined && { port: integer('port', port, 1, 65_535) }),
-      ...(localAddress !== undefined && { localAddress: toLocalAddress(localAddress, dialOptions.family) }),
+      ...(localAddress !== undefined && { localAddress: toLocalAddress(localAddress, network.family) }),
     };
     if (keepAlive !== undefined) integer('keepAlive', keepAlive, 0, 65_535);
-    this.#servers.override(over);
+    this.#endpoints.override(overrides);
     if (keepAlive !== undefined) engine.keepAlive = keepAlive;
   }
 }

@@ -1,15 +1,12 @@
-/**
- * Connecting operations take turns: one at a time, first come first served. SUBSCRIBE and UNSUBSCRIBE never enter it,
- * and nothing that runs in it may wait for something else in it.
- */
+/** Runs connecting operations one at a time, in order. An operation must not wait for another one that is queued here. */
 export class ConnectQueue {
-  /** Resolves when the last operation has ended; undefined where none runs. */
+  /** Resolves when the last operation has ended; undefined if none runs. */
   #last: Promise<void> | undefined = undefined;
   #aborted = new AbortController();
 
   /**
-   * Runs `operation` when those before it are done. Rejects with the reason of `abort()`, if that comes first: what has
-   * not begun never begins, what runs is told through its signal and still has to end before the next one begins.
+   * Runs `operation` after those before it. `abort()` rejects with its reason operations that have not begun, and aborts the
+   * signal of the one that runs. The next one begins only when that has ended.
    */
   run<T>(operation: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const { signal } = this.#aborted;
@@ -18,15 +15,15 @@ export class ConnectQueue {
       return operation(signal);
     };
     const turn = this.#last?.then(begin) ?? begin();
-    const over = (): void => {
+    const ended = (): void => {
       if (this.#last === last) this.#last = undefined;
     };
-    const last = turn.then(over, over);
+    const last = turn.then(ended, ended);
     this.#last = last;
     return turn;
   }
 
-  /** Ends what runs and what waits here. */
+  /** Aborts the operation that runs, and rejects those that wait. */
   abort(reason: unknown): void {
     this.#aborted.abort(reason);
     this.#aborted = new AbortController();

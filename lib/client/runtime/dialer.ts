@@ -1,64 +1,68 @@
 import type { Credentials } from '../../engine/options.ts';
 import { ConnectError, type ConnectPhase, messageOf, type MqttError } from '../../errors.ts';
 import type { DialContext, Transport } from '../../transport/transport.ts';
+import type { EventQueue } from './event-queue.ts';
 
-/** An attempt that has everything it takes. */
+/** An attempt for which the application was asked. */
 export interface PreparedDial {
   readonly credentials: Credentials;
   /** Opens the Network Connection. */
   readonly dial: () => Promise<Transport>;
 }
 
-/** What an attempt needs, and whom it tells how it ends. */
+/** What an attempt needs, and where it reports its outcome. */
 export interface DialerHost {
   readonly protocolVersion: number;
-  /** Asks the application what to connect with, and where to. */
+  /** Asks the application for the server and the credentials. */
   prepare(context: DialContext): Promise<PreparedDial>;
-  /** Resolves when the connection before is closed. */
+  /** Resolves when the previous connection is closed. */
   gracefulClose(): Promise<void>;
   opened(transport: Transport, credentials: Credentials): void;
   failed(error: ConnectError): void;
 }
 
-/** The attempt that is under way: from what it connects with to an open Network Connection. */
+/** The present attempt to connect: from asking the application to an open Network Connection. */
 export class Dialer {
   readonly #host: DialerHost;
+  readonly #events: EventQueue;
   #present: AbortController | undefined = undefined;
-  #reached: ConnectPhase = 'credentials';
+  #phase: ConnectPhase = 'credentials';
 
-  constructor(host: DialerHost) {
+  /** `events`: the application is asked, and told of the end, when the engine has returned. */
+  constructor(host: DialerHost, events: EventQueue) {
     this.#host = host;
+    this.#events = events;
   }
 
-  /** How far it has come. */
+  /** The phase that the attempt has reached. */
   get phase(): ConnectPhase {
-    return this.#reached;
+    return this.#phase;
   }
 
   begin(attempt: number, reason: MqttError | undefined): void {
     const present = new AbortController();
     this.#present = present;
-    this.#reached = 'credentials';
+    this.#phase = 'credentials';
     const { signal } = present;
     const { protocolVersion } = this.#host;
-    const reached = (phase: ConnectPhase): void => {
-      if (present === this.#present) this.#reached = phase;
+    const onPhase = (phase: ConnectPhase): void => {
+      if (present === this.#present) this.#phase = phase;
     };
-    void this.#open({ attempt, reason, signal, protocolVersion, onPhase: reached });
+    this.#events.add(() => {
+      if (present === this.#present) void this.#open({ attempt, reason, signal, protocolVersion, onPhase });
+    });
   }
 
-  /** Nothing more is heard of it. */
+  /** Ends the attempt. It reports nothing more. */
   abandon(): void {
-    this.#present?.abort();
+    const present = this.#present;
     this.#present = undefined;
+    if (present !== undefined) this.#events.add(() => present.abort());
   }
 
   async #open(context: DialContext & { onPhase(phase: ConnectPhase): void }): Promise<void> {
     const { signal } = context;
     try {
-      // Whatever the application's functions do, they do it after the engine has finished what it is at.
-      await Promise.resolve();
-      signal.throwIfAborted();
       const { credentials, dial } = await this.#host.prepare(context);
       signal.throwIfAborted();
       context.onPhase('dial');
@@ -73,16 +77,16 @@ export class Dialer {
       this.#host.opened(transport, credentials);
     } catch (cause) {
       if (signal.aborted) return;
-      // One of the application's functions has failed: the others need not go on.
+      // Other functions of the application may still be running: their signal tells them to stop.
       this.abandon();
-      this.#host.failed(failedIn(this.#reached, cause));
+      this.#host.failed(failedIn(this.#phase, cause));
     }
   }
 }
 
-/** What went wrong in `phase`, for the caller of `connect()`. */
+/** The error of an attempt that failed in `phase`, for the caller of `connect()`. */
 function failedIn(phase: ConnectPhase, cause: unknown): ConnectError {
-  // Who opens the connection knows better.
+  // The transport knows the phase better.
   if (cause instanceof ConnectError) return cause;
   return new ConnectError(phase, `no connection: ${messageOf(cause)}`, { cause });
 }

@@ -7,37 +7,37 @@ import type { ClientSubscription } from '../receive/client-subscription.ts';
 
 /** What `drain()` could not finish. */
 export interface DrainReport {
-  /** Messages received that no loop has taken, parked ones included. */
+  /** Received messages that no loop has taken, held ones included. */
   readonly undelivered: number;
-  /** Messages published that the server has not acknowledged. */
+  /** Published messages that the server has not acknowledged. */
   readonly unacknowledged: number;
 }
 
-/** Delivers a message that was intercepted. */
+/** Hands a message to its subscriptions. */
 export type Deliver = (message: ReceivedMessage) => void;
 
-/** ms that `drain()` waits, where it is not said otherwise. */
+/** The default of `timeout`, in ms. */
 const DRAIN_TIMEOUT = 5_000;
 
-/** Finishing what is in hand, before the end. */
+/** `drain()`: waits until messages in progress are processed, and hands out no new ones meanwhile. */
 export class Drain {
   readonly #driver: Driver;
   readonly #router: Router;
   readonly #clock: Clock;
-  /** Those who wait for the end of it: while there is one, nothing new is handed out. */
+  /** One per call that waits. While there is one, nothing new is handed out. */
   readonly #callers = new Set<() => void>();
   /** QoS 1 and 2 messages that arrived meanwhile, in order. */
   #intercepted: ReceivedMessage[] = [];
   readonly #deliver: Deliver;
-  /** The subscription that was busy when it was looked at last: while it is, no other needs to be. */
+  /** The subscription that was found busy last. While it is, no other has to be checked. */
   #busy: ClientSubscription | undefined = undefined;
-  /** Those that were not looked at yet. */
-  #unseen: Iterator<ClientSubscription> = [].values();
-  /** How many messages wait for a subscription. */
+  /** Subscriptions that were not checked yet. */
+  #unchecked: Iterator<ClientSubscription> = [].values();
+  /** How many messages are held without a subscription. */
   readonly #held: () => number;
 
-  constructor(driver: Driver, router: Router, clock: Clock, parked: () => number, deliver: Deliver) {
-    this.#held = parked;
+  constructor(driver: Driver, router: Router, clock: Clock, held: () => number, deliver: Deliver) {
+    this.#held = held;
     this.#driver = driver;
     this.#router = router;
     this.#clock = clock;
@@ -45,8 +45,8 @@ export class Drain {
   }
 
   /**
-   * Whether a message that has just arrived is not delivered: QoS 0 is discarded, others stay unacknowledged. If the
-   * drain is aborted, they are delivered then.
+   * hot: takes a message that arrives during `drain()`. It stays unacknowledged, and QoS 0 is discarded. If all calls are
+   * aborted, it is handed out. Returns false if no call waits.
    */
   intercept(message: ReceivedMessage): boolean {
     if (this.#callers.size === 0) return false;
@@ -54,13 +54,13 @@ export class Drain {
     return true;
   }
 
-  /** Something has moved: perhaps all is done. */
+  /** Something has progressed: all may be done. */
   checkDone(): void {
     if (this.#callers.size === 0 || !this.#done()) return;
     for (const finish of this.#callers) finish();
   }
 
-  /** Resolves when all is done, or when `timeout` says that it has been long enough. Aborting calls it off. */
+  /** Resolves when all is done, or after `timeout`. Aborting rejects it. */
   drain({ signal, timeout = DRAIN_TIMEOUT }: CallOptions): Promise<DrainReport> {
     return new Promise<DrainReport>((resolve, reject) => {
       const finish = (): void => {
@@ -73,7 +73,7 @@ export class Drain {
         if (signal?.aborted !== true) finish();
         else {
           this.#callers.delete(finish);
-          if (this.#callers.size === 0) this.#callOff();
+          if (this.#callers.size === 0) this.#abort();
           reject(reason);
         }
       });
@@ -82,30 +82,30 @@ export class Drain {
     });
   }
 
-  #callOff(): void {
-    const messages = this.#intercepted;
+  #abort(): void {
+    const intercepted = this.#intercepted;
     this.#intercepted = [];
-    for (const message of messages) this.#deliver(message);
+    for (const message of intercepted) this.#deliver(message);
   }
 
-  /** Parked messages and subscriptions without a loop are not waited for, nor is a connection. */
+  /** Does not wait for held messages, subscriptions without a loop, or a connection. */
   #done(): boolean {
     if (this.#driver.counts.pending > 0 && this.#driver.state === 'connected') return false;
     return !this.#isBusy();
   }
 
-  /** Whether any subscription is busy. Looks at each about once until all are done, however often it is asked. */
+  /** Whether any subscription is busy. However often it is called, it checks each about once until all are done. */
   #isBusy(): boolean {
     const known = this.#busy;
     if (known !== undefined && this.#router.has(known) && isBusy(known)) return true;
-    // First those that were not looked at, then all: a loop may have begun since.
+    // First those not checked yet, then all: a loop may have begun since.
     for (let pass = 0; pass < 2; pass++) {
-      for (let next = this.#unseen.next(); next.done !== true; next = this.#unseen.next())
+      for (let next = this.#unchecked.next(); next.done !== true; next = this.#unchecked.next())
         if (isBusy(next.value)) {
           this.#busy = next.value;
           return true;
         }
-      this.#unseen = this.#router.all();
+      this.#unchecked = this.#router.all();
     }
     this.#busy = undefined;
     return false;
@@ -118,7 +118,7 @@ export class Drain {
   }
 }
 
-/** Whether a loop is at work on its messages, or has some that wait. What a loop collects is handed out first. */
+/** Whether a loop processes a message, or has some waiting. Batches that a loop collects are handed out first. */
 function isBusy(subscription: ClientSubscription): boolean {
   subscription.flush();
   return subscription.busy;

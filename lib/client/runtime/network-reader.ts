@@ -3,33 +3,33 @@ import type { ReadResult } from '../../engine/options.ts';
 import type { Transport } from '../../transport/transport.ts';
 
 /**
- * So many bytes may still come of a transport that was told to pause. It is far more than one read brings, even where
- * that was compressed; a transport that brings more does not stop at all.
+ * The bytes that a paused transport may still bring. One read brings far less, even if it was compressed: a transport that
+ * brings more ignores `pause()`.
  */
-export const MOST_WHILE_PAUSED = 134_217_728;
+export const MAX_WHILE_PAUSED = 134_217_728;
 
-/** What a chunk is charged at the least, in bytes: small ones cost more than they hold. */
-const LEAST_CHARGE = 4_096;
+/** The minimum that a chunk counts for, in bytes: small chunks cost more than they hold. */
+const MIN_CHARGE = 4_096;
 
-/** What reading needs of the driver. */
+/** What the reader needs of the driver. */
 export interface ReaderHost {
-  /** Takes what has arrived, and says what follows. */
+  /** Takes what has arrived, and returns what follows. */
   take(): ReadResult;
-  /** Whether there is room, after reading has stopped for lack of it. */
+  /** Whether there is room again, after reading has stopped for lack of it. */
   mayRead(): boolean;
-  /** The transport brings bytes without end although it was told to pause. */
+  /** The transport ignores `pause()`. */
   overrun(error: Error): void;
 }
 
 /**
- * Reads from one Network Connection, as the engine allows: it pauses the transport for one turn of the event loop, so
- * that the consumers can take what came, or until there is room again.
+ * Reads from one Network Connection as the engine allows. It pauses the transport for one turn of the event loop, so that
+ * consumers can run, or until there is room again.
  */
 export class NetworkReader {
   readonly #transport: Transport;
   readonly #host: ReaderHost;
   #state: 'reading' | 'turn' | 'stopped' | 'closed' = 'reading';
-  /** Bytes that have arrived since the transport was told to pause. */
+  /** Bytes that have arrived since the transport was paused. */
   #waiting = 0;
 
   constructor(transport: Transport, host: ReaderHost) {
@@ -37,28 +37,27 @@ export class NetworkReader {
     this.#host = host;
   }
 
-  /** Whether nothing is read, as the consumers are too slow for what comes. */
+  /** Whether reading has stopped because consumers are too slow. */
   get isStopped(): boolean {
     return this.#state === 'stopped';
   }
 
-  /** So many bytes have arrived. What a paused transport still brings, as it had read it before, waits. */
+  /** `length` bytes have arrived. What a paused transport still brings waits. */
   arrived(length: number): void {
     if (this.#state === 'reading') return this.#take();
-    this.#waiting += Math.max(length, LEAST_CHARGE);
-    if (this.#waiting <= MOST_WHILE_PAUSED || this.#state === 'closed') return;
-    const what = 'expected what was read already after pause(), got more than 128 MiB';
-    this.#host.overrun(new Error(`transport: ${what}`));
+    this.#waiting += Math.max(length, MIN_CHARGE);
+    if (this.#waiting <= MAX_WHILE_PAUSED || this.#state === 'closed') return;
+    this.#host.overrun(new Error('transport: it has brought more than 128 MiB after pause()'));
   }
 
-  /** There may be room again: if reading had stopped, it goes on in the next turn. */
+  /** There may be room again: if reading has stopped, it goes on in the next turn. */
   resumeIfRoom(): void {
     if (this.#state !== 'stopped' || !this.#host.mayRead()) return;
     this.#state = 'turn';
     this.#takeNextTurn();
   }
 
-  /** The connection is over. Returns whether something may have arrived that was not taken. */
+  /** The connection is over. Returns whether something may have arrived that was not read. */
   close(): boolean {
     const isBehind = this.#state === 'turn' || this.#state === 'stopped';
     this.#state = 'closed';
@@ -66,9 +65,10 @@ export class NetworkReader {
   }
 
   #take(): void {
-    const result = this.#host.take();
+    let result = this.#host.take();
+    while (result === 'again') result = this.#host.take();
     const before = this.#state;
-    // Taking it may have ended the connection.
+    // Input may have ended the connection.
     if (before === 'closed') return;
     if (result === 'all') {
       this.#state = 'reading';

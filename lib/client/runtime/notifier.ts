@@ -1,15 +1,15 @@
-/** Whoever waits for something of a client that says of itself only that it may have changed. */
+/** Listeners that are called whenever something may have changed. */
 export class Notifier {
-  readonly #looks = new Set<() => void>();
+  readonly #listeners = new Set<() => void>();
 
-  /** Calls `look` from now on. Returns what ends that. */
-  add(notify: () => void): () => void {
-    this.#looks.add(notify);
-    return () => void this.#looks.delete(notify);
+  /** Calls `listener` from now on. Returns what ends that. */
+  add(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   /** Something may have changed. */
-  look(): void {
-    for (const look of this.#looks) look();
+  notify(): void {
+    for (const listener of this.#listeners) listener();
   }
 }

@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { Dialer, type DialerHost } from '../../../lib/client/runtime/dialer.ts';
+import { EventQueue } from '../../../lib/client/runtime/event-queue.ts';
 import { ConnectError } from '../../../lib/errors.ts';
 import type { DialContext, Transport } from '../../../lib/transport/transport.ts';
 
@@ -8,26 +9,32 @@ function rig(over: Partial<DialerHost> = {}) {
   const ends: unknown[] = [];
   const passages: DialContext[] = [];
   const transport = { destroy: () => ends.push('destroyed') } as unknown as Transport;
-  const dialing = new Dialer({
-    protocolVersion: 5,
-    prepare: async (context) => {
-      passages.push(context);
-      return { credentials: {}, dial: async () => transport };
+  const events = new EventQueue();
+  const dialing = new Dialer(
+    {
+      protocolVersion: 5,
+      prepare: async (context) => {
+        passages.push(context);
+        return { credentials: {}, dial: async () => transport };
+      },
+      gracefulClose: () => Promise.resolve(),
+      opened: (opened) => ends.push(opened),
+      failed: (error) => ends.push(error),
+      ...over,
     },
-    gracefulClose: () => Promise.resolve(),
-    opened: (opened) => ends.push(opened),
-    failed: (error) => ends.push(error),
-    ...over,
-  });
-  return { dialing, ends, passages, transport };
+    events,
+  );
+  return { dialing, ends, events, passages, transport };
 }
 
 describe('an attempt', () => {
   it('is told which one it is, why, and when it is given up', async () => {
-    const { dialing, ends, passages, transport } = rig();
+    const { dialing, ends, events, passages, transport } = rig();
     const reason = new ConnectError('dial', 'x');
+    events.enter();
     dialing.begin(3, reason);
     expect(passages).toEqual([]);
+    events.leave();
     await turn();
     expect(passages).toMatchObject([{ attempt: 3, reason, protocolVersion: 5 }]);
     expect(passages[0]?.signal.aborted).toBe(false);
@@ -82,6 +89,13 @@ describe('an attempt', () => {
     open(transport);
     await turn();
     expect(ends).toEqual(['destroyed']);
+    const left = rig();
+    left.events.enter();
+    left.dialing.begin(0, undefined);
+    left.dialing.abandon();
+    left.events.leave();
+    await turn();
+    expect([left.passages, left.ends]).toEqual([[], []]);
     const failing = rig({ prepare: () => Promise.reject(new Error('late')) });
     failing.dialing.begin(0, undefined);
     failing.dialing.abandon();

@@ -1,7 +1,7 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Clock } from '../../../lib/client/runtime/clock.ts';
 import { Driver } from '../../../lib/client/runtime/driver.ts';
+import { EventQueue } from '../../../lib/client/runtime/event-queue.ts';
 import { PendingPublish } from '../../../lib/client/publish/pending-publish.ts';
 import { Decoder, encode } from '../../../lib/codec/codec.ts';
 import type { EncodablePacket, Packet } from '../../../lib/codec/packets.ts';
@@ -104,11 +104,12 @@ function driverOf(options: Partial<typeof ENGINE_DEFAULTS> = {}, over: Partial<C
     },
     ...over,
   };
-  return new Driver(
+  const driver = new Driver(
     { ...ENGINE_DEFAULTS, protocolVersion: 4, ...options },
     {
       clock: counting,
       random: () => 0.5,
+      events: new EventQueue(),
       select: () => 0,
       redirect: () => 0,
       prepare: async ({ signal }) => ({
@@ -116,15 +117,18 @@ function driverOf(options: Partial<typeof ENGINE_DEFAULTS> = {}, over: Partial<C
         dial: () => answer(signal),
       }),
       buffers: { full: 0, bytes: 0 },
-      deliver: ({ topic }) => {
-        delivered.push(topic);
-        return 'taken';
-      },
-      changed: (change) => changes.push(change),
-      overflowed: () => {},
-      onProgress: () => {},
     },
   );
+  driver.listen({
+    deliver: ({ topic }) => {
+      delivered.push(topic);
+      return 'taken';
+    },
+    changed: (change) => changes.push(change),
+    overflowed: () => {},
+    onProgress: () => {},
+  });
+  return driver;
 }
 
 async function online(options: Partial<typeof ENGINE_DEFAULTS> = {}, over?: Partial<Clock>) {
@@ -207,6 +211,25 @@ describe('the output', () => {
     await settled();
     expect([transport.writes.length, transport.ends, transport.destroys]).toEqual([2, 1, 0]);
     expect(encode({ type: 'disconnect' }, 4)).toEqual(transport.writes[1]!.slice(-2));
+  });
+});
+
+describe('CONNACK', () => {
+  it('is reported before what comes behind it in one read is delivered', async () => {
+    const driver = driverOf();
+    driver.connect('give up');
+    await settled();
+    const order: string[] = [];
+    changes.push = (...some) => order.push(...some.map(({ type }) => type));
+    delivered.push = (...some) => order.push(...some);
+    const bytes = [
+      { type: 'connack', sessionPresent: false } as const,
+      { type: 'publish', topic: 'a', payload: new Uint8Array(1) } as const,
+    ].flatMap((packet) => [...encode(packet, 4)]);
+    transports[0]!.receiver?.onData(Uint8Array.from(bytes));
+    expect(order).toEqual(['connected', 'a']);
+    driver.disconnect(ENDING);
+    await settled();
   });
 });
 
@@ -392,19 +415,18 @@ describe('an attempt', () => {
     }
   });
 
-  it('asks for credentials only after the call that began it has returned', async () => {
-    let isAsked = false;
+  it('asks for credentials once the engine has returned, so that the client may be ended there', async () => {
+    const driver = driverOf();
+    let seen: string | undefined = undefined;
     credentials = () => {
-      isAsked = true;
+      seen = driver.state;
+      driver.disconnect(ENDING);
       return Promise.resolve({});
     };
-    const driver = driverOf();
     driver.connect('give up');
-    expect(isAsked).toBe(false);
-    await turn();
-    expect(isAsked).toBe(true);
-    driver.disconnect(ENDING);
+    expect([seen, driver.state]).toEqual(['dialing', 'closed']);
     await settled();
+    expect([changes.map((change) => change.type), transports.length]).toEqual([['connecting', 'closed'], 0]);
     expect(clock.armed).toBe(0);
   });
 });

@@ -11,23 +11,26 @@ function rig() {
   ) as unknown as Transport;
   const close = new GracefulClose(transport, clock, () => void log.push('closed'));
   void close.over.then(() => log.push('over'));
+  close.begin();
   return { log, clock, close };
 }
 
-describe('a connection that is closed in order', () => {
-  it('is read until the server has closed it', async () => {
+describe('a graceful close', () => {
+  it('reads until the server has closed', async () => {
     const { log, clock, close } = rig();
     expect(log).toEqual(['resume', 'end']);
+    close.closed();
     close.closed();
     await close.over;
     expect([log.slice(2), clock.armed]).toEqual([['closed', 'over'], 0]);
   });
 
-  it('is destroyed where the server does not close it within a second', async () => {
+  it('destroys a connection that the server does not close within a second', async () => {
     const { log, clock, close } = rig();
     await clock.advance(999);
     expect(log).toEqual(['resume', 'end']);
     await clock.advance(1);
+    close.closed();
     await close.over;
     expect(log.slice(2)).toEqual(['destroy', 'closed', 'over']);
   });

@@ -1,15 +1,15 @@
 import { expect, it } from '@jest/globals';
 import { Notifier } from '../../../lib/client/runtime/notifier.ts';
 
-it('Watchers tells everybody until they leave, also while it tells', () => {
-  const watchers = new Notifier();
+it('Notifier calls its listeners until they leave, even while they are called', () => {
+  const notifier = new Notifier();
   const heard: string[] = [];
-  const leave = watchers.add(() => {
+  const leave = notifier.add(() => {
     heard.push('one');
     leave();
   });
-  watchers.add(() => heard.push('two'));
-  watchers.look();
-  watchers.look();
+  notifier.add(() => heard.push('two'));
+  notifier.notify();
+  notifier.notify();
   expect(heard).toEqual(['one', 'two', 'two']);
 });

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
-import { onAbort } from '../../../lib/client/runtime/abort-signals.ts';
+import { onAbort } from '../../../lib/client/runtime/cancellation.ts';
 import { settled } from '../../support/fake-clock.ts';
 import { bytes, Stage, watch } from '../../scenarios/stage.ts';
 

@@ -1,0 +1,58 @@
+import type { PublishReader } from '../../codec/publish-reader.ts';
+import type { Delivery } from '../../engine/delivery.ts';
+import type { Receipt } from '../../session/incoming.ts';
+import type { Settings } from '../config/settings.ts';
+import type { ClientLogger } from '../logger.ts';
+import { ReceivedMessage, type Settler } from '../receive/received-message.ts';
+import type { Router } from '../receive/router.ts';
+import type { UnmatchedMessages } from '../receive/unmatched-messages.ts';
+import type { Counters } from '../stats.ts';
+
+/** What delivering messages uses of the client. */
+export interface MessageDeliveryParts {
+  readonly configuration: { readonly settings: Pick<Settings<unknown>, 'unmatched'> };
+  readonly settler: Settler;
+  readonly router: Router;
+  readonly unmatched: UnmatchedMessages;
+  readonly counters: Counters;
+  readonly logger: ClientLogger;
+}
+
+/** Hands incoming messages to the matching subscriptions. Holds or discards messages without one. */
+export class MessageDelivery {
+  readonly #parts: MessageDeliveryParts;
+
+  constructor(parts: MessageDeliveryParts) {
+    this.#parts = parts;
+  }
+
+  /** hot: the message of a PUBLISH, made once. */
+  message(publish: PublishReader, receipt: Receipt | undefined): ReceivedMessage {
+    const payload = receipt === undefined ? publish.payload() : receipt.payload;
+    return new ReceivedMessage(publish, payload, receipt, this.#parts.settler);
+  }
+
+  /** hot */
+  deliver(message: ReceivedMessage): Delivery {
+    const delivery = this.#parts.router.deliver(message);
+    return delivery === 'unmatched' ? this.#holdOrDiscard(message) : delivery;
+  }
+
+  /** A message of this topic was acknowledged and dropped before it was delivered. */
+  overflowed(topicName: string): void {
+    const { counters, router } = this.#parts;
+    counters.overflowed++;
+    for (const subscription of router.matching(topicName)) subscription.missed();
+  }
+
+  #holdOrDiscard(message: ReceivedMessage): Delivery {
+    const { configuration, counters, logger, unmatched } = this.#parts;
+    if (message.unsettled && configuration.settings.unmatched === 'hold') {
+      unmatched.hold(message);
+      return 'taken';
+    }
+    counters.discarded++;
+    logger.debug('a message without a matching subscription was discarded');
+    return 'acknowledge';
+  }
+}
