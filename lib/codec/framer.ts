@@ -193,7 +193,7 @@ export class Framer {
 
   /** hot: a payload points into the packet, so its memory is not reused. */
   retain(): void {
-    if (this.bytes === this.#slab && this.end > this.#retainedEnd) this.#retainedEnd = this.end;
+    if (this.bytes === this.#slab && this.end > this.#retainedEnd) this.#retainedEnd = this.end; // fault: retain
   }
 
   /** Takes a chunk, which belongs to the framer from now on. It is copied only if a packet began before it. */

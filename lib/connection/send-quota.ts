@@ -18,7 +18,7 @@ export class SendQuota {
 
   /** At 0 no further PUBLISH with QoS > 0 is sent [MQTT-4.9.0-2]. */
   get free(): number {
-    return Math.max(0, this.limit - this.#used);
+    return Math.max(0, this.limit - this.#used); // fault: window
   }
 
   /** A PUBLISH was written, or the PUBREL of a message from an older connection, which the quota never delays. */

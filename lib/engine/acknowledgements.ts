@@ -61,7 +61,7 @@ export class Acknowledgements {
    */
   markStalled(receipt: Receipt): void {
     this.#incoming.markStalled(receipt);
-    if (this.#options.persistent) this.markSkippable(receipt);
+    if (this.#options.persistent) this.markSkippable(receipt); // fault: set-aside
   }
 
   /** Nobody will settle `receipt`, so the server sends it again. If others have copies, they settle it. */
@@ -96,7 +96,7 @@ export class Acknowledgements {
     if (receipts.length > 0)
       this.#effects.changed({ type: 'ackStalled', receipts, ms: this.#options.ackStallTimeout });
     for (const receipt of receipts)
-      if (this.#options.persistent) this.#incoming.skip(receipt);
+      if (this.#options.persistent) this.#incoming.skip(receipt); // fault: stalled
       else this.#incoming.release(receipt);
     this.answerDue();
   }
@@ -105,6 +105,6 @@ export class Acknowledgements {
     const { ackStallTimeout } = this.#options;
     if (ackStallTimeout === 0 || this.#timers.at(Timer.Stall) !== Infinity) return;
     this.#stallPlace = this.#incoming.lastPlace;
-    this.#timers.set(Timer.Stall, now + ackStallTimeout);
+    this.#timers.set(Timer.Stall, now + ackStallTimeout); // fault: stall-timeout
   }
 }

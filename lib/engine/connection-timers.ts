@@ -40,7 +40,7 @@ export class ConnectionTimers {
       outbound.pump(connection, now);
     }
     if (!flow.isStopped) return this.#expireServerTimers(connection, now);
-    if (timers.expire(Timer.KeepAlive, now)) keepAliveTimer.keepAlive(connection, 'stopped', now);
+    if (timers.expire(Timer.KeepAlive, now)) keepAliveTimer.keepAlive(connection, 'stopped', now); // fault: ping-stopped
     return undefined;
   }
 

@@ -90,7 +90,7 @@ export class FlowControl {
   /** Whether a new message is abandoned as a last resort. */
   abandons(): boolean {
     if (this.#lastResort === 'abandon') this.#lastResort = this.#isAwaiting ? 'abandoned' : 'none';
-    return this.#lastResort === 'abandoned' || this.#lastResort === 'reconnect';
+    return this.#lastResort === 'abandoned' || this.#lastResort === 'reconnect'; // fault: last-resort
   }
 
   /** Whether the next connection is due, on which the server sends abandoned messages again. */
@@ -110,7 +110,7 @@ export class FlowControl {
 
   /** hot: whether a packet of `size` bytes has room. If nothing else is held, it always has. */
   fits(header: number, size: number): boolean {
-    if (this.#held + size <= this.#options.receiveBuffer || !isAcknowledged(header)) return true;
+    if (this.#held + size <= this.#options.receiveBuffer || !isAcknowledged(header)) return true; // fault: room-bytes
     if (this.#held === 0 || this.#lastResort !== 'none') return true;
     this.#nextSize = size;
     return false;
@@ -120,7 +120,7 @@ export class FlowControl {
   stop(now: number): void {
     if (this.#output === 'full') return;
     this.#reading = 'stopped';
-    this.#timers.hold(SERVER_TIMERS);
+    this.#timers.hold(SERVER_TIMERS); // fault: judging
     this.watchForAnswer(now);
     this.#effects.changed({ type: 'stopped' });
   }
@@ -178,14 +178,14 @@ export class FlowControl {
     if (this.#nextSize > 0 && (held === 0 || held + this.#nextSize <= receiveBuffer)) this.#nextSize = 0;
     const isBelow =
       this.#level === 'open'
-        ? counted < receiveMaximum && held < receiveBuffer
-        : counted <= receiveMaximum / 2 && held <= receiveBuffer / 2;
+        ? counted < receiveMaximum && held < receiveBuffer // fault: room-messages
+        : counted <= receiveMaximum / 2 && held <= receiveBuffer / 2; // fault: half-full
     this.#level = isBelow && this.#buffers.full === 0 && this.#nextSize === 0 ? 'open' : 'full';
     return this.#level === 'full';
   }
 
   #allowsPastLimit(): boolean {
-    if (!this.#isAwaiting) return false;
+    if (!this.#isAwaiting) return false; // fault: awaited-answer
     return this.#lastResort !== 'none' || (this.#nextSize === 0 && this.#held < this.#options.receiveBuffer);
   }
 }

@@ -90,7 +90,7 @@ export class InputReader {
       // Past the limit, the client takes one read at a time.
       if (!framer.next()) return isLimited && flow.isPastLimit && packets > 0 ? 'turn' : 'all';
       if (isLimited && !flow.fits(framer.header, framer.end - framer.packetStart)) {
-        framer.putBack();
+        framer.putBack(); // fault: put-back
         return packets > 0 ? 'turn' : 'stop';
       }
       const taken = this.#host.packet(connection, now);

@@ -14,7 +14,7 @@ export class KeepAliveTimer {
   alive(connection: Connection): void {
     connection.pingedAt = 0;
     this.#timers.stop(Timer.PingResp);
-    this.#timers.set(Timer.KeepAlive, connection.keepAlive.pingDue);
+    this.#timers.set(Timer.KeepAlive, connection.keepAlive.pingDue); // fault: keep-alive
   }
 
   /**
@@ -66,7 +66,7 @@ export class KeepAliveTimer {
       return false;
     }
     const fatal = keepAlive.silenceFatalAt(pingedAt);
-    if (fatal <= now) return true;
+    if (fatal <= now) return true; // fault: ping-timeout
     this.#timers.set(Timer.PingResp, fatal);
     return false;
   }

@@ -203,7 +203,7 @@ export class Lifecycle {
       const during = this.#state.state === 'connecting' ? 'connack' : this.#effects.dialPhase();
       this.fail(timeoutError(during, this.#attempts.serverTimeout), now);
     }
-    if (timers.expire(Timer.Reconnect, now) && this.#state.go('delayElapsed')) this.#dial(now);
+    if (timers.expire(Timer.Reconnect, now) && this.#state.go('delayElapsed')) this.#dial(now); // fault: reconnect-timer
     if (timers.expire(Timer.Close, now))
       this.fail(new ConnectionLostError('the server did not close the connection in time'), now);
   }

@@ -114,11 +114,12 @@ export class OutboundPublish {
 
   #resendPubrels(connection: Connection, now: number): void {
     this.#pubrels = 'sent';
+    // fault: pubrel-resend
     for (const exchange of this.#session.outgoing.released()) {
       exchange.connectionNumber = connection.connectionNumber;
       exchange.writtenAt = now;
-      connection.quota.take();
-      writePubrel(connection, exchange.packetId, 0);
+      connection.quota.take(); // fault: pubrel-quota
+      writePubrel(connection, exchange.packetId, 0); // fault: pubrel
       this.#timers.start(now);
     }
   }
@@ -143,7 +144,7 @@ export class OutboundPublish {
         ),
       );
     }
-    this.#session.queue.putBack(outgoing.filter(goesOut));
+    this.#session.queue.putBack(outgoing.filter(goesOut)); // fault: lost-messages
     return unsettled;
   }
 
@@ -230,7 +231,7 @@ export class OutboundPublish {
       exchange.ignoresPubcomp = true;
       writePubrel(connection, exchange.packetId, 0);
     }
-    const refused = this.#write(exchange, connection, false);
+    const refused = this.#write(exchange, connection, false); // fault: first-flag
     if (refused !== undefined) {
       if (exchange.packetId !== 0) this.#session.packetIdentifiers.free(exchange.packetId);
       exchange.end(refused);
@@ -254,7 +255,7 @@ export class OutboundPublish {
   }
 
   #resend(exchange: Exchange, connection: Connection, now: number): void {
-    const refused = this.#write(exchange, connection, true); // [MQTT-3.3.1-1]
+    const refused = this.#write(exchange, connection, true); // [MQTT-3.3.1-1]; fault: duplicate-flag
     if (refused === undefined) {
       this.#session.outgoing.resent();
       this.#written(exchange, connection, now);
@@ -288,7 +289,7 @@ export class OutboundPublish {
     if (borrowsPayload(exchange)) this.references.track(connection, exchange);
     exchange.connectionNumber = connection.connectionNumber;
     exchange.writtenAt = now;
-    exchange.written = true;
+    exchange.written = true; // fault: written
     connection.quota.take();
     this.#timers.start(now);
   }

@@ -162,7 +162,7 @@ export class PacketDispatch {
     if (ack.reasonCode >= 0x80) return this.#end(connection, exchange, ack.reasonCode, ack.properties);
     if (exchange.stage === Stage.Published) {
       this.#session.outgoing.release(exchange);
-      exchange.writtenAt = connection.keepAlive.receivedAt;
+      exchange.writtenAt = connection.keepAlive.receivedAt; // fault: pubrec
     }
     writePubrel(connection, ack.packetId, 0); // [MQTT-4.3.3-4], in the order of the PUBRECs [MQTT-4.6.0-4]
   }
@@ -182,7 +182,7 @@ export class PacketDispatch {
   /** PUBREL is always answered [MQTT-4.3.3-11], with 0x92 if the identifier is unknown (U-3.6.2-a). */
   #onPubrel(connection: Connection, packetId: number): void {
     const known = this.#session.incoming.onPubrel(packetId);
-    writePubcomp(connection, packetId, known ? 0 : 0x92);
+    writePubcomp(connection, packetId, known ? 0 : 0x92); // fault: unknown-pubrel
     this.#acknowledgements.answerDue();
   }
 
@@ -215,7 +215,7 @@ export class PacketDispatch {
     const { connectionNumber, keepAlive, quota, traffic } = connection;
     this.#session.outgoing.end(exchange);
     this.#session.packetIdentifiers.free(exchange.packetId);
-    if (exchange.connectionNumber === connectionNumber) quota.give();
+    if (exchange.connectionNumber === connectionNumber) quota.give(); // fault: credit
     traffic.answeredAfter(keepAlive.receivedAt - exchange.writtenAt);
     exchange.settle(reasonCode, properties);
   }

@@ -78,7 +78,7 @@ export class PayloadReferences {
     this.#byLastPiece.clear();
     const fate = { delivery: 'unknown', kept: false } as const;
     const message = 'the connection was lost while the message was being written, so it may not have arrived';
-    for (const exchange of unsent) exchange.end(new ConnectionLostError(message, { fate }));
+    for (const exchange of unsent) exchange.end(new ConnectionLostError(message, { fate })); // fault: unsent
   }
 
   #take(piece: Uint8Array): Reference | undefined {

@@ -39,6 +39,7 @@ export class SessionResume {
   resume(connection: Connection, now: number): void {
     const presence = this.#presence(connection);
     if (presence !== 'present' && this.#options.resubscribe)
+      // fault: resubscribe
       restoreSubscriptions(
         this.#session,
         // An existing subscription must not bring its retained messages again.
@@ -47,7 +48,7 @@ export class SessionResume {
       );
     // Subscriptions are restored before anything is published.
     this.#requests.flush(connection, now);
-    if (presence !== 'absent') this.#outbound.resume(this.#attempts.isUnknownSession);
+    if (presence !== 'absent') this.#outbound.resume(this.#attempts.isUnknownSession); // fault: absent-session
     else {
       const unsettled = this.#outbound.startOver();
       if (!this.#attempts.isFirst) this.#effects.changed({ type: 'sessionLost', unsettled });

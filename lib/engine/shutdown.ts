@@ -70,7 +70,7 @@ export class Shutdown {
         session.outgoing.giveUp(exchange);
         session.packetIdentifiers.free(exchange.packetId);
       }
-      exchange.fail(new ClosedError(message, { delivery: 'unknown', kept }, options));
+      exchange.fail(new ClosedError(message, { delivery: 'unknown', kept }, options)); // fault: close-in-flight
     }
     for (const exchange of session.queue.takeWaiters())
       exchange.end(new ClosedError(message, { delivery: 'not-sent', kept: false }, options));

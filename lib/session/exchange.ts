@@ -96,13 +96,13 @@ export class Exchange implements OutgoingPublish {
     this.waiter = undefined;
     this.stage = Stage.Over;
     this.dropPayload();
-    waiter?.settled(reasonCode, properties);
+    waiter?.settled(reasonCode, properties); // fault: refusal
   }
 
   /** The caller gets its payload back while the message goes on with a copy. Returns false if the payload is gone. */
   copyPayload(): boolean {
     if (!this.isIntact) return false;
-    if (typeof this.payload !== 'string') this.payload = copyOf(this.payload);
+    if (typeof this.payload !== 'string') this.payload = copyOf(this.payload); // fault: copy-payload
     return true;
   }
 

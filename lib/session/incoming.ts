@@ -126,9 +126,9 @@ export class Incoming {
 
   /** Relates a PUBLISH to `known`, which has its identifier. `same`: topic and payload are equal. */
   classify(known: Receipt, qos: QoS, duplicate: boolean, same: boolean): Arrival {
-    if (known.state === ReceiptState.Received && qos === 2) return Arrival.Repeated;
+    if (known.state === ReceiptState.Received && qos === 2) return Arrival.Repeated; // fault: repeated
     const again = duplicate && same && known.qos === qos;
-    if (again) return Arrival.Redelivery;
+    if (again) return Arrival.Redelivery; // fault: redelivery
     return known.connectionNumber === this.#connectionNumber && !duplicate
       ? Arrival.IdentifierInUse
       : Arrival.New;
@@ -154,7 +154,7 @@ export class Incoming {
     if (receipt.skippedOn === this.#connectionNumber) this.#unskip(receipt);
     else this.#outstanding++;
     receipt.connectionNumber = this.#connectionNumber;
-    this.#enqueue(receipt);
+    this.#enqueue(receipt); // fault: answer-again
   }
 
   /** The server sent QoS 2 again after PUBREC: PUBREC is sent again, in its turn. */
@@ -253,8 +253,8 @@ export class Incoming {
     this.#outstanding = 0;
     this.#skipped = 0;
     this.#skippedSettled = 0;
-    this.#pubacks = new Ring();
-    this.#pubrecs = new Ring();
+    this.#pubacks = new Ring(); // fault: stale-pubacks
+    this.#pubrecs = new Ring(); // fault: stale-pubrecs
   }
 
   /** The connection ended: messages that arrived on it can no longer be acknowledged. */
@@ -271,8 +271,8 @@ export class Incoming {
   /** The server has lost the session: settling its messages has no effect any more. Returns how many were unsettled. */
   discard(): number {
     const { unsettled } = this;
-    for (const receipt of this.#table.values()) receipt.state = ReceiptState.Over;
-    this.#table.clear();
+    for (const receipt of this.#table.values()) receipt.state = ReceiptState.Over; // fault: discard-states
+    this.#table.clear(); // fault: discard-table
     this.#unsettled = 0;
     this.#unsettledBytes = 0;
     this.#stalled = 0;
@@ -285,7 +285,7 @@ export class Incoming {
 
   #enqueue(receipt: Receipt): void {
     receipt.place = ++this.#place;
-    this.#queue(receipt.qos).push(receipt);
+    this.#queue(receipt.qos).push(receipt); // fault: acknowledgement-order
   }
 
   #blocking(queue: Ring<Receipt>, place: number): Receipt[] {
@@ -304,7 +304,7 @@ export class Incoming {
         this.skip(head);
       }
       queue.shift();
-      if (head.state !== ReceiptState.Over && head.connectionNumber === this.#connectionNumber) return head;
+      if (head.state !== ReceiptState.Over && head.connectionNumber === this.#connectionNumber) return head; // fault: stale-connection
     }
     return undefined;
   }

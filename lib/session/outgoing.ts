@@ -85,7 +85,7 @@ export class Outgoing {
 
   /** The session was resumed: every PUBLISH is to be sent again. */
   rewind(): void {
-    this.#resend = this.#published.first;
+    this.#resend = this.#published.first; // fault: rewind
   }
 
   /**

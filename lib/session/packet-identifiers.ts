@@ -17,9 +17,9 @@ export class PacketIdentifiers {
   /** Takes the next free identifier; 0 if all are in use. */
   take(): number {
     if (this.#inUse === PACKET_IDENTIFIERS) return 0;
-    let packetId = this.#last;
+    let packetId = this.#last; // fault: identifier-start
     do packetId = packetId === PACKET_IDENTIFIERS ? 1 : packetId + 1;
-    while (this.#used[packetId] === 1);
+    while (this.#used[packetId] === 1); // fault: identifier-in-use
     this.#used[packetId] = 1;
     this.#inUse++;
     this.#last = packetId;

@@ -55,7 +55,7 @@ export class Queue {
 
   push(exchange: Exchange): void {
     this.#count(exchange);
-    this.#ring.push(exchange);
+    this.#ring.push(exchange); // fault: queue-order
   }
 
   /** Makes `exchange` wait for room in the queue. */
@@ -86,6 +86,7 @@ export class Queue {
 
   /** Puts messages that were sent before in front of all others, in the order given. */
   putBack(exchanges: readonly Exchange[]): void {
+    // fault: put-back-order
     for (const exchange of exchanges.toReversed()) {
       this.#count(exchange);
       this.#ring.unshift(exchange);
@@ -113,9 +114,9 @@ export class Queue {
   /** Removes `exchange`, wherever it waits. */
   withdraw(exchange: Exchange): void {
     if (exchange.stage === Stage.AwaitingRoom) this.#countWaiter(exchange, -1);
-    else if (exchange.stage === Stage.Waiting) this.#discount(exchange);
+    else if (exchange.stage === Stage.Waiting) this.#discount(exchange); // fault: waiting-count
     else return;
-    exchange.stage = Stage.Over;
+    exchange.stage = Stage.Over; // fault: withdrawn
     exchange.dropPayload();
     tidy(this.#ring, this.#messages);
     tidy(this.#waiters, this.#waiterCount);

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { stop } from 'esbuild';
 import { Client } from '../../lib/client/client.ts';
-import { faults, planted } from '../support/faults.ts';
+import { faults } from '../support/faults.ts';
 import { clientWith } from './planting.ts';
 import { explore } from './run.ts';
 import { settings } from './settings.ts';
@@ -42,20 +42,4 @@ describe('the model', () => {
     },
     180_000,
   );
-});
-
-describe('a fault', () => {
-  it('has its place exactly once, or says so', () => {
-    const fault = { name: 'a fault', changes: [{ file: 'a.ts', find: 'b', replace: 'c' }] };
-    expect(planted(fault, 'a.ts', 'abc')).toBe('acc');
-    expect(planted(fault, 'other.ts', 'abc')).toBe('abc');
-    expect(() => planted(fault, 'a.ts', 'ac')).toThrow('expected its place in a.ts once, got it 0 times');
-    expect(() => planted(fault, 'a.ts', 'abb')).toThrow(
-      'a fault: expected its place in a.ts once, got it 2 times',
-    );
-  });
-
-  it('is known by its name', () => {
-    expect(new Set(faults.map(({ name }) => name)).size).toBe(faults.length);
-  });
 });

@@ -1,18 +1,30 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative, sep } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import * as esbuild from 'esbuild';
 import type { Client } from '../../lib/client/client.ts';
 import { planted, type Fault } from '../support/faults.ts';
+import { LIB, markersOfLib } from '../support/markers.ts';
 import type { MakeClient } from './world.ts';
 
-const LIB = fileURLToPath(new URL('../../lib/', import.meta.url));
+const MARKERS = markersOfLib();
 
-/** Builds the client with a bug in it. What looks at it is not built: it is as it always is. */
+/** The markers of `fault`, by the file of lib that has them. */
+function markersByFile({ name, changes }: Fault): Map<string, string[]> {
+  const byFile = new Map<string, string[]>();
+  for (const marker of Object.keys(changes)) {
+    const file = MARKERS.get(marker);
+    if (file === undefined) throw new Error(`${name}: the marker ${marker} is nowhere in lib`);
+    byFile.set(file, [...(byFile.get(file) ?? []), marker]);
+  }
+  return byFile;
+}
+
+/** Builds the client with a bug in it. The spec that looks at it is not built. */
 export async function clientWith(fault: Fault): Promise<MakeClient> {
   const directory = mkdtempSync(join(tmpdir(), 'mqtt-await-fault-'));
-  const left = new Set(fault.changes.map(({ file }) => file));
+  const left = markersByFile(fault);
   const outfile = join(directory, 'client.mjs');
   try {
     await esbuild.build({
@@ -27,17 +39,19 @@ export async function clientWith(fault: Fault): Promise<MakeClient> {
         {
           name: 'fault',
           setup(build) {
-            const names = fault.changes.map(({ file }) => file.replace('/', '.').replace('.ts', '\\.ts$'));
-            build.onLoad({ filter: new RegExp(names.join('|')) }, ({ path }) => {
+            build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
               const file = relative(LIB, path).split(sep).join('/');
+              const markers = left.get(file);
+              if (markers === undefined) return undefined;
               left.delete(file);
-              return { contents: planted(fault, file, readFileSync(path, 'utf8')), loader: 'ts' };
+              return { contents: planted(fault, markers, readFileSync(path, 'utf8')), loader: 'ts' };
             });
           },
         },
       ],
     });
-    if (left.size > 0) throw new Error(`${fault.name}: the client is not made of ${[...left].join(', ')}`);
+    if (left.size > 0)
+      throw new Error(`${fault.name}: the client is not made of ${[...left.keys()].join(', ')}`);
     const built = (await import(pathToFileURL(outfile).href)) as { Client: typeof Client };
     return (url, options, platform) => new built.Client(url, options, platform);
   } finally {

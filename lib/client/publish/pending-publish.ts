@@ -47,7 +47,7 @@ export class PendingPublish extends Exchange implements PublishWaiter {
 
   settled(reasonCode: number, properties: AckProperties): void {
     if (reasonCode === 0 && properties === NO_PROPERTIES) this.#resolve(PUBLISHED);
-    else if (reasonCode < 0x80) this.#resolve({ reasonCode, properties });
+    else if (reasonCode < 0x80) this.#resolve({ reasonCode, properties }); // fault: refused
     else {
       const name = `${reasonCodeName(reasonCode)} (0x${reasonCode.toString(16)})`;
       const why = properties.reasonString === undefined ? '' : `: ${shown(properties.reasonString)}`;

@@ -115,7 +115,7 @@ export class PublishCalls {
   #cancelOn(exchange: PendingPublish, options: CallOptions): void {
     const done = withCancellation(options, this.#clock, 'publish', (reason) => {
       // A message that is queued again after the session was lost may have arrived in the previous one.
-      const kept = this.#driver.withdraw(exchange);
+      const kept = this.#driver.withdraw(exchange); // fault: withdraw
       const fate: MessageFate = { delivery: exchange.written ? 'unknown' : 'not-sent', kept };
       exchange.cancel(reason instanceof TimeoutError ? new TimeoutError(reason.message, fate) : reason);
     });
@@ -136,5 +136,5 @@ function ownProperties(properties: PublishProperties): PublishProperties {
  * cancelled, so it is copied before.
  */
 function ownLarge(payload: Uint8Array | string): Uint8Array | string {
-  return typeof payload !== 'string' && payload.byteLength > COPY_LIMIT ? copyOf(payload) : payload;
+  return typeof payload !== 'string' && payload.byteLength > COPY_LIMIT ? copyOf(payload) : payload; // fault: copy-large
 }

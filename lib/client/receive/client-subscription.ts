@@ -235,7 +235,7 @@ export class ClientSubscription implements Subscription {
     }
     const unfinished = [...handedOut].filter((message) => message.unsettled);
     const back = [...unfinished.map((message) => message.again()), ...unread];
-    for (const message of back.toReversed()) this.#buffer.putBack(message);
+    for (const message of back.toReversed()) this.#buffer.putBack(message); // fault: unfinished
     while (this.#buffer.depth > 0) {
       const waiter = this.#consumers.shiftWaiter();
       if (waiter === undefined) return;

@@ -107,6 +107,7 @@ export class MessageBuffer {
       return !isExhausted;
     }
     this.#count(message, 1);
+    // fault: buffer-limit
     while (this.#droppable > messages || this.#droppableBytes > bytes) {
       const dropped = this.#overflow === 'drop-newest' ? undefined : this.#ring.removeFirst(isDroppable);
       // Without another message to drop, this one is larger than the limit.

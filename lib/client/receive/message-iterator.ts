@@ -33,7 +33,7 @@ export class MessageIterator implements AsyncIterator<ReceivedMessage, undefined
     }
     const message = this.#calls.length === 0 ? this.#subscription.shift() : undefined;
     if (message !== undefined) {
-      this.#inHand = message;
+      this.#inHand = message; // fault: hand-over
       const handedOut = Promise.resolve({ value: message, done: false as const });
       if (message.unsettled) this.#calls.markUnseen(handedOut);
       return handedOut;
@@ -51,7 +51,7 @@ export class MessageIterator implements AsyncIterator<ReceivedMessage, undefined
     this.#subscription.withdraw(this);
     const message = this.#inHand;
     this.#inHand = undefined;
-    if (message !== undefined) this.#subscription.giveBack([message]);
+    if (message !== undefined) this.#subscription.giveBack([message]); // fault: in-hand
     this.#close();
     return Promise.resolve(END);
   }

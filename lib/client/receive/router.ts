@@ -176,7 +176,7 @@ export class Router {
       if (!isUnclaimed(delivery)) taken++;
       if (isFull(delivery)) full++;
     }
-    if (receipt !== undefined && taken > 0) receipt.copies = taken;
+    if (receipt !== undefined && taken > 0) receipt.copies = taken; // fault: copies
     const result = taken > 0 ? 'taken' : 'acknowledge';
     return full > 0 ? `${result}-full` : result;
   }

@@ -82,7 +82,7 @@ export class UnmatchedMessages {
         this.#bytes += size;
         if (i < late) this.#countLate(size);
       } else if (isUnclaimed(subscription.push(message)) && receipt !== undefined)
-        this.#host.settle(receipt, 0);
+        this.#host.settle(receipt, 0); // fault: held-settled
     }
     if (this.#held.length === 0) this.#check.cancel();
     this.#updateRoom();

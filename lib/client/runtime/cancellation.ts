@@ -50,7 +50,7 @@ export function withCancellation(
   let wake: Wake | undefined = undefined;
   let unlisten: (() => void) | undefined = undefined;
   const done = (): void => {
-    wake?.cancel();
+    wake?.cancel(); // fault: call-timer
     unlisten?.();
   };
   if (signal !== undefined)

@@ -108,7 +108,7 @@ export class ChangeHandler {
   #sessionLost(unsettled: number): void {
     const { logger, router, status, unmatched } = this.#parts;
     unmatched.clear();
-    for (const subscription of router.subscriptions) subscription.sessionLost();
+    for (const subscription of router.subscriptions) subscription.sessionLost(); // fault: lost-session
     logger.warn('the server has lost the session');
     status.report({ type: 'session-lost', unsettled });
   }

@@ -26,7 +26,7 @@ export class EngineTimer {
   set(at: number): void {
     if (at >= this.#at && at !== Infinity) return;
     if (at === this.#at) return;
-    this.#wake?.cancel();
+    this.#wake?.cancel(); // fault: wake
     this.#at = at;
     this.#wake = at === Infinity ? undefined : this.#clock.wakeAt(at, () => this.#fire());
   }

@@ -62,7 +62,7 @@ export class Link implements TransportReceiver {
   }
 
   onDrain(): void {
-    if (this.#isAttached) this.#host.drained();
+    if (this.#isAttached) this.#host.drained(); // fault: drain
   }
 
   onClose(error?: unknown): void {
@@ -149,7 +149,7 @@ export class Link implements TransportReceiver {
   }
 
   #send(piece: Uint8Array, now: number): void {
-    let call: 'running' | 'returned' = 'running';
+    let call: 'running' | 'returned' = 'running'; // fault: slab
     this.transport.write(piece, (written, flushed?: Flushed) => {
       slabs.give(written);
       if (!this.#isAttached) return;

@@ -52,7 +52,7 @@ export class NetworkReader {
 
   /** There may be room again: if reading has stopped, it goes on in the next turn. */
   resumeIfRoom(): void {
-    if (this.#state !== 'stopped' || !this.#host.mayRead()) return;
+    if (this.#state !== 'stopped' || !this.#host.mayRead()) return; // fault: resume-reading
     this.#state = 'turn';
     this.#takeNextTurn();
   }
