@@ -30,6 +30,8 @@ export async function clientWith(fault: Fault): Promise<MakeClient> {
     await esbuild.build({
       entryPoints: [join(LIB, 'client/client.ts')],
       bundle: true,
+      // The world dials: nothing of these is ever loaded.
+      external: ['ws', 'socks', 'proxy-from-env'],
       platform: 'node',
       format: 'esm',
       target: 'node20',
