@@ -18,7 +18,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { transformSync } from 'esbuild';
-import { type Installed, installBuilt } from '../spec/package/built-package.ts';
+import { type Installed, installedPackage } from '../spec/package/built-package.ts';
 import type { Scenario, Style } from './support/contenders.ts';
 import type { Figures, Task } from './support/loopback-client.ts';
 import type { Listening } from './support/null-server.ts';
@@ -148,7 +148,7 @@ async function listen(directory: string): Promise<Listening> {
 
 /** Builds the package as published, and writes the programs of the bench next to it. */
 async function build(): Promise<Installed> {
-  const installed = await installBuilt();
+  const installed = await installedPackage();
   try {
     const { directory } = installed;
     writeFileSync(join(directory, 'package.json'), '{"type":"module"}');

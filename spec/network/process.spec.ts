@@ -1,11 +1,8 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type LocalBroker, startAedes } from '../support/aedes.ts';
 import { leakGuard } from '../support/leaks.ts';
 import { freePort } from '../support/mosquitto.ts';
-import { type Installed, installBuilt } from '../package/built-package.ts';
-import { endPrograms, startNode, startProgram } from './children.ts';
+import { endPrograms, startProgram } from './children.ts';
 
 /*
  * Programs end when their work is done: nothing of the client keeps a process alive. None of them calls process.exit().
@@ -96,64 +93,4 @@ describe('a program', () => {
     },
     LONG,
   );
-});
-
-describe('the built package', () => {
-  let installed: Installed;
-
-  beforeAll(async () => {
-    installed = await installBuilt();
-  }, LONG);
-
-  afterAll(() => installed.remove());
-
-  /** Runs a program that has the package installed. */
-  const run = async (name: string, source: string): Promise<unknown> => {
-    const path = join(installed.directory, name);
-    writeFileSync(path, source);
-    const { code, lines, complaint } = await startNode([path, broker.url], installed.directory).ended;
-    return { code, lines, complaint };
-  };
-
-  const USE = `
-    const client = await connect(process.argv[2]);
-    const subscription = await client.subscribe('spec/+', { qos: 1 });
-    await client.publish('spec/ending', 'built', { qos: 1 });
-    for await (const message of subscription) {
-      console.log(message.text());
-      message.ack();
-      break;
-    }
-    await client.disconnect();
-    console.log(typeof encode, new MqttError('ERR_MQTT_CLOSED', 'a').name);`;
-
-  const OUTCOME = { code: 0, lines: ['built', 'function MqttError'], complaint: '' };
-
-  it(
-    'is imported by its name, and its codec by its own',
-    async () => {
-      const imports =
-        "import { connect, MqttError } from 'mqtt-await'; import { encode } from 'mqtt-await/codec';";
-      expect(await run('program.mjs', imports + USE)).toEqual(OUTCOME);
-    },
-    LONG,
-  );
-
-  it(
-    'is loaded by require() without a warning',
-    async () => {
-      const requires =
-        "const { connect, MqttError } = require('mqtt-await'); const { encode } = require('mqtt-await/codec');";
-      const main = `(async () => {${USE}\n})();`;
-      expect(await run('program.cjs', requires + main)).toEqual(OUTCOME);
-    },
-    LONG,
-  );
-
-  it('loads neither ws nor TLS where a program does not use them', async () => {
-    const source = `
-      import 'mqtt-await';
-      console.log(process.moduleLoadList.filter((name) => /NativeModule (tls|_tls_wrap|https)$/.test(name)).join());`;
-    expect(await run('light.mjs', source)).toEqual({ code: 0, lines: [''], complaint: '' });
-  });
 });

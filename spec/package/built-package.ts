@@ -43,8 +43,16 @@ const run = promisify(execFile);
 const npm = (args: readonly string[], cwd: string): Promise<{ stdout: string }> =>
   run('npm', args, { cwd, shell: process.platform === 'win32', maxBuffer: 2 ** 24 });
 
+let installed: Promise<Installed> | undefined;
+
+/** The package as an application has it; built for the first caller. */
+export function installedPackage(): Promise<Installed> {
+  installed ??= install();
+  return installed;
+}
+
 /** Builds the package by its own script in a directory of its own, packs it as npm does, and installs that. */
-export async function installBuilt(): Promise<Installed> {
+async function install(): Promise<Installed> {
   const directory = mkdtempSync(join(tmpdir(), 'mqtt-await-built-'));
   const remove = (): void => rmSync(directory, { recursive: true });
   try {

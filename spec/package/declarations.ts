@@ -3,8 +3,8 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Installed, installBuilt } from './built-package.ts';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { type Installed, installedPackage } from './built-package.ts';
 
 /*
  * The declarations compile where the package is installed, with `skipLibCheck: false`: in ES modules and in CommonJS,
@@ -75,13 +75,6 @@ type Compiler = (typeof COMPILERS)[number][1];
 
 let installed: Installed;
 
-beforeAll(async () => {
-  installed = await installBuilt();
-  installed.link('@types/node');
-}, LONG);
-
-afterAll(() => installed.remove());
-
 /** Writes an application that has the package installed. Returns where. */
 function project(
   sources: Readonly<Record<string, string>>,
@@ -123,69 +116,63 @@ async function compile(compiler: Compiler, directories: readonly string[]): Prom
   return said;
 }
 
-/** An application of each kind under each setting, by its name. */
-function applications(): Record<string, string> {
-  const made: Record<string, string> = {};
-  for (const exactOptionalPropertyTypes of [true, false]) {
-    const exact = exactOptionalPropertyTypes ? 'exact' : 'not exact';
-    for (const module of ['node16', 'nodenext'])
-      made[`${module}, ${exact}`] = project(MODULES, { module, exactOptionalPropertyTypes });
-    const bundler = { module: 'esnext', moduleResolution: 'bundler', exactOptionalPropertyTypes };
-    made[`bundler, ${exact}`] = project({ 'bundled.ts': ESM }, bundler);
-  }
-  return made;
-}
-
+/** What the templates of NestJS set. */
 const NESTJS = {
   target: 'es2022',
   emitDecoratorMetadata: true,
   experimentalDecorators: true,
   esModuleInterop: true,
 };
-/** What the templates of NestJS have had until version 10, and from 11 on. */
-const NODE10 = { ...NESTJS, module: 'commonjs', moduleResolution: 'node10' };
-const NODENEXT = { ...NESTJS, module: 'nodenext', resolvePackageJsonExports: true };
+/** `connect(7)` is the only mistake in any of them. */
+const WRONG = "import { connect } from 'mqtt-await'; void connect(7);";
 
-function services(compiler: Compiler): Record<string, string> {
+/** Applications in each module system, with and without exact optional properties, by their names. */
+function applications(compiler: Compiler): Record<string, string> {
+  const exactOptionalPropertyTypes = true;
+  const bundler = { module: 'esnext', moduleResolution: 'bundler', exactOptionalPropertyTypes };
+  const nodenext = { ...NESTJS, module: 'nodenext', resolvePackageJsonExports: true };
+  const node10 = { ...NESTJS, module: 'commonjs', moduleResolution: 'node10' };
   return {
-    'service, nodenext': project({ 'service.ts': ESM }, NODENEXT),
-    // TypeScript 7 has no node10 any more.
-    ...(compiler !== 'typescript' && { 'service, node10': project({ 'service.ts': ESM }, NODE10) }),
+    node16: project(MODULES, { module: 'node16', exactOptionalPropertyTypes }),
+    bundler: project({ 'bundled.ts': ESM }, bundler),
+    nodenext: project({ ...MODULES, 'service.ts': ESM, 'wrong.mts': WRONG }, nodenext),
+    // NestJS has had this until version 10; TypeScript 7 has it no more.
+    ...(compiler !== 'typescript' && { node10: project({ 'service.ts': ESM }, node10) }),
   };
 }
 
-const WRONG = "import { connect } from 'mqtt-await'; void connect(7);";
-
-describe.each(COMPILERS)('with TypeScript %s', (_, compiler) => {
-  let said: Readonly<Record<string, string>>;
-
+/** Call it in a `describe`. */
+export function describeDeclarations(): void {
   beforeAll(async () => {
-    const made = {
-      ...applications(),
-      ...services(compiler),
-      wrong: project({ 'wrong.mts': WRONG }, NODENEXT),
-    };
-    const all = await compile(compiler, Object.values(made));
-    said = Object.fromEntries(Object.keys(made).map((name, i) => [name, all[i] as string]));
+    installed = await installedPackage();
+    installed.link('@types/node');
   }, LONG);
 
-  /** What the compiler has to say about the applications whose names begin so. */
-  const about = (name: string): string[] =>
-    Object.entries(said).flatMap(([one, text]) => (one.startsWith(name) ? [text] : []));
+  describe.each(COMPILERS)('with TypeScript %s', (_, compiler) => {
+    let messages: Readonly<Record<string, string>>;
 
-  it.each(['node16', 'nodenext'])('ES modules and CommonJS modules compile under %s', (module) => {
-    expect(about(module)).toEqual(['', '']);
-  });
+    beforeAll(async () => {
+      const projects = applications(compiler);
+      const all = await compile(compiler, Object.values(projects));
+      messages = Object.fromEntries(Object.keys(projects).map((name, i) => [name, all[i] as string]));
+    }, LONG);
 
-  it('an application for a bundler compiles', () => {
-    expect(about('bundler')).toEqual(['', '']);
-  });
+    it('ES modules and CommonJS modules compile under node16', () => {
+      expect(messages['node16']).toBe('');
+    });
 
-  it('a CommonJS service in the style of NestJS compiles', () => {
-    expect(new Set(about('service'))).toEqual(new Set(['']));
-  });
+    it('an application for a bundler compiles', () => {
+      expect(messages['bundler']).toBe('');
+    });
 
-  it('what is wrong is found', () => {
-    expect(about('wrong')).toEqual([expect.stringContaining('TS2345')]);
+    it('a service compiles under nodenext, and a mistake in it is found', () => {
+      expect(messages['nodenext']?.trim().split(/\n(?=\S)/)).toEqual([
+        expect.stringMatching(/^[^\n]*wrong\.mts.*TS2345/),
+      ]);
+    });
+
+    it('a service compiles under node10, where the compiler has it', () => {
+      expect(messages['node10']).toBe(compiler === 'typescript' ? undefined : '');
+    });
   });
-});
+}

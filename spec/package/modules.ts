@@ -1,0 +1,201 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { endPrograms, startNode } from '../network/children.ts';
+import { type LocalBroker, startAedes } from '../support/aedes.ts';
+import { freePort } from '../support/mosquitto.ts';
+import { leakGuard } from '../support/leaks.ts';
+import { type Installed, installedPackage } from './built-package.ts';
+
+/*
+ * The package by `import`, by `require()`, and in Jest without any setting.
+ */
+
+const LONG = 60_000;
+const JEST = fileURLToPath(new URL('../../node_modules/jest/bin/jest.js', import.meta.url));
+
+let installed: Installed;
+let broker: LocalBroker;
+/** The URL of a server that is not there. */
+let nowhere: string;
+
+/** Runs a program that has the package installed. */
+async function run(name: string, source: string, flags: readonly string[] = []): Promise<unknown> {
+  const path = join(installed.directory, name);
+  writeFileSync(path, source);
+  return startNode([...flags, path, broker.url, nowhere], installed.directory).ended;
+}
+
+/** Call it in a `describe`. */
+export function describeModules(): void {
+  beforeAll(async () => {
+    installed = await installedPackage();
+  }, LONG);
+
+  beforeEach(async () => {
+    broker = await startAedes();
+    nowhere = `mqtt://127.0.0.1:${await freePort()}`;
+  });
+
+  afterEach(async () => {
+    await endPrograms();
+    await broker.close();
+  });
+
+  leakGuard();
+
+  describe('import', () => {
+    it(
+      'takes the package by its name, and its codec by its own',
+      async () => {
+        const source = `
+          import { connect, MqttError } from 'mqtt-await';
+          import { encode } from 'mqtt-await/codec';
+          const client = await connect(process.argv[2]);
+          const subscription = await client.subscribe('spec/+', { qos: 1 });
+          await client.publish('spec/a', 'built', { qos: 1 });
+          for await (const message of subscription) {
+            console.log(message.text());
+            message.ack();
+            break;
+          }
+          await client.disconnect();
+          console.log(typeof encode, new MqttError('ERR_MQTT_CLOSED', 'a').name);`;
+        expect(await run('program.mjs', source)).toEqual({
+          code: 0,
+          lines: ['built', 'function MqttError'],
+          complaint: '',
+        });
+      },
+      LONG,
+    );
+
+    it(
+      'loads neither ws nor TLS when a program does not use them',
+      async () => {
+        const source = `
+          import 'mqtt-await';
+          console.log(process.moduleLoadList.filter((name) => /NativeModule (tls|_tls_wrap|https)$/.test(name)).join());`;
+        expect(await run('light.mjs', source)).toEqual({ code: 0, lines: [''], complaint: '' });
+      },
+      LONG,
+    );
+  });
+
+  describe('require()', () => {
+    it(
+      'takes the whole package without loading an ES module',
+      async () => {
+        const source = `
+        const { Client, connect, isPublishFailure } = require('mqtt-await');
+        const { encode, Decoder } = require('mqtt-await/codec');
+        (async () => {
+          const client = await connect(process.argv[2]);
+          const subscription = await client.subscribe('spec/+', { qos: 1 });
+          await client.publish('spec/a', 'required', { qos: 1 });
+          await subscription.forEach(async (message) => {
+            console.log(message.text());
+            await subscription.stop();
+          });
+          const offline = new Client(process.argv[3]);
+          const error = await offline.publish('spec/a', 'x', { timeout: 1 }).catch((error) => error);
+          console.log(isPublishFailure(error), error.name);
+          await client.disconnect();
+          console.log(encode({ type: 'pingreq' }, 4).length, typeof Decoder);
+        })();`;
+        // As it was before Node.js could require() an ES module.
+        expect(await run('program.cjs', source, ['--no-experimental-require-module'])).toEqual({
+          code: 0,
+          lines: ['required', 'true TimeoutError', '2 function'],
+          complaint: '',
+        });
+      },
+      LONG,
+    );
+
+    it(
+      'loads neither ws nor TLS when a program does not use them',
+      async () => {
+        const source = `
+        require('mqtt-await');
+        const loaded = process.moduleLoadList.filter((name) => /NativeModule (tls|_tls_wrap|https)$/.test(name));
+        console.log(loaded.join() + Object.keys(require.cache).filter((path) => /[\\\\/]ws[\\\\/]/.test(path)).join());`;
+        expect(await run('light.cjs', source)).toEqual({ code: 0, lines: [''], complaint: '' });
+      },
+      LONG,
+    );
+
+    it(
+      'and import in one program have errors that are instances of each other',
+      async () => {
+        const source = `
+        const required = require('mqtt-await');
+        (async () => {
+          const imported = await import('mqtt-await');
+          const error = await new required.Client(process.argv[3]).connect().catch((error) => error);
+          const other = await new imported.Client(process.argv[3]).connect().catch((error) => error);
+          console.log(required.MqttError === imported.MqttError);
+          console.log(error instanceof imported.ConnectError, other instanceof required.ConnectError);
+          console.log(error instanceof imported.TimeoutError, other instanceof required.TimeoutError);
+        })();`;
+        expect(await run('both.cjs', source)).toEqual({
+          code: 0,
+          lines: ['false', 'true true', 'false false'],
+          complaint: '',
+        });
+      },
+      LONG,
+    );
+  });
+
+  describe('Jest without any setting', () => {
+    it(
+      'runs tests that require() the package, over TCP and WebSocket',
+      async () => {
+        const webSockets = await startAedes({ over: 'ws' });
+        try {
+          const project = join(installed.directory, 'jest-project');
+          const test = join(project, 'test/client.test.js');
+          mkdirSync(dirname(test), { recursive: true });
+          writeFileSync(join(project, 'package.json'), '{ "name": "service" }');
+          writeFileSync(
+            test,
+            `
+          const { connect, Client, ConnectError } = require('mqtt-await');
+          const { encode } = require('mqtt-await/codec');
+
+          test.each(${JSON.stringify([broker.url, webSockets.url])})('a message over %s', async (url) => {
+            const client = await connect(url);
+            const subscription = await client.subscribe('spec/+', { qos: 1 });
+            await client.publish('spec/a', 'from Jest', { qos: 1 });
+            expect((await subscription.receive()).text()).toBe('from Jest');
+            await client.disconnect();
+          });
+
+          test('an error', async () => {
+            await expect(new Client('${nowhere}').connect()).rejects.toBeInstanceOf(ConnectError);
+            expect(encode({ type: 'pingreq' }, 4)).toHaveLength(2);
+          });
+
+          test('a proxy, and a package for it that is not installed', async () => {
+            const client = new Client('${nowhere}', { proxy: ${JSON.stringify(
+              broker.url.replace('mqtt:', 'socks5:'),
+            )} });
+            await expect(client.connect()).rejects.toThrow('npm install socks');
+          });
+        `,
+          );
+          const { code, complaint } = await startNode([JEST, '--rootDir', project, '--ci'], project).ended;
+          expect({ code, complaint }).toEqual({
+            code: 0,
+            complaint: expect.stringMatching(/^Tests:\s+4 passed, 4 total$/m),
+          });
+        } finally {
+          await webSockets.close();
+        }
+      },
+      LONG,
+    );
+  });
+}
