@@ -46,10 +46,10 @@ const PLAN = {
   options: {},
   qos: 1,
   reading: 'loop',
-  count: 6_000,
-  warmUp: 300,
+  count: 1_500,
+  warmUp: 200,
   pace: 5,
-  slowFor: 1_000,
+  slowFor: 600,
   slowTurns: Number.MAX_SAFE_INTEGER,
   publishEvery: 0,
 } as const satisfies Partial<Plan>;
@@ -116,10 +116,10 @@ describeWithMosquitto('a reader that is slow at first loses nothing', () => {
     async () => {
       const { url } = await mosquitto();
       const { outcomes, expected } = await run(url, {
-        '5.0': { options: V5, count: 12_000 },
+        '5.0': { options: V5, count: 3_000 },
         '5.0, receiveMaximum 32': { options: { ...V5, receiveMaximum: 32 } },
         '5.0, kept': { options: KEPT },
-        '3.1.1': { count: 12_000 },
+        '3.1.1': { count: 3_000 },
       });
       expect(outcomes).toEqual(expected);
     },
@@ -136,8 +136,8 @@ describeWithMosquitto('a reader that is slow at first loses nothing', () => {
         {
           '3.1.1': { publishEvery: 10 },
           '5.0': { options: V5, publishEvery: 10 },
-          'QoS 2, 3.1.1': { qos: 2, count: 4_000 },
-          'QoS 2, 5.0': { qos: 2, options: V5, count: 4_000 },
+          'QoS 2, 3.1.1': { qos: 2, count: 1_200 },
+          'QoS 2, 5.0': { qos: 2, options: V5, count: 1_200 },
         },
         { maxInflight: 20 },
       );
@@ -165,10 +165,10 @@ describeWithMosquitto('a reader that is slow at first loses nothing', () => {
     'where it is at one message for longer than three times its Keep Alive',
     async () => {
       const { url } = await mosquitto();
-      const busy = { pace: 6_500, slowTurns: 1, count: 12_000 };
+      const busy = { pace: 3_300, slowTurns: 1 };
       const { outcomes, expected } = await run(url, {
-        '3.1.1': { options: { keepAlive: 2 }, ...busy },
-        '5.0': { options: { ...V5, keepAlive: 2 }, ...busy },
+        '3.1.1': { options: { keepAlive: 1 }, ...busy },
+        '5.0': { options: { ...V5, keepAlive: 1 }, ...busy },
       });
       expect(outcomes).toEqual(expected);
     },
@@ -180,7 +180,7 @@ describeWithMosquitto('a reader that is slow at first loses nothing', () => {
     async () => {
       const { url } = await mosquitto();
       const large = 'x'.repeat(MIB - 12);
-      const few = { count: 130, warmUp: 10, pace: 50 } as const;
+      const few = { count: 120, warmUp: 10, pace: 50 } as const;
       const { outcomes, expected } = await run(url, {
         '1 MiB': { ...few, message: (n, row) => [row, `${n}`.padEnd(12) + large] },
       });
@@ -200,7 +200,6 @@ describeWithSecureMosquitto('a reader that is slow at first loses nothing', () =
       const { outcomes, expected } = await run(broker.url, {
         TLS: { over: `mqtts://localhost:${ports.mqtts}`, options },
         WebSocket: { over: `ws://localhost:${ports.ws}` },
-        'WebSocket over TLS, 5.0': { over: `wss://localhost:${ports.wss}`, options: { ...V5, ...options } },
       });
       expect(outcomes).toEqual(expected);
     },
@@ -214,8 +213,8 @@ describe('with Aedes: a reader that is slow at first loses nothing', () => {
     async () => {
       const { url } = await aedes();
       const { outcomes, expected } = await run(url, {
-        clean: { count: 4_000 },
-        kept: { count: 4_000, options: { cleanStart: false, clientId: 'slow-reader' } },
+        clean: {},
+        kept: { options: { cleanStart: false, clientId: 'slow-reader' } },
       });
       expect(outcomes).toEqual(expected);
     },
@@ -276,9 +275,9 @@ async function flooded(
 
 describe('a server that sends all it has at once', () => {
   it(
-    'has a quick loop get all of 400,000 tiny messages of QoS 0',
+    'has a quick loop get all of 100,000 tiny messages of QoS 0',
     async () => {
-      const { outcome, expected } = await flooded(4, numbered(400_000, {}), { slowTurns: 0 });
+      const { outcome, expected } = await flooded(4, numbered(100_000, {}), { slowTurns: 0 });
       expect(outcome).toEqual(expected);
     },
     LONG,
@@ -288,9 +287,9 @@ describe('a server that sends all it has at once', () => {
     ['User Properties of 60 kB', '5.0', 5, { properties: { userProperties: PAIRS } }, ''],
     ['topics of 65 kB', '3.1.1', 4, {}, `/${'x'.repeat(65_000)}`],
   ] as const)(
-    'loses nothing to a slow reader, and costs it little memory, where 900 messages have no payload but %s (%s)',
+    'loses nothing to a slow reader, and costs it little memory, where 400 messages have no payload but %s (%s)',
     async (_, __, version, more, rest) => {
-      const messages = numbered(900, { qos: 1, ...more }, rest);
+      const messages = numbered(400, { qos: 1, ...more }, rest);
       const { outcome, expected } = await flooded(version, messages, { warmUp: 30 });
       expect(outcome).toEqual(expected);
     },

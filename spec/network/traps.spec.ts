@@ -32,7 +32,7 @@ describeWithMosquitto('one buffer that is filled anew for each message', () => {
     async (_, qos, size) => {
       const broker = await mosquitto();
       // Of the large ones more than the kernel takes: some have to wait in the client.
-      const count = size > 1_000 ? 150 : 1_000;
+      const count = size > 1_000 ? 150 : 300;
       const { done } = await mosquittoSub(broker, { topicFilter: 'refilled', qos, count });
       const proxy = await faultProxy(broker.port);
       const { client } = await actor(proxy.url);

@@ -55,7 +55,7 @@ const busyOf = (all: readonly string[]): string[] => all.filter((text) => Number
 const unreadOf = (all: readonly string[]): string[] => all.filter((text) => Number(text) % 5 !== 4);
 
 describe('a subscription that nobody reads, beside one that is read, and a server without a window', () => {
-  const COUNT = 2_000;
+  const COUNT = 600;
   const ALL = texts(0, COUNT);
 
   it.each(CLEAN_SESSIONS)(
@@ -103,7 +103,7 @@ describe('a subscription that nobody reads, beside one that is read, and a serve
     'holds no more than receiveBuffer in a session to keep; the rest waits in the network (%s)',
     async (_, session) => {
       const stage = new Stage();
-      const limit = 5_000;
+      const limit = 2_000;
       const { client, broker } = await stage.online({ ...OPTIONS, ...session, receiveBuffer: limit });
       const unread = await stage.subscribe(client, broker, 'unread', { qos: 1 });
       const busy = collect(await stage.subscribe(client, broker, 'busy', { qos: 1 }));

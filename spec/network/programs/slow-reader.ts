@@ -142,11 +142,12 @@ async function read(subscription: Subscription): Promise<void> {
 }
 
 const { topicFilter, qos, reading } = plan;
+// A server may send all it has right behind SUBACK: nothing is awaited between that and reading.
+const before = await memoryInUse();
 const subscription = await client.subscribe(topicFilter, {
   qos,
   ...(reading === 'manual' && { ack: 'manual' }),
 });
-const before = await memoryInUse();
 console.log('ready');
 process.stdin.once('data', () => {
   allPublished = performance.now();
