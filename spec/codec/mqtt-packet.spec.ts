@@ -12,7 +12,7 @@ import { DIRECTIONS, kinds, type Side } from './arbitraries.ts';
  */
 type Fields = Record<string, unknown>;
 
-const RUNS = { numRuns: 60 };
+const RUNS = { numRuns: 25 };
 
 // ---- Between their packets and ours ----
 

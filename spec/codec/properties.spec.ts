@@ -158,7 +158,7 @@ describe('many User Properties of a PUBLISH', () => {
         fc.pre(![0x0b, 0x18, 0x23].some((id) => bytes.includes(id)));
         expect(outcomeOf('publish', bytes)).toStrictEqual(outcomeOf('will', bytes));
       }),
-      { numRuns: 2_000 },
+      { numRuns: 500 },
     );
   });
 

@@ -5,9 +5,9 @@ import type { Packet, ProtocolVersion, PublishPacket } from '../../lib/codec/pac
 import { byByte, hex, join, packet, properties, splits, text, toHex, varint } from '../support/bytes.ts';
 import { DIRECTIONS, kinds, packets, texts, type Side } from './arbitraries.ts';
 
-const RUNS = { numRuns: 60 };
+const RUNS = { numRuns: 25 };
 /** For properties that try many cuts or mutations of each packet. */
-const FEW_RUNS = { numRuns: 40 };
+const FEW_RUNS = { numRuns: 15 };
 
 const decoderFor = (version: ProtocolVersion, from: Side): Decoder =>
   new Decoder({ protocolVersion: version, receiver: from === 'client' ? 'server' : 'client' });
@@ -115,7 +115,7 @@ describe.each(DIRECTIONS)('version %d, sent by a %s', (version, from) => {
         bytes[at % bytes.length]! ^= change;
         expect(typeof survives(version, from, bytes)).toBe('boolean');
       }),
-      { numRuns: 600 },
+      { numRuns: 200 },
     );
   });
 
@@ -127,7 +127,7 @@ describe.each(DIRECTIONS)('version %d, sent by a %s', (version, from) => {
         const short = packet(bytes[0]!, body.subarray(0, at % (body.length + 1)));
         expect(typeof survives(version, from, short)).toBe('boolean');
       }),
-      { numRuns: 400 },
+      { numRuns: 150 },
     );
   });
 
@@ -136,7 +136,7 @@ describe.each(DIRECTIONS)('version %d, sent by a %s', (version, from) => {
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
         expect(typeof survives(version, from, bytes)).toBe('boolean');
       }),
-      { numRuns: 500 },
+      { numRuns: 150 },
     );
   });
 
@@ -145,7 +145,7 @@ describe.each(DIRECTIONS)('version %d, sent by a %s', (version, from) => {
       fc.property(fc.integer({ min: 0, max: 255 }), fc.uint8Array({ maxLength: 64 }), (first, body) => {
         expect(typeof survives(version, from, packet(first, body))).toBe('boolean');
       }),
-      { numRuns: 500 },
+      { numRuns: 150 },
     );
   });
 

@@ -62,7 +62,7 @@ describe('isUtf8', () => {
       }
     };
     for (const bytes of ILL_FORMED) expect(agrees(bytes)).toBe(true);
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 8 }), agrees), { numRuns: 2_000 });
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 8 }), agrees), { numRuns: 500 });
     fc.assert(fc.property(wellFormed, (s) => isUtf8(new TextEncoder().encode(s))));
   });
 

@@ -230,7 +230,7 @@ describe('any filters and names', () => {
           }
         },
       ),
-      { numRuns: 250 },
+      { numRuns: 80 },
     );
   });
 
@@ -257,7 +257,7 @@ describe('any filters and names', () => {
         }
         for (const entry of list) expect(trie.remove(entry.text, entry.value)).toBe(true);
       }),
-      { numRuns: 250 },
+      { numRuns: 80 },
     );
   });
 });
@@ -332,7 +332,7 @@ describe('Trie.overlapping', () => {
           expect(found.toSorted((x, y) => x - y)).toEqual(shared);
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 60 },
     );
   });
 
