@@ -65,7 +65,6 @@ const SHOWN_BY: Readonly<Record<string, string>> = {
   'transport/open-transport.ts': 'network/transports.spec.ts',
   'engine/inbound-publish.ts': 'engine/packet-dispatch.spec.ts',
   'engine/input-reader.ts': 'engine/flow-control.spec.ts',
-  'engine/inbound.ts': 'engine/engine.spec.ts',
   'engine/lifecycle.ts': 'engine/reconnecting.spec.ts',
   'client/runtime/change-handler.ts': 'client/status.spec.ts',
   'client/runtime/message-delivery.ts': 'client/client.spec.ts',

@@ -1,4 +1,7 @@
-import { ReceiptState, type Answers, type Incoming, type Receipt } from '../session/incoming.ts';
+import type { Connection } from '../connection/connection.ts';
+import { ReceiptState, type Incoming, type Receipt } from '../session/incoming.ts';
+import { AckWriter } from './ack-writer.ts';
+import type { EngineContext } from './context.ts';
 import type { Effects } from './effects.ts';
 import type { EngineOptions } from './options.ts';
 import { type Timers, Timer } from './timers.ts';
@@ -10,30 +13,32 @@ import { type Timers, Timer } from './timers.ts';
  */
 export class Acknowledgements {
   readonly #incoming: Incoming;
-  readonly #answers: Answers;
+  readonly #writer = new AckWriter();
   readonly #timers: Timers;
   readonly #options: EngineOptions;
   readonly #effects: Effects;
   /** The newest message when the Stall timer was set; later messages get the next period. */
   #stallPlace = 0;
 
-  constructor(
-    incoming: Incoming,
-    answers: Answers,
-    timers: Timers,
-    options: EngineOptions,
-    effects: Effects,
-  ) {
-    this.#incoming = incoming;
-    this.#answers = answers;
-    this.#timers = timers;
-    this.#options = options;
-    this.#effects = effects;
+  constructor(context: EngineContext) {
+    this.#incoming = context.session.incoming;
+    ({ timers: this.#timers, options: this.#options, effects: this.#effects } = context);
+  }
+
+  /** A new Network Connection was accepted. */
+  connected(connection: Connection): void {
+    this.#writer.connection = connection;
+    this.#incoming.connected(connection.connectionNumber);
+  }
+
+  /** The connection is over: nothing is written any more. */
+  disconnected(): void {
+    this.#writer.connection = undefined;
   }
 
   /** Writes the acknowledgements that are due. */
   answerDue(): void {
-    this.#incoming.answer(this.#answers);
+    this.#incoming.answer(this.#writer);
   }
 
   /** `receipt` was settled or released: writes the acknowledgements that are due. */

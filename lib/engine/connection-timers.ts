@@ -1,6 +1,7 @@
 import type { Connection } from '../connection/connection.ts';
 import { ConnectionLostError } from '../errors.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
+import type { EngineContext } from './context.ts';
 import { type Timers, Timer } from './timers.ts';
 import type { FlowControl } from './flow-control.ts';
 import type { KeepAliveTimer } from './keep-alive-timer.ts';
@@ -20,13 +21,12 @@ export interface TimedParts {
 /** Runs the timers of an accepted connection. */
 export class ConnectionTimers {
   readonly #timers: Timers;
-  readonly #parts: TimedParts;
   readonly #options: EngineOptions;
+  readonly #parts: TimedParts;
 
-  constructor(timers: Timers, parts: TimedParts, options: EngineOptions) {
-    this.#timers = timers;
+  constructor(context: Pick<EngineContext, 'timers' | 'options'>, parts: TimedParts) {
+    ({ timers: this.#timers, options: this.#options } = context);
     this.#parts = parts;
-    this.#options = options;
   }
 
   /** Handles the timers that are due. Returns the error to close the connection with, if any. */

@@ -6,21 +6,21 @@ import type { Exchange } from '../session/exchange.ts';
 import type { Receipt } from '../session/incoming.ts';
 import type { Request } from '../session/request.ts';
 import { Session } from '../session/session.ts';
-import type { Acknowledgements } from './acknowledgements.ts';
-import { ConnectAttempts } from './connect-attempts.ts';
+import { Acknowledgements } from './acknowledgements.ts';
+import { ConnectionTimers } from './connection-timers.ts';
 import { ConnectionState } from './connection-state.ts';
 import { countsOf, type Counts } from './counts.ts';
 import type { Effects } from './effects.ts';
-import { Inbound } from './inbound.ts';
+import { FlowControl } from './flow-control.ts';
+import { InboundPublish } from './inbound-publish.ts';
+import { InputReader } from './input-reader.ts';
 import { KeepAliveTimer } from './keep-alive-timer.ts';
 import { Lifecycle } from './lifecycle.ts';
 import type { Credentials, DisconnectRequest, EngineOptions, EnginePorts, ReadResult } from './options.ts';
 import { OutboundPublish } from './outbound-publish.ts';
-import type { PacketResult } from './packet-dispatch.ts';
+import { PacketDispatch, type PacketResult } from './packet-dispatch.ts';
 import { Quarantine } from './quarantine.ts';
 import { RequestSender } from './request-sender.ts';
-import { SessionResume } from './session-resume.ts';
-import { Shutdown } from './shutdown.ts';
 import type { ClientState } from './states.ts';
 import { Timer, Timers } from './timers.ts';
 
@@ -37,44 +37,38 @@ export class Engine {
   readonly #keepAliveTimer = new KeepAliveTimer(this.#timers);
   readonly #outbound: OutboundPublish;
   readonly #requests: RequestSender;
-  readonly #inbound: Inbound;
+  readonly #flow: FlowControl;
+  readonly #inboundPublish: InboundPublish;
+  readonly #dispatch: PacketDispatch;
+  readonly #reader: InputReader;
+  readonly #connectionTimers: ConnectionTimers;
   readonly #lifecycle: Lifecycle;
+  /** What may be said of messages that the application has not settled. Acknowledgements may be due after each call. */
+  readonly acknowledgements: Acknowledgements;
 
   constructor(options: EngineOptions, ports: EnginePorts, effects: Effects) {
     const [state, session, timers] = [this.#state, this.#session, this.#timers];
     const keepAliveTimer = this.#keepAliveTimer;
-    const attempts = new ConnectAttempts(options, ports);
-    const quarantine = new Quarantine(session, timers);
-    const outbound = new OutboundPublish(session, timers, options, ports.text, quarantine);
-    const requests = new RequestSender(session, timers, options, ports.text, quarantine);
+    const context = { session, timers, options, ports, effects };
+    const quarantine = new Quarantine(context);
+    const outbound = new OutboundPublish(context, quarantine);
+    const requests = new RequestSender(context, quarantine);
+    const acknowledgements = new Acknowledgements(context);
+    const flow = new FlowControl(context);
+    const inboundPublish = new InboundPublish(context, acknowledgements, flow);
+    const dispatch = new PacketDispatch(context, inboundPublish, acknowledgements);
+    const parts = { state, keepAliveTimer, outbound, requests, acknowledgements, flow };
     this.#outbound = outbound;
     this.#requests = requests;
-    const host = {
-      phaseOf: (connection: Connection) => state.phaseOf(connection),
-      packet: (connection: Connection, now: number) => this.#packet(connection, now),
-    };
-    const parts = { session, timers, keepAliveTimer, outbound, requests };
-    const inbound = new Inbound(parts, host, options, ports, effects);
-    this.#inbound = inbound;
-    const shutdown = new Shutdown(session, outbound.references);
-    const resumption = new SessionResume({ session, outbound, requests, attempts }, options, effects);
-    this.#lifecycle = new Lifecycle(
-      {
-        state,
-        session,
-        timers,
-        attempts,
-        references: outbound.references,
-        quarantine,
-        inbound,
-        keepAliveTimer,
-        resumption,
-        shutdown,
-      },
-      options,
-      ports,
-      effects,
+    this.acknowledgements = acknowledgements;
+    this.#flow = flow;
+    this.#inboundPublish = inboundPublish;
+    this.#dispatch = dispatch;
+    this.#reader = new InputReader({ ...parts, dispatch, inboundPublish }, (connection, now) =>
+      this.#packet(connection, now),
     );
+    this.#connectionTimers = new ConnectionTimers(context, parts);
+    this.#lifecycle = new Lifecycle(context, { ...parts, quarantine });
   }
 
   get state(): ClientState {
@@ -84,11 +78,6 @@ export class Engine {
   /** The Client Identifier, or the Assigned Client Identifier once there is one [MQTT-3.1.3-7]. */
   get clientId(): string {
     return this.#lifecycle.clientId;
-  }
-
-  /** What may be said of messages that the application has not settled. Acknowledgements may be due after each call. */
-  get acknowledgements(): Acknowledgements {
-    return this.#inbound.acknowledgements;
   }
 
   get negotiated(): Negotiated | undefined {
@@ -174,7 +163,7 @@ export class Engine {
   read(now: number, limits: 'as set' | 'none' = 'as set'): ReadResult {
     const { connection } = this.#state;
     if (connection === undefined) return 'all';
-    const { reader } = this.#inbound;
+    const reader = this.#reader;
     try {
       const result = limits === 'none' ? reader.readRest(connection, now) : reader.read(connection, now);
       if (connection !== this.#state.connection || limits === 'none') return 'all';
@@ -191,13 +180,13 @@ export class Engine {
   /** Whether input may be read, after `read()` has returned `stop`. */
   get mayRead(): boolean {
     const { connection } = this.#state;
-    return connection === undefined || this.#inbound.reader.mayRead(connection);
+    return connection === undefined || this.#reader.mayRead(connection);
   }
 
   /** hot: one copy of a QoS 1 or 2 message is processed. Returns whether an acknowledgement may have been written. */
   settle(receipt: Receipt, reasonCode: number, now: number): boolean {
-    this.#inbound.flow.settled(now);
-    const due = this.#inbound.acknowledgements.settle(receipt, reasonCode, now);
+    this.#flow.settled(now);
+    const due = this.acknowledgements.settle(receipt, reasonCode, now);
     this.#reconnectIfNeeded(now);
     return due;
   }
@@ -216,7 +205,7 @@ export class Engine {
     if (state === 'closed' || state === 'disconnecting')
       exchange.end(new ClosedError('the client is closed', { delivery: 'not-sent', kept: false }));
     else this.#outbound.publish(exchange, this.#state.established, now);
-    this.#inbound.flow.watchForAnswer(now);
+    this.#flow.watchForAnswer(now);
   }
 
   /** The caller of `exchange` no longer waits. Returns whether the message is kept: it is, once it was written. */
@@ -238,7 +227,7 @@ export class Engine {
   flushRequests(now: number): void {
     const connection = this.#state.established;
     if (connection !== undefined) this.#requests.flush(connection, now);
-    this.#inbound.flow.watchForAnswer(now);
+    this.#flow.watchForAnswer(now);
   }
 
   /** Forgets a subscription, so that it is not restored. */
@@ -301,7 +290,7 @@ export class Engine {
     this.#lifecycle.expire(now);
     if (this.#timers.expire(Timer.Ack, now)) this.#requests.expire(now);
     const { connection } = this.#state;
-    const late = connection && this.#inbound.connectionTimers.expire(connection, now);
+    const late = connection && this.#connectionTimers.expire(connection, now);
     if (late !== undefined) this.#lifecycle.fail(late, now);
     else this.#reconnectIfNeeded(now);
   }
@@ -309,13 +298,12 @@ export class Engine {
   /** The packet that the framer stands at. */
   #packet(connection: Connection, now: number): PacketResult {
     const { state } = this.#state;
-    const { dispatch } = this.#inbound;
     if (state === 'disconnecting') return 'nothing';
     if (state === 'connecting') {
-      this.#lifecycle.onConnack(connection, dispatch.connack(connection), now);
+      this.#lifecycle.onConnack(connection, this.#dispatch.connack(connection), now);
       return 'nothing';
     }
-    const outcome = dispatch.packet(connection);
+    const outcome = this.#dispatch.packet(connection);
     if (outcome === 'nothing' || outcome === 'turn' || outcome === 'acknowledged') return outcome;
     if (outcome === 'pingresp') this.#keepAliveTimer.alive(connection);
     else if (outcome === 'answered') this.#acknowledged(connection, now);
@@ -325,9 +313,10 @@ export class Engine {
 
   /** Messages were skipped, or left to the server as a last resort: it sends them again on the next connection. */
   #reconnectIfNeeded(now: number): void {
-    const { acknowledgements, flow, inboundPublish } = this.#inbound;
-    if (!flow.needsReconnect && !acknowledgements.needsReconnect) return;
-    const hasExceeded = flow.needsReconnect && inboundPublish.exceededOn === this.#lifecycle.connectionNumber;
+    const { needsReconnect } = this.#flow;
+    if (!needsReconnect && !this.acknowledgements.needsReconnect) return;
+    const hasExceeded =
+      needsReconnect && this.#inboundPublish.exceededOn === this.#lifecycle.connectionNumber;
     this.#lifecycle.reconnect(now, hasExceeded ? 0x93 : 0);
   }
 

@@ -1,5 +1,6 @@
 import type { Outbox } from '../connection/outbox.ts';
 import type { Session } from '../session/session.ts';
+import type { EngineContext } from './context.ts';
 import type { Effects } from './effects.ts';
 import type { EngineOptions, BufferPressure } from './options.ts';
 import { type Timers, Timer } from './timers.ts';
@@ -26,7 +27,7 @@ export class FlowControl {
   readonly #buffers: BufferPressure;
   readonly #timers: Timers;
   readonly #options: EngineOptions;
-  readonly #effects: Pick<Effects, 'changed'>;
+  readonly #effects: Effects;
   #level: 'open' | 'full' = 'open';
   #output: 'open' | 'full' = 'open';
   /** The size of the next message, if it has no room; else 0. */
@@ -47,18 +48,10 @@ export class FlowControl {
    */
   #lastResort: 'none' | 'release' | 'abandon' | 'abandoned' | 'reconnect' = 'none';
 
-  constructor(
-    session: Session,
-    buffers: BufferPressure,
-    timers: Timers,
-    options: EngineOptions,
-    effects: Pick<Effects, 'changed'>,
-  ) {
-    this.#effects = effects;
-    this.#session = session;
-    this.#buffers = buffers;
-    this.#timers = timers;
-    this.#options = options;
+  constructor(context: EngineContext) {
+    this.#buffers = context.ports.buffers;
+    ({ session: this.#session, timers: this.#timers } = context);
+    ({ options: this.#options, effects: this.#effects } = context);
   }
 
   /** A new Network Connection: its CONNACK is read in any case. */

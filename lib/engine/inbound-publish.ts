@@ -3,6 +3,7 @@ import type { Connection } from '../connection/connection.ts';
 import { ProtocolError } from '../errors.ts';
 import { Arrival, type Incoming, type Receipt } from '../session/incoming.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
+import type { EngineContext } from './context.ts';
 import { isFull, isUnclaimed, type Delivery } from './delivery.ts';
 import type { Effects } from './effects.ts';
 import { type FlowControl, isAcknowledged } from './flow-control.ts';
@@ -19,18 +20,11 @@ export class InboundPublish {
   readonly #options: EngineOptions;
   #exceededOn = 0;
 
-  constructor(
-    incoming: Incoming,
-    acknowledgements: Acknowledgements,
-    flow: FlowControl,
-    effects: Effects,
-    options: EngineOptions,
-  ) {
-    this.#incoming = incoming;
+  constructor(context: EngineContext, acknowledgements: Acknowledgements, flow: FlowControl) {
+    this.#incoming = context.session.incoming;
+    ({ effects: this.#effects, options: this.#options } = context);
     this.#acknowledgements = acknowledgements;
     this.#flow = flow;
-    this.#effects = effects;
-    this.#options = options;
   }
 
   /** The number of the last connection on which the server exceeded Receive Maximum (5.0); 0 = none. */

@@ -1,4 +1,5 @@
 import type { Connection } from '../connection/connection.ts';
+import type { ConnectionState } from './connection-state.ts';
 import type { FlowControl } from './flow-control.ts';
 import type { InboundPublish } from './inbound-publish.ts';
 import type { KeepAliveTimer } from './keep-alive-timer.ts';
@@ -7,16 +8,9 @@ import type { OutboundPublish } from './outbound-publish.ts';
 import type { PacketDispatch, PacketResult } from './packet-dispatch.ts';
 import type { RequestSender } from './request-sender.ts';
 
-/** What the reader needs of the engine. */
-export interface PacketHost {
-  /** `up`: the limits hold; `open`: CONNACK or the close is awaited, and no limit holds; `gone`: it is over. */
-  phaseOf(connection: Connection): 'up' | 'open' | 'gone';
-  /** Handles the packet that the framer has found. */
-  packet(connection: Connection, now: number): PacketResult;
-}
-
 /** The parts of the engine that the reader uses. */
 export interface ReaderParts {
+  readonly state: ConnectionState;
   readonly flow: FlowControl;
   readonly dispatch: PacketDispatch;
   readonly inboundPublish: InboundPublish;
@@ -27,16 +21,18 @@ export interface ReaderParts {
 
 /** Takes packets from the bytes that have arrived, as far as the limits allow. */
 export class InputReader {
-  readonly #host: PacketHost;
   readonly #parts: ReaderParts;
+  readonly #state: ConnectionState;
   readonly #flow: FlowControl;
+  /** Handles the packet that the framer has found. */
+  readonly #onPacket: (connection: Connection, now: number) => PacketResult;
   /** Whether the send window has moved since `takeMoved()`. */
   #window: 'still' | 'moved' = 'still';
 
-  constructor(host: PacketHost, parts: ReaderParts) {
-    this.#host = host;
+  constructor(parts: ReaderParts, onPacket: (connection: Connection, now: number) => PacketResult) {
     this.#parts = parts;
-    this.#flow = parts.flow;
+    ({ state: this.#state, flow: this.#flow } = parts);
+    this.#onPacket = onPacket;
   }
 
   /** Whether the send window has moved since the last call. */
@@ -48,7 +44,7 @@ export class InputReader {
 
   /** Whether input of `connection` may be taken now. */
   mayRead(connection: Connection): boolean {
-    return this.#host.phaseOf(connection) !== 'up' || this.#flow.allows(connection.outbox);
+    return this.#state.phaseOf(connection) !== 'up' || this.#flow.allows(connection.outbox);
   }
 
   /** hot: takes packets. Throws a `ProtocolError` if the server breaks the protocol. */
@@ -63,15 +59,15 @@ export class InputReader {
       if (!this.#flow.isStopped) return 'stop';
       this.#parts.keepAliveTimer.stopped(connection);
       this.#parts.inboundPublish.stopped(connection);
-    } else if (result === 'all' && this.#host.phaseOf(connection) !== 'gone')
+    } else if (result === 'all' && this.#state.phaseOf(connection) !== 'gone')
       this.#parts.dispatch.checkPendingHeader(connection);
     return result;
   }
 
   /** Takes all packets without limits: the connection is closed, and its messages are not sent again. */
   readRest(connection: Connection, now: number): 'all' {
-    while (this.#host.phaseOf(connection) !== 'gone' && connection.framer.next())
-      this.#host.packet(connection, now);
+    while (this.#state.phaseOf(connection) !== 'gone' && connection.framer.next())
+      this.#onPacket(connection, now);
     return 'all';
   }
 
@@ -79,9 +75,9 @@ export class InputReader {
     connection.keepAlive.receivedAt = now;
     const { framer, outbox } = connection;
     const flow = this.#flow;
-    const before = this.#host.phaseOf(connection);
+    const before = this.#state.phaseOf(connection);
     for (let packets = 0; ; packets++) {
-      const phase = this.#host.phaseOf(connection);
+      const phase = this.#state.phaseOf(connection);
       if (phase === 'gone') return 'all';
       // CONNACK is reported before anything behind it is delivered.
       if (phase !== before) return 'again';
@@ -93,7 +89,7 @@ export class InputReader {
         framer.putBack(); // fault: put-back
         return packets > 0 ? 'turn' : 'stop';
       }
-      const taken = this.#host.packet(connection, now);
+      const taken = this.#onPacket(connection, now);
       if (taken === 'turn') return 'turn';
       if (taken === 'acknowledged') this.#window = 'moved';
     }
@@ -102,7 +98,7 @@ export class InputReader {
   /** Reading continues: the timers for the server's silence start again, unless only the close is awaited. */
   #resume(connection: Connection, now: number): void {
     this.#flow.resume();
-    if (this.#host.phaseOf(connection) !== 'up') return;
+    if (this.#state.phaseOf(connection) !== 'up') return;
     this.#parts.keepAliveTimer.resumed(connection, now);
     this.#parts.outbound.judgeFrom(now);
     this.#parts.requests.judgeFrom(now);

@@ -3,9 +3,8 @@ import type { ConnackPacket, DisconnectPacket } from '../codec/packets.ts';
 import type { Connection } from '../connection/connection.ts';
 import { checkConnack } from '../connection/negotiated.ts';
 import { ConnectionLostError, type MqttError, type ProtocolError } from '../errors.ts';
-import type { Session } from '../session/session.ts';
 import { acceptConnack, sendConnect } from './connack.ts';
-import type { ConnectAttempts, Next } from './connect-attempts.ts';
+import { ConnectAttempts, type Next } from './connect-attempts.ts';
 import {
   connackError,
   connackVerdict,
@@ -20,51 +19,55 @@ import {
 } from './connect-errors.ts';
 import type { ConnectionState } from './connection-state.ts';
 import type { Effects } from './effects.ts';
-import type { Inbound } from './inbound.ts';
+import type { Acknowledgements } from './acknowledgements.ts';
+import type { EngineContext } from './context.ts';
+import type { FlowControl } from './flow-control.ts';
 import type { KeepAliveTimer } from './keep-alive-timer.ts';
-import type { Credentials, DisconnectRequest, EngineOptions, EnginePorts, ServerChoice } from './options.ts';
+import type { Credentials, DisconnectRequest, EngineOptions, ServerChoice } from './options.ts';
 import { disconnectPacket, writeErrorDisconnect } from './disconnect.ts';
-import type { PayloadReferences } from './payload-references.ts';
+import type { OutboundPublish } from './outbound-publish.ts';
 import type { Quarantine } from './quarantine.ts';
-import type { SessionResume } from './session-resume.ts';
-import type { Shutdown } from './shutdown.ts';
+import type { RequestSender } from './request-sender.ts';
+import { SessionResume } from './session-resume.ts';
+import { Shutdown } from './shutdown.ts';
 import { Timer, type Timers } from './timers.ts';
 
 /** The parts of the engine that the life cycle uses. */
 export interface LifecycleParts {
   readonly state: ConnectionState;
-  readonly session: Session;
-  readonly timers: Timers;
-  readonly attempts: ConnectAttempts;
-  readonly references: PayloadReferences;
-  readonly quarantine: Quarantine;
-  readonly inbound: Inbound;
+  readonly acknowledgements: Acknowledgements;
+  readonly flow: FlowControl;
   readonly keepAliveTimer: KeepAliveTimer;
-  readonly resumption: SessionResume;
-  readonly shutdown: Shutdown;
+  readonly outbound: OutboundPublish;
+  readonly requests: RequestSender;
+  readonly quarantine: Quarantine;
 }
 
 /** The life cycle of a client: from dialing to the end of a connection, and what follows. See `states.ts`. */
 export class Lifecycle {
+  readonly #context: EngineContext;
   readonly #parts: LifecycleParts;
   readonly #state: ConnectionState;
   readonly #timers: Timers;
-  readonly #attempts: ConnectAttempts;
   readonly #options: EngineOptions;
-  readonly #ports: EnginePorts;
   readonly #effects: Effects;
+  readonly #attempts: ConnectAttempts;
+  readonly #resumption: SessionResume;
+  readonly #shutdown: Shutdown;
   #clientId: string;
   /** Network Connections opened so far. */
   #connectionNumber = 0;
 
-  constructor(parts: LifecycleParts, options: EngineOptions, ports: EnginePorts, effects: Effects) {
+  constructor(context: EngineContext, parts: LifecycleParts) {
+    const { session, options, ports } = context;
+    const { outbound, requests } = parts;
+    this.#context = context;
     this.#parts = parts;
     this.#state = parts.state;
-    this.#timers = parts.timers;
-    this.#attempts = parts.attempts;
-    this.#options = options;
-    this.#ports = ports;
-    this.#effects = effects;
+    ({ timers: this.#timers, options: this.#options, effects: this.#effects } = context);
+    this.#attempts = new ConnectAttempts(options, ports);
+    this.#resumption = new SessionResume(context, outbound, requests, this.#attempts);
+    this.#shutdown = new Shutdown(session, outbound.references);
     this.#clientId = options.clientId;
   }
 
@@ -105,7 +108,7 @@ export class Lifecycle {
   }
 
   disconnect(request: DisconnectRequest, now: number): void {
-    const { shutdown } = this.#parts;
+    const shutdown = this.#shutdown;
     const connection = this.#state.established;
     const packet = disconnectPacket(this.#options, connection, request);
     if (!this.#state.go('disconnect')) {
@@ -138,7 +141,7 @@ export class Lifecycle {
     if (!this.#state.go('opened')) return;
     const cleanStart = this.#attempts.cleanStart(credentials.server);
     const session = { connectionNumber: ++this.#connectionNumber, clientId: this.#clientId, cleanStart };
-    this.#state.open(sendConnect(this.#options, session, credentials, this.#ports, now));
+    this.#state.open(sendConnect(this.#options, session, credentials, this.#context.ports, now));
   }
 
   dialFailed(error: MqttError, now: number): void {
@@ -167,7 +170,7 @@ export class Lifecycle {
   }
 
   onConnack(connection: Connection, connack: ConnackPacket, now: number): void {
-    const { inbound, keepAliveTimer, quarantine, resumption } = this.#parts;
+    const { acknowledgements, flow, keepAliveTimer, quarantine } = this.#parts;
     const attempts = this.#attempts;
     const { identity, protocolVersion, settings } = connection;
     if (connack.reasonCode !== 0) {
@@ -190,10 +193,11 @@ export class Lifecycle {
     keepAliveTimer.alive(connection);
     this.#clientId = negotiated.clientId;
     attempts.accepted(now, negotiated.clientId, identity.server);
-    inbound.connected(connection);
+    acknowledgements.connected(connection);
+    flow.connected();
     this.#effects.changed({ type: 'connected', connack, negotiated });
     quarantine.connected(now);
-    resumption.resume(connection, now);
+    this.#resumption.resume(connection, now);
   }
 
   /** The timers of attempts and of the close. */
@@ -247,14 +251,14 @@ export class Lifecycle {
 
   /** The connection or attempt is over: tries the next server, waits for the next attempt, or ends. */
   #lose(cause: MqttError, now: number, verdict: Verdict): void {
-    const { references, quarantine, shutdown } = this.#parts;
-    if (this.#state.connection !== undefined) references.abandonUnsent();
+    const { outbound, quarantine } = this.#parts;
+    if (this.#state.connection !== undefined) outbound.references.abandonUnsent();
     const connection = this.#state.established;
     if (connection !== undefined) quarantine.lost(connection, cause, now);
     this.#leaveConnection(now);
     this.#timers.stopAll(Timer.Ack);
     if (this.#state.state === 'disconnecting') {
-      shutdown.finish();
+      this.#shutdown.finish();
       this.#state.go('lost');
       this.#effects.changed({ type: 'closed', error: undefined });
       return;
@@ -286,15 +290,19 @@ export class Lifecycle {
 
   #leaveConnection(now: number): void {
     this.#state.leave();
-    this.#parts.session.connectionLost();
-    this.#parts.inbound.disconnected(now);
+    this.#context.session.connectionLost();
+    const { acknowledgements, flow, requests } = this.#parts;
+    acknowledgements.disconnected();
+    // Requests survive the connection. Their time-out does not include the time without reading.
+    if (flow.isStopped) requests.judgeFrom(now);
+    flow.connected();
   }
 
   /** The client ends with `error`, and so does everything that waits. */
   #end(error: MqttError): void {
     this.#timers.stopAll();
     this.#state.go('ended');
-    this.#parts.shutdown.end(error);
+    this.#shutdown.end(error);
     this.#effects.changed({ type: 'closed', error });
   }
 }

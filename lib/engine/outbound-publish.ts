@@ -1,6 +1,5 @@
 import type { OutgoingPublish } from '../codec/publish-writer.ts';
 import { NO_PROPERTIES } from '../codec/packets.ts';
-import type { Text } from '../codec/text.ts';
 import type { Connection } from '../connection/connection.ts';
 import {
   ConnectionLostError,
@@ -15,12 +14,12 @@ import type { Queue } from '../session/queue.ts';
 import type { Session } from '../session/session.ts';
 import { writePubrel } from './ack-writer.ts';
 import { sendWindow } from './connack.ts';
+import type { EngineContext } from './context.ts';
 import type { EngineOptions } from './options.ts';
 import { borrowsPayload, payloadGone, PayloadReferences } from './payload-references.ts';
 import { PublishOutput, refusal } from './publish-output.ts';
 import { PublishTimers } from './publish-timers.ts';
 import type { Quarantine } from './quarantine.ts';
-import type { Timers } from './timers.ts';
 
 /** With so many bytes in the output nothing new is published: it waits in the queue. */
 const HIGH_WATER = 1_048_576;
@@ -40,13 +39,12 @@ export class OutboundPublish {
   #pubrels: 'to be sent again' | 'sent' = 'sent';
   #publishOrder = 0;
 
-  constructor(session: Session, timers: Timers, options: EngineOptions, text: Text, quarantine: Quarantine) {
-    this.#session = session;
-    this.#options = options;
+  constructor(context: EngineContext, quarantine: Quarantine) {
+    ({ session: this.#session, options: this.#options } = context);
     this.#quarantine = quarantine;
-    this.#output = new PublishOutput(text);
-    this.#timers = new PublishTimers(session.outgoing, timers, options);
-    this.references = new PayloadReferences(session);
+    this.#output = new PublishOutput(context.ports.text);
+    this.#timers = new PublishTimers(context);
+    this.references = new PayloadReferences(context.session);
   }
 
   /** hot: writes QoS 0 that can go at once and needs no exchange. Returns false if it has to go through `publish()`. */

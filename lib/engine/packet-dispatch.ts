@@ -10,12 +10,12 @@ import type {
 } from '../codec/packets.ts';
 import { PublishReader } from '../codec/publish-reader.ts';
 import { readPacket } from '../codec/read-packet.ts';
-import type { Text } from '../codec/text.ts';
 import type { Connection } from '../connection/connection.ts';
 import { ProtocolError } from '../errors.ts';
 import { Stage, type Exchange } from '../session/exchange.ts';
 import type { Session } from '../session/session.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
+import type { EngineContext } from './context.ts';
 import type { Effects } from './effects.ts';
 import { tolerate, type InboundPublish } from './inbound-publish.ts';
 import { writePubcomp, writePubrel } from './ack-writer.ts';
@@ -39,22 +39,15 @@ export class PacketDispatch {
   readonly #session: Session;
   readonly #inboundPublish: InboundPublish;
   readonly #acknowledgements: Acknowledgements;
-  readonly #effects: Pick<Effects, 'changed'>;
+  readonly #effects: Effects;
   readonly #publish: PublishReader;
   readonly #ack = new AckReader();
 
-  constructor(
-    session: Session,
-    inboundPublish: InboundPublish,
-    acknowledgements: Acknowledgements,
-    text: Text,
-    effects: Pick<Effects, 'changed'>,
-  ) {
-    this.#effects = effects;
-    this.#session = session;
+  constructor(context: EngineContext, inboundPublish: InboundPublish, acknowledgements: Acknowledgements) {
+    ({ session: this.#session, effects: this.#effects } = context);
     this.#inboundPublish = inboundPublish;
     this.#acknowledgements = acknowledgements;
-    this.#publish = new PublishReader(text);
+    this.#publish = new PublishReader(context.ports.text);
   }
 
   /** hot: handles the packet that the framer has found, on an accepted connection. */

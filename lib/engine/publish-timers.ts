@@ -1,6 +1,7 @@
 import type { Connection } from '../connection/connection.ts';
 import type { Exchange } from '../session/exchange.ts';
 import type { Outgoing } from '../session/outgoing.ts';
+import type { EngineContext } from './context.ts';
 import type { EngineOptions } from './options.ts';
 import { type Timers, Timer } from './timers.ts';
 
@@ -19,11 +20,10 @@ export class PublishTimers {
   /** Before this time nothing was read, so no acknowledgement can be late. */
   #readingSince = 0;
 
-  constructor(outgoing: Outgoing, timers: Timers, options: EngineOptions) {
-    this.#outgoing = outgoing;
-    this.#timers = timers;
-    this.#options = options;
-    this.#retryDelay = options.messageRetry;
+  constructor(context: EngineContext) {
+    this.#outgoing = context.session.outgoing;
+    ({ timers: this.#timers, options: this.#options } = context);
+    this.#retryDelay = context.options.messageRetry;
   }
 
   /** A new connection. */

@@ -4,6 +4,7 @@ import { Stage, type Exchange } from '../session/exchange.ts';
 import { SUSPECT, type RequestPacket } from '../session/request.ts';
 import type { Session } from '../session/session.ts';
 import type { Suspicion } from './connect-errors.ts';
+import type { EngineContext } from './context.ts';
 import { type Timers, Timer } from './timers.ts';
 
 /** A loss counts only for packets that were sent at most this long before, in ms. */
@@ -39,9 +40,8 @@ export class Quarantine {
   /** The suspect requests on the wire, until `LOSS_WINDOW` is over. */
   #trial: RequestPacket | undefined = undefined;
 
-  constructor(session: Session, timers: Timers) {
-    this.#session = session;
-    this.#timers = timers;
+  constructor(context: EngineContext) {
+    ({ session: this.#session, timers: this.#timers } = context);
   }
 
   /** hot: whether messages go out one at a time: as long as one is suspect. */

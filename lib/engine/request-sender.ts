@@ -7,6 +7,7 @@ import type { Request, RequestPacket, RequestPart } from '../session/request.ts'
 import type { RequestLimits } from '../session/request-queue.ts';
 import type { Session } from '../session/session.ts';
 import { hasWildcard, isShared } from '../topic/filters.ts';
+import type { EngineContext } from './context.ts';
 import type { EngineOptions } from './options.ts';
 import type { Quarantine } from './quarantine.ts';
 import type { ClientState } from './states.ts';
@@ -20,11 +21,9 @@ export class RequestSender {
   readonly #text: Text;
   readonly #quarantine: Quarantine;
 
-  constructor(session: Session, timers: Timers, options: EngineOptions, text: Text, quarantine: Quarantine) {
-    this.#session = session;
-    this.#timers = timers;
-    this.#options = options;
-    this.#text = text;
+  constructor(context: EngineContext, quarantine: Quarantine) {
+    ({ session: this.#session, timers: this.#timers, options: this.#options } = context);
+    this.#text = context.ports.text;
     this.#quarantine = quarantine;
   }
 

@@ -5,18 +5,11 @@ import { Request, type RequestWaiter } from '../session/request.ts';
 import type { Session } from '../session/session.ts';
 import { sessionPresence } from './connack.ts';
 import type { ConnectAttempts } from './connect-attempts.ts';
+import type { EngineContext } from './context.ts';
 import type { Effects } from './effects.ts';
 import type { EngineOptions } from './options.ts';
 import type { OutboundPublish } from './outbound-publish.ts';
 import type { RequestSender } from './request-sender.ts';
-
-/** The parts of the engine that resuming uses. */
-export interface ResumeParts {
-  readonly session: Session;
-  readonly outbound: OutboundPublish;
-  readonly requests: RequestSender;
-  readonly attempts: ConnectAttempts;
-}
 
 /** Resumes the session on a new connection, or starts it over. */
 export class SessionResume {
@@ -25,15 +18,18 @@ export class SessionResume {
   readonly #requests: RequestSender;
   readonly #attempts: ConnectAttempts;
   readonly #options: EngineOptions;
-  readonly #effects: Pick<Effects, 'changed'>;
+  readonly #effects: Effects;
 
-  constructor(parts: ResumeParts, options: EngineOptions, effects: Pick<Effects, 'changed'>) {
-    this.#session = parts.session;
-    this.#outbound = parts.outbound;
-    this.#requests = parts.requests;
-    this.#attempts = parts.attempts;
-    this.#options = options;
-    this.#effects = effects;
+  constructor(
+    context: EngineContext,
+    outbound: OutboundPublish,
+    requests: RequestSender,
+    attempts: ConnectAttempts,
+  ) {
+    ({ session: this.#session, options: this.#options, effects: this.#effects } = context);
+    this.#outbound = outbound;
+    this.#requests = requests;
+    this.#attempts = attempts;
   }
 
   resume(connection: Connection, now: number): void {

@@ -42,7 +42,7 @@ function rig(ack: 'overdue' | 'in time' = 'in time') {
     requests,
     flow,
   };
-  const connectionTimers = new ConnectionTimers(timers, parts, options);
+  const connectionTimers = new ConnectionTimers({ timers, options }, parts);
   const expire = (now: number) => connectionTimers.expire(connection, now);
   return { asked, timers, connection, expire, flow };
 }
