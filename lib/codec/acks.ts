@@ -9,19 +9,13 @@
  * ```
  */
 
-import { hex, malformed, notInVersion } from './errors.ts';
-import { packetTitle, PacketType, type Frame, type Receiver } from './packet-type.ts';
-import {
-  NO_PROPERTIES,
-  type AckPacket,
-  type AckProperties,
-  type EncodablePacket,
-  type ProtocolVersion,
-} from './packets.ts';
+import { malformed, notInVersion } from './errors.ts';
+import { packetTitle, PacketType, wrongFlags, type Frame, type Receiver } from './packet-type.ts';
+import { NO_PROPERTIES, type AckPacket, type AckProperties, type ProtocolVersion } from './packets.ts';
 import { hasProperties, readProperties, refuseProperties, writeProperties } from './properties.ts';
 import { Reader, zeroPacketId } from './reader.ts';
 import { checkReasonCode, reasonCodeToWrite } from './reason-codes.ts';
-import type { Writer } from './writer.ts';
+import type { Encodable, Writer } from './writer.ts';
 
 const TYPES = ['puback', 'pubrec', 'pubrel', 'pubcomp'] as const;
 
@@ -37,12 +31,8 @@ export class AckReader {
   read(bytes: Uint8Array, header: number, start: number, end: number, version: ProtocolVersion): void {
     const flags = header & 0x0f;
     // [MQTT-2.1.3-1], [MQTT-3.6.1-1] flags are 0010 in PUBREL, 0000 in the others. 3.1 has no such rule.
-    if (flags !== (header >> 4 === PacketType.pubrel ? 2 : 0) && version !== 3) {
-      throw malformed(
-        `${packetTitle(header)} has first byte ${hex(header)}`,
-        version === 5 ? 'MQTT-2.1.3-1' : 'MQTT-2.2.2-2',
-      );
-    }
+    if (flags !== (header >> 4 === PacketType.pubrel ? 2 : 0) && version !== 3)
+      throw wrongFlags(header, version);
     if (end - start < 2)
       throw malformed(`${packetTitle(header)} ends before the end of its Packet Identifier`, '2.1.4');
     const packetId = (bytes[start]! << 8) | bytes[start + 1]!;
@@ -92,12 +82,9 @@ export function writeAck(target: Uint8Array, at: number, header: number, packetI
   return at + 4;
 }
 
-type EncodableAck = Extract<EncodablePacket, { type: AckPacket['type'] }>;
-
-/** Writes the body in the shortest form. */
-export function writeAckBody(writer: Writer, packet: EncodableAck): void {
+/** Writes Reason Code and properties in the shortest form. */
+export function writeReason(writer: Writer, packet: Encodable<AckPacket['type'] | 'disconnect'>): void {
   const { type, properties } = packet;
-  writer.packetId(packet.packetId);
   const reasonCode = reasonCodeToWrite(packet.reasonCode, type, writer.version);
   if (writer.version !== 5) {
     if (reasonCode !== 0) throw notInVersion('reasonCode');

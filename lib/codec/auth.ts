@@ -11,11 +11,11 @@
 import type { ProtocolError } from '../errors.ts';
 import { violation } from './errors.ts';
 import type { Receiver } from './packet-type.ts';
-import { NO_PROPERTIES, type AuthPacket, type AuthProperties, type EncodablePacket } from './packets.ts';
+import { NO_PROPERTIES, type AuthPacket, type AuthProperties } from './packets.ts';
 import { readProperties, writeProperties } from './properties.ts';
 import type { Reader } from './reader.ts';
 import { checkReasonCode, reasonCodeToWrite } from './reason-codes.ts';
-import type { Writer } from './writer.ts';
+import type { Encodable, Writer } from './writer.ts';
 
 export function readAuth(reader: Reader, receiver: Receiver): AuthPacket {
   // Remaining Length 0 would mean success without properties (3.15.2.1), but there is no AUTH without a method.
@@ -29,7 +29,7 @@ export function readAuth(reader: Reader, receiver: Receiver): AuthPacket {
 }
 
 /** Writes the body. */
-export function writeAuth(writer: Writer, packet: Extract<EncodablePacket, { type: 'auth' }>): void {
+export function writeAuth(writer: Writer, packet: Encodable<'auth'>): void {
   if (writer.version !== 5) throw violation('AUTH exists only in MQTT 5.0', '2.2.1');
   writer.u8(reasonCodeToWrite(packet.reasonCode, 'auth', writer.version));
   checkMethod(packet.properties ?? NO_PROPERTIES);

@@ -11,11 +11,10 @@
  */
 
 import { isBytes } from '../bytes.ts';
-import { writeAckBody } from './acks.ts';
+import { writeReason } from './acks.ts';
 import { writeAuth } from './auth.ts';
 import { writeConnack } from './connack.ts';
 import { readConnect, writeConnect } from './connect.ts';
-import { writeDisconnect } from './disconnect.ts';
 import { integer, malformed, violation, wrongType } from './errors.ts';
 import { Framer } from './framer.ts';
 import { checkHeader, Header, packetTitle, PacketType, type Receiver } from './packet-type.ts';
@@ -24,10 +23,8 @@ import { PublishReader, readPublish } from './publish-reader.ts';
 import { encodePublish, PublishWriter } from './publish-writer.ts';
 import { readPacket } from './read-packet.ts';
 import { Reader } from './reader.ts';
-import { writeSuback } from './suback.ts';
-import { writeSubscribe } from './subscribe.ts';
-import { writeUnsuback } from './unsuback.ts';
-import { writeUnsubscribe } from './unsubscribe.ts';
+import { writeSubscriptionAck } from './suback.ts';
+import { writeSubscribe, writeUnsubscribe } from './subscribe.ts';
 import { varintSize } from './varint.ts';
 import { Writer } from './writer.ts';
 
@@ -194,20 +191,20 @@ function writeBody(writer: Writer, packet: Exclude<EncodablePacket, { type: 'pub
     case 'pubrec':
     case 'pubrel':
     case 'pubcomp':
-      return writeAckBody(writer, packet);
+      writer.packetId(packet.packetId);
+      return writeReason(writer, packet);
     case 'subscribe':
       return writeSubscribe(writer, packet);
     case 'suback':
-      return writeSuback(writer, packet);
+    case 'unsuback':
+      return writeSubscriptionAck(writer, packet);
     case 'unsubscribe':
       return writeUnsubscribe(writer, packet);
-    case 'unsuback':
-      return writeUnsuback(writer, packet);
     case 'pingreq':
     case 'pingresp':
       return;
     case 'disconnect':
-      return writeDisconnect(writer, packet);
+      return writeReason(writer, packet);
     case 'auth':
       return writeAuth(writer, packet);
     default:

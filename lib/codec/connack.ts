@@ -10,11 +10,11 @@
  */
 
 import { flag, hex, malformed, notInVersion, violation } from './errors.ts';
-import { NO_PROPERTIES, type ConnackPacket, type EncodablePacket } from './packets.ts';
+import { NO_PROPERTIES, type ConnackPacket } from './packets.ts';
 import { checkAuthentication, readProperties, writeProperties } from './properties.ts';
 import type { Reader } from './reader.ts';
 import { checkReasonCode, checkReturnCode, reasonCodeToWrite } from './reason-codes.ts';
-import type { Writer } from './writer.ts';
+import type { Encodable, Writer } from './writer.ts';
 
 /** Unsupported Protocol Version on 5.0, and the return code of 3.1.1 for it. */
 const UNSUPPORTED_VERSION = 0x84;
@@ -50,7 +50,7 @@ export function readConnack(reader: Reader): ConnackPacket {
 }
 
 /** Writes the body. */
-export function writeConnack(writer: Writer, packet: Extract<EncodablePacket, { type: 'connack' }>): void {
+export function writeConnack(writer: Writer, packet: Encodable<'connack'>): void {
   const { version } = writer;
   const sessionPresent = flag('sessionPresent', packet.sessionPresent);
   const reasonCode = reasonCodeToWrite(packet.reasonCode, 'connack', version);

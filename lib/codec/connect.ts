@@ -20,12 +20,17 @@
 import { quoted, topicNameError } from '../topic/names.ts';
 import { ProtocolError } from '../errors.ts';
 import { bytesOf, flag, hex, integer, malformed, qosOf, stringOf, violation, wrongType } from './errors.ts';
-import type { ConnectPacket, EncodablePacket, ProtocolVersion, QoS, WillMessage } from './packets.ts';
-import { NO_PROPERTIES } from './packets.ts';
+import {
+  NO_PROPERTIES,
+  type ConnectPacket,
+  type ProtocolVersion,
+  type QoS,
+  type WillMessage,
+} from './packets.ts';
 import { checkAuthentication, readProperties, refuseProperties, writeProperties } from './properties.ts';
 import { checkFormat } from './publish-writer.ts';
 import type { Reader } from './reader.ts';
-import { checkText, type Writer } from './writer.ts';
+import { checkText, type Encodable, type Writer } from './writer.ts';
 
 const USER_NAME = 0x80;
 const PASSWORD = 0x40;
@@ -82,37 +87,26 @@ export function readConnect(reader: Reader): ConnectPacket {
 }
 
 function checkFlags(flags: number, version: ProtocolVersion): void {
+  const willQoS = flags & WILL_QOS;
   // 3.1 does not use bit 0, and has no rule for the others.
   if (version === 3) {
-    if ((flags & WILL_QOS) === WILL_QOS) throw malformed('CONNECT has Will QoS 3', '3.1');
+    if (willQoS === WILL_QOS) throw malformed('CONNECT has Will QoS 3', '3.1');
     return;
   }
+  const refuse = (what: string, statement: string, statementOf311: string): never => {
+    throw malformed(`CONNECT has ${what}`, version === 5 ? statement : statementOf311);
+  };
   // [MQTT-3.1.2-3] "The Server MUST validate that the reserved flag in the CONNECT packet is set to 0".
-  if ((flags & RESERVED) !== 0) throw malformed(`CONNECT has Connect Flags ${hex(flags)}`, 'MQTT-3.1.2-3');
-  // [MQTT-3.1.2-12] (3.1.1: [MQTT-3.1.2-14]) Will QoS is 0, 1 or 2.
-  if ((flags & WILL_QOS) === WILL_QOS) {
-    throw malformed('CONNECT has Will QoS 3', version === 5 ? 'MQTT-3.1.2-12' : 'MQTT-3.1.2-14');
-  }
+  if ((flags & RESERVED) !== 0) refuse(`Connect Flags ${hex(flags)}`, 'MQTT-3.1.2-3', 'MQTT-3.1.2-3');
+  if (willQoS === WILL_QOS) refuse('Will QoS 3', 'MQTT-3.1.2-12', 'MQTT-3.1.2-14');
   if ((flags & WILL) === 0) {
-    // [MQTT-3.1.2-11] (3.1.1: [MQTT-3.1.2-13]) without the will flag Will QoS is 0.
-    if ((flags & WILL_QOS) !== 0) {
-      throw malformed(
-        'CONNECT has Will QoS without a will',
-        version === 5 ? 'MQTT-3.1.2-11' : 'MQTT-3.1.2-13',
-      );
-    }
-    // [MQTT-3.1.2-13] (3.1.1: [MQTT-3.1.2-15]) and Will Retain too.
-    if ((flags & WILL_RETAIN) !== 0) {
-      throw malformed(
-        'CONNECT has Will Retain without a will',
-        version === 5 ? 'MQTT-3.1.2-13' : 'MQTT-3.1.2-15',
-      );
-    }
+    // Without the will flag Will QoS and Will Retain are 0.
+    if (willQoS !== 0) refuse('Will QoS without a will', 'MQTT-3.1.2-11', 'MQTT-3.1.2-13');
+    if ((flags & WILL_RETAIN) !== 0) refuse('Will Retain without a will', 'MQTT-3.1.2-13', 'MQTT-3.1.2-15');
   }
   // [MQTT-3.1.2-22] (3.1.1) "If the User Name Flag is set to 0, the Password Flag MUST be set to 0".
-  if (version === 4 && (flags & (USER_NAME | PASSWORD)) === PASSWORD) {
+  if (version === 4 && (flags & (USER_NAME | PASSWORD)) === PASSWORD)
     throw malformed('CONNECT has a password without a user name', 'MQTT-3.1.2-22');
-  }
 }
 
 function readWill(reader: Reader, flags: number): WillMessage {
@@ -137,11 +131,10 @@ function willTopicStatement(version: ProtocolVersion): string {
 
 // ---- Writing ----
 
-type EncodableConnect = Extract<EncodablePacket, { type: 'connect' }>;
-type EncodableWill = NonNullable<EncodableConnect['will']>;
+type EncodableWill = NonNullable<Encodable<'connect'>['will']>;
 
 /** Writes the body. */
-export function writeConnect(writer: Writer, packet: EncodableConnect): void {
+export function writeConnect(writer: Writer, packet: Encodable<'connect'>): void {
   const { version } = writer;
   const { username, password, will } = packet;
   const clientId = stringOf('clientId', packet.clientId);

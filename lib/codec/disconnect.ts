@@ -8,18 +8,12 @@
  * ```
  */
 
-import { notInVersion, violation } from './errors.ts';
+import { violation } from './errors.ts';
 import type { Receiver } from './packet-type.ts';
-import {
-  NO_PROPERTIES,
-  type DisconnectPacket,
-  type DisconnectProperties,
-  type EncodablePacket,
-} from './packets.ts';
-import { hasProperties, readProperties, refuseProperties, writeProperties } from './properties.ts';
+import { NO_PROPERTIES, type DisconnectPacket, type DisconnectProperties } from './packets.ts';
+import { readProperties } from './properties.ts';
 import type { Reader } from './reader.ts';
-import { checkReasonCode, reasonCodeToWrite } from './reason-codes.ts';
-import type { Writer } from './writer.ts';
+import { checkReasonCode } from './reason-codes.ts';
 
 export function readDisconnect(reader: Reader, receiver: Receiver): DisconnectPacket {
   let reasonCode = 0;
@@ -36,21 +30,4 @@ export function readDisconnect(reader: Reader, receiver: Receiver): DisconnectPa
     throw violation('DISCONNECT from a client has a Server Reference', '3.14.2.2.5');
   }
   return { type: 'disconnect', reasonCode, properties };
-}
-
-/** Writes the body in the shortest form. */
-export function writeDisconnect(
-  writer: Writer,
-  packet: Extract<EncodablePacket, { type: 'disconnect' }>,
-): void {
-  const reasonCode = reasonCodeToWrite(packet.reasonCode, 'disconnect', writer.version);
-  if (writer.version !== 5) {
-    if (reasonCode !== 0) throw notInVersion('reasonCode');
-    refuseProperties(packet.properties, writer.version);
-  } else if (hasProperties(packet.properties)) {
-    writer.u8(reasonCode);
-    writeProperties(writer, 'disconnect', packet.properties);
-  } else if (reasonCode !== 0) {
-    writer.u8(reasonCode);
-  }
 }

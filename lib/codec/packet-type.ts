@@ -1,5 +1,6 @@
 /** The first byte of a Control Packet (tables 2-1 and 2-2): type in the high four bits, flags in the low four. */
 
+import type { ProtocolError } from '../errors.ts';
 import { hex, malformed, violation } from './errors.ts';
 import type { ProtocolVersion } from './packets.ts';
 
@@ -66,42 +67,22 @@ export const Header = {
 
 const HEADERS: readonly number[] = [0, ...Object.values(Header)];
 
-const bits = (...types: readonly number[]): number => types.reduce((mask, type) => mask | (1 << type), 0);
-const {
-  connect,
-  connack,
-  publish,
-  puback,
-  pubrec,
-  pubrel,
-  pubcomp,
-  subscribe,
-  suback,
-  unsubscribe,
-  unsuback,
-  pingreq,
-  pingresp,
-  disconnect,
-  auth,
-} = PacketType;
+const bits = (...types: readonly (keyof typeof PacketType)[]): number =>
+  types.reduce((mask, type) => mask | (1 << PacketType[type]), 0);
 
-const BOTH_WAYS = bits(publish, puback, pubrec, pubrel, pubcomp);
-const TO_CLIENT = BOTH_WAYS | bits(connack, suback, unsuback, pingresp);
-const TO_SERVER = BOTH_WAYS | bits(connect, subscribe, unsubscribe, pingreq, disconnect);
-const TO_CLIENT_5 = TO_CLIENT | bits(disconnect, auth);
-const TO_SERVER_5 = TO_SERVER | bits(auth);
+const BOTH_WAYS = bits('publish', 'puback', 'pubrec', 'pubrel', 'pubcomp');
+/** The packets that each end may receive in every version, */
+const LEGAL = {
+  client: BOTH_WAYS | bits('connack', 'suback', 'unsuback', 'pingresp'),
+  server: BOTH_WAYS | bits('connect', 'subscribe', 'unsubscribe', 'pingreq', 'disconnect'),
+};
+/** and on 5.0. */
+const ALSO_LEGAL_ON_5 = { client: bits('disconnect', 'auth'), server: bits('auth') };
 
 /** Refuses a first byte that this receiver must not get. The flags of a PUBLISH are checked by its reader. */
 export function checkHeader(header: number, version: ProtocolVersion, receiver: Receiver): void {
   const type = header >> 4;
-  const legal =
-    version === 5
-      ? receiver === 'client'
-        ? TO_CLIENT_5
-        : TO_SERVER_5
-      : receiver === 'client'
-        ? TO_CLIENT
-        : TO_SERVER;
+  const legal = LEGAL[receiver] | (version === 5 ? ALSO_LEGAL_ON_5[receiver] : 0);
   if ((legal & (1 << type)) === 0) {
     throw violation(
       `${packetTitle(header)} must not be sent to a ${receiver}`,
@@ -110,11 +91,11 @@ export function checkHeader(header: number, version: ProtocolVersion, receiver: 
   }
   // On 3.1 these flags are "unused", and DUP may mark a repeated PUBREL, SUBSCRIBE or UNSUBSCRIBE.
   if (version === 3 || type === PacketType.publish) return;
-  // [MQTT-2.1.3-1] (3.1.1: [MQTT-2.2.2-2]) "Where a flag bit is marked as Reserved it MUST be set to the value listed".
-  if (header !== HEADERS[type]) {
-    throw malformed(
-      `${packetTitle(header)} has first byte ${hex(header)}`,
-      version === 5 ? 'MQTT-2.1.3-1' : 'MQTT-2.2.2-2',
-    );
-  }
+  if (header !== HEADERS[type]) throw wrongFlags(header, version);
+}
+
+/** [MQTT-2.1.3-1] (3.1.1: [MQTT-2.2.2-2]) "Where a flag bit is marked as Reserved it MUST be set to the value listed". */
+export function wrongFlags(header: number, version: ProtocolVersion): ProtocolError {
+  const statement = version === 5 ? 'MQTT-2.1.3-1' : 'MQTT-2.2.2-2';
+  return malformed(`${packetTitle(header)} has first byte ${hex(header)}`, statement);
 }

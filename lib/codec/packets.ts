@@ -96,21 +96,17 @@ export interface UnsubscribeProperties {
 }
 
 /** Properties of DISCONNECT (3.14.2.2). */
-export interface DisconnectProperties {
+export interface DisconnectProperties extends AckProperties {
   /** Seconds; only from client to server. */
   readonly sessionExpiryInterval?: number | undefined;
-  readonly reasonString?: string | undefined;
-  readonly userProperties?: UserProperties | undefined;
   /** Only from server to client. */
   readonly serverReference?: string | undefined;
 }
 
 /** Properties of AUTH (3.15.2.2). */
-export interface AuthProperties {
+export interface AuthProperties extends AckProperties {
   readonly authenticationMethod?: string | undefined;
   readonly authenticationData?: Uint8Array | undefined;
-  readonly reasonString?: string | undefined;
-  readonly userProperties?: UserProperties | undefined;
 }
 
 /** The Will Message of a CONNECT. */
@@ -248,9 +244,9 @@ export type Packet =
   | DisconnectPacket
   | AuthPacket;
 
-type Loose<P, Optional extends keyof P> = Omit<P, Optional> & {
-  readonly [Key in Optional]?: P[Key] | undefined;
-};
+type Loose<P, Optional extends keyof P> = P extends unknown
+  ? Omit<P, Optional> & { readonly [Key in Optional]?: P[Key] | undefined }
+  : never;
 
 /** A Control Packet to encode. Properties, Reason Code 0 and flags that are off may be left out. */
 export type EncodablePacket =
@@ -259,18 +255,11 @@ export type EncodablePacket =
     })
   | Loose<ConnackPacket, 'sessionPresent' | 'reasonCode' | 'properties'>
   | Loose<PublishPacket, 'qos' | 'retain' | 'duplicate' | 'properties'>
-  | Loose<PubackPacket, 'reasonCode' | 'properties'>
-  | Loose<PubrecPacket, 'reasonCode' | 'properties'>
-  | Loose<PubrelPacket, 'reasonCode' | 'properties'>
-  | Loose<PubcompPacket, 'reasonCode' | 'properties'>
-  | Loose<SubscribePacket, 'properties'>
-  | Loose<SubackPacket, 'properties'>
-  | Loose<UnsubscribePacket, 'properties'>
+  | Loose<AckPacket | DisconnectPacket | AuthPacket, 'reasonCode' | 'properties'>
+  | Loose<SubscribePacket | SubackPacket | UnsubscribePacket, 'properties'>
   | Loose<UnsubackPacket, 'reasonCodes' | 'properties'>
   | PingreqPacket
-  | PingrespPacket
-  | Loose<DisconnectPacket, 'reasonCode' | 'properties'>
-  | Loose<AuthPacket, 'reasonCode' | 'properties'>;
+  | PingrespPacket;
 
 /** No properties: one frozen object for all. */
 export const NO_PROPERTIES: Readonly<Record<string, never>> = Object.freeze({});

@@ -56,7 +56,12 @@ export function readProperties<Host extends PropertyHost>(reader: Reader, host: 
   if (length === 0) return NO_PROPERTIES;
   const outerEnd = reader.end;
   const start = reader.take(length);
-  if (length > MAXIMUM_PROPERTY_LENGTH) throw tooLong(length, host);
+  if (length > MAXIMUM_PROPERTY_LENGTH)
+    throw new ProtocolError(
+      `${host} has ${length} bytes of properties, more than the limit of ${MAXIMUM_PROPERTY_LENGTH}`,
+      '2.2.2.1',
+      0x95,
+    );
   reader.at = start;
   reader.end = start + length;
   reader.overhead = 0;
@@ -64,14 +69,6 @@ export function readProperties<Host extends PropertyHost>(reader: Reader, host: 
   const values = readAll(reader, host, pairsAtOnce) as PropertiesOf[Host];
   reader.end = outerEnd;
   return values;
-}
-
-function tooLong(length: number, host: PropertyHost): ProtocolError {
-  return new ProtocolError(
-    `${host} has ${length} bytes of properties, more than the limit of ${MAXIMUM_PROPERTY_LENGTH}`,
-    '2.2.2.1',
-    0x95,
-  );
 }
 
 function readAll(reader: Reader, host: PropertyHost, pairsAtOnce: number): Values {
@@ -145,28 +142,19 @@ function readValue(reader: Reader, property: Property): unknown {
       checkResponseTopic(topicName);
       return topicName;
     }
-    case Kind.U16:
-    case Kind.U32:
-    case Kind.Varint:
-    case Kind.Pairs:
-    case Kind.Varints:
-      return readNumber(reader, property);
     default:
-      return undefined;
+      return readNumber(reader, property);
   }
 }
 
 function readBit(reader: Reader, property: Property): number {
-  const value = reader.u8();
-  if (value > 1) throw violation(`${property.name} is ${value}, not 0 or 1`, statementOf(property));
-  return value;
+  return checkBit(property, reader.u8());
 }
 
 function readNumber(reader: Reader, property: Property): number {
   const value =
     property.kind === Kind.U16 ? reader.u16() : property.kind === Kind.U32 ? reader.u32() : reader.varint();
-  if (value === 0 && property.refusesZero !== undefined) throw zero(property, property.refusesZero);
-  return value;
+  return checkZero(property, value);
 }
 
 // ---- Writing ----
@@ -240,7 +228,7 @@ function writeValue(writer: Writer, property: Property, value: unknown): void {
     case Kind.Flag:
       return writer.u8(flag(name, value) ? 1 : 0);
     case Kind.Bit:
-      return writer.u8(checkBit(property, value));
+      return writer.u8(checkBit(property, integer(name, value, 0, 0xff)));
     case Kind.U16:
       return writer.u16(checkNumber(property, value, 0xffff));
     case Kind.U32:
@@ -276,16 +264,8 @@ function writeIdentifiers(writer: Writer, property: Property, value: unknown): v
   }
 }
 
-function checkBit(property: Property, value: unknown): number {
-  const bit = integer(property.name, value, 0, 0xff);
-  if (bit > 1) throw violation(`${property.name} is ${bit}, not 0 or 1`, statementOf(property));
-  return bit;
-}
-
 function checkNumber(property: Property, value: unknown, maximum: number): number {
-  const number = integer(property.name, value, 0, maximum);
-  if (number === 0 && property.refusesZero !== undefined) throw zero(property, property.refusesZero);
-  return number;
+  return checkZero(property, integer(property.name, value, 0, maximum));
 }
 
 // ---- Both ways ----
@@ -313,8 +293,16 @@ function sizeOfValue(value: unknown): number {
   return value === undefined ? 0 : NUMBER_SIZE;
 }
 
-function zero(property: Property, reasonCode: number): ProtocolError {
-  return new ProtocolError(`${property.name} is 0, which is not allowed`, statementOf(property), reasonCode);
+function checkBit(property: Property, value: number): number {
+  if (value > 1) throw violation(`${property.name} is ${value}, not 0 or 1`, statementOf(property));
+  return value;
+}
+
+function checkZero(property: Property, value: number): number {
+  const { name, refusesZero } = property;
+  if (value === 0 && refusesZero !== undefined)
+    throw new ProtocolError(`${name} is 0, which is not allowed`, statementOf(property), refusesZero);
+  return value;
 }
 
 function checkResponseTopic(topicName: string): void {

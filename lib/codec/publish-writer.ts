@@ -3,17 +3,11 @@ import { topicNameError } from '../topic/names.ts';
 import { bytesOf, flag, malformed, qosOf, wrongType } from './errors.ts';
 import { memoryFor } from './memory.ts';
 import { Header } from './packet-type.ts';
-import {
-  NO_PROPERTIES,
-  type EncodablePacket,
-  type ProtocolVersion,
-  type PublishProperties,
-  type QoS,
-} from './packets.ts';
+import { NO_PROPERTIES, type ProtocolVersion, type PublishProperties, type QoS } from './packets.ts';
 import { refuseProperties, writeEach } from './properties.ts';
 import { isUtf8, portableText, type Text } from './text.ts';
 import { VARINT_MAX, varintSize, writeVarint } from './varint.ts';
-import { checkPacketId, checkText, Writer } from './writer.ts';
+import { checkPacketId, checkText, Writer, type Encodable } from './writer.ts';
 
 const DUP = 0x08;
 const RETAIN = 0x01;
@@ -242,12 +236,10 @@ export function checkFormat(payloadFormatIndicator: number | undefined, payload:
   }
 }
 
-type EncodablePublish = Extract<EncodablePacket, { type: 'publish' }>;
-
 /** Encodes a PUBLISH packet. */
 export function encodePublish(
   writer: PublishWriter,
-  packet: EncodablePublish,
+  packet: Encodable<'publish'>,
   version: ProtocolVersion,
 ): Uint8Array {
   const { topic, packetId, properties } = packet;

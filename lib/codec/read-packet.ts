@@ -7,10 +7,8 @@ import { checkHeader, PacketType, type Frame, type Receiver } from './packet-typ
 import type { Packet, ProtocolVersion } from './packets.ts';
 import { PublishReader, readPublish } from './publish-reader.ts';
 import { Reader } from './reader.ts';
-import { readSuback } from './suback.ts';
-import { readSubscribe } from './subscribe.ts';
-import { readUnsuback } from './unsuback.ts';
-import { readUnsubscribe } from './unsubscribe.ts';
+import { readSubscriptionAck } from './suback.ts';
+import { readSubscribe, readUnsubscribe } from './subscribe.ts';
 
 /** Reads one packet. The payload of a PUBLISH is a view of the bytes; everything else is copied. */
 export function readPacket(frame: Frame, version: ProtocolVersion, receiver: Receiver): Packet {
@@ -19,32 +17,24 @@ export function readPacket(frame: Frame, version: ProtocolVersion, receiver: Rec
   const type = header >> 4;
   if (type === PacketType.publish) return readPublish(new PublishReader(), frame, version, receiver);
   if (type >= PacketType.puback && type <= PacketType.pubcomp) return readAck(frame, version, receiver);
-  return readOther(new Reader().reset(bytes, start, end, version), header, receiver);
+  return READERS[type]!(new Reader().reset(bytes, start, end, version), receiver);
 }
 
-function readOther(reader: Reader, header: number, receiver: Receiver): Packet {
-  switch (header >> 4) {
-    case PacketType.connect:
-      return readConnect(reader);
-    case PacketType.connack:
-      return readConnack(reader);
-    case PacketType.subscribe:
-      return readSubscribe(reader);
-    case PacketType.suback:
-      return readSuback(reader);
-    case PacketType.unsubscribe:
-      return readUnsubscribe(reader);
-    case PacketType.unsuback:
-      return readUnsuback(reader);
-    case PacketType.pingreq:
-      reader.finish();
-      return { type: 'pingreq' };
-    case PacketType.pingresp:
-      reader.finish();
-      return { type: 'pingresp' };
-    case PacketType.disconnect:
-      return readDisconnect(reader, receiver);
-    default:
-      return readAuth(reader, receiver);
-  }
+/** All but PUBLISH and its acknowledgements. */
+const READERS: Readonly<Record<number, (reader: Reader, receiver: Receiver) => Packet>> = {
+  [PacketType.connect]: readConnect,
+  [PacketType.connack]: readConnack,
+  [PacketType.subscribe]: readSubscribe,
+  [PacketType.suback]: (reader) => readSubscriptionAck(reader, 'suback'),
+  [PacketType.unsubscribe]: readUnsubscribe,
+  [PacketType.unsuback]: (reader) => readSubscriptionAck(reader, 'unsuback'),
+  [PacketType.pingreq]: (reader) => readEmpty(reader, 'pingreq'),
+  [PacketType.pingresp]: (reader) => readEmpty(reader, 'pingresp'),
+  [PacketType.disconnect]: readDisconnect,
+  [PacketType.auth]: readAuth,
+};
+
+function readEmpty(reader: Reader, type: 'pingreq' | 'pingresp'): Packet {
+  reader.finish();
+  return { type };
 }

@@ -1,11 +1,11 @@
 /**
- * SUBSCRIBE (3.8).
+ * SUBSCRIBE (3.8) and UNSUBSCRIBE (3.10).
  *
  * ```
- * 82                      Remaining Length
+ * 82 | A2                 Remaining Length
  * Packet Identifier       u16
  * Properties              5.0
- * Topic Filter            string    this and the next once or more
+ * Topic Filter            string    this and, in SUBSCRIBE, the next once or more
  * Subscription Options    00hhplqq  h = Retain Handling, p = Retain As Published, l = No Local, q = Maximum QoS;
  *                         000000qq  on 3.1 and 3.1.1
  * ```
@@ -26,15 +26,15 @@ import {
 } from './errors.ts';
 import {
   NO_PROPERTIES,
-  type EncodablePacket,
   type ProtocolVersion,
   type QoS,
   type SubscribePacket,
   type SubscriptionRequest,
+  type UnsubscribePacket,
 } from './packets.ts';
 import { readProperties, writeProperties } from './properties.ts';
 import type { Reader } from './reader.ts';
-import { checkText, type Writer } from './writer.ts';
+import { checkText, type Encodable, type Writer } from './writer.ts';
 
 const QOS = 0x03;
 const NO_LOCAL = 0x04;
@@ -42,10 +42,19 @@ const RETAIN_AS_PUBLISHED = 0x08;
 const RETAIN_HANDLING = 0x30;
 
 /** Refuses an illegal Topic Filter with Reason Code 0x8F. */
-export function checkTopicFilter(what: string, topicFilter: string): void {
+function checkTopicFilter(what: string, topicFilter: string): string {
   // [MQTT-4.7.1-1], [MQTT-4.7.1-2], [MQTT-4.7.3-1] to [MQTT-4.7.3-3], [MQTT-4.8.2-1], [MQTT-4.8.2-2]
   const error = topicFilterError(topicFilter);
   if (error !== undefined) throw new ProtocolError(`${what}: ${error}`, '4.7.1', 0x8f);
+  return topicFilter;
+}
+
+/** Writes a Topic Filter, and returns it. `what`: its name in errors. */
+function writeTopicFilter(writer: Writer, what: string, value: unknown): string {
+  const topicFilter = stringOf(what, value);
+  checkText(what, topicFilter, writer.version);
+  writer.utf8(what, checkTopicFilter(what, topicFilter));
+  return topicFilter;
 }
 
 /** [MQTT-3.8.3-4] "It is a Protocol Error to set the No Local bit to 1 on a Shared Subscription". */
@@ -59,11 +68,8 @@ export function readSubscribe(reader: Reader): SubscribePacket {
   const packetId = reader.packetId();
   const properties = reader.version === 5 ? readProperties(reader, 'subscribe') : NO_PROPERTIES;
   const subscriptions: SubscriptionRequest[] = [];
-  while (reader.left > 0) {
-    const topicFilter = reader.utf8();
-    checkTopicFilter('SUBSCRIBE', topicFilter);
-    subscriptions.push(readOptions(reader, topicFilter));
-  }
+  while (reader.left > 0)
+    subscriptions.push(readOptions(reader, checkTopicFilter('SUBSCRIBE', reader.utf8())));
   // [MQTT-3.8.3-2] (3.1.1: [MQTT-3.8.3-3]) "The Payload MUST contain at least one Topic Filter".
   if (subscriptions.length === 0)
     throw violation('SUBSCRIBE has no Topic Filter', emptyStatement(reader.version));
@@ -106,10 +112,7 @@ function qos3Error(message: string, version: ProtocolVersion): ProtocolError {
 }
 
 /** Writes the body. */
-export function writeSubscribe(
-  writer: Writer,
-  packet: Extract<EncodablePacket, { type: 'subscribe' }>,
-): void {
+export function writeSubscribe(writer: Writer, packet: Encodable<'subscribe'>): void {
   const { subscriptions } = packet;
   writer.packetId(packet.packetId);
   writeProperties(writer, 'subscribe', packet.properties);
@@ -120,12 +123,9 @@ export function writeSubscribe(
     if (typeof subscription !== 'object' || (subscription as unknown) === null) {
       throw wrongType('subscriptions', 'objects', subscription);
     }
-    const topicFilter = stringOf('topicFilter', subscription.topicFilter);
-    checkText('topicFilter', topicFilter, writer.version);
-    checkTopicFilter('topicFilter', topicFilter);
+    const topicFilter = writeTopicFilter(writer, 'topicFilter', subscription.topicFilter);
     const options = optionsOf(subscription, writer.version);
     checkNoLocal(topicFilter, (options & NO_LOCAL) !== 0);
-    writer.utf8('topicFilter', topicFilter);
     writer.u8(options);
   }
 }
@@ -146,4 +146,25 @@ function optionsOf(subscription: SubscriptionRequest, version: ProtocolVersion):
   return (
     qos | (noLocal ? NO_LOCAL : 0) | (retainAsPublished ? RETAIN_AS_PUBLISHED : 0) | (retainHandling << 4)
   );
+}
+
+export function readUnsubscribe(reader: Reader): UnsubscribePacket {
+  const packetId = reader.packetId();
+  const properties = reader.version === 5 ? readProperties(reader, 'unsubscribe') : NO_PROPERTIES;
+  const topicFilters: string[] = [];
+  while (reader.left > 0) topicFilters.push(checkTopicFilter('UNSUBSCRIBE', reader.utf8()));
+  // [MQTT-3.10.3-2] "The Payload of an UNSUBSCRIBE packet MUST contain at least one Topic Filter".
+  if (topicFilters.length === 0) throw violation('UNSUBSCRIBE has no Topic Filter', 'MQTT-3.10.3-2');
+  return { type: 'unsubscribe', packetId, topicFilters, properties };
+}
+
+/** Writes the body. */
+export function writeUnsubscribe(writer: Writer, packet: Encodable<'unsubscribe'>): void {
+  const { topicFilters } = packet;
+  writer.packetId(packet.packetId);
+  writeProperties(writer, 'unsubscribe', packet.properties);
+  if (!Array.isArray(topicFilters)) throw wrongType('topicFilters', 'an array', topicFilters);
+  if (topicFilters.length === 0) throw violation('topicFilters is empty', 'MQTT-3.10.3-2');
+  for (const topicFilter of topicFilters as readonly unknown[])
+    writeTopicFilter(writer, 'topicFilters', topicFilter);
 }

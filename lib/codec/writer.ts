@@ -5,7 +5,7 @@
 
 import { bytesOf, integer, malformed, stringOf, wrongType } from './errors.ts';
 import { memoryFor } from './memory.ts';
-import type { ProtocolVersion } from './packets.ts';
+import type { EncodablePacket, ProtocolVersion } from './packets.ts';
 import { portableText, type Text } from './text.ts';
 import { VARINT_MAX, varintSize, writeVarint } from './varint.ts';
 
@@ -14,6 +14,9 @@ const FIXED_HEADER = 5;
 
 /** Up to this length a loop over ASCII is faster than the platform. */
 const SHORT = 32;
+
+/** A packet of one type, or of several, to encode. */
+export type Encodable<Type extends EncodablePacket['type']> = Extract<EncodablePacket, { type: Type }>;
 
 export class Writer {
   /** Replaced when it grows. */
