@@ -98,7 +98,7 @@ export class Decoder {
     try {
       if (this.#framer.next()) return this.#read();
       const { pendingHeader } = this.#framer;
-      if (pendingHeader >= 0) this.#checkPendingHeader(pendingHeader);
+      if (pendingHeader >= 0) this.#checkHeader(pendingHeader);
       return undefined;
     } catch (error) {
       this.#error = { thrown: error };
@@ -107,15 +107,11 @@ export class Decoder {
   }
 
   /** An illegal packet is refused by its first byte, before the rest of it arrives. */
-  #checkPendingHeader(header: number): void {
-    if (this.#version === undefined) this.#checkIsConnect(header);
-    checkHeader(header, this.#version ?? 4, this.#receiver);
-  }
-
-  #checkIsConnect(header: number): void {
+  #checkHeader(header: number): void {
     // [MQTT-3.1.0-1] "the first packet sent from the Client to the Server MUST be a CONNECT packet".
-    if (header >> 4 !== PacketType.connect)
+    if (this.#version === undefined && header >> 4 !== PacketType.connect)
       throw violation(`the first packet is ${packetTitle(header)}, not CONNECT`, 'MQTT-3.1.0-1');
+    checkHeader(header, this.#version ?? 4, this.#receiver);
   }
 
   #read(): Packet {
@@ -131,8 +127,7 @@ export class Decoder {
 
   #readConnect(): Packet {
     const { bytes, header, packetStart, start, end } = this.#framer;
-    if (this.#version === undefined) this.#checkIsConnect(header);
-    checkHeader(header, this.#version ?? 4, this.#receiver);
+    this.#checkHeader(header);
     const reader = new Reader().reset(bytes, start, end, this.#version ?? 5);
     const packet = readConnect(reader);
     if (this.#version !== undefined && reader.version !== this.#version) {

@@ -54,7 +54,7 @@ const NAMES: Readonly<Record<number, string>> = {
 };
 
 /** CONNACK return codes of 3.1.1 (table 3.1); 3.1 has the same. */
-const RETURN_CODES: readonly string[] = [
+export const RETURN_CODES: readonly string[] = [
   'Connection accepted',
   'Unacceptable protocol version',
   'Identifier rejected',

@@ -74,17 +74,14 @@ export class Connection {
     this.framer.push(chunk);
   }
 
-  /** CONNACK was accepted. */
-  accepted(
-    negotiated: Negotiated,
-    limits: { window: number; topicAliasMaximum: number; pingTimeout: number | undefined },
-    now: number,
-  ): void {
+  /** CONNACK was accepted. `window`: the send window; `pingTimeout` in ms. */
+  accepted(negotiated: Negotiated, window: number, pingTimeout: number | undefined, now: number): void {
+    const { maximumPacketSize, properties } = this.settings;
     this.negotiated = negotiated;
-    this.framer.limit(this.settings.maximumPacketSize);
+    this.framer.limit(maximumPacketSize);
     this.acceptedAt = now;
-    this.quota = new SendQuota(limits.window);
-    this.aliases = new TopicAliases(limits.topicAliasMaximum, negotiated.topicAliasMaximum);
-    this.keepAlive = new KeepAlive(negotiated.keepAlive, limits.pingTimeout, now);
+    this.quota = new SendQuota(window);
+    this.aliases = new TopicAliases(properties.topicAliasMaximum ?? 0, negotiated.topicAliasMaximum);
+    this.keepAlive = new KeepAlive(negotiated.keepAlive, pingTimeout, now);
   }
 }

@@ -1,3 +1,4 @@
+import { violation } from '../codec/errors.ts';
 import type {
   ConnackPacket,
   ConnackProperties,
@@ -7,7 +8,6 @@ import type {
   QoS,
   WillMessage,
 } from '../codec/packets.ts';
-import { ProtocolError } from '../errors.ts';
 
 /** The settings for every CONNECT of this client. */
 export interface ConnectSettings {
@@ -62,28 +62,23 @@ const NEVER_EXPIRES = 0xffff_ffff;
 
 /** The first packet on every Network Connection [MQTT-3.1.0-1]. */
 export function connectPacket(settings: ConnectSettings, identity: ConnectIdentity): ConnectPacket {
-  const { protocolVersion, keepAlive, will } = settings;
+  const { protocolVersion, sessionExpiryInterval, receiveMaximum, maximumPacketSize } = settings;
+  const { clientId, cleanStart, username, password } = identity;
+  const properties = {
+    ...settings.properties,
+    ...(sessionExpiryInterval > 0 && { sessionExpiryInterval }),
+    receiveMaximum,
+    ...(maximumPacketSize !== undefined && { maximumPacketSize }),
+  };
   return {
     type: 'connect',
-    clientId: identity.clientId,
-    cleanStart: identity.cleanStart,
-    keepAlive,
-    ...(identity.username !== undefined && { username: identity.username }),
-    ...(identity.password !== undefined && { password: identity.password }),
-    ...(will !== undefined && { will }),
-    properties:
-      protocolVersion < 5
-        ? {}
-        : {
-            ...settings.properties,
-            ...(settings.sessionExpiryInterval > 0 && {
-              sessionExpiryInterval: settings.sessionExpiryInterval,
-            }),
-            receiveMaximum: settings.receiveMaximum,
-            ...(settings.maximumPacketSize !== undefined && {
-              maximumPacketSize: settings.maximumPacketSize,
-            }),
-          },
+    clientId,
+    cleanStart,
+    keepAlive: settings.keepAlive,
+    username,
+    password,
+    will: settings.will,
+    properties: protocolVersion < 5 ? {} : properties,
   };
 }
 
@@ -100,26 +95,20 @@ export function checkConnack(
   const { properties, sessionPresent } = connack;
   // [v5 MQTT-3.2.2-2, v4 MQTT-3.2.2-1]
   if (identity.cleanStart && sessionPresent)
-    throw new ProtocolError('CONNACK has Session Present 1 after Clean Start 1', 'MQTT-3.2.2-2', 0x82);
+    throw violation('CONNACK has Session Present 1 after Clean Start 1', 'MQTT-3.2.2-2');
   if (settings.protocolVersion < 5) return;
   if (!hasSession && sessionPresent)
-    throw new ProtocolError(
-      'CONNACK has Session Present 1, but the client has no session',
-      'MQTT-3.2.2-4',
-      0x82,
-    );
+    throw violation('CONNACK has Session Present 1, but the client has no session', 'MQTT-3.2.2-4');
   if (identity.clientId === '' && properties.assignedClientIdentifier === undefined)
-    throw new ProtocolError(
+    throw violation(
       'CONNACK has no Assigned Client Identifier, but CONNECT had no Client Identifier',
       'MQTT-3.2.2-16',
-      0x82,
     );
   const method = settings.properties.authenticationMethod;
   if (properties.authenticationMethod !== method)
-    throw new ProtocolError(
+    throw violation(
       'CONNACK has another Authentication Method than CONNECT',
       method === undefined ? 'MQTT-4.12.0-6' : 'MQTT-4.12.0-5',
-      0x82,
     );
 }
 

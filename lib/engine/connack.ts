@@ -34,13 +34,7 @@ export function acceptConnack(
 ): Negotiated {
   const { settings, identity } = connection;
   const negotiated = negotiate(connack, settings, identity);
-  const { pingTimeout } = options;
-  const topicAliasMaximum = settings.properties.topicAliasMaximum ?? 0;
-  connection.accepted(
-    negotiated,
-    { window: sendWindow(negotiated, options), topicAliasMaximum, pingTimeout },
-    now,
-  );
+  connection.accepted(negotiated, sendWindow(negotiated, options), options.pingTimeout, now);
   return negotiated;
 }
 

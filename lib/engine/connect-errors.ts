@@ -1,4 +1,4 @@
-import { reasonCodeName } from '../codec/reason-codes.ts';
+import { reasonCodeName, RETURN_CODES } from '../codec/reason-codes.ts';
 import type { ConnackPacket, DisconnectPacket, ProtocolVersion } from '../codec/packets.ts';
 import {
   codeOf,
@@ -16,15 +16,6 @@ import type { ClientState } from './states.ts';
 const FINAL_IN_CONNACK = new Set([0x81, 0x82, 0x90, 0x95, 0x99, 0x9a, 0x9b]);
 /** Refusals that call for a longer delay: Server busy, Quota exceeded, Connection rate exceeded. */
 const BUSY = new Set([0x89, 0x97, 0x9f]);
-
-const RETURN_CODES = [
-  'Connection accepted',
-  'Unacceptable protocol version',
-  'Identifier rejected',
-  'Server unavailable',
-  'Bad user name or password',
-  'Not authorized',
-];
 
 /**
  * What follows from a code. `final`: no further attempt; `patient`: the next attempt after a longer delay; `normal`: after

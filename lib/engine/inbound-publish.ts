@@ -1,6 +1,6 @@
+import { violation } from '../codec/errors.ts';
 import type { PublishReader } from '../codec/publish-reader.ts';
 import type { Connection } from '../connection/connection.ts';
-import { ProtocolError } from '../errors.ts';
 import { Arrival, type Incoming, type Receipt } from '../session/incoming.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
 import type { EngineContext } from './context.ts';
@@ -69,7 +69,7 @@ export class InboundPublish {
     const same = publish.duplicate && known.topicName === publish.topic && equal(known.payload, publish);
     const arrival = incoming.classify(known, publish.qos, publish.duplicate, same);
     if (arrival === Arrival.IdentifierInUse)
-      throw new ProtocolError(`Packet Identifier ${publish.packetId} is in use`, 'MQTT-2.2.1-4', 0x82);
+      throw violation(`Packet Identifier ${publish.packetId} is in use`, 'MQTT-2.2.1-4');
     if (arrival === Arrival.New) return false;
     if (arrival === Arrival.Redelivery) incoming.matchRedelivery(known);
     else incoming.resendPubrec(known);

@@ -1,5 +1,6 @@
 /** One switch over the Control Packets that arrive on an accepted connection, and one method for each acknowledgement. */
 import { AckReader } from '../codec/acks.ts';
+import { violation } from '../codec/errors.ts';
 import { checkHeader } from '../codec/packet-type.ts';
 import type {
   AckProperties,
@@ -78,7 +79,7 @@ export class PacketDispatch {
     const header = connection.framer.pendingHeader;
     if (header < 0) return;
     if (connection.negotiated === undefined && !BEFORE_CONNACK.includes(header >> 4))
-      throw new ProtocolError(`a packet of type ${header >> 4} before CONNACK`, 'MQTT-3.2.0-1', 0x82);
+      throw violation(`a packet of type ${header >> 4} before CONNACK`, 'MQTT-3.2.0-1');
     checkHeader(header, connection.protocolVersion, 'client');
   }
 
@@ -88,7 +89,7 @@ export class PacketDispatch {
     const packet = readPacket(connection.framer, connection.protocolVersion, 'client');
     if (packet.type === 'connack') return packet;
     const statement = packet.type === 'disconnect' ? 'MQTT-3.14.0-1' : 'MQTT-3.2.0-1';
-    throw new ProtocolError(`${packet.type} before CONNACK`, statement, 0x82);
+    throw violation(`${packet.type} before CONNACK`, statement);
   }
 
   #other(connection: Connection): Outcome {
@@ -104,20 +105,11 @@ export class PacketDispatch {
       case 'disconnect':
         return packet;
       case 'connack':
-        throw new ProtocolError('a second CONNACK', 'MQTT-3.2.0-2', 0x82);
+        throw violation('a second CONNACK', 'MQTT-3.2.0-2');
       case 'auth':
-        throw new ProtocolError('AUTH without Authentication Method in CONNECT', 'MQTT-4.12.0-6', 0x82);
-      case 'connect':
-      case 'publish':
-      case 'puback':
-      case 'pubrec':
-      case 'pubrel':
-      case 'pubcomp':
-      case 'subscribe':
-      case 'unsubscribe':
-      case 'pingreq':
+        throw violation('AUTH without Authentication Method in CONNECT', 'MQTT-4.12.0-6');
       default:
-        throw new ProtocolError(`${packet.type} from a server`, '2.1.2', 0x82);
+        throw violation(`${packet.type} from a server`, '2.1.2');
     }
   }
 
@@ -185,18 +177,16 @@ export class PacketDispatch {
     const kind = packet.type === 'suback' ? 'subscribe' : 'unsubscribe';
     const sent = session.requests.get(packet.packetId);
     if (sent === undefined || sent.kind !== kind)
-      throw new ProtocolError(
+      throw violation(
         `${packet.type} for Packet Identifier ${packet.packetId}, which does not await it`,
         'MQTT-2.2.1-6',
-        0x82,
       );
     const hasCodes = packet.type === 'suback' || version === 5;
     const filters = sent.parts.length;
     if (hasCodes && packet.reasonCodes.length !== filters)
-      throw new ProtocolError(
+      throw violation(
         `${packet.type} with ${packet.reasonCodes.length} codes for ${filters} Topic Filters`,
         packet.type === 'suback' ? 'MQTT-3.8.4-6' : 'MQTT-3.11.3-1',
-        0x82,
       );
     session.requests.end(sent);
     session.packetIdentifiers.free(packet.packetId);
@@ -226,5 +216,5 @@ function wrongFlow(packetName: string, exchange: Exchange): ProtocolError {
 /** [MQTT-3.1.2-29] "the Server MUST NOT send a Reason String or User Properties" if they were not requested. */
 function checkPlain(properties: AckProperties): void {
   if (properties.reasonString === undefined && properties.userProperties === undefined) return;
-  throw new ProtocolError('Reason String or User Property though none were asked for', 'MQTT-3.1.2-29', 0x82);
+  throw violation('Reason String or User Property though none were asked for', 'MQTT-3.1.2-29');
 }

@@ -1,3 +1,4 @@
+import type { SubscriptionRequest } from '../codec/packets.ts';
 import { Incoming } from './incoming.ts';
 import { Outgoing } from './outgoing.ts';
 import { PacketIdentifiers } from './packet-identifiers.ts';
@@ -5,7 +6,6 @@ import { Stage, type Exchange } from './exchange.ts';
 import { Queue } from './queue.ts';
 import { type RequestPart } from './request.ts';
 import { Requests } from './requests.ts';
-import { Subscriptions } from './subscriptions.ts';
 
 /** Everything that outlives a Network Connection: Session State (4.1), and what waits to become part of it. */
 export class Session {
@@ -14,7 +14,11 @@ export class Session {
   readonly outgoing: Outgoing = new Outgoing();
   readonly incoming: Incoming = new Incoming();
   readonly requests: Requests = new Requests();
-  readonly subscriptions: Subscriptions = new Subscriptions();
+  /**
+   * The subscriptions of this client by Topic Filter, to restore them if the server has lost the session. Session State of
+   * the client does not include them (4.1): they are what the application asked for.
+   */
+  readonly subscriptions: Map<string, SubscriptionRequest> = new Map();
 
   /** The Network Connection ended: drops what belonged to it alone. */
   connectionLost(): void {
@@ -27,7 +31,8 @@ export class Session {
   answered(part: RequestPart, reasonCode: number): void {
     const { topicFilter } = part.entry;
     if (this.requests.endPart(part, reasonCode < 0x80 ? 'granted' : 'refused')) {
-      if (part.kind === 'subscribe') this.subscriptions.set(part.entry);
+      // The same Topic Filter again replaces its options [MQTT-3.8.4-3].
+      if (part.kind === 'subscribe') this.subscriptions.set(topicFilter, part.entry);
       else this.subscriptions.delete(topicFilter);
     } else if (reasonCode >= 0x80 && part.restores && part.state === 'current')
       this.subscriptions.delete(topicFilter);

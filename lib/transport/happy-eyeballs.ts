@@ -51,7 +51,7 @@ export async function connectFirst<C extends Contender>(
 ): Promise<C> {
   signal.throwIfAborted();
   const targets = 'path' in target ? [target] : await addressesOf(target, signal, resolver);
-  return new Race(targets, signal, start, resolver).run();
+  return race(targets, signal, start, resolver);
 }
 
 async function addressesOf(
@@ -81,86 +81,63 @@ function interleaved(addresses: readonly LookupAddress[]): LookupAddress[] {
   return pairs.flat().filter((one) => one !== undefined);
 }
 
-class Race<C extends Contender> {
-  readonly #remaining: SocketConnectOpts[];
-  readonly #signal: AbortSignal;
-  readonly #start: (target: SocketConnectOpts) => C;
-  readonly #resolver: Resolver;
-  readonly #running = new Set<C>();
-  readonly #errors: unknown[] = [];
-  #cancelTimer: () => void = () => {};
-  #resolve: (winner: C) => void = () => {};
-  #reject: (error: unknown) => void = () => {};
-
-  constructor(
-    targets: SocketConnectOpts[],
-    signal: AbortSignal,
-    start: (target: SocketConnectOpts) => C,
-    resolver: Resolver,
-  ) {
-    this.#remaining = targets;
-    this.#signal = signal;
-    this.#start = start;
-    this.#resolver = resolver;
-  }
-
-  run(): Promise<C> {
-    return new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-      this.#next();
-    });
-  }
-
-  #next(): void {
-    this.#cancelTimer();
-    const target = this.#remaining.shift();
-    if (target === undefined) {
-      if (this.#running.size === 0) this.#reject(combinedError(this.#errors));
-      return;
-    }
-    let contender: C;
-    try {
-      contender = this.#start(target);
-    } catch (error) {
-      this.#errors.push(error);
-      this.#next();
-      return;
-    }
-    this.#running.add(contender);
-    socketEvent(contender.socket, 'connect', this.#signal).then(
-      () => this.#onConnected(contender),
-      (error: unknown) => this.#onFailed(contender, error),
-    );
-    if (this.#remaining.length > 0) this.#startTimer(contender, 'localPort' in target);
-  }
-
-  #startTimer({ socket }: Contender, isExclusive: boolean): void {
-    const resolver = this.#resolver;
-    this.#cancelTimer = isExclusive
-      ? resolver.after(EXCLUSIVE_DELAY, () =>
-          socket.destroy(new Error(`no answer within ${EXCLUSIVE_DELAY} ms`)),
-        )
-      : resolver.after(ATTEMPT_DELAY, () => this.#next());
-  }
-
-  #onConnected(contender: C): void {
-    // Another contender won in the same turn and has destroyed this one.
-    if (!this.#running.delete(contender)) return;
-    this.#cancelTimer();
-    this.#remaining.length = 0;
-    for (const { socket } of this.#running) socket.destroy();
-    this.#running.clear();
-    this.#resolve(contender);
-  }
-
-  #onFailed(contender: C, error: unknown): void {
-    if (!this.#running.delete(contender)) return;
-    this.#errors.push(error);
-    if (!this.#signal.aborted) return this.#next();
-    this.#cancelTimer();
-    if (this.#running.size === 0) this.#reject(this.#signal.reason);
-  }
+/** Runs the attempts, and returns the first contender that connects. */
+function race<C extends Contender>(
+  remaining: SocketConnectOpts[],
+  signal: AbortSignal,
+  start: (target: SocketConnectOpts) => C,
+  resolver: Resolver,
+): Promise<C> {
+  const running = new Set<C>();
+  const errors: unknown[] = [];
+  let cancelTimer = (): void => {};
+  return new Promise((resolve, reject) => {
+    const next = (): void => {
+      cancelTimer();
+      const target = remaining.shift();
+      if (target === undefined) {
+        if (running.size === 0) reject(combinedError(errors));
+        return;
+      }
+      let contender: C;
+      try {
+        contender = start(target);
+      } catch (error) {
+        errors.push(error);
+        next();
+        return;
+      }
+      running.add(contender);
+      socketEvent(contender.socket, 'connect', signal).then(
+        () => onConnected(contender),
+        (error: unknown) => onFailed(contender, error),
+      );
+      if (remaining.length === 0) return;
+      const isExclusive = 'localPort' in target && target.localPort !== undefined;
+      const giveUp = (): void =>
+        void contender.socket.destroy(new Error(`no answer within ${EXCLUSIVE_DELAY} ms`));
+      cancelTimer = isExclusive
+        ? resolver.after(EXCLUSIVE_DELAY, giveUp)
+        : resolver.after(ATTEMPT_DELAY, next);
+    };
+    const onConnected = (contender: C): void => {
+      // Another contender won in the same turn and has destroyed this one.
+      if (!running.delete(contender)) return;
+      cancelTimer();
+      remaining.length = 0;
+      for (const { socket } of running) socket.destroy();
+      running.clear();
+      resolve(contender);
+    };
+    const onFailed = (contender: C, error: unknown): void => {
+      if (!running.delete(contender)) return;
+      errors.push(error);
+      if (!signal.aborted) return next();
+      cancelTimer();
+      if (running.size === 0) reject(signal.reason as Error);
+    };
+    next();
+  });
 }
 
 /** The error of a single address, or one that combines the errors of all of them. */

@@ -58,6 +58,14 @@ export class ReadTarget {
   }
 }
 
+/** Creates a socket that reads into the memory of a receiver. */
+export function withReadTarget<S extends Socket>(
+  create: (options: SocketConstructorOpts & ConnectOpts) => S,
+): { readonly socket: S; readonly readTarget: ReadTarget } {
+  const readTarget = new ReadTarget();
+  return { socket: readTarget.attach(create(readTarget.options)), readTarget };
+}
+
 /** Whether the first `length` bytes of `bytes` are the first bytes of `allocated`, in the same memory. */
 function startsWith(allocated: Uint8Array | undefined, bytes: Uint8Array, length: number): boolean {
   return (

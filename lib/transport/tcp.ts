@@ -2,7 +2,7 @@
 
 import { isIP, Socket, type SocketConnectOpts } from 'node:net';
 import { connectFirst } from './happy-eyeballs.ts';
-import { ReadTarget } from './read-target.ts';
+import { withReadTarget } from './read-target.ts';
 import { StreamTransport } from './stream.ts';
 import type { DialOptions, Transport } from './transport.ts';
 
@@ -18,10 +18,9 @@ const MAX_PATH_BYTES = process.platform === 'linux' ? 107 : 103;
  */
 export async function dialTcp(dialOptions: DialOptions, signal: AbortSignal): Promise<Transport> {
   const { socket, readTarget } = await connectFirst(connectOptionsOf(dialOptions), signal, (address) => {
-    const into = new ReadTarget();
-    const started = into.attach(new Socket(into.options));
-    connect(started, address, dialOptions);
-    return { socket: started, readTarget: into };
+    const started = withReadTarget((options) => new Socket(options));
+    connect(started.socket, address, dialOptions);
+    return started;
   });
   return new StreamTransport(socket, { readTarget });
 }
@@ -66,13 +65,7 @@ export function connectOptionsOf(dialOptions: DialOptions): SocketConnectOpts {
   const hostFamily = familyOf(host);
   if (family !== undefined && hostFamily !== undefined && family !== hostFamily)
     throw new Error(`expected an IPv${family} address, got ${host}`);
-  return {
-    host,
-    port,
-    ...(localAddress !== undefined && { localAddress }),
-    ...(localPort !== undefined && { localPort }),
-    ...(family !== undefined && { family }),
-  };
+  return { host, port, localAddress, localPort, family };
 }
 
 /** The family of an IP address; undefined for a name. */

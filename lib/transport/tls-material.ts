@@ -179,14 +179,14 @@ function secureContextOf(values: Values, { minVersion, maxVersion, ciphers }: Tl
   for (const each of ca ?? []) if (each.option !== SYSTEM) certificatesOf(each);
   try {
     return tls.createSecureContext({
-      ...(ca !== undefined && { ca: ca.map(rawOf) }),
-      ...(cert !== undefined && { cert: rawOf(cert) }),
-      ...(key !== undefined && { key: rawOf(key) }),
-      ...(pfx !== undefined && { pfx: rawOf(pfx) }),
-      ...(passphrase !== undefined && { passphrase }),
-      ...(minVersion !== undefined && { minVersion }),
-      ...(maxVersion !== undefined && { maxVersion }),
-      ...(ciphers !== undefined && { ciphers }),
+      ca: ca?.map(rawOf),
+      cert: cert && rawOf(cert),
+      key: key && rawOf(key),
+      pfx: pfx && rawOf(pfx),
+      passphrase,
+      minVersion,
+      maxVersion,
+      ciphers,
     });
   } catch (error) {
     throw materialError(error, values);

@@ -7,7 +7,7 @@ import { messageOf } from '../errors.ts';
 import { socketEvent } from './abortable.ts';
 import { connectFirst } from './happy-eyeballs.ts';
 import type { TlsOptions } from './options.ts';
-import { ReadTarget } from './read-target.ts';
+import { withReadTarget } from './read-target.ts';
 import { StreamTransport } from './stream.ts';
 import { configureSocket, connectOptionsOf } from './tcp.ts';
 import { verify } from './tls-certificate.ts';
@@ -31,10 +31,9 @@ export async function dialTls(
     return new StreamTransport(socket, { explain: explainerOf(socket) });
   }
   const handshake = await prepareHandshake(dialOptions, context);
-  const { socket, readTarget } = await handshake.overTcp((options) => {
-    const into = new ReadTarget();
-    return { socket: into.attach(connect({ ...options, ...into.options })), readTarget: into };
-  });
+  const { socket, readTarget } = await handshake.overTcp((options) =>
+    withReadTarget((into) => connect({ ...options, ...into })),
+  );
   return new StreamTransport(socket, { readTarget, explain: explainerOf(socket) });
 }
 

@@ -11,7 +11,7 @@ function connection(maximumPacketSize?: number): Connection {
     {
       connectionNumber: 3,
       identity: { clientId: 'c', cleanStart: true },
-      settings: { ...ENGINE_DEFAULTS, maximumPacketSize },
+      settings: { ...ENGINE_DEFAULTS, maximumPacketSize, properties: { topicAliasMaximum: 2 } },
       traffic: new Traffic(),
       slabs: { take: () => new Uint8Array(SLAB_SIZE) },
       allocate: (size) => new Uint8Array(size),
@@ -32,7 +32,7 @@ describe('Connection', () => {
   it('v5 U-4.9-b, MQTT-3.3.2-7 uses the values of CONNACK', () => {
     const up = connection();
     const negotiated = { keepAlive: 10, topicAliasMaximum: 4 } as Negotiated;
-    up.accepted(negotiated, { window: 7, topicAliasMaximum: 2, pingTimeout: 500 }, 2_000);
+    up.accepted(negotiated, 7, 500, 2_000);
     expect(up.negotiated).toBe(negotiated);
     expect(up.quota.free).toBe(7);
     expect(up.aliases.outgoingMaximum).toBe(4);
@@ -49,11 +49,7 @@ describe('Connection', () => {
 
   describe('before CONNACK is accepted', () => {
     const accept = (up: Connection): void =>
-      up.accepted(
-        { keepAlive: 0, topicAliasMaximum: 0 } as Negotiated,
-        { window: 1, topicAliasMaximum: 0, pingTimeout: undefined },
-        2_000,
-      );
+      up.accepted({ keepAlive: 0, topicAliasMaximum: 0 } as Negotiated, 1, undefined, 2_000);
     /** The first bytes of a packet of `size` bytes, with a Remaining Length of three bytes. */
     const begin = (size: number): Uint8Array => join(hex`20`, varint(size - 4));
 

@@ -36,6 +36,25 @@ describe('Session', () => {
     expect(session.outgoing.nextResend).toBeUndefined();
   });
 
+  it('v5 MQTT-3.8.4-3, v4 MQTT-3.8.4-3 replaces the options of a Topic Filter that is granted again', () => {
+    const session = new Session();
+    for (const qos of [0, 1, 2] as const) {
+      const request = new Request('subscribe', [{ topicFilter: 'a', qos }], undefined, undefined);
+      session.requests.add(request);
+      session.answered(request.parts[0]!, qos);
+    }
+    expect([...session.subscriptions.values()]).toEqual([{ topicFilter: 'a', qos: 2 }]);
+  });
+
+  it('forgets the subscription of a Topic Filter whose UNSUBSCRIBE is acknowledged, and no other', () => {
+    const session = new Session();
+    for (const topicFilter of ['a', 'b']) session.subscriptions.set(topicFilter, { topicFilter, qos: 1 });
+    const request = new Request('unsubscribe', [{ topicFilter: 'a', qos: 0 }], undefined, undefined);
+    session.requests.add(request);
+    session.answered(request.parts[0]!, 0);
+    expect([...session.subscriptions.keys()]).toEqual(['b']);
+  });
+
   it('v5 MQTT-4.4.0-1 sends everything unacknowledged again when it is resumed', () => {
     const session = new Session();
     const exchange = begun(session, 2);
