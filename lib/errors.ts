@@ -47,10 +47,6 @@ export class MqttError extends Error {
     super(message, options);
     this.code = code;
   }
-
-  static {
-    register(this, 'MqttError');
-  }
 }
 
 /** The phase in which an attempt to connect failed. */
@@ -85,10 +81,6 @@ export class ConnectError extends MqttError {
     this.during = options.during;
     this.properties = options.properties ?? {};
   }
-
-  static {
-    register(this, 'ConnectError');
-  }
 }
 
 /** Options of a `ConnectionLostError`. */
@@ -116,10 +108,6 @@ export class ConnectionLostError extends MqttError {
     this.delivery = options.fate?.delivery;
     this.kept = options.fate?.kept;
   }
-
-  static {
-    register(this, 'ConnectionLostError');
-  }
 }
 
 /** The server broke the protocol, or a packet to be encoded would break it. */
@@ -141,10 +129,6 @@ export class ProtocolError extends MqttError {
     this.statement = statement;
     this.reasonCode = reasonCode;
     this.packetId = options.packetId;
-  }
-
-  static {
-    register(this, 'ProtocolError');
   }
 }
 
@@ -195,10 +179,6 @@ export class PublishError extends MqttError implements MessageFate {
     this.kept = fate.kept;
     this.properties = properties;
   }
-
-  static {
-    register(this, 'PublishError');
-  }
 }
 
 /** The result for one Topic Filter. */
@@ -217,10 +197,6 @@ export class SubscribeError extends MqttError {
     super('ERR_MQTT_SUBSCRIBE', message, options);
     this.results = results;
   }
-
-  static {
-    register(this, 'SubscribeError');
-  }
 }
 
 /** The server refused to unsubscribe one or more Topic Filters, or the connection was lost each time they were sent. */
@@ -231,10 +207,6 @@ export class UnsubscribeError extends MqttError {
   constructor(message: string, results: readonly FilterResult[], options?: ErrorOptions) {
     super('ERR_MQTT_UNSUBSCRIBE', message, options);
     this.results = results;
-  }
-
-  static {
-    register(this, 'UnsubscribeError');
   }
 }
 
@@ -247,10 +219,6 @@ export class QueueFullError extends MqttError implements MessageFate {
   constructor(message: string, options: ErrorOptions & { delivery?: Delivery } = {}) {
     super('ERR_MQTT_QUEUE_FULL', message, options);
     this.delivery = options.delivery ?? 'not-sent';
-  }
-
-  static {
-    register(this, 'QueueFullError');
   }
 }
 
@@ -266,10 +234,6 @@ export class TimeoutError extends MqttError {
     this.delivery = fate?.delivery;
     this.kept = fate?.kept;
   }
-
-  static {
-    register(this, 'TimeoutError');
-  }
 }
 
 /** The client was ended by `disconnect()`, or by a final error (`cause`), before the call was done. */
@@ -284,10 +248,6 @@ export class ClosedError extends MqttError {
     this.delivery = fate?.delivery;
     this.kept = fate?.kept;
   }
-
-  static {
-    register(this, 'ClosedError');
-  }
 }
 
 /** The connection was lost each time the message was sent, so the message is not sent again. */
@@ -298,11 +258,22 @@ export class PoisonedMessageError extends MqttError implements MessageFate {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_MQTT_POISONED_MESSAGE', message, options);
   }
-
-  static {
-    register(this, 'PoisonedMessageError');
-  }
 }
+
+for (const [name, kind] of Object.entries({
+  MqttError,
+  ConnectError,
+  ConnectionLostError,
+  ProtocolError,
+  PublishError,
+  SubscribeError,
+  UnsubscribeError,
+  QueueFullError,
+  TimeoutError,
+  ClosedError,
+  PoisonedMessageError,
+}))
+  register(kind, name);
 
 /** Foreign text in error messages is cut after so many characters. */
 const MAXIMUM_FOREIGN_TEXT = 256;

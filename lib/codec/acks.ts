@@ -56,7 +56,6 @@ export class AckReader {
   }
 }
 
-/** Reads an acknowledgement as a packet. */
 export function readAck(
   { bytes, header, start, end }: Frame,
   version: ProtocolVersion,

@@ -28,7 +28,6 @@ export function readAuth(reader: Reader, receiver: Receiver): AuthPacket {
   return { type: 'auth', reasonCode, properties };
 }
 
-/** Writes the body. */
 export function writeAuth(writer: Writer, packet: Encodable<'auth'>): void {
   if (writer.version !== 5) throw violation('AUTH exists only in MQTT 5.0', '2.2.1');
   writer.u8(reasonCodeToWrite(packet.reasonCode, 'auth', writer.version));

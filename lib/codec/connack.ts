@@ -49,7 +49,6 @@ export function readConnack(reader: Reader): ConnackPacket {
   return { type: 'connack', sessionPresent, reasonCode, properties };
 }
 
-/** Writes the body. */
 export function writeConnack(writer: Writer, packet: Encodable<'connack'>): void {
   const { version } = writer;
   const sessionPresent = flag('sessionPresent', packet.sessionPresent);

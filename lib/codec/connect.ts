@@ -133,7 +133,6 @@ function willTopicStatement(version: ProtocolVersion): string {
 
 type EncodableWill = NonNullable<Encodable<'connect'>['will']>;
 
-/** Writes the body. */
 export function writeConnect(writer: Writer, packet: Encodable<'connect'>): void {
   const { version } = writer;
   const { username, password, will } = packet;

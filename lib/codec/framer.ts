@@ -76,7 +76,6 @@ export class Framer {
   #slab: Uint8Array = NOTHING;
   /** Payloads point into the slab before this. */
   #retainedEnd = 0;
-  /** The size of the next slab. */
   #slabSize = SMALLEST_SLAB;
   /** The memory that allocate() returned, until commit(), and its offset in the slab; -1: it is not in the slab. */
   #offer: Uint8Array | undefined;

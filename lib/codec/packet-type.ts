@@ -4,48 +4,6 @@ import type { ProtocolError } from '../errors.ts';
 import { hex, malformed, violation } from './errors.ts';
 import type { ProtocolVersion } from './packets.ts';
 
-/** The numbers of the Control Packet types (2.1.2). */
-export const PacketType = {
-  connect: 1,
-  connack: 2,
-  publish: 3,
-  puback: 4,
-  pubrec: 5,
-  pubrel: 6,
-  pubcomp: 7,
-  subscribe: 8,
-  suback: 9,
-  unsubscribe: 10,
-  unsuback: 11,
-  pingreq: 12,
-  pingresp: 13,
-  disconnect: 14,
-  auth: 15,
-} as const;
-
-/** The end of the connection that decodes. */
-export type Receiver = 'client' | 'server';
-
-/** One packet among bytes: a `Framer` at the packet that it found. */
-export interface Frame {
-  readonly bytes: Uint8Array;
-  /** The first byte of the packet: type and flags. */
-  readonly header: number;
-  /** The body, behind Remaining Length, is `bytes[start, end)`. */
-  readonly start: number;
-  readonly end: number;
-}
-
-const TITLES: readonly string[] = [
-  'a packet of type 0',
-  ...Object.keys(PacketType).map((name) => name.toUpperCase()),
-];
-
-/** The name of the packet type in a first byte, for error messages. */
-export function packetTitle(header: number): string {
-  return TITLES[header >> 4] ?? '';
-}
-
 /** First bytes: all but PUBLISH have fixed flags, 0010 for PUBREL, SUBSCRIBE and UNSUBSCRIBE, else 0000. */
 export const Header = {
   connect: 0x10,
@@ -65,9 +23,37 @@ export const Header = {
   auth: 0xf0,
 } as const;
 
+/** The numbers of the Control Packet types (2.1.2). */
+export const PacketType = Object.fromEntries(
+  Object.entries(Header).map(([name, header]) => [name, header >> 4]),
+) as Readonly<Record<keyof typeof Header, number>>;
+
+/** The end of the connection that decodes. */
+export type Receiver = 'client' | 'server';
+
+/** One packet among bytes: a `Framer` at the packet that it found. */
+export interface Frame {
+  readonly bytes: Uint8Array;
+  /** The first byte of the packet: type and flags. */
+  readonly header: number;
+  /** The body, behind Remaining Length, is `bytes[start, end)`. */
+  readonly start: number;
+  readonly end: number;
+}
+
+const TITLES: readonly string[] = [
+  'a packet of type 0',
+  ...Object.keys(Header).map((name) => name.toUpperCase()),
+];
+
+/** The name of the packet type in a first byte, for error messages. */
+export function packetTitle(header: number): string {
+  return TITLES[header >> 4] ?? '';
+}
+
 const HEADERS: readonly number[] = [0, ...Object.values(Header)];
 
-const bits = (...types: readonly (keyof typeof PacketType)[]): number =>
+const bits = (...types: readonly (keyof typeof Header)[]): number =>
   types.reduce((mask, type) => mask | (1 << PacketType[type]), 0);
 
 const BOTH_WAYS = bits('publish', 'puback', 'pubrec', 'pubrel', 'pubcomp');

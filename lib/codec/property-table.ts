@@ -1,4 +1,5 @@
 import type {
+  AckPacket,
   AckProperties,
   AuthProperties,
   ConnackProperties,
@@ -11,26 +12,19 @@ import type {
 } from './packets.ts';
 
 /** Everything that has properties: the packets, and the Will Message inside CONNECT. */
-export interface PropertiesOf {
+export interface PropertiesOf extends Record<AckPacket['type'] | 'suback' | 'unsuback', AckProperties> {
   connect: ConnectProperties;
   will: WillProperties;
   connack: ConnackProperties;
   publish: PublishProperties;
-  puback: AckProperties;
-  pubrec: AckProperties;
-  pubrel: AckProperties;
-  pubcomp: AckProperties;
   subscribe: SubscribeProperties;
-  suback: AckProperties;
   unsubscribe: UnsubscribeProperties;
-  unsuback: AckProperties;
   disconnect: DisconnectProperties;
   auth: AuthProperties;
 }
 
 export type PropertyHost = keyof PropertiesOf;
 
-/** Every name of a property as a field. */
 export type PropertyName = { [Host in PropertyHost]: keyof PropertiesOf[Host] }[PropertyHost];
 
 /** Types of values. `Flag` is a byte 0 or 1 that means no or yes, `Bit` a byte 0 or 1 that is a number. */
@@ -128,7 +122,6 @@ const PROPERTIES: readonly (Property & { readonly hosts: readonly string[] })[] 
     hosts: hosts.split(' '),
   }),
 );
-/** Every property name. */
 export const PROPERTY_NAMES: ReadonlySet<string> = new Set(PROPERTIES.map(({ name }) => name));
 
 /** The properties of one host, by identifier (the index) and by name. */

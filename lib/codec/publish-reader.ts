@@ -181,7 +181,6 @@ function checkEmptyTopic(version: ProtocolVersion, properties: PublishProperties
   );
 }
 
-/** Reads a PUBLISH as a packet. */
 export function readPublish(
   publish: PublishReader,
   { bytes, header, start, end }: Frame,

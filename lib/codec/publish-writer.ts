@@ -13,7 +13,6 @@ const DUP = 0x08;
 const RETAIN = 0x01;
 const NOTHING = new Uint8Array(0);
 
-/** A message to publish. */
 export interface OutgoingPublish {
   readonly topicName: string;
   readonly payload: Uint8Array | string;
@@ -236,7 +235,6 @@ export function checkFormat(payloadFormatIndicator: number | undefined, payload:
   }
 }
 
-/** Encodes a PUBLISH packet. */
 export function encodePublish(
   writer: PublishWriter,
   packet: Encodable<'publish'>,

@@ -15,7 +15,6 @@ const SHORT = 32;
 const NOTHING = new Uint8Array(0);
 
 export class Reader {
-  /** The bytes to read. */
   bytes: Uint8Array = NOTHING;
   /** The next byte to read. */
   at = 0;
@@ -143,7 +142,6 @@ export class Reader {
     return copy;
   }
 
-  /** A Packet Identifier. */
   packetId(): number {
     const packetId = this.u16();
     // [MQTT-2.2.1-4] (3.1.1: [MQTT-2.3.1-4]) a Packet Identifier is non-zero.

@@ -4,7 +4,6 @@ import { hex, integer, violation } from './errors.ts';
 import type { Packet, ProtocolVersion } from './packets.ts';
 import type { Receiver } from './packet-type.ts';
 
-/** The packets with Reason Codes. */
 type ReasonedPacket = Extract<Packet, { reasonCode: number }>['type'] | 'suback' | 'unsuback';
 
 const NAMES: Readonly<Record<number, string>> = {
@@ -145,7 +144,6 @@ export function checkReasonCode(code: number, packet: ReasonedPacket, receiver?:
   }
 }
 
-/** SUBACK return codes of 3.1.1. */
 const SUBACK_311 = [0x00, 0x01, 0x02, 0x80];
 
 /** Refuses a code to be written that is no byte, or that the packet must not have in this version. */

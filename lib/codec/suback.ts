@@ -46,7 +46,6 @@ function perFilter(type: Type, version: ProtocolVersion): string {
   return version === 5 ? 'MQTT-3.8.4-6' : 'MQTT-3.8.4-5';
 }
 
-/** Writes the body. */
 export function writeSubscriptionAck(writer: Writer, packet: Encodable<Type>): void {
   const { type } = packet;
   writer.packetId(packet.packetId);

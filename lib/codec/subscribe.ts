@@ -111,7 +111,6 @@ function qos3Error(message: string, version: ProtocolVersion): ProtocolError {
   return version === 5 ? violation(message, '3.8.3.1') : malformed(message, 'MQTT-3-8.3-4');
 }
 
-/** Writes the body. */
 export function writeSubscribe(writer: Writer, packet: Encodable<'subscribe'>): void {
   const { subscriptions } = packet;
   writer.packetId(packet.packetId);
@@ -158,7 +157,6 @@ export function readUnsubscribe(reader: Reader): UnsubscribePacket {
   return { type: 'unsubscribe', packetId, topicFilters, properties };
 }
 
-/** Writes the body. */
 export function writeUnsubscribe(writer: Writer, packet: Encodable<'unsubscribe'>): void {
   const { topicFilters } = packet;
   writer.packetId(packet.packetId);

@@ -5,9 +5,7 @@
 
 import { utf8Length } from '../topic/names.ts';
 
-/** UTF-8 functions of the codec. */
 export interface Text {
-  /** Bytes of `s` in UTF-8. */
   byteLength(s: string): number;
   /**
    * Writes `s` at `at`, where there must be room for it.

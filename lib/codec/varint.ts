@@ -11,7 +11,6 @@
 /** The largest value in four bytes, and so the largest Remaining Length. */
 export const VARINT_MAX = 268_435_455;
 
-/** How many bytes `value` takes. */
 export function varintSize(value: number): 1 | 2 | 3 | 4 {
   return value < 128 ? 1 : value < 16_384 ? 2 : value < 2_097_152 ? 3 : 4;
 }

@@ -84,7 +84,6 @@ export class Writer {
     this.at = writeVarint(this.bytes, this.at, value);
   }
 
-  /** A Packet Identifier. */
   packetId(value: unknown): void {
     this.u16(checkPacketId(value, this.version));
   }
@@ -156,7 +155,6 @@ export function checkText(what: string, s: string, version: ProtocolVersion): vo
   }
 }
 
-/** Refuses an illegal Packet Identifier. */
 export function checkPacketId(value: unknown, version: ProtocolVersion): number {
   if (value === undefined) throw wrongType('packetId', 'an integer of 1 to 65535', value);
   const packetId = integer('packetId', value, 0, 0xffff);

@@ -10,7 +10,6 @@ import { TopicAliases } from './topic-aliases.ts';
 /** The largest packet accepted before CONNACK, in bytes, fixed header included. */
 export const MAXIMUM_SIZE_BEFORE_CONNACK = 1_048_576;
 
-/** What a Network Connection is made of. */
 export interface ConnectionOptions {
   /** 1-based number of the Network Connection of this client. */
   readonly connectionNumber: number;

@@ -28,7 +28,6 @@ export class KeepAlive {
     this.receivedAt = now;
   }
 
-  /** When a PINGREQ is due. */
   get pingDue(): number {
     return Math.min(this.sentAt, this.receivedAt) + this.#wait;
   }

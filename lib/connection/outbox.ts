@@ -21,7 +21,6 @@ interface BorrowedPacket {
   readonly pieces: readonly Uint8Array[];
 }
 
-/** A packet that can no longer be written. */
 interface UnwritablePacket {
   readonly lastPiece: Uint8Array;
   /** `cut`: a part of it was taken. Anything written now would be read as the rest of it. */
@@ -135,7 +134,6 @@ export class Outbox {
     return { lastPiece, phase: 'whole' };
   }
 
-  /** Removes everything. */
   clear(): void {
     this.#sealed.length = 0;
     this.#sealedBytes = 0;

@@ -36,7 +36,6 @@ export class Acknowledgements {
     this.#writer.connection = undefined;
   }
 
-  /** Writes the acknowledgements that are due. */
   answerDue(): void {
     this.#incoming.answer(this.#writer);
   }

@@ -1,6 +1,5 @@
 import type { MqttError } from '../errors.ts';
 
-/** The delays before attempts to reconnect. */
 export interface Backoff {
   /** ms. */
   readonly minDelay: number;

@@ -28,9 +28,7 @@ export class ConnectAttempts {
   onFailure: 'give up' | 'retry' = 'give up';
   /** Attempts since the last connection. */
   #number = 0;
-  /** When the attempt times out. */
   #until = 0;
-  /** How long the present server may take, in ms. */
   #serverTimeout = 0;
   /** How the present server was chosen. */
   #choice: ServerChoice = 'first';
@@ -45,7 +43,6 @@ export class ConnectAttempts {
   #server: string | undefined = undefined;
   /** Whether they are those of the previous one. */
   #owner: 'the same' | 'another server' | 'another identifier' = 'the same';
-  /** The error that ended the previous attempt or connection. */
   #reason: MqttError | undefined = undefined;
   /** Failed attempts in a row. Each short connection counts as one while the client is flapping. */
   #failedInRow = 0;

@@ -39,7 +39,6 @@ export class ConnectionState {
     this.#connection = connection;
   }
 
-  /** The connection is gone. */
   leave(): void {
     this.#connection = undefined;
   }

@@ -9,7 +9,6 @@ import type { EngineOptions } from './options.ts';
 import type { OutboundPublish } from './outbound-publish.ts';
 import type { RequestSender } from './request-sender.ts';
 
-/** The parts that have timers on a connection. */
 export interface TimedParts {
   readonly keepAliveTimer: KeepAliveTimer;
   readonly acknowledgements: Pick<Acknowledgements, 'expire'>;

@@ -1,7 +1,6 @@
 import type { Connection } from '../connection/connection.ts';
 import type { Session } from '../session/session.ts';
 
-/** How many messages and bytes the client holds. */
 export interface Counts {
   /** Published messages that wait or are unacknowledged. */
   readonly pending: number;

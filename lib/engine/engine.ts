@@ -223,7 +223,6 @@ export class Engine {
     this.#requests.withdraw(request);
   }
 
-  /** Writes the requests of this turn. */
   flushRequests(now: number): void {
     const connection = this.#state.established;
     if (connection !== undefined) this.#requests.flush(connection, now);
@@ -235,14 +234,12 @@ export class Engine {
     this.#session.subscriptions.delete(topicFilter);
   }
 
-  /** The options have changed. */
   reconfigured(now: number): void {
     this.#outbound.reconfigured(this.#state.established, now);
   }
 
   // --- output --------------------------------------------------------------------------------------------------
 
-  /** Bytes that wait to be written. */
   get outputSize(): number {
     return this.#state.connection?.outbox.size ?? 0;
   }
@@ -265,7 +262,11 @@ export class Engine {
     const { connection } = this.#state;
     if (connection === undefined) return;
     connection.piecesOut--;
-    if (held) this.#outbound.pendingFlushed(connection, now);
+    // Pending output was written after all, so the server still reads.
+    if (held) {
+      connection.keepAlive.lastFlushAt = now;
+      this.#outbound.timers.flushed(now);
+    }
     const cut = this.#outbound.references.flushed(connection, piece);
     if (cut !== undefined) this.#lifecycle.fail(cut, now);
   }
@@ -322,7 +323,7 @@ export class Engine {
 
   /** The send window has moved, a Packet Identifier is free, or a request was answered: sends what waited for it. */
   #acknowledged(connection: Connection, now: number): void {
-    this.#outbound.progress(now);
+    this.#outbound.timers.acknowledged(now);
     this.#outbound.pump(connection, now);
     this.#requests.flush(connection, now);
   }

@@ -118,7 +118,6 @@ export class FlowControl {
     this.#effects.changed({ type: 'stopped' });
   }
 
-  /** Reading continues. */
   resume(): void {
     this.#reading = 'on';
     this.#timers.release();
@@ -133,7 +132,6 @@ export class FlowControl {
       this.#timers.set(Timer.LastResort, now + ackStallTimeout);
   }
 
-  /** The application has settled a message. */
   settled(now: number): void {
     this.#settledAt = now;
     if (this.#lastResort === 'abandoned') this.#lastResort = 'reconnect';

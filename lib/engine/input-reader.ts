@@ -8,7 +8,6 @@ import type { OutboundPublish } from './outbound-publish.ts';
 import type { PacketDispatch, PacketResult } from './packet-dispatch.ts';
 import type { RequestSender } from './request-sender.ts';
 
-/** The parts of the engine that the reader uses. */
 export interface ReaderParts {
   readonly state: ConnectionState;
   readonly flow: FlowControl;
@@ -100,7 +99,7 @@ export class InputReader {
     this.#flow.resume();
     if (this.#state.phaseOf(connection) !== 'up') return;
     this.#parts.keepAliveTimer.resumed(connection, now);
-    this.#parts.outbound.judgeFrom(now);
+    this.#parts.outbound.timers.restart(now);
     this.#parts.requests.judgeFrom(now);
   }
 }

@@ -32,7 +32,6 @@ import { SessionResume } from './session-resume.ts';
 import { Shutdown } from './shutdown.ts';
 import { Timer, type Timers } from './timers.ts';
 
-/** The parts of the engine that the life cycle uses. */
 export interface LifecycleParts {
   readonly state: ConnectionState;
   readonly acknowledgements: Acknowledgements;

@@ -6,7 +6,6 @@ import type { Text } from '../codec/text.ts';
 import type { QueueLimits } from '../session/queue.ts';
 import type { Backoff, RetryContext } from './backoff.ts';
 
-/** How the client reconnects. */
 export interface Reconnection extends Backoff {
   /** Failed attempts in a row after which the client ends; undefined = no limit. */
   readonly maxAttempts?: number | undefined;
@@ -87,7 +86,6 @@ export type Pending = 'keep' | 'discard';
  */
 export type ReadResult = 'all' | 'again' | 'turn' | 'stop';
 
-/** The arguments of `disconnect()`. */
 export interface DisconnectRequest {
   readonly reasonCode: number;
   readonly properties: DisconnectProperties;

@@ -30,11 +30,11 @@ const HIGH_WATER = 1_048_576;
  */
 export class OutboundPublish {
   readonly references: PayloadReferences;
+  readonly timers: PublishTimers;
   readonly #session: Session;
   readonly #options: EngineOptions;
   readonly #quarantine: Quarantine;
   readonly #output: PublishOutput;
-  readonly #timers: PublishTimers;
   /** PUBRELs are sent again on a resumed session, but not before suspect ones may be. */
   #pubrels: 'to be sent again' | 'sent' = 'sent';
   #publishOrder = 0;
@@ -43,7 +43,7 @@ export class OutboundPublish {
     ({ session: this.#session, options: this.#options } = context);
     this.#quarantine = quarantine;
     this.#output = new PublishOutput(context.ports.text);
-    this.#timers = new PublishTimers(context);
+    this.timers = new PublishTimers(context);
     this.references = new PayloadReferences(context.session);
   }
 
@@ -106,7 +106,7 @@ export class OutboundPublish {
   resume(isUnknownSession: boolean): void {
     this.#session.resume();
     if (isUnknownSession) this.#session.outgoing.orphanedIds.addAll();
-    this.#timers.reset();
+    this.timers.reset();
     this.#pubrels = 'to be sent again';
   }
 
@@ -118,7 +118,7 @@ export class OutboundPublish {
       exchange.writtenAt = now;
       connection.quota.take(); // fault: pubrel-quota
       writePubrel(connection, exchange.packetId, 0); // fault: pubrel
-      this.#timers.start(now);
+      this.timers.start(now);
     }
   }
 
@@ -129,7 +129,7 @@ export class OutboundPublish {
    */
   startOver(): number {
     this.#pubrels = 'sent';
-    this.#timers.reset();
+    this.timers.reset();
     const { outgoing, unsettled } = this.#session.discard();
     const goesOut = (exchange: Exchange) => exchange.qos === 1 || this.#options.onSessionLost === 'resend';
     for (const exchange of outgoing) {
@@ -167,25 +167,9 @@ export class OutboundPublish {
     this.pump(connection, now);
   }
 
-  /** An acknowledgement came. */
-  progress(now: number): void {
-    this.#timers.acknowledged(now);
-  }
-
-  /** Reading goes on after it had stopped. */
-  judgeFrom(now: number): void {
-    this.#timers.restart(now);
-  }
-
-  /** hot: pending output was written after all, so the server still reads. */
-  pendingFlushed(connection: Connection, now: number): void {
-    connection.keepAlive.lastFlushAt = now;
-    this.#timers.flushed(now);
-  }
-
   /** The Retry timer is due: sends the oldest unacknowledged exchange again (3.1, 3.1.1). It takes no place in the window. */
   retry(connection: Connection, now: number): void {
-    const oldest = this.#timers.takeRetry(connection, now);
+    const oldest = this.timers.takeRetry(connection, now);
     if (oldest === undefined) return;
     if (oldest.stage === Stage.Released) writePubrel(connection, oldest.packetId, 0);
     // It was written whole once and may still be acknowledged: until then its Packet Identifier is not free.
@@ -199,7 +183,7 @@ export class OutboundPublish {
 
   /** The Watchdog timer is due. Whether an exchange has been unacknowledged for `ackTimeout`. */
   isAckOverdue(connection: Connection, now: number): boolean {
-    const overdue = this.#timers.overdue(connection, now);
+    const overdue = this.timers.overdue(connection, now);
     if (overdue !== undefined) this.#quarantine.noteAckTimeout(overdue);
     return overdue !== undefined;
   }
@@ -289,7 +273,7 @@ export class OutboundPublish {
     exchange.writtenAt = now;
     exchange.written = true; // fault: written
     connection.quota.take();
-    this.#timers.start(now);
+    this.timers.start(now);
   }
 
   #enqueue(exchange: Exchange): void {

@@ -75,7 +75,6 @@ export class Quarantine {
     return !this.isIsolating && !requests.isAwaited;
   }
 
-  /** A connection has come up. */
   connected(now: number): void {
     this.suspicion = 'none';
     this.#trial = undefined;
@@ -83,7 +82,6 @@ export class Quarantine {
     if (this.#phase === 'proving') this.#timers.set(Timer.Trial, now + MIN_SPAN);
   }
 
-  /** Suspect requests were written. */
   startTrial(packet: RequestPacket): void {
     this.#trial = packet;
     this.#timers.set(Timer.Trial, packet.writtenAt + LOSS_WINDOW);

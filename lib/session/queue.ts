@@ -58,7 +58,6 @@ export class Queue {
     this.#ring.push(exchange); // fault: queue-order
   }
 
-  /** Makes `exchange` wait for room in the queue. */
   addWaiter(exchange: Exchange): void {
     exchange.stage = Stage.AwaitingRoom;
     this.#waiters.push(exchange);
@@ -77,7 +76,6 @@ export class Queue {
     }
   }
 
-  /** Removes and returns all waiters. */
   takeWaiters(): Exchange[] {
     const all = this.#waiters.takeAll().filter(({ stage }) => stage === Stage.AwaitingRoom);
     for (const exchange of all) this.#countWaiter(exchange, -1);

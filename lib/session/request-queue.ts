@@ -142,7 +142,6 @@ export class RequestQueue {
   }
 }
 
-/** A packet that is being put together. */
 class PacketDraft {
   readonly place: number;
   readonly parts: RequestPart[] = [];

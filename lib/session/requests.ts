@@ -114,7 +114,6 @@ export class Requests {
     for (const request of this.#timed) request.dueAt = dueAt;
   }
 
-  /** Removes and returns the requests that are late. */
   takeLate(now: number): Request[] {
     const late: Request[] = [];
     for (const request of this.#timed) {

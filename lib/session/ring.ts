@@ -21,7 +21,6 @@ export class Ring<T> {
     this.#length++;
   }
 
-  /** Adds `item` at the front. */
   unshift(item: T): void {
     if (this.#length > this.#mask) this.#grow();
     this.#head = (this.#head - 1) & this.#mask;
@@ -74,7 +73,6 @@ export class Ring<T> {
     this.#length = 0;
   }
 
-  /** Keeps only the items that pass `keep`, in their order. */
   filter(keep: (item: T) => boolean): void {
     for (const item of this.takeAll()) if (keep(item)) this.push(item);
   }

@@ -55,7 +55,6 @@ export function matchedFilter(filter: string): string {
   return isShared(filter) ? filter.substring(filter.indexOf('/', SHARE.length) + 1) : filter;
 }
 
-/** Whether a Topic Filter has wildcards. */
 export function hasWildcard(filter: string): boolean {
   return filter.includes('+') || filter.includes('#');
 }

@@ -56,7 +56,6 @@ class Node<T> {
 export class Trie<T> {
   readonly #root = new Node<T>(undefined, '', 0);
 
-  /** Adds a value under a Topic Filter. */
   add(filter: string, value: T): void {
     const levels = matchedFilter(filter).split('/');
     const isRest = levels.at(-1) === '#';

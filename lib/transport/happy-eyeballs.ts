@@ -12,7 +12,6 @@ const ATTEMPT_DELAY = 250;
 /** ms per address if they must be tried one after the other, because all attempts use the same local port. */
 const EXCLUSIVE_DELAY = 5_000;
 
-/** A connection attempt to one address. */
 interface Contender {
   readonly socket: Socket;
 }

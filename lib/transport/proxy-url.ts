@@ -2,7 +2,6 @@
 
 import { decodePart, hostOf } from './url.ts';
 
-/** The parts of a proxy URL. */
 export interface ProxyServer {
   /** `http`, `https`: HTTP CONNECT over TCP or TLS. */
   readonly kind: 'http' | 'https' | 'socks5';

@@ -75,7 +75,6 @@ export function explain(
   return tlsError(`TLS: ${typeof reason === 'string' ? reason : messageOf(error)}`, error);
 }
 
-/** Converts an error of the handshake. */
 export function handshakeError(error: unknown, options: TlsOptions, certificate?: string): ConnectError {
   const alert = alertOf(error);
   if (alert === undefined) {

@@ -24,7 +24,6 @@ interface OptionValue {
   readonly bytes: Pem;
 }
 
-/** The values of all options. */
 interface Values {
   /** Undefined: the default authorities of Node.js. */
   readonly ca: readonly OptionValue[] | undefined;

@@ -71,7 +71,6 @@ async function prepareHandshake(dialOptions: DialOptions, context: DialContext):
   return new Handshake(dialOptions, material, context);
 }
 
-/** One handshake. */
 class Handshake {
   readonly #dialOptions: DialOptions;
   readonly #options: TlsOptions;

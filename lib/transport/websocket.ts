@@ -61,7 +61,6 @@ function subprotocolOf({ protocolVersion }: DialContext): string {
   return protocolVersion === 3 ? 'mqttv3.1' : 'mqtt';
 }
 
-/** The URL of the HTTP request. */
 function urlOf({ protocol, host, port, path = '' }: DialOptions): URL {
   // The zone of an address (`fe80::1%eth0`) has no meaning for the server.
   const name = host.includes(':') ? host.replace(/%.*/, '') : host;
@@ -90,7 +89,6 @@ interface Handshake {
   readonly WebSocket: typeof Ws.WebSocket;
   readonly url: URL;
   readonly headers: HttpHeaders;
-  /** The subprotocol to request. */
   readonly protocol: string;
   readonly explain: Explain;
 }
