@@ -82,24 +82,21 @@ export function connectPacket(settings: ConnectSettings, identity: ConnectIdenti
   };
 }
 
-/**
- * Refuses a successful CONNACK that contradicts its CONNECT.
- * @param hasSession whether this client may have a session at the server
- */
+/** Refuses a successful CONNACK that contradicts its CONNECT. */
 export function checkConnack(
   connack: ConnackPacket,
   settings: ConnectSettings,
   identity: ConnectIdentity,
-  hasSession: boolean,
 ): void {
   const { properties, sessionPresent } = connack;
   // [v5 MQTT-3.2.2-2, v4 MQTT-3.2.2-1]
   if (identity.cleanStart && sessionPresent)
     throw violation('CONNACK has Session Present 1 after Clean Start 1', 'MQTT-3.2.2-2');
   if (settings.protocolVersion < 5) return;
-  if (!hasSession && sessionPresent)
+  const isAnonymous = identity.clientId === '';
+  if (isAnonymous && sessionPresent)
     throw violation('CONNACK has Session Present 1, but the client has no session', 'MQTT-3.2.2-4');
-  if (identity.clientId === '' && properties.assignedClientIdentifier === undefined)
+  if (isAnonymous && properties.assignedClientIdentifier === undefined)
     throw violation(
       'CONNACK has no Assigned Client Identifier, but CONNECT had no Client Identifier',
       'MQTT-3.2.2-16',

@@ -1,29 +1,17 @@
 import type { Connection } from '../connection/connection.ts';
 import { ConnectionLostError } from '../errors.ts';
-import type { Acknowledgements } from './acknowledgements.ts';
 import type { EngineContext } from './context.ts';
 import { type Timers, Timer } from './timers.ts';
-import type { FlowControl } from './flow-control.ts';
-import type { KeepAliveTimer } from './keep-alive-timer.ts';
 import type { EngineOptions } from './options.ts';
-import type { OutboundPublish } from './outbound-publish.ts';
-import type { RequestSender } from './request-sender.ts';
-
-export interface TimedParts {
-  readonly keepAliveTimer: KeepAliveTimer;
-  readonly acknowledgements: Pick<Acknowledgements, 'expire'>;
-  readonly outbound: Pick<OutboundPublish, 'retry' | 'isAckOverdue' | 'pump'>;
-  readonly requests: Pick<RequestSender, 'trialOver'>;
-  readonly flow: Pick<FlowControl, 'expire' | 'isStopped'>;
-}
+import type { EngineParts } from './parts.ts';
 
 /** Runs the timers of an accepted connection. */
 export class ConnectionTimers {
   readonly #timers: Timers;
   readonly #options: EngineOptions;
-  readonly #parts: TimedParts;
+  readonly #parts: EngineParts;
 
-  constructor(context: Pick<EngineContext, 'timers' | 'options'>, parts: TimedParts) {
+  constructor(context: Pick<EngineContext, 'timers' | 'options'>, parts: EngineParts) {
     ({ timers: this.#timers, options: this.#options } = context);
     this.#parts = parts;
   }

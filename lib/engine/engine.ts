@@ -57,18 +57,17 @@ export class Engine {
     const flow = new FlowControl(context);
     const inboundPublish = new InboundPublish(context, acknowledgements, flow);
     const dispatch = new PacketDispatch(context, inboundPublish, acknowledgements);
-    const parts = { state, keepAliveTimer, outbound, requests, acknowledgements, flow };
+    const transfer = { outbound, requests, acknowledgements, flow, inboundPublish, dispatch };
+    const parts = { state, keepAliveTimer, quarantine, ...transfer };
     this.#outbound = outbound;
     this.#requests = requests;
     this.acknowledgements = acknowledgements;
     this.#flow = flow;
     this.#inboundPublish = inboundPublish;
     this.#dispatch = dispatch;
-    this.#reader = new InputReader({ ...parts, dispatch, inboundPublish }, (connection, now) =>
-      this.#packet(connection, now),
-    );
+    this.#reader = new InputReader(parts, (connection, now) => this.#packet(connection, now));
     this.#connectionTimers = new ConnectionTimers(context, parts);
-    this.#lifecycle = new Lifecycle(context, { ...parts, quarantine });
+    this.#lifecycle = new Lifecycle(context, parts);
   }
 
   get state(): ClientState {

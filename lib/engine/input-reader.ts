@@ -1,26 +1,13 @@
 import type { Connection } from '../connection/connection.ts';
 import type { ConnectionState } from './connection-state.ts';
 import type { FlowControl } from './flow-control.ts';
-import type { InboundPublish } from './inbound-publish.ts';
-import type { KeepAliveTimer } from './keep-alive-timer.ts';
 import type { ReadResult } from './options.ts';
-import type { OutboundPublish } from './outbound-publish.ts';
-import type { PacketDispatch, PacketResult } from './packet-dispatch.ts';
-import type { RequestSender } from './request-sender.ts';
-
-export interface ReaderParts {
-  readonly state: ConnectionState;
-  readonly flow: FlowControl;
-  readonly dispatch: PacketDispatch;
-  readonly inboundPublish: InboundPublish;
-  readonly keepAliveTimer: KeepAliveTimer;
-  readonly outbound: OutboundPublish;
-  readonly requests: RequestSender;
-}
+import type { PacketResult } from './packet-dispatch.ts';
+import type { EngineParts } from './parts.ts';
 
 /** Takes packets from the bytes that have arrived, as far as the limits allow. */
 export class InputReader {
-  readonly #parts: ReaderParts;
+  readonly #parts: EngineParts;
   readonly #state: ConnectionState;
   readonly #flow: FlowControl;
   /** Handles the packet that the framer has found. */
@@ -28,7 +15,7 @@ export class InputReader {
   /** Whether the send window has moved since `takeMoved()`. */
   #window: 'still' | 'moved' = 'still';
 
-  constructor(parts: ReaderParts, onPacket: (connection: Connection, now: number) => PacketResult) {
+  constructor(parts: EngineParts, onPacket: (connection: Connection, now: number) => PacketResult) {
     this.#parts = parts;
     ({ state: this.#state, flow: this.#flow } = parts);
     this.#onPacket = onPacket;

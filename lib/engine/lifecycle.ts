@@ -19,33 +19,18 @@ import {
 } from './connect-errors.ts';
 import type { ConnectionState } from './connection-state.ts';
 import type { Effects } from './effects.ts';
-import type { Acknowledgements } from './acknowledgements.ts';
 import type { EngineContext } from './context.ts';
-import type { FlowControl } from './flow-control.ts';
-import type { KeepAliveTimer } from './keep-alive-timer.ts';
 import type { Credentials, DisconnectRequest, EngineOptions, ServerChoice } from './options.ts';
 import { disconnectPacket, writeErrorDisconnect } from './disconnect.ts';
-import type { OutboundPublish } from './outbound-publish.ts';
-import type { Quarantine } from './quarantine.ts';
-import type { RequestSender } from './request-sender.ts';
+import type { EngineParts } from './parts.ts';
 import { SessionResume } from './session-resume.ts';
 import { Shutdown } from './shutdown.ts';
 import { Timer, type Timers } from './timers.ts';
 
-export interface LifecycleParts {
-  readonly state: ConnectionState;
-  readonly acknowledgements: Acknowledgements;
-  readonly flow: FlowControl;
-  readonly keepAliveTimer: KeepAliveTimer;
-  readonly outbound: OutboundPublish;
-  readonly requests: RequestSender;
-  readonly quarantine: Quarantine;
-}
-
 /** The life cycle of a client: from dialing to the end of a connection, and what follows. See `states.ts`. */
 export class Lifecycle {
   readonly #context: EngineContext;
-  readonly #parts: LifecycleParts;
+  readonly #parts: EngineParts;
   readonly #state: ConnectionState;
   readonly #timers: Timers;
   readonly #options: EngineOptions;
@@ -57,7 +42,7 @@ export class Lifecycle {
   /** Network Connections opened so far. */
   #connectionNumber = 0;
 
-  constructor(context: EngineContext, parts: LifecycleParts) {
+  constructor(context: EngineContext, parts: EngineParts) {
     const { session, options, ports } = context;
     const { outbound, requests } = parts;
     this.#context = context;
@@ -178,7 +163,7 @@ export class Lifecycle {
       this.fail(connackError(connack, protocolVersion), now, verdict);
       return;
     }
-    checkConnack(connack, settings, identity, identity.clientId !== '');
+    checkConnack(connack, settings, identity);
     // 3.x, `cleanStart: "first"`: this connection only cleans the session. The next one begins the session to keep.
     if (attempts.wipes(identity.server)) {
       attempts.wiped(identity.server);

@@ -54,22 +54,16 @@ export class IdentifierTable<T extends { readonly packetId: number }> {
   }
 
   #grow(): void {
-    const before = this.#slots;
-    let length = before.length;
+    const values = [...this.values()];
+    let length = this.#slots.length;
     do length *= 2;
-    while (length < LARGEST && !fits(before, length - 1));
+    while (length < LARGEST && !fits(values, length - 1));
     this.#mask = length - 1;
     this.#slots = Array.from<T | undefined>({ length });
-    for (const value of before) if (value !== undefined) this.#slots[value.packetId & this.#mask] = value;
+    for (const value of values) this.#slots[value.packetId & this.#mask] = value;
   }
 }
 
-function fits(slots: readonly ({ readonly packetId: number } | undefined)[], mask: number): boolean {
-  const taken = new Set<number>();
-  for (const value of slots) {
-    if (value === undefined) continue;
-    if (taken.has(value.packetId & mask)) return false;
-    taken.add(value.packetId & mask);
-  }
-  return true;
+function fits(values: readonly { readonly packetId: number }[], mask: number): boolean {
+  return new Set(values.map(({ packetId }) => packetId & mask)).size === values.length;
 }

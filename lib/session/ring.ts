@@ -1,15 +1,12 @@
+/** A power of two. */
+const SMALLEST = 16;
+
 /** A first-in, first-out queue in a circular array that grows. Per item nothing is moved or allocated. */
 export class Ring<T> {
-  #items: (T | undefined)[];
-  #mask: number;
+  #items = Array.from<T | undefined>({ length: SMALLEST });
+  #mask = SMALLEST - 1;
   #head = 0;
   #length = 0;
-
-  /** `capacity`: a power of two. */
-  constructor(capacity = 16) {
-    this.#items = Array.from<T | undefined>({ length: capacity });
-    this.#mask = capacity - 1;
-  }
 
   get length(): number {
     return this.#length;
@@ -67,8 +64,8 @@ export class Ring<T> {
   }
 
   clear(): void {
-    this.#items = Array.from<T | undefined>({ length: 16 });
-    this.#mask = 15;
+    this.#items = Array.from<T | undefined>({ length: SMALLEST });
+    this.#mask = SMALLEST - 1;
     this.#head = 0;
     this.#length = 0;
   }

@@ -66,39 +66,38 @@ describe('CONNECT', () => {
 
 describe('a successful CONNACK', () => {
   it('v5 MQTT-3.2.2-2 is refused with Session Present after Clean Start', () => {
-    expect(() => checkConnack(connack({}, true), SETTINGS, IDENTITY, true)).toThrow(refused('MQTT-3.2.2-2'));
+    expect(() => checkConnack(connack({}, true), SETTINGS, IDENTITY)).toThrow(refused('MQTT-3.2.2-2'));
   });
 
   it('v4 MQTT-3.2.2-1 is refused with Session Present after Clean Session', () => {
     const settings = { ...SETTINGS, protocolVersion: 4 } as const;
-    expect(() => checkConnack(connack({}, true), settings, IDENTITY, true)).toThrow(refused('MQTT-3.2.2-2'));
+    expect(() => checkConnack(connack({}, true), settings, IDENTITY)).toThrow(refused('MQTT-3.2.2-2'));
   });
 
   it('v5 MQTT-3.2.2-4 is refused with Session Present 1 if the client has no session', () => {
     const identity = { ...IDENTITY, cleanStart: false };
-    expect(() => checkConnack(connack({}, true), SETTINGS, identity, false)).toThrow(refused('MQTT-3.2.2-4'));
-    expect(() => checkConnack(connack({}, true), SETTINGS, identity, true)).not.toThrow();
+    const anonymous = { ...identity, clientId: '' };
+    expect(() => checkConnack(connack({}, true), SETTINGS, anonymous)).toThrow(refused('MQTT-3.2.2-4'));
+    expect(() => checkConnack(connack({}, true), SETTINGS, identity)).not.toThrow();
     expect(() =>
-      checkConnack(connack({}, true), { ...SETTINGS, protocolVersion: 4 }, identity, false),
+      checkConnack(connack({}, true), { ...SETTINGS, protocolVersion: 4 }, anonymous),
     ).not.toThrow();
   });
 
   it('v5 MQTT-3.2.2-16 is refused without Assigned Client Identifier after an empty Client Identifier', () => {
     const identity = { ...IDENTITY, clientId: '' };
-    expect(() => checkConnack(connack(), SETTINGS, identity, false)).toThrow(refused('MQTT-3.2.2-16'));
-    expect(() =>
-      checkConnack(connack({ assignedClientIdentifier: 'x' }), SETTINGS, identity, false),
-    ).not.toThrow();
+    expect(() => checkConnack(connack(), SETTINGS, identity)).toThrow(refused('MQTT-3.2.2-16'));
+    expect(() => checkConnack(connack({ assignedClientIdentifier: 'x' }), SETTINGS, identity)).not.toThrow();
   });
 
   it('v5 MQTT-4.12.0-5, -6 is refused with another Authentication Method than that of CONNECT', () => {
     const asked = { ...SETTINGS, properties: { authenticationMethod: 'm' } };
-    expect(() => checkConnack(connack(), asked, IDENTITY, true)).toThrow(refused('MQTT-4.12.0-5'));
-    expect(() => checkConnack(connack({ authenticationMethod: 'n' }), asked, IDENTITY, true)).toThrow(
+    expect(() => checkConnack(connack(), asked, IDENTITY)).toThrow(refused('MQTT-4.12.0-5'));
+    expect(() => checkConnack(connack({ authenticationMethod: 'n' }), asked, IDENTITY)).toThrow(
       refused('MQTT-4.12.0-5'),
     );
-    expect(() => checkConnack(connack({ authenticationMethod: 'm' }), asked, IDENTITY, true)).not.toThrow();
-    expect(() => checkConnack(connack({ authenticationMethod: 'm' }), SETTINGS, IDENTITY, true)).toThrow(
+    expect(() => checkConnack(connack({ authenticationMethod: 'm' }), asked, IDENTITY)).not.toThrow();
+    expect(() => checkConnack(connack({ authenticationMethod: 'm' }), SETTINGS, IDENTITY)).toThrow(
       refused('MQTT-4.12.0-6'),
     );
   });

@@ -4,6 +4,7 @@ import { Traffic } from '../../lib/connection/traffic.ts';
 import { ConnectionTimers } from '../../lib/engine/connection-timers.ts';
 import { Timers, Timer } from '../../lib/engine/timers.ts';
 import { KeepAliveTimer } from '../../lib/engine/keep-alive-timer.ts';
+import type { EngineParts } from '../../lib/engine/parts.ts';
 import type { OutboundPublish } from '../../lib/engine/outbound-publish.ts';
 import type { RequestSender } from '../../lib/engine/request-sender.ts';
 import { ENGINE_DEFAULTS } from '../support/engine-options.ts';
@@ -35,13 +36,8 @@ function rig(ack: 'overdue' | 'in time' = 'in time') {
   };
   const requests: Pick<RequestSender, 'trialOver'> = { trialOver: () => void asked.push('trialOver') };
   const acknowledgements = { expire: () => void asked.push('stall') };
-  const parts = {
-    keepAliveTimer: new KeepAliveTimer(timers),
-    acknowledgements,
-    outbound,
-    requests,
-    flow,
-  };
+  const keepAliveTimer = new KeepAliveTimer(timers);
+  const parts = { keepAliveTimer, acknowledgements, outbound, requests, flow } as unknown as EngineParts;
   const connectionTimers = new ConnectionTimers({ timers, options }, parts);
   const expire = (now: number) => connectionTimers.expire(connection, now);
   return { asked, timers, connection, expire, flow };

@@ -13,7 +13,7 @@ describe('Ring', () => {
   it('behaves like an array', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 300, size: 'max' }), (steps) => {
-        const ring = new Ring<number>(4);
+        const ring = new Ring<number>();
         let model: number[] = [];
         for (const [i, what] of steps.entries()) {
           if (what === 'push') expect([ring.push(i), model.push(i)][0]).toBeUndefined();
@@ -40,7 +40,7 @@ describe('Ring', () => {
   });
 
   it('keeps the order over many times its capacity', () => {
-    const ring = new Ring<number>(2);
+    const ring = new Ring<number>();
     for (let i = 0; i < 1_000; i++) ring.push(i);
     expect(Array.from({ length: 1_000 }, () => ring.shift())).toEqual(
       Array.from({ length: 1_000 }, (_, i) => i),
