@@ -24,7 +24,6 @@ import {
   HOST_PROPERTIES,
   Kind,
   PROPERTY_NAMES,
-  statementOf,
   type PropertiesOf,
   type Property,
   type PropertyHost,
@@ -293,15 +292,14 @@ function sizeOfValue(value: unknown): number {
   return value === undefined ? 0 : NUMBER_SIZE;
 }
 
-function checkBit(property: Property, value: number): number {
-  if (value > 1) throw violation(`${property.name} is ${value}, not 0 or 1`, statementOf(property));
+function checkBit({ name, statement }: Property, value: number): number {
+  if (value > 1) throw violation(`${name} is ${value}, not 0 or 1`, statement);
   return value;
 }
 
-function checkZero(property: Property, value: number): number {
-  const { name, refusesZero } = property;
+function checkZero({ name, refusesZero, statement }: Property, value: number): number {
   if (value === 0 && refusesZero !== undefined)
-    throw new ProtocolError(`${name} is 0, which is not allowed`, statementOf(property), refusesZero);
+    throw new ProtocolError(`${name} is 0, which is not allowed`, statement, refusesZero);
   return value;
 }
 

@@ -50,6 +50,8 @@ export interface Property {
   readonly refusesZero: number | undefined;
   /** Its own bit in the set of properties seen. */
   readonly bit: number;
+  /** The statement that a wrong value breaks. */
+  readonly statement: string;
   readonly set: (values: Values, value: unknown) => void;
 }
 
@@ -111,6 +113,14 @@ const SET: Partial<Record<PropertyName, Property['set']>> = {
   topicAlias: (values, value) => void (values.topicAlias = value),
 };
 
+/** The statement that a wrong value breaks, where it is not 2.2.2.2. */
+const STATEMENTS: Partial<Record<PropertyName, string>> = {
+  maximumQoS: 'MQTT-3.2.2-9',
+  payloadFormatIndicator: '3.3.2.3.2',
+  subscriptionIdentifiers: '3.3.2.3.8',
+  topicAlias: 'MQTT-3.3.2-8',
+};
+
 const PROPERTIES: readonly (Property & { readonly hosts: readonly string[] })[] = TABLE.map(
   ([id, name, kind, hosts, refusesZero], index) => ({
     id,
@@ -118,6 +128,7 @@ const PROPERTIES: readonly (Property & { readonly hosts: readonly string[] })[] 
     kind,
     refusesZero,
     bit: 1 << index,
+    statement: STATEMENTS[name] ?? '2.2.2.2',
     set: SET[name] ?? ((values, value) => void (values[name] = value)),
     hosts: hosts.split(' '),
   }),
@@ -140,15 +151,3 @@ function propertiesIn(host: string): HostProperties {
 export const HOST_PROPERTIES: Readonly<Record<PropertyHost, HostProperties>> = Object.fromEntries(
   EVERYWHERE.split(' ').map((host) => [host, propertiesIn(host)]),
 ) as Record<PropertyHost, HostProperties>;
-
-const STATEMENTS: Partial<Record<PropertyName, string>> = {
-  maximumQoS: 'MQTT-3.2.2-9',
-  payloadFormatIndicator: '3.3.2.3.2',
-  subscriptionIdentifiers: '3.3.2.3.8',
-  topicAlias: 'MQTT-3.3.2-8',
-};
-
-/** The statement that a wrong value of a property breaks. */
-export function statementOf({ name }: Property): string {
-  return STATEMENTS[name] ?? '2.2.2.2';
-}

@@ -3,7 +3,7 @@ import type { MqttError } from '../errors.ts';
 import { backoffDelay, type RetryContext } from './backoff.ts';
 import type { Effects } from './effects.ts';
 import type { EngineOptions, EnginePorts, ServerChoice } from './options.ts';
-import { noServerError, serverReferenceIn, type Verdict } from './connect-errors.ts';
+import { noServerError, type Verdict } from './connect-errors.ts';
 
 /** A connection that was up for less, in ms, is short. */
 const SHORT = 5_000;
@@ -144,9 +144,13 @@ export class ConnectAttempts {
   }
 
   /** A CONNACK or DISCONNECT may refer to other servers: the present attempt tries them next, or the next one begins there. */
-  noteServerReference(packet: ConnackPacket | DisconnectPacket, effects: Pick<Effects, 'redirect'>): void {
-    const reference = serverReferenceIn(packet);
-    if (reference !== undefined) this.#left += effects.redirect(reference.serverReference, reference.lasting);
+  noteServerReference(
+    { reasonCode, properties: { serverReference } }: ConnackPacket | DisconnectPacket,
+    effects: Pick<Effects, 'redirect'>,
+  ): void {
+    // 0x9C Use another server, 0x9D Server moved (4.11).
+    if (serverReference === undefined || (reasonCode !== 0x9c && reasonCode !== 0x9d)) return;
+    this.#left += effects.redirect(serverReference, reasonCode === 0x9d ? 'for good' : 'for now');
   }
 
   /** The attempt is given up: no other server is tried. */

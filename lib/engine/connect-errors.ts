@@ -106,18 +106,6 @@ export function noServerError(errors: readonly MqttError[]): MqttError {
   });
 }
 
-/** The Server Reference of a CONNACK or DISCONNECT, and how long it holds (4.11). */
-export function serverReferenceIn({
-  reasonCode,
-  properties,
-}: ConnackPacket | DisconnectPacket):
-  | { readonly serverReference: string; readonly lasting: 'for now' | 'for good' }
-  | undefined {
-  const { serverReference } = properties;
-  if (serverReference === undefined || (reasonCode !== 0x9c && reasonCode !== 0x9d)) return undefined;
-  return { serverReference, lasting: reasonCode === 0x9d ? 'for good' : 'for now' };
-}
-
 /** What an attempt waits for in each phase. */
 const AWAITED_IN_PHASE: Readonly<Record<ConnectPhase, string>> = {
   credentials: 'the URL or credentials from the application',

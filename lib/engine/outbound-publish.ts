@@ -16,8 +16,7 @@ import { writePubrel } from './ack-writer.ts';
 import { sendWindow } from './connack.ts';
 import type { EngineContext } from './context.ts';
 import type { EngineOptions } from './options.ts';
-import { borrowsPayload, payloadGone, PayloadReferences } from './payload-references.ts';
-import { PublishOutput, refusal } from './publish-output.ts';
+import { borrowsPayload, payloadGone, PayloadReferences, PublishOutput, refusal } from './publish-output.ts';
 import { PublishTimers } from './publish-timers.ts';
 import type { Quarantine } from './quarantine.ts';
 

@@ -3,7 +3,7 @@ import { ClosedError, messageOf, type MqttError } from '../errors.ts';
 import type { Exchange } from '../session/exchange.ts';
 import type { Session } from '../session/session.ts';
 import type { Pending } from './options.ts';
-import { borrowsPayload, type PayloadReferences } from './payload-references.ts';
+import { borrowsPayload, type PayloadReferences } from './publish-output.ts';
 
 const never = (): boolean => false;
 

@@ -22,20 +22,7 @@ export const TRANSITIONS = {
 export type ClientState = keyof typeof TRANSITIONS;
 
 /** Everything that can change the state. */
-export const INPUTS = [
-  'connect',
-  'opened',
-  'accepted',
-  'wiped',
-  'nextServer',
-  'lost',
-  'gaveUp',
-  'ended',
-  'reconnect',
-  'disconnect',
-  'delayElapsed',
-] as const;
-export type Input = (typeof INPUTS)[number];
+export type Input = { [State in ClientState]: keyof (typeof TRANSITIONS)[State] }[ClientState];
 
 /** The state that `input` leads to, or undefined if it changes nothing. */
 export function nextState(state: ClientState, input: Input): ClientState | undefined {

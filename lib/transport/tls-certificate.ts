@@ -10,7 +10,7 @@ import {
 import { messageOf, shown } from '../errors.ts';
 import type { TlsOptions } from './options.ts';
 import { distinguishedName, tlsError } from './tls-errors.ts';
-import type { Verified } from './tls-sessions.ts';
+import type { Verified } from './tls-material.ts';
 
 /** Maximum number of certificates of a chain that are examined. */
 const MAX_CHAIN = 20;

@@ -12,8 +12,7 @@ import { StreamTransport } from './stream.ts';
 import { configureSocket, connectOptionsOf } from './tcp.ts';
 import { verify } from './tls-certificate.ts';
 import { distinguishedName, explain, handshakeError, tlsError } from './tls-errors.ts';
-import { materialOf, type Material } from './tls-material.ts';
-import type { Ticket, Verified } from './tls-sessions.ts';
+import { materialOf, type Material, type Ticket, type Verified } from './tls-material.ts';
 import type { DialContext, DialOptions, Transport } from './transport.ts';
 
 /** One object, because material and sessions are kept per options object. */

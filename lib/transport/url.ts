@@ -23,11 +23,7 @@ export const DEFAULT_PORTS: Readonly<Record<Protocol, number>> = {
   wss: 443,
   'mqtt+unix': 0,
 };
-const SCHEMES: string = Object.keys(DEFAULT_PORTS)
-  .filter((protocol) => protocol !== 'mqtt+unix')
-  .map((protocol) => `${protocol}://`)
-  .join(', ');
-const EXPECTED = `url: expected ${SCHEMES}host[:port], or mqtt+unix:///path`;
+const EXPECTED = 'url: expected mqtt://, mqtts://, ws://, wss://host[:port], or mqtt+unix:///path';
 
 /** The path of a WebSocket URL that has none. */
 const DEFAULT_PATH = '/mqtt';

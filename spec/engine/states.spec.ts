@@ -1,9 +1,23 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
-import { INPUTS, nextState, TRANSITIONS, type ClientState, type Input } from '../../lib/engine/states.ts';
+import { nextState, TRANSITIONS, type ClientState, type Input } from '../../lib/engine/states.ts';
 
 const DOCUMENT = new URL('../../docs/state-machine.md', import.meta.url);
 const STATES = Object.keys(TRANSITIONS) as ClientState[];
+/** In the order of the columns. */
+const INPUTS: readonly Input[] = [
+  'connect',
+  'opened',
+  'accepted',
+  'wiped',
+  'nextServer',
+  'lost',
+  'gaveUp',
+  'ended',
+  'reconnect',
+  'disconnect',
+  'delayElapsed',
+];
 
 /** Inputs that change nothing in a state, and why. */
 const NO_OPS: Readonly<Record<ClientState, Partial<Record<Input, string>>>> = {

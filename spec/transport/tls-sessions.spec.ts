@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Sessions, type Ticket } from '../../lib/transport/tls-sessions.ts';
+import { Sessions, type Ticket } from '../../lib/transport/tls-material.ts';
 
 const ticket = (text: string, validUntil = Infinity): Ticket =>
   ({ session: Buffer.from(text), validUntil, certificate: {} }) as Ticket;

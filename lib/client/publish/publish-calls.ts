@@ -3,7 +3,7 @@ import { encode } from '../../codec/codec.ts';
 import type { ProtocolVersion, PublishProperties, QoS } from '../../codec/packets.ts';
 import type { OutgoingPublish } from '../../codec/publish-writer.ts';
 import { TimeoutError, type MessageFate } from '../../errors.ts';
-import { COPY_LIMIT } from '../../engine/payload-references.ts';
+import { COPY_LIMIT } from '../../engine/publish-output.ts';
 import { topicNameError } from '../../topic/names.ts';
 import { withCancellation, checkCall, isCancellable, type CallOptions } from '../runtime/cancellation.ts';
 import { checkEncodable, boolean, oneOf, checkKeys, string } from '../config/validate.ts';
