@@ -33,8 +33,6 @@ export type { Receiver } from './packet-type.ts';
 export type * from './packets.ts';
 export { reasonCodeName } from './reason-codes.ts';
 
-// ---- Bytes to packets ----
-
 /** Options of a {@link Decoder}. */
 export interface DecoderOptions {
   /**
@@ -145,8 +143,6 @@ export class Decoder {
     return packet;
   }
 }
-
-// ---- Packets to bytes ----
 
 /** Kept for the next packet. */
 let spareWriter: Writer | undefined;

@@ -40,8 +40,6 @@ const WILL = 0x04;
 const CLEAN_START = 0x02;
 const RESERVED = 0x01;
 
-// ---- Reading ----
-
 /** Reads the protocol name and version, by which the rest is read. */
 function readVersion(reader: Reader): ProtocolVersion {
   // Until the version is known, the strictest rules apply: a protocol name is ASCII anyway.
@@ -128,8 +126,6 @@ function readWill(reader: Reader, flags: number): WillMessage {
 function willTopicStatement(version: ProtocolVersion): string {
   return version === 5 ? 'MQTT-3.1.3-11' : 'MQTT-3.1.3-10';
 }
-
-// ---- Writing ----
 
 type EncodableWill = NonNullable<Encodable<'connect'>['will']>;
 

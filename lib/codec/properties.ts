@@ -34,8 +34,6 @@ import { undecodedSizeOf, deferUserProperties } from './user-properties.ts';
 import { VARINT_MAX } from './varint.ts';
 import type { Writer } from './writer.ts';
 
-// ---- Reading ----
-
 /** The longest property section that is accepted when reading, in bytes. Writing has no such limit. */
 export const MAXIMUM_PROPERTY_LENGTH = 1_048_576;
 
@@ -156,8 +154,6 @@ function readNumber(reader: Reader, property: Property): number {
   return checkZero(property, value);
 }
 
-// ---- Writing ----
-
 /** Writes Property Length and properties on 5.0. On 3.1 and 3.1.1 refuses any. */
 export function writeProperties<Host extends PropertyHost>(
   writer: Writer,
@@ -266,8 +262,6 @@ function writeIdentifiers(writer: Writer, property: Property, value: unknown): v
 function checkNumber(property: Property, value: unknown, maximum: number): number {
   return checkZero(property, integer(property.name, value, 0, maximum));
 }
-
-// ---- Both ways ----
 
 /** The approximate memory of properties, in bytes. Does not decode User Properties that are kept as bytes. */
 export function sizeOfProperties(properties: PublishProperties | undefined): number {

@@ -26,15 +26,11 @@ export class ConnectionTimers {
       requests.trialOver(connection, now);
       outbound.pump(connection, now);
     }
-    if (!flow.isStopped) return this.#expireServerTimers(connection, now);
-    if (timers.expire(Timer.KeepAlive, now)) keepAliveTimer.keepAlive(connection, 'stopped', now); // fault: ping-stopped
-    return undefined;
-  }
-
-  /** Handles the timers for the server's silence. */
-  #expireServerTimers(connection: Connection, now: number): ConnectionLostError | undefined {
-    const timers = this.#timers;
-    const { keepAliveTimer, outbound } = this.#parts;
+    if (flow.isStopped) {
+      if (timers.expire(Timer.KeepAlive, now)) keepAliveTimer.keepAlive(connection, 'stopped', now); // fault: ping-stopped
+      return undefined;
+    }
+    // The client reads, so the server's silence means something.
     if (timers.expire(Timer.PingResp, now) && keepAliveTimer.silent(connection, now))
       return new ConnectionLostError('closed: the server did not answer PINGREQ in time');
     if (timers.expire(Timer.KeepAlive, now)) keepAliveTimer.keepAlive(connection, 'reading', now);

@@ -59,12 +59,8 @@ export class Engine {
     const dispatch = new PacketDispatch(context, inboundPublish, acknowledgements);
     const transfer = { outbound, requests, acknowledgements, flow, inboundPublish, dispatch };
     const parts = { state, keepAliveTimer, quarantine, ...transfer };
-    this.#outbound = outbound;
-    this.#requests = requests;
-    this.acknowledgements = acknowledgements;
-    this.#flow = flow;
-    this.#inboundPublish = inboundPublish;
-    this.#dispatch = dispatch;
+    ({ outbound: this.#outbound, requests: this.#requests, acknowledgements: this.acknowledgements } = parts);
+    ({ flow: this.#flow, inboundPublish: this.#inboundPublish, dispatch: this.#dispatch } = parts);
     this.#reader = new InputReader(parts, (connection, now) => this.#packet(connection, now));
     this.#connectionTimers = new ConnectionTimers(context, parts);
     this.#lifecycle = new Lifecycle(context, parts);

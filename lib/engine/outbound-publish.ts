@@ -103,8 +103,9 @@ export class OutboundPublish {
    * allows. `isUnknownSession`: another client may have used the session until now.
    */
   resume(isUnknownSession: boolean): void {
-    this.#session.resume();
-    if (isUnknownSession) this.#session.outgoing.orphanedIds.addAll();
+    const { outgoing } = this.#session;
+    outgoing.rewind();
+    if (isUnknownSession) outgoing.orphanedIds.addAll();
     this.timers.reset();
     this.#pubrels = 'to be sent again';
   }
@@ -250,17 +251,17 @@ export class OutboundPublish {
 
   /** Writes a PUBLISH, or returns why not: one message that cannot be sent must not stop those behind it. */
   #write(exchange: Exchange, connection: Connection, duplicate: boolean): PublishError | undefined {
-    if (!exchange.isIntact) return payloadGone(exchange.written ? 'unknown' : 'not-sent');
+    if (!exchange.isIntact) return payloadGone(exchange.delivery);
     // A Topic Alias ends with its connection [MQTT-3.3.2-7]: if this one has no such alias, the message goes without.
     const alias = exchange.properties?.topicAlias;
     if (alias !== undefined && exchange.written && alias > connection.aliases.outgoingMaximum)
       exchange.dropTopicAlias();
     try {
       const refused = this.#output.write(connection, exchange, exchange.packetId, duplicate);
-      return refused === 0 ? undefined : refusal(refused, exchange.written);
+      return refused === 0 ? undefined : refusal(refused, exchange.delivery);
     } catch (cause) {
       const reasonCode = cause instanceof ProtocolError ? cause.reasonCode : 0x80;
-      const fate = { delivery: exchange.written ? 'unknown' : 'not-sent', kept: false } as const;
+      const fate = { delivery: exchange.delivery, kept: false };
       const message = `message not sent: it cannot be encoded: ${messageOf(cause)}`;
       return new PublishError(message, reasonCode, fate, {}, { cause });
     }
@@ -291,9 +292,7 @@ export class OutboundPublish {
         exchange.end(queueFull(queue, 'message not sent', 'not-sent'));
         return;
       }
-      dropped.end(
-        queueFull(queue, 'message dropped for a newer one', dropped.written ? 'unknown' : 'not-sent'),
-      );
+      dropped.end(queueFull(queue, 'message dropped for a newer one', dropped.delivery));
     }
     queue.push(exchange);
   }

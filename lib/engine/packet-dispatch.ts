@@ -1,7 +1,7 @@
 /** One switch over the Control Packets that arrive on an accepted connection, and one method for each acknowledgement. */
 import { AckReader } from '../codec/acks.ts';
 import { violation } from '../codec/errors.ts';
-import { checkHeader } from '../codec/packet-type.ts';
+import { checkHeader, PacketType } from '../codec/packet-type.ts';
 import type {
   AckProperties,
   ConnackPacket,
@@ -21,11 +21,7 @@ import type { Effects } from './effects.ts';
 import { tolerate, type InboundPublish } from './inbound-publish.ts';
 import { writePubcomp, writePubrel } from './ack-writer.ts';
 
-const PUBLISH = 3;
-const PUBACK = 4;
-const PUBREC = 5;
-const PUBREL = 6;
-const PUBCOMP = 7;
+const { publish: PUBLISH, puback: PUBACK, pubrec: PUBREC, pubrel: PUBREL, pubcomp: PUBCOMP } = PacketType;
 /** CONNACK, and DISCONNECT and AUTH, which are refused later with their own statements. */
 const BEFORE_CONNACK: readonly number[] = [2, 14, 15];
 

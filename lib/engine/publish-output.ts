@@ -80,12 +80,9 @@ export class PublishOutput {
 }
 
 /** Why a message that `write()` refused was not sent. */
-export function refusal(reasonCode: number, written: boolean): PublishError {
+export function refusal(reasonCode: number, delivery: Delivery): PublishError {
   const why = REFUSALS[reasonCode] ?? 'the client is not connected';
-  return new PublishError(`message not sent: ${why}`, reasonCode, {
-    delivery: written ? 'unknown' : 'not-sent',
-    kept: false,
-  });
+  return new PublishError(`message not sent: ${why}`, reasonCode, { delivery, kept: false });
 }
 
 /** One message in the output whose payload is passed by reference. */
@@ -112,7 +109,7 @@ export class PayloadReferences {
   /** `exchange` was just written by reference. */
   track(connection: Connection, exchange: Exchange): void {
     const { lastPiece } = connection.outbox;
-    const delivery = exchange.written ? 'unknown' : 'not-sent';
+    const { delivery } = exchange;
     if (lastPiece !== undefined) this.#byLastPiece.set(lastPiece, { exchange, delivery });
   }
 

@@ -79,7 +79,7 @@ export class Shutdown {
     for (const exchange of waiting) {
       const kept = pending === 'keep' && exchange.qos > 0 && keep(exchange);
       if (!kept) session.queue.withdraw(exchange);
-      const delivery = exchange.written ? 'unknown' : 'not-sent';
+      const { delivery } = exchange;
       exchange.fail(new ClosedError(message, { delivery, kept }, options));
     }
   }

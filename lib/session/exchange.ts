@@ -91,6 +91,11 @@ export class Exchange implements OutgoingPublish {
     return typeof this.payload === 'string' || this.payload.length === this.#payloadBytes;
   }
 
+  /** What is known of its delivery before it is acknowledged. */
+  get delivery(): 'unknown' | 'not-sent' {
+    return this.written ? 'unknown' : 'not-sent';
+  }
+
   settle(reasonCode: number, properties: AckProperties): void {
     const { waiter } = this;
     this.waiter = undefined;

@@ -1,6 +1,6 @@
 import { Stage, type Exchange } from './exchange.ts';
 import { IdentifierTable } from './identifier-table.ts';
-import { OrphanedIds } from './orphaned-ids.ts';
+import { OrphanedIds } from './packet-identifiers.ts';
 
 /** A linked list of exchanges. Neighbours are fields of the exchange, so each is in at most one list. */
 class ExchangeList {
@@ -83,7 +83,7 @@ export class Outgoing {
     if (exchange.qos === 2) this.orphanedIds.add(exchange.packetId);
   }
 
-  /** The session was resumed: every PUBLISH is to be sent again. */
+  /** The server has the session (Session Present 1): every PUBLISH is to be sent again [MQTT-4.4.0-1]. */
   rewind(): void {
     this.#resend = this.#published.first; // fault: rewind
   }

@@ -45,11 +45,6 @@ export class Session {
     this.requests.answer(part, 0x80, 'quarantine');
   }
 
-  /** The server has the session (Session Present 1): unacknowledged packets are sent again [MQTT-4.4.0-1]. */
-  resume(): void {
-    this.outgoing.rewind();
-  }
-
   /**
    * The server has no session: nothing is in flight any more, and all Packet Identifiers are free [MQTT-3.2.2-5]. Returns
    * the exchanges in call order, as messages to send anew, and how many received messages were not settled.

@@ -12,10 +12,6 @@ const ATTEMPT_DELAY = 250;
 /** ms per address if they must be tried one after the other, because all attempts use the same local port. */
 const EXCLUSIVE_DELAY = 5_000;
 
-interface Contender {
-  readonly socket: Socket;
-}
-
 /** Name look-up and timer of the platform; specs replace them. */
 export interface Resolver {
   /** The addresses of a name, most preferred first. */
@@ -42,7 +38,7 @@ const system: Resolver = {
  * answered within 250 ms; then both attempts continue. Returns the first that connects and destroys the others. No address
  * has a time limit: each may take until `signal` aborts. `start` creates the socket for one address.
  */
-export async function connectFirst<C extends Contender>(
+export async function connectFirst<C extends { readonly socket: Socket }>(
   target: SocketConnectOpts,
   signal: AbortSignal,
   start: (target: SocketConnectOpts) => C,
@@ -81,7 +77,7 @@ function interleaved(addresses: readonly LookupAddress[]): LookupAddress[] {
 }
 
 /** Runs the attempts, and returns the first contender that connects. */
-function race<C extends Contender>(
+function race<C extends { readonly socket: Socket }>(
   remaining: SocketConnectOpts[],
   signal: AbortSignal,
   start: (target: SocketConnectOpts) => C,

@@ -20,8 +20,9 @@ export function requestTunnel(
 ): Promise<void> {
   const authority = authorityOf(host, port);
   const isAnonymous = username === '' && password === '';
+  const basic = Buffer.from(`${username}:${password}`).toString('base64');
   const fields = {
-    ...(!isAnonymous && { 'Proxy-Authorization': basic(username, password) }),
+    ...(!isAnonymous && { 'Proxy-Authorization': `Basic ${basic}` }),
     ...headers,
   };
   const secrets = [username, password, ...Object.values(fields).flatMap((value) => value.split(' '))];
@@ -68,8 +69,4 @@ export function requestTunnel(
 /** Whether `text` contains one of `secrets`. Shorter ones occur in many texts by chance. */
 function repeats(text: string, secrets: readonly string[]): boolean {
   return secrets.some((secret) => secret.length > 2 && text.includes(secret));
-}
-
-function basic(username: string, password: string): string {
-  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { OrphanedIds } from '../../lib/session/orphaned-ids.ts';
+import { OrphanedIds } from '../../lib/session/packet-identifiers.ts';
 
 const ids = [1, 5, 65_535];
 const taken = (orphaned: OrphanedIds): boolean[] => ids.map((id) => orphaned.take(id));

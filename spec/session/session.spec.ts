@@ -59,7 +59,7 @@ describe('Session', () => {
     const session = new Session();
     const exchange = begun(session, 2);
     session.connectionLost();
-    session.resume();
+    session.outgoing.rewind();
     expect(session.outgoing.nextResend).toBe(exchange);
   });
 
