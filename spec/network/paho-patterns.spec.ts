@@ -18,7 +18,7 @@ import { crossroads, optionsOf, SCHEMES } from './transport-table.ts';
 
 /*
  * The rows of the table of paho's Client that are about the way to the server; the others are in
- * spec/scenarios/paho-table.spec.ts.
+ * spec/scenarios/paho-names.spec.ts.
  */
 
 endActors();
