@@ -1,7 +1,7 @@
 import type { Connection } from '../connection/connection.ts';
 import { ReceiptState, type Incoming, type Receipt } from '../session/incoming.ts';
 import { AckWriter } from './ack-writer.ts';
-import type { EngineContext } from './context.ts';
+import type { EngineContext } from './engine-context.ts';
 import type { Effects } from './effects.ts';
 import type { EngineOptions } from './options.ts';
 import { type Timers, Timer } from './timers.ts';

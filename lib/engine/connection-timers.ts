@@ -1,9 +1,9 @@
 import type { Connection } from '../connection/connection.ts';
 import { ConnectionLostError } from '../errors.ts';
-import type { EngineContext } from './context.ts';
+import type { EngineContext } from './engine-context.ts';
 import { type Timers, Timer } from './timers.ts';
 import type { EngineOptions } from './options.ts';
-import type { EngineParts } from './parts.ts';
+import type { EngineParts } from './engine-parts.ts';
 
 /** Runs the timers of an accepted connection. */
 export class ConnectionTimers {

@@ -1,6 +1,6 @@
 import type { Outbox } from '../connection/outbox.ts';
 import type { Session } from '../session/session.ts';
-import type { EngineContext } from './context.ts';
+import type { EngineContext } from './engine-context.ts';
 import type { Effects } from './effects.ts';
 import type { EngineOptions, BufferPressure } from './options.ts';
 import { type Timers, Timer } from './timers.ts';

@@ -3,7 +3,7 @@ import type { PublishReader } from '../codec/publish-reader.ts';
 import type { Connection } from '../connection/connection.ts';
 import { Arrival, type Incoming, type Receipt } from '../session/incoming.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
-import type { EngineContext } from './context.ts';
+import type { EngineContext } from './engine-context.ts';
 import { isFull, isUnclaimed, type Delivery } from './delivery.ts';
 import type { Effects } from './effects.ts';
 import { type FlowControl, isAcknowledged } from './flow-control.ts';

@@ -3,7 +3,7 @@ import type { ConnectionState } from './connection-state.ts';
 import type { FlowControl } from './flow-control.ts';
 import type { ReadResult } from './options.ts';
 import type { PacketResult } from './packet-dispatch.ts';
-import type { EngineParts } from './parts.ts';
+import type { EngineParts } from './engine-parts.ts';
 
 /** Takes packets from the bytes that have arrived, as far as the limits allow. */
 export class InputReader {

@@ -19,10 +19,10 @@ import {
 } from './connect-errors.ts';
 import type { ConnectionState } from './connection-state.ts';
 import type { Effects } from './effects.ts';
-import type { EngineContext } from './context.ts';
+import type { EngineContext } from './engine-context.ts';
 import type { Credentials, DisconnectRequest, EngineOptions, ServerChoice } from './options.ts';
 import { disconnectPacket, writeErrorDisconnect } from './disconnect.ts';
-import type { EngineParts } from './parts.ts';
+import type { EngineParts } from './engine-parts.ts';
 import { SessionResume } from './session-resume.ts';
 import { Shutdown } from './shutdown.ts';
 import { Timer, type Timers } from './timers.ts';

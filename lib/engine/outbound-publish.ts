@@ -14,7 +14,7 @@ import type { Queue } from '../session/queue.ts';
 import type { Session } from '../session/session.ts';
 import { writePubrel } from './ack-writer.ts';
 import { sendWindow } from './connack.ts';
-import type { EngineContext } from './context.ts';
+import type { EngineContext } from './engine-context.ts';
 import type { EngineOptions } from './options.ts';
 import { borrowsPayload, payloadGone, PayloadReferences, PublishOutput, refusal } from './publish-output.ts';
 import { PublishTimers } from './publish-timers.ts';
@@ -183,9 +183,9 @@ export class OutboundPublish {
 
   /** The Watchdog timer is due. Whether an exchange has been unacknowledged for `ackTimeout`. */
   isAckOverdue(connection: Connection, now: number): boolean {
-    const overdue = this.timers.overdue(connection, now);
-    if (overdue !== undefined) this.#quarantine.noteAckTimeout(overdue);
-    return overdue !== undefined;
+    const timedOut = this.timers.timedOutExchange(connection, now);
+    if (timedOut !== undefined) this.#quarantine.noteAckTimeout(timedOut);
+    return timedOut !== undefined;
   }
 
   #canGo(exchange: Exchange, connection: Connection): boolean {

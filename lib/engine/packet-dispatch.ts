@@ -16,7 +16,7 @@ import { ProtocolError } from '../errors.ts';
 import { Stage, type Exchange } from '../session/exchange.ts';
 import type { Session } from '../session/session.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
-import type { EngineContext } from './context.ts';
+import type { EngineContext } from './engine-context.ts';
 import type { Effects } from './effects.ts';
 import { tolerate, type InboundPublish } from './inbound-publish.ts';
 import { writePubcomp, writePubrel } from './ack-writer.ts';

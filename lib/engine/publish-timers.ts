@@ -1,7 +1,7 @@
 import type { Connection } from '../connection/connection.ts';
 import type { Exchange } from '../session/exchange.ts';
 import type { Outgoing } from '../session/outgoing.ts';
-import type { EngineContext } from './context.ts';
+import type { EngineContext } from './engine-context.ts';
 import type { EngineOptions } from './options.ts';
 import { type Timers, Timer } from './timers.ts';
 
@@ -81,8 +81,8 @@ export class PublishTimers {
     return oldest;
   }
 
-  /** The Watchdog timer is due. Returns the exchange that is overdue, or sets the timer to when one will be. */
-  overdue(connection: Connection, now: number): Exchange | undefined {
+  /** The Watchdog timer is due. Returns the exchange that has timed out, or sets the timer to when one will be. */
+  timedOutExchange(connection: Connection, now: number): Exchange | undefined {
     const oldest = this.#outgoing.oldest(connection.connectionNumber);
     if (oldest === undefined) return undefined;
     const dueAt = Math.max(oldest.writtenAt, this.#readingSince) + this.#options.ackTimeout;

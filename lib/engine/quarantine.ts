@@ -4,7 +4,7 @@ import { Stage, type Exchange } from '../session/exchange.ts';
 import { SUSPECT, type RequestPacket } from '../session/request.ts';
 import type { Session } from '../session/session.ts';
 import type { Suspicion } from './connect-errors.ts';
-import type { EngineContext } from './context.ts';
+import type { EngineContext } from './engine-context.ts';
 import { type Timers, Timer } from './timers.ts';
 
 /** A loss counts only for packets that were sent at most this long before, in ms. */
@@ -32,7 +32,7 @@ export class Quarantine {
   /** Whether a packet of this client may be the reason of the present loss. */
   suspicion: Suspicion = 'none';
   /** The exchange because of which the present connection is closed: it was unacknowledged for `ackTimeout`. */
-  #overdue: Exchange | undefined = undefined;
+  #ackTimedOut: Exchange | undefined = undefined;
   /** Exchanges acknowledged when the last connection was lost. */
   #acknowledged = 0;
   /** `proving`: the present connection has yet to live for `MIN_SPAN` without suspects. */
@@ -95,7 +95,7 @@ export class Quarantine {
 
   /** The connection is being closed because `exchange` was unacknowledged for `ackTimeout`. */
   noteAckTimeout(exchange: Exchange): void {
-    this.#overdue = exchange;
+    this.#ackTimedOut = exchange;
   }
 
   /**
@@ -140,11 +140,11 @@ export class Quarantine {
 
   /** Counts closures in a row that are due to one message, by its `ackTimeout` or a wrong acknowledgement. */
   #countClosures(messages: readonly Exchange[], error: MqttError): void {
-    const overdue = this.#overdue;
+    const timedOut = this.#ackTimedOut;
     const packetId = error instanceof ProtocolError ? error.packetId : undefined;
-    const cause = overdue ?? messages.find((exchange) => exchange.packetId === packetId);
-    const what = overdue === undefined ? 'acknowledged wrongly' : 'not acknowledged in time (ackTimeout)';
-    this.#overdue = undefined;
+    const cause = timedOut ?? messages.find((exchange) => exchange.packetId === packetId);
+    const what = timedOut === undefined ? 'acknowledged wrongly' : 'not acknowledged in time (ackTimeout)';
+    this.#ackTimedOut = undefined;
     for (const exchange of messages) {
       if (exchange !== cause) exchange.closures = 0;
       else if (++exchange.closures >= MAX_LOSSES)

@@ -7,7 +7,7 @@ import type { Request, RequestPacket, RequestPart } from '../session/request.ts'
 import type { RequestLimits } from '../session/request-queue.ts';
 import type { Session } from '../session/session.ts';
 import { hasWildcard, isShared } from '../topic/filters.ts';
-import type { EngineContext } from './context.ts';
+import type { EngineContext } from './engine-context.ts';
 import type { EngineOptions } from './options.ts';
 import type { Quarantine } from './quarantine.ts';
 import type { ClientState } from './states.ts';

@@ -5,7 +5,7 @@ import { Request, type RequestWaiter } from '../session/request.ts';
 import type { Session } from '../session/session.ts';
 import { sessionPresence } from './connack.ts';
 import type { ConnectAttempts } from './connect-attempts.ts';
-import type { EngineContext } from './context.ts';
+import type { EngineContext } from './engine-context.ts';
 import type { Effects } from './effects.ts';
 import type { EngineOptions } from './options.ts';
 import type { OutboundPublish } from './outbound-publish.ts';

@@ -4,7 +4,7 @@ import { Traffic } from '../../lib/connection/traffic.ts';
 import { ConnectionTimers } from '../../lib/engine/connection-timers.ts';
 import { Timers, Timer } from '../../lib/engine/timers.ts';
 import { KeepAliveTimer } from '../../lib/engine/keep-alive-timer.ts';
-import type { EngineParts } from '../../lib/engine/parts.ts';
+import type { EngineParts } from '../../lib/engine/engine-parts.ts';
 import type { OutboundPublish } from '../../lib/engine/outbound-publish.ts';
 import type { RequestSender } from '../../lib/engine/request-sender.ts';
 import { ENGINE_DEFAULTS } from '../support/engine-options.ts';
