@@ -26,8 +26,7 @@ export type { PublishOptions } from './client/publish/publish-calls.ts';
 export type { ClientStats } from './client/stats.ts';
 export type { Connack, StatusEvent } from './client/status.ts';
 export type { FilterOptions, SubscribeOptions, UnsubscribeResult } from './client/receive/subscribe-calls.ts';
-export type { AckMode } from './client/receive/client-subscription.ts';
-export type { Subscribing, Subscription } from './client/receive/subscription.ts';
+export type { AckMode, Subscribing, Subscription } from './client/receive/subscription.ts';
 export type {
   AckProperties,
   ConnackProperties,

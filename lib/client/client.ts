@@ -179,8 +179,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
    * buffers, and published messages are waited for, until `timeout` (5000 ms). Resolves with what was left.
    */
   async drain(options: CallOptions = {}): Promise<DrainReport> {
-    checkKeys('drain', options, ['signal', 'timeout']);
-    checkCall(options);
+    checkCall('drain', options);
     const report = await this.#runtime.drain.drain(options);
     await this.disconnect();
     return report;
@@ -209,7 +208,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     source: Iterable<P> | AsyncIterable<P>,
     options: PublishManyOptions = {},
   ): AsyncIterable<PublishOutcome<P>> {
-    return publishMany(this.#runtime.publishManyHost, source, options);
+    return publishMany(this.#runtime.publishManyParts, source, options);
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { Client } from '../../lib/client/client.ts';
 import type { Message } from '../../lib/client/receive/message.ts';
-import type { AckMode } from '../../lib/client/receive/client-subscription.ts';
+import type { AckMode } from '../../lib/client/receive/subscription.ts';
 import type { Holding } from './arrivals.ts';
 import type { Model } from './model.ts';
 

@@ -35,9 +35,10 @@ export function toEndpoint(url: ServerUrl, path: string | undefined): Endpoint {
 }
 
 /** Checks a host name, or an address without brackets. */
-export function toHost(host: string): string {
-  if (isIP(string('host', host)) === 0 && !/^[^\s:/?#@[\]]+$/.test(host))
-    throw wrongType('host', 'a host name or an IP address', host);
+export function toHost(name: string, value: unknown): string {
+  const host = string(name, value);
+  if (isIP(host) === 0 && !/^[^\s:/?#@[\]]+$/.test(host))
+    throw wrongType(name, 'a host name or an IP address', host);
   return host;
 }
 

@@ -114,19 +114,23 @@ export function checkKeys(
   return value as Readonly<Record<string, unknown>>;
 }
 
-/** Checks an object by a check for each of its keys. Returns a copy, without keys that are undefined. */
+/** What was given of `T`: no key is undefined. */
+export type Given<T> = { -readonly [Key in keyof T]?: Exclude<T[Key], undefined> };
+
+/** Checks an object by a check for each of its keys, which errors call `prefix` and the key. Returns a copy. */
 export function checkObject<T>(
   name: string,
   value: unknown,
   checks: Checks<T>,
-): { -readonly [Key in keyof T]?: Exclude<T[Key], undefined> } {
+  prefix: string = `${name}.`,
+): Given<T> {
   const known = checks as Readonly<Record<string, Check<unknown>>>;
   const given = Object.entries(checkKeys(name, value, Object.keys(checks)));
   return Object.fromEntries(
     given.flatMap(([key, one]) =>
-      one === undefined ? [] : [[key, (known[key] as Check<unknown>)(`${name}.${key}`, one)]],
+      one === undefined ? [] : [[key, (known[key] as Check<unknown>)(`${prefix}${key}`, one)]],
     ),
-  ) as { [Key in keyof T]?: Exclude<T[Key], undefined> };
+  ) as Given<T>;
 }
 
 /** Runs `check`. A `ProtocolError` becomes a `TypeError`, as the caller passed a wrong argument. */

@@ -6,7 +6,7 @@ import { TimeoutError, type MessageFate } from '../../errors.ts';
 import { COPY_LIMIT } from '../../engine/publish-output.ts';
 import { topicNameError } from '../../topic/names.ts';
 import { withCancellation, checkCall, isCancellable, type CallOptions } from '../runtime/cancellation.ts';
-import { checkEncodable, boolean, oneOf, checkKeys, string } from '../config/validate.ts';
+import { checkEncodable, boolean, oneOf, string } from '../config/validate.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Driver } from '../runtime/driver.ts';
 import { PendingPublish, PUBLISHED, PUBLISHED_AT_ONCE, type PublishResult } from './pending-publish.ts';
@@ -98,10 +98,10 @@ export class PublishCalls {
   }
 
   #check(options: PublishOptions, topicName: string): void {
-    const { qos, retain, properties } = checkKeys('publish', options, KEYS) as PublishOptions;
+    checkCall('publish', options, KEYS);
+    const { qos, retain, properties } = options;
     if (qos !== undefined) oneOf('qos', qos, [0, 1, 2]);
     if (retain !== undefined) boolean('retain', retain);
-    checkCall(options);
     if (properties === undefined) return;
     if (this.#version < 5) throw new TypeError('properties: expected none, as only MQTT 5.0 has them');
     // [MQTT-3.3.4-6]

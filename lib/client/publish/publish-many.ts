@@ -1,12 +1,15 @@
 import type { PublishProperties, QoS } from '../../codec/packets.ts';
 import { ClosedError, messageOf } from '../../errors.ts';
 import { Ring } from '../../session/ring.ts';
-import { withCancellation, checkCall, type CallOptions } from '../runtime/cancellation.ts';
-import { boolean, oneOf, checkKeys, wrongType } from '../config/validate.ts';
+import { withCancellation, checkCallWith, type CallOptions } from '../runtime/cancellation.ts';
+import { boolean, choice, wrongType } from '../config/validate.ts';
+import type { Logger } from '../logger.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { Driver } from '../runtime/driver.ts';
+import type { Notifier } from '../runtime/notifier.ts';
 import type { PublishResult } from './pending-publish.ts';
 import type { Payload } from './payload.ts';
-import type { PublishOptions } from './publish-calls.ts';
+import type { PublishCalls } from './publish-calls.ts';
 import type { Failure } from '../receive/consumer.ts';
 
 /** One message for `publishMany()`. Its fields have the names of a received `Message`. */
@@ -36,6 +39,8 @@ export type PublishOutcome<P extends Publication = Publication> =
       readonly error: unknown;
     };
 
+type MessageDefaults = Pick<PublishManyOptions, 'qos' | 'retain'>;
+
 /**
  * Options of `publishMany()`. Aborting ends the iteration with the reason of the signal. Messages that were pulled are
  * still sent. `timeout` applies to each message.
@@ -48,16 +53,13 @@ export interface PublishManyOptions extends CallOptions {
 }
 
 /** What `publishMany()` needs of its client. */
-export interface PublishManyHost {
+export interface PublishManyParts {
   readonly clock: Clock;
-  publish(topicName: string, payload: Payload, options: PublishOptions): Promise<PublishResult>;
-  /** Whether one more message would be sent at once, whatever its QoS. */
-  hasRoom(): boolean;
-  /** Whether the client has ended. */
-  isClosed(): boolean;
-  /** Calls `listener` whenever any of this may have changed. Returns what ends that. */
-  watch(listener: () => void): () => void;
-  warn(message: string): void;
+  readonly driver: Driver;
+  readonly logger: Logger;
+  /** Notifies whenever the driver may have room, or has ended. */
+  readonly progress: Notifier;
+  readonly publishCalls: PublishCalls;
 }
 
 /** How many outcomes may wait for the consumer before pulling stops. */
@@ -65,17 +67,17 @@ const MAX_AHEAD = 1_024;
 
 /** Checks the arguments; nothing is pulled or sent before the result is iterated. */
 export function publishMany<P extends Publication>(
-  host: PublishManyHost,
+  parts: PublishManyParts,
   source: Iterable<P> | AsyncIterable<P>,
   options: PublishManyOptions,
 ): AsyncIterable<PublishOutcome<P>> {
-  checkKeys('publishMany', options, ['qos', 'retain', 'signal', 'timeout']);
-  checkCall(options);
-  if (options.qos !== undefined) oneOf('qos', options.qos, [0, 1, 2]);
-  if (options.retain !== undefined) boolean('retain', options.retain);
+  const checked = checkCallWith<MessageDefaults>('publishMany', options, {
+    qos: choice(0, 1, 2),
+    retain: boolean,
+  });
   const iterate = iteratorOf(source);
   if (iterate === undefined) throw wrongType('source', 'an iterable or async iterable', source);
-  return new Outcomes(() => new Flow(host, iterate(), options));
+  return new Outcomes(() => new Flow(parts, iterate(), checked));
 }
 
 /** The outcomes of a flow. It begins with the first `next()`. */
@@ -126,7 +128,7 @@ function iteratorOf<P>(source: Iterable<P> | AsyncIterable<P>): (() => Source<P>
 
 /** Publishes the messages of a source while there is room. Yields outcomes in the order of the source. */
 class Flow<P extends Publication> {
-  readonly #host: PublishManyHost;
+  readonly #parts: PublishManyParts;
   readonly #source: Source<P>;
   readonly #options: PublishManyOptions;
   readonly #sent = new Ring<Promise<PublishOutcome<P>>>();
@@ -141,12 +143,12 @@ class Flow<P extends Publication> {
   readonly #unwatch: () => void;
   readonly #unlisten: () => void;
 
-  constructor(host: PublishManyHost, source: Source<P>, options: PublishManyOptions) {
-    this.#host = host;
+  constructor(parts: PublishManyParts, source: Source<P>, options: PublishManyOptions) {
+    this.#parts = parts;
     this.#source = source;
     this.#options = options;
-    this.#unwatch = host.watch(() => this.#fill());
-    this.#unlisten = withCancellation({ signal: options.signal }, host.clock, 'publishMany', (reason) =>
+    this.#unwatch = parts.progress.add(() => this.#fill());
+    this.#unlisten = withCancellation({ signal: options.signal }, parts.clock, 'publishMany', (reason) =>
       this.#enter('left', { reason }),
     );
   }
@@ -194,12 +196,13 @@ class Flow<P extends Publication> {
   /** Pulls while there is room. */
   #fill(): void {
     const { signal } = this.#options;
+    const { driver } = this.#parts;
     if (this.#phase !== 'flowing') return;
     if (signal?.aborted === true) this.#enter('left', { reason: signal.reason });
-    else if (this.#host.isClosed())
+    else if (driver.state === 'closed' || driver.state === 'disconnecting')
       this.#enter('finishing', { reason: new ClosedError('publishMany: the client is closed') });
     while (this.#isFlowing() && this.#pull === 'idle' && this.#sent.length < MAX_AHEAD) {
-      if (!this.#host.hasRoom()) return;
+      if (!driver.hasRoom) return;
       this.#ask();
     }
   }
@@ -246,7 +249,7 @@ class Flow<P extends Publication> {
       // A received message always has properties, which may be empty.
       const hasProperties = properties !== undefined && Object.keys(properties).length > 0;
       const { timeout } = this.#options;
-      const result = await this.#host.publish(topic, payload, {
+      const result = await this.#parts.publishCalls.publish(topic, payload, {
         qos,
         retain,
         ...(hasProperties && { properties }),
@@ -262,7 +265,7 @@ class Flow<P extends Publication> {
   async #sendLate(publication: P): Promise<void> {
     const { status, error } = await this.#send(publication);
     if (status === 'failed')
-      this.#host.warn(`publishMany: the last message pulled was not published: ${messageOf(error)}`);
+      this.#parts.logger.warn(`publishMany: the last message pulled was not published: ${messageOf(error)}`);
   }
 
   #enter(phase: 'finishing' | 'left', failure: Failure | undefined): void {
@@ -284,7 +287,7 @@ class Flow<P extends Publication> {
   }
 
   #lost(error: unknown): void {
-    this.#host.warn(`publishMany: the source failed after it was left: ${messageOf(error)}`);
+    this.#parts.logger.warn(`publishMany: the source failed after it was left: ${messageOf(error)}`);
   }
 
   #isFlowing(): boolean {

@@ -2,21 +2,24 @@ import type { SubscriptionRequest } from '../../codec/packets.ts';
 import type { Delivery } from '../../engine/delivery.ts';
 import { ClosedError, messageOf } from '../../errors.ts';
 import type { Receipt } from '../../session/incoming.ts';
-import { integer, checkKeys } from '../config/validate.ts';
+import { checkObject, integerIn, type Checks } from '../config/validate.ts';
 import { withCancellation, checkCall, type CallOptions } from '../runtime/cancellation.ts';
+import type { Logger } from '../logger.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { Drain } from '../runtime/drain.ts';
+import type { Counters } from '../stats.ts';
 import { BatchIterator, type BatchesOptions } from './batch-iterator.ts';
 import type { BufferPressure } from './buffer-pressure.ts';
-import type { Failure, Consumer, MessageWaiter } from './consumer.ts';
+import type { Failure, Consumer, MessageSource, MessageWaiter } from './consumer.ts';
 import { Consumers, endWaiter } from './consumers.ts';
 import { forEachMessage, type ForEachOptions } from './for-each.ts';
 import { MessageBuffer, type BufferLimits, type Overflow } from './message-buffer.ts';
 import { MessageIterator } from './message-iterator.ts';
 import type { ReceivedMessage, Settler } from './received-message.ts';
-import type { Subscription } from './subscription.ts';
+import type { OverflowReports } from './overflow-reports.ts';
+import type { AckMode, Subscription } from './subscription.ts';
 
-/** When a QoS 1 or 2 message is acknowledged. */
-export type AckMode = 'processed' | 'received' | 'manual';
+const BATCH_CHECKS: Checks<BatchesOptions> = { max: integerIn(1), linger: integerIn(0) };
 
 /** How many handed out messages are remembered before settled ones are removed. */
 const FEW = 64;
@@ -28,32 +31,27 @@ export interface Intake {
   readonly overflow: Overflow;
 }
 
-/** What a subscription needs of its client. */
-export interface SubscriptionHost extends Settler {
+/** What a subscription uses of its client. */
+export interface SubscriptionParts {
   readonly clock: Clock;
+  readonly counters: Pick<Counters, 'discarded'>;
+  readonly drain: Pick<Drain, 'checkDone'>;
+  readonly driver: Pick<Settler, 'canReject'>;
+  readonly logger: Pick<Logger, 'debug' | 'warn'>;
+  readonly overflowReports: Pick<OverflowReports, 'dropped'>;
   /** Whether the session outlives its connections, and the subscription its loops. */
   readonly persistent: boolean;
   readonly pressure: BufferPressure;
-  /** `count` messages were discarded that the application has not seen. */
-  discarded(count: number): void;
-  /** `subscription` has dropped a message. */
-  overflowed(subscription: ClientSubscription): void;
   /** Ends the subscription at the server, unless others share it. */
   unsubscribe(subscription: ClientSubscription): Promise<void>;
-  /** A message is processed: `drain()` may be done. */
-  onProgress(): void;
-  warn(message: string): void;
 }
 
-/**
- * The subscription of one `subscribe()` call. It is also a `MessageSource`, without saying so: its internal methods are not
- * in the declarations.
- */
-export class ClientSubscription implements Subscription {
+/** The subscription of one `subscribe()` call. */
+export class ClientSubscription implements Subscription, MessageSource {
   readonly topicFilters: readonly string[];
-  /** The filters with their options. @internal */
+  /** The filters with their options. */
   readonly entries: readonly SubscriptionRequest[];
-  readonly #host: SubscriptionHost;
+  readonly #parts: SubscriptionParts;
   readonly #ack: AckMode;
   readonly #buffer: MessageBuffer;
   readonly #consumers = new Consumers();
@@ -79,13 +77,12 @@ export class ClientSubscription implements Subscription {
   #onEnd: (() => void) | undefined = undefined;
   #error: Failure | undefined = undefined;
 
-  /** @internal */
-  constructor(entries: readonly SubscriptionRequest[], intake: Intake, host: SubscriptionHost) {
+  constructor(entries: readonly SubscriptionRequest[], intake: Intake, parts: SubscriptionParts) {
     this.entries = entries;
     this.topicFilters = entries.map((entry) => entry.topicFilter);
-    this.#host = host;
+    this.#parts = parts;
     this.#ack = intake.ack;
-    this.#buffer = new MessageBuffer(intake.buffer, intake.overflow, host.pressure);
+    this.#buffer = new MessageBuffer(intake.buffer, intake.overflow, parts.pressure);
   }
 
   get granted(): readonly number[] {
@@ -107,10 +104,9 @@ export class ClientSubscription implements Subscription {
   }
 
   async receive(options: CallOptions = {}): Promise<ReceivedMessage> {
-    checkKeys('receive', options, ['signal', 'timeout']);
-    checkCall(options);
+    checkCall('receive', options);
     const message = await new Promise<ReceivedMessage | undefined>((resolve, reject) => {
-      const done = withCancellation(options, this.#host.clock, 'receive', (reason) => {
+      const done = withCancellation(options, this.#parts.clock, 'receive', (reason) => {
         this.withdraw(waiter);
         reject(reason);
       });
@@ -128,23 +124,23 @@ export class ClientSubscription implements Subscription {
   }
 
   batches(options: BatchesOptions = {}): AsyncIterableIterator<readonly ReceivedMessage[]> {
-    checkKeys('batches', options, ['max', 'linger']);
-    const max = integer('max', options.max ?? 1_000, 1);
-    return new BatchIterator(this, this.#host.clock, max, integer('linger', options.linger ?? 0, 0));
+    const { max = 1_000, linger = 0 } = checkObject<BatchesOptions>('batches', options, BATCH_CHECKS, '');
+    return new BatchIterator(this, this.#parts.clock, max, linger);
   }
 
   forEach(handler: (message: ReceivedMessage) => unknown, options: ForEachOptions = {}): Promise<void> {
-    return forEachMessage(this, handler, options, this.#host.clock);
+    return forEachMessage(this, handler, options, this.#parts.clock);
   }
 
-  async stop(): Promise<void>;
-  /** @internal */
-  async stop(reason: unknown): Promise<void>;
-  async stop(...reasons: readonly unknown[]): Promise<void> {
+  async stop(): Promise<void> {
+    await this.finish(undefined);
+  }
+
+  /** `stop()`. `error`: what loops throw then. */
+  async finish(error: Failure | undefined): Promise<void> {
     if (this.#phase === 'ended') return;
-    const error = reasons.length === 0 ? undefined : { reason: reasons[0] };
     this.#consumers.finish(error);
-    if (this.#host.persistent) this.#consumers.endWaiters(error);
+    if (this.#parts.persistent) this.#consumers.endWaiters(error);
     else {
       this.#error = error;
       await this.unsubscribe();
@@ -154,7 +150,7 @@ export class ClientSubscription implements Subscription {
   async unsubscribe(): Promise<void> {
     if (this.#phase === 'ended') return;
     this.end();
-    await this.#host.unsubscribe(this);
+    await this.#parts.unsubscribe(this);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -163,34 +159,31 @@ export class ClientSubscription implements Subscription {
 
   // --- for its consumers -----------------------------------------------------------------------------------------
 
-  /** @internal */
   get canReject(): boolean {
-    return this.#host.canReject;
+    return this.#parts.driver.canReject;
   }
 
-  /** @internal */
   addConsumer(consumer: Consumer): void {
     this.#readers = 'expected';
     this.#consumers.add(consumer);
   }
 
-  /** In a session that ends with the connection, the subscription ends with its last consumer. @internal */
+  /** In a session that ends with the connection, the subscription ends with its last consumer. */
   removeConsumer(consumer: Consumer): void {
     this.#consumers.remove(consumer);
     this.onProgress();
     if (this.#consumers.size > 0 || this.#phase === 'ended') return;
-    if (this.#host.persistent) {
+    if (this.#parts.persistent) {
       this.#readers = 'gone';
       for (const message of this.#unsettled()) message.markSkippable();
       return;
     }
     this.unsubscribe().catch((error: unknown) => {
       // When the client has ended, its subscriptions have ended too.
-      if (!(error instanceof ClosedError)) this.#host.warn(`unsubscribe failed: ${messageOf(error)}`);
+      if (!(error instanceof ClosedError)) this.#parts.logger.warn(`unsubscribe failed: ${messageOf(error)}`);
     });
   }
 
-  /** @internal */
   request(waiter: MessageWaiter): void {
     const message = this.shift();
     if (message !== undefined) waiter.take(message);
@@ -203,31 +196,27 @@ export class ClientSubscription implements Subscription {
     }
   }
 
-  /** @internal */
   withdraw(waiter: MessageWaiter): void {
     this.#consumers.withdraw(waiter);
   }
 
-  /** hot @internal */
+  /** hot */
   shift(): ReceivedMessage | undefined {
     const message = this.#buffer.shift();
     if (message !== undefined) this.#handOut(message);
     return message;
   }
 
-  /** @internal */
   processed(message: ReceivedMessage): void {
     if (this.#ack === 'processed') message.ack();
   }
 
-  /** @internal */
   overlapped(): void {
-    this.#host.warn(
+    this.#parts.logger.warn(
       'overlapping next() calls on one iterator settle nothing: use ack: "manual" or forEach()',
     );
   }
 
-  /** @internal */
   giveBack(handedOut: Iterable<ReceivedMessage>, unread: readonly ReceivedMessage[] = []): void {
     if (this.#phase === 'ended') {
       for (const message of handedOut) message.ack();
@@ -243,25 +232,24 @@ export class ClientSubscription implements Subscription {
     }
   }
 
-  /** @internal */
   onProgress(): void {
-    this.#host.onProgress();
+    this.#parts.drain.checkDone();
   }
 
   // --- for the client --------------------------------------------------------------------------------------------
 
-  /** SUBACK arrived. @internal */
+  /** SUBACK arrived. */
   grant(reasonCodes: readonly number[]): void {
     this.#granted = reasonCodes;
   }
 
-  /** Calls `then` when the subscription has ended. @internal */
+  /** Calls `then` when the subscription has ended. */
   onEnd(then: () => void): void {
     if (this.#phase === 'ended') then();
     else this.#onEnd = then;
   }
 
-  /** hot: takes a message in. @internal */
+  /** hot: takes a message in. */
   push(message: ReceivedMessage): Delivery {
     const isReleased = message.unsettled && this.#acknowledgesOnReceipt;
     if (isReleased) message.release();
@@ -278,27 +266,27 @@ export class ClientSubscription implements Subscription {
       else if (this.#readers === 'stalled') message.markStalled();
       return 'taken';
     }
-    if (this.#buffer.dropped !== before) this.#host.overflowed(this);
+    if (this.#buffer.dropped !== before) this.#parts.overflowReports.dropped(this);
     // Consumers that took nothing in their last turn are too slow: another turn would not help.
     if (room === 'room' || this.#taken === this.#takenAtTurn) return isReleased ? 'acknowledge' : 'taken';
     this.#takenAtTurn = this.#taken;
     return isReleased ? 'acknowledge-full' : 'taken-full';
   }
 
-  /** A message for it was acknowledged and dropped as a last resort. @internal */
+  /** A message for it was acknowledged and dropped as a last resort. */
   missed(): void {
     this.#missed++;
-    this.#host.overflowed(this);
+    this.#parts.overflowReports.dropped(this);
   }
 
-  /** No message will arrive for some time: consumers hand out what they have collected. @internal */
+  /** No message will arrive for some time: consumers hand out what they have collected. */
   flush(): void {
     this.#consumers.flush();
   }
 
   /**
    * Ends it: loops end, or throw `error`. Its unsettled messages are acknowledged, so that they do not fill the window,
-   * or abandoned, so that the server sends them again. @internal
+   * or abandoned, so that the server sends them again.
    */
   end(unsettled: 'acknowledge' | 'abandon' = 'acknowledge', error?: unknown): void {
     if (this.#phase === 'ended') return;
@@ -310,11 +298,13 @@ export class ClientSubscription implements Subscription {
       if (unsettled === 'acknowledge') message.ack();
       else message.abandon();
     this.#handedOut = [];
-    this.#host.discarded(waiting.length);
+    const { length } = waiting;
+    this.#parts.counters.discarded += length;
+    if (length > 0) this.#parts.logger.debug(`${length} messages were discarded with their subscription`);
     this.#consumers.endWaiters(this.#error);
   }
 
-  /** Ends it when its buffer is empty. @internal */
+  /** Ends it when its buffer is empty. */
   endAfterBuffer(error?: unknown): void {
     if (this.#phase === 'ended') return;
     this.#phase = 'draining';
@@ -322,12 +312,12 @@ export class ClientSubscription implements Subscription {
     if (this.#buffer.depth === 0) this.end('abandon', error);
   }
 
-  /** Waiting messages cannot be acknowledged any more: only the limits of the buffer hold from now on. @internal */
+  /** Waiting messages cannot be acknowledged any more: only the limits of the buffer hold from now on. */
   sessionLost(): void {
     this.#buffer.release(() => true);
   }
 
-  /** Nobody has taken a message for `ackStallTimeout`: its messages hold up no others from now on. @internal */
+  /** Nobody has taken a message for `ackStallTimeout`: its messages hold up no others from now on. */
   markStalled(): void {
     this.#readers = 'stalled';
     for (const message of this.#unsettled()) message.markStalled();
@@ -335,7 +325,7 @@ export class ClientSubscription implements Subscription {
 
   /**
    * Releases its unsettled messages, including those in hand: all, or those of `receipts`. They stay, within the limits
-   * of the buffer. Returns their receipts. @internal
+   * of the buffer. Returns their receipts.
    */
   release(receipts?: ReadonlySet<Receipt>): Receipt[] {
     const isMeant = ({ receipt }: ReceivedMessage): boolean =>
@@ -344,33 +334,32 @@ export class ClientSubscription implements Subscription {
     return [...held.flatMap((message) => message.release() ?? []), ...this.#buffer.release(isMeant)];
   }
 
-  /** Whether nobody works on its messages, or waits for one. @internal */
+  /** Whether nobody works on its messages, or waits for one. */
   get isUnread(): boolean {
     return this.#consumers.isEmpty;
   }
 
-  /** Whether a request waits while no consumer has a message in hand. @internal */
+  /** Whether a request waits while no consumer has a message in hand. */
   get isAwaited(): boolean {
     return this.#consumers.isAwaited;
   }
 
-  /** Whether a loop works on a message, or has messages waiting. @internal */
+  /** Whether a loop works on a message, or has messages waiting. */
   get busy(): boolean {
     if (this.#consumers.size === 0) return false;
     return this.#buffer.depth > 0 || this.#consumers.held().some((message) => !message.isDone);
   }
 
-  /** Messages taken so far. @internal */
+  /** Messages taken so far. */
   get progress(): number {
     return this.#taken;
   }
 
-  /** @internal */
   hasUnsettled(): boolean {
     return this.#unsettled().length > 0;
   }
 
-  /** Whether it has the message of `receipt`, unsettled. @internal */
+  /** Whether it has the message of `receipt`, unsettled. */
   has(receipt: Receipt): boolean {
     return this.#unsettled().some((message) => message.receipt === receipt);
   }
@@ -381,7 +370,7 @@ export class ClientSubscription implements Subscription {
    */
   get #acknowledgesOnReceipt(): boolean {
     return (
-      this.#ack === 'received' || (this.#readers === 'stalled' && !this.#host.persistent && this.isUnread)
+      this.#ack === 'received' || (this.#readers === 'stalled' && !this.#parts.persistent && this.isUnread)
     );
   }
 
@@ -392,7 +381,7 @@ export class ClientSubscription implements Subscription {
   #handOut(message: ReceivedMessage): void {
     this.#taken++;
     if (this.#readers === 'stalled') this.#readers = 'expected';
-    if (this.#ack !== 'manual' || this.#host.persistent || !message.unsettled) return;
+    if (this.#ack !== 'manual' || this.#parts.persistent || !message.unsettled) return;
     if (this.#handedOut.length >= this.#handedOutLimit) {
       this.#handedOut = this.#handedOut.filter((one) => one.unsettled);
       this.#handedOutLimit = Math.max(FEW, 2 * this.#handedOut.length);

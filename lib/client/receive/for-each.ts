@@ -1,7 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import PQueue from 'p-queue';
-import { withCancellation, checkCall, type CallOptions } from '../runtime/cancellation.ts';
-import { integer, oneOf, checkKeys, wrongType } from '../config/validate.ts';
+import { withCancellation, checkCallWith, type CallOptions } from '../runtime/cancellation.ts';
+import { callable, choice, integerIn, type Checks } from '../config/validate.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { ReceivedMessage } from './received-message.ts';
 import type { Failure, Consumer, MessageSource, MessageWaiter } from './consumer.ts';
@@ -17,6 +17,11 @@ export interface ForEachOptions extends CallOptions {
   readonly onError?: 'stop' | 'acknowledge' | 'reject' | undefined;
 }
 
+const CHECKS: Checks<Omit<ForEachOptions, keyof CallOptions>> = {
+  concurrency: integerIn(1),
+  onError: choice('stop', 'acknowledge', 'reject'),
+};
+
 /** Implements `Subscription.forEach()`. */
 export async function forEachMessage(
   subscription: MessageSource,
@@ -24,13 +29,10 @@ export async function forEachMessage(
   options: ForEachOptions,
   clock: Clock,
 ): Promise<void> {
-  checkKeys('forEach', options, ['concurrency', 'onError', 'signal', 'timeout']);
-  checkCall(options);
-  if (typeof handler !== 'function') throw wrongType('handler', 'a function', handler);
-  const onError = oneOf('onError', options.onError ?? 'stop', ['stop', 'acknowledge', 'reject']);
+  const { concurrency = 1, onError = 'stop' } = checkCallWith('forEach', options, CHECKS);
+  callable('handler', handler);
   if (onError === 'reject' && !subscription.canReject)
     throw new TypeError('onError: expected "stop" or "acknowledge", as only MQTT 5.0 can refuse a message');
-  const concurrency = integer('concurrency', options.concurrency ?? 1, 1);
   const run = new Run(subscription, AsyncResource.bind(handler), onError, concurrency);
   const done = withCancellation(options, clock, 'forEach', (reason) => run.halt({ reason }));
   subscription.addConsumer(run);

@@ -1,24 +1,20 @@
 import type { Clock } from '../runtime/clock.ts';
+import type { Status } from '../status.ts';
 import { DelayedCheck } from './delayed-check.ts';
+import type { Subscription } from './subscription.ts';
 
 /** ms between two reports about one subscription. */
 const INTERVAL = 1_000;
 
-/** A subscription, as far as reports need it. */
-interface Dropper {
-  /** Messages dropped so far. */
-  readonly dropped: number;
-}
-
 /** Reports dropped messages: the first at once, then at most once a second for each subscription. */
-export class OverflowReports<Subscription extends Dropper> {
-  readonly #report: (subscription: Subscription) => void;
+export class OverflowReports {
+  readonly #status: Pick<Status, 'report'>;
   /** Subscriptions reported within the last second, with their count of dropped messages at that time. */
   readonly #reported = new Map<Subscription, number>();
   readonly #check: DelayedCheck;
 
-  constructor(clock: Clock, report: (subscription: Subscription) => void) {
-    this.#report = report;
+  constructor(clock: Clock, status: Pick<Status, 'report'>) {
+    this.#status = status;
     this.#check = new DelayedCheck(clock, () => this.#reportAgain());
   }
 
@@ -36,8 +32,9 @@ export class OverflowReports<Subscription extends Dropper> {
   }
 
   #reportNow(subscription: Subscription): void {
-    this.#reported.set(subscription, subscription.dropped);
-    this.#report(subscription);
+    const { dropped } = subscription;
+    this.#reported.set(subscription, dropped);
+    this.#status.report({ type: 'overflow', subscription, dropped });
   }
 
   #reportAgain(): void {

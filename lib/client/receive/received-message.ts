@@ -39,7 +39,7 @@ export class ReceivedMessage implements Message {
   readonly retain: boolean;
   duplicate: boolean;
   readonly properties: PublishProperties;
-  /** About the bytes that the properties take in memory. @internal */
+  /** About the bytes that the properties take in memory. */
   readonly propertiesSize: number;
   /** The memory that `payload` points into; undefined once the payload was copied out of it. */
   #bytes: Uint8Array | undefined;
@@ -47,7 +47,6 @@ export class ReceivedMessage implements Message {
   #receipt: Receipt | undefined | null;
   readonly #settler: Settler;
 
-  /** @internal */
   constructor(publish: PublishFields, payload: Uint8Array, receipt: Receipt | undefined, settler: Settler) {
     this.topic = publish.topic;
     this.payload = payload;
@@ -87,32 +86,31 @@ export class ReceivedMessage implements Message {
     this.#settle(reasonCode);
   }
 
-  /** Bytes of topic, properties and payload. @internal */
+  /** Bytes of topic, properties and payload. */
   get size(): number {
     return this.topic.length + this.propertiesSize + this.payload.length;
   }
 
-  /** @internal */
   get bytes(): Uint8Array | undefined {
     return this.#bytes;
   }
 
-  /** What it will be acknowledged with; undefined with QoS 0, and once it is settled or released. @internal */
+  /** What it will be acknowledged with; undefined with QoS 0, and once it is settled or released. */
   get receipt(): Receipt | undefined {
     return this.#receipt ?? undefined;
   }
 
-  /** Whether it is still to be settled; never with QoS 0. @internal */
+  /** Whether it is still to be settled; never with QoS 0. */
   get unsettled(): boolean {
     return this.receipt !== undefined;
   }
 
-  /** Whether the application has said that it is processed, whatever its QoS. @internal */
+  /** Whether the application has said that it is processed, whatever its QoS. */
   get isDone(): boolean {
     return this.#receipt === null;
   }
 
-  /** It waits from now on: `retention` decides whether its payload is copied. @internal */
+  /** It waits from now on: `retention` decides whether its payload is copied. */
   keepPayload(retention: PayloadRetention): void {
     const { payload } = this;
     if (this.#bytes === undefined) return;
@@ -124,37 +122,37 @@ export class ReceivedMessage implements Message {
     if (receipt !== undefined) receipt.payload = kept;
   }
 
-  /** The application may not settle it for long. @internal */
+  /** The application may not settle it for long. */
   markSkippable(): void {
     const { receipt } = this;
     if (receipt !== undefined) this.#settler.markSkippable(receipt);
   }
 
-  /** The application has not taken it for long. @internal */
+  /** The application has not taken it for long. */
   markStalled(): void {
     const { receipt } = this;
     if (receipt !== undefined) this.#settler.markStalled(receipt);
   }
 
-  /** Nobody will settle it: the server sends it again. @internal */
+  /** Nobody will settle it: the server sends it again. */
   abandon(): void {
     const receipt = this.release();
     if (receipt !== undefined) this.#settler.abandon(receipt);
   }
 
-  /** It is acknowledged without the application. Returns its receipt, if it was unsettled. @internal */
+  /** It is acknowledged without the application. Returns its receipt, if it was unsettled. */
   release(): Receipt | undefined {
     const { receipt } = this;
     if (receipt !== undefined) this.#receipt = undefined;
     return receipt;
   }
 
-  /** The same message for another subscription. @internal */
+  /** The same message for another subscription. */
   copyFor(receipt: Receipt | undefined): ReceivedMessage {
     return new ReceivedMessage(this, this.payload, receipt, this.#settler);
   }
 
-  /** The same message for the next consumer, after a loop ended with it in hand. @internal */
+  /** The same message for the next consumer, after a loop ended with it in hand. */
   again(): ReceivedMessage {
     const again = this.copyFor(this.release());
     again.duplicate = true;

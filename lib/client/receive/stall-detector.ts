@@ -1,19 +1,19 @@
+import type { EngineOptions } from '../../engine/options.ts';
+import type { Logger } from '../logger.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { Driver } from '../runtime/driver.ts';
+import type { StallReports } from '../runtime/stall-reports.ts';
 import type { ClientSubscription } from './client-subscription.ts';
 import { DelayedCheck } from './delayed-check.ts';
+import type { Router } from './router.ts';
 
-/** What the stall detector needs of its client. */
-export interface StallDetectorHost {
+interface StallDetectorParts {
   readonly clock: Clock;
-  /** `ackStallTimeout` in ms; 0 = off. */
-  timeout(): number;
-  subscriptions(): readonly ClientSubscription[];
-  /** Whether the client has stopped reading. */
-  isStopped(): boolean;
-  /** For `ms`, `subscription` took none of its unsettled messages, and no QoS 1 or 2 message arrived. */
-  stalled(subscription: ClientSubscription, ms: number): void;
-  /** For `ms`, a consumer has waited for a message, and the application held so many that none could arrive. */
-  starved(ms: number): void;
+  readonly configuration: { readonly settings: { readonly engine: Pick<EngineOptions, 'ackStallTimeout'> } };
+  readonly driver: Pick<Driver, 'isReading' | 'starved'>;
+  readonly logger: Pick<Logger, 'warn'>;
+  readonly router: Pick<Router, 'subscriptions'>;
+  readonly stallReports: Pick<StallReports, 'unread'>;
 }
 
 /**
@@ -21,7 +21,7 @@ export interface StallDetectorHost {
  * window of the server, the silence is the only sign of it.
  */
 export class StallDetector {
-  readonly #host: StallDetectorHost;
+  readonly #parts: StallDetectorParts;
   readonly #check: DelayedCheck;
   #timeout = 0;
   /** QoS 1 and 2 messages that arrived so far, and how many there were when the check was scheduled. */
@@ -32,9 +32,9 @@ export class StallDetector {
   /** Subscriptions that were reported and have taken nothing since, with their progress. */
   readonly #reported = new Map<ClientSubscription, number>();
 
-  constructor(host: StallDetectorHost) {
-    this.#host = host;
-    this.#check = new DelayedCheck(host.clock, () => this.#run());
+  constructor(parts: StallDetectorParts) {
+    this.#parts = parts;
+    this.#check = new DelayedCheck(parts.clock, () => this.#run());
   }
 
   /** hot: a QoS 1 or 2 message arrived. */
@@ -58,34 +58,39 @@ export class StallDetector {
   }
 
   #schedule(): void {
-    this.#timeout = this.#host.timeout();
+    this.#timeout = this.#parts.configuration.settings.engine.ackStallTimeout;
     if (this.#timeout === 0) return;
     this.#arrivalsBefore = this.#arrivals;
-    this.#progressBefore = new Map(this.#host.subscriptions().map((one) => [one, one.progress]));
+    this.#progressBefore = new Map(this.#parts.router.subscriptions.map((one) => [one, one.progress]));
     this.#check.schedule(this.#timeout);
   }
 
   #run(): void {
-    const all = this.#host.subscriptions();
+    const { driver, router } = this.#parts;
+    const all = router.subscriptions;
     for (const [subscription, progress] of this.#reported)
       if (subscription.progress !== progress || !all.includes(subscription))
         this.#reported.delete(subscription);
     if (this.#arrivals === this.#arrivalsBefore) this.#report(all);
-    if (this.#host.isStopped() || all.some((one) => one.hasUnsettled())) this.#schedule();
+    if (!driver.isReading || all.some((one) => one.hasUnsettled())) this.#schedule();
   }
 
   /** Nothing has arrived since the check was scheduled. */
   #report(all: readonly ClientSubscription[]): void {
+    const { driver, logger, stallReports } = this.#parts;
     const isStill = (one: ClientSubscription): boolean => this.#progressBefore.get(one) === one.progress;
     // A single subscription cannot hold up another one.
     if (all.length > 1)
       for (const subscription of all) {
         if (!isStill(subscription) || !subscription.hasUnsettled() || this.#reported.has(subscription))
           continue;
-        this.#host.stalled(subscription, this.#timeout);
+        stallReports.unread(subscription, this.#timeout);
         if (subscription.hasUnsettled()) this.#reported.set(subscription, subscription.progress);
       }
-    if (this.#host.isStopped() && all.every(isStill) && all.some((one) => one.isAwaited))
-      this.#host.starved(this.#timeout);
+    if (driver.isReading || !all.every(isStill) || !all.some((one) => one.isAwaited)) return;
+    logger.warn(
+      `the application waits for a message, but has held so many for ${this.#timeout} ms that none can arrive`,
+    );
+    driver.starved();
   }
 }

@@ -1,5 +1,5 @@
 import { encode } from '../../codec/codec.ts';
-import type { QoS, SubscriptionRequest, UserProperties } from '../../codec/packets.ts';
+import type { ProtocolVersion, QoS, SubscriptionRequest, UserProperties } from '../../codec/packets.ts';
 import { reasonCodeName } from '../../codec/reason-codes.ts';
 import {
   ClosedError,
@@ -11,17 +11,29 @@ import {
 } from '../../errors.ts';
 import { Request } from '../../session/request.ts';
 import { hasWildcard, isShared, topicFilterError } from '../../topic/filters.ts';
-import type { Overflow } from './message-buffer.ts';
-import { checkCall, onAbort, withCancellation, type CallOptions } from '../runtime/cancellation.ts';
-import { checkEncodable, boolean, integer, oneOf, checkKeys, string, wrongType } from '../config/validate.ts';
+import type { BufferLimits, Overflow } from './message-buffer.ts';
+import {
+  checkCall,
+  checkCallWith,
+  onAbort,
+  withCancellation,
+  type CallOptions,
+} from '../runtime/cancellation.ts';
+import {
+  boolean,
+  checkEncodable,
+  checkKeys,
+  checkObject,
+  choice,
+  integerIn,
+  string,
+  wrongType,
+  type Checks,
+} from '../config/validate.ts';
 import type { Driver } from '../runtime/driver.ts';
 import type { Router } from './router.ts';
-import {
-  ClientSubscription,
-  type AckMode,
-  type Intake,
-  type SubscriptionHost,
-} from './client-subscription.ts';
+import { ClientSubscription, type SubscriptionParts } from './client-subscription.ts';
+import type { AckMode } from './subscription.ts';
 
 /** Subscription Options (3.8.3.1) of one Topic Filter, if those of one call differ. */
 export interface FilterOptions {
@@ -77,53 +89,62 @@ export interface UnsubscribeResult {
   readonly reasonCodes: readonly number[];
 }
 
-const FILTER_KEYS = ['topicFilter', 'qos', 'noLocal', 'retainAsPublished', 'retainHandling'];
-const CALL_KEYS = [
-  'qos',
-  'noLocal',
-  'retainAsPublished',
-  'retainHandling',
-  'ack',
-  'buffer',
-  'overflow',
-  'partial',
-  'properties',
-  'signal',
-  'timeout',
-];
-const FLAGS_OF_5 = ['noLocal', 'retainAsPublished', 'retainHandling'] as const;
-const ONLY_5 = [...FLAGS_OF_5, 'properties'] as const;
+type FilterFlags = Omit<FilterOptions, 'topicFilter'>;
+
+const FLAG_CHECKS: Checks<FilterFlags> = {
+  qos: choice(0, 1, 2),
+  noLocal: boolean,
+  retainAsPublished: boolean,
+  retainHandling: choice(0, 1, 2),
+};
+const FILTER_CHECKS: Checks<FilterOptions> = { topicFilter: string, ...FLAG_CHECKS };
+const BUFFER_CHECKS: Checks<BufferLimits> = { messages: integerIn(1), bytes: integerIn(1) };
+const CHECKS: Checks<Omit<SubscribeOptions, keyof CallOptions>> = {
+  ...FLAG_CHECKS,
+  ack: choice('processed', 'received', 'manual'),
+  buffer: (name, value) => checkObject(name, value, BUFFER_CHECKS),
+  overflow: choice('drop-oldest', 'drop-newest', 'latest-per-topic', 'pause'),
+  partial: boolean,
+  // Checked once it is clear that the version has properties.
+  properties: (_, value) => value as SubscribeOptions['properties'],
+};
+const ONLY_5 = ['noLocal', 'retainAsPublished', 'retainHandling', 'properties'];
 const MIB = 1_048_576;
 
-/** What subscriptions need of their client, except the call that ends them. */
-export type SubscribeHost = Omit<SubscriptionHost, 'unsubscribe'>;
+interface SubscribeParts extends Omit<SubscriptionParts, 'unsubscribe'> {
+  readonly driver: Driver;
+  readonly router: Router;
+  readonly version: ProtocolVersion;
+}
 
 /** Implements `subscribe()` and `unsubscribe()`. */
 export class SubscribeCalls {
   readonly #driver: Driver;
   readonly #router: Router;
-  readonly #host: SubscriptionHost;
-  readonly #version: number;
+  readonly #parts: SubscribeParts & SubscriptionParts;
 
-  constructor(driver: Driver, router: Router, host: SubscribeHost, version: number) {
-    this.#driver = driver;
-    this.#router = router;
-    this.#host = { ...host, unsubscribe: (subscription) => this.end(subscription) };
-    this.#version = version;
+  constructor(parts: SubscribeParts) {
+    this.#driver = parts.driver;
+    this.#router = parts.router;
+    this.#parts = { ...parts, unsubscribe: (subscription) => this.end(subscription) };
   }
 
   /** Resolves on SUBACK. Without a connection, it waits for one. `made` gets the subscription before that. */
   async subscribe(
     topicFilter: string | readonly (string | FilterOptions)[],
-    options: SubscribeOptions,
+    given: SubscribeOptions,
     made: (subscription: ClientSubscription) => void,
   ): Promise<ClientSubscription> {
-    checkKeys('subscribe', options, CALL_KEYS);
-    checkCall(options);
+    const options = checkCallWith('subscribe', given, CHECKS);
     const entries = this.#entries(topicFilter, options);
     this.#checkProperties(options);
-    const partial = boolean('partial', options.partial ?? false);
-    const subscription = new ClientSubscription(entries, toIntake(options), this.#host);
+    const { ack = 'processed', overflow = 'drop-oldest', partial = false } = options;
+    const { messages = 10_000, bytes = 64 * MIB } = options.buffer ?? {};
+    const subscription = new ClientSubscription(
+      entries,
+      { ack, buffer: { messages, bytes }, overflow },
+      this.#parts,
+    );
     // Before SUBSCRIBE is written: messages may arrive before SUBACK [MQTT-3.8.4-1].
     this.#router.add(subscription);
     made(subscription);
@@ -132,7 +153,7 @@ export class SubscribeCalls {
       this.#granted(subscription, await this.#send('subscribe', this.#raised(entries), options), partial);
     } catch (error) {
       // Nobody has processed the messages that arrived before the failure: a persistent session sends them again.
-      const unsettled = this.#host.persistent ? 'abandon' : 'acknowledge';
+      const unsettled = this.#parts.persistent ? 'abandon' : 'acknowledge';
       // Loops end without an error when the client is disconnected, before SUBACK as well as after it.
       const isEnd = error instanceof ClosedError && error.cause === undefined && !wasOver;
       subscription.end(unsettled, isEnd ? undefined : error);
@@ -149,12 +170,8 @@ export class SubscribeCalls {
     topicFilter: string | readonly string[],
     options: CallOptions,
   ): Promise<UnsubscribeResult> {
-    checkKeys('unsubscribe', options, ['signal', 'timeout']);
-    checkCall(options);
-    const list: unknown = typeof topicFilter === 'string' ? [topicFilter] : topicFilter;
-    if (!Array.isArray(list)) throw wrongType('topicFilter', 'a string or an array', list);
-    const topicFilters = [...(list as readonly string[])];
-    if (topicFilters.length === 0) throw new TypeError('topicFilter: expected at least one, got none');
+    checkCall('unsubscribe', options);
+    const topicFilters = listOf(topicFilter);
     for (const filter of topicFilters) checkFilter(filter);
     for (const filter of topicFilters)
       for (const holder of this.#router.holdersOf(filter)) {
@@ -173,7 +190,7 @@ export class SubscribeCalls {
       await this.#unsubscribe(last, {});
     } catch (error) {
       // A session that ends with the client ends its subscriptions too.
-      if (this.#host.persistent || !(error instanceof ClosedError)) throw error;
+      if (this.#parts.persistent || !(error instanceof ClosedError)) throw error;
     }
   }
 
@@ -216,7 +233,7 @@ export class SubscribeCalls {
         },
         failed: (error) => (done(), reject(error)),
       });
-      const done = withCancellation(options, this.#host.clock, kind, (reason) => {
+      const done = withCancellation(options, this.#parts.clock, kind, (reason) => {
         this.#driver.withdrawRequest(request);
         reject(reason);
       });
@@ -237,7 +254,9 @@ export class SubscribeCalls {
 
   #stopOnAbort(subscription: ClientSubscription, signal: AbortSignal): void {
     const unlisten = onAbort(signal, () => {
-      subscription.stop(signal.reason).catch((error: unknown) => this.#notUnsubscribed(subscription, error));
+      subscription
+        .finish({ reason: signal.reason })
+        .catch((error: unknown) => this.#notUnsubscribed(subscription, error));
     });
     subscription.onEnd(unlisten);
   }
@@ -269,11 +288,13 @@ export class SubscribeCalls {
   #notUnsubscribed({ topicFilters }: ClientSubscription, error: unknown): void {
     // When the client has ended, its subscriptions have ended too.
     if (!(error instanceof ClosedError))
-      this.#host.warn(`could not unsubscribe ${topicFilters.length} Topic Filters: ${messageOf(error)}`);
+      this.#parts.logger.warn(
+        `could not unsubscribe ${topicFilters.length} Topic Filters: ${messageOf(error)}`,
+      );
   }
 
   #checkProperties({ properties }: SubscribeOptions): void {
-    if (properties === undefined || this.#version < 5) return;
+    if (properties === undefined || this.#parts.version < 5) return;
     checkKeys('properties', properties, ['userProperties']);
     checkEncodable(() => {
       encode(
@@ -287,43 +308,33 @@ export class SubscribeCalls {
     topicFilter: string | readonly (string | FilterOptions)[],
     options: SubscribeOptions,
   ): SubscriptionRequest[] {
-    if (this.#version < 5)
-      for (const key of ONLY_5)
-        if (options[key] !== undefined) throw new TypeError(`${key}: expected none, as only MQTT 5.0 has it`);
-    const list = typeof topicFilter === 'string' ? [topicFilter] : topicFilter;
-    if (!Array.isArray(list)) throw wrongType('topicFilter', 'a string or an array', topicFilter);
-    if (list.length === 0) throw new TypeError('topicFilter: expected at least one, got none');
-    const entries = list.map((one: string | FilterOptions) => this.#entry(one, options));
+    this.#checkVersion(options);
+    const entries = listOf(topicFilter).map((one) => this.#entry(one, options));
     if (new Set(entries.map((entry) => entry.topicFilter)).size < entries.length)
       throw new TypeError('topicFilter: expected each Topic Filter once');
     return entries;
   }
 
-  #entry(given: string | FilterOptions, options: SubscribeOptions): SubscriptionRequest {
-    const own = (typeof given === 'string'
-      ? { topicFilter: given }
-      : checkKeys('topicFilter', given, FILTER_KEYS)) as unknown as FilterOptions;
+  #entry(given: string | FilterOptions, options: FilterFlags): SubscriptionRequest {
+    const own =
+      typeof given === 'string'
+        ? { topicFilter: given }
+        : checkObject<FilterOptions>('topicFilter', given, FILTER_CHECKS, '');
     const topicFilter = this.#checkFilter(own.topicFilter);
-    const qos = oneOf('qos', own.qos ?? options.qos ?? 0, [0, 1, 2]);
-    if (this.#version < 5) {
-      for (const key of FLAGS_OF_5)
-        if (own[key] !== undefined) throw new TypeError(`${key}: expected none, as only MQTT 5.0 has it`);
-      return { topicFilter, qos };
-    }
-    const noLocal = boolean('noLocal', own.noLocal ?? options.noLocal ?? false);
+    this.#checkVersion(own);
+    const flags: FilterFlags = { ...options, ...own };
+    const { qos = 0, noLocal = false, retainAsPublished = false, retainHandling = 0 } = flags;
+    if (this.#parts.version < 5) return { topicFilter, qos };
     // [MQTT-3.8.3-4]
     if (noLocal && isShared(topicFilter))
       throw new TypeError('noLocal: expected false with a shared subscription [MQTT-3.8.3-4], got true');
-    return {
-      topicFilter,
-      qos,
-      noLocal,
-      retainAsPublished: boolean(
-        'retainAsPublished',
-        own.retainAsPublished ?? options.retainAsPublished ?? false,
-      ),
-      retainHandling: oneOf('retainHandling', own.retainHandling ?? options.retainHandling ?? 0, [0, 1, 2]),
-    };
+    return { topicFilter, qos, noLocal, retainAsPublished, retainHandling };
+  }
+
+  /** Refuses options that this version does not have. */
+  #checkVersion(options: object): void {
+    const key = this.#parts.version < 5 ? ONLY_5.find((one) => one in options) : undefined;
+    if (key !== undefined) throw new TypeError(`${key}: expected none, as only MQTT 5.0 has it`);
   }
 
   /**
@@ -342,13 +353,15 @@ export class SubscribeCalls {
       return { ...entry, qos };
     });
     if (overlaps > 0)
-      this.#host.warn('Topic Filters overlap: the server decides how many copies of a message it sends');
+      this.#parts.logger.warn(
+        'Topic Filters overlap: the server decides how many copies of a message it sends',
+      );
     return raised;
   }
 
   /** Checks a Topic Filter, also against what the server supports. */
-  #checkFilter(topicFilter: string): string {
-    checkFilter(topicFilter);
+  #checkFilter(value: unknown): string {
+    const topicFilter = checkFilter(value);
     const negotiated = this.#driver.negotiated;
     if (negotiated === undefined) return topicFilter;
     const refuse = (reasonCode: number): never => {
@@ -360,33 +373,23 @@ export class SubscribeCalls {
   }
 }
 
-function checkFilter(topicFilter: string): void {
-  const wrong = topicFilterError(string('topicFilter', topicFilter));
+function checkFilter(value: unknown): string {
+  const topicFilter = string('topicFilter', value);
+  const wrong = topicFilterError(topicFilter);
   if (wrong !== undefined) throw new TypeError(`topicFilter: ${wrong}`);
+  return topicFilter;
 }
 
 function toEntry(topicFilter: string): SubscriptionRequest {
   return { topicFilter, qos: 0 };
 }
 
-function toIntake(options: SubscribeOptions): Intake {
-  const { messages = 10_000, bytes = 64 * MIB } = checkKeys('buffer', options.buffer ?? {}, [
-    'messages',
-    'bytes',
-  ]) as {
-    messages?: number;
-    bytes?: number;
-  };
-  return {
-    ack: oneOf('ack', options.ack ?? 'processed', ['processed', 'received', 'manual']),
-    buffer: { messages: integer('buffer.messages', messages, 1), bytes: integer('buffer.bytes', bytes, 1) },
-    overflow: oneOf('overflow', options.overflow ?? 'drop-oldest', [
-      'drop-oldest',
-      'drop-newest',
-      'latest-per-topic',
-      'pause',
-    ]),
-  };
+/** One or several, at least one. */
+function listOf<T>(topicFilter: string | readonly T[]): (string | T)[] {
+  const list: unknown = typeof topicFilter === 'string' ? [topicFilter] : topicFilter;
+  if (!Array.isArray(list)) throw wrongType('topicFilter', 'a string or an array', list);
+  if (list.length === 0) throw new TypeError('topicFilter: expected at least one, got none');
+  return [...(list as T[])];
 }
 
 function isRefused({ reasonCode }: FilterResult): boolean {

@@ -3,6 +3,9 @@ import type { CallOptions } from '../runtime/cancellation.ts';
 import type { ForEachOptions } from './for-each.ts';
 import type { Message } from './message.ts';
 
+/** When a QoS 1 or 2 message is acknowledged. */
+export type AckMode = 'processed' | 'received' | 'manual';
+
 /**
  * The messages of one `subscribe()` call, in order of arrival. Several loops share them: each message goes to one loop. A
  * loop that asks for the next message settles the one before it, unless `ack` says otherwise. An interface, so that tests

@@ -1,7 +1,8 @@
 import { isUnclaimed } from '../../engine/delivery.ts';
-import type { Receipt } from '../../session/incoming.ts';
 import { Ring } from '../../session/ring.ts';
+import type { Logger } from '../logger.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { Driver } from '../runtime/driver.ts';
 import type { BufferPressure } from './buffer-pressure.ts';
 import type { ClientSubscription } from './client-subscription.ts';
 import { DelayedCheck } from './delayed-check.ts';
@@ -21,14 +22,11 @@ interface HeldMessage {
   readonly since: number;
 }
 
-/** What held messages need of their client. */
-export interface UnmatchedMessagesHost {
+interface UnmatchedMessagesParts {
   readonly clock: Clock;
+  readonly driver: Pick<Driver, 'settle' | 'reconnect'>;
+  readonly logger: Pick<Logger, 'warn'>;
   readonly pressure: BufferPressure;
-  settle(receipt: Receipt, reasonCode: number): void;
-  /** A planned reconnect: the server sends abandoned messages again. */
-  reconnect(): void;
-  warn(message: string): void;
 }
 
 /**
@@ -38,7 +36,7 @@ export interface UnmatchedMessagesHost {
  * late messages are abandoned when new ones need the room.
  */
 export class UnmatchedMessages {
-  readonly #host: UnmatchedMessagesHost;
+  readonly #parts: UnmatchedMessagesParts;
   /** In order of arrival: late messages come first. */
   readonly #held = new Ring<HeldMessage>();
   readonly #retention = new PayloadRetention();
@@ -50,9 +48,9 @@ export class UnmatchedMessages {
   #abandoned = 0;
   #room: 'free' | 'full' = 'free';
 
-  constructor(host: UnmatchedMessagesHost) {
-    this.#host = host;
-    this.#check = new DelayedCheck(host.clock, () => this.#markLate());
+  constructor(parts: UnmatchedMessagesParts) {
+    this.#parts = parts;
+    this.#check = new DelayedCheck(parts.clock, () => this.#markLate());
   }
 
   /** Messages held. */
@@ -62,7 +60,7 @@ export class UnmatchedMessages {
 
   hold(message: ReceivedMessage): void {
     message.keepPayload(this.#retention);
-    this.#held.push({ message, since: this.#host.clock.now() });
+    this.#held.push({ message, since: this.#parts.clock.now() });
     this.#bytes += message.size;
     this.#makeRoom();
     this.#scheduleCheck();
@@ -82,13 +80,14 @@ export class UnmatchedMessages {
         this.#bytes += size;
         if (i < late) this.#countLate(size);
       } else if (isUnclaimed(subscription.push(message)) && receipt !== undefined)
-        this.#host.settle(receipt, 0); // fault: held-settled
+        this.#parts.driver.settle(receipt, 0); // fault: held-settled
     }
     if (this.#held.length === 0) this.#check.cancel();
     this.#updateRoom();
     if (this.#held.length === before || this.#abandoned === 0) return;
     this.#abandoned = 0;
-    this.#host.reconnect();
+    // The server sends abandoned messages again.
+    this.#parts.driver.reconnect();
   }
 
   /** A new connection: the server sends abandoned messages again. */
@@ -133,10 +132,10 @@ export class UnmatchedMessages {
       this.#held.length - this.#late >= MAX_MESSAGES || this.#bytes - this.#lateBytes >= MAX_BYTES;
     if (isFull && this.#room === 'free') {
       this.#room = 'full';
-      this.#host.pressure.filled();
+      this.#parts.pressure.filled();
     } else if (!isFull && this.#room === 'full') {
       this.#room = 'free';
-      this.#host.pressure.emptied();
+      this.#parts.pressure.emptied();
     }
   }
 
@@ -146,7 +145,7 @@ export class UnmatchedMessages {
   }
 
   #markLate(): void {
-    const now = this.#host.clock.now();
+    const now = this.#parts.clock.now();
     const before = this.#late;
     for (;;) {
       const held = this.#held.at(this.#late);
@@ -156,7 +155,7 @@ export class UnmatchedMessages {
     }
     const count = this.#late - before;
     if (count > 0)
-      this.#host.warn(
+      this.#parts.logger.warn(
         `${count} messages have had no subscription for ${HOLD_TIME} ms: they no longer hold up others`,
       );
     this.#makeRoom();

@@ -1,5 +1,5 @@
 import { TimeoutError } from '../../errors.ts';
-import { integer, wrongType } from '../config/validate.ts';
+import { checkKeys, checkObject, integer, wrongType, type Checks, type Given } from '../config/validate.ts';
 import type { Clock, Wake } from './clock.ts';
 
 /** How long a caller waits. Every call takes these. */
@@ -10,12 +10,25 @@ export interface CallOptions {
   readonly timeout?: number | undefined;
 }
 
-/** Checks the options of a call. Throws the reason of a signal that is already aborted. */
-export function checkCall(options: CallOptions): void {
-  const { signal, timeout } = options;
+const KEYS = ['signal', 'timeout'];
+
+/** Checks what every call has in its options, and their keys. Throws the reason of a signal that is already aborted. */
+export function checkCall(call: string, options: CallOptions, keys: readonly string[] = KEYS): void {
+  const { signal, timeout } = checkKeys(call, options, keys) as CallOptions;
   if (timeout !== undefined) integer('timeout', timeout, 0);
   checkSignal(signal);
   if (signal?.aborted === true) throw signal.reason;
+}
+
+/** The same for a call with further options, which have `checks`. Returns a copy of those that were given. */
+export function checkCallWith<T>(
+  call: string,
+  options: CallOptions & T,
+  checks: Checks<T>,
+): CallOptions & Given<T> {
+  const { signal, timeout, ...others } = checkKeys(call, options, [...Object.keys(checks), ...KEYS]);
+  checkCall(call, { signal, timeout } as CallOptions);
+  return { signal, timeout, ...checkObject<T>(call, others, checks, '') } as CallOptions & Given<T>;
 }
 
 /** Checks a signal, which may be aborted already. It may come from another realm or a package. */

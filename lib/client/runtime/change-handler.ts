@@ -2,7 +2,6 @@ import type { Change } from '../../engine/effects.ts';
 import { messageOf, type MqttError } from '../../errors.ts';
 import type { Endpoints } from '../config/endpoints.ts';
 import type { ClientLogger } from '../logger.ts';
-import type { ClientSubscription } from '../receive/client-subscription.ts';
 import type { OverflowReports } from '../receive/overflow-reports.ts';
 import type { Router } from '../receive/router.ts';
 import type { StallDetector } from '../receive/stall-detector.ts';
@@ -13,8 +12,7 @@ import type { Status } from '../status.ts';
 import type { ConnectCalls } from './connect-calls.ts';
 import type { StallReports } from './stall-reports.ts';
 
-/** What reacts to changes. */
-export interface ChangeHandlerParts {
+interface ChangeHandlerParts {
   readonly connectCalls: ConnectCalls;
   readonly subscribeCalls: SubscribeCalls;
   readonly endpoints: Endpoints;
@@ -22,7 +20,7 @@ export interface ChangeHandlerParts {
   readonly unmatched: UnmatchedMessages;
   readonly stallDetector: StallDetector;
   readonly stallReports: StallReports;
-  readonly overflowReports: OverflowReports<ClientSubscription>;
+  readonly overflowReports: OverflowReports;
   readonly status: Status;
   readonly counters: Counters;
   readonly logger: ClientLogger;

@@ -1,4 +1,7 @@
-import { isUnclaimed } from '../../engine/delivery.ts';
+import type { PublishReader } from '../../codec/publish-reader.ts';
+import type { Delivery } from '../../engine/delivery.ts';
+import type { Change } from '../../engine/effects.ts';
+import type { Receipt } from '../../session/incoming.ts';
 import type { DialContext } from '../../transport/transport.ts';
 import type { ClientOptions } from '../config/client-options.ts';
 import { Configuration } from '../config/configuration.ts';
@@ -8,19 +11,16 @@ import { localAddressOf, warnings } from '../config/network-options.ts';
 import type { Platform, Settings } from '../config/settings.ts';
 import { ClientLogger } from '../logger.ts';
 import { PublishCalls } from '../publish/publish-calls.ts';
-import type { PublishManyHost } from '../publish/publish-many.ts';
+import type { PublishManyParts } from '../publish/publish-many.ts';
 import { BufferPressure } from '../receive/buffer-pressure.ts';
-import type { ClientSubscription } from '../receive/client-subscription.ts';
 import { OverflowReports } from '../receive/overflow-reports.ts';
-import type { Settler } from '../receive/received-message.ts';
 import { Router } from '../receive/router.ts';
 import { StallDetector } from '../receive/stall-detector.ts';
-import { SubscribeCalls, type SubscribeHost } from '../receive/subscribe-calls.ts';
+import { SubscribeCalls } from '../receive/subscribe-calls.ts';
 import { UnmatchedMessages } from '../receive/unmatched-messages.ts';
 import { Counters } from '../stats.ts';
 import { Status } from '../status.ts';
 import { ChangeHandler } from './change-handler.ts';
-import type { Clock } from './clock.ts';
 import { ConnectCalls } from './connect-calls.ts';
 import type { PreparedDial } from './dialer.ts';
 import { Drain } from './drain.ts';
@@ -34,7 +34,7 @@ import { StallReports } from './stall-reports.ts';
  * The parts of a client, put together: each is given those that were made before it. The driver is made early, because
  * most parts call it. What it reports comes through `listen()`, last of all.
  */
-export class ClientRuntime<UserData> {
+export class ClientRuntime<UserData> implements DriverListener {
   readonly configuration: Configuration<UserData>;
   readonly endpoints: Endpoints;
   readonly status: Status = new Status();
@@ -46,19 +46,20 @@ export class ClientRuntime<UserData> {
   readonly drain: Drain;
   readonly connectCalls: ConnectCalls;
   readonly publishCalls: PublishCalls;
-  readonly publishManyHost: PublishManyHost;
+  readonly publishManyParts: PublishManyParts;
   readonly subscribeCalls: SubscribeCalls;
-  readonly #clock: Clock;
   /** Called whenever there may be room, or nothing left to wait for. */
   readonly #progress = new Notifier();
+  readonly #delivery: MessageDelivery;
+  readonly #stallDetector: StallDetector;
+  readonly #changes: ChangeHandler;
 
   constructor(url: ServerUrl, options: ClientOptions<UserData>, platform: Platform) {
-    const configuration = new Configuration(url, options, platform.random);
-    const { engine, logger: givenLogger } = configuration.settings;
-    const version = engine.protocolVersion;
     const { clock, random } = platform;
-    this.#clock = clock;
+    const configuration = new Configuration(url, options, random);
     this.configuration = configuration;
+    const { engine, persistent, logger: givenLogger } = configuration.settings;
+    const version = engine.protocolVersion;
     const endpoints = new Endpoints(configuration, random);
     this.endpoints = endpoints;
     const events = new EventQueue();
@@ -73,34 +74,42 @@ export class ClientRuntime<UserData> {
       clock,
       random,
       events,
-      select: (choice) => endpoints.select(choice),
-      redirect: (serverReference, lasting) => endpoints.redirect(serverReference, lasting),
+      endpoints,
       prepare: (context) => prepare(configuration, endpoints, platform, context),
       buffers: pressure,
     });
     this.driver = driver;
     room.add(() => driver.resumeReading());
-    this.unmatched = this.#unmatchedMessages(pressure);
-    const { counters, status, unmatched } = this;
-    const settler = this.#settler();
-    const delivery = new MessageDelivery({ configuration, settler, router, unmatched, counters, logger });
-    this.drain = this.#drain(delivery);
-    const overflowReports = new OverflowReports<ClientSubscription>(clock, (subscription) =>
-      status.report({ type: 'overflow', subscription, dropped: subscription.dropped }),
-    );
+    const { counters, status } = this;
+    const base = {
+      clock,
+      configuration,
+      counters,
+      driver,
+      endpoints,
+      logger,
+      persistent,
+      pressure,
+      router,
+      status,
+    };
+    this.unmatched = new UnmatchedMessages(base);
+    const { unmatched } = this;
+    const delivery = new MessageDelivery({ ...base, unmatched });
+    this.#delivery = delivery;
+    this.drain = new Drain({ ...base, delivery, unmatched });
+    const overflowReports = new OverflowReports(clock, status);
     this.publishCalls = new PublishCalls(driver, clock, version);
-    this.publishManyHost = this.#publishManyHost();
-    const host = this.#subscribeHost(settler, pressure, overflowReports);
-    this.subscribeCalls = new SubscribeCalls(driver, router, host, version);
-    this.connectCalls = new ConnectCalls(driver, configuration, endpoints, clock);
-    const stallReports = new StallReports(driver, router, status, logger, engine);
-    const stallDetector = this.#stallDetector(stallReports);
+    this.publishManyParts = { ...base, progress: this.#progress, publishCalls: this.publishCalls };
+    this.subscribeCalls = new SubscribeCalls({ ...base, drain: this.drain, overflowReports, version });
+    this.connectCalls = new ConnectCalls(base);
+    const stallReports = new StallReports(base);
+    const stallDetector = new StallDetector({ ...base, stallReports });
+    this.#stallDetector = stallDetector;
     const { connectCalls, subscribeCalls } = this;
-    const { persistent } = engine;
-    const reports = { status, counters, logger, overflowReports, stallDetector, stallReports };
-    const parts = { endpoints, router, unmatched, connectCalls, subscribeCalls };
-    const changes = new ChangeHandler({ ...reports, ...parts, persistent });
-    driver.listen(this.#listener(delivery, stallDetector, changes));
+    const reports = { overflowReports, stallDetector, stallReports };
+    this.#changes = new ChangeHandler({ ...base, ...reports, connectCalls, subscribeCalls, unmatched });
+    driver.listen(this);
   }
 
   get settings(): Settings<UserData> {
@@ -112,111 +121,27 @@ export class ClientRuntime<UserData> {
     for (const line of warnings(this.settings.network)) this.logger.warn(line);
   }
 
-  #unmatchedMessages(pressure: BufferPressure): UnmatchedMessages {
-    const { driver, logger } = this;
-    return new UnmatchedMessages({
-      clock: this.#clock,
-      pressure,
-      settle: (receipt, reasonCode) => driver.settle(receipt, reasonCode),
-      reconnect: () => void driver.reconnect(),
-      warn: (message) => logger.warn(message),
-    });
+  // --- for the driver ------------------------------------------------------------------------------------------
+
+  deliver(publish: PublishReader, receipt: Receipt | undefined): Delivery {
+    if (receipt !== undefined) this.#stallDetector.arrived();
+    const message = this.#delivery.message(publish, receipt);
+    if (!this.drain.intercept(message)) return this.#delivery.deliver(message);
+    if (receipt === undefined) this.counters.discarded++;
+    return 'taken';
   }
 
-  #drain(delivery: MessageDelivery): Drain {
-    const { driver, router, unmatched } = this;
-    return new Drain(
-      driver,
-      router,
-      this.#clock,
-      () => unmatched.depth,
-      (message) => {
-        const { receipt } = message;
-        // The engine settles what nobody takes only while it delivers.
-        if (isUnclaimed(delivery.deliver(message)) && receipt !== undefined) driver.settle(receipt, 0);
-      },
-    );
+  overflowed(topicName: string): void {
+    this.#delivery.overflowed(topicName);
   }
 
-  #publishManyHost(): PublishManyHost {
-    const { driver, logger, publishCalls } = this;
-    return {
-      clock: this.#clock,
-      publish: (topicName, payload, options) => publishCalls.publish(topicName, payload, options),
-      hasRoom: () => driver.hasRoom,
-      isClosed: () => driver.state === 'closed' || driver.state === 'disconnecting',
-      watch: (listener) => this.#progress.add(listener),
-      warn: (message) => logger.warn(message),
-    };
+  changed(change: Change): void {
+    this.#changes.handle(change);
   }
 
-  #settler(): Settler {
-    const { driver } = this;
-    return {
-      canReject: this.settings.engine.protocolVersion === 5,
-      settle: (receipt, reasonCode) => driver.settle(receipt, reasonCode),
-      markSkippable: (receipt) => driver.markSkippable(receipt),
-      markStalled: (receipt) => driver.markStalled(receipt),
-      abandon: (receipt) => driver.abandon(receipt),
-    };
-  }
-
-  #subscribeHost(
-    settler: Settler,
-    pressure: BufferPressure,
-    overflowReports: OverflowReports<ClientSubscription>,
-  ): SubscribeHost {
-    const { counters, drain, logger } = this;
-    return {
-      ...settler,
-      clock: this.#clock,
-      persistent: this.settings.persistent,
-      pressure,
-      overflowed: (subscription) => overflowReports.dropped(subscription),
-      discarded: (count) => {
-        counters.discarded += count;
-        if (count > 0) logger.debug(`${count} messages were discarded with their subscription`);
-      },
-      onProgress: () => drain.checkDone(),
-      warn: (message) => logger.warn(message),
-    };
-  }
-
-  #stallDetector(stallReports: StallReports): StallDetector {
-    const { configuration, driver, logger, router } = this;
-    return new StallDetector({
-      clock: this.#clock,
-      timeout: () => configuration.settings.engine.ackStallTimeout,
-      subscriptions: () => router.subscriptions,
-      isStopped: () => !driver.isReading,
-      stalled: (subscription, ms) => stallReports.unread(subscription, ms),
-      starved: (ms) => {
-        logger.warn(
-          `the application waits for a message, but has held so many for ${ms} ms that none can arrive`,
-        );
-        driver.starved();
-      },
-    });
-  }
-
-  #listener(delivery: MessageDelivery, stallDetector: StallDetector, changes: ChangeHandler): DriverListener {
-    const { counters, drain } = this;
-    const progress = this.#progress;
-    return {
-      deliver: (publish, receipt) => {
-        if (receipt !== undefined) stallDetector.arrived();
-        const message = delivery.message(publish, receipt);
-        if (!drain.intercept(message)) return delivery.deliver(message);
-        if (receipt === undefined) counters.discarded++;
-        return 'taken';
-      },
-      overflowed: (topicName) => delivery.overflowed(topicName),
-      changed: (change) => changes.handle(change),
-      onProgress: () => {
-        drain.checkDone();
-        progress.notify();
-      },
-    };
+  onProgress(): void {
+    this.drain.checkDone();
+    this.#progress.notify();
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Change } from '../../engine/effects.ts';
 import { ClosedError, ConnectError, type MqttError } from '../../errors.ts';
-import { withCancellation, checkCall, type CallOptions } from './cancellation.ts';
-import { boolean, integer, checkKeys } from '../config/validate.ts';
+import { withCancellation, checkCall, checkCallWith, type CallOptions } from './cancellation.ts';
+import { boolean, integerIn } from '../config/validate.ts';
 import type { Clock } from './clock.ts';
 import { ConnectQueue } from './connect-queue.ts';
 import type { Driver } from './driver.ts';
@@ -21,6 +21,8 @@ export interface ConnectOptions extends CallOptions {
   /** Whether to keep trying until it succeeds. @default `reconnect.retryInitial` */
   readonly retry?: boolean | undefined;
 }
+
+type AttemptOptions = Omit<ConnectOptions, keyof CallOptions>;
 
 /** A promise with its handles. It counts as handled: nobody has to wait for it. */
 interface Deferred<T> {
@@ -47,12 +49,17 @@ interface Attempt {
   phase: 'queued' | 'begun' | 'joined' | 'left';
 }
 
+interface ConnectCallsParts {
+  readonly clock: Clock;
+  readonly configuration: { readonly settings: Settings<unknown> };
+  readonly driver: Driver;
+  readonly endpoints: Endpoints;
+}
+
 /** `connect()`, `reconnect()` and `closed`: what waits for a connection or its end. */
 export class ConnectCalls {
+  readonly #parts: ConnectCallsParts;
   readonly #driver: Driver;
-  readonly #configuration: { readonly settings: Settings<unknown> };
-  readonly #endpoints: Endpoints;
-  readonly #clock: Clock;
   readonly #queue = new ConnectQueue();
   #connack: Connack | undefined = undefined;
   #attempt: Attempt | undefined = undefined;
@@ -61,16 +68,9 @@ export class ConnectCalls {
   #closed = deferred<void>();
   #life: 'open' | 'ended' = 'open';
 
-  constructor(
-    driver: Driver,
-    configuration: { readonly settings: Settings<unknown> },
-    endpoints: Endpoints,
-    clock: Clock,
-  ) {
-    this.#driver = driver;
-    this.#endpoints = endpoints;
-    this.#configuration = configuration;
-    this.#clock = clock;
+  constructor(parts: ConnectCallsParts) {
+    this.#parts = parts;
+    this.#driver = parts.driver;
   }
 
   get closed(): Promise<void> {
@@ -85,23 +85,23 @@ export class ConnectCalls {
   }
 
   async connect(options: ConnectOptions): Promise<Connack> {
-    checkKeys('connect', options, [
-      'host',
-      'port',
-      'keepAlive',
-      'localAddress',
-      'retry',
-      'signal',
-      'timeout',
-    ]);
-    checkCall(options);
-    const retry = boolean('retry', options.retry ?? this.#configuration.settings.retryInitial);
-    this.#override(options);
+    const { configuration, endpoints } = this.#parts;
+    const { engine, network, retryInitial } = configuration.settings;
+    const { signal, timeout, ...given } = checkCallWith<AttemptOptions>('connect', options, {
+      host: toHost,
+      port: integerIn(1, 65_535),
+      keepAlive: integerIn(0, 65_535),
+      localAddress: (_, value) => toLocalAddress(value, network.family),
+      retry: boolean,
+    });
+    const { retry = retryInitial, keepAlive, ...overrides } = given;
+    endpoints.override(overrides);
+    if (keepAlive !== undefined) engine.keepAlive = keepAlive;
     if (this.#driver.state === 'connected' && this.#connack !== undefined) return this.#connack;
     const attempt = this.#attempt ?? this.#begin(retry);
     attempt.callers++;
     return new Promise<Connack>((resolve, reject) => {
-      const done = withCancellation(options, this.#clock, 'connect', (reason) => {
+      const done = withCancellation({ signal, timeout }, this.#parts.clock, 'connect', (reason) => {
         // Other calls may wait for the attempt: only the last one gives it up.
         if (--attempt.callers === 0) this.#giveUp(attempt, reason);
         reject(reason);
@@ -115,8 +115,7 @@ export class ConnectCalls {
    * an attempt, because it cuts their wait short.
    */
   async reconnect(options: CallOptions): Promise<Connack> {
-    checkKeys('reconnect', options, ['signal', 'timeout']);
-    checkCall(options);
+    checkCall('reconnect', options);
     // A `connect()` waits for the end of the previous connection, and connects then.
     if (this.#attempt?.phase === 'queued') return this.connect(options);
     const { state } = this.#driver;
@@ -126,7 +125,7 @@ export class ConnectCalls {
       );
     return new Promise<Connack>((resolve, reject) => {
       const outcome = this.#awaitOutcome();
-      const done = withCancellation(options, this.#clock, 'reconnect', (reason) => {
+      const done = withCancellation(options, this.#parts.clock, 'reconnect', (reason) => {
         this.#outcomes.delete(outcome);
         reject(reason);
       });
@@ -228,18 +227,5 @@ export class ConnectCalls {
     if (outcome === undefined) return;
     this.#outcomes.delete(outcome);
     outcome.reject(error);
-  }
-
-  #override(options: ConnectOptions): void {
-    const { host, port, keepAlive, localAddress } = options;
-    const { engine, network } = this.#configuration.settings;
-    const overrides = {
-      ...(host !== undefined && { host: toHost(host) }),
-      ...(port !== undefined && { port: integer('port', port, 1, 65_535) }),
-      ...(localAddress !== undefined && { localAddress: toLocalAddress(localAddress, network.family) }),
-    };
-    if (keepAlive !== undefined) integer('keepAlive', keepAlive, 0, 65_535);
-    this.#endpoints.override(overrides);
-    if (keepAlive !== undefined) engine.keepAlive = keepAlive;
   }
 }

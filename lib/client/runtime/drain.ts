@@ -2,8 +2,10 @@ import { withCancellation, type CallOptions } from './cancellation.ts';
 import type { Clock } from './clock.ts';
 import type { Driver } from './driver.ts';
 import type { ReceivedMessage } from '../receive/received-message.ts';
+import type { MessageDelivery } from './message-delivery.ts';
 import type { Router } from '../receive/router.ts';
 import type { ClientSubscription } from '../receive/client-subscription.ts';
+import type { UnmatchedMessages } from '../receive/unmatched-messages.ts';
 
 /** What `drain()` could not finish. */
 export interface DrainReport {
@@ -13,35 +15,31 @@ export interface DrainReport {
   readonly unacknowledged: number;
 }
 
-/** Hands a message to its subscriptions. */
-export type Deliver = (message: ReceivedMessage) => void;
+interface DrainParts {
+  readonly clock: Clock;
+  readonly delivery: MessageDelivery;
+  readonly driver: Driver;
+  readonly router: Router;
+  readonly unmatched: UnmatchedMessages;
+}
 
 /** The default of `timeout`, in ms. */
 const DRAIN_TIMEOUT = 5_000;
 
 /** `drain()`: waits until messages in progress are processed, and hands out no new ones meanwhile. */
 export class Drain {
-  readonly #driver: Driver;
-  readonly #router: Router;
-  readonly #clock: Clock;
+  readonly #parts: DrainParts;
   /** One per call that waits. While there is one, nothing new is handed out. */
   readonly #callers = new Set<() => void>();
   /** QoS 1 and 2 messages that arrived meanwhile, in order. */
   #intercepted: ReceivedMessage[] = [];
-  readonly #deliver: Deliver;
   /** The subscription that was found busy last. While it is, no other has to be checked. */
   #busy: ClientSubscription | undefined = undefined;
   /** Subscriptions that were not checked yet. */
   #unchecked: Iterator<ClientSubscription> = [].values();
-  /** How many messages are held without a subscription. */
-  readonly #held: () => number;
 
-  constructor(driver: Driver, router: Router, clock: Clock, held: () => number, deliver: Deliver) {
-    this.#held = held;
-    this.#driver = driver;
-    this.#router = router;
-    this.#clock = clock;
-    this.#deliver = deliver;
+  constructor(parts: DrainParts) {
+    this.#parts = parts;
   }
 
   /**
@@ -69,7 +67,7 @@ export class Drain {
         done();
         resolve(this.#report());
       };
-      const done = withCancellation({ signal, timeout }, this.#clock, 'drain', (reason) => {
+      const done = withCancellation({ signal, timeout }, this.#parts.clock, 'drain', (reason) => {
         if (signal?.aborted !== true) finish();
         else {
           this.#callers.delete(finish);
@@ -85,19 +83,20 @@ export class Drain {
   #abort(): void {
     const intercepted = this.#intercepted;
     this.#intercepted = [];
-    for (const message of intercepted) this.#deliver(message);
+    for (const message of intercepted) this.#parts.delivery.deliverLate(message);
   }
 
   /** Does not wait for held messages, subscriptions without a loop, or a connection. */
   #done(): boolean {
-    if (this.#driver.counts.pending > 0 && this.#driver.state === 'connected') return false;
-    return !this.#isBusy();
+    const { counts, state } = this.#parts.driver;
+    return (counts.pending === 0 || state !== 'connected') && !this.#isBusy();
   }
 
   /** Whether any subscription is busy. However often it is called, it checks each about once until all are done. */
   #isBusy(): boolean {
+    const { router } = this.#parts;
     const known = this.#busy;
-    if (known !== undefined && this.#router.has(known) && isBusy(known)) return true;
+    if (known !== undefined && router.has(known) && isBusy(known)) return true;
     // First those not checked yet, then all: a loop may have begun since.
     for (let pass = 0; pass < 2; pass++) {
       for (let next = this.#unchecked.next(); next.done !== true; next = this.#unchecked.next())
@@ -105,16 +104,17 @@ export class Drain {
           this.#busy = next.value;
           return true;
         }
-      this.#unchecked = this.#router.all();
+      this.#unchecked = router.all();
     }
     this.#busy = undefined;
     return false;
   }
 
   #report(): DrainReport {
-    let undelivered = this.#held();
-    for (const subscription of this.#router.subscriptions) undelivered += subscription.depth;
-    return { undelivered, unacknowledged: this.#driver.counts.pending };
+    const { driver, router, unmatched } = this.#parts;
+    let undelivered = unmatched.depth;
+    for (const subscription of router.subscriptions) undelivered += subscription.depth;
+    return { undelivered, unacknowledged: driver.counts.pending };
   }
 }
 

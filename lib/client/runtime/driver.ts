@@ -14,7 +14,6 @@ import type {
   EngineOptions,
   EnginePorts,
   ReadResult,
-  ServerChoice,
 } from '../../engine/options.ts';
 import type { ClientState } from '../../engine/states.ts';
 import { ConnectError, messageOf, type MqttError } from '../../errors.ts';
@@ -23,6 +22,8 @@ import type { Receipt } from '../../session/incoming.ts';
 import type { Request } from '../../session/request.ts';
 import { nextTick } from '../../transport/next-tick.ts';
 import type { DialContext, Transport } from '../../transport/transport.ts';
+import type { Endpoints } from '../config/endpoints.ts';
+import type { Settler } from '../receive/received-message.ts';
 import type { Clock } from './clock.ts';
 import { Dialer, type PreparedDial } from './dialer.ts';
 import { EngineTimer } from './engine-timer.ts';
@@ -38,10 +39,7 @@ export interface DriverHost {
   readonly random: () => number;
   /** Runs what may call the client after the engine has returned. */
   readonly events: EventQueue;
-  /** Selects the server to connect to. Returns how many others are left. */
-  select(choice: ServerChoice): number;
-  /** The selected server refers to others. Returns how many of them come next. */
-  redirect(serverReference: string, lasting: 'for now' | 'for good'): number;
+  readonly endpoints: Pick<Endpoints, 'select' | 'redirect'>;
   /** Asks the application for the server and the credentials; `dial()` opens the Network Connection. */
   prepare(context: DialContext): Promise<PreparedDial>;
   /** Buffers that stop reading while they are full. */
@@ -71,7 +69,8 @@ const NOBODY: DriverListener = {
  * Connects the engine to bytes, time and the event loop. It decides nothing about MQTT: it reports to the engine what
  * happens, writes the output, and calls the engine when it is due.
  */
-export class Driver {
+export class Driver implements Settler {
+  readonly canReject: boolean;
   readonly #engine: Engine;
   readonly #dialer: Dialer;
   readonly #host: DriverHost;
@@ -93,6 +92,7 @@ export class Driver {
   #gracefulClose: GracefulClose | undefined = undefined;
 
   constructor(options: EngineOptions, host: DriverHost) {
+    this.canReject = options.protocolVersion === 5;
     this.#options = options;
     this.#host = host;
     this.#events = host.events;
@@ -307,11 +307,11 @@ export class Driver {
       deliver: (publish, receipt) => this.#listener.deliver(publish, receipt),
       overflowed: (topicName) => this.#listener.overflowed(topicName),
       dial: (attempt, reason, choice) => {
-        const left = host.select(choice);
+        const left = host.endpoints.select(choice);
         this.#dialer.begin(attempt, reason);
         return left;
       },
-      redirect: (serverReference, lasting) => host.redirect(serverReference, lasting),
+      redirect: (serverReference, lasting) => host.endpoints.redirect(serverReference, lasting),
       dialPhase: () => this.#dialer.phase,
       hangUp: (rest) => this.#hangUp(rest),
       closeGracefully: (rest) => this.#closeGracefully(rest),

@@ -1,5 +1,5 @@
 import type { PublishReader } from '../../codec/publish-reader.ts';
-import type { Delivery } from '../../engine/delivery.ts';
+import { isUnclaimed, type Delivery } from '../../engine/delivery.ts';
 import type { Receipt } from '../../session/incoming.ts';
 import type { Settings } from '../config/settings.ts';
 import type { ClientLogger } from '../logger.ts';
@@ -8,14 +8,13 @@ import type { Router } from '../receive/router.ts';
 import type { UnmatchedMessages } from '../receive/unmatched-messages.ts';
 import type { Counters } from '../stats.ts';
 
-/** What delivering messages uses of the client. */
-export interface MessageDeliveryParts {
+interface MessageDeliveryParts {
   readonly configuration: { readonly settings: Pick<Settings<unknown>, 'unmatched'> };
-  readonly settler: Settler;
+  readonly counters: Counters;
+  readonly driver: Settler;
+  readonly logger: ClientLogger;
   readonly router: Router;
   readonly unmatched: UnmatchedMessages;
-  readonly counters: Counters;
-  readonly logger: ClientLogger;
 }
 
 /** Hands incoming messages to the matching subscriptions. Holds or discards messages without one. */
@@ -29,13 +28,19 @@ export class MessageDelivery {
   /** hot: the message of a PUBLISH, made once. */
   message(publish: PublishReader, receipt: Receipt | undefined): ReceivedMessage {
     const payload = receipt === undefined ? publish.payload() : receipt.payload;
-    return new ReceivedMessage(publish, payload, receipt, this.#parts.settler);
+    return new ReceivedMessage(publish, payload, receipt, this.#parts.driver);
   }
 
   /** hot */
   deliver(message: ReceivedMessage): Delivery {
     const delivery = this.#parts.router.deliver(message);
     return delivery === 'unmatched' ? this.#holdOrDiscard(message) : delivery;
+  }
+
+  /** Delivers a message outside of the engine, which settles an unclaimed one only while it delivers. */
+  deliverLate(message: ReceivedMessage): void {
+    const { receipt } = message;
+    if (isUnclaimed(this.deliver(message)) && receipt !== undefined) this.#parts.driver.settle(receipt, 0);
   }
 
   /** A message of this topic was acknowledged and dropped before it was delivered. */

@@ -159,7 +159,11 @@ describe('batches({ linger })', () => {
     ['ends', async (rig: SubscriptionRig) => rig.subscription.end(), undefined],
     ['is unsubscribed', (rig: SubscriptionRig) => rig.subscription.unsubscribe(), undefined],
     ['is stopped', (rig: SubscriptionRig) => rig.subscription.stop(), undefined],
-    ['is stopped with a reason', (rig: SubscriptionRig) => rig.subscription.stop(new Error('why')), 'why'],
+    [
+      'is stopped with a reason',
+      (rig: SubscriptionRig) => rig.subscription.finish({ reason: new Error('why') }),
+      'why',
+    ],
     ['fails', async (rig: SubscriptionRig) => rig.subscription.endAfterBuffer(new Error('why')), 'why'],
   ])('hands out what is there when the subscription %s, and ends then', async (_, end, error) => {
     for (const persistent of [false, true]) {
@@ -175,7 +179,7 @@ describe('batches({ linger })', () => {
         (reason: Error) => reason.message,
       );
       await expect(next).resolves.toBe(error ?? true);
-      expect([rig.settled, rig.clock.armed, rig.discarded]).toEqual([['a', 'b'], 0, 0]);
+      expect([rig.settled, rig.clock.armed, rig.counters.discarded]).toEqual([['a', 'b'], 0, 0]);
       await expect(batches.next()).resolves.toEqual(END);
     }
   });

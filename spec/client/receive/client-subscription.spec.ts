@@ -58,14 +58,14 @@ describe('a loop', () => {
     rig.push('a', 'b');
     rig.subscription.end('acknowledge', new ClosedError('the end'));
     await expect(loop(rig.subscription, () => {})).rejects.toThrow('the end');
-    expect([rig.settled, rig.discarded, rig.subscription.depth]).toEqual([['a', 'b'], 2, 0]);
+    expect([rig.settled, rig.counters.discarded, rig.subscription.depth]).toEqual([['a', 'b'], 2, 0]);
   });
 
   it('abandons waiting messages when the client is disconnected', () => {
     const rig = new SubscriptionRig();
     rig.push('a');
     rig.subscription.end('abandon');
-    expect([rig.settled, rig.discarded]).toEqual([[], 1]);
+    expect([rig.settled, rig.counters.discarded]).toEqual([[], 1]);
   });
 });
 
@@ -312,7 +312,7 @@ describe('stop()', () => {
       return new Promise<void>((resolve) => (finish = resolve));
     });
     await settled();
-    await rig.subscription.stop(reason);
+    await rig.subscription.finish({ reason });
     finish();
     await expect(busy).rejects.toBe(reason);
     expect([seen, rig.settled.includes('a'), rig.unsubscribed]).toEqual([['a'], true, persistent ? 0 : 1]);
@@ -334,7 +334,7 @@ describe('unsubscribe()', () => {
     await settled();
     await rig.subscription.unsubscribe();
     await rig.subscription.unsubscribe();
-    expect([rig.settled, rig.unsubscribed, rig.discarded]).toEqual([['b', 'c'], 1, 2]);
+    expect([rig.settled, rig.unsubscribed, rig.counters.discarded]).toEqual([['b', 'c'], 1, 2]);
     finish();
     await expect(busy).resolves.toEqual(['a']);
     expect(rig.settled).toEqual(['b', 'c', 'a']);

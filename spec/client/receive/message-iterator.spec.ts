@@ -170,6 +170,6 @@ it('throws what the subscription was stopped with once', async () => {
   const iterator = rig.subscription[Symbol.asyncIterator]();
   const waiting = iterator.next();
   const reason = new Error('enough');
-  await Promise.all([rig.subscription.stop(reason), expect(waiting).rejects.toBe(reason)]);
+  await Promise.all([rig.subscription.finish({ reason }), expect(waiting).rejects.toBe(reason)]);
   await expect(iterator.next()).resolves.toEqual(END);
 });

@@ -1,20 +1,24 @@
 import { describe, expect, it } from '@jest/globals';
 import { OverflowReports } from '../../../lib/client/receive/overflow-reports.ts';
+import type { Subscription } from '../../../lib/client/receive/subscription.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 function rig() {
   const clock = new FakeClock();
   const told: [string, number][] = [];
-  const overflows = new OverflowReports<{ name: string; dropped: number }>(clock, ({ name, dropped }) =>
-    told.push([name, dropped]),
-  );
   const [a, b] = [
     { name: 'a', dropped: 0 },
     { name: 'b', dropped: 0 },
   ];
-  const drop = (one: { name: string; dropped: number }): void => {
+  const overflows = new OverflowReports(clock, {
+    report(event) {
+      if (event.type !== 'overflow') throw new Error(event.type);
+      told.push([(event.subscription as unknown as typeof a).name, event.dropped]);
+    },
+  });
+  const drop = (one: typeof a): void => {
     one.dropped++;
-    overflows.dropped(one);
+    overflows.dropped(one as unknown as Subscription);
   };
   return { clock, told, overflows, a, b, drop };
 }

@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
 import { StallDetector } from '../../../lib/client/receive/stall-detector.ts';
-import type { ClientSubscription } from '../../../lib/client/receive/client-subscription.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { SubscriptionRig } from './subscription-rig.ts';
 
@@ -13,11 +12,16 @@ function rig(count: number, timeout = 1_000) {
   const state = { isStopped: false };
   const detector = new StallDetector({
     clock,
-    timeout: () => timeout,
-    subscriptions: () => subscriptions,
-    isStopped: () => state.isStopped,
-    starved: (ms) => void starved.push(ms),
-    stalled: (subscription: ClientSubscription) => void stalled.push(subscriptions.indexOf(subscription)),
+    configuration: { settings: { engine: { ackStallTimeout: timeout } } },
+    router: { subscriptions },
+    driver: {
+      get isReading() {
+        return !state.isStopped;
+      },
+      starved: () => void starved.push(timeout),
+    },
+    logger: { warn() {} },
+    stallReports: { unread: (subscription) => void stalled.push(subscriptions.indexOf(subscription)) },
   });
   const come = (to: number): void => {
     rigs[to]?.push('x');

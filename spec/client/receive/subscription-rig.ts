@@ -9,7 +9,7 @@ import type { Delivery } from '../../../lib/engine/delivery.ts';
 import {
   ClientSubscription,
   type Intake,
-  type SubscriptionHost,
+  type SubscriptionParts,
 } from '../../../lib/client/receive/client-subscription.ts';
 import { BufferPressure } from '../../../lib/client/receive/buffer-pressure.ts';
 import { Receipt } from '../../../lib/session/incoming.ts';
@@ -41,16 +41,14 @@ export class SubscriptionRig {
   /** What the client saw each time it was told to look whether there is something to wait for. */
   readonly looks: ('busy' | 'idle')[] = [];
   onLook: () => void = () => {};
-  discarded = 0;
+  readonly counters: { discarded: number } = { discarded: 0 };
   unsubscribed = 0;
   readonly #settler: Settler;
   #packetId = 0;
 
   constructor(options: RigOptions = {}) {
     const { persistent = false, canReject = true, ack = 'processed', overflow = 'drop-oldest' } = options;
-    const host: SubscriptionHost = {
-      clock: this.clock,
-      persistent,
+    this.#settler = {
       canReject,
       settle: ({ payload }, reasonCode) => {
         const text = new TextDecoder().decode(payload);
@@ -58,24 +56,30 @@ export class SubscriptionRig {
       },
       markSkippable: ({ payload }) => void this.skippable.push(new TextDecoder().decode(payload)),
       markStalled: ({ payload }) => void this.stalled.push(new TextDecoder().decode(payload)),
-      overflowed: () => void this.overflowed++,
-      pressure: this.pressure,
       abandon: ({ payload }) => void this.abandoned.push(new TextDecoder().decode(payload)),
-      discarded: (count) => (this.discarded += count),
+    };
+    const parts: SubscriptionParts = {
+      clock: this.clock,
+      counters: this.counters,
+      driver: this.#settler,
+      persistent,
+      pressure: this.pressure,
+      overflowReports: { dropped: () => void this.overflowed++ },
       unsubscribe: () => {
         this.unsubscribed++;
         return Promise.resolve();
       },
-      onProgress: () => {
-        this.looks.push(this.subscription.busy ? 'busy' : 'idle');
-        this.onLook();
+      drain: {
+        checkDone: () => {
+          this.looks.push(this.subscription.busy ? 'busy' : 'idle');
+          this.onLook();
+        },
       },
-      warn: (message) => this.warnings.push(message),
+      logger: { debug() {}, warn: (message) => void this.warnings.push(message) },
     };
-    this.#settler = host;
     const buffer = { messages: 10_000, bytes: 1_000_000, ...options.buffer };
     const entries = (options.topicFilters ?? ['#']).map((topicFilter) => ({ topicFilter, qos: 1 as const }));
-    this.subscription = new ClientSubscription(entries, { ack, overflow, buffer }, host);
+    this.subscription = new ClientSubscription(entries, { ack, overflow, buffer }, parts);
   }
 
   /** Messages come, each with a text of its own. */

@@ -17,9 +17,11 @@ function rig() {
   const unmatched = new UnmatchedMessages({
     clock,
     pressure,
-    settle: (receipt) => void settled.push(receipt.packetId),
-    reconnect: () => void fetches++,
-    warn: (message) => void warnings.push(message),
+    driver: {
+      settle: (receipt) => void settled.push(receipt.packetId),
+      reconnect: () => ++fetches > 0,
+    },
+    logger: { warn: (message) => void warnings.push(message) },
   });
   const settler = {
     ...NO_SETTLER,

@@ -18,14 +18,14 @@ function watched(): { controller: AbortController; listeners: () => number } {
 
 describe('the options of a call', () => {
   it('are checked', () => {
-    expect(() => checkCall({ timeout: -1 })).toThrow(RangeError);
-    expect(() => checkCall({ timeout: '1' as unknown as number })).toThrow(TypeError);
-    expect(() => checkCall({ signal: {} as AbortSignal })).toThrow(
+    expect(() => checkCall('call', { timeout: -1 })).toThrow(RangeError);
+    expect(() => checkCall('call', { timeout: '1' as unknown as number })).toThrow(TypeError);
+    expect(() => checkCall('call', { signal: {} as AbortSignal })).toThrow(
       /^signal: expected an AbortSignal, got an object/,
     );
-    expect(() => checkCall({ signal: null as unknown as AbortSignal })).toThrow(TypeError);
-    expect(() => checkCall({ signal: undefined, timeout: undefined })).not.toThrow();
-    expect(() => checkCall({ timeout: 0 })).not.toThrow();
+    expect(() => checkCall('call', { signal: null as unknown as AbortSignal })).toThrow(TypeError);
+    expect(() => checkCall('call', { signal: undefined, timeout: undefined })).not.toThrow();
+    expect(() => checkCall('call', { timeout: 0 })).not.toThrow();
   });
 
   it.each([
@@ -38,20 +38,20 @@ describe('the options of a call', () => {
     'abort',
     null,
   ])('take no signal that lacks what is used of one: %p', (signal) => {
-    for (const check of [checkSignal, (given: AbortSignal) => checkCall({ signal: given })])
+    for (const check of [checkSignal, (given: AbortSignal) => checkCall('call', { signal: given })])
       expect(() => check(signal as unknown as AbortSignal)).toThrow(/^signal: expected an AbortSignal, got /);
   });
 
   it('take the signal of a package, which may lack throwIfAborted()', () => {
     const signal = { aborted: true, reason: 'gone', addEventListener() {}, removeEventListener() {} };
-    expect(() => checkCall({ signal: signal as unknown as AbortSignal })).toThrow('gone');
+    expect(() => checkCall('call', { signal: signal as unknown as AbortSignal })).toThrow('gone');
     expect(() => checkSignal(signal as unknown as AbortSignal)).not.toThrow();
   });
 
   it('with a signal that is aborted already throw its reason', () => {
     const reason = new Error('never mind');
-    expect(() => checkCall({ signal: AbortSignal.abort(reason) })).toThrow(reason);
-    expect(() => checkCall({ signal: AbortSignal.abort('text') })).toThrow('text');
+    expect(() => checkCall('call', { signal: AbortSignal.abort(reason) })).toThrow(reason);
+    expect(() => checkCall('call', { signal: AbortSignal.abort('text') })).toThrow('text');
   });
 
   it('bound it only where they say so', () => {

@@ -110,8 +110,7 @@ function driverOf(options: Partial<typeof ENGINE_DEFAULTS> = {}, over: Partial<C
       clock: counting,
       random: () => 0.5,
       events: new EventQueue(),
-      select: () => 0,
-      redirect: () => 0,
+      endpoints: { select: () => 0, redirect: () => 0 },
       prepare: async ({ signal }) => ({
         credentials: await credentials(signal),
         dial: () => answer(signal),
