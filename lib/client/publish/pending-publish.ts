@@ -1,6 +1,6 @@
 import { NO_PROPERTIES, type AckProperties, type PublishProperties, type QoS } from '../../codec/packets.ts';
 import { reasonCodeName } from '../../codec/reason-codes.ts';
-import { PublishError, shown, type MqttError } from '../../errors.ts';
+import { PublishError, shown } from '../../errors.ts';
 import { Exchange, type PublishWaiter } from '../../session/exchange.ts';
 
 /** The result of a successful `publish()`. */
@@ -60,12 +60,8 @@ export class PendingPublish extends Exchange implements PublishWaiter {
     }
   }
 
-  failed(error: MqttError): void {
-    this.#reject(error);
-  }
-
-  /** The call is cancelled: the promise rejects with `reason`. The message may still be sent. */
-  cancel(reason: unknown): void {
+  /** A call that was cancelled fails with any `reason`. Its message may still be sent. */
+  failed(reason: unknown): void {
     this.#reject(reason);
   }
 }

@@ -117,7 +117,7 @@ export class PublishCalls {
       // A message that is queued again after the session was lost may have arrived in the previous one.
       const kept = this.#driver.withdraw(exchange); // fault: withdraw
       const fate: MessageFate = { delivery: exchange.written ? 'unknown' : 'not-sent', kept };
-      exchange.cancel(reason instanceof TimeoutError ? new TimeoutError(reason.message, fate) : reason);
+      exchange.failed(reason instanceof TimeoutError ? new TimeoutError(reason.message, fate) : reason);
     });
     exchange.promise.then(done, done);
   }

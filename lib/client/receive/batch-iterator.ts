@@ -97,15 +97,7 @@ export class BatchIterator
     this.#collect();
   }
 
-  end(): void {
-    this.#finishOrClose(undefined);
-  }
-
-  fail(reason: unknown): void {
-    this.#finishOrClose({ reason });
-  }
-
-  #finishOrClose(error: Failure | undefined): void {
+  end(error: Failure | undefined): void {
     if (this.#collected.length > 0) this.finish(error);
     else this.#close(error);
   }

@@ -2,6 +2,7 @@ import type { SubscriptionRequest } from '../../codec/packets.ts';
 import type { Delivery } from '../../engine/delivery.ts';
 import { ClosedError, messageOf } from '../../errors.ts';
 import type { Receipt } from '../../session/incoming.ts';
+import { Ring } from '../../session/ring.ts';
 import { checkObject, integerIn, type Checks } from '../config/validate.ts';
 import { withCancellation, checkCall, type CallOptions } from '../runtime/cancellation.ts';
 import type { Logger } from '../logger.ts';
@@ -11,7 +12,6 @@ import type { Counters } from '../stats.ts';
 import { BatchIterator, type BatchesOptions } from './batch-iterator.ts';
 import type { BufferPressure } from './buffer-pressure.ts';
 import type { Failure, Consumer, MessageSource, MessageWaiter } from './consumer.ts';
-import { Consumers, endWaiter } from './consumers.ts';
 import { forEachMessage, type ForEachOptions } from './for-each.ts';
 import { MessageBuffer, type BufferLimits, type Overflow } from './message-buffer.ts';
 import { MessageIterator } from './message-iterator.ts';
@@ -54,7 +54,10 @@ export class ClientSubscription implements Subscription, MessageSource {
   readonly #parts: SubscriptionParts;
   readonly #ack: AckMode;
   readonly #buffer: MessageBuffer;
-  readonly #consumers = new Consumers();
+  /** Loops; a single `receive()` is none. */
+  readonly #consumers = new Set<Consumer>();
+  /** Requests that wait for a message. */
+  readonly #waiters = new Ring<MessageWaiter>();
   /**
    * `gone`: the loops over a persistent session have ended, and nobody may come back. `stalled`: nobody has taken a
    * message for `ackStallTimeout`.
@@ -105,19 +108,20 @@ export class ClientSubscription implements Subscription, MessageSource {
 
   async receive(options: CallOptions = {}): Promise<ReceivedMessage> {
     checkCall('receive', options);
-    const message = await new Promise<ReceivedMessage | undefined>((resolve, reject) => {
+    const message = await new Promise<ReceivedMessage>((resolve, reject) => {
       const done = withCancellation(options, this.#parts.clock, 'receive', (reason) => {
         this.withdraw(waiter);
         reject(reason);
       });
       const waiter: MessageWaiter = {
         take: (taken) => (done(), resolve(taken)),
-        end: () => (done(), resolve(undefined)),
-        fail: (error) => (done(), reject(error)),
+        end: (error) => {
+          done();
+          reject(error === undefined ? new ClosedError('the subscription has ended') : error.reason);
+        },
       };
       this.request(waiter);
     });
-    if (message === undefined) throw new ClosedError('the subscription has ended');
     this.processed(message);
     this.onProgress();
     return message;
@@ -139,8 +143,8 @@ export class ClientSubscription implements Subscription, MessageSource {
   /** `stop()`. `error`: what loops throw then. */
   async finish(error: Failure | undefined): Promise<void> {
     if (this.#phase === 'ended') return;
-    this.#consumers.finish(error);
-    if (this.#parts.persistent) this.#consumers.endWaiters(error);
+    for (const consumer of this.#consumers) consumer.finish(error);
+    if (this.#parts.persistent) this.#endWaiters(error);
     else {
       this.#error = error;
       await this.unsubscribe();
@@ -170,7 +174,7 @@ export class ClientSubscription implements Subscription, MessageSource {
 
   /** In a session that ends with the connection, the subscription ends with its last consumer. */
   removeConsumer(consumer: Consumer): void {
-    this.#consumers.remove(consumer);
+    this.#consumers.delete(consumer);
     this.onProgress();
     if (this.#consumers.size > 0 || this.#phase === 'ended') return;
     if (this.#parts.persistent) {
@@ -189,15 +193,15 @@ export class ClientSubscription implements Subscription, MessageSource {
     if (message !== undefined) waiter.take(message);
     else if (this.#phase === 'open') {
       if (this.#readers === 'stalled') this.#readers = 'expected';
-      this.#consumers.request(waiter);
+      this.#waiters.push(waiter);
     } else {
       this.end('abandon');
-      endWaiter(waiter, this.#error);
+      waiter.end(this.#error);
     }
   }
 
   withdraw(waiter: MessageWaiter): void {
-    this.#consumers.withdraw(waiter);
+    while (this.#waiters.removeFirst((one) => one === waiter) !== undefined);
   }
 
   /** hot */
@@ -226,7 +230,7 @@ export class ClientSubscription implements Subscription, MessageSource {
     const back = [...unfinished.map((message) => message.again()), ...unread];
     for (const message of back.toReversed()) this.#buffer.putBack(message); // fault: unfinished
     while (this.#buffer.depth > 0) {
-      const waiter = this.#consumers.shiftWaiter();
+      const waiter = this.#waiters.shift();
       if (waiter === undefined) return;
       this.request(waiter);
     }
@@ -253,7 +257,7 @@ export class ClientSubscription implements Subscription, MessageSource {
   push(message: ReceivedMessage): Delivery {
     const isReleased = message.unsettled && this.#acknowledgesOnReceipt;
     if (isReleased) message.release();
-    const waiter = this.#consumers.shiftWaiter();
+    const waiter = this.#waiters.shift();
     if (waiter !== undefined) {
       this.#handOut(message);
       waiter.take(message);
@@ -281,7 +285,7 @@ export class ClientSubscription implements Subscription, MessageSource {
 
   /** No message will arrive for some time: consumers hand out what they have collected. */
   flush(): void {
-    this.#consumers.flush();
+    for (const consumer of this.#consumers) consumer.flush?.();
   }
 
   /**
@@ -301,7 +305,7 @@ export class ClientSubscription implements Subscription, MessageSource {
     const { length } = waiting;
     this.#parts.counters.discarded += length;
     if (length > 0) this.#parts.logger.debug(`${length} messages were discarded with their subscription`);
-    this.#consumers.endWaiters(this.#error);
+    this.#endWaiters(this.#error);
   }
 
   /** Ends it when its buffer is empty. */
@@ -330,24 +334,24 @@ export class ClientSubscription implements Subscription, MessageSource {
   release(receipts?: ReadonlySet<Receipt>): Receipt[] {
     const isMeant = ({ receipt }: ReceivedMessage): boolean =>
       receipt !== undefined && (receipts === undefined || receipts.has(receipt));
-    const held = this.#consumers.held().filter(isMeant);
+    const held = this.#held().filter(isMeant);
     return [...held.flatMap((message) => message.release() ?? []), ...this.#buffer.release(isMeant)];
   }
 
   /** Whether nobody works on its messages, or waits for one. */
   get isUnread(): boolean {
-    return this.#consumers.isEmpty;
+    return this.#consumers.size === 0 && this.#waiters.length === 0;
   }
 
   /** Whether a request waits while no consumer has a message in hand. */
   get isAwaited(): boolean {
-    return this.#consumers.isAwaited;
+    return this.#waiters.length > 0 && this.#held().length === 0;
   }
 
   /** Whether a loop works on a message, or has messages waiting. */
   get busy(): boolean {
     if (this.#consumers.size === 0) return false;
-    return this.#buffer.depth > 0 || this.#consumers.held().some((message) => !message.isDone);
+    return this.#buffer.depth > 0 || this.#held().some((message) => !message.isDone);
   }
 
   /** Messages taken so far. */
@@ -374,8 +378,17 @@ export class ClientSubscription implements Subscription, MessageSource {
     );
   }
 
+  /** The messages in hand. */
+  #held(): ReceivedMessage[] {
+    return [...this.#consumers].flatMap((consumer) => consumer.held);
+  }
+
+  #endWaiters(error: Failure | undefined): void {
+    for (const waiter of this.#waiters.takeAll()) waiter.end(error);
+  }
+
   #unsettled(): ReceivedMessage[] {
-    return [...this.#consumers.held(), ...this.#buffer.values()].filter((message) => message.unsettled);
+    return [...this.#held(), ...this.#buffer.values()].filter((message) => message.unsettled);
   }
 
   #handOut(message: ReceivedMessage): void {

@@ -8,10 +8,8 @@ export interface Failure {
 /** Waits for the next message. Exactly one of its methods is called for each request. */
 export interface MessageWaiter {
   take(message: ReceivedMessage): void;
-  /** The subscription has ended. */
-  end(): void;
-  /** The subscription has ended with an error. */
-  fail(error: unknown): void;
+  /** The subscription has ended, or failed. */
+  end(error: Failure | undefined): void;
 }
 
 /** A loop or `forEach()` over a subscription. */

@@ -112,12 +112,8 @@ class Run implements Consumer {
           this.#unfinished.add(taken);
           resolve(taken);
         },
-        end: () => {
-          this.finish(undefined);
-          resolve(undefined);
-        },
-        fail: (reason) => {
-          this.finish({ reason });
+        end: (error) => {
+          this.finish(error);
           resolve(undefined);
         },
       };

@@ -28,7 +28,7 @@ export class MessageIterator implements AsyncIterator<ReceivedMessage, undefined
     this.#subscription.onProgress();
     if (this.#phase !== 'running') {
       const error = this.#error;
-      this.#close();
+      this.end();
       return error === undefined ? Promise.resolve(END) : Promise.reject(error.reason);
     }
     const message = this.#calls.length === 0 ? this.#subscription.shift() : undefined;
@@ -52,7 +52,7 @@ export class MessageIterator implements AsyncIterator<ReceivedMessage, undefined
     const message = this.#inHand;
     this.#inHand = undefined;
     if (message !== undefined) this.#subscription.giveBack([message]); // fault: in-hand
-    this.#close();
+    this.end();
     return Promise.resolve(END);
   }
 
@@ -75,15 +75,7 @@ export class MessageIterator implements AsyncIterator<ReceivedMessage, undefined
     this.#calls.give(message);
   }
 
-  end(): void {
-    this.#close();
-  }
-
-  fail(reason: unknown): void {
-    this.#close({ reason });
-  }
-
-  #close(error?: Failure): void {
+  end(error?: Failure): void {
     this.#calls.end(error);
     this.#error = undefined;
     if (this.#phase === 'over') return;

@@ -96,30 +96,19 @@ export class RetainedCopies {
     if (waiting.length === 0 || matching.some((one) => this.#retainAsPublished.has(one))) return matching;
     const content = contentOf(payload);
     const before = this.#copies.get(topic);
-    const missing = waiting.filter((one) => this.#since(one) > (before?.last ?? 0));
+    const missing = waiting.filter((one) => (this.#awaiting.get(one)?.since ?? 0) > (before?.last ?? 0));
     // Copies from before the oldest subscription that awaits one are not counted.
     const count = missing.length === waiting.length ? 0 : (before?.count ?? 0);
-    this.#remember(topic, { last: ++this.#position, count: count + 1, content });
+    this.#position++;
+    if (before !== undefined || this.#copies.size < REMEMBERED)
+      this.#copies.set(topic, { last: this.#position, count: count + 1, content });
     if (missing.length > 0) {
-      for (const one of missing) this.#prolong(one, now);
+      // Retained messages still arrive for these.
+      for (const one of missing) if (this.#awaiting.get(one)?.until !== Infinity) this.granted(one);
       return missing;
     }
     const isExplained = before?.content === content && count < this.#matching(topic, open);
     return isExplained ? [] : matching;
-  }
-
-  #since(subscription: ClientSubscription): number {
-    return this.#awaiting.get(subscription)?.since ?? 0;
-  }
-
-  /** Retained messages still arrive for `subscription`. */
-  #prolong(subscription: ClientSubscription, now: number): void {
-    const awaiting = this.#awaiting.get(subscription);
-    if (awaiting !== undefined && awaiting.until < Infinity) awaiting.until = now + RETAINED_TIME;
-  }
-
-  #remember(topicName: string, copies: Copies): void {
-    if (this.#copies.size < REMEMBERED || this.#copies.has(topicName)) this.#copies.set(topicName, copies);
   }
 
   /** Removes subscriptions that await nothing any more. Without any, forgets everything. */

@@ -152,13 +152,24 @@ export class Router {
 
   /** The subscriptions that match `topicName`. */
   matching(topicName: string): readonly ClientSubscription[] {
-    return this.#find(topicName);
+    let found = this.#cache.get(topicName);
+    if (found === undefined) {
+      const matching = new Set<ClientSubscription>();
+      this.#trie.match(topicName, ({ holders }) => {
+        for (const subscription of holders) matching.add(subscription);
+      });
+      found = [...matching];
+      if (this.#cache.size < CACHED_TOPICS) this.#cache.set(topicName, found);
+    }
+    this.#lastTopic = topicName;
+    this.#lastFound = found;
+    return found;
   }
 
   /** hot: hands a message to the subscriptions that match; `unmatched`: there are none. */
   deliver(message: ReceivedMessage): Delivery | 'unmatched' {
     const { topic } = message;
-    const matching = topic === this.#lastTopic ? this.#lastFound : this.#find(topic);
+    const matching = topic === this.#lastTopic ? this.#lastFound : this.matching(topic);
     if (matching.length === 0) return 'unmatched';
     const found = message.retain ? this.retained.of(message, matching) : matching;
     return found.length === 1
@@ -179,21 +190,6 @@ export class Router {
     if (receipt !== undefined && taken > 0) receipt.copies = taken; // fault: copies
     const result = taken > 0 ? 'taken' : 'acknowledge';
     return full > 0 ? `${result}-full` : result;
-  }
-
-  #find(topicName: string): readonly ClientSubscription[] {
-    let found = this.#cache.get(topicName);
-    if (found === undefined) {
-      const matching = new Set<ClientSubscription>();
-      this.#trie.match(topicName, ({ holders }) => {
-        for (const subscription of holders) matching.add(subscription);
-      });
-      found = [...matching];
-      if (this.#cache.size < CACHED_TOPICS) this.#cache.set(topicName, found);
-    }
-    this.#lastTopic = topicName;
-    this.#lastFound = found;
-    return found;
   }
 
   #clearCache(): void {

@@ -55,7 +55,7 @@ describe('a publish that is under way', () => {
   it('settles once, and each promise is its own', async () => {
     const [one, other] = [pending(), pending()];
     const reason = new Error('no patience');
-    one.cancel(reason);
+    one.failed(reason);
     one.settle(0, NO_PROPERTIES);
     other.fail(new ClosedError('over', { delivery: 'not-sent', kept: false }));
     await expect(one.promise).rejects.toBe(reason);

@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Consumer, MessageWaiter } from '../../../lib/client/receive/consumer.ts';
 import type { Message } from '../../../lib/client/receive/message.ts';
 import { ClosedError, TimeoutError } from '../../../lib/errors.ts';
 import { settled } from '../../support/fake-clock.ts';
-import { loop, SubscriptionRig } from './subscription-rig.ts';
+import { loop, messageOf, SubscriptionRig } from './subscription-rig.ts';
 
 describe('a loop', () => {
   it('gets messages that wait and that arrive, in order, and settles each when it asks for the next', async () => {
@@ -381,5 +382,43 @@ describe('messages that are settled by hand', () => {
     expect(rig.settled).toHaveLength(200);
     for (const message of taken) message.ack();
     expect(new Set(rig.settled).size).toBe(200);
+  });
+});
+
+describe('the consumers of a subscription', () => {
+  const waiter = (log: unknown[]): MessageWaiter => ({
+    take: () => void log.push('take'),
+    end: (error) => void log.push(error === undefined ? 'end' : error.reason),
+  });
+
+  it('are awaited while a request waits and no message is in hand', () => {
+    const { subscription } = new SubscriptionRig();
+    expect([subscription.isUnread, subscription.isAwaited]).toEqual([true, false]);
+    const one = waiter([]);
+    subscription.request(one);
+    expect([subscription.isUnread, subscription.isAwaited]).toEqual([false, true]);
+    const consumer: Consumer = { held: [messageOf(Uint8Array.of(1))], finish: () => {} };
+    subscription.addConsumer(consumer);
+    expect([subscription.isUnread, subscription.isAwaited]).toEqual([false, false]);
+    subscription.request(one);
+    subscription.withdraw(one);
+    subscription.removeConsumer(consumer);
+    expect([subscription.isUnread, subscription.isAwaited]).toEqual([true, false]);
+  });
+
+  it('finish and flush one by one, and their requests end or fail', async () => {
+    const { subscription } = new SubscriptionRig({ persistent: true });
+    const log: unknown[] = [];
+    const finish = (error: unknown): void => void log.push(error);
+    subscription.addConsumer({ held: [], finish, flush: () => void log.push('flush') });
+    subscription.addConsumer({ held: [], finish });
+    subscription.flush();
+    subscription.request(waiter(log));
+    await subscription.stop();
+    const reason = new Error('gone');
+    subscription.request(waiter(log));
+    await subscription.finish({ reason });
+    const failure = { reason };
+    expect(log).toEqual(['flush', undefined, undefined, 'end', failure, failure, reason]);
   });
 });
