@@ -1,8 +1,9 @@
 import type { EngineOptions } from '../../engine/options.ts';
+import type { Receipt } from '../../session/incoming.ts';
 import type { Logger } from '../logger.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Driver } from '../runtime/driver.ts';
-import type { StallReports } from '../runtime/stall-reports.ts';
+import type { Status } from '../status.ts';
 import type { ClientSubscription } from './client-subscription.ts';
 import { DelayedCheck } from './delayed-check.ts';
 import type { Router } from './router.ts';
@@ -10,15 +11,18 @@ import type { Router } from './router.ts';
 interface StallDetectorParts {
   readonly clock: Clock;
   readonly configuration: { readonly settings: { readonly engine: Pick<EngineOptions, 'ackStallTimeout'> } };
-  readonly driver: Pick<Driver, 'isReading' | 'starved'>;
+  readonly driver: Pick<Driver, 'isReading' | 'settle' | 'starved'>;
   readonly logger: Pick<Logger, 'warn'>;
-  readonly router: Pick<Router, 'subscriptions'>;
-  readonly stallReports: Pick<StallReports, 'unread'>;
+  /** Whether the session outlives the connection: the server sends skipped messages again. */
+  readonly persistent: boolean;
+  readonly router: Pick<Router, 'has' | 'matching' | 'subscriptions'>;
+  readonly status: Pick<Status, 'report'>;
 }
 
 /**
  * Finds messages that nobody takes and that fill a limit, so that no subscription gets any more. If the limit is the
- * window of the server, the silence is the only sign of it.
+ * window of the server, the silence is the only sign of it. Reports them, and those that the engine finds, and lets later
+ * messages through.
  */
 export class StallDetector {
   readonly #parts: StallDetectorParts;
@@ -57,6 +61,24 @@ export class StallDetector {
     this.#reported.clear();
   }
 
+  /** The engine has skipped `receipts`, or acknowledged them in a clean session. Reports each subscription once. */
+  unsettled(receipts: readonly Receipt[], ms: number): void {
+    const { logger, persistent, router, status } = this.#parts;
+    const what = persistent ? 'skipped' : 'acknowledged';
+    logger.warn(`${receipts.length} messages were not settled for ${ms} ms: they are ${what}`);
+    const subscriptions = new Set(receipts.map((receipt) => this.#subscriptionOf(receipt)));
+    const unread = [...subscriptions].filter((one) => one?.isUnread === true);
+    for (const subscription of subscriptions)
+      if (!unread.includes(subscription)) status.report({ type: 'ack-stalled', subscription, ms });
+    if (!persistent) {
+      const released = new Set(receipts);
+      for (const subscription of router.subscriptions) subscription.release(released);
+    }
+    // Later messages of an unread subscription would hold up others for as long again.
+    for (const subscription of unread)
+      if (subscription !== undefined && router.has(subscription)) this.#unread(subscription, ms);
+  }
+
   #schedule(): void {
     this.#timeout = this.#parts.configuration.settings.engine.ackStallTimeout;
     if (this.#timeout === 0) return;
@@ -77,14 +99,14 @@ export class StallDetector {
 
   /** Nothing has arrived since the check was scheduled. */
   #report(all: readonly ClientSubscription[]): void {
-    const { driver, logger, stallReports } = this.#parts;
+    const { driver, logger } = this.#parts;
     const isStill = (one: ClientSubscription): boolean => this.#progressBefore.get(one) === one.progress;
     // A single subscription cannot hold up another one.
     if (all.length > 1)
       for (const subscription of all) {
         if (!isStill(subscription) || !subscription.hasUnsettled() || this.#reported.has(subscription))
           continue;
-        stallReports.unread(subscription, this.#timeout);
+        this.#unread(subscription, this.#timeout);
         if (subscription.hasUnsettled()) this.#reported.set(subscription, subscription.progress);
       }
     if (driver.isReading || !all.every(isStill) || !all.some((one) => one.isAwaited)) return;
@@ -92,5 +114,29 @@ export class StallDetector {
       `the application waits for a message, but has held so many for ${this.#timeout} ms that none can arrive`,
     );
     driver.starved();
+  }
+
+  /**
+   * Nobody reads `subscription`, and its messages hold up others or fill the receive window. From now on they do not count
+   * in a persistent session. In a clean one they are acknowledged.
+   */
+  #unread(subscription: ClientSubscription, ms: number): void {
+    const { driver, logger, persistent, status } = this.#parts;
+    status.report({ type: 'ack-stalled', subscription, ms });
+    subscription.markStalled();
+    if (persistent) {
+      logger.warn(`a subscription was not read for ${ms} ms: its messages no longer hold up others`);
+      return;
+    }
+    const receipts = subscription.release();
+    logger.warn(`a subscription was not read for ${ms} ms: ${receipts.length} messages are acknowledged`);
+    for (const receipt of receipts) driver.settle(receipt, 0);
+  }
+
+  #subscriptionOf(receipt: Receipt): ClientSubscription | undefined {
+    const { router } = this.#parts;
+    const matching = router.matching(receipt.topicName);
+    const has = (one: ClientSubscription): boolean => one.has(receipt);
+    return matching.find(has) ?? router.subscriptions.find(has) ?? matching[0];
   }
 }

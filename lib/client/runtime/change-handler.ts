@@ -10,7 +10,6 @@ import type { UnmatchedMessages } from '../receive/unmatched-messages.ts';
 import type { Counters } from '../stats.ts';
 import type { Status } from '../status.ts';
 import type { ConnectCalls } from './connect-calls.ts';
-import type { StallReports } from './stall-reports.ts';
 
 interface ChangeHandlerParts {
   readonly connectCalls: ConnectCalls;
@@ -19,7 +18,6 @@ interface ChangeHandlerParts {
   readonly router: Router;
   readonly unmatched: UnmatchedMessages;
   readonly stallDetector: StallDetector;
-  readonly stallReports: StallReports;
   readonly overflowReports: OverflowReports;
   readonly status: Status;
   readonly counters: Counters;
@@ -37,8 +35,7 @@ export class ChangeHandler {
   }
 
   handle(change: Change): void {
-    const { connectCalls, counters, logger, stallDetector, stallReports, status } = this.#parts;
-    connectCalls.changed(change);
+    const { connectCalls, counters, logger, stallDetector, status } = this.#parts;
     switch (change.type) {
       case 'connecting':
         logger.debug(`connecting (attempt ${change.attempt})`);
@@ -58,11 +55,12 @@ export class ChangeHandler {
         break;
       }
       case 'gaveUp':
+        connectCalls.gaveUp(change.error);
         counters.failed(change.error);
         logger.error(`not connected: ${messageOf(change.error)}`);
         break;
       case 'ackStalled':
-        stallReports.unsettled(change.receipts, change.ms);
+        stallDetector.unsettled(change.receipts, change.ms);
         break;
       case 'stopped':
         stallDetector.stopped();
@@ -87,13 +85,14 @@ export class ChangeHandler {
   }
 
   #connected({ connack }: Extract<Change, { type: 'connected' }>): void {
-    const { endpoints, logger, router, status, unmatched } = this.#parts;
-    const { sessionPresent, reasonCode, properties } = connack;
+    const { connectCalls, endpoints, logger, router, status, unmatched } = this.#parts;
+    const { type: _, ...answer } = connack;
+    connectCalls.connected(answer);
     endpoints.connected();
     logger.info('connected');
     unmatched.connected();
-    if (!sessionPresent) router.restored();
-    status.report({ type: 'connected', connack: { sessionPresent, reasonCode, properties } });
+    if (!answer.sessionPresent) router.restored();
+    status.report({ type: 'connected', connack: answer });
   }
 
   #lastResort(ms: number): void {
@@ -112,8 +111,9 @@ export class ChangeHandler {
   }
 
   #closed(error: MqttError | undefined): void {
-    const { counters, logger, overflowReports, stallDetector, status, subscribeCalls, unmatched } =
-      this.#parts;
+    const { connectCalls, counters, logger, overflowReports } = this.#parts;
+    const { stallDetector, status, subscribeCalls, unmatched } = this.#parts;
+    connectCalls.end(error);
     if (error === undefined) logger.info('closed');
     else {
       counters.lastError = error;

@@ -28,7 +28,6 @@ import { Driver, type DriverListener } from './driver.ts';
 import { EventQueue } from './event-queue.ts';
 import { MessageDelivery } from './message-delivery.ts';
 import { Notifier } from './notifier.ts';
-import { StallReports } from './stall-reports.ts';
 
 /**
  * The parts of a client, put together: each is given those that were made before it. The driver is made early, because
@@ -103,12 +102,11 @@ export class ClientRuntime<UserData> implements DriverListener {
     this.publishManyParts = { ...base, progress: this.#progress, publishCalls: this.publishCalls };
     this.subscribeCalls = new SubscribeCalls({ ...base, drain: this.drain, overflowReports, version });
     this.connectCalls = new ConnectCalls(base);
-    const stallReports = new StallReports(base);
-    const stallDetector = new StallDetector({ ...base, stallReports });
+    const stallDetector = new StallDetector(base);
     this.#stallDetector = stallDetector;
     const { connectCalls, subscribeCalls } = this;
-    const reports = { overflowReports, stallDetector, stallReports };
-    this.#changes = new ChangeHandler({ ...base, ...reports, connectCalls, subscribeCalls, unmatched });
+    const parts = { connectCalls, overflowReports, stallDetector, subscribeCalls, unmatched };
+    this.#changes = new ChangeHandler({ ...base, ...parts });
     driver.listen(this);
   }
 

@@ -1,4 +1,3 @@
-import type { Change } from '../../engine/effects.ts';
 import { ClosedError, ConnectError, type MqttError } from '../../errors.ts';
 import { withCancellation, checkCall, checkCallWith, type CallOptions } from './cancellation.ts';
 import { boolean, integerIn } from '../config/validate.ts';
@@ -142,30 +141,23 @@ export class ConnectCalls {
     this.#settle((outcome) => outcome.reject(reason));
   }
 
-  changed(change: Change): void {
-    switch (change.type) {
-      case 'connected': {
-        const { sessionPresent, reasonCode, properties } = change.connack;
-        const answer = { sessionPresent, reasonCode, properties };
-        this.#connack = answer;
-        this.#settle((outcome) => outcome.resolve(answer));
-        break;
-      }
-      case 'gaveUp':
-        this.#settle((outcome) => outcome.reject(change.error));
-        break;
-      case 'closed': {
-        const { error } = change;
-        this.#connack = undefined;
-        this.#life = 'ended';
-        this.#settle((outcome) => outcome.reject(error ?? new ClosedError('the client was disconnected')));
-        if (error === undefined) this.#closed.resolve();
-        else this.#closed.reject(error);
-        break;
-      }
-      default:
-        break;
-    }
+  connected(connack: Connack): void {
+    this.#connack = connack;
+    this.#settle((outcome) => outcome.resolve(connack));
+  }
+
+  /** The first attempt failed and is not retried. */
+  gaveUp(error: MqttError): void {
+    this.#settle((outcome) => outcome.reject(error));
+  }
+
+  /** The client has ended. */
+  end(error: MqttError | undefined): void {
+    this.#connack = undefined;
+    this.#life = 'ended';
+    this.#settle((outcome) => outcome.reject(error ?? new ClosedError('the client was disconnected')));
+    if (error === undefined) this.#closed.resolve();
+    else this.#closed.reject(error);
   }
 
   #awaitOutcome(): Deferred<Connack> {

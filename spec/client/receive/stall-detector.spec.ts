@@ -13,15 +13,22 @@ function rig(count: number, timeout = 1_000) {
   const detector = new StallDetector({
     clock,
     configuration: { settings: { engine: { ackStallTimeout: timeout } } },
-    router: { subscriptions },
+    router: { subscriptions, has: () => true, matching: () => subscriptions },
     driver: {
       get isReading() {
         return !state.isStopped;
       },
+      settle() {},
       starved: () => void starved.push(timeout),
     },
     logger: { warn() {} },
-    stallReports: { unread: (subscription) => void stalled.push(subscriptions.indexOf(subscription)) },
+    persistent: true,
+    status: {
+      report(event) {
+        if (event.type !== 'ack-stalled') throw new Error(event.type);
+        stalled.push(subscriptions.findIndex((one) => one === event.subscription));
+      },
+    },
   });
   const come = (to: number): void => {
     rigs[to]?.push('x');
