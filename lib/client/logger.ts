@@ -22,7 +22,6 @@ export class ClientLogger implements Logger {
     this.#events = events;
   }
 
-  /** Replaces the application's logger; `undefined` for none. */
   use(logger: Logger | undefined): void {
     this.#logger = logger;
   }
@@ -44,16 +43,15 @@ export class ClientLogger implements Logger {
   }
 
   #log(level: keyof Logger, message: string): void {
-    if (this.#logger !== undefined) this.#events.add(() => this.#write(level, message));
-  }
-
-  #write(level: keyof Logger, message: string): void {
-    try {
-      const written: unknown = this.#logger?.[level](message);
-      // An asynchronous logger may fail later.
-      if (types.isPromise(written)) written.catch(() => {});
-    } catch {
-      // A logger that fails must not end the client, and there is nowhere to report it.
-    }
+    if (this.#logger === undefined) return;
+    this.#events.add(() => {
+      try {
+        const written: unknown = this.#logger?.[level](message);
+        // An asynchronous logger may fail later.
+        if (types.isPromise(written)) written.catch(() => {});
+      } catch {
+        // A logger that fails must not end the client, and there is nowhere to report it.
+      }
+    });
   }
 }

@@ -83,7 +83,6 @@ const PROPERTY_CHECKS: Checks<OtherConnectProperties> = {
 
 const LETTERS = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
 
-/** Checks a Client Identifier. */
 export function toClientId(value: unknown, cleanStart: boolean | 'first', version: ProtocolVersion): string {
   const clientId = string('clientId', value);
   if (!clientId.isWellFormed() || clientId.includes('\0'))
@@ -101,7 +100,6 @@ export function anyClientId(random: () => number): string {
   return Array.from({ length: 23 }, () => LETTERS[Math.floor(random() * LETTERS.length)]).join('');
 }
 
-/** Checks credentials and converts them for CONNECT. */
 export function toIdentity(
   value: unknown,
   version: ProtocolVersion,

@@ -15,7 +15,6 @@ export type Endpoint = ParsedUrl | ((context: AttemptContext) => Promise<ParsedU
 /** What `connect()` overrides in the URL. */
 export type EndpointOverrides = Partial<Pick<DialTarget, 'host' | 'port' | 'localAddress'>>;
 
-/** The options about servers. */
 export interface EndpointSettings {
   readonly endpoints: readonly Endpoint[];
   readonly serverOrder: 'listed' | 'shuffled';
@@ -34,7 +33,6 @@ export function toEndpoint(url: ServerUrl, path: string | undefined): Endpoint {
   return async (context) => parseUrl(await url(context), path);
 }
 
-/** Checks a host name, or an address without brackets. */
 export function toHost(name: string, value: unknown): string {
   const host = string(name, value);
   if (isIP(host) === 0 && !/^[^\s:/?#@[\]]+$/.test(host))

@@ -71,7 +71,6 @@ function checkBesideTransport({ ws = {}, ...network }: NetworkSettings): void {
     throw new TypeError(`${replaced}: expected none with transport, which replaces it`);
 }
 
-/** Log lines about insecure options. */
 export function warnings({ tls, proxy }: NetworkSettings): readonly string[] {
   const ofProxy = typeof proxy === 'object' ? proxy.tls : undefined;
   return [...insecure('tls', 'server', tls), ...insecure('proxy.tls', 'proxy', ofProxy)];

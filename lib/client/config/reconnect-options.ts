@@ -18,7 +18,6 @@ const CHECKS: Checks<ReconnectOptions> = {
   retryInitial: boolean,
 };
 
-/** `ReconnectOptions` with the defaults. */
 export interface ReconnectSettings extends Omit<Reconnection, 'policy'> {
   readonly policy?: ReconnectPolicy | undefined;
   readonly retryInitial: boolean;
@@ -34,7 +33,6 @@ export function toReconnect(name: string, value: unknown): ReconnectSettings | f
   return { ...settings, maxDelay: numeric(`${name}.maxDelay`, maxDelay, settings.minDelay) };
 }
 
-/** The part that the engine needs. */
 export function toReconnection(
   settings: ReconnectSettings | false,
   logger: ClientLogger,

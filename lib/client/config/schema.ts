@@ -139,7 +139,6 @@ export const SCHEMA: Schema = {
 
 const ENTRIES: readonly (readonly [string, Entry<keyof ClientOptions>])[] = Object.entries(SCHEMA);
 
-/** The options that `configure()` changes. */
 export const CONFIGURABLE: readonly string[] = ENTRIES.flatMap(([key, { applies }]) =>
   applies === 'never' ? [] : [key],
 );

@@ -34,7 +34,6 @@ export type Settings<UserData> = CheckedOptions<UserData> & {
   readonly engine: EngineOptions & { keepAlive: number };
   readonly connectInputs: AskConnectInputs;
   readonly retryInitial: boolean;
-  /** Whether the session outlives a connection. */
   readonly persistent: boolean;
 };
 

@@ -25,10 +25,8 @@ function got(value: unknown): string {
 /** A check of one value, which is called `name` in its errors. Returns the value to use. */
 export type Check<T> = (name: string, value: unknown) => T;
 
-/** A check for each key of an object. */
 export type Checks<T> = { readonly [Key in keyof T]-?: Check<T[Key]> };
 
-/** The error for a value of the wrong type. */
 export function wrongType(name: string, expected: string, value: unknown): TypeError {
   return new TypeError(`${name}: expected ${expected}, got ${got(value)}`);
 }
@@ -40,7 +38,6 @@ export function wrongSecret(name: string, expected: string, value: unknown): Typ
   );
 }
 
-/** An integer from `least` to `most`. */
 export function integer(
   name: string,
   value: unknown,
@@ -83,7 +80,6 @@ export function callable<T extends (...args: never[]) => unknown>(name: string, 
   return value as T;
 }
 
-/** One of several values. */
 export function oneOf<const T extends string | number | boolean>(
   name: string,
   value: unknown,

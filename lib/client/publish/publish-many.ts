@@ -167,7 +167,6 @@ class Flow<P extends Publication> {
     return undefined;
   }
 
-  /** The consumer has left. */
   leave(): void {
     this.#enter('left', undefined);
   }
@@ -193,7 +192,6 @@ class Flow<P extends Publication> {
     }
   }
 
-  /** Pulls while there is room. */
   #fill(): void {
     const { signal } = this.#options;
     const { driver } = this.#parts;

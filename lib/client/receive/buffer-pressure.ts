@@ -4,8 +4,8 @@ import type { BufferPressure as EnginePort } from '../../engine/options.ts';
 export class BufferPressure implements EnginePort {
   readonly #limit: number;
   readonly #onRoom: () => void;
-  #full = 0;
-  #bytes = 0;
+  full = 0;
+  bytes = 0;
 
   /** `limit`: the bytes that they may hold in any case (`receiveBuffer`). `onRoom`: none of them is full any more. */
   constructor(limit: number, onRoom: () => void) {
@@ -15,32 +15,21 @@ export class BufferPressure implements EnginePort {
 
   /** Whether they are at the limit, so that messages only arrive as a last resort. */
   get isExhausted(): boolean {
-    return this.#bytes >= this.#limit;
-  }
-
-  /** How many buffers are full. */
-  get full(): number {
-    return this.#full;
-  }
-
-  /** Bytes in all buffers. */
-  get bytes(): number {
-    return this.#bytes;
+    return this.bytes >= this.#limit;
   }
 
   /** A buffer holds `bytes` more, or less if negative. */
   count(bytes: number): void {
-    this.#bytes += bytes;
+    this.bytes += bytes;
   }
 
-  /** A buffer is full. */
   filled(): void {
-    this.#full++;
+    this.full++;
   }
 
   /** A buffer that was full has room again. */
   emptied(): void {
-    this.#full--;
-    if (this.#full === 0) this.#onRoom();
+    this.full--;
+    if (this.full === 0) this.#onRoom();
   }
 }

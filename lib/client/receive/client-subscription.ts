@@ -24,14 +24,12 @@ const BATCH_CHECKS: Checks<BatchesOptions> = { max: integerIn(1), linger: intege
 /** How many handed out messages are remembered before settled ones are removed. */
 const FEW = 64;
 
-/** How a subscription treats its messages. */
 export interface Intake {
   readonly ack: AckMode;
   readonly buffer: BufferLimits;
   readonly overflow: Overflow;
 }
 
-/** What a subscription uses of its client. */
 export interface SubscriptionParts {
   readonly clock: Clock;
   readonly counters: Pick<Counters, 'discarded'>;
@@ -247,7 +245,6 @@ export class ClientSubscription implements Subscription, MessageSource {
     this.#granted = reasonCodes;
   }
 
-  /** Calls `then` when the subscription has ended. */
   onEnd(then: () => void): void {
     if (this.#phase === 'ended') then();
     else this.#onEnd = then;
@@ -308,7 +305,6 @@ export class ClientSubscription implements Subscription, MessageSource {
     this.#endWaiters(this.#error);
   }
 
-  /** Ends it when its buffer is empty. */
   endAfterBuffer(error?: unknown): void {
     if (this.#phase === 'ended') return;
     this.#phase = 'draining';
@@ -354,7 +350,6 @@ export class ClientSubscription implements Subscription, MessageSource {
     return this.#buffer.depth > 0 || this.#held().some((message) => !message.isDone);
   }
 
-  /** Messages taken so far. */
   get progress(): number {
     return this.#taken;
   }

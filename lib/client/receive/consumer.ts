@@ -24,7 +24,6 @@ export interface Consumer {
 
 /** A subscription as its consumers see it. */
 export interface MessageSource {
-  /** Whether a message can be refused. */
   readonly canReject: boolean;
   addConsumer(consumer: Consumer): void;
   removeConsumer(consumer: Consumer): void;

@@ -20,7 +20,6 @@ export class DelayedCheck {
     this.scheduleAt(this.#clock.now() + delay);
   }
 
-  /** The same at a time of the clock. */
   scheduleAt(time: number): void {
     this.#wake ??= this.#clock.wakeAt(time, () => {
       this.#wake = undefined;

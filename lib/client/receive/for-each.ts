@@ -34,7 +34,7 @@ export async function forEachMessage(
   if (onError === 'reject' && !subscription.canReject)
     throw new TypeError('onError: expected "stop" or "acknowledge", as only MQTT 5.0 can refuse a message');
   const run = new Run(subscription, AsyncResource.bind(handler), onError, concurrency);
-  const done = withCancellation(options, clock, 'forEach', (reason) => run.halt({ reason }));
+  const done = withCancellation(options, clock, 'forEach', (reason) => run.finish({ reason }));
   subscription.addConsumer(run);
   try {
     await run.finished();
@@ -80,11 +80,6 @@ class Run implements Consumer {
     this.#phase = 'finishing';
     if (error !== undefined) this.#halt ??= error;
     this.#wake();
-  }
-
-  /** Takes no further message, and rejects when the running handlers have finished. */
-  halt(halt: Failure): void {
-    this.finish(halt);
   }
 
   async finished(): Promise<void> {
@@ -135,7 +130,7 @@ class Run implements Consumer {
       message.ack();
     } catch (error) {
       if (this.#onError === 'stop') {
-        this.halt({ reason: error });
+        this.finish({ reason: error });
         return;
       }
       if (this.#onError === 'reject') message.reject(0x80);

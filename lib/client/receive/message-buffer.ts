@@ -42,7 +42,6 @@ export class MessageBuffer {
     return this.#ring.length;
   }
 
-  /** Messages dropped because of the limits. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -88,7 +87,6 @@ export class MessageBuffer {
     return this.#ring;
   }
 
-  /** Removes and returns all messages. */
   takeAll(): ReceivedMessage[] {
     if (this.#overflow === 'pause') this.#pressure.count(-this.#droppableBytes);
     this.#droppable = 0;

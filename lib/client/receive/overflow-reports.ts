@@ -18,14 +18,12 @@ export class OverflowReports {
     this.#check = new DelayedCheck(clock, () => this.#reportAgain());
   }
 
-  /** `subscription` has dropped a message. */
   dropped(subscription: Subscription): void {
     if (this.#reported.has(subscription)) return;
     this.#reportNow(subscription);
     this.#check.schedule(INTERVAL);
   }
 
-  /** The client has ended. */
   stop(): void {
     this.#check.cancel();
     this.#reported.clear();

@@ -122,19 +122,16 @@ export class ReceivedMessage implements Message {
     if (receipt !== undefined) receipt.payload = kept;
   }
 
-  /** The application may not settle it for long. */
   markSkippable(): void {
     const { receipt } = this;
     if (receipt !== undefined) this.#settler.markSkippable(receipt);
   }
 
-  /** The application has not taken it for long. */
   markStalled(): void {
     const { receipt } = this;
     if (receipt !== undefined) this.#settler.markStalled(receipt);
   }
 
-  /** Nobody will settle it: the server sends it again. */
   abandon(): void {
     const receipt = this.release();
     if (receipt !== undefined) this.#settler.abandon(receipt);
@@ -147,7 +144,6 @@ export class ReceivedMessage implements Message {
     return receipt;
   }
 
-  /** The same message for another subscription. */
   copyFor(receipt: Receipt | undefined): ReceivedMessage {
     return new ReceivedMessage(this, this.payload, receipt, this.#settler);
   }

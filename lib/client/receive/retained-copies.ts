@@ -10,7 +10,6 @@ const REMEMBERED = 100_000;
 /** How many bytes of a payload are compared. */
 const COMPARED = 65_536;
 
-/** A subscription that awaits retained messages. */
 interface Awaiting {
   /** Its position: it has had every Topic Name of which a copy arrived later. */
   since: number;
@@ -69,7 +68,6 @@ export class RetainedCopies {
     if (awaiting !== undefined) awaiting.until = this.#now() + RETAINED_TIME;
   }
 
-  /** `subscription` has ended. */
   removed(subscription: ClientSubscription): void {
     this.#awaiting.delete(subscription);
   }

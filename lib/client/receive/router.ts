@@ -125,7 +125,6 @@ export class Router {
     return last;
   }
 
-  /** A list of all subscriptions. */
   get subscriptions(): readonly ClientSubscription[] {
     return [...this.#subscriptions.keys()];
   }
@@ -140,7 +139,6 @@ export class Router {
     return this.#subscriptions.has(subscription);
   }
 
-  /** The subscriptions that hold `topicFilter`. */
   holdersOf(topicFilter: string): ClientSubscription[] {
     return [...(this.#holdings.get(topicFilter)?.holders ?? [])];
   }
@@ -150,7 +148,6 @@ export class Router {
     for (const subscription of this.#subscriptions.keys()) this.retained.restored(subscription);
   }
 
-  /** The subscriptions that match `topicName`. */
   matching(topicName: string): readonly ClientSubscription[] {
     let found = this.#cache.get(topicName);
     if (found === undefined) {

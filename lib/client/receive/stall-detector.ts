@@ -54,7 +54,6 @@ export class StallDetector {
     this.#schedule();
   }
 
-  /** The client has ended. */
   stop(): void {
     this.#check.cancel();
     this.#progressBefore.clear();

@@ -105,8 +105,12 @@ const CHECKS: Checks<Omit<SubscribeOptions, keyof CallOptions>> = {
   buffer: (name, value) => checkObject(name, value, BUFFER_CHECKS),
   overflow: choice('drop-oldest', 'drop-newest', 'latest-per-topic', 'pause'),
   partial: boolean,
-  // Checked once it is clear that the version has properties.
-  properties: (_, value) => value as SubscribeOptions['properties'],
+  properties(name, value) {
+    const properties = checkKeys(name, value, ['userProperties']) as SubscribeOptions['properties'];
+    const subscriptions = [{ topicFilter: '#', qos: 0 as const }];
+    checkEncodable(() => encode({ type: 'subscribe', packetId: 1, subscriptions, properties }, 5));
+    return properties;
+  },
 };
 const ONLY_5 = ['noLocal', 'retainAsPublished', 'retainHandling', 'properties'];
 const MIB = 1_048_576;
@@ -137,14 +141,10 @@ export class SubscribeCalls {
   ): Promise<ClientSubscription> {
     const options = checkCallWith('subscribe', given, CHECKS);
     const entries = this.#entries(topicFilter, options);
-    this.#checkProperties(options);
     const { ack = 'processed', overflow = 'drop-oldest', partial = false } = options;
     const { messages = 10_000, bytes = 64 * MIB } = options.buffer ?? {};
-    const subscription = new ClientSubscription(
-      entries,
-      { ack, buffer: { messages, bytes }, overflow },
-      this.#parts,
-    );
+    const intake = { ack, buffer: { messages, bytes }, overflow };
+    const subscription = new ClientSubscription(entries, intake, this.#parts);
     // Before SUBSCRIBE is written: messages may arrive before SUBACK [MQTT-3.8.4-1].
     this.#router.add(subscription);
     made(subscription);
@@ -247,9 +247,12 @@ export class SubscribeCalls {
     options: CallOptions,
   ): Promise<readonly FilterResult[]> {
     for (const filter of topicFilters) this.#driver.forget(filter);
-    const answer = await this.#send('unsubscribe', topicFilters.map(toEntry), options);
-    if (answer.results.some(isRefused)) throw unsubscribeError(answer);
-    return answer.results;
+    const entries = topicFilters.map((topicFilter) => ({ topicFilter, qos: 0 as const }));
+    const answer = await this.#send('unsubscribe', entries, options);
+    const { results } = answer;
+    if (results.some(isRefused))
+      throw new UnsubscribeError(`could not unsubscribe: ${reasonsOf(answer)}`, results);
+    return results;
   }
 
   #stopOnAbort(subscription: ClientSubscription, signal: AbortSignal): void {
@@ -291,17 +294,6 @@ export class SubscribeCalls {
       this.#parts.logger.warn(
         `could not unsubscribe ${topicFilters.length} Topic Filters: ${messageOf(error)}`,
       );
-  }
-
-  #checkProperties({ properties }: SubscribeOptions): void {
-    if (properties === undefined || this.#parts.version < 5) return;
-    checkKeys('properties', properties, ['userProperties']);
-    checkEncodable(() => {
-      encode(
-        { type: 'subscribe', packetId: 1, subscriptions: [{ topicFilter: '#', qos: 0 }], properties },
-        5,
-      );
-    });
   }
 
   #entries(
@@ -380,10 +372,6 @@ function checkFilter(value: unknown): string {
   return topicFilter;
 }
 
-function toEntry(topicFilter: string): SubscriptionRequest {
-  return { topicFilter, qos: 0 };
-}
-
 /** One or several, at least one. */
 function listOf<T>(topicFilter: string | readonly T[]): (string | T)[] {
   const list: unknown = typeof topicFilter === 'string' ? [topicFilter] : topicFilter;
@@ -398,10 +386,6 @@ function isRefused({ reasonCode }: FilterResult): boolean {
 
 function subscribeError(answer: Answer): SubscribeError {
   return new SubscribeError(`could not subscribe: ${reasonsOf(answer)}`, answer.results);
-}
-
-function unsubscribeError(answer: Answer): UnsubscribeError {
-  return new UnsubscribeError(`could not unsubscribe: ${reasonsOf(answer)}`, answer.results);
 }
 
 /** How many refusals an error text names. `results` has all of them. */

@@ -16,7 +16,6 @@ const MAX_BYTES = 16 * 1_048_576;
 /** How long a held message may hold up others, in ms. Then it is late. */
 const HOLD_TIME = 10_000;
 
-/** A message without a subscription, and when it arrived. */
 interface HeldMessage {
   readonly message: ReceivedMessage;
   readonly since: number;
@@ -53,7 +52,6 @@ export class UnmatchedMessages {
     this.#check = new DelayedCheck(parts.clock, () => this.#markLate());
   }
 
-  /** Messages held. */
   get depth(): number {
     return this.#held.length;
   }

@@ -22,7 +22,6 @@ interface ChangeHandlerParts {
   readonly status: Status;
   readonly counters: Counters;
   readonly logger: ClientLogger;
-  /** Whether the session outlives the connection. */
   readonly persistent: boolean;
 }
 

@@ -1,7 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { clearTimeout, setTimeout } from 'node:timers';
 
-/** A timer that can be cancelled. */
 export interface Wake {
   cancel(): void;
 }
@@ -17,7 +16,6 @@ export interface Clock {
 /** The longest delay of a platform timer, in ms. */
 const LONGEST = 0x7fff_ffff;
 
-/** What a clock is made of. */
 export interface Timers {
   now(): number;
   setTimeout(then: () => void, ms: number): unknown;

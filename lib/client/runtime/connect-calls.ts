@@ -40,7 +40,6 @@ function deferred<T>(): Deferred<T> {
 /** One attempt, shared by all calls of `connect()` until it ends. */
 interface Attempt {
   readonly connack: Promise<Connack>;
-  /** How many calls wait for it. */
   callers: number;
   /** What it waits for, once it has begun. */
   outcome: Deferred<Connack> | undefined;
@@ -151,7 +150,6 @@ export class ConnectCalls {
     this.#settle((outcome) => outcome.reject(error));
   }
 
-  /** The client has ended. */
   end(error: MqttError | undefined): void {
     this.#connack = undefined;
     this.#life = 'ended';

@@ -23,7 +23,6 @@ export class ConnectQueue {
     return turn;
   }
 
-  /** Aborts the operation that runs, and rejects those that wait. */
   abort(reason: unknown): void {
     this.#aborted.abort(reason);
     this.#aborted = new AbortController();

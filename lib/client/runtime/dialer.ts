@@ -10,12 +10,9 @@ export interface PreparedDial {
   readonly dial: () => Promise<Transport>;
 }
 
-/** What an attempt needs, and where it reports its outcome. */
 export interface DialerHost {
   readonly protocolVersion: number;
-  /** Asks the application for the server and the credentials. */
   prepare(context: DialContext): Promise<PreparedDial>;
-  /** Resolves when the previous connection is closed. */
   gracefulClose(): Promise<void>;
   opened(transport: Transport, credentials: Credentials): void;
   failed(error: ConnectError): void;
@@ -34,7 +31,6 @@ export class Dialer {
     this.#events = events;
   }
 
-  /** The phase that the attempt has reached. */
   get phase(): ConnectPhase {
     return this.#phase;
   }

@@ -35,7 +35,6 @@ export class Drain {
   #intercepted: ReceivedMessage[] = [];
   /** The subscription that was found busy last. While it is, no other has to be checked. */
   #busy: ClientSubscription | undefined = undefined;
-  /** Subscriptions that were not checked yet. */
   #unchecked: Iterator<ClientSubscription> = [].values();
 
   constructor(parts: DrainParts) {
@@ -52,7 +51,6 @@ export class Drain {
     return true;
   }
 
-  /** Something has progressed: all may be done. */
   checkDone(): void {
     if (this.#callers.size === 0 || !this.#done()) return;
     for (const finish of this.#callers) finish();

@@ -33,7 +33,6 @@ import { GracefulClose } from './graceful-close.ts';
 import { Link } from './link.ts';
 import { allocate, slabs } from './memory.ts';
 
-/** What the driver needs of the client around it. */
 export interface DriverHost {
   readonly clock: Clock;
   readonly random: () => number;
@@ -42,11 +41,9 @@ export interface DriverHost {
   readonly endpoints: Pick<Endpoints, 'select' | 'redirect'>;
   /** Asks the application for the server and the credentials; `dial()` opens the Network Connection. */
   prepare(context: DialContext): Promise<PreparedDial>;
-  /** Buffers that stop reading while they are full. */
   readonly buffers: BufferPressure;
 }
 
-/** What the driver reports to the client. */
 export interface DriverListener {
   /** hot: called while the engine runs. */
   readonly deliver: Effects['deliver'];
@@ -156,12 +153,10 @@ export class Driver implements Settler {
     return this.#traffic;
   }
 
-  /** How late a timer was at most, in ms: how long the process was busy. */
   get maxTimerLag(): number {
     return this.#timer.maxLag;
   }
 
-  /** How long the client has been in its present state, in ms. */
   get inStateFor(): number {
     return this.#clock.now() - this.#stateAt;
   }
@@ -399,7 +394,6 @@ export class Driver implements Settler {
     this.#events.add(() => link.transport.destroy());
   }
 
-  /** Closes the link before the next connection opens. */
   #closeGracefully(rest: readonly Uint8Array[]): void {
     const link = this.#link;
     if (link === undefined) return;

@@ -14,7 +14,6 @@ export class EventLoopYield {
     return this.#bytes < YIELD_BYTES ? true : this.#next();
   }
 
-  /** The event loop has gone on. */
   reset(): void {
     this.#bytes = 0;
   }

@@ -11,7 +11,6 @@ export const MAX_WHILE_PAUSED = 134_217_728;
 /** The minimum that a chunk counts for, in bytes: small chunks cost more than they hold. */
 const MIN_CHARGE = 4_096;
 
-/** What the reader needs of the driver. */
 export interface ReaderHost {
   /** Takes what has arrived, and returns what follows. */
   take(): ReadResult;

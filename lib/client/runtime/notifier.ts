@@ -8,7 +8,6 @@ export class Notifier {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Something may have changed. */
   notify(): void {
     for (const listener of this.#listeners) listener();
   }
