@@ -3,7 +3,7 @@
 import { isIP } from 'node:net';
 import type { ProxyOptions, TlsOptions } from '../../transport/options.ts';
 import { parseProxyUrl } from '../../transport/proxy-url.ts';
-import type { Dial, Protocol, DialOptions, DialTarget, Transport } from '../../transport/transport.ts';
+import type { Dial, Protocol, DialOptions, Transport } from '../../transport/transport.ts';
 import { callable, checkObject, oneOf, string, wrongType, type Checks } from './validate.ts';
 import { toTls } from './tls-options.ts';
 import { toHeaders } from './websocket-options.ts';
@@ -19,10 +19,6 @@ export function toLocalAddress(value: unknown, family?: 4 | 6): string {
   if (family !== undefined && oneOf('family', family, [4, 6]) !== own)
     throw new TypeError(`family: expected ${own}, the family of localAddress, got ${family}`);
   return localAddress;
-}
-
-export function localAddressOf({ localAddress }: NetworkSettings): Pick<DialTarget, 'localAddress'> {
-  return localAddress === undefined ? {} : { localAddress };
 }
 
 /** Methods without which a transport would crash the client. */

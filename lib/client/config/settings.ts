@@ -33,8 +33,6 @@ export type Settings<UserData> = CheckedOptions<UserData> & {
   readonly network: NetworkSettings;
   readonly engine: EngineOptions & { keepAlive: number };
   readonly connectInputs: AskConnectInputs;
-  readonly retryInitial: boolean;
-  readonly persistent: boolean;
 };
 
 /** Checks everything; throws `TypeError` or `RangeError`. Fills in the defaults. `options` is copied. */
@@ -48,8 +46,6 @@ export function toSettings<UserData>(
   const endpoints = toEndpoints(url, checked, network);
   const engine = toEngineOptions(checked, endpoints, random);
   checkIdentities(checked, engine, endpoints);
-  const { reconnect } = checked;
-  const retryInitial = reconnect !== false && reconnect.retryInitial;
   const connectInputs = toConnectInputs(checked, engine);
   return {
     ...checked,
@@ -57,8 +53,6 @@ export function toSettings<UserData>(
     network,
     engine,
     connectInputs,
-    retryInitial,
-    persistent: engine.persistent,
   };
 }
 

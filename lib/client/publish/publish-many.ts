@@ -76,54 +76,43 @@ export function publishMany<P extends Publication>(
     retain: boolean,
   });
   const iterate = iteratorOf(source);
-  if (iterate === undefined) throw wrongType('source', 'an iterable or async iterable', source);
-  return new Outcomes(() => new Flow(parts, iterate(), checked));
-}
-
-/** The outcomes of a flow. It begins with the first `next()`. */
-class Outcomes<P extends Publication> implements AsyncIterableIterator<PublishOutcome<P>> {
-  readonly #begin: () => Flow<P>;
-  readonly #steps = this.#run();
-  #flow: Flow<P> | undefined = undefined;
-
-  constructor(begin: () => Flow<P>) {
-    this.#begin = begin;
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  next(): Promise<IteratorResult<PublishOutcome<P>, undefined>> {
-    return this.#steps.next();
-  }
-
-  /** Ends a `next()` that waits, too, however long the source or the server may take. */
-  return(): Promise<IteratorResult<PublishOutcome<P>, undefined>> {
-    this.#flow?.leave();
-    return this.#steps.return(undefined);
-  }
-
-  async *#run(): AsyncGenerator<PublishOutcome<P>, undefined, undefined> {
-    const flow = this.#begin();
-    this.#flow = flow;
+  let flow: Flow<P> | undefined = undefined;
+  async function* run(): AsyncGenerator<PublishOutcome<P>, undefined, undefined> {
+    const own = new Flow(parts, iterate(), checked);
+    flow = own;
     try {
-      for (let next = await flow.next(); next !== undefined; next = await flow.next()) yield next;
+      for (let next = await own.next(); next !== undefined; next = await own.next()) yield next;
     } finally {
-      await flow.stop();
+      await own.stop();
     }
     return undefined;
   }
+  const steps = run();
+  return outcomes(steps, () => flow?.leave());
+}
+
+/** `onReturn` ends a `next()` that waits, too, however long the source or the server may take. */
+function outcomes<T>(steps: AsyncGenerator<T, undefined>, onReturn: () => void): AsyncIterableIterator<T> {
+  return {
+    next: () => steps.next(),
+    return() {
+      onReturn();
+      return steps.return(undefined);
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
 }
 
 type Source<P> = Iterator<P> | AsyncIterator<P>;
 
-function iteratorOf<P>(source: Iterable<P> | AsyncIterable<P>): (() => Source<P>) | undefined {
+function iteratorOf<P>(source: Iterable<P> | AsyncIterable<P>): () => Source<P> {
   const given = Object(source) as Partial<Iterable<P> & AsyncIterable<P>>;
   if (typeof given[Symbol.asyncIterator] === 'function')
     return () => (source as AsyncIterable<P>)[Symbol.asyncIterator]();
   if (typeof given[Symbol.iterator] === 'function') return () => (source as Iterable<P>)[Symbol.iterator]();
-  return undefined;
+  throw wrongType('source', 'an iterable or async iterable', source);
 }
 
 /** Publishes the messages of a source while there is room. Yields outcomes in the order of the source. */
@@ -250,8 +239,8 @@ class Flow<P extends Publication> {
       const result = await this.#parts.publishCalls.publish(topic, payload, {
         qos,
         retain,
-        ...(hasProperties && { properties }),
-        ...(timeout !== undefined && { timeout }),
+        properties: hasProperties ? properties : undefined,
+        timeout,
       });
       return { status: 'published', publication, result };
     } catch (error) {

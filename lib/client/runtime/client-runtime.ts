@@ -1,13 +1,14 @@
 import type { PublishReader } from '../../codec/publish-reader.ts';
 import type { Delivery } from '../../engine/delivery.ts';
 import type { Change } from '../../engine/effects.ts';
+import { messageOf, type MqttError } from '../../errors.ts';
 import type { Receipt } from '../../session/incoming.ts';
 import type { DialContext } from '../../transport/transport.ts';
 import type { ClientOptions } from '../config/client-options.ts';
 import { Configuration } from '../config/configuration.ts';
 import { ask } from '../config/connect-inputs.ts';
 import { Endpoints, nameOf, type ServerUrl } from '../config/endpoints.ts';
-import { localAddressOf, warnings } from '../config/network-options.ts';
+import { warnings } from '../config/network-options.ts';
 import type { Platform, Settings } from '../config/settings.ts';
 import { ClientLogger } from '../logger.ts';
 import { PublishCalls } from '../publish/publish-calls.ts';
@@ -20,7 +21,6 @@ import { SubscribeCalls } from '../receive/subscribe-calls.ts';
 import { UnmatchedMessages } from '../receive/unmatched-messages.ts';
 import { Counters } from '../stats.ts';
 import { Status } from '../status.ts';
-import { ChangeHandler } from './change-handler.ts';
 import { ConnectCalls } from './connect-calls.ts';
 import type { PreparedDial } from './dialer.ts';
 import { Drain } from './drain.ts';
@@ -31,7 +31,8 @@ import { Notifier } from './notifier.ts';
 
 /**
  * The parts of a client, put together: each is given those that were made before it. The driver is made early, because
- * most parts call it. What it reports comes through `listen()`, last of all.
+ * most parts call it. What it reports comes through `listen()`, last of all: log lines, status events and counters follow
+ * from it here.
  */
 export class ClientRuntime<UserData> implements DriverListener {
   readonly configuration: Configuration<UserData>;
@@ -51,14 +52,14 @@ export class ClientRuntime<UserData> implements DriverListener {
   readonly #progress = new Notifier();
   readonly #delivery: MessageDelivery;
   readonly #stallDetector: StallDetector;
-  readonly #changes: ChangeHandler;
+  readonly #overflowReports: OverflowReports;
 
   constructor(url: ServerUrl, options: ClientOptions<UserData>, platform: Platform) {
     const { clock, random } = platform;
     const configuration = new Configuration(url, options, random);
     this.configuration = configuration;
-    const { engine, persistent, logger: givenLogger } = configuration.settings;
-    const version = engine.protocolVersion;
+    const { engine, logger: givenLogger } = configuration.settings;
+    const { persistent, protocolVersion: version } = engine;
     const endpoints = new Endpoints(configuration, random);
     this.endpoints = endpoints;
     const events = new EventQueue();
@@ -98,15 +99,12 @@ export class ClientRuntime<UserData> implements DriverListener {
     this.#delivery = delivery;
     this.drain = new Drain({ ...base, delivery, unmatched });
     const overflowReports = new OverflowReports(clock, status);
+    this.#overflowReports = overflowReports;
     this.publishCalls = new PublishCalls(driver, clock, version);
     this.publishManyParts = { ...base, progress: this.#progress, publishCalls: this.publishCalls };
     this.subscribeCalls = new SubscribeCalls({ ...base, drain: this.drain, overflowReports, version });
     this.connectCalls = new ConnectCalls(base);
-    const stallDetector = new StallDetector(base);
-    this.#stallDetector = stallDetector;
-    const { connectCalls, subscribeCalls } = this;
-    const parts = { connectCalls, overflowReports, stallDetector, subscribeCalls, unmatched };
-    this.#changes = new ChangeHandler({ ...base, ...parts });
+    this.#stallDetector = new StallDetector(base);
     driver.listen(this);
   }
 
@@ -133,13 +131,100 @@ export class ClientRuntime<UserData> implements DriverListener {
     this.#delivery.overflowed(topicName);
   }
 
-  changed(change: Change): void {
-    this.#changes.handle(change);
-  }
-
   onProgress(): void {
     this.drain.checkDone();
     this.#progress.notify();
+  }
+
+  changed(change: Change): void {
+    const { connectCalls, counters, logger, status } = this;
+    switch (change.type) {
+      case 'connecting':
+        logger.debug(`connecting (attempt ${change.attempt})`);
+        status.report(change);
+        break;
+      case 'nextServer':
+        logger.warn(`${messageOf(change.error)}; the next server is tried`);
+        break;
+      case 'connected':
+        this.#connected(change);
+        break;
+      case 'disconnected': {
+        const { error, willRetryIn, flapping } = change;
+        counters.failed(error);
+        logger.warn(`disconnected: ${messageOf(error)}; next attempt in ${Math.round(willRetryIn)} ms`);
+        status.report({ type: 'disconnected', reason: error, willRetryIn, flapping });
+        break;
+      }
+      case 'gaveUp':
+        connectCalls.gaveUp(change.error);
+        counters.failed(change.error);
+        logger.error(`not connected: ${messageOf(change.error)}`);
+        break;
+      case 'ackStalled':
+        this.#stallDetector.unsettled(change.receipts, change.ms);
+        break;
+      case 'stopped':
+        this.#stallDetector.stopped();
+        break;
+      case 'lastResort':
+        this.#lastResort(change.ms);
+        break;
+      case 'sessionLost':
+        this.#sessionLost(change.unsettled);
+        break;
+      case 'tolerated':
+        logger.warn(change.what);
+        break;
+      case 'refused':
+        logger.error(`the server refused to restore ${change.results.length} subscriptions`);
+        this.subscribeCalls.refused(change.results, change.givenUp);
+        break;
+      case 'closed':
+        this.#closed(change.error);
+        break;
+    }
+  }
+
+  #connected({ connack }: Extract<Change, { type: 'connected' }>): void {
+    const { connectCalls, endpoints, logger, router, status, unmatched } = this;
+    const { type: _, ...answer } = connack;
+    connectCalls.connected(answer);
+    endpoints.connected();
+    logger.info('connected');
+    unmatched.connected();
+    if (!answer.sessionPresent) router.restored();
+    status.report({ type: 'connected', connack: answer });
+  }
+
+  #lastResort(ms: number): void {
+    const what = this.settings.engine.persistent ? 'left to the server until the next connection' : 'dropped';
+    this.logger.warn(
+      `no message was settled for ${ms} ms, and the buffer for an awaited answer is full: new messages are ${what}`,
+    );
+  }
+
+  #sessionLost(unsettled: number): void {
+    const { logger, router, status, unmatched } = this;
+    unmatched.clear();
+    for (const subscription of router.subscriptions) subscription.sessionLost(); // fault: lost-session
+    logger.warn('the server has lost the session');
+    status.report({ type: 'session-lost', unsettled });
+  }
+
+  #closed(error: MqttError | undefined): void {
+    const { connectCalls, counters, logger, status, subscribeCalls, unmatched } = this;
+    connectCalls.end(error);
+    if (error === undefined) logger.info('closed');
+    else {
+      counters.lastError = error;
+      logger.error(`closed: ${messageOf(error)}`);
+    }
+    unmatched.clear();
+    this.#stallDetector.stop();
+    this.#overflowReports.stop();
+    subscribeCalls.endAll(error);
+    status.report(error === undefined ? { type: 'closed' } : { type: 'closed', error });
   }
 }
 
@@ -157,6 +242,7 @@ async function prepare<UserData>(
     (found) => found,
   );
   const { signal } = context;
+  const { localAddress } = network;
   // The attempt may be over: nothing more is asked for it.
   signal.throwIfAborted();
   return {
@@ -165,6 +251,6 @@ async function prepare<UserData>(
     dial: () =>
       transport === undefined
         ? platform.dial({ ...network, ...target }, context)
-        : transport({ ...localAddressOf(network), ...target }, signal),
+        : transport(localAddress === undefined ? target : { localAddress, ...target }, signal),
   };
 }

@@ -65,9 +65,8 @@ describe('the defaults', () => {
       resubscribe: true,
       credentialsVary: false,
     });
-    const { retryInitial, userData, logger, persistent, endpoints } = settingsOf();
-    expect([retryInitial, userData, logger, persistent, endpoints]).toEqual([
-      false,
+    const { userData, logger, engine, endpoints } = settingsOf();
+    expect([userData, logger, engine.persistent, endpoints]).toEqual([
       undefined,
       undefined,
       false,
@@ -206,7 +205,7 @@ describe('persistent', () => {
     [{ protocolVersion: 5, sessionExpiryInterval: 1 }, true],
     [{ protocolVersion: 5, sessionExpiryInterval: 1, cleanStart: false }, true],
   ])('is a session that outlives its connection: %j is %s', (options, persistent) => {
-    expect(settingsOf(options).persistent).toBe(persistent);
+    expect(settingsOf(options).engine.persistent).toBe(persistent);
   });
 });
 
