@@ -19,14 +19,10 @@ export function known<T>(value: T): Exclude<T, (...args: never[]) => unknown> | 
   return typeof value === 'function' ? undefined : (value as Exclude<T, (...args: never[]) => unknown>);
 }
 
-/** Calls a function of the application and checks its result. The error names the function. */
-export async function ask<T, U>(
-  name: string,
-  call: () => T | Promise<T>,
-  check: (answer: T) => U,
-): Promise<U> {
+/** Calls a function of the application. The error names the function. */
+export async function ask<T>(name: string, call: () => T | Promise<T>): Promise<T> {
   try {
-    return check(await call());
+    return await call();
   } catch (cause) {
     throw new ConnectError('credentials', `no ${name}: ${messageOf(cause)}`, { cause });
   }
@@ -43,7 +39,7 @@ export function toConnectInputs(options: CheckedOptions, connect: ConnectSetting
     ): Promise<U | undefined> => {
       if (typeof option !== 'function') return undefined;
       const call = option as (context: AttemptContext) => T | Promise<T>;
-      return ask(name, () => call(context), check);
+      return ask(name, async () => check(await call(context)));
     };
     const [identity = toIdentity(fixedCredentials(options, fromUrl), protocolVersion), ...asked] =
       await Promise.all([
@@ -61,11 +57,8 @@ export function toConnectInputs(options: CheckedOptions, connect: ConnectSetting
       ...(ownWill !== undefined && { will: ownWill }),
       ...(ownProperties !== undefined && { properties: ownProperties }),
     };
-    return ask(
-      'CONNECT',
-      () => inputs,
-      (answer) => (checkConnect(connect, answer), answer),
-    );
+    await ask('CONNECT', () => checkConnect(connect, inputs));
+    return inputs;
   };
 }
 

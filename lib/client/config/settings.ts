@@ -5,7 +5,7 @@ import type { EngineOptions } from '../../engine/options.ts';
 import type { OpenTransport } from '../../transport/transport.ts';
 import { ClientLogger } from '../logger.ts';
 import type { Clock } from '../runtime/clock.ts';
-import type { ClientOptions } from './client-options.ts';
+import type { ClientOptions, ConfigurableOptions } from './client-options.ts';
 import { anyClientId, toClientId, toIdentity } from './connect-fields.ts';
 import {
   checkConnect,
@@ -17,7 +17,15 @@ import {
 import { onlySecure, toEndpoint, type Endpoint, type ServerUrl } from './endpoints.ts';
 import { checkNetworkUse, type NetworkSettings } from './network-options.ts';
 import { toReconnection } from './reconnect-options.ts';
-import { checkOptions, engineSection, isPersistent, networkSection, type CheckedOptions } from './schema.ts';
+import {
+  CONFIGURABLE,
+  checkOptions,
+  engineSection,
+  isPersistent,
+  networkSection,
+  type CheckedOptions,
+} from './schema.ts';
+import { checkKeys } from './validate.ts';
 
 /** What a client needs from the machine, so that specs can replace it. @internal */
 export interface Platform {
@@ -117,5 +125,38 @@ function checkIdentities(
     const fromUrl = typeof endpoint === 'function' ? {} : endpoint.credentials;
     const identity = toIdentity(fixedCredentials(checked, fromUrl), protocolVersion);
     checkConnect(engine, { ...identity, ...(ownId !== '' && { clientId: ownId }) });
+  }
+}
+
+/** The options of a client and its settings, as `configure()` changes them. */
+export class Configuration<UserData> {
+  readonly #url: ServerUrl;
+  readonly #random: () => number;
+  #options: ClientOptions<UserData>;
+  #settings: Settings<UserData>;
+
+  constructor(url: ServerUrl, options: ClientOptions<UserData>, random: () => number) {
+    this.#url = url;
+    this.#random = random;
+    this.#settings = toSettings(url, options, random);
+    this.#options = { ...options };
+  }
+
+  get settings(): Settings<UserData> {
+    return this.#settings;
+  }
+
+  /** Checks like the constructor, and changes nothing if anything is wrong. */
+  change(changes: ConfigurableOptions<UserData>): void {
+    checkKeys('configure', changes, CONFIGURABLE);
+    const logger = changes.logger === null ? undefined : (changes.logger ?? this.#options.logger);
+    const options = { ...this.#options, ...changes, logger };
+    const next = toSettings(this.#url, options, this.#random);
+    // The engine keeps one object for life. `connect()` may have changed the Keep Alive in it.
+    const { engine } = this.#settings;
+    const keepAlive = 'keepAlive' in changes ? next.engine.keepAlive : engine.keepAlive;
+    Object.assign(engine, next.engine, { clientId: engine.clientId, keepAlive });
+    this.#settings = { ...next, engine };
+    this.#options = options;
   }
 }

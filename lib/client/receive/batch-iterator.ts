@@ -1,3 +1,4 @@
+import { inMicrotask } from '../runtime/cancellation.ts';
 import type { Clock, Wake } from '../runtime/clock.ts';
 import type { ReceivedMessage } from './received-message.ts';
 import { END, NextCalls } from './next-calls.ts';
@@ -119,9 +120,7 @@ export class BatchIterator
   /** Without `linger`, a batch is the messages of one read from the network, which arrive in one turn. */
   #scheduleHandOut(): Wake {
     if (this.#linger > 0) return this.#clock.wakeAt(this.#clock.now() + this.#linger, () => this.#handOut());
-    let handOut: (() => void) | undefined = () => this.#handOut();
-    void Promise.resolve().then(() => handOut?.());
-    return { cancel: () => (handOut = undefined) };
+    return { cancel: inMicrotask(() => this.#handOut()) };
   }
 
   #handOut(): void {

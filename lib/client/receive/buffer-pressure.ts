@@ -1,16 +1,19 @@
 import type { BufferPressure as EnginePort } from '../../engine/options.ts';
+import { Notifier } from '../runtime/notifier.ts';
 
-/** The buffers that never drop a message. While one of them is full, the client does not read from the network. */
-export class BufferPressure implements EnginePort {
+/**
+ * The buffers that never drop a message. While one of them is full, the client does not read from the network. Notifies
+ * when none is full any more.
+ */
+export class BufferPressure extends Notifier implements EnginePort {
   readonly #limit: number;
-  readonly #onRoom: () => void;
   full = 0;
   bytes = 0;
 
-  /** `limit`: the bytes that they may hold in any case (`receiveBuffer`). `onRoom`: none of them is full any more. */
-  constructor(limit: number, onRoom: () => void) {
+  /** `limit`: the bytes that they may hold in any case (`receiveBuffer`). */
+  constructor(limit: number) {
+    super();
     this.#limit = limit;
-    this.#onRoom = onRoom;
   }
 
   /** Whether they are at the limit, so that messages only arrive as a last resort. */
@@ -30,6 +33,6 @@ export class BufferPressure implements EnginePort {
   /** A buffer that was full has room again. */
   emptied(): void {
     this.full--;
-    if (this.full === 0) this.#onRoom();
+    if (this.full === 0) this.notify();
   }
 }

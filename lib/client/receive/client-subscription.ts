@@ -7,8 +7,6 @@ import { checkObject, integerIn, type Checks } from '../config/validate.ts';
 import { withCancellation, checkCall, type CallOptions } from '../runtime/cancellation.ts';
 import type { Logger } from '../logger.ts';
 import type { Clock } from '../runtime/clock.ts';
-import type { Drain } from '../runtime/drain.ts';
-import type { Counters } from '../stats.ts';
 import { BatchIterator, type BatchesOptions } from './batch-iterator.ts';
 import type { BufferPressure } from './buffer-pressure.ts';
 import type { Failure, Consumer, MessageSource, MessageWaiter } from './consumer.ts';
@@ -32,8 +30,8 @@ export interface Intake {
 
 export interface SubscriptionParts {
   readonly clock: Clock;
-  readonly counters: Pick<Counters, 'discarded'>;
-  readonly drain: Pick<Drain, 'checkDone'>;
+  readonly counters: { discarded: number };
+  readonly drain: { checkDone(): void };
   readonly driver: Pick<Settler, 'canReject'>;
   readonly logger: Pick<Logger, 'debug' | 'warn'>;
   readonly overflowReports: Pick<OverflowReports, 'dropped'>;

@@ -50,7 +50,6 @@ class Run implements Consumer {
   readonly #subscription: MessageSource;
   readonly #handler: (message: ReceivedMessage) => unknown;
   readonly #onError: NonNullable<ForEachOptions['onError']>;
-  readonly #concurrency: number;
   readonly #queue: PQueue;
   readonly #unfinished = new Set<ReceivedMessage>();
   #phase: 'running' | 'finishing' = 'running';
@@ -67,7 +66,6 @@ class Run implements Consumer {
     this.#subscription = subscription;
     this.#handler = handler;
     this.#onError = onError;
-    this.#concurrency = concurrency;
     this.#queue = new PQueue({ concurrency });
     this.#queue.on('next', () => this.#wake());
   }
@@ -84,7 +82,7 @@ class Run implements Consumer {
 
   async finished(): Promise<void> {
     while (this.#phase === 'running') {
-      if (this.#queue.pending < this.#concurrency) await this.#next();
+      if (this.#queue.pending < this.#queue.concurrency) await this.#next();
       else
         await new Promise<void>((resolve) => {
           this.#wake = resolve;

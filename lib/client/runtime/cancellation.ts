@@ -121,7 +121,7 @@ function listenTo(signal: AbortSignal): Listeners {
 }
 
 /** Calls `listener` in the next microtask, unless the returned function is called before. */
-function inMicrotask(listener: () => void): () => void {
+export function inMicrotask(listener: () => void): () => void {
   let state: 'listening' | 'left' = 'listening';
   queueMicrotask(() => {
     if (state === 'listening') listener();

@@ -5,11 +5,10 @@ import { messageOf, type MqttError } from '../../errors.ts';
 import type { Receipt } from '../../session/incoming.ts';
 import type { DialContext } from '../../transport/transport.ts';
 import type { ClientOptions } from '../config/client-options.ts';
-import { Configuration } from '../config/configuration.ts';
 import { ask } from '../config/connect-inputs.ts';
 import { Endpoints, nameOf, type ServerUrl } from '../config/endpoints.ts';
 import { warnings } from '../config/network-options.ts';
-import type { Platform, Settings } from '../config/settings.ts';
+import { Configuration, type Platform, type Settings } from '../config/settings.ts';
 import { ClientLogger } from '../logger.ts';
 import { PublishCalls } from '../publish/publish-calls.ts';
 import type { PublishManyParts } from '../publish/publish-many.ts';
@@ -50,37 +49,29 @@ export class ClientRuntime<UserData> implements DriverListener {
   readonly subscribeCalls: SubscribeCalls;
   /** Called whenever there may be room, or nothing left to wait for. */
   readonly #progress = new Notifier();
+  readonly #platform: Platform;
   readonly #delivery: MessageDelivery;
   readonly #stallDetector: StallDetector;
   readonly #overflowReports: OverflowReports;
 
   constructor(url: ServerUrl, options: ClientOptions<UserData>, platform: Platform) {
     const { clock, random } = platform;
+    this.#platform = platform;
     const configuration = new Configuration(url, options, random);
     this.configuration = configuration;
     const { engine, logger: givenLogger } = configuration.settings;
     const { persistent, protocolVersion: version } = engine;
-    const endpoints = new Endpoints(configuration, random);
-    this.endpoints = endpoints;
     const events = new EventQueue();
-    const logger = new ClientLogger(givenLogger, events);
-    this.logger = logger;
+    this.logger = new ClientLogger(givenLogger, events);
     this.warn();
-    const router = new Router(() => clock.now());
-    this.router = router;
-    const room = new Notifier();
-    const pressure = new BufferPressure(engine.receiveBuffer, () => room.notify());
-    const driver = new Driver(engine, {
-      clock,
-      random,
-      events,
-      endpoints,
-      prepare: (context) => prepare(configuration, endpoints, platform, context),
-      buffers: pressure,
-    });
+    this.endpoints = new Endpoints(configuration, random);
+    this.router = new Router(() => clock.now());
+    const pressure = new BufferPressure(engine.receiveBuffer);
+    const { counters, endpoints, logger, router, status } = this;
+    const prepare = (context: DialContext): Promise<PreparedDial> => this.#prepare(context);
+    const driver = new Driver(engine, { clock, random, events, endpoints, prepare, buffers: pressure });
     this.driver = driver;
-    room.add(() => driver.resumeReading());
-    const { counters, status } = this;
+    pressure.add(() => driver.resumeReading());
     const base = {
       clock,
       configuration,
@@ -226,31 +217,22 @@ export class ClientRuntime<UserData> implements DriverListener {
     subscribeCalls.endAll(error);
     status.report(error === undefined ? { type: 'closed' } : { type: 'closed', error });
   }
-}
 
-/** Asks the application for the server and the credentials of one attempt. */
-async function prepare<UserData>(
-  configuration: Configuration<UserData>,
-  endpoints: Endpoints,
-  platform: Platform,
-  context: DialContext,
-): Promise<PreparedDial> {
-  const { network, transport, connectInputs } = configuration.settings;
-  const { target, credentials } = await ask(
-    'url',
-    () => endpoints.resolve(context),
-    (found) => found,
-  );
-  const { signal } = context;
-  const { localAddress } = network;
-  // The attempt may be over: nothing more is asked for it.
-  signal.throwIfAborted();
-  return {
-    credentials: { ...(await connectInputs(context, credentials)), server: nameOf(target) },
-    // A transport of the application gets no key, password or proxy.
-    dial: () =>
-      transport === undefined
-        ? platform.dial({ ...network, ...target }, context)
-        : transport(localAddress === undefined ? target : { localAddress, ...target }, signal),
-  };
+  /** Asks the application for the server and the credentials of one attempt. */
+  async #prepare(context: DialContext): Promise<PreparedDial> {
+    const { network, transport, connectInputs } = this.settings;
+    const { target, credentials } = await ask('url', () => this.endpoints.resolve(context));
+    const { signal } = context;
+    const { localAddress } = network;
+    // The attempt may be over: nothing more is asked for it.
+    signal.throwIfAborted();
+    return {
+      credentials: { ...(await connectInputs(context, credentials)), server: nameOf(target) },
+      // A transport of the application gets no key, password or proxy.
+      dial: () =>
+        transport === undefined
+          ? this.#platform.dial({ ...network, ...target }, context)
+          : transport(localAddress === undefined ? target : { localAddress, ...target }, signal),
+    };
+  }
 }

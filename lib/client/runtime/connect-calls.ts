@@ -23,18 +23,15 @@ export interface ConnectOptions extends CallOptions {
 
 type AttemptOptions = Omit<ConnectOptions, keyof CallOptions>;
 
-/** A promise with its handles. It counts as handled: nobody has to wait for it. */
-interface Deferred<T> {
-  readonly promise: Promise<T>;
-  readonly resolve: (value: T) => void;
-  readonly reject: (error: unknown) => void;
-}
+type Deferred<T> = ReturnType<typeof deferred<T>>;
 
-function deferred<T>(): Deferred<T> {
-  let handles: Omit<Deferred<T>, 'promise'>;
-  const promise = new Promise<T>((resolve, reject) => (handles = { resolve, reject }));
+/** A promise with its handles. It counts as handled: nobody has to wait for it. */
+function deferred<T>() {
+  let resolve!: (value: T) => void;
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<T>((...handles) => ([resolve, reject] = handles));
   promise.catch(() => {});
-  return { promise, ...handles! };
+  return { promise, resolve, reject };
 }
 
 /** One attempt, shared by all calls of `connect()` until it ends. */

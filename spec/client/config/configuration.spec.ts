@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Configuration } from '../../../lib/client/config/configuration.ts';
+import { Configuration } from '../../../lib/client/config/settings.ts';
 import type { ClientOptions } from '../../../lib/client/config/client-options.ts';
 import { Stage } from '../../scenarios/stage.ts';
 import { firstAttempt } from '../../support/dial-contexts.ts';

@@ -168,11 +168,7 @@ describe('functions that are called before every CONNECT', () => {
 
   it('are named in the error when they throw', async () => {
     const cause = new Error('vault is sealed');
-    const thrown = ask(
-      'will',
-      () => Promise.reject(cause),
-      (answer) => answer,
-    );
+    const thrown = ask('will', () => Promise.reject(cause));
     await expect(thrown).rejects.toEqual(new ConnectError('credentials', 'no will: vault is sealed'));
     await expect(thrown).rejects.toMatchObject({ cause });
   });

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
-import { Configuration } from '../../../lib/client/config/configuration.ts';
+import { Configuration } from '../../../lib/client/config/settings.ts';
 import type { ClientOptions } from '../../../lib/client/config/client-options.ts';
 import { checkOptions, engineSection, networkSection, SCHEMA } from '../../../lib/client/config/schema.ts';
 import type { Settings } from '../../../lib/client/config/settings.ts';

@@ -6,7 +6,8 @@ import { messageOf } from './subscription-rig.ts';
 function rig(limits: { messages?: number; bytes?: number; held?: number }) {
   const { messages = 100, bytes = 1_000, held = 10_000 } = limits;
   let rooms = 0;
-  const pressure = new BufferPressure(held, () => void rooms++);
+  const pressure = new BufferPressure(held);
+  pressure.add(() => void rooms++);
   const buffer = new MessageBuffer({ messages, bytes }, 'pause', pressure);
   const push = (size: number): string => buffer.push(messageOf(new Uint8Array(size), { topic: '' }));
   return { buffer, pressure, push, rooms: () => rooms };

@@ -21,7 +21,7 @@ function put(
   return receipt;
 }
 
-const pressure = new BufferPressure(1_000_000, () => {});
+const pressure = new BufferPressure(1_000_000);
 
 /** `bytes`: the topic of one character counts as well. */
 function bufferOf(overflow: Overflow, messages = 10_000, bytes = 1_000_000): MessageBuffer {

@@ -36,7 +36,7 @@ export class SubscriptionRig {
   /** What has been waiting for long, by their texts. */
   readonly stalled: string[] = [];
   readonly warnings: string[] = [];
-  readonly pressure: BufferPressure = new BufferPressure(1_000_000, () => {});
+  readonly pressure: BufferPressure = new BufferPressure(1_000_000);
   overflowed = 0;
   /** What the client saw each time it was told to look whether there is something to wait for. */
   readonly looks: ('busy' | 'idle')[] = [];

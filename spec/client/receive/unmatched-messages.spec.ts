@@ -13,7 +13,8 @@ function rig() {
   const left: number[] = [];
   const warnings: string[] = [];
   let [fetches, rooms] = [0, 0];
-  const pressure = new BufferPressure(1_000, () => void rooms++);
+  const pressure = new BufferPressure(1_000);
+  pressure.add(() => void rooms++);
   const unmatched = new UnmatchedMessages({
     clock,
     pressure,
