@@ -1,7 +1,7 @@
 import type { ConnackPacket } from '../codec/packets.ts';
 import type { MqttError } from '../errors.ts';
 import { Ring } from '../session/ring.ts';
-import { END, NextCalls } from './receive/next-calls.ts';
+import { ClosableIterator, END, NextCalls } from './receive/next-calls.ts';
 import type { Subscription } from './receive/subscription.ts';
 
 /** The CONNACK of a successful CONNECT (3.2). */
@@ -31,13 +31,14 @@ export type StatusEvent =
 const KEPT = 256;
 
 /** One iteration of `status()`. */
-class StatusReader implements AsyncIterableIterator<StatusEvent, undefined> {
+class StatusReader extends ClosableIterator<StatusEvent> {
   readonly #events = new Ring<StatusEvent>();
   readonly #calls = new NextCalls<StatusEvent>();
   readonly #onReturn: (reader: StatusReader) => void;
   #phase: 'reading' | 'over' = 'reading';
 
   constructor(onReturn: (reader: StatusReader) => void) {
+    super();
     this.#onReturn = onReturn;
   }
 
@@ -67,16 +68,6 @@ class StatusReader implements AsyncIterableIterator<StatusEvent, undefined> {
     this.#events.clear();
     this.finish();
     return Promise.resolve(END);
-  }
-
-  /** `return()`, for generators that delegate to this with `yield*`. Rejects with `error`. */
-  async throw(error?: unknown): Promise<IteratorResult<StatusEvent, undefined>> {
-    await this.return();
-    throw error;
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
   }
 }
 

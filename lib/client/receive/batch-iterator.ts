@@ -1,7 +1,7 @@
 import { inMicrotask } from '../runtime/cancellation.ts';
 import type { Clock, Wake } from '../runtime/clock.ts';
 import type { ReceivedMessage } from './received-message.ts';
-import { END, NextCalls } from './next-calls.ts';
+import { ClosableIterator, END, NextCalls } from './next-calls.ts';
 import type { Failure, Consumer, MessageSource, MessageWaiter } from './consumer.ts';
 
 /** Options of `batches()`. */
@@ -14,7 +14,8 @@ export interface BatchesOptions {
 
 /** One loop over a subscription that takes its messages in batches. It is a consumer from its first `next()`. */
 export class BatchIterator
-  implements AsyncIterableIterator<readonly ReceivedMessage[]>, Consumer, MessageWaiter
+  extends ClosableIterator<readonly ReceivedMessage[]>
+  implements Consumer, MessageWaiter
 {
   readonly #subscription: MessageSource;
   readonly #clock: Clock;
@@ -31,6 +32,7 @@ export class BatchIterator
   #error: Failure | undefined = undefined;
 
   constructor(subscription: MessageSource, clock: Clock, max: number, linger: number) {
+    super();
     this.#subscription = subscription;
     this.#clock = clock;
     this.#max = max;
@@ -40,10 +42,6 @@ export class BatchIterator
 
   get held(): readonly ReceivedMessage[] {
     return [...this.#inHand, ...this.#collected];
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
   }
 
   next(): Promise<IteratorResult<readonly ReceivedMessage[], undefined>> {
@@ -71,12 +69,6 @@ export class BatchIterator
     this.#subscription.giveBack(inHand, collected);
     this.#close();
     return Promise.resolve(END);
-  }
-
-  /** `return()` for generators that delegate to this iterator with `yield*`. Rejects with `error`. */
-  async throw(error?: unknown): Promise<IteratorResult<readonly ReceivedMessage[], undefined>> {
-    await this.return();
-    throw error;
   }
 
   /** Takes no further message, and hands out the batch that was collected. */

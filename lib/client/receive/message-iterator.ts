@@ -1,9 +1,9 @@
 import type { Failure, Consumer, MessageSource, MessageWaiter } from './consumer.ts';
-import { END, NextCalls } from './next-calls.ts';
+import { ClosableIterator, END, NextCalls } from './next-calls.ts';
 import type { ReceivedMessage } from './received-message.ts';
 
 /** One `for await` over a subscription. */
-export class MessageIterator implements AsyncIterator<ReceivedMessage, undefined>, Consumer, MessageWaiter {
+export class MessageIterator extends ClosableIterator<ReceivedMessage> implements Consumer, MessageWaiter {
   readonly #subscription: MessageSource;
   readonly #calls: NextCalls<ReceivedMessage>;
   /** The message that the loop body works on. */
@@ -12,6 +12,7 @@ export class MessageIterator implements AsyncIterator<ReceivedMessage, undefined
   #error: Failure | undefined = undefined;
 
   constructor(subscription: MessageSource) {
+    super();
     this.#subscription = subscription;
     this.#calls = new NextCalls(() => subscription.overlapped());
   }
@@ -54,12 +55,6 @@ export class MessageIterator implements AsyncIterator<ReceivedMessage, undefined
     if (message !== undefined) this.#subscription.giveBack([message]); // fault: in-hand
     this.end();
     return Promise.resolve(END);
-  }
-
-  /** `return()` for generators that delegate to this iterator with `yield*`. Rejects with `error`. */
-  async throw(error?: unknown): Promise<IteratorResult<ReceivedMessage, undefined>> {
-    await this.return();
-    throw error;
   }
 
   finish(error: Failure | undefined): void {

@@ -65,3 +65,19 @@ export class NextCalls<T> {
       else call.reject(error.reason);
   }
 }
+
+/** An iterator that may be ended by its consumer at any time. */
+export abstract class ClosableIterator<T> implements AsyncIterableIterator<T> {
+  abstract next(): Promise<IteratorResult<T, undefined>>;
+  abstract return(): Promise<IteratorResult<T, undefined>>;
+
+  /** `return()`, for generators that delegate to this with `yield*`. Rejects with `error`. */
+  async throw(error?: unknown): Promise<IteratorResult<T, undefined>> {
+    await this.return();
+    throw error;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}

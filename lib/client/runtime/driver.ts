@@ -100,20 +100,14 @@ export class Driver implements Settler {
       this.#write();
     };
     this.#resume = () => this.#link?.reader.resumeIfRoom();
-    this.#timer = new EngineTimer(host.clock, () => {
-      this.#run((engine) => engine.handleTimeout(this.#clock.now()));
-      this.#after();
-    });
+    this.#timer = new EngineTimer(host.clock, () => this.#act((engine, now) => engine.handleTimeout(now)));
     this.#dialer = new Dialer(
       {
         protocolVersion: options.protocolVersion,
         prepare: (context) => host.prepare(context),
         gracefulClose: () => this.gracefulClose(),
         opened: (transport, credentials) => this.#opened(transport, credentials),
-        failed: (error) => {
-          this.#run((engine) => engine.dialFailed(error, this.#clock.now()));
-          this.#after();
-        },
+        failed: (error) => this.#act((engine, now) => engine.dialFailed(error, now)),
       },
       host.events,
     );
@@ -177,25 +171,20 @@ export class Driver implements Settler {
   }
 
   connect(onFailure: 'give up' | 'retry'): void {
-    this.#run((engine) => engine.connect(onFailure, this.#clock.now()));
-    this.#after();
+    this.#act((engine, now) => engine.connect(onFailure, now));
   }
 
   giveUp(error: MqttError): void {
-    this.#run((engine) => engine.giveUp(error, this.#clock.now()));
-    this.#after();
+    this.#act((engine, now) => engine.giveUp(error, now));
   }
 
   disconnect(request: DisconnectRequest): void {
-    this.#run((engine) => engine.disconnect(request, this.#clock.now()));
-    this.#after();
+    this.#act((engine, now) => engine.disconnect(request, now));
   }
 
   /** A planned close, and the next attempt at once. Returns whether there is one. */
   reconnect(): boolean {
-    const begun = this.#run((engine) => engine.reconnect(this.#clock.now()));
-    this.#after();
-    return begun;
+    return this.#act((engine, now) => engine.reconnect(now));
   }
 
   /**
@@ -295,6 +284,13 @@ export class Driver implements Settler {
     }
   }
 
+  /** The same for what may change the state: its output leaves, and the timer is set again. */
+  #act<T>(call: (engine: Engine, now: number) => T): T {
+    const result = this.#run((engine) => call(engine, this.#clock.now()));
+    this.#after();
+    return result;
+  }
+
   #effects(): Effects {
     const host = this.#host;
     const events = this.#events;
@@ -381,8 +377,7 @@ export class Driver implements Settler {
     if (link !== this.#link) return;
     this.#link = undefined;
     link.detach();
-    this.#run((engine) => engine.lost(error, now));
-    this.#after();
+    this.#act((engine) => engine.lost(error, now));
   }
 
   #hangUp(rest: readonly Uint8Array[]): void {
