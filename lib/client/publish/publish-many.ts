@@ -1,7 +1,7 @@
 import type { PublishProperties, QoS } from '../../codec/packets.ts';
 import { ClosedError, messageOf } from '../../errors.ts';
 import { Ring } from '../../session/ring.ts';
-import { withCancellation, checkCallWith, type CallOptions } from '../runtime/cancellation.ts';
+import { withCancellation, checkCallWith, type CallOptions, type Failure } from '../runtime/cancellation.ts';
 import { boolean, choice, wrongType } from '../config/validate.ts';
 import type { Logger } from '../logger.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -10,7 +10,6 @@ import type { Notifier } from '../runtime/notifier.ts';
 import type { PublishResult } from './pending-publish.ts';
 import type { Payload } from './payload.ts';
 import type { PublishCalls } from './publish-calls.ts';
-import type { Failure } from '../receive/consumer.ts';
 
 /** One message for `publishMany()`. Its fields have the names of a received `Message`. */
 export interface Publication {

@@ -1,8 +1,8 @@
-import { inMicrotask } from '../runtime/cancellation.ts';
+import { inMicrotask, type Failure } from '../runtime/cancellation.ts';
 import type { Clock, Wake } from '../runtime/clock.ts';
 import type { ReceivedMessage } from './received-message.ts';
 import { ClosableIterator, END, NextCalls } from './next-calls.ts';
-import type { Failure, Consumer, MessageSource, MessageWaiter } from './consumer.ts';
+import type { Consumer, MessageSource, MessageWaiter } from './consumer.ts';
 
 /** Options of `batches()`. */
 export interface BatchesOptions {

@@ -1,9 +1,5 @@
+import type { Failure } from '../runtime/cancellation.ts';
 import type { ReceivedMessage } from './received-message.ts';
-
-/** An error, or any other value that was thrown. */
-export interface Failure {
-  readonly reason: unknown;
-}
 
 /** Waits for the next message. Exactly one of its methods is called for each request. */
 export interface MessageWaiter {

@@ -1,10 +1,10 @@
 import { AsyncResource } from 'node:async_hooks';
 import PQueue from 'p-queue';
-import { withCancellation, checkCallWith, type CallOptions } from '../runtime/cancellation.ts';
+import { withCancellation, checkCallWith, type CallOptions, type Failure } from '../runtime/cancellation.ts';
 import { callable, choice, integerIn, type Checks } from '../config/validate.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { ReceivedMessage } from './received-message.ts';
-import type { Failure, Consumer, MessageSource, MessageWaiter } from './consumer.ts';
+import type { Consumer, MessageSource, MessageWaiter } from './consumer.ts';
 
 /** Options of `forEach()`. */
 export interface ForEachOptions extends CallOptions {

@@ -1,4 +1,5 @@
-import type { Failure, Consumer, MessageSource, MessageWaiter } from './consumer.ts';
+import type { Failure } from '../runtime/cancellation.ts';
+import type { Consumer, MessageSource, MessageWaiter } from './consumer.ts';
 import { ClosableIterator, END, NextCalls } from './next-calls.ts';
 import type { ReceivedMessage } from './received-message.ts';
 

@@ -1,5 +1,5 @@
 import { Ring } from '../../session/ring.ts';
-import type { Failure } from './consumer.ts';
+import type { Failure } from '../runtime/cancellation.ts';
 
 /** The result of a `next()` after the last value. */
 export const END: IteratorReturnResult<undefined> = { value: undefined, done: true };

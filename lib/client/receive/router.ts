@@ -12,7 +12,7 @@ const CACHED_TOPICS = 512;
 const NONE: readonly ClientSubscription[] = [];
 
 /** A Topic Filter and the subscriptions that hold it. */
-export class Holding {
+export class FilterHolders {
   readonly topicFilter: string;
   /** Each with the QoS that was requested for it. */
   readonly #holders = new Map<ClientSubscription, QoS>();
@@ -54,8 +54,8 @@ export class Holding {
 /** Finds the subscriptions that match a Topic Name (4.7): each once, even if several of its filters match. */
 export class Router {
   readonly retained: RetainedCopies;
-  readonly #trie = new Trie<Holding>();
-  readonly #holdings = new Map<string, Holding>();
+  readonly #trie = new Trie<FilterHolders>();
+  readonly #holdings = new Map<string, FilterHolders>();
   /** Each with the Topic Filters that it holds. */
   readonly #subscriptions = new Map<ClientSubscription, Set<string>>();
   readonly #cache = new Map<string, readonly ClientSubscription[]>();
@@ -80,7 +80,7 @@ export class Router {
     for (const { topicFilter, qos } of subscription.entries) {
       let holding = this.#holdings.get(topicFilter);
       if (holding === undefined) {
-        holding = new Holding(topicFilter);
+        holding = new FilterHolders(topicFilter);
         this.#holdings.set(topicFilter, holding);
         this.#trie.add(topicFilter, holding);
       }
@@ -94,7 +94,7 @@ export class Router {
    * Visits the Topic Filters that overlap with `topicFilter`: a message can match both. A Shared Subscription overlaps with
    * none, since the server sends a separate copy for it.
    */
-  overlapping(topicFilter: string, visit: (holding: Holding) => void): void {
+  overlapping(topicFilter: string, visit: (holding: FilterHolders) => void): void {
     if (isShared(topicFilter)) return;
     this.#trie.overlapping(topicFilter, (holding) => {
       if (!isShared(holding.topicFilter)) visit(holding);

@@ -2,6 +2,11 @@ import { TimeoutError } from '../../errors.ts';
 import { checkKeys, checkObject, integer, wrongType, type Checks, type Given } from '../config/validate.ts';
 import type { Clock, Wake } from './clock.ts';
 
+/** An error, or any other value that was thrown. */
+export interface Failure {
+  readonly reason: unknown;
+}
+
 /** How long a caller waits. Every call takes these. */
 export interface CallOptions {
   /** Aborting rejects the call with the reason of the signal. */

@@ -25,7 +25,7 @@ export class Dialer {
   #present: AbortController | undefined = undefined;
   #phase: ConnectPhase = 'credentials';
 
-  /** `events`: the application is asked, and told of the end, when the engine has returned. */
+  /** `events`: runs functions and abort listeners of the application when the engine has returned. */
   constructor(host: DialerHost, events: EventQueue) {
     this.#host = host;
     this.#events = events;
