@@ -6,6 +6,8 @@ export default {
   injectGlobals: false,
   testTimeout: 20_000,
   maxWorkers: 2,
+  // Node.js keeps the ES modules of every spec file that a worker has run: each collection takes longer than the last.
+  workerIdleMemoryLimit: '400MB',
   reporters: ['default', '<rootDir>/spec/support/closing-line.mjs'],
   collectCoverageFrom: ['lib/**/*.ts'],
   coverageProvider: 'babel',
