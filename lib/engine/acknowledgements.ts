@@ -17,8 +17,10 @@ export class Acknowledgements {
   readonly #timers: Timers;
   readonly #options: EngineOptions;
   readonly #effects: Effects;
-  /** The newest message when the Stall timer was set; later messages get the next period. */
+  /** The newest message when the Stall timer was set. Those that arrived later are not late when it is due. */
   #stallPlace = 0;
+  /** The settled message for which the Stall timer was set. Once it is answered, the timer starts anew for the next. */
+  #waiting: Receipt | undefined = undefined;
 
   constructor(context: EngineContext) {
     this.#incoming = context.session.incoming;
@@ -43,7 +45,7 @@ export class Acknowledgements {
   /** `receipt` was settled or released: writes the acknowledgements that are due. */
   answer(receipt: Receipt, now: number): void {
     this.answerDue();
-    if (receipt.state === ReceiptState.Settled) this.#setTimer(now);
+    if (receipt.state === ReceiptState.Settled) this.#setTimer(now, receipt);
   }
 
   /** One copy of a message is settled. Returns whether an acknowledgement may have been written. */
@@ -105,9 +107,13 @@ export class Acknowledgements {
     this.answerDue();
   }
 
-  #setTimer(now: number): void {
+  /** `waiting`: undefined if others than the newest may have begun to wait meanwhile. */
+  #setTimer(now: number, waiting?: Receipt): void {
     const { ackStallTimeout } = this.#options;
-    if (ackStallTimeout === 0 || this.#timers.at(Timer.Stall) !== Infinity) return;
+    const isSet = this.#timers.at(Timer.Stall) !== Infinity;
+    const isFree = this.#waiting !== undefined && this.#waiting.state !== ReceiptState.Settled;
+    if (ackStallTimeout === 0 || (isSet && !isFree)) return;
+    this.#waiting = waiting;
     this.#stallPlace = this.#incoming.lastPlace;
     this.#timers.set(Timer.Stall, now + ackStallTimeout); // fault: stall-timeout
   }

@@ -76,6 +76,22 @@ describe('a message that delays others', () => {
     expect([settle(rig, first), settle(rig, third)]).toEqual([[], []]);
   });
 
+  it('delays them for ackStallTimeout, also after an earlier one that was settled in time', () => {
+    const rig = old({ keepAlive: 0 });
+    const [first, second] = come(rig, 1, 2) as [Receipt, Receipt];
+    settle(rig, second);
+    rig.advance(1_000);
+    expect(settle(rig, first)).toEqual(['puback 1', 'puback 2']);
+    const [third, fourth] = come(rig, 3, 4) as [Receipt, Receipt];
+    rig.advance(1_000);
+    settle(rig, fourth);
+    rig.advance(29_999);
+    expect(brief(rig.sent())).toEqual([]);
+    rig.advance(1);
+    expect(brief(rig.sent())).toEqual(['puback 4']);
+    expect(rig.effects.last('ackStalled').receipts).toEqual([third]);
+  });
+
   it('delays them without end if ackStallTimeout is 0', () => {
     const rig = old({ keepAlive: 0, ackStallTimeout: 0 });
     const [, second] = come(rig, 1, 2) as [Receipt, Receipt];
