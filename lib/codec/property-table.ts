@@ -58,43 +58,39 @@ export interface Property {
 const PUB_ACKS = 'puback pubrec pubrel pubcomp';
 const EVERYWHERE = `connect will connack publish ${PUB_ACKS} subscribe suback unsubscribe unsuback disconnect auth`;
 
-/** Table 2-4: identifier, name, type, where it is legal, and the Reason Code where zero is an error. */
-const TABLE: readonly (readonly [
-  id: number,
-  name: PropertyName,
-  kind: Kind,
-  hosts: string,
-  refusesZero?: number,
-])[] = [
-  [0x01, 'payloadFormatIndicator', Kind.Bit, 'publish will'],
-  [0x02, 'messageExpiryInterval', Kind.U32, 'publish will'],
-  [0x03, 'contentType', Kind.Utf8, 'publish will'],
-  [0x08, 'responseTopic', Kind.TopicName, 'publish will'],
-  [0x09, 'correlationData', Kind.Binary, 'publish will'],
-  [0x0b, 'subscriptionIdentifier', Kind.Varint, 'subscribe', 0x82],
-  [0x0b, 'subscriptionIdentifiers', Kind.Varints, 'publish', 0x82],
-  [0x11, 'sessionExpiryInterval', Kind.U32, 'connect connack disconnect'],
-  [0x12, 'assignedClientIdentifier', Kind.Utf8, 'connack'],
-  [0x13, 'serverKeepAlive', Kind.U16, 'connack'],
-  [0x15, 'authenticationMethod', Kind.Utf8, 'connect connack auth'],
-  [0x16, 'authenticationData', Kind.Binary, 'connect connack auth'],
-  [0x17, 'requestProblemInformation', Kind.Flag, 'connect'],
-  [0x18, 'willDelayInterval', Kind.U32, 'will'],
-  [0x19, 'requestResponseInformation', Kind.Flag, 'connect'],
-  [0x1a, 'responseInformation', Kind.Utf8, 'connack'],
-  [0x1c, 'serverReference', Kind.Utf8, 'connack disconnect'],
-  [0x1f, 'reasonString', Kind.Utf8, `connack ${PUB_ACKS} suback unsuback disconnect auth`],
-  [0x21, 'receiveMaximum', Kind.U16, 'connect connack', 0x82],
-  [0x22, 'topicAliasMaximum', Kind.U16, 'connect connack'],
-  [0x23, 'topicAlias', Kind.U16, 'publish', 0x94],
-  [0x24, 'maximumQoS', Kind.Bit, 'connack'],
-  [0x25, 'retainAvailable', Kind.Flag, 'connack'],
-  [0x26, 'userProperties', Kind.Pairs, EVERYWHERE],
-  [0x27, 'maximumPacketSize', Kind.U32, 'connect connack', 0x82],
-  [0x28, 'wildcardSubscriptionAvailable', Kind.Flag, 'connack'],
-  [0x29, 'subscriptionIdentifiersAvailable', Kind.Flag, 'connack'],
-  [0x2a, 'sharedSubscriptionAvailable', Kind.Flag, 'connack'],
-];
+/** Table 2-4: identifier, type, the packets that may have it, and the Reason Code if zero is an error. */
+const TABLE: Readonly<
+  Record<PropertyName, readonly [id: number, kind: Kind, hosts: string, refusesZero?: number]>
+> = {
+  payloadFormatIndicator: [0x01, Kind.Bit, 'publish will'],
+  messageExpiryInterval: [0x02, Kind.U32, 'publish will'],
+  contentType: [0x03, Kind.Utf8, 'publish will'],
+  responseTopic: [0x08, Kind.TopicName, 'publish will'],
+  correlationData: [0x09, Kind.Binary, 'publish will'],
+  subscriptionIdentifier: [0x0b, Kind.Varint, 'subscribe', 0x82],
+  subscriptionIdentifiers: [0x0b, Kind.Varints, 'publish', 0x82],
+  sessionExpiryInterval: [0x11, Kind.U32, 'connect connack disconnect'],
+  assignedClientIdentifier: [0x12, Kind.Utf8, 'connack'],
+  serverKeepAlive: [0x13, Kind.U16, 'connack'],
+  authenticationMethod: [0x15, Kind.Utf8, 'connect connack auth'],
+  authenticationData: [0x16, Kind.Binary, 'connect connack auth'],
+  requestProblemInformation: [0x17, Kind.Flag, 'connect'],
+  willDelayInterval: [0x18, Kind.U32, 'will'],
+  requestResponseInformation: [0x19, Kind.Flag, 'connect'],
+  responseInformation: [0x1a, Kind.Utf8, 'connack'],
+  serverReference: [0x1c, Kind.Utf8, 'connack disconnect'],
+  reasonString: [0x1f, Kind.Utf8, `connack ${PUB_ACKS} suback unsuback disconnect auth`],
+  receiveMaximum: [0x21, Kind.U16, 'connect connack', 0x82],
+  topicAliasMaximum: [0x22, Kind.U16, 'connect connack'],
+  topicAlias: [0x23, Kind.U16, 'publish', 0x94],
+  maximumQoS: [0x24, Kind.Bit, 'connack'],
+  retainAvailable: [0x25, Kind.Flag, 'connack'],
+  userProperties: [0x26, Kind.Pairs, EVERYWHERE],
+  maximumPacketSize: [0x27, Kind.U32, 'connect connack', 0x82],
+  wildcardSubscriptionAvailable: [0x28, Kind.Flag, 'connack'],
+  subscriptionIdentifiersAvailable: [0x29, Kind.Flag, 'connack'],
+  sharedSubscriptionAvailable: [0x2a, Kind.Flag, 'connack'],
+};
 
 /** Properties while they are read. */
 export type Values = Partial<Record<PropertyName, unknown>>;
@@ -121,19 +117,25 @@ const STATEMENTS: Partial<Record<PropertyName, string>> = {
   topicAlias: 'MQTT-3.3.2-8',
 };
 
-const PROPERTIES: readonly (Property & { readonly hosts: readonly string[] })[] = TABLE.map(
-  ([id, name, kind, hosts, refusesZero], index) => ({
+const NAMES = Object.keys(TABLE) as PropertyName[];
+
+const PROPERTIES: readonly (Property & { readonly hosts: readonly string[] })[] = NAMES.map((name, index) => {
+  const [id, kind, hosts, refusesZero] = TABLE[name];
+  return {
     id,
     name,
     kind,
     refusesZero,
+    // The set of properties seen is one integer of 32 bits, which is enough for all properties there are.
     bit: 1 << index,
     statement: STATEMENTS[name] ?? '2.2.2.2',
     set: SET[name] ?? ((values, value) => void (values[name] = value)),
     hosts: hosts.split(' '),
-  }),
-);
-export const PROPERTY_NAMES: ReadonlySet<string> = new Set(PROPERTIES.map(({ name }) => name));
+  };
+});
+export const PROPERTY_NAMES: ReadonlySet<string> = new Set(NAMES);
+
+const HIGHEST_ID = Math.max(...PROPERTIES.map(({ id }) => id));
 
 /** The properties of one host, by identifier (the index) and by name. */
 export interface HostProperties {
@@ -143,7 +145,7 @@ export interface HostProperties {
 
 function propertiesIn(host: string): HostProperties {
   const properties = PROPERTIES.filter(({ hosts }) => hosts.includes(host));
-  const byId: (Property | undefined)[] = Array.from({ length: 0x2b }, () => undefined);
+  const byId: (Property | undefined)[] = Array.from({ length: HIGHEST_ID + 1 }, () => undefined);
   for (const property of properties) byId[property.id] = property;
   return { byId, byName: new Map(properties.map((property) => [property.name, property])) };
 }

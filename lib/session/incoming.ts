@@ -28,7 +28,7 @@ export class Receipt {
   readonly topicName: string;
   /** To recognise the message when it is sent again. May be replaced by a copy. */
   payload: Uint8Array;
-  /** The Network Connection on which the server last sent it. It may be acknowledged only there. */
+  /** The Network Connection on which the server last sent it, or none once it was skipped. It is acknowledged only there. */
   connectionNumber: number;
   state: ReceiptState = ReceiptState.Unsettled;
   /** The Reason Code the acknowledgement will carry. */
@@ -41,7 +41,7 @@ export class Receipt {
   isSkippable = false;
   /** The connection on which it was skipped. */
   skippedOn: number = NO_CONNECTION;
-  /** Whether the application has not taken it for long, so that it does not count against `receiveMaximum`. */
+  /** Whether it does not count against `receiveMaximum`: the application has not taken it for long, or it was skipped. */
   isStalled = false;
   /** Bytes of topic, properties and payload. */
   readonly size: number;
@@ -167,7 +167,8 @@ export class Incoming {
   }
 
   /**
-   * One copy is settled. Returns whether acknowledgements may be due. A refusal of any copy refuses the message.
+   * One copy is settled. Returns whether acknowledgements may be due: not if other copies remain, or if the message did not
+   * arrive on this connection. A refusal of any copy refuses the message.
    */
   settle(receipt: Receipt, reasonCode: number): boolean {
     if (receipt.state !== ReceiptState.Unsettled) return false;
@@ -206,7 +207,7 @@ export class Incoming {
     return this.#place;
   }
 
-  /** Unsettled messages up to `place` that an acknowledgement behind them waits for. */
+  /** Unsettled messages, up to `place`, that have a settled message behind them in their queue. */
   blocking(place: number): Receipt[] {
     return [...this.#blocking(this.#pubacks, place), ...this.#blocking(this.#pubrecs, place)];
   }

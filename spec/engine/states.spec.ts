@@ -126,9 +126,9 @@ and writes it anew with \`UPDATE_DOCS=1\`.
 ${diagram()}
 
 - \`dialing\`: credentials and the Network Connection are under way. \`connecting\`: CONNECT is sent, CONNACK awaited.
-- \`waiting\`: the delay before the next attempt is running. \`disconnecting\`: DISCONNECT is on its way out.
+- \`waiting\`: the delay before the next attempt is running, or the reconnect policy is being asked. \`disconnecting\`: DISCONNECT is on its way out.
 - \`gaveUp\`: a first attempt failed and is not retried, or whoever asked for it has left.
-- \`elsewhere\`: a server could not be connected to, and the attempt goes on with the next one.
+- \`nextServer\`: an attempt has failed at one server and goes on with the next one.
 - \`wiped\`: the old session is gone, the connection of the one to keep comes next (\`cleanStart: "first"\` on 3.x).
 - \`ended\`: a refusal or a loss that is final.
 
@@ -140,7 +140,7 @@ An empty cell: the input changes nothing in that state.
 
 ## Timers
 
-Every reason a client has to wake up without being spoken to. At most one of each is running, and none in \`offline\` and \`closed\`.
+Every reason for the client to act without input. At most one of each is running, and none in \`offline\` and \`closed\`.
 
 ${table(
   comments('timers.ts').map(([name, text]) => [`\`${name}\``, text]),

@@ -69,7 +69,7 @@ const WILL_CHECKS: Checks<Will> = {
   payload: (_, value) => toBytes(value as Payload),
   qos: choice(0, 1, 2),
   retain: boolean,
-  // The codec checks these.
+  // The codec checks the properties of a Will.
   properties: (_, value) => structuredClone(value as WillProperties),
 };
 
@@ -77,7 +77,7 @@ const PROPERTY_CHECKS: Checks<OtherConnectProperties> = {
   topicAliasMaximum: integerIn(0, 65_535),
   requestResponseInformation: boolean,
   requestProblemInformation: boolean,
-  // The codec checks these.
+  // The codec checks the pairs.
   userProperties: (_, value) => structuredClone(value as OtherConnectProperties['userProperties']),
 };
 

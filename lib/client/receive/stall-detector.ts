@@ -64,7 +64,7 @@ export class StallDetector {
   unsettled(receipts: readonly Receipt[], ms: number): void {
     const { logger, persistent, router, status } = this.#parts;
     const what = persistent ? 'skipped' : 'acknowledged';
-    logger.warn(`${receipts.length} messages were not settled for ${ms} ms: they are ${what}`);
+    logger.warn(`${countOf(receipts)} not settled for ${ms} ms, and in the way of others: ${what}`);
     const subscriptions = new Set(receipts.map((receipt) => this.#subscriptionOf(receipt)));
     const unread = [...subscriptions].filter((one) => one?.isUnread === true);
     for (const subscription of subscriptions)
@@ -116,19 +116,21 @@ export class StallDetector {
   }
 
   /**
-   * Nobody reads `subscription`, and its messages hold up others or fill the receive window. From now on they do not count
-   * in a persistent session. In a clean one they are acknowledged.
+   * Nothing was taken from `subscription` for `ms`, and its messages hold up others or fill the receive window. In a
+   * persistent session they do not count from now on. In a clean one they are acknowledged.
    */
   #unread(subscription: ClientSubscription, ms: number): void {
     const { driver, logger, persistent, status } = this.#parts;
     status.report({ type: 'ack-stalled', subscription, ms });
     subscription.markStalled();
     if (persistent) {
-      logger.warn(`a subscription was not read for ${ms} ms: its messages no longer hold up others`);
+      logger.warn(
+        `nothing was taken from a subscription for ${ms} ms: its messages no longer hold up others`,
+      );
       return;
     }
     const receipts = subscription.release();
-    logger.warn(`a subscription was not read for ${ms} ms: ${receipts.length} messages are acknowledged`);
+    logger.warn(`nothing was taken from a subscription for ${ms} ms: ${countOf(receipts)} acknowledged`);
     for (const receipt of receipts) driver.settle(receipt, 0);
   }
 
@@ -138,4 +140,8 @@ export class StallDetector {
     const has = (one: ClientSubscription): boolean => one.has(receipt);
     return matching.find(has) ?? router.subscriptions.find(has) ?? matching[0];
   }
+}
+
+function countOf({ length }: readonly Receipt[]): string {
+  return length === 1 ? '1 message was' : `${length} messages were`;
 }

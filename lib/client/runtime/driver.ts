@@ -312,6 +312,7 @@ export class Driver implements Settler {
     };
   }
 
+  /** Runs as an event: the call that led to it sets the timer and writes afterwards. A later answer would need `#act()`. */
   #decide(context: RetryContext): void {
     const { reconnect } = this.#options;
     const answer = reconnect === false ? undefined : reconnect.policy?.(context);
