@@ -104,7 +104,7 @@ describe('stats()', () => {
     await stage.end(client, broker);
   });
 
-  it('tells what is with a subscription, what was let go, and what is parked', async () => {
+  it('tells what is with a subscription, what was dropped, and what is held', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ cleanStart: false, clientId: 'c' });
     const subscription = await stage.subscribe(client, broker, 'a', { qos: 1, buffer: { messages: 2 } });

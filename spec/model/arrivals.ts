@@ -197,7 +197,7 @@ export class Arrivals {
     if (last === undefined) this.#last.set(reader, (last = { qos0: 0, first: 0 }));
     const before = qos === 0 ? last.qos0 : last.first;
     // What was let go for a newer one may come again, where its acknowledgement was lost.
-    // So may what was parked, and is for the first who subscribes: the second gets it in a later life of the client.
+    // So may what was held, and is for the first who subscribes: the second gets it in a later life of the client.
     const second = this.clientEndedAt > 0 && (this.wants.get(topic)?.size ?? 0) > 1;
     const keepsOrder = !this.atOnce.has(reader) && !second;
     if (tag < before && (qos === 0 || keepsOrder))

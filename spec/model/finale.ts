@@ -110,8 +110,8 @@ async function end(world: World): Promise<void> {
   if (!isOver) model.broken('the client does not end');
   await world.settle();
   for (const reader of world.readers) reader.ended();
-  const { pending, unsettled, held: parked, subscriptions } = client.stats();
-  if (pending + unsettled.messages + parked + subscriptions.length > 0)
+  const { pending, unsettled, held, subscriptions } = client.stats();
+  if (pending + unsettled.messages + held + subscriptions.length > 0)
     model.broken('the client has ended, and has not let go of everything');
   if (clock.armed > 0) model.broken(`${clock.armed} timers are left`);
 }

@@ -20,7 +20,7 @@ describe('a message that comes before subscribe()', () => {
     ['3.1.1', KEEP],
     ['5.0', { ...KEEP, protocolVersion: 5, sessionExpiryInterval: 60 }],
   ] as const)(
-    'is parked unacknowledged, and handed to the first that matches, in order (%s)',
+    'is held unacknowledged, and handed to the first that matches, in order (%s)',
     async (_, options) => {
       const stage = new Stage();
       const { client, broker } = await stage.online(options, found);
@@ -65,7 +65,7 @@ describe('a message that comes before subscribe()', () => {
     await stage.end(client, broker);
   });
 
-  it('of QoS 2 is parked as well, and of QoS 0 is not', async () => {
+  it('of QoS 2 is held as well, and of QoS 0 is not', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP, found);
     broker.send(message('a', 'gone'), { ...message('a', 'kept', 7), qos: 2 });
@@ -93,8 +93,8 @@ describe('a message that comes before subscribe()', () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP, found);
     const busy = collect(await stage.subscribe(client, broker, 'busy', { qos: 1 }));
-    const parked = message('later', '1', 1);
-    broker.send(parked, message('busy', '2', 2));
+    const held = message('later', '1', 1);
+    broker.send(held, message('busy', '2', 2));
     await stage.clock.advance(9_999);
     expect([busy.texts, pubacks(broker), stage.log.join()]).toEqual([
       ['2'],
@@ -108,23 +108,23 @@ describe('a message that comes before subscribe()', () => {
     await stage.clock.advance(0);
     expect([late.texts, pubacks(broker)]).toEqual([['1'], [2]]);
     const next = await stage.reconnect(broker, found);
-    next.send(again(parked));
+    next.send(again(held));
     await next.expect('puback', { packetId: 1 });
     expect(late.texts).toEqual(['1']);
     await stage.end(client, next);
     expect(stage.clock.armed).toBe(0);
   });
 
-  it('is parked once, however often the connection is lost meanwhile', async () => {
+  it('is held once, however often the connection is lost meanwhile', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP, found);
-    const parked = numbered('a', 0, 3);
-    broker.send(...parked);
+    const held = numbered('a', 0, 3);
+    broker.send(...held);
     let last = broker;
     for (let n = 0; n < 3; n++) {
       await stage.clock.advance(0);
       last = await stage.reconnect(last, found);
-      last.send(...parked.map(again));
+      last.send(...held.map(again));
     }
     const looping = collect(await stage.subscribe(client, last, 'a', { qos: 1 }));
     await stage.clock.advance(0);
@@ -160,7 +160,7 @@ describe('a message that comes before subscribe()', () => {
     expect(stage.clock.armed).toBe(0);
   });
 
-  it('is let go by disconnect(), and parked anew when the session is taken up again', async () => {
+  it('is abandoned by disconnect(), and held again when the session is resumed', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP, found);
     broker.send(message('a', '1', 1));
@@ -179,8 +179,8 @@ describe('a message that comes before subscribe()', () => {
   it('is not acknowledged with a subscribe() that fails: the server sends it again', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP, found);
-    const parked = message('a', '1', 1);
-    broker.send(parked);
+    const held = message('a', '1', 1);
+    broker.send(held);
     await stage.clock.advance(0);
     const refused = watch(client.subscribe('a', { qos: 1 }));
     const { packetId } = await broker.expect('subscribe');
@@ -189,7 +189,7 @@ describe('a message that comes before subscribe()', () => {
     expect(refused()).toMatchObject({ error: expect.any(SubscribeError) });
     expect(pubacks(broker)).toEqual([]);
     const next = await stage.reconnect(broker, found);
-    next.send(again(parked));
+    next.send(again(held));
     const looping = collect(await stage.subscribe(client, next, 'a', { qos: 1 }));
     await stage.clock.advance(0);
     expect([looping.texts, pubacks(next)]).toEqual([['1'], [1]]);

@@ -201,7 +201,7 @@ describe('retained messages come to each subscription once', () => {
     await stage.end(client, broker);
   });
 
-  it('and what is not for anybody any more is acknowledged, and not parked for who comes next', async () => {
+  it('and what no subscription wants any more is acknowledged, and not held for the next one', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ clientId: 'a', cleanStart: false });
     broker.answer('subscribe');

@@ -32,7 +32,7 @@ export class MemoryEnd implements Transport {
   /** Bytes that this end has written and the other has not received, oldest first. */
   #sent: Segment[] = [];
   #copied = 0;
-  #heldBack = 0;
+  #bytesPending = 0;
   #reads: 'what comes' | 'not now' = 'what comes';
   #receiver: TransportReceiver | undefined;
   #peer: MemoryEnd = this;
@@ -61,12 +61,12 @@ export class MemoryEnd implements Transport {
   write(bytes: Uint8Array, written: (bytes: Uint8Array) => void): void {
     if (this.#state !== 'open') return written(bytes);
     const at = this.#clock.now() + this.#link.latency;
-    if (this.#heldBack === 0 && this.#copied + bytes.length <= this.#link.room) {
+    if (this.#bytesPending === 0 && this.#copied + bytes.length <= this.#link.room) {
       this.#copied += bytes.length;
       this.#sent.push({ bytes: bytes.slice(), left: bytes.length, at, written: undefined });
       written(bytes);
     } else {
-      this.#heldBack += bytes.length;
+      this.#bytesPending += bytes.length;
       this.#sent.push({ bytes, left: bytes.length, at, written: () => written(bytes) });
     }
     this.move();
@@ -82,7 +82,7 @@ export class MemoryEnd implements Transport {
   }
 
   get bytesPending(): number {
-    return this.#heldBack;
+    return this.#bytesPending;
   }
 
   end(): void {
@@ -97,7 +97,7 @@ export class MemoryEnd implements Transport {
     this.#sent = this.#sent.filter(({ written }) => written === undefined);
     this.#clock.wakeAt(this.#clock.now(), () => this.#receiver?.onClose());
     this.#state = 'closed';
-    this.#heldBack = 0;
+    this.#bytesPending = 0;
     for (const { written } of lost) written?.();
     this.move();
   }
@@ -138,12 +138,12 @@ export class MemoryEnd implements Transport {
     const moved = isLast ? segment.left : length;
     segment.left -= moved;
     if (segment.written === undefined) this.#copied -= moved;
-    else this.#heldBack -= moved;
+    else this.#bytesPending -= moved;
     if (isLast) this.#sent.shift();
     receiver.onRead(length);
     if (!isLast) return;
     segment.written?.();
-    if (segment.written !== undefined && this.#heldBack === 0 && this.#state === 'open')
+    if (segment.written !== undefined && this.#bytesPending === 0 && this.#state === 'open')
       this.#receiver?.onDrain();
   }
 
@@ -152,7 +152,7 @@ export class MemoryEnd implements Transport {
     this.#state = 'closed';
     const lost = this.#sent;
     this.#sent = [];
-    this.#heldBack = 0;
+    this.#bytesPending = 0;
     this.#receiver?.onClose(error);
     for (const { written } of lost) written?.();
   }

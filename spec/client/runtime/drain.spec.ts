@@ -261,7 +261,7 @@ describe('drain()', () => {
     expect(client.state).toBe('offline');
   });
 
-  it('reports what is parked, and does not wait for it', async () => {
+  it('reports what is held, and does not wait for it', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ cleanStart: false, clientId: 'me' });
     broker.send({ type: 'publish', topic: 'nobody', payload: new Uint8Array(1), qos: 1, packetId: 1 });
