@@ -40,10 +40,8 @@ describe('Reader', () => {
         return String(error);
       }
     };
-    const agrees = (bytes: Uint8Array): void =>
-      expect(outcomeOf((reader) => reader.skipUtf8(), bytes)).toBe(
-        outcomeOf((reader) => reader.utf8(), bytes),
-      );
+    const agrees = (bytes: Uint8Array): boolean =>
+      outcomeOf((reader) => reader.skipUtf8(), bytes) === outcomeOf((reader) => reader.utf8(), bytes);
     for (const bytes of [
       hex``,
       hex`00`,
@@ -53,14 +51,14 @@ describe('Reader', () => {
       hex`00 01 ff`,
       hex`00 02 00 ff`,
     ])
-      agrees(bytes);
+      expect(agrees(bytes)).toBe(true);
     const strings = fc.oneof(
       fc.uint8Array({ maxLength: 6 }),
       fc.string({ unit: 'binary', maxLength: 30 }).map((s) => new TextEncoder().encode(s)),
     );
     fc.assert(
       fc.property(strings, (bytes) => agrees(join(counted(bytes), hex`c3 a9`))),
-      { numRuns: 300 },
+      { numRuns: 200 },
     );
   });
 

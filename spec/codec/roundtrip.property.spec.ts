@@ -35,8 +35,10 @@ function survives(version: ProtocolVersion, from: Side, chunk: Uint8Array): bool
   } catch (error) {
     if ((error as Error).name !== 'ProtocolError') throw error;
     const { reasonCode, statement } = error as { reasonCode: number; statement: string };
-    expect(reasonCode).toBeGreaterThanOrEqual(0x80);
-    expect(statement).not.toBe('');
+    if (!(reasonCode >= 0x80) || statement === '')
+      throw new Error(`expected a Reason Code and a statement, got ${reasonCode} and ${statement}`, {
+        cause: error,
+      });
     return false;
   }
 }
@@ -96,13 +98,15 @@ describe.each(DIRECTIONS)('version %d, sent by a %s', (version, from) => {
   it('returns nothing of an incomplete packet', () => {
     fc.assert(
       fc.property(packets(version, from), (value) => {
-        for (const [head, tail] of splits(encode(value, version).subarray(0, 400)).slice(-60)) {
+        const cuts = splits(encode(value, version).subarray(0, 400)).slice(-60);
+        const early = cuts.filter(([head, tail]) => {
           const decoder = decoderFor(version, from);
           decoder.push(head);
-          expect(decoder.next()).toBeUndefined();
+          if (decoder.next() !== undefined) return true;
           decoder.push(tail.subarray(0, -1));
-          expect(decoder.next()).toBeUndefined();
-        }
+          return decoder.next() !== undefined;
+        });
+        expect(early).toEqual([]);
       }),
       FEW_RUNS,
     );
@@ -113,9 +117,9 @@ describe.each(DIRECTIONS)('version %d, sent by a %s', (version, from) => {
       fc.property(packets(version, from), fc.nat(), fc.integer({ min: 1, max: 255 }), (value, at, change) => {
         const bytes = encode(value, version).slice();
         bytes[at % bytes.length]! ^= change;
-        expect(typeof survives(version, from, bytes)).toBe('boolean');
+        survives(version, from, bytes);
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
 
@@ -125,27 +129,27 @@ describe.each(DIRECTIONS)('version %d, sent by a %s', (version, from) => {
         const bytes = encode(value, version);
         const body = bytes.subarray(bytes.findIndex((byte, i) => i > 0 && byte < 0x80) + 1);
         const short = packet(bytes[0]!, body.subarray(0, at % (body.length + 1)));
-        expect(typeof survives(version, from, short)).toBe('boolean');
+        survives(version, from, short);
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 
   it('accepts random bytes, or throws a ProtocolError', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
-        expect(typeof survives(version, from, bytes)).toBe('boolean');
+        survives(version, from, bytes);
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 
   it('accepts random bytes in the shape of a packet, or throws a ProtocolError', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 255 }), fc.uint8Array({ maxLength: 64 }), (first, body) => {
-        expect(typeof survives(version, from, packet(first, body))).toBe('boolean');
+        survives(version, from, packet(first, body));
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 
@@ -276,18 +280,19 @@ describe('memory', () => {
   it.each([3, 4, 5] as const)(
     'version %d: a header that claims 268 MB costs what came, not what it claims',
     (version) => {
+      let early = 0;
       const before = claimed();
       const decoders = Array.from({ length: 2_000 }, () => {
         const decoder = new Decoder({ protocolVersion: version });
         decoder.push(hex`30 ff ff ff 7f 00 01 61`);
-        expect(decoder.next()).toBeUndefined();
+        if (decoder.next() !== undefined) early++;
         decoder.push(hex`00`);
-        expect(decoder.next()).toBeUndefined();
+        if (decoder.next() !== undefined) early++;
         return decoder;
       });
       // 2,000 x 268 MB would be half a terabyte; a few KB each are the decoders' own.
       expect(claimed() - before).toBeLessThan(2_000 * 8_192);
-      expect(decoders.length).toBe(2_000);
+      expect([decoders.length, early]).toEqual([2_000, 0]);
     },
   );
 
@@ -315,9 +320,8 @@ describe('memory', () => {
     const whole = decoder.next() as { payload: Uint8Array };
     expect(early).toBe(0);
     expect(whole).toMatchObject({ type: 'publish', topic: 'a' });
-    expect(Array.from({ length: chunks }, (_, i) => whole.payload[i * 2_048])).toEqual(
-      Array.from({ length: chunks }, (_, i) => i & 0xff),
-    );
+    const places = Array.from({ length: chunks }, (_, i) => i);
+    expect(places.filter((i) => whole.payload[i * 2_048] !== (i & 0xff))).toEqual([]);
     // Copying everything at each of 8,192 chunks would move 64 GB.
     expect(performance.now() - start).toBeLessThan(5_000);
   });

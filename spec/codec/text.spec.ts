@@ -25,9 +25,11 @@ describe('portable text', () => {
       fc.property(wellFormed, (s) => {
         const target = new Uint8Array(4 * s.length + 2);
         const length = portableText.write(s, target, 1);
-        expect(length).toBe(portableText.byteLength(s));
-        expect(target[length + 1]).toBe(0);
-        expect(portableText.read(target, 1, 1 + length)).toBe(s);
+        expect([length, target[length + 1], portableText.read(target, 1, 1 + length)]).toEqual([
+          portableText.byteLength(s),
+          0,
+          s,
+        ]);
       }),
     );
   });

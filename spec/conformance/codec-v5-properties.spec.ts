@@ -112,6 +112,17 @@ function receive(bytes: Uint8Array, receiver: 'client' | 'server'): Packet | und
   return decoder.next();
 }
 
+/** The Reason Code of the ProtocolError that refuses the bytes; what is accepted, or fails in another way, has none. */
+function refusal(bytes: Uint8Array, receiver: 'client' | 'server'): number | undefined {
+  try {
+    receive(bytes, receiver);
+    return undefined;
+  } catch (error) {
+    const { name, reasonCode } = error as { name: string; reasonCode: number };
+    return name === 'ProtocolError' ? reasonCode : undefined;
+  }
+}
+
 /** One property on the wire. */
 const wired = ({ id, bytes }: Property, times = 1): Uint8Array =>
   fromHex(`${id.toString(16).padStart(2, '0')} ${bytes} `.repeat(times));
@@ -168,14 +179,13 @@ describe.each(Object.keys(HOMES) as Home[])('v5 properties of %s', (home) => {
     const ids = Array.from({ length: 256 }, (_, id) => id).filter((id) =>
       legal.every((property) => property.id !== id),
     );
-    for (const id of ids) {
+    const taken = ids.filter((id) => {
       const known = PROPERTIES.find((property) => property.id === id);
       const coded = id < 128 ? hex`${id}` : hex`${id} 01`;
       const bytes = wire(properties(companions(home, undefined), coded, fromHex(known?.bytes ?? '00')));
-      expect(() => receive(bytes, receiverOf(home, known))).toThrow(
-        expect.objectContaining({ name: 'ProtocolError', reasonCode: 0x81 }),
-      );
-    }
+      return refusal(bytes, receiverOf(home, known)) !== 0x81;
+    });
+    expect(taken).toEqual([]);
     expect(ids.length).toBe(256 - legal.length);
   });
 
@@ -228,6 +238,12 @@ describe.each(Object.keys(HOMES) as Home[])('v5 properties of %s', (home) => {
 
 describe('v5 values of properties', () => {
   const flags = PROPERTIES.filter(({ value }) => typeof value === 'boolean');
+  /** The values of a byte that are not refused as a Protocol Error. */
+  const takenBytes = (home: Home, id: number): number[] =>
+    Array.from({ length: 256 }, (_, byte) => byte).filter((byte) => {
+      const bytes = HOMES[home].wire(properties(hex`${id} ${byte}`));
+      return refusal(bytes, receiverOf(home, undefined)) !== 0x82;
+    });
   const ZERO: readonly [string, Home, string, number][] = [
     ['receiveMaximum', 'connect', '21 00 00', 0x82],
     ['receiveMaximum', 'connack', '21 00 00', 0x82],
@@ -242,11 +258,7 @@ describe('v5 values of properties', () => {
     'v5 U-3.1.2-d, U-3.2.2-a $name is 0 or 1: anything else is a Protocol Error',
     ({ id, in: homes, name }) => {
       const home = homes[0]!;
-      for (let byte = 2; byte <= 255; byte++) {
-        expect(() =>
-          receive(HOMES[home].wire(properties(hex`${id} ${byte}`)), receiverOf(home, undefined)),
-        ).toThrow(expect.objectContaining({ name: 'ProtocolError', reasonCode: 0x82 }));
-      }
+      expect(takenBytes(home, id)).toEqual([0, 1]);
       for (const value of [true, false]) {
         const bytes = HOMES[home].wire(properties(hex`${id} ${Number(value)}`));
         expect(propertiesOf(receive(bytes, receiverOf(home, undefined)), home)).toEqual({ [name]: value });
@@ -260,11 +272,7 @@ describe('v5 values of properties', () => {
     ['U-3.3.2-b', 'payloadFormatIndicator', 'publish', 0x01],
     ['U-3.3.2-b', 'payloadFormatIndicator', 'will', 0x01],
   ] as const)('v5 %s %s of %s is 0 or 1: anything else is a Protocol Error', (_, name, home, id) => {
-    for (let byte = 2; byte <= 255; byte++) {
-      expect(() =>
-        receive(HOMES[home].wire(properties(hex`${id} ${byte}`)), receiverOf(home, undefined)),
-      ).toThrow(expect.objectContaining({ name: 'ProtocolError', reasonCode: 0x82 }));
-    }
+    expect(takenBytes(home, id)).toEqual([0, 1]);
     for (const value of [0, 1]) {
       const bytes = HOMES[home].wire(properties(hex`${id} ${value}`));
       expect(propertiesOf(receive(bytes, receiverOf(home, undefined)), home)).toEqual({ [name]: value });

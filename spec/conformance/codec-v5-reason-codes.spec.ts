@@ -83,8 +83,8 @@ function passes(run: () => unknown, reasonCodes: readonly number[]): boolean {
     run();
     return true;
   } catch (error) {
-    expect(error).toMatchObject({ name: 'ProtocolError' });
-    expect(reasonCodes).toContain((error as { reasonCode: number }).reasonCode);
+    const { name, reasonCode } = error as { name: string; reasonCode: number };
+    if (name !== 'ProtocolError' || !reasonCodes.includes(reasonCode)) throw error;
     return false;
   }
 }
@@ -100,15 +100,13 @@ describe('v5 Reason Codes', () => {
   it.each(ROWS)(
     'v5 U-2.4-b $name received by a $receiver tells its code as it came',
     ({ wire, receiver, codes }) => {
-      for (const code of codes) {
+      const untold = codes.filter((code) => {
         const decoded = receive(wire(code), receiver);
-        const told = decoded !== undefined && 'reasonCodes' in decoded ? decoded.reasonCodes : decoded;
-        expect(told).toEqual(
-          Array.isArray(told)
-            ? expect.arrayContaining([code])
-            : expect.objectContaining({ reasonCode: code }),
-        );
-      }
+        if (decoded === undefined) return true;
+        if ('reasonCodes' in decoded) return !decoded.reasonCodes.includes(code);
+        return !('reasonCode' in decoded) || decoded.reasonCode !== code;
+      });
+      expect(untold).toEqual([]);
     },
   );
 

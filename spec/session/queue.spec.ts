@@ -20,30 +20,32 @@ describe('Queue', () => {
       fc.property(fc.array(step, { maxLength: 400, size: 'max' }), (script) => {
         const queue = new Queue();
         let model: Exchange[] = [];
-        for (const [what, number, qos] of script) {
+        const wrong: unknown[] = [];
+        for (const [at, [what, number, qos]] of script.entries()) {
           if (what === 'push') {
             const exchange = message(number, qos);
             queue.push(exchange);
             model.push(exchange);
           } else if (what === 'shift') {
             const head = model.shift();
-            expect(queue.peek()).toBe(head);
-            expect(queue.shift()).toBe(head);
+            if (queue.peek() !== head || queue.shift() !== head) wrong.push([at, what]);
             if (head !== undefined) head.stage = Stage.Published;
           } else if (what === 'withdraw' && model.length > 0) {
             const [gone] = model.splice(number % model.length, 1) as [Exchange];
             queue.withdraw(gone);
             queue.withdraw(gone);
-            expect(gone.stage).toBe(Stage.Over);
+            if (gone.stage !== Stage.Over) wrong.push([at, what]);
           } else if (what === 'putBack') {
             const back = [message(number, qos), message(1, qos)];
             queue.putBack(back);
             model = [...back, ...model];
           }
-          expect(queue.messages).toBe(model.length);
-          expect(queue.bytes).toBe(model.reduce((bytes, { payload }) => bytes + 1 + payload.length, 0));
-          expect(queue.qos0).toBe(model.filter((m) => m.qos === 0).length);
+          const bytes = model.reduce((sum, { payload }) => sum + 1 + payload.length, 0);
+          const qos0 = model.filter((m) => m.qos === 0).length;
+          if (queue.messages !== model.length || queue.bytes !== bytes || queue.qos0 !== qos0)
+            wrong.push([at, what, queue.messages, queue.bytes, queue.qos0]);
         }
+        expect(wrong).toEqual([]);
         expect([...queue]).toEqual(model);
       }),
       { numRuns: 50 },

@@ -78,7 +78,7 @@ describe('utf8Length', () => {
   it('is the number of bytes that an encoder writes', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
-        expect(utf8Length(text)).toBe(new TextEncoder().encode(text).length);
+        return utf8Length(text) === new TextEncoder().encode(text).length;
       }),
     );
   });

@@ -13,15 +13,17 @@ describe('a payload that waits', () => {
         (payloads, what) => {
           const keeping = new PayloadRetention(what);
           let [slab, memory] = [-1, new Uint8Array(0)];
+          let changed = 0;
           let [waits, pinned] = [0, new Set<ArrayBufferLike>()];
           for (const one of payloads) {
             if (one.slab !== slab) [slab, memory] = [one.slab, new Uint8Array(SLAB).fill(one.slab)];
             const payload = memory.subarray(0, one.size);
             const kept = keeping.retain(payload, memory);
-            expect(kept).toEqual(payload);
+            if (Buffer.compare(kept, payload) !== 0) changed++;
             waits += one.size;
             pinned.add(kept.buffer);
           }
+          expect(changed).toBe(0);
           const alive = [...pinned].reduce((sum, { byteLength }) => sum + byteLength, 0);
           expect(alive).toBeLessThanOrEqual(17 * waits);
         },
@@ -32,8 +34,11 @@ describe('a payload that waits', () => {
   it('is copied, if it is small, however many there are, where it is not known which will stay', () => {
     const keeping = new PayloadRetention('scattered');
     const memory = new Uint8Array(SLAB);
-    for (let at = 0; at < SLAB; at += 64)
-      expect(keeping.retain(memory.subarray(at, at + 64), memory).buffer.byteLength).toBe(64);
+    const sizes = Array.from({ length: SLAB / 64 }, (_, i) => {
+      const kept = keeping.retain(memory.subarray(i * 64, (i + 1) * 64), memory);
+      return kept.buffer.byteLength;
+    });
+    expect(sizes.filter((size) => size !== 64)).toEqual([]);
     expect(keeping.retain(memory.subarray(0, SLAB / 16), memory).buffer).toBe(memory.buffer);
   });
 });

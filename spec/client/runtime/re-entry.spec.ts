@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Engine } from '../../../lib/engine/engine.ts';
 import type { Client, ClientOptions, Transport } from '../../../lib/index.ts';
 import { message, Stage } from '../../scenarios/stage.ts';
@@ -34,11 +34,17 @@ function watchEngine(): () => void {
   return () => Object.defineProperties(prototype, before);
 }
 
-beforeEach(() => {
-  reentries = [];
+beforeAll(() => {
   restore = watchEngine();
 });
-afterEach(() => restore());
+beforeEach(() => {
+  reentries = [];
+});
+afterAll(() => restore());
+
+/** Sent by reference, and more than a connection takes at once. */
+const MEDIUM = new Uint8Array(20_000);
+const LARGE = new Uint8Array(100_000);
 
 /** What an application may call, wherever it is called from. None of it may throw. */
 const CALLS: Readonly<Record<string, (client: Client) => unknown>> = {
@@ -46,9 +52,7 @@ const CALLS: Readonly<Record<string, (client: Client) => unknown>> = {
   disconnect: (client) => client.disconnect(),
   reconnect: (client) => client.reconnect(),
   publish: (client) =>
-    Promise.all(
-      ([0, 1, 2] as const).map((qos) => client.publish('re-entry', new Uint8Array(20_000), { qos })),
-    ),
+    Promise.all(([0, 1, 2] as const).map((qos) => client.publish('re-entry', MEDIUM, { qos }))),
   subscribe: (client) => client.subscribe(['re-entry/#', '+/re-entry']),
   unsubscribe: (client) => client.unsubscribe('a'),
   drain: (client) => client.drain({ timeout: 10 }),
@@ -137,7 +141,7 @@ async function live(stage: Stage, client: Client): Promise<void> {
     await step(0);
     broker.send(message('a', 'known', 2), message('unknown', 'nobody', 3), { type: 'puback', packetId: 99 });
     await step(31_000);
-    client.publish('b', new Uint8Array(100_000), { qos: 2 }).catch(() => {});
+    client.publish('b', LARGE, { qos: 2 }).catch(() => {});
     await step(0);
     broker.reset();
     await step(5_001);
