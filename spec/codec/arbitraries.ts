@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import type { Arbitrary } from 'fast-check';
 import type { Packet, ProtocolVersion, QoS, WillMessage } from '../../lib/codec/packets.ts';
+import { codePoints } from '../support/code-points.ts';
 
 /**
  * Random Control Packets, every one legal and in the form a {@link Decoder} gives it: with all of its fields, and none
@@ -10,7 +11,7 @@ import type { Packet, ProtocolVersion, QoS, WillMessage } from '../../lib/codec/
 /** Any code point a UTF-8 Encoded String may carry, the awkward ones often. */
 const codePoint = fc.oneof(
   { weight: 4, arbitrary: fc.string({ unit: 'grapheme-ascii', minLength: 1, maxLength: 1 }) },
-  { weight: 2, arbitrary: fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }) },
+  { weight: 2, arbitrary: codePoints },
   fc.constantFrom(
     '\ufeff',
     '\u0001',

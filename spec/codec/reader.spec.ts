@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { Reader } from '../../lib/codec/reader.ts';
 import type { ProtocolVersion } from '../../lib/codec/packets.ts';
 import { counted, hex, join } from '../support/bytes.ts';
+import { codePoints } from '../support/code-points.ts';
 
 const over = (bytes: Uint8Array, version: ProtocolVersion = 5): Reader =>
   new Reader().reset(bytes, 0, bytes.length, version);
@@ -54,7 +55,7 @@ describe('Reader', () => {
       expect(agrees(bytes)).toBe(true);
     const strings = fc.oneof(
       fc.uint8Array({ maxLength: 6 }),
-      fc.string({ unit: 'binary', maxLength: 30 }).map((s) => new TextEncoder().encode(s)),
+      fc.string({ unit: codePoints, maxLength: 30 }).map((s) => new TextEncoder().encode(s)),
     );
     fc.assert(
       fc.property(strings, (bytes) => agrees(join(counted(bytes), hex`c3 a9`))),

@@ -2,8 +2,9 @@ import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { isUtf8, portableText, readLossy } from '../../lib/codec/text.ts';
 import { hex } from '../support/bytes.ts';
+import { codePoints } from '../support/code-points.ts';
 
-const wellFormed = fc.string({ unit: 'binary', maxLength: 60 });
+const wellFormed = fc.string({ unit: codePoints, maxLength: 60 });
 
 /** One of each way to be ill-formed. */
 const ILL_FORMED = [

@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { topicFilterError } from '../../lib/topic/filters.ts';
 import { topicNameError } from '../../lib/topic/names.ts';
 import { hashOf, Trie } from '../../lib/topic/trie.ts';
+import { codePoints } from '../support/code-points.ts';
 
 /** The rules of §4.7 written down as plainly as possible, level by level. */
 function matches(filter: string, name: string): boolean {
@@ -197,7 +198,7 @@ const level = fc.oneof(
   {
     weight: 1,
     arbitrary: fc
-      .string({ unit: 'binary', maxLength: 3 })
+      .string({ unit: codePoints, maxLength: 3 })
       .filter((text) => !['/', '+', '#', '\u0000'].some((special) => text.includes(special))),
   },
 );
