@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Decoder, encode } from '../../lib/codec/codec.ts';
 import type { EncodablePacket, Packet } from '../../lib/codec/packets.ts';
-import { counted, hex, packet, properties, text, toHex } from '../support/bytes.ts';
+import { counted, hex, join, packet, properties, text, toHex } from '../support/bytes.ts';
 
 /** MQTT 5.0, 1.5.4 to 1.5.7: strings, Binary Data and User Properties, wherever a packet has one. */
 interface Place {
@@ -246,8 +246,8 @@ describe('v5 Binary Data', () => {
 
   it.each(places)('v5 U-1.5.4-b %s carries 65,535 bytes and refuses to send one more', (_, send) => {
     const bytes = encode(send(longest), 5);
-    expect(toHex(bytes)).toContain(`ff ff ${toHex(longest)}`);
-    expect(encode(receive(bytes, 'server')!, 5)).toEqual(bytes);
+    expect(Buffer.from(bytes).includes(Buffer.from(join(hex`ff ff`, longest)))).toBe(true);
+    expect(Buffer.compare(encode(receive(bytes, 'server')!, 5), bytes)).toBe(0);
     expect(() => encode(send(tooLong), 5)).toThrow(expect.objectContaining({ name: 'ProtocolError' }));
   });
 

@@ -224,7 +224,7 @@ describe('Engine', () => {
           expect(rig.engine.counts.pending).toBe(0);
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 
@@ -252,7 +252,7 @@ describe('Engine', () => {
           [],
         );
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 });
