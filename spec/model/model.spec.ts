@@ -8,7 +8,7 @@ import { explore } from './run.ts';
 import { settings } from './settings.ts';
 
 /** Random runs per setting; `npm run soak:model` has as many as it is asked for. */
-const RUNS = 40;
+const RUNS = 25;
 /** Tries per setting for a bug that its pin does not find any more: few at first, more if it hides. */
 const TRIES = [40, 120, 500];
 

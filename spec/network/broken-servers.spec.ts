@@ -164,31 +164,25 @@ describe('a connection that was accepted', () => {
     expect(error.code).toBe('ERR_MQTT_CONNECTION_LOST');
   });
 
-  it('ends when the server falls silent in the middle of a packet', async () => {
-    const treat = (socket: Socket): void => void socket.write(bytes(...CONNACK, 0x30, 100, 0, 1));
-    const error = await ending(await clientOf(treat, { keepAlive: 1, pingTimeout: 100 }));
-    expect(error).toBeInstanceOf(ConnectionLostError);
-    expect(error.message).toContain('PINGREQ');
-  });
-
   it('ends at once when a packet is announced that is larger than allowed', async () => {
     const client = await clientOf((socket) => socket.write(HUGE), { maximumPacketSize: 1_000 });
     const error = await ending(client);
     expect(error).toMatchObject({ code: 'ERR_MQTT_PROTOCOL', reasonCode: 0x95 });
   });
 
-  it('takes no memory for what is only announced', async () => {
+  it('ends when the server falls silent in the middle of a packet, and takes no memory for what is only announced', async () => {
     const before = process.memoryUsage().arrayBuffers;
     const error = await ending(
       await clientOf((socket) => socket.write(HUGE), { keepAlive: 1, pingTimeout: 100 }),
     );
     expect(error).toBeInstanceOf(ConnectionLostError);
+    expect(error.message).toContain('PINGREQ');
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(16 * 1_048_576);
   });
 });
 
-describe('1,200 streams of broken packets and of random bytes', () => {
-  const EACH = 400;
+describe('600 streams of broken packets and of random bytes', () => {
+  const EACH = 200;
 
   it.each([3, 4, 5])(
     'end their connections, each with its error; nothing crashes, hangs or grows (protocol version %d)',

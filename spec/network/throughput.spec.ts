@@ -61,8 +61,8 @@ async function exchange(
 
 describeWithMosquitto('messages between two processes', () => {
   it.each([
-    [3, 1_000],
-    [5, 2_000],
+    [3, 500],
+    [5, 1_200],
   ] as const)(
     'all arrive, each once and in order, and the window is used to the full (protocol version %d, %d of each QoS)',
     async (version, count) => {
@@ -83,7 +83,7 @@ describeWithMosquitto('messages between two processes', () => {
 });
 
 describe('with Aedes: messages between two processes', () => {
-  it.each([[4, 2_000]] as const)(
+  it.each([[4, 1_200]] as const)(
     'all arrive, each once and in order, and the window is used to the full (protocol version %d, %d of each QoS)',
     async (version, count) => {
       const broker: LocalBroker = await startAedes();

@@ -133,8 +133,11 @@ function applications(compiler: Compiler): Record<string, string> {
   const nodenext = { ...NESTJS, module: 'nodenext', resolvePackageJsonExports: true };
   const node10 = { ...NESTJS, module: 'commonjs', moduleResolution: 'node10' };
   return {
-    node16: project(MODULES, { module: 'node16', exactOptionalPropertyTypes }),
-    bundler: project({ 'bundled.ts': ESM }, bundler),
+    // What the oldest and the newest compiler agree on needs not be asked of the one between.
+    ...(compiler !== 'typescript-5.9' && {
+      node16: project(MODULES, { module: 'node16', exactOptionalPropertyTypes }),
+      bundler: project({ 'bundled.ts': ESM }, bundler),
+    }),
     nodenext: project({ ...MODULES, 'service.ts': ESM, 'wrong.mts': WRONG }, nodenext),
     // NestJS has had this until version 10; TypeScript 7 has it no more.
     ...(compiler !== 'typescript' && { node10: project({ 'service.ts': ESM }, node10) }),
@@ -157,12 +160,9 @@ export function describeDeclarations(): void {
       messages = Object.fromEntries(Object.keys(projects).map((name, i) => [name, all[i] as string]));
     }, LONG);
 
-    it('ES modules and CommonJS modules compile under node16', () => {
-      expect(messages['node16']).toBe('');
-    });
-
-    it('an application for a bundler compiles', () => {
-      expect(messages['bundler']).toBe('');
+    it('ES modules and CommonJS modules compile under node16, and an application for a bundler', () => {
+      const expected = compiler === 'typescript-5.9' ? undefined : '';
+      expect([messages['node16'], messages['bundler']]).toEqual([expected, expected]);
     });
 
     it('a service compiles under nodenext, and a mistake in it is found', () => {

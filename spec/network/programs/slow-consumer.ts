@@ -1,5 +1,5 @@
 /**
- * slow-consumer URL QOS PERSISTENT COUNT: takes COUNT messages from `warm-up` as they come, says `warm`, then takes
+ * slow-consumer URL QOS PERSISTENT COUNT ROOM RING: holds ROOM messages, or RING of QoS 0, at the most; takes COUNT messages from `warm-up` as they come, says `warm`, then takes
  * `backlog` at 100 messages per second until something comes from `end`. Says how many it took, how many were unsettled
  * and waiting at the most, how many were let go, and how much more memory is in use than when it was warm.
  */
@@ -11,13 +11,17 @@ import { memoryInUse } from './memory-in-use.ts';
 /** ms per message. */
 const PACE = 10;
 
-const [url = '', level = '', persistent = '', count = ''] = process.argv.slice(2);
+const [url = '', level = '', persistent = '', count = '', room = '', ring = ''] = process.argv.slice(2);
 const qos = Number(level) as QoS;
 const client = await connect(url, {
+  receiveMaximum: Number(room),
   ...(persistent === 'true' && { clientId: 'slow-consumer', cleanStart: false }),
 });
 const warmUp = await client.subscribe('warm-up', { qos });
-const backlog = await client.subscribe('backlog', { qos });
+const backlog = await client.subscribe('backlog', {
+  qos,
+  ...(qos === 0 && { buffer: { messages: Number(ring) } }),
+});
 // On a connection of its own: what comes behind the backlog has to wait for it.
 const witness = await connect(url);
 const end = await witness.subscribe('end');
