@@ -14,7 +14,7 @@ import { atEnd } from '../support/endings.ts';
 import { freePort } from '../support/mosquitto.ts';
 import { describeWithSecureMosquitto } from '../support/programs.ts';
 import { actor, aedes, endActors, mosquitto } from './actors.ts';
-import { crossroads, optionsOf, SCHEMES } from './transport-table.ts';
+import { serversOfEachTransport, optionsOf, SCHEMES } from './transport-table.ts';
 
 /*
  * The rows of the table of paho's Client that are about the way to the server; the others are in
@@ -60,9 +60,9 @@ describeWithSecureMosquitto('paho: Client(transport)', () => {
     const directory = mkdtempSync(join(tmpdir(), 'mqtt-'));
     atEnd(() => rmSync(directory, { recursive: true }));
     const path = join(directory, 's');
-    const roads = await crossroads(await made(), [`listener 0 ${path}`]);
+    const servers = await serversOfEachTransport(await made(), [`listener 0 ${path}`]);
     for (const scheme of SCHEMES)
-      await expectWay(`${scheme}://localhost:${roads.ports[scheme]}`, optionsOf(roads, scheme));
+      await expectWay(`${scheme}://localhost:${servers.ports[scheme]}`, optionsOf(servers, scheme));
     await expectWay(`mqtt+unix://${path}`);
   });
 });

@@ -8,7 +8,7 @@ import { scriptedServer } from '../support/scripted-network.ts';
 import { endActors } from './actors.ts';
 
 /*
- * Servers that are there and say nothing. That of TLS, of WebSocket and of proxies are with the specs of these roads.
+ * Servers that are there and say nothing. That of TLS, of WebSocket and of proxies are with the specs of these servers.
  */
 
 endActors();

@@ -6,7 +6,7 @@ import { listening } from '../support/endings.ts';
 import { describeWithMosquitto, describeWithSecureMosquitto } from '../support/programs.ts';
 import { actor, aedes, endActors, inTime, mosquitto } from './actors.ts';
 import { type Ended, startProgram } from './children.ts';
-import { crossroads } from './transport-table.ts';
+import { serversOfEachTransport } from './transport-table.ts';
 import type { Plan, Report } from './programs/slow-reader.ts';
 
 /*
@@ -186,7 +186,7 @@ describeWithSecureMosquitto('a reader that is slow at first loses nothing', () =
   it(
     'over TLS and over WebSocket',
     async () => {
-      const { broker, ports, options } = await crossroads(await made());
+      const { broker, ports, options } = await serversOfEachTransport(await made());
       const { outcomes, expected } = await run(broker.url, {
         TLS: { over: `mqtts://localhost:${ports.mqtts}`, options },
         WebSocket: { over: `ws://localhost:${ports.ws}` },

@@ -15,7 +15,7 @@ export interface Crossroads {
 }
 
 /** Starts one; `more` are further lines of its configuration. */
-export async function crossroads(
+export async function serversOfEachTransport(
   certificate: Certificates,
   more: readonly string[] = [],
 ): Promise<Crossroads> {

@@ -7,7 +7,13 @@ import type { FaultProxy } from '../support/fault-proxy.ts';
 import { describeWithSecureMosquitto } from '../support/programs.ts';
 import { httpProxy, socksProxy } from '../support/tunnel-rig.ts';
 import { actor, type Actor, endActors, faultProxy, inTime, mosquittoSub, rejections } from './actors.ts';
-import { type Crossroads, crossroads, optionsOf, type Scheme, SCHEMES } from './transport-table.ts';
+import {
+  type Crossroads,
+  serversOfEachTransport,
+  optionsOf,
+  type Scheme,
+  SCHEMES,
+} from './transport-table.ts';
 import { seeded } from './random.ts';
 
 /*
@@ -23,13 +29,16 @@ const LONG = 40_000;
 const PATIENCE = 15_000;
 
 /** A client on one of the ways, and the network it goes over. */
-async function traveller(
-  roads: Crossroads,
+async function clientOver(
+  servers: Crossroads,
   scheme: Scheme,
   options: ClientOptions = {},
 ): Promise<Actor & { readonly proxy: FaultProxy }> {
-  const proxy = await faultProxy(roads.ports[scheme]);
-  const one = await actor(`${scheme}://127.0.0.1:${proxy.port}`, { ...optionsOf(roads, scheme), ...options });
+  const proxy = await faultProxy(servers.ports[scheme]);
+  const one = await actor(`${scheme}://127.0.0.1:${proxy.port}`, {
+    ...optionsOf(servers, scheme),
+    ...options,
+  });
   return { ...one, proxy };
 }
 
@@ -61,11 +70,11 @@ const LARGE = 120;
 
 const numbers = (count: number, from = 0): string[] => Array.from({ length: count }, (_, i) => `${from + i}`);
 
-/** Travels each of the ways at the same time. What goes wrong says on which. */
-async function overEach(travel: (scheme: Scheme) => Promise<void>): Promise<void> {
+/** Checks each transport at the same time. An error names its transport. */
+async function overEach(check: (scheme: Scheme) => Promise<void>): Promise<void> {
   await Promise.all(
     SCHEMES.map((scheme) =>
-      travel(scheme).catch((error: unknown) => {
+      check(scheme).catch((error: unknown) => {
         throw new Error(`${scheme}: ${(error as Error).message}`, { cause: error });
       }),
     ),
@@ -76,10 +85,10 @@ describeWithSecureMosquitto('over each way to a broker', () => {
   it(
     'messages of each QoS, also large and empty ones, arrive as they were sent, in order',
     async () => {
-      const roads = await crossroads(await made());
+      const servers = await serversOfEachTransport(await made());
       await overEach(async (scheme) => {
-        const { client } = await traveller(roads, scheme, { protocolVersion: 5 });
-        const witness = await mosquittoSub(roads.broker, {
+        const { client } = await clientOver(servers, scheme, { protocolVersion: 5 });
+        const witness = await mosquittoSub(servers.broker, {
           topicFilter: `${scheme}/sizes/#`,
           qos: 2,
           count: 12,
@@ -103,14 +112,14 @@ describeWithSecureMosquitto('over each way to a broker', () => {
   it(
     'nothing of QoS 1 is lost and nothing of QoS 2 comes twice while the network breaks',
     async () => {
-      const roads = await crossroads(await made());
+      const servers = await serversOfEachTransport(await made());
       await overEach(async (scheme) => {
         const random = seeded(7);
-        const publisher = await traveller(roads, scheme, {
+        const publisher = await clientOver(servers, scheme, {
           clientId: `${scheme} publisher`,
           cleanStart: false,
         });
-        const consumer = await traveller(roads, scheme, {
+        const consumer = await clientOver(servers, scheme, {
           clientId: `${scheme} consumer`,
           cleanStart: false,
         });
@@ -141,11 +150,13 @@ describeWithSecureMosquitto('over each way to a broker', () => {
   it(
     'what came for a session while it was away arrives when it is back, and drain() leaves nothing behind',
     async () => {
-      const roads = await crossroads(await made());
+      const servers = await serversOfEachTransport(await made());
       await overEach(async (scheme) => {
-        const consumer = await traveller(roads, scheme, { clientId: `${scheme} away`, cleanStart: false });
+        const consumer = await clientOver(servers, scheme, { clientId: `${scheme} away`, cleanStart: false });
         const texts = await take(consumer.client, `${scheme}/kept`, 200);
-        const other = await traveller(roads, scheme, { will: { topic: `${scheme}/will`, payload: 'gone' } });
+        const other = await clientOver(servers, scheme, {
+          will: { topic: `${scheme}/will`, payload: 'gone' },
+        });
         const gone = await take(consumer.client, `${scheme}/will`, 1);
         consumer.proxy.freeze();
         consumer.proxy.cut();
@@ -165,11 +176,11 @@ describeWithSecureMosquitto('over each way to a broker', () => {
   it(
     'what the network does not take is held back, waited for, and arrives once',
     async () => {
-      const roads = await crossroads(await made());
-      const { client: witness } = await actor(roads.broker.url);
+      const servers = await serversOfEachTransport(await made());
+      const { client: witness } = await actor(servers.broker.url);
       const outcomes = await Promise.all(
         SCHEMES.map(async (scheme) => {
-          const { client, proxy, count } = await traveller(roads, scheme);
+          const { client, proxy, count } = await clientOver(servers, scheme);
           const seen = await witness.subscribe(`held/${scheme}`, { qos: 1 });
           proxy.freeze();
           let sent = 0;
@@ -201,12 +212,12 @@ describeWithSecureMosquitto('over each way to a broker', () => {
   it(
     'a link on which nothing comes any more is noticed within 1.5 Keep Alive, busy or not, and replaced',
     async () => {
-      const roads = await crossroads(await made());
+      const servers = await serversOfEachTransport(await made());
       const keepAlive = 1;
       const noticed = await Promise.all(
         SCHEMES.flatMap((scheme) =>
           (['idle', 'busy'] as const).map(async (work) => {
-            const { client, proxy, next } = await traveller(roads, scheme, { keepAlive });
+            const { client, proxy, next } = await clientOver(servers, scheme, { keepAlive });
             const working = (async () => {
               for await (const _ of every(5)) {
                 if (client.state !== 'connected' || work === 'idle') return;
@@ -236,11 +247,11 @@ describeWithSecureMosquitto('over each way to a broker', () => {
   it(
     'peers P29 leads through proxies: each over HTTP CONNECT and SOCKS5, and again after they have cut it',
     async () => {
-      const roads = await crossroads(await made());
+      const servers = await serversOfEachTransport(await made());
       await overEach(async (scheme) => {
         for (const proxy of [await httpProxy(), await socksProxy()]) {
-          const options = { ...optionsOf(roads, scheme), proxy: proxy.url };
-          const one = await actor(`${scheme}://127.0.0.1:${roads.ports[scheme]}`, options);
+          const options = { ...optionsOf(servers, scheme), proxy: proxy.url };
+          const one = await actor(`${scheme}://127.0.0.1:${servers.ports[scheme]}`, options);
           for (const round of ['before', 'after']) {
             const texts = await take(one.client, `${scheme}/${round}`, 30);
             // All at once: Mosquitto 2.0.11 answers two records of TLS that come together 100 ms late over WebSocket.
