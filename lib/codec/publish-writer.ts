@@ -47,7 +47,7 @@ export class PublishWriter {
   #topicLength = 0;
   #remainingLength = 0;
   #version: ProtocolVersion = 5;
-  /** Holds the encoded properties; made for the first message that has any. */
+  /** Holds the encoded properties; made for the first message that has properties. */
   #properties: Writer | undefined;
   /** A view of them. Messages of one kind have properties of one length, so it is seldom made anew. */
   #propertyBytes: Uint8Array = NOTHING;

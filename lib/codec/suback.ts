@@ -35,7 +35,7 @@ export function readSubscriptionAck(reader: Reader, type: Type): SubackPacket | 
 function readCode(code: number, type: Type, version: ProtocolVersion): number {
   if (version === 5) checkReasonCode(code, type);
   else if (version === 4) checkSubackReturnCode(code, version);
-  // 3.1 grants QoS 0, 1 or 2 and has no code for a refusal: any other code is read as one.
+  // 3.1 grants QoS 0, 1 or 2 and has no code for a refusal: every other code is read as one.
   else if (code > 2) return 0x80;
   return code;
 }
