@@ -24,6 +24,8 @@ describeWithMosquitto('one buffer that is filled anew for each message', () => {
     ['QoS 0', 0, 100],
     ['QoS 0, more than is copied', 0, 40_000],
     ['QoS 1', 1, 100],
+    ['QoS 1, large', 1, 40_000],
+    ['QoS 2', 2, 100],
     ['QoS 2, large', 2, 40_000],
   ] as const)(
     'arrives as it was when publish() was called: %s',
@@ -73,8 +75,11 @@ async function throughSlowLoop(url: string, qos: 1 | 2, options: ClientOptions):
 describeWithMosquitto('publishing in a loop that is slow, with every window full', () => {
   it.each([
     [1, 3, {}],
+    [2, 3, {}],
+    [1, 4, {}],
     [2, 4, {}],
     // Mosquitto 2.0.11 goes beyond Receive Maximum, except beyond this.
+    [1, 5, { receiveMaximum: 65_535 }],
     [2, 5, { receiveMaximum: 65_535 }],
     // And beyond its own window: what there is no room for is left to it, and comes again.
     [1, 4, { receiveMaximum: 2, clientId: 'slow', cleanStart: false }],

@@ -135,6 +135,7 @@ describeWithMosquitto('a reader that is slow at first loses nothing', () => {
         url,
         {
           '3.1.1': { publishEvery: 10 },
+          '5.0': { options: V5, publishEvery: 10 },
           'QoS 2, 3.1.1': { qos: 2, count: 1_200 },
           'QoS 2, 5.0': { qos: 2, options: V5, count: 1_200, publishEvery: 10 },
         },
