@@ -76,8 +76,11 @@ export class Link implements TransportReceiver {
   write(): void {
     const now = this.#clock.now();
     this.#events.enter();
-    this.#engine.flushRequests(now);
-    this.#events.leave();
+    try {
+      this.#engine.flushRequests(now);
+    } finally {
+      this.#events.leave();
+    }
     const isEnd = this.#afterOutput === 'end';
     const limit = isEnd ? Infinity : 0;
     while (this.#isAttached && this.transport.bytesPending <= limit) {
