@@ -244,7 +244,8 @@ export class World {
     const { receiveMaximum, maxQueued = 0, keepAlive = 60 } = setting.client;
     const stats = client.stats();
     const awaits = model.publications.some(({ qos, outcome }) => qos > 0 && outcome === 'pending');
-    this.#reading.check(client, awaits || stats.inFlight > 0);
+    // What is queued may go out, and be answered, before the next look.
+    this.#reading.check(client, awaits || stats.inFlight > 0 || stats.queued.messages > 0);
     if (stats.reading === 'stopped' && this.#frozenSince !== undefined) this.#frozenSince = clock.now();
     // What was on its way when a session was lost waits again, whatever the limit says.
     if (maxQueued > 0 && stats.queued.messages > maxQueued + (model.sessionsLost > 0 ? 100 : 0))
