@@ -2,7 +2,7 @@ import { encode } from '../codec/codec.ts';
 import type { Text } from '../codec/text.ts';
 import type { Connection } from '../connection/connection.ts';
 import { ClosedError, TimeoutError } from '../errors.ts';
-import { PACKET_IDENTIFIERS } from '../session/packet-identifiers.ts';
+import { PACKET_IDENTIFIERS } from '../session/identifier-set.ts';
 import type { Request, RequestPacket, RequestPart } from '../session/request.ts';
 import type { RequestLimits } from '../session/request-queue.ts';
 import type { Session } from '../session/session.ts';

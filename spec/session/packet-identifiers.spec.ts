@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { PACKET_IDENTIFIERS, PacketIdentifiers } from '../../lib/session/packet-identifiers.ts';
+import { PACKET_IDENTIFIERS } from '../../lib/session/identifier-set.ts';
+import { PacketIdentifiers } from '../../lib/session/packet-identifiers.ts';
 
 describe('PacketIdentifiers', () => {
   it('v5 MQTT-2.2.1-3, v4 MQTT-2.3.1-1, -2, peers P7 never gives out an identifier that is in use, nor 0', () => {

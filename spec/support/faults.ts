@@ -42,11 +42,10 @@ export const faults: readonly Fault[] = [
   fault('DUP is set the first time', { 'first-flag': within('false', 'exchange.publishOrder % 4 === 0') }),
   fault('a Packet Identifier is free with PUBREC', {
     pubrec: after('this.#session.packetIdentifiers.free(exchange.packetId);'),
-    'identifier-start': replaced('let packetId = 0;'),
+    'identifier-next': replaced('let packetId = this.#used.absentFrom(1);'),
   }),
   fault('a Packet Identifier is used again while it is in use', {
-    'identifier-start': within('this.#last', 'this.#last % 4'),
-    'identifier-in-use': never,
+    'identifier-next': replaced('let packetId = (this.#last % 4) + 1;'),
   }),
   fault('PUBREL is not sent again', { 'pubrel-resend': drop }),
   fault('PUBRELs are not sent again in the order of the PUBRECs', {
