@@ -74,7 +74,7 @@ export interface Effects {
   closeGracefully(rest: readonly Uint8Array[]): void;
   /** cold: write the rest of the output, close, and call `lost()` then. */
   finish(): void;
-  /** cold: ask `EngineOptions.policy`, then call `decided()`. */
+  /** cold: ask `EngineOptions.reconnect.policy`, then call `decided()`. */
   decide(context: RetryContext): void;
   /** cold: something has changed. */
   changed(change: Change): void;

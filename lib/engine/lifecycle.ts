@@ -112,7 +112,7 @@ export class Lifecycle {
     this.#effects.finish();
   }
 
-  /** The policy has answered, in the turn in which it was asked. Of no effect if it has ended the client. */
+  /** The policy has answered. Of no effect if the client has been ended meanwhile. */
   decided(answer: number | false | undefined, now: number): void {
     const { isUndecided, reason } = this.#attempts;
     if (this.#state.state !== 'waiting' || !isUndecided || reason === undefined) return;
