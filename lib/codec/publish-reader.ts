@@ -13,7 +13,7 @@
 
 import type { ProtocolError } from '../errors.ts';
 import { hasWildcard } from '../topic/filters.ts';
-import { topicNameError } from '../topic/names.ts';
+import { isPlainTopicName, topicNameError } from '../topic/names.ts';
 import { hex, malformed, violation } from './errors.ts';
 import type { Frame, Receiver } from './packet-type.ts';
 import {
@@ -65,6 +65,9 @@ export class PublishReader {
     const reader = new Reader(text, true);
     this.#reader = reader;
     this.#topics = new TopicCache((bytes, start, end) => {
+      // Almost every Topic Name is ASCII. All versions agree about those.
+      const plain = text.readAscii(bytes, start, end);
+      if (isPlainTopicName(plain)) return plain;
       const topic = reader.decode(bytes, start, end);
       checkReceivedTopic(topic, this.#version);
       return topic;

@@ -1,5 +1,5 @@
 import { ProtocolError } from '../errors.ts';
-import { topicNameError } from '../topic/names.ts';
+import { isPlainTopicName, topicNameError } from '../topic/names.ts';
 import { bytesOf, flag, malformed, qosOf, wrongType } from './errors.ts';
 import { memoryFor } from './memory.ts';
 import { Header } from './packet-type.ts';
@@ -175,14 +175,10 @@ export class PublishWriter {
     }
     let bytes = this.#topics?.get(topicName);
     if (bytes === undefined) {
-      // [MQTT-3.3.2-2] no wildcards, [MQTT-4.7.3-1] to [MQTT-4.7.3-3] not empty, no U+0000, at most 65,535 bytes.
-      const error = topicNameError(topicName);
-      if (error !== undefined) {
-        checkText('PUBLISH', topicName, version);
-        throw new ProtocolError(`PUBLISH: ${error}`, 'MQTT-3.3.2-2', 0x90);
-      }
       this.#topicName = topicName;
-      this.#topicLength = this.#text.byteLength(topicName);
+      this.#topicLength = isPlainTopicName(topicName)
+        ? topicName.length
+        : this.#checkedLength(topicName, version);
       bytes = this.#admit(topicName);
       this.#topicBytes = bytes;
       if (bytes === undefined) return;
@@ -191,6 +187,17 @@ export class PublishWriter {
     this.#lastBytes = bytes;
     this.#topicBytes = bytes;
     this.#topicLength = bytes.length;
+  }
+
+  /** Checks a Topic Name. Returns its size in bytes. */
+  #checkedLength(topicName: string, version: ProtocolVersion): number {
+    // [MQTT-3.3.2-2] no wildcards, [MQTT-4.7.3-1] to [MQTT-4.7.3-3] not empty, no U+0000, at most 65,535 bytes.
+    const error = topicNameError(topicName);
+    if (error !== undefined) {
+      checkText('PUBLISH', topicName, version);
+      throw new ProtocolError(`PUBLISH: ${error}`, 'MQTT-3.3.2-2', 0x90);
+    }
+    return this.#text.byteLength(topicName);
   }
 
   #admit(topicName: string): Uint8Array | undefined {

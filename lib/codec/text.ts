@@ -18,6 +18,8 @@ export interface Text {
    * @returns undefined if the bytes are not well-formed
    */
   read(bytes: Uint8Array, start: number, end: number): string | undefined;
+  /** The text of `bytes[start, end)` if they are ASCII. Every other byte becomes a character that is not ASCII. */
+  readAscii(bytes: Uint8Array, start: number, end: number): string;
 }
 
 /** Up to this length a loop over ASCII is faster than the platform. */
@@ -25,6 +27,7 @@ const SHORT = 24;
 
 const encoder = new TextEncoder();
 // ignoreBOM means: do not strip it. [MQTT-1.5.4-3]
+const ascii = new TextDecoder('latin1');
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const lossy = new TextDecoder('utf-8', { ignoreBOM: true });
 
@@ -59,8 +62,12 @@ function read(bytes: Uint8Array, start: number, end: number): string | undefined
   }
 }
 
+function readAscii(bytes: Uint8Array, start: number, end: number): string {
+  return ascii.decode(bytes.subarray(start, end));
+}
+
 /** Works on every platform. */
-export const portableText: Text = { byteLength: utf8Length, write, read };
+export const portableText: Text = { byteLength: utf8Length, write, read, readAscii };
 
 /** Text of MQTT 3.1, which allows ill-formed bytes: they become U+FFFD. */
 export function readLossy(bytes: Uint8Array, start: number, end: number): string {

@@ -22,6 +22,8 @@ const PLACES = 1024;
 /** Longer strings are decoded each time. */
 const LONGEST = 256;
 
+const NO_HASHES = new Int32Array(0);
+
 /**
  * The string as words of four bytes. The last two overlap if the length is no multiple of four.
  *
@@ -81,9 +83,11 @@ export class TopicCache {
   /** The entry that was found last: a stream of one topic does not need the table. */
   #last: Entry | undefined;
   /** Made when the first string comes, so that an idle connection has none. */
-  #entries: (Entry | undefined)[] | undefined;
+  #entries: (Entry | undefined)[] = [];
+  /** The hash of the string in each place: another string in its place is passed over without looking at the entry. */
+  #hashes: Int32Array = NO_HASHES;
   /** The hash of the last string that missed in each place. */
-  #missed: Int32Array | undefined;
+  #missed: Int32Array = NO_HASHES;
   #bytes: Uint8Array | undefined;
   /** A view of #bytes, made when they come a second time: for a chunk of one packet it would cost more than it saves. */
   #view: DataView | undefined;
@@ -103,10 +107,12 @@ export class TopicCache {
     if (end - start > LONGEST) return this.#decode(bytes, start, end);
     const hash = hashOf(bytes, start, end);
     const place = (hash ^ (hash >>> 10) ^ (hash >>> 20)) & (PLACES - 1);
-    const entry = this.#entries?.[place];
-    if (entry !== undefined && holds(entry, bytes, view, start, end)) {
-      this.#last = entry;
-      return entry.string;
+    if (this.#hashes[place] === hash) {
+      const entry = this.#entries[place];
+      if (entry !== undefined && holds(entry, bytes, view, start, end)) {
+        this.#last = entry;
+        return entry.string;
+      }
     }
     return this.#miss(bytes, start, end, hash, place);
   }
@@ -123,14 +129,18 @@ export class TopicCache {
 
   #miss(bytes: Uint8Array, start: number, end: number, hash: number, place: number): string {
     const string = this.#decode(bytes, start, end);
-    const missed = (this.#missed ??= new Int32Array(PLACES));
-    if (missed[place] === hash) {
+    if (this.#missed.length === 0) this.#missed = new Int32Array(PLACES);
+    if (this.#missed[place] === hash) {
+      if (this.#hashes.length === 0) {
+        this.#hashes = new Int32Array(PLACES);
+        this.#entries = Array.from({ length: PLACES }, () => undefined);
+      }
       const entry = { length: end - start, words: wordsOf(bytes, start, end), string };
-      const entries = (this.#entries ??= Array.from({ length: PLACES }, () => undefined));
-      entries[place] = entry;
+      this.#hashes[place] = hash;
+      this.#entries[place] = entry;
       this.#last = entry;
     } else {
-      missed[place] = hash;
+      this.#missed[place] = hash;
     }
     return string;
   }
@@ -138,7 +148,8 @@ export class TopicCache {
   /** Drops all strings: they were checked by other rules. */
   clear(): void {
     this.#last = undefined;
-    this.#entries = undefined;
-    this.#missed = undefined;
+    this.#entries = [];
+    this.#hashes = NO_HASHES;
+    this.#missed = NO_HASHES;
   }
 }

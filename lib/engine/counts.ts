@@ -12,7 +12,7 @@ export interface Counts {
   readonly queued: { readonly messages: number; readonly bytes: number };
   /** Received QoS 1 and 2 messages that the application has not settled, and their bytes: topic, properties and payload. */
   readonly unsettled: { readonly messages: number; readonly bytes: number };
-  /** Unsettled messages that are skipped on the present connection. */
+  /** Messages that were skipped on the present connection, and not sent again since. Settling them does not lower it. */
   readonly skipped: number;
 }
 

@@ -13,12 +13,28 @@ const NUL = 0x00;
 const HASH = 0x23;
 const PLUS = 0x2b;
 
+/** ASCII without U+0000, `+` and `#`: one pass over the text tells that it is legal, and that it has one byte per character. */
+// oxlint-disable-next-line no-control-regex
+const PLAIN = /^[\x01-\x22\x24-\x2a\x2c-\x7f]+$/;
+
+/** The plain name that was checked last. `publish()` checks a name, and the codec checks it again when it is written. */
+let lastPlain = '';
+
+/** hot: whether a Topic Name is legal, with one byte per character. False: {@link topicNameError} tells more. */
+export function isPlainTopicName(name: string): boolean {
+  if (name === lastPlain) return name !== '';
+  if (name.length > MAX_TOPIC_BYTES || !PLAIN.test(name)) return false;
+  lastPlain = name;
+  return true;
+}
+
 /**
  * Why a Topic Name is illegal, as the text of a `TypeError`; undefined if it is legal: 1 to 65,535 bytes of well-formed
  * UTF-8 [MQTT-4.7.3-1, -3] without U+0000 [MQTT-4.7.3-2], `+` and `#` [v5 MQTT-4.7.0-1]. The empty Topic Name of a PUBLISH
  * with a Topic Alias is not for this function.
  */
 export function topicNameError(name: string): string | undefined {
+  if (isPlainTopicName(name)) return undefined;
   for (let i = 0; i < name.length; i++) {
     const unit = name.charCodeAt(i);
     if (unit === PLUS || unit === HASH) {

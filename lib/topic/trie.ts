@@ -27,7 +27,9 @@ class Node<T> {
   readonly parent: Node<T> | undefined;
   readonly level: string;
   readonly hash: number;
-  /** Literal levels below this one, by hash. Levels with equal hashes are chained by `next`. */
+  /** The literal level below this one, as long as there was never more than one: it is found without a hash. */
+  single: Node<T> | undefined = undefined;
+  /** Literal levels below this one, by hash, if there was more than one. Levels with equal hashes are chained by `next`. */
   children: Map<number, Node<T>> | undefined = undefined;
   next: Node<T> | undefined = undefined;
   /** The level `+` below this one. */
@@ -44,7 +46,7 @@ class Node<T> {
   }
 
   get isEmpty(): boolean {
-    return !(this.exact ?? this.rest ?? this.plus ?? this.children);
+    return !(this.exact ?? this.rest ?? this.plus ?? this.single ?? this.children);
   }
 }
 
@@ -55,6 +57,10 @@ class Node<T> {
  */
 export class Trie<T> {
   readonly #root = new Node<T>(undefined, '', 0);
+
+  get isEmpty(): boolean {
+    return this.#root.isEmpty;
+  }
 
   add(filter: string, value: T): void {
     const levels = matchedFilter(filter).split('/');
@@ -74,7 +80,7 @@ export class Trie<T> {
     if (isRest) levels.pop();
     let node: Node<T> | undefined = this.#root;
     for (const level of levels) {
-      node = level === '+' ? node.plus : find(node, level, hashOf(level, 0, level.length), 0, level.length);
+      node = level === '+' ? node.plus : find(node, level, 0, level.length);
       if (node === undefined) return false;
     }
     const values = isRest ? node.rest : node.exact;
@@ -101,7 +107,7 @@ export class Trie<T> {
     }
     // [MQTT-4.7.2-1]: a filter that begins with a wildcard does not match a name that begins with $.
     const end = endOfLevel(topicName, 0);
-    const child = find(root, topicName, hashOf(topicName, 0, end), 0, end);
+    const child = find(root, topicName, 0, end);
     if (child !== undefined) walk(child, topicName, end + 1, visit);
   }
 
@@ -124,7 +130,7 @@ function walk<T>(node: Node<T>, name: string, start: number, visit: (value: T) =
       return;
     }
     const end = endOfLevel(name, start);
-    const child = find(node, name, hashOf(name, start, end), start, end);
+    const child = find(node, name, start, end);
     const plus = node.plus;
     if (child !== undefined && plus !== undefined) walk(plus, name, end + 1, visit);
     const only = child ?? plus;
@@ -156,7 +162,7 @@ function walkFilter<T>(
   } else if (level === '+') {
     for (const child of below(node, at)) walkFilter(child, levels, at + 1, visit);
   } else {
-    const child = find(node, level, hashOf(level, 0, level.length), 0, level.length);
+    const child = find(node, level, 0, level.length);
     if (child !== undefined) walkFilter(child, levels, at + 1, visit);
     if (node.plus !== undefined && !isHidden) walkFilter(node.plus, levels, at + 1, visit);
   }
@@ -172,7 +178,9 @@ function visitBelow<T>(node: Node<T>, at: number, visit: (value: T) => void): vo
 /** The nodes directly below `node` that a wildcard in the level `at` matches. */
 function* below<T>(node: Node<T>, at: number): Generator<Node<T>, void, undefined> {
   if (node.plus !== undefined) yield node.plus;
-  for (const first of node.children?.values() ?? [])
+  const { single, children } = node;
+  if (single !== undefined && (at > 0 || single.level.charCodeAt(0) !== DOLLAR)) yield single;
+  for (const first of children?.values() ?? [])
     for (let child: Node<T> | undefined = first; child !== undefined; child = child.next)
       if (at > 0 || child.level.charCodeAt(0) !== DOLLAR) yield child;
 }
@@ -195,9 +203,12 @@ export function hashOf(text: string, start: number, end: number): number {
   return hash;
 }
 
-/** The literal level of `node` that equals `text` from `start` to `end`. */
-function find<T>(node: Node<T>, text: string, hash: number, start: number, end: number): Node<T> | undefined {
-  let child = node.children?.get(hash);
+/** The literal level below `node` that equals `text` from `start` to `end`. */
+function find<T>(node: Node<T>, text: string, start: number, end: number): Node<T> | undefined {
+  const { single, children } = node;
+  if (single !== undefined) return isLevel(single.level, text, start, end) ? single : undefined;
+  if (children === undefined) return undefined;
+  let child = children.get(hashOf(text, start, end));
   while (child !== undefined && !isLevel(child.level, text, start, end)) child = child.next;
   return child;
 }
@@ -212,14 +223,23 @@ function isLevel(level: string, text: string, start: number, end: number): boole
 
 /** The node of a literal level below `node`, made if it is new. */
 function enter<T>(node: Node<T>, level: string): Node<T> {
-  const hash = hashOf(level, 0, level.length);
-  const known = find(node, level, hash, 0, level.length);
+  const known = find(node, level, 0, level.length);
   if (known !== undefined) return known;
-  const child = new Node(node, level, hash);
+  const child = new Node(node, level, hashOf(level, 0, level.length));
+  if (node.single === undefined && node.children === undefined) {
+    node.single = child;
+    return child;
+  }
   const children = (node.children ??= new Map<number, Node<T>>());
-  child.next = children.get(hash);
-  children.set(hash, child);
+  if (node.single !== undefined) chain(children, node.single);
+  node.single = undefined;
+  chain(children, child);
   return child;
+}
+
+function chain<T>(children: Map<number, Node<T>>, child: Node<T>): void {
+  child.next = children.get(child.hash);
+  children.set(child.hash, child);
 }
 
 /** Removes `node` and its ancestors as far as they are empty. */
@@ -228,6 +248,7 @@ function prune<T>(node: Node<T>): void {
   while (empty.parent !== undefined && empty.isEmpty) {
     const parent = empty.parent;
     if (parent.plus === empty) parent.plus = undefined;
+    else if (parent.single === empty) parent.single = undefined;
     else unchain(parent, empty);
     empty = parent;
   }

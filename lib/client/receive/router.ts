@@ -1,6 +1,6 @@
 import type { QoS } from '../../codec/packets.ts';
 import { isFull, isUnclaimed, type Delivery } from '../../engine/delivery.ts';
-import { isShared } from '../../topic/filters.ts';
+import { hasWildcard, isShared } from '../../topic/filters.ts';
 import { Trie } from '../../topic/trie.ts';
 import type { ReceivedMessage } from './received-message.ts';
 import { RetainedCopies } from './retained-copies.ts';
@@ -8,19 +8,27 @@ import type { ClientSubscription } from './client-subscription.ts';
 
 /** How many topics are cached. Others are looked up each time, so that the cache does not thrash. */
 const CACHED_TOPICS = 512;
+/** After so many misses in a row, the full cache is asked only for one topic in `SAMPLE`, until it has one. */
+const MOST_MISSES = 64;
+const SAMPLE = 16;
 
 const NONE: readonly ClientSubscription[] = [];
 
 /** A Topic Filter and the subscriptions that hold it. */
 export class FilterHolders {
   readonly topicFilter: string;
+  /** Whether it matches one Topic Name only: its own text. */
+  readonly isExact: boolean;
   /** Each with the QoS that was requested for it. */
   readonly #holders = new Map<ClientSubscription, QoS>();
   /** How many holders requested each QoS. */
   readonly #requested: [number, number, number] = [0, 0, 0];
+  /** The holders, as long as they do not change. */
+  #list: readonly ClientSubscription[] | undefined = undefined;
 
   constructor(topicFilter: string) {
     this.topicFilter = topicFilter;
+    this.isExact = !hasWildcard(topicFilter) && !isShared(topicFilter);
   }
 
   /** How many subscriptions hold it. When the last one ends, it is unsubscribed from. */
@@ -28,8 +36,8 @@ export class FilterHolders {
     return this.#holders.size;
   }
 
-  get holders(): IterableIterator<ClientSubscription> {
-    return this.#holders.keys();
+  get holders(): readonly ClientSubscription[] {
+    return (this.#list ??= [...this.#holders.keys()]);
   }
 
   /** The highest QoS that a holder requested. */
@@ -40,6 +48,7 @@ export class FilterHolders {
 
   add(subscription: ClientSubscription, qos: QoS): void {
     this.#holders.set(subscription, qos);
+    this.#list = undefined;
     this.#requested[qos]++;
   }
 
@@ -47,6 +56,7 @@ export class FilterHolders {
     const qos = this.#holders.get(subscription);
     if (qos === undefined) return;
     this.#holders.delete(subscription);
+    this.#list = undefined;
     this.#requested[qos]--;
   }
 }
@@ -54,19 +64,27 @@ export class FilterHolders {
 /** Finds the subscriptions that match a Topic Name (4.7): each once, even if several of its filters match. */
 export class Router {
   readonly retained: RetainedCopies;
-  readonly #trie = new Trie<FilterHolders>();
+  /** Exact filters are found by their text. They are in a tree only for {@link overlapping}. */
+  readonly #exact = new Trie<FilterHolders>();
+  /** Filters with wildcards, and shared ones. */
+  readonly #patterns = new Trie<FilterHolders>();
   readonly #holdings = new Map<string, FilterHolders>();
   /** Each with the Topic Filters that it holds. */
   readonly #subscriptions = new Map<ClientSubscription, Set<string>>();
   readonly #cache = new Map<string, readonly ClientSubscription[]>();
+  /** Misses in a row while the cache is full. */
+  #misses = 0;
   #lastTopic: string | undefined = undefined;
   #lastFound: readonly ClientSubscription[] = NONE;
+  /** The matches of one Topic Name, while they are looked up. */
+  readonly #matches: FilterHolders[] = [];
+  readonly #collect = (holding: FilterHolders): void => void this.#matches.push(holding);
 
   /** `now`: ms of the client's clock. */
   constructor(now: () => number) {
     this.retained = new RetainedCopies(now, (topicName, counts) => {
       let held = 0;
-      this.#trie.match(topicName, ({ holders }) => {
+      this.#match(topicName, ({ holders }) => {
         for (const holder of holders) if (counts(holder)) held++;
       });
       return held;
@@ -82,7 +100,7 @@ export class Router {
       if (holding === undefined) {
         holding = new FilterHolders(topicFilter);
         this.#holdings.set(topicFilter, holding);
-        this.#trie.add(topicFilter, holding);
+        this.#trieOf(holding).add(topicFilter, holding);
       }
       holding.add(subscription, qos);
       filters.add(topicFilter);
@@ -96,7 +114,8 @@ export class Router {
    */
   overlapping(topicFilter: string, visit: (holding: FilterHolders) => void): void {
     if (isShared(topicFilter)) return;
-    this.#trie.overlapping(topicFilter, (holding) => {
+    this.#exact.overlapping(topicFilter, visit);
+    this.#patterns.overlapping(topicFilter, (holding) => {
       if (!isShared(holding.topicFilter)) visit(holding);
     });
   }
@@ -114,7 +133,7 @@ export class Router {
       holding.remove(subscription);
       if (holding.size > 0) continue;
       this.#holdings.delete(filter);
-      this.#trie.remove(filter, holding);
+      this.#trieOf(holding).remove(filter, holding);
       last.push(filter);
     }
     if (held?.size === 0) {
@@ -140,7 +159,7 @@ export class Router {
   }
 
   holdersOf(topicFilter: string): ClientSubscription[] {
-    return [...(this.#holdings.get(topicFilter)?.holders ?? [])];
+    return [...(this.#holdings.get(topicFilter)?.holders ?? NONE)];
   }
 
   /** The server has no session: it sends retained messages to all subscriptions again. */
@@ -149,17 +168,21 @@ export class Router {
   }
 
   matching(topicName: string): readonly ClientSubscription[] {
-    let found = this.#cache.get(topicName);
+    let found = this.#cached(topicName);
     if (found === undefined) {
-      const matching = new Set<ClientSubscription>();
-      this.#trie.match(topicName, ({ holders }) => {
-        for (const subscription of holders) matching.add(subscription);
-      });
-      found = [...matching];
+      found = this.#find(topicName);
       if (this.#cache.size < CACHED_TOPICS) this.#cache.set(topicName, found);
+      else this.#misses++;
     }
     this.#lastTopic = topicName;
     this.#lastFound = found;
+    return found;
+  }
+
+  #cached(topicName: string): readonly ClientSubscription[] | undefined {
+    if (this.#misses > MOST_MISSES && this.#misses % SAMPLE !== 0) return undefined;
+    const found = this.#cache.get(topicName);
+    if (found !== undefined) this.#misses = 0;
     return found;
   }
 
@@ -189,8 +212,37 @@ export class Router {
     return full > 0 ? `${result}-full` : result;
   }
 
+  /** hot: with many topics, most are not cached. The usual case of one matching filter allocates nothing. */
+  #find(topicName: string): readonly ClientSubscription[] {
+    const matches = this.#matches;
+    this.#match(topicName, this.#collect);
+    const [first, second] = matches;
+    if (first === undefined) return NONE;
+    if (second === undefined) {
+      matches.pop();
+      return first.holders;
+    }
+    const found = new Set(matches.flatMap(({ holders }) => holders));
+    matches.length = 0;
+    return [...found];
+  }
+
+  /** Visits every Topic Filter that matches. */
+  #match(topicName: string, visit: (holding: FilterHolders) => void): void {
+    if (!this.#exact.isEmpty) {
+      const holding = this.#holdings.get(topicName);
+      if (holding?.isExact === true) visit(holding);
+    }
+    if (!this.#patterns.isEmpty) this.#patterns.match(topicName, visit);
+  }
+
+  #trieOf(holding: FilterHolders): Trie<FilterHolders> {
+    return holding.isExact ? this.#exact : this.#patterns;
+  }
+
   #clearCache(): void {
     if (this.#cache.size > 0) this.#cache.clear();
+    this.#misses = 0;
     this.#lastTopic = undefined;
     this.#lastFound = NONE;
   }

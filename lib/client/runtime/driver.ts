@@ -1,5 +1,4 @@
 import type { OutgoingPublish } from '../../codec/publish-writer.ts';
-import { portableText } from '../../codec/text.ts';
 import { SLAB_SIZE } from '../../connection/outbox.ts';
 import type { Negotiated } from '../../connection/negotiated.ts';
 import { Traffic } from '../../connection/traffic.ts';
@@ -24,6 +23,7 @@ import { nextTick } from '../../transport/next-tick.ts';
 import type { DialContext, Transport } from '../../transport/transport.ts';
 import type { Endpoints } from '../config/endpoints.ts';
 import type { Settler } from '../receive/received-message.ts';
+import { bufferText } from './buffer-text.ts';
 import type { Clock } from './clock.ts';
 import { Dialer, type PreparedDial } from './dialer.ts';
 import { EngineTimer } from './engine-timer.ts';
@@ -112,7 +112,7 @@ export class Driver implements Settler {
       host.events,
     );
     const ports: EnginePorts = {
-      text: portableText,
+      text: bufferText,
       slabs,
       allocate,
       traffic: this.#traffic,

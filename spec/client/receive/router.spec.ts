@@ -109,6 +109,29 @@ describe('removing a subscription', () => {
   });
 });
 
+describe('exact filters', () => {
+  it('match their own text beside patterns, each subscription once', () => {
+    const router = new Router(() => 0);
+    const [exact, pattern, both] = [to('a/b'), to('a/+'), to('a/b', 'a/#', '+/b')];
+    for (const subscription of [exact, pattern, both]) router.add(subscription);
+    expect(new Set(router.matching('a/b'))).toEqual(new Set([exact, pattern, both]));
+    expect(router.matching('a/b')).toHaveLength(3);
+    router.remove(pattern);
+    router.remove(both);
+    expect(router.matching('a/b')).toEqual([exact]);
+    router.remove(exact);
+    expect(router.matching('a/b')).toEqual([]);
+  });
+
+  it('are not taken for a Shared Subscription, though a Topic Name has its text', () => {
+    const router = new Router(() => 0);
+    const shared = to('$share/g/a');
+    router.add(shared);
+    expect(router.matching('$share/g/a')).toEqual([]);
+    expect(router.matching('a')).toEqual([shared]);
+  });
+});
+
 describe('overlapping filters', () => {
   it('are those that a message can match too, without Shared Subscriptions, which get their own copies', () => {
     const router = new Router(() => 0);
@@ -117,7 +140,7 @@ describe('overlapping filters', () => {
     const found = (topicFilter: string): string[] => {
       const overlaps: string[] = [];
       router.overlapping(topicFilter, (holding) => overlaps.push(holding.topicFilter));
-      return overlaps;
+      return overlaps.toSorted();
     };
     expect(found('a/+')).toEqual(['a/#', 'a/b']);
     expect(found('c')).toEqual([]);
