@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { Framer, type FramerOptions } from '../../lib/codec/framer.ts';
+import { memoryFor } from '../../lib/codec/memory.ts';
 import { writeVarint } from '../../lib/codec/varint.ts';
 import { hex, join, splits, toHex } from '../support/bytes.ts';
 
@@ -319,5 +320,23 @@ describe('pushing and filling mixed', () => {
       ),
       { numRuns: 200 },
     );
+  });
+});
+
+describe('memory for packets', () => {
+  it('has the requested size, is zeroed, and is returned once', () => {
+    const given = Array.from({ length: 500 }, (_, i) => memoryFor(i * 5));
+    for (const [i, bytes] of given.entries()) {
+      expect(bytes).toHaveLength(i * 5);
+      expect(bytes.every((byte) => byte === 0)).toBe(true);
+      bytes.fill(i);
+    }
+    for (const [i, bytes] of given.entries()) expect(bytes.every((byte) => byte === (i & 0xff))).toBe(true);
+  });
+
+  it('is available after a shared ArrayBuffer was transferred', () => {
+    const { buffer } = memoryFor(100);
+    structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
+    expect(memoryFor(100)).toHaveLength(100);
   });
 });
