@@ -1,6 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Connection } from '../../lib/connection/connection.ts';
+import { AckWriter, writePubcomp, writePubrel } from '../../lib/engine/ack-writer.ts';
 import type { EngineOptions } from '../../lib/engine/options.ts';
 import type { Receipt } from '../../lib/session/incoming.ts';
+import { toHex } from '../support/bytes.ts';
+import { newConnection } from '../support/connections.ts';
 import { brief, online } from '../support/engines.ts';
 import { connack, publish } from '../support/packets.ts';
 import type { Rig } from '../support/rig.ts';
@@ -170,5 +174,42 @@ describe('an application that waits for a message, and holds so many that none c
     const rig = old();
     rig.engine.acknowledgements.starved();
     expect(rig.effects.take()).toEqual([]);
+  });
+});
+
+function written(to: Connection): string {
+  return toHex(to.outbox.take() ?? new Uint8Array(0));
+}
+
+describe('acknowledgements', () => {
+  it('are written in the short form for success, and count as packets', () => {
+    const up = newConnection();
+    const acks = new AckWriter();
+    acks.connection = up;
+    acks.puback(0x0102, 0);
+    acks.pubrec(3, 0);
+    writePubrel(up, 4, 0);
+    writePubcomp(up, 5, 0);
+    expect(written(up)).toBe('40 02 01 02 50 02 00 03 62 02 00 04 70 02 00 05');
+    expect(up.traffic.packetsSent).toBe(4);
+  });
+
+  it('have their Reason Code on 5.0 only', () => {
+    for (const [version, bytes] of [
+      [5, '62 03 00 04 92'],
+      [4, '62 02 00 04'],
+    ] as const) {
+      const up = newConnection({ protocolVersion: version });
+      writePubrel(up, 4, 0x92);
+      expect(written(up)).toBe(bytes);
+    }
+  });
+
+  it('are not written without a connection', () => {
+    const up = newConnection();
+    const acks = new AckWriter();
+    acks.puback(1, 0);
+    acks.pubrec(2, 0);
+    expect(up.outbox.size).toBe(0);
   });
 });

@@ -1,9 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
+import * as fc from 'fast-check';
+import type { Connection } from '../../lib/connection/connection.ts';
+import { backoffDelay } from '../../lib/engine/backoff.ts';
 import { ConnectAttempts } from '../../lib/engine/connect-attempts.ts';
-import type { EngineOptions } from '../../lib/engine/options.ts';
 import type { Verdict } from '../../lib/engine/connect-errors.ts';
+import { ConnectionState } from '../../lib/engine/connection-state.ts';
+import type { EngineOptions } from '../../lib/engine/options.ts';
 import { ConnectError, ConnectionLostError } from '../../lib/errors.ts';
 import { ENGINE_DEFAULTS } from '../support/engine-options.ts';
+import { online } from '../support/engines.ts';
 
 const half = (): number => 0.5;
 
@@ -21,7 +26,7 @@ function failed(some: ConnectAttempts, verdict: Verdict = 'normal', now = 0): nu
   return next.input === 'lost' ? next.delay : next.input;
 }
 
-describe('Attempts', () => {
+describe('ConnectAttempts', () => {
   it('gives the first up, or retries it, as was asked', () => {
     const some = attempts();
     some.begin('give up');
@@ -197,5 +202,92 @@ describe('reconnect.maxAttempts', () => {
     const some = limited(1);
     some.begin('give up');
     expect(failed(some)).toBe('gaveUp');
+  });
+});
+
+describe('backoffDelay', () => {
+  it('goes from minDelay to maxDelay by its factor', () => {
+    const backoff = { minDelay: 1_000, maxDelay: 120_000, factor: 2, jitter: 0 };
+    const delays = [0, 1, 2, 6, 7, 1_000_000].map((attempt) => backoffDelay(backoff, attempt, 0));
+    expect(delays).toEqual([1_000, 2_000, 4_000, 64_000, 120_000, 120_000]);
+  });
+
+  it('peers P16 stays within the jitter around the delay, for any attempt', () => {
+    const backoff = fc.record({
+      minDelay: fc.nat(10_000),
+      maxDelay: fc.integer({ min: 10_000, max: 1_000_000 }),
+      factor: fc.double({ min: 1, max: 10, noNaN: true }),
+      jitter: fc.double({ min: 0, max: 1, noNaN: true }),
+    });
+    const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+    fc.assert(
+      fc.property(backoff, fc.nat(2_000), chance, (options, attempt, random) => {
+        const delay = backoffDelay(options, attempt, random);
+        const middle = backoffDelay({ ...options, jitter: 0 }, attempt, random);
+        expect(middle).toBeLessThanOrEqual(options.maxDelay);
+        expect(middle).toBeGreaterThanOrEqual(options.minDelay);
+        expect(Math.abs(delay - middle)).toBeLessThanOrEqual(middle * options.jitter + 1e-6);
+      }),
+    );
+  });
+
+  it('is a number for ever with minDelay 0', () => {
+    expect(backoffDelay({ minDelay: 0, maxDelay: 10, factor: 10, jitter: 0.2 }, 5_000, 0.5)).toBe(0);
+  });
+});
+
+const connection = { connectionNumber: 1 } as Connection;
+
+describe('ConnectionState', () => {
+  it('has an established connection between CONNACK and the end', () => {
+    const state = new ConnectionState();
+    const seen = (): unknown[] => [state.state, state.established, state.phaseOf(connection)];
+    expect(seen()).toEqual(['offline', undefined, 'gone']);
+    state.go('connect');
+    state.go('opened');
+    state.open(connection);
+    expect(seen()).toEqual(['connecting', undefined, 'open']);
+    state.go('accepted');
+    expect(seen()).toEqual(['connected', connection, 'up']);
+    state.go('disconnect');
+    expect(seen()).toEqual(['disconnecting', undefined, 'open']);
+    state.leave();
+    state.go('lost');
+    expect(seen()).toEqual(['closed', undefined, 'gone']);
+  });
+
+  it('is not changed by an input that its state does not list', () => {
+    const state = new ConnectionState();
+    expect([state.go('accepted'), state.state]).toEqual([false, 'offline']);
+  });
+});
+
+describe('the policy', () => {
+  it('is asked through Effects, and its answer decides what follows', () => {
+    const rig = online({ reconnect: { ...BACKOFF, policy: () => undefined } });
+    rig.engine.lost(new Error('gone'), rig.now);
+    expect([rig.effects.take(), rig.engine.state, rig.engine.nextTimeout()]).toEqual([
+      ['decide'],
+      'waiting',
+      Infinity,
+    ]);
+    expect(rig.engine.reconnect(rig.now)).toBe(false);
+    rig.engine.decided(70, rig.now);
+    expect(rig.effects.last('disconnected').willRetryIn).toBe(70);
+    rig.advance(70);
+    expect(rig.effects.take()).toEqual(['changed: disconnected', 'changed: connecting', 'dial 1']);
+  });
+
+  it('is not heard once the client was ended, or was answered', () => {
+    const rig = online({ reconnect: { ...BACKOFF, policy: () => undefined } });
+    rig.engine.lost(new Error('gone'), rig.now);
+    rig.disconnect();
+    rig.engine.decided(70, rig.now);
+    expect([rig.engine.state, rig.engine.nextTimeout()]).toEqual(['closed', Infinity]);
+    const other = online({ reconnect: { ...BACKOFF, policy: () => undefined } });
+    other.engine.lost(new Error('gone'), other.now);
+    other.engine.decided(false, other.now);
+    other.engine.decided(70, other.now);
+    expect(other.effects.last('closed').error).toMatchObject({ message: 'the connection was lost: gone' });
   });
 });

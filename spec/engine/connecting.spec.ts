@@ -1,13 +1,18 @@
 import { describe, expect, it } from '@jest/globals';
-import type { ProtocolVersion } from '../../lib/codec/packets.ts';
+import { Decoder } from '../../lib/codec/codec.ts';
+import type { ConnackPacket, ProtocolVersion } from '../../lib/codec/packets.ts';
+import { acceptConnack, sendConnect, sessionPresence } from '../../lib/engine/connack.ts';
+import type { Credentials } from '../../lib/engine/options.ts';
 import { ConnectError, ProtocolError } from '../../lib/errors.ts';
 import { hex, join, varint } from '../support/bytes.ts';
+import { newConnection } from '../support/connections.ts';
+import { ENGINE_DEFAULTS, enginePorts } from '../support/engine-options.ts';
 import { brief, offline, online } from '../support/engines.ts';
-import { connack, disconnect, pingresp, publish, puback, suback, utf8 } from '../support/packets.ts';
+import { connack, disconnect, pingresp, puback, publish, suback, utf8 } from '../support/packets.ts';
 import type { Rig } from '../support/rig.ts';
 
 /** One that has sent its CONNECT. */
-function connecting(
+function dialedWith(
   options: Parameters<typeof offline>[0] = {},
   onFailure: 'give up' | 'retry' = 'give up',
 ): Rig {
@@ -18,7 +23,7 @@ function connecting(
   return rig;
 }
 
-function connectOf(rig: Rig): unknown {
+function connectSentBy(rig: Rig): unknown {
   return rig.open()[0];
 }
 
@@ -47,7 +52,7 @@ describe('connect', () => {
   });
 
   it('reports what was granted', () => {
-    const rig = connecting();
+    const rig = dialedWith();
     rig.send(connack({ receiveMaximum: 5 }));
     expect(rig.effects.take()).toEqual(['changed: connected']);
     expect(rig.effects.last('connected').negotiated.receiveMaximum).toBe(5);
@@ -61,7 +66,7 @@ describe('connect', () => {
     expect(rig.engine.clientId).toBe('assigned');
     rig.engine.lost(undefined, rig.now);
     rig.advance(1_000);
-    expect(connectOf(rig)).toMatchObject({ clientId: 'assigned', cleanStart: true });
+    expect(connectSentBy(rig)).toMatchObject({ clientId: 'assigned', cleanStart: true });
   });
 
   it('takes user name and password anew for each attempt', () => {
@@ -77,7 +82,7 @@ describe('Clean Start', () => {
     const rig = online();
     rig.engine.lost(undefined, rig.now);
     rig.advance(1_000);
-    expect(connectOf(rig)).toMatchObject({ cleanStart: true });
+    expect(connectSentBy(rig)).toMatchObject({ cleanStart: true });
   });
 
   it.each([true, 'first'] as const)(
@@ -85,27 +90,27 @@ describe('Clean Start', () => {
     (cleanStart) => {
       const rig = offline({ cleanStart, sessionExpiryInterval: 60 });
       rig.engine.connect('retry', rig.now);
-      expect(connectOf(rig)).toMatchObject({ cleanStart: true });
+      expect(connectSentBy(rig)).toMatchObject({ cleanStart: true });
       rig.engine.lost(undefined, rig.now);
       rig.advance(1_000);
       // No server has accepted it yet.
-      expect(connectOf(rig)).toMatchObject({ cleanStart: true });
+      expect(connectSentBy(rig)).toMatchObject({ cleanStart: true });
       rig.send(connack());
       rig.engine.lost(undefined, rig.now);
       rig.advance(1_000);
-      expect(connectOf(rig)).toMatchObject({ cleanStart: false });
+      expect(connectSentBy(rig)).toMatchObject({ cleanStart: false });
     },
   );
 
   it.each([3, 4] as const)(
     '"first" on version %d wipes the session, then begins the one to keep',
     (protocolVersion) => {
-      const rig = connecting({ protocolVersion, cleanStart: 'first' });
+      const rig = dialedWith({ protocolVersion, cleanStart: 'first' });
       const { waiter } = rig.publish('a');
       rig.send(connack());
       expect(rig.effects.take()).toEqual(['retire', 'changed: connecting', 'dial 0, the same server']);
       expect(brief(rig.rest())).toEqual(['disconnect']);
-      expect(connectOf(rig)).toMatchObject({ cleanStart: false });
+      expect(connectSentBy(rig)).toMatchObject({ cleanStart: false });
       rig.send(connack());
       expect(rig.effects.take()).toEqual(['changed: connected']);
       expect(brief(rig.sent())).toEqual(['publish a 1']);
@@ -113,7 +118,7 @@ describe('Clean Start', () => {
       expect(waiter.reasonCode).toBe(0);
       rig.engine.lost(undefined, rig.now);
       rig.advance(1_000);
-      expect(connectOf(rig)).toMatchObject({ cleanStart: false });
+      expect(connectSentBy(rig)).toMatchObject({ cleanStart: false });
     },
   );
 });
@@ -127,7 +132,7 @@ describe('a refusal', () => {
   ])(
     'v%d MQTT-3.2.2-7, -5 of CONNACK %d fails with the code and sends nothing more',
     (protocolVersion, reasonCode, name) => {
-      const rig = connecting({ protocolVersion });
+      const rig = dialedWith({ protocolVersion });
       rig.send(connack({ reasonCode }));
       expect(rig.effects.take()).toEqual(['hang up', 'changed: closed']);
       expect(rig.rest()).toEqual([]);
@@ -140,7 +145,7 @@ describe('a refusal', () => {
   );
 
   it('that is not final gives a first attempt up', () => {
-    const rig = connecting();
+    const rig = dialedWith();
     rig.send(connack({ reasonCode: 0x88, reasonString: 'tomorrow' }));
     expect(rig.effects.take()).toEqual(['hang up', 'changed: gaveUp']);
     expect(rig.effects.last('gaveUp').error).toMatchObject({
@@ -153,7 +158,7 @@ describe('a refusal', () => {
   });
 
   it('v5 MQTT-3.1.2-2 of a server that speaks only 3.1.1 is told as Unsupported Protocol Version', () => {
-    const rig = connecting();
+    const rig = dialedWith();
     rig.receive(hex`20 02 00 01`);
     expect(rig.effects.last('closed').error).toMatchObject({ reasonCode: 0x84 });
   });
@@ -181,7 +186,7 @@ describe('an answer that is none', () => {
   it.each(cases.map(([name, act, options = {}]) => [name, act, options] as const))(
     '%s closes with a DISCONNECT and fails the attempt',
     (_, act, options) => {
-      const rig = connecting(options);
+      const rig = dialedWith(options);
       act(rig);
       expect(rig.effects.take()).toEqual(['hang up', 'changed: gaveUp']);
       expect(rig.rest()).toMatchObject([{ type: 'disconnect', reasonCode: expect.any(Number) }]);
@@ -191,7 +196,7 @@ describe('an answer that is none', () => {
   );
 
   it('v4 MQTT-3.2.0-1, MQTT-4.8.0-1 closes without DISCONNECT on 3.1.1', () => {
-    const rig = connecting({ protocolVersion: 4 });
+    const rig = dialedWith({ protocolVersion: 4 });
     rig.send(publish());
     expect(rig.effects.take()).toEqual(['hang up', 'changed: gaveUp']);
     expect(rig.rest()).toEqual([]);
@@ -206,7 +211,7 @@ describe('an answer that is none', () => {
   });
 
   it('peers P20, P1 the peer closing before CONNACK fails the attempt', () => {
-    const rig = connecting();
+    const rig = dialedWith();
     const cause = new Error('ECONNRESET');
     rig.engine.lost(cause, rig.now);
     expect(rig.effects.take()).toEqual(['changed: gaveUp']);
@@ -225,7 +230,7 @@ describe('a large packet before CONNACK', () => {
     [4, 'CONNACK', 0x20, []],
     [3, 'CONNACK', 0x20, []],
   ])('v%d ends the attempt with the fixed header: %s of 250 MiB', (protocolVersion, _, first, farewell) => {
-    const rig = connecting({ protocolVersion });
+    const rig = dialedWith({ protocolVersion });
     rig.receive(header(first).subarray(0, 4));
     expect(rig.engine.state).toBe('connecting');
     rig.receive(header(first).subarray(4));
@@ -240,17 +245,17 @@ describe('a large packet before CONNACK', () => {
   });
 
   it('is one of more than 1 MiB', () => {
-    const rig = connecting();
+    const rig = dialedWith();
     rig.receive(join(hex`20`, varint(1_048_576 - 4)));
     expect(rig.engine.state).toBe('connecting');
-    const other = connecting();
+    const other = dialedWith();
     other.receive(join(hex`20`, varint(1_048_576 - 3)));
     expect(other.engine.state).toBe('offline');
   });
 
   it('is none once CONNACK is accepted, in the same read too', () => {
     const large = publish({ payload: 'x'.repeat(2 * 1_048_576) });
-    const rig = connecting();
+    const rig = dialedWith();
     rig.send(connack(), large);
     rig.send(large);
     expect(rig.effects.delivered.map(({ text }) => text.length)).toEqual([2_097_152, 2_097_152]);
@@ -268,7 +273,7 @@ describe('a large packet before CONNACK', () => {
   });
 
   it('is refused above a smaller maximumPacketSize', () => {
-    const rig = connecting({ maximumPacketSize: 100 });
+    const rig = dialedWith({ maximumPacketSize: 100 });
     rig.receive(join(hex`20`, varint(99)));
     expect(rig.effects.last('gaveUp').error.message).toContain('the Maximum Packet Size of 100');
   });
@@ -276,7 +281,7 @@ describe('a large packet before CONNACK', () => {
 
 describe('connectTimeout', () => {
   it('v5 U-3.2.0-a, peers P20 ends an attempt in which CONNACK does not come', () => {
-    const rig = connecting({ connectTimeout: 500 });
+    const rig = dialedWith({ connectTimeout: 500 });
     rig.advance(499);
     expect(rig.effects.take()).toEqual([]);
     rig.advance(1);
@@ -308,14 +313,14 @@ describe('giving up', () => {
   const error = new ConnectError('timeout', 'enough');
 
   it('ends an attempt under way', () => {
-    const rig = connecting({}, 'retry');
+    const rig = dialedWith({}, 'retry');
     rig.engine.giveUp(error, rig.now);
     expect(rig.effects.take()).toEqual(['hang up', 'changed: gaveUp']);
     expect(rig.engine.state).toBe('offline');
   });
 
   it('ends the wait for the next attempt', () => {
-    const rig = connecting({}, 'retry');
+    const rig = dialedWith({}, 'retry');
     rig.engine.lost(undefined, rig.now);
     rig.engine.giveUp(error, rig.now);
     expect(rig.effects.take()).toEqual(['changed: disconnected', 'changed: gaveUp']);
@@ -334,7 +339,7 @@ describe('giving up', () => {
 
 describe('a connection that breaks as it is opened', () => {
   it('is closed, and rejects connect() with what was wrong', () => {
-    const rig = connecting();
+    const rig = dialedWith();
     rig.engine.dialFailed(new ConnectError('dial', 'no connection: rain'), rig.now);
     expect(rig.effects.take()).toEqual(['hang up', 'changed: gaveUp']);
     expect(rig.engine.state).toBe('offline');
@@ -360,7 +365,7 @@ describe('what comes when nothing is expected', () => {
   });
 
   it('v4 U4-2.2.3-a, v5 U-2.1.4-a reads a CONNACK that comes byte by byte, in memory of its own or ours', () => {
-    const rig = connecting();
+    const rig = dialedWith();
     for (const byte of hex`20 03 00 00 00`) {
       const space = rig.engine.allocate();
       space[0] = byte;
@@ -368,5 +373,83 @@ describe('what comes when nothing is expected', () => {
       rig.read();
     }
     expect(rig.engine.state).toBe('connected');
+  });
+});
+
+function accepted(fields: Partial<ConnackPacket>): ConnackPacket {
+  return { type: 'connack', sessionPresent: false, reasonCode: 0, properties: {}, ...fields };
+}
+
+describe('what CONNACK grants', () => {
+  it.each([
+    [20, undefined, 20],
+    [20, 5, 5],
+    [0, 5, 5],
+    [0, undefined, 65_535],
+  ])(
+    'with maxInflight %d and Receive Maximum %p is a window of %d',
+    (maxInflight, receiveMaximum, window) => {
+      const one = newConnection();
+      const answer = accepted({ properties: receiveMaximum === undefined ? {} : { receiveMaximum } });
+      const negotiated = acceptConnack(one, answer, { ...ENGINE_DEFAULTS, maxInflight }, 0);
+      expect(one.quota.limit).toBe(window);
+      expect(one.negotiated).toBe(negotiated);
+    },
+  );
+
+  it.each([
+    [5, true, false, 'absent'],
+    [5, false, true, 'present'],
+    [4, false, true, 'present'],
+    [4, false, false, 'absent'],
+    [3, false, false, 'presumed'],
+    [3, true, false, 'absent'],
+  ] as const)(
+    'on version %d, Clean Start %p, Session Present %p: the session is %s',
+    (version, clean, present, is) => {
+      const one = newConnection({ protocolVersion: version }, { cleanStart: clean });
+      const options = { ...ENGINE_DEFAULTS, protocolVersion: version };
+      acceptConnack(one, accepted({ sessionPresent: present }), options, 0);
+      expect(sessionPresence(one)).toBe(is);
+    },
+  );
+});
+
+const will = { topic: 'gone', payload: new Uint8Array(0), qos: 0, retain: false, properties: {} } as const;
+
+function connectOf(credentials: Credentials) {
+  const options = { ...ENGINE_DEFAULTS, will, properties: { topicAliasMaximum: 3 } };
+  const session = { connectionNumber: 1, clientId: 'own', cleanStart: true };
+  const connection = sendConnect(
+    options,
+    session,
+    credentials,
+    enginePorts(() => 0),
+    0,
+  );
+  const packet = connection.outbox.take() as Uint8Array;
+  const decoder = new Decoder({ protocolVersion: 5, receiver: 'server' });
+  decoder.push(packet);
+  return { connection, connect: decoder.next() };
+}
+
+describe('CONNECT', () => {
+  it('is as the options have it', () => {
+    const { connect } = connectOf({});
+    expect(connect).toMatchObject({ clientId: 'own', cleanStart: true, will: { topic: 'gone' } });
+    expect(connect).toMatchObject({ properties: { topicAliasMaximum: 3 } });
+  });
+
+  it('is as the application says for this attempt, which then holds for the connection', () => {
+    const { connection, connect } = connectOf({
+      clientId: 'asked',
+      username: 'u',
+      will: { ...will, topic: 'other' },
+      properties: { requestProblemInformation: false },
+    });
+    expect(connect).toMatchObject({ clientId: 'asked', username: 'u', will: { topic: 'other' } });
+    expect(connection.withoutProblemInformation).toBe(true);
+    expect(connection.identity.clientId).toBe('asked');
+    expect(connection.settings.properties).toEqual({ requestProblemInformation: false });
   });
 });

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import type { EncodablePacket, Packet, QoS } from '../../lib/codec/packets.ts';
 import type { EngineOptions } from '../../lib/engine/options.ts';
 import { ConnectError } from '../../lib/errors.ts';
-import { offline } from '../support/engines.ts';
+import { offline, online } from '../support/engines.ts';
 import {
   connack,
   pingresp,
@@ -254,5 +254,24 @@ describe('Engine', () => {
       }),
       { numRuns: 100 },
     );
+  });
+});
+
+describe('the counts of an engine', () => {
+  it('are messages in flight, in the queue, and not settled by the application', () => {
+    const rig = online({ maxInflight: 2 });
+    for (const payload of ['a', 'bb', 'ccc']) rig.publish('t', { payload });
+    rig.send(publish({ qos: 1, packetId: 7, payload: '12345' }));
+    expect(rig.engine.counts).toEqual({
+      pending: 3,
+      inFlight: 2,
+      window: 2,
+      queued: { messages: 1, bytes: 4 },
+      unsettled: { messages: 1, bytes: 8 },
+      skipped: 0,
+    });
+    rig.send(puback(1), puback(2));
+    rig.engine.lost(undefined, rig.now);
+    expect(rig.engine.counts).toMatchObject({ pending: 1, inFlight: 1, window: 0, queued: { messages: 0 } });
   });
 });

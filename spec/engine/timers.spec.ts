@@ -1,6 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { Timers, Timer } from '../../lib/engine/timers.ts';
+import { ConnectionTimers } from '../../lib/engine/connection-timers.ts';
+import type { EngineParts } from '../../lib/engine/engine-parts.ts';
+import { KeepAliveTimer } from '../../lib/engine/keep-alive-timer.ts';
+import type { OutboundPublish } from '../../lib/engine/outbound-publish.ts';
+import { SLICE } from '../../lib/engine/publish-output.ts';
+import type { RequestSender } from '../../lib/engine/request-sender.ts';
+import { Timer, Timers } from '../../lib/engine/timers.ts';
+import { newConnection } from '../support/connections.ts';
+import { ENGINE_DEFAULTS } from '../support/engine-options.ts';
+import { brief, online } from '../support/engines.ts';
+import { connack, pingresp, publish } from '../support/packets.ts';
 
 describe('Timer', () => {
   it('has a slot of its own for each timer, from 0 on without gaps', () => {
@@ -9,7 +19,7 @@ describe('Timer', () => {
   });
 });
 
-describe('Deadlines', () => {
+describe('Timers', () => {
   it('knows the first that is due, whatever is set, stopped, held or expires', () => {
     const timer = fc.constantFrom(...Object.values(Timer));
     const step = fc.tuple(
@@ -55,5 +65,253 @@ describe('Deadlines', () => {
         }
       }),
     );
+  });
+});
+
+describe('Keep Alive', () => {
+  it('v5 MQTT-3.1.2-20, v4 MQTT-3.1.2-23 pings when nothing was sent for Keep Alive less a margin', () => {
+    const rig = online({ keepAlive: 60 });
+    rig.advance(54_999);
+    expect(rig.sent()).toEqual([]);
+    rig.advance(1);
+    expect(brief(rig.sent())).toEqual(['pingreq']);
+    rig.send(pingresp);
+    rig.advance(54_999);
+    expect(rig.sent()).toEqual([]);
+    rig.advance(1);
+    expect(brief(rig.sent())).toEqual(['pingreq']);
+  });
+
+  it('v5 MQTT-3.12.4-1 takes no notice of a PINGRESP that nobody asked for', () => {
+    const rig = online({ keepAlive: 60 });
+    rig.send(pingresp, pingresp);
+    expect(rig.effects.take()).toEqual([]);
+    expect(rig.engine.state).toBe('connected');
+  });
+
+  it('is not needed while both sides talk', () => {
+    const rig = online({ keepAlive: 10 });
+    for (let i = 0; i < 20; i++) {
+      rig.advance(5_000);
+      rig.publish('a', { qos: 0 });
+      expect(brief(rig.sent())).toEqual(['publish a']);
+      rig.send(publish());
+    }
+  });
+
+  it('peers P15 is not put off by what comes in', () => {
+    const rig = online({ keepAlive: 10 });
+    for (let i = 0; i < 8; i++) {
+      rig.advance(1_000);
+      rig.send(publish());
+    }
+    rig.advance(1_000);
+    expect(brief(rig.sent())).toEqual(['pingreq']);
+  });
+
+  it('peers P15 notices a half-open connection though it publishes all the time', () => {
+    const rig = online({ keepAlive: 10 });
+    const seen: string[] = [];
+    for (let ms = 0; ms < 15_000 && rig.engine.state === 'connected'; ms += 100) {
+      rig.publish('a', { qos: 0 });
+      seen.push(...brief(rig.sent()));
+      rig.advance(100);
+    }
+    expect(seen.filter((packet) => packet === 'pingreq')).toHaveLength(1);
+    expect(rig.effects.take()).toEqual(['hang up', 'changed: disconnected']);
+  });
+
+  it('v5 U-3.1.2-b, v3 V31-12 hangs up when PINGRESP is late, then dials after the delay', () => {
+    const rig = online({ keepAlive: 60 });
+    rig.advance(55_000);
+    rig.sent();
+    rig.advance(29_999);
+    expect(rig.effects.take()).toEqual([]);
+    rig.advance(1);
+    expect(rig.effects.take()).toEqual(['hang up', 'changed: disconnected']);
+    expect(rig.engine.nextTimeout()).toBe(rig.now + 1_000);
+  });
+
+  it('waits for pingTimeout where that is given', () => {
+    const rig = online({ keepAlive: 60, pingTimeout: 2_000 });
+    rig.advance(56_999);
+    expect(rig.engine.state).toBe('connected');
+    rig.advance(1);
+    expect(rig.engine.state).toBe('waiting');
+  });
+
+  it('takes any byte for a sign of life, be it part of a packet', () => {
+    const rig = online({ keepAlive: 10, pingTimeout: 1_000 });
+    rig.advance(9_000);
+    expect(brief(rig.sent())).toEqual(['pingreq']);
+    rig.advance(900);
+    rig.receive(Uint8Array.of(0x30));
+    rig.advance(8_000);
+    expect(rig.engine.state).toBe('connected');
+    rig.advance(1_000);
+    expect(brief(rig.sent())).toEqual(['pingreq']);
+  });
+
+  it('v5 MQTT-3.1.2-20 keeps to Keep Alive even while PINGRESP is awaited for longer', () => {
+    const rig = online({ keepAlive: 1, pingTimeout: 5_000 });
+    for (let i = 0; i < 6; i++) {
+      rig.advance(900);
+      expect(brief(rig.sent())).toEqual(['pingreq']);
+    }
+    rig.advance(499);
+    expect(rig.engine.state).toBe('connected');
+    rig.advance(1);
+    expect(rig.engine.state).toBe('waiting');
+  });
+
+  it('takes output that moves for a sign of life', () => {
+    const rig = online({ keepAlive: 10, pingTimeout: 1_000 });
+    rig.publish('a', { qos: 0 });
+    const piece = rig.engine.takeOutput(rig.now) as Uint8Array;
+    rig.advance(9_900);
+    rig.engine.flushed(piece, true, rig.now);
+    rig.advance(999);
+    expect(rig.engine.state).toBe('connected');
+    rig.advance(1);
+    expect(rig.engine.state).toBe('waiting');
+  });
+
+  it('v5 MQTT-3.1.2-21, MQTT-3.2.2-21, peers P24 is what the server says, for this connection', () => {
+    const rig = online({ keepAlive: 60 }, connack({ serverKeepAlive: 10 }));
+    rig.advance(9_000);
+    expect(brief(rig.sent())).toEqual(['pingreq']);
+    rig.engine.lost(undefined, rig.now);
+    rig.advance(1_000);
+    expect(rig.open()).toMatchObject([{ type: 'connect', keepAlive: 60 }]);
+    rig.send(connack());
+    rig.advance(54_999);
+    expect(rig.sent()).toEqual([]);
+  });
+
+  it('v5 U-3.1.2-a is off with 0, ours or the server’s', () => {
+    for (const rig of [
+      online({ keepAlive: 0 }),
+      online({ keepAlive: 60 }, connack({ serverKeepAlive: 0 })),
+    ]) {
+      expect(rig.engine.nextTimeout()).toBe(Infinity);
+    }
+  });
+
+  it('starts with CONNACK, and ends with the connection', () => {
+    const rig = online({ keepAlive: 60 });
+    rig.engine.lost(undefined, rig.now);
+    rig.advance(1_000);
+    rig.open();
+    rig.advance(20_000);
+    rig.send(connack());
+    rig.advance(54_999);
+    expect(rig.sent()).toEqual([]);
+    rig.disconnect();
+    rig.engine.lost(undefined, rig.now);
+    expect(rig.engine.nextTimeout()).toBe(Infinity);
+  });
+});
+
+describe('a large message on a slow link', () => {
+  it('does not pass for a dead server: it leaves in slices, each of them a sign of life', () => {
+    const rig = online({ keepAlive: 10 });
+    const payload = new Uint8Array(2_621_439).map((_, i) => i * 7);
+    const { waiter } = rig.publish('firmware', { qos: 0, payload });
+    const left: Uint8Array[] = [];
+    while (left.length < 11) {
+      const piece = rig.engine.takeOutput(rig.now)!;
+      expect([waiter.told, piece.length <= SLICE]).toEqual([0, true]);
+      rig.advance(4_000);
+      rig.engine.flushed(piece, true, rig.now);
+      left.push(piece);
+    }
+    expect(rig.engine.state).toBe('connected');
+    expect(Buffer.concat(left.slice(1)).equals(payload)).toBe(true);
+    expect([waiter.told, waiter.reasonCode]).toEqual([1, 0]);
+  });
+});
+
+describe('what is due on a connection', () => {
+  /** A connection with nothing due, and what is asked of the parts that know what is late. */
+  function rig(ack: 'overdue' | 'in time' = 'in time') {
+    const asked: string[] = [];
+    const timers = new Timers();
+    const connection = newConnection({ protocolVersion: 4 });
+    const outbound: Pick<OutboundPublish, 'retry' | 'isAckOverdue' | 'pump'> = {
+      pump: () => void asked.push('pump'),
+      retry: () => void asked.push('retry'),
+      isAckOverdue: () => (asked.push('overdue?'), ack === 'overdue'),
+    };
+    const options = { ...ENGINE_DEFAULTS, ackTimeout: 500 };
+    const flow = {
+      isStopped: false,
+      expire: () => void asked.push('last resort?'),
+    };
+    const requests: Pick<RequestSender, 'trialOver'> = { trialOver: () => void asked.push('trialOver') };
+    const acknowledgements = { expire: () => void asked.push('stall') };
+    const keepAliveTimer = new KeepAliveTimer(timers);
+    const parts = { keepAliveTimer, acknowledgements, outbound, requests, flow } as unknown as EngineParts;
+    const connectionTimers = new ConnectionTimers({ timers, options }, parts);
+    const expire = (now: number) => connectionTimers.expire(connection, now);
+    return { asked, timers, connection, expire, flow };
+  }
+
+  it('is nothing before its time', () => {
+    const { asked, timers, expire } = rig('overdue');
+    timers.set(Timer.Retry, 100);
+    timers.set(Timer.Watchdog, 100);
+    expect([expire(99), asked]).toEqual([undefined, []]);
+  });
+
+  it('is a PINGREQ after Keep Alive, and the end where it stays unanswered', () => {
+    const { connection, timers, expire } = rig();
+    timers.set(Timer.KeepAlive, 100);
+    connection.keepAlive.sentAt = -Infinity;
+    connection.pingedAt = 0;
+    expire(100);
+    timers.set(Timer.PingResp, 200);
+    expect(String(expire(200))).toContain('PINGREQ');
+  });
+
+  it('is a retry', () => {
+    const { asked, timers, expire } = rig();
+    timers.set(Timer.Retry, 100);
+    expire(100);
+    expect(asked).toEqual(['retry']);
+  });
+
+  it('is nothing that judges the server while nothing is read, but for the PINGREQ that keeps the connection', () => {
+    const { asked, connection, timers, expire, flow } = rig('overdue');
+    flow.isStopped = true;
+    connection.keepAlive.sentAt = -Infinity;
+    for (const timer of [Timer.Retry, Timer.Watchdog, Timer.PingResp, Timer.KeepAlive, Timer.Stall])
+      timers.set(timer, 100);
+    expect([expire(100), asked]).toEqual([undefined, ['stall']]);
+    expect([connection.outbox.size, timers.at(Timer.PingResp)]).toEqual([2, 100]);
+  });
+
+  it('is the last resort', () => {
+    const { asked, timers, expire } = rig();
+    timers.set(Timer.LastResort, 100);
+    expect([expire(100), asked]).toEqual([undefined, ['last resort?']]);
+  });
+
+  it('is the end where an exchange is overdue', () => {
+    for (const [state, message] of [
+      ['in time', 'undefined'],
+      ['overdue', 'ConnectionLostError: closed: an exchange was unanswered for 500 ms (ackTimeout)'],
+    ] as const) {
+      const { timers, expire } = rig(state);
+      timers.set(Timer.Watchdog, 100);
+      expect(String(expire(100))).toBe(message);
+    }
+  });
+
+  it('is what was held back as suspect: requests, then messages', () => {
+    const { asked, timers, expire } = rig();
+    timers.set(Timer.Trial, 100);
+    expire(99);
+    expire(100);
+    expect(asked).toEqual(['trialOver', 'pump']);
   });
 });

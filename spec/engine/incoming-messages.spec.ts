@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { QoS } from '../../lib/codec/packets.ts';
 import { Traffic } from '../../lib/connection/traffic.ts';
+import { isFull, isUnclaimed } from '../../lib/engine/delivery.ts';
 import { ProtocolError } from '../../lib/errors.ts';
 import { type Receipt, ReceiptState } from '../../lib/session/incoming.ts';
 import { brief, online, withSession } from '../support/engines.ts';
@@ -307,4 +308,15 @@ describe('Maximum Packet Size of ours', () => {
       expect(brief(rig.rest())).toEqual(protocolVersion === 5 ? ['disconnect 0x95'] : []);
     },
   );
+});
+
+describe('the result of a delivery', () => {
+  it.each([
+    ['taken', false, false],
+    ['taken-full', false, true],
+    ['acknowledge', true, false],
+    ['acknowledge-full', true, true],
+  ] as const)('%s: unclaimed %p, full %p', (delivery, unclaimed, full) => {
+    expect([isUnclaimed(delivery), isFull(delivery)]).toEqual([unclaimed, full]);
+  });
 });

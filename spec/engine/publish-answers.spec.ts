@@ -1,6 +1,167 @@
 import { describe, expect, it } from '@jest/globals';
+import type { EncodablePacket } from '../../lib/codec/packets.ts';
+import { ProtocolError } from '../../lib/errors.ts';
 import { brief, online, withSession } from '../support/engines.ts';
-import { connack, puback, pubcomp, pubrec } from '../support/packets.ts';
+import { connack, puback, pubcomp, pubrec, suback, unsuback } from '../support/packets.ts';
+import type { Rig } from '../support/rig.ts';
+
+function exchanging(protocolVersion: 3 | 4 | 5 = 5): Rig {
+  const rig = online({ protocolVersion });
+  rig.publish('one', { qos: 1 });
+  rig.publish('two', { qos: 2 });
+  rig.request('subscribe', 'a', 'b');
+  rig.request('unsubscribe', 'c', 'd');
+  rig.sent();
+  return rig;
+}
+
+/** Which statement was broken; on 5.0 the server is told with 0x82, on 3.x the connection is just closed. */
+function broken(rig: Rig): unknown {
+  expect(rig.effects.take()).toEqual(['hang up', 'changed: disconnected']);
+  expect(brief(rig.rest())).toEqual(rig.options.protocolVersion === 5 ? ['disconnect 0x82'] : []);
+  const { error } = rig.effects.last('disconnected');
+  return error instanceof ProtocolError && error.statement;
+}
+
+describe('an acknowledgement of the wrong flow', () => {
+  it.each<[string, EncodablePacket]>([
+    ['PUBREC for QoS 1', pubrec(1)],
+    ['PUBCOMP for QoS 1', pubcomp(1)],
+    ['PUBCOMP before PUBREC', pubcomp(2)],
+  ])('v5 U-3.4.4-a %s closes with 0x82', (_, packet) => {
+    for (const version of [4, 5] as const) {
+      const rig = exchanging(version);
+      rig.send(packet);
+      expect(broken(rig)).toBe('4.3');
+      expect(rig.engine.counts.pending).toBe(2);
+    }
+  });
+
+  it('v5 U-3.4.4-a PUBACK for QoS 2 closes with 0x82', () => {
+    const rig = exchanging();
+    rig.send(puback(2));
+    expect(broken(rig)).toBe('4.3');
+  });
+
+  it.each([3, 4] as const)('PUBACK after PUBREC closes the connection of version %i', (version) => {
+    const rig = exchanging(version);
+    rig.send(pubrec(2), puback(2));
+    rig.rest();
+    expect(rig.effects.last('disconnected').error).toBeInstanceOf(ProtocolError);
+  });
+
+  it.each<[string, EncodablePacket]>([
+    ['SUBACK for a PUBLISH', suback(1, 0, 0)],
+    ['SUBACK for an UNSUBSCRIBE', suback(4, 0, 0)],
+    ['UNSUBACK for a SUBSCRIBE', unsuback(3, 0, 0)],
+    ['SUBACK for nothing', suback(9, 0)],
+  ])('v5 MQTT-2.2.1-6, MQTT-3.8.4-2 %s closes with 0x82', (_, packet) => {
+    const rig = exchanging();
+    rig.send(packet);
+    expect(broken(rig)).toBe('MQTT-2.2.1-6');
+  });
+
+  it.each<[string, EncodablePacket, string]>([
+    ['SUBACK with too few', suback(3, 0), 'MQTT-3.8.4-6'],
+    ['SUBACK with too many', suback(3, 0, 0, 0), 'MQTT-3.8.4-6'],
+    ['UNSUBACK with too few', unsuback(4, 0), 'MQTT-3.11.3-1'],
+  ])('v5 %s codes closes with 0x82', (_, packet, statement) => {
+    const rig = exchanging();
+    rig.send(packet);
+    expect(broken(rig)).toBe(statement);
+  });
+});
+
+describe('PUBACK for QoS 2 on 3.x, from a server that takes it for QoS 1', () => {
+  it.each([3, 4] as const)('ends the exchange of version %i', (version) => {
+    const rig = online({ protocolVersion: version, maxInflight: 1 });
+    const [one, two] = [rig.publish('one', { qos: 2 }), rig.publish('two', { qos: 2 })];
+    expect(brief(rig.sent())).toEqual(['publish one 1']);
+    rig.send(puback(1));
+    expect(brief(rig.sent())).toEqual(['publish two 2']);
+    rig.send(puback(2));
+    expect([one.waiter.reasonCode, two.waiter.reasonCode, rig.engine.counts.pending]).toEqual([0, 0, 0]);
+  });
+
+  it('is warned of once per connection', () => {
+    const rig = withSession({ protocolVersion: 4 });
+    const answer = (): string[] => {
+      rig.publish('a', { qos: 2 });
+      const [packet] = rig.sent();
+      rig.send(puback((packet as { packetId: number }).packetId));
+      return rig.effects.take();
+    };
+    rig.effects.take();
+    expect([answer(), answer()]).toEqual([['changed: tolerated'], []]);
+    rig.resume();
+    rig.effects.take();
+    expect(answer()).toEqual(['changed: tolerated']);
+  });
+
+  it('is an answer to a retry, too, and one that comes twice is taken no notice of', () => {
+    const rig = online({ protocolVersion: 4, messageRetry: 5_000 });
+    const { waiter } = rig.publish('a', { qos: 2 });
+    rig.sent();
+    rig.advance(5_000);
+    rig.send(puback(1), puback(1));
+    expect([waiter.told, waiter.reasonCode, rig.engine.state]).toEqual([1, 0, 'connected']);
+  });
+});
+
+describe('an acknowledgement of nothing', () => {
+  it('v5 U-3.4.4-a PUBACK and PUBCOMP are taken no notice of', () => {
+    const rig = exchanging();
+    rig.send(puback(9), pubcomp(9));
+    expect(rig.effects.take()).toEqual([]);
+    expect(rig.engine.counts.pending).toBe(2);
+  });
+
+  it('v5 U-3.6.2-a PUBREC is answered with PUBREL 0x92, on 3.1.1 with PUBREL', () => {
+    const five = exchanging();
+    five.send(pubrec(9));
+    expect(brief(five.sent())).toEqual(['pubrel 9 0x92']);
+    const four = exchanging(4);
+    four.send(pubrec(9));
+    expect(brief(four.sent())).toEqual(['pubrel 9']);
+  });
+
+  it('v5 MQTT-4.3.3-4 a repeated PUBREC is answered with PUBREL again', () => {
+    const rig = exchanging();
+    rig.send(pubrec(2), pubrec(2));
+    expect(brief(rig.sent())).toEqual(['pubrel 2', 'pubrel 2']);
+    rig.send(pubcomp(2));
+    rig.send(pubrec(2));
+    expect(brief(rig.sent())).toEqual(['pubrel 2 0x92']);
+  });
+});
+
+describe('acknowledgements in any order', () => {
+  it('v5 MQTT-4.6.0-4 PUBRELs leave in the order of the PUBRECs', () => {
+    const rig = online();
+    for (let i = 0; i < 3; i++) rig.publish('a', { qos: 2 });
+    rig.sent();
+    rig.send(pubrec(3), pubrec(1), pubrec(2));
+    expect(brief(rig.sent())).toEqual(['pubrel 3', 'pubrel 1', 'pubrel 2']);
+  });
+
+  it('v5 U-2.2.1-a, peers P7 an identifier is free again when its exchange is over, and not before', () => {
+    const rig = withSession({ maxInflight: 0 });
+    const long = rig.publish('long', { qos: 2 });
+    rig.sent();
+    rig.send(pubrec(1));
+    for (let i = 0; i < 65_534; i++) {
+      rig.publish('a', { payload: '' });
+      const [packet] = rig.sent().filter(({ type }) => type === 'publish');
+      const { packetId } = packet as { packetId: number };
+      if (packetId === 1) throw new Error('1 is in use');
+      rig.send(puback(packetId));
+    }
+    expect(long.waiter.told).toBe(0);
+    rig.resume(connack({ sessionPresent: true }));
+    rig.send(pubcomp(1));
+    expect(long.waiter.told).toBe(1);
+  });
+});
 
 /** 3.1.1 with `messageRetry`. */
 const RETRY = { protocolVersion: 4, messageRetry: 5_000 } as const;
