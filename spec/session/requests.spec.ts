@@ -3,16 +3,62 @@ import * as fc from 'fast-check';
 import type { SubscriptionRequest } from '../../lib/codec/packets.ts';
 import { portableText } from '../../lib/codec/text.ts';
 import { TimeoutError } from '../../lib/errors.ts';
-import { type RequestPart, Request, type RequestPacket } from '../../lib/session/request.ts';
-import { type RequestLimits } from '../../lib/session/request-queue.ts';
+import type { RequestLimits } from '../../lib/session/request-queue.ts';
+import { Request, type RequestPacket, RequestPart } from '../../lib/session/request.ts';
 import { Requests } from '../../lib/session/requests.ts';
 import { Waiter } from '../support/recorder.ts';
+
+const ENTRIES = ['a', 'b'].map((topicFilter) => ({ topicFilter, qos: 1 as const }));
+
+describe('Request', () => {
+  it('is done with the Reason Code of its last entry, and tells its waiter once', () => {
+    const waiter = new Waiter();
+    const request = new Request('subscribe', ENTRIES, undefined, waiter);
+    expect(request.answer(1, 0x87, 'server')).toBe(false);
+    expect(waiter.told).toBe(0);
+    expect(request.answer(0, 1, 'server')).toBe(true);
+    request.fail(new TimeoutError('late'));
+    expect(waiter).toMatchObject({ told: 1, reasonCodes: [1, 0x87], error: undefined });
+  });
+
+  it('names the Topic Filters that the quarantine gave up', () => {
+    const told: string[][] = [];
+    const request = new Request('subscribe', ENTRIES, undefined, {
+      answered: (_, givenUp) => void told.push([...givenUp]),
+      failed() {},
+    });
+    request.answer(0, 1, 'server');
+    request.answer(1, 0x80, 'quarantine');
+    expect(told).toEqual([['b']]);
+  });
+});
+
+describe('RequestPart', () => {
+  it('matches an entry with the same options, and of an UNSUBSCRIBE the same Topic Filter', () => {
+    const [entry] = ENTRIES as [(typeof ENTRIES)[0]];
+    const make = (kind: 'subscribe' | 'unsubscribe') => new Request(kind, [entry], undefined, undefined);
+    const subscribe = new RequestPart(make('subscribe'), entry);
+    expect(subscribe.matches(make('subscribe'), entry)).toBe(true);
+    expect(subscribe.matches(make('subscribe'), { ...entry, qos: 2 })).toBe(false);
+    expect(subscribe.matches(make('subscribe'), { ...entry, retainHandling: 2 })).toBe(false);
+    expect(subscribe.matches(make('unsubscribe'), entry)).toBe(false);
+    const unsubscribe = new RequestPart(make('unsubscribe'), entry);
+    expect(unsubscribe.matches(make('unsubscribe'), { ...entry, qos: 2 })).toBe(true);
+  });
+
+  it('does not match a second entry of the same request', () => {
+    const request = new Request('subscribe', ENTRIES, undefined, undefined);
+    const part = new RequestPart(request, ENTRIES[0]!);
+    part.requests.set(request, 0);
+    expect(part.matches(request, ENTRIES[0]!)).toBe(false);
+  });
+});
 
 const NO_LIMITS = { filters: 0, bytes: 0 };
 
 type Kind = 'subscribe' | 'unsubscribe';
 
-function request(
+function newRequest(
   kind: Kind,
   filters: readonly (string | SubscriptionRequest)[],
   properties?: [string, string][],
@@ -97,7 +143,7 @@ describe('Requests', () => {
           } else {
             const entries = one.filters.map((topicFilter) => ({ topicFilter, qos: one.qos }));
             for (const entry of entries) note(asked, entry.topicFilter, inWords(one.kind, entry));
-            const { request: made, waiter } = request(one.kind, entries);
+            const { request: made, waiter } = newRequest(one.kind, entries);
             waiters.push(waiter);
             requests.add(made);
           }
@@ -113,21 +159,21 @@ describe('Requests', () => {
 
   it('keeps the order of requests on one Topic Filter without waiting for acknowledgements', () => {
     const requests = new Requests();
-    requests.add(request('subscribe', ['a']).request);
-    requests.add(request('unsubscribe', ['a', 'b']).request);
-    requests.add(request('subscribe', ['a', 'c']).request);
-    requests.add(request('subscribe', ['c']).request);
+    requests.add(newRequest('subscribe', ['a']).request);
+    requests.add(newRequest('unsubscribe', ['a', 'b']).request);
+    requests.add(newRequest('subscribe', ['a', 'c']).request);
+    requests.add(newRequest('subscribe', ['c']).request);
     expect(planned(requests)).toEqual([['a'], ['a', 'b'], ['a', 'c']]);
   });
 
   it('sends waiting requests that ask for the same only once', () => {
     const requests = new Requests();
-    const same = [1, 2, 3].map(() => request('subscribe', ['a']));
-    const other = request('subscribe', [{ topicFilter: 'a', qos: 2 }]);
+    const same = [1, 2, 3].map(() => newRequest('subscribe', ['a']));
+    const other = newRequest('subscribe', [{ topicFilter: 'a', qos: 2 }]);
     for (const one of [...same, other]) requests.add(one.request);
     const packets = send(requests);
     expect(packets.map(({ parts }) => filtersOf(parts))).toEqual([['a'], ['a']]);
-    const late = request('subscribe', [{ topicFilter: 'a', qos: 2 }]);
+    const late = newRequest('subscribe', [{ topicFilter: 'a', qos: 2 }]);
     requests.add(late.request);
     expect(planned(requests)).toEqual([['a']]);
     answer(requests, packets[0]!, 1);
@@ -137,15 +183,15 @@ describe('Requests', () => {
 
   it('does not merge requests across an UNSUBSCRIBE, nor within one call', () => {
     const requests = new Requests();
-    requests.add(request('subscribe', ['a']).request);
-    requests.add(request('unsubscribe', ['a', 'a']).request);
-    requests.add(request('subscribe', ['a']).request);
+    requests.add(newRequest('subscribe', ['a']).request);
+    requests.add(newRequest('unsubscribe', ['a', 'a']).request);
+    requests.add(newRequest('subscribe', ['a']).request);
     expect(planned(requests)).toEqual([['a'], ['a'], ['a'], ['a']]);
   });
 
   it('keeps a part while one of its requests still waits', () => {
     const requests = new Requests();
-    const [gone, staying] = [request('subscribe', ['a', 'b']), request('subscribe', ['a'])];
+    const [gone, staying] = [newRequest('subscribe', ['a', 'b']), newRequest('subscribe', ['a'])];
     requests.add(gone.request);
     requests.add(staying.request);
     requests.withdraw(gone.request);
@@ -154,8 +200,8 @@ describe('Requests', () => {
 
   it('takes requests that are late, counted from their first sending on any connection', () => {
     const requests = new Requests();
-    const late = request('subscribe', ['a', 'b']);
-    const young = request('subscribe', ['c']);
+    const late = newRequest('subscribe', ['a', 'b']);
+    const young = newRequest('subscribe', ['c']);
     requests.add(late.request);
     send(requests, 1, 0, 100);
     requests.add(young.request);
@@ -172,7 +218,7 @@ describe('Requests', () => {
 
   it('does not send a request again whose caller no longer waits', () => {
     const requests = new Requests();
-    const { request: gone } = request('subscribe', ['a', 'b']);
+    const { request: gone } = newRequest('subscribe', ['a', 'b']);
     requests.add(gone);
     send(requests);
     requests.withdraw(gone);
@@ -183,17 +229,17 @@ describe('Requests', () => {
 
   it('sends unacknowledged parts again before newer ones', () => {
     const requests = new Requests();
-    requests.add(request('subscribe', ['a']).request);
+    requests.add(newRequest('subscribe', ['a']).request);
     send(requests);
-    requests.add(request('subscribe', ['b']).request);
-    requests.addFirst(request('subscribe', ['first']).request);
+    requests.add(newRequest('subscribe', ['b']).request);
+    requests.addFirst(newRequest('subscribe', ['first']).request);
     requests.connectionLost();
     expect(planned(requests)).toEqual([['a', 'first', 'b']]);
   });
 
   it('restores a subscription with a waiting SUBSCRIBE on the same Topic Filter', () => {
     const requests = new Requests();
-    const newer = request('subscribe', [{ topicFilter: 'a', qos: 2 }]);
+    const newer = newRequest('subscribe', [{ topicFilter: 'a', qos: 2 }]);
     requests.add(newer.request);
     const waiter = new Waiter();
     const entries = ['a', 'b'].map((topicFilter) => ({ topicFilter, qos: 0 as const }));
@@ -211,13 +257,13 @@ describe('Requests', () => {
     const requests = new Requests();
     const on = (packet: RequestPacket) => packet.parts[0]!;
     for (const kind of ['subscribe', 'unsubscribe', 'subscribe'] as const)
-      requests.add(request(kind, ['a']).request);
+      requests.add(newRequest(kind, ['a']).request);
     const [first, second, third] = send(requests).map(on);
     expect(requests.endPart(second!, 'granted')).toBe(true);
     expect(requests.endPart(first!, 'granted')).toBe(false);
     expect(requests.endPart(third!, 'granted')).toBe(true);
-    requests.add(request('subscribe', ['a']).request);
-    requests.add(request('unsubscribe', ['a']).request);
+    requests.add(newRequest('subscribe', ['a']).request);
+    requests.add(newRequest('unsubscribe', ['a']).request);
     const [one, two] = send(requests, 4).map(on);
     expect(requests.endPart(two!, 'refused')).toBe(false);
     expect(requests.endPart(one!, 'granted')).toBe(true);
@@ -225,8 +271,8 @@ describe('Requests', () => {
 
   it('takeAll() returns every request once, on the wire or waiting', () => {
     const requests = new Requests();
-    const one = request('subscribe', ['a', 'b']);
-    const two = request('unsubscribe', ['c']);
+    const one = newRequest('subscribe', ['a', 'b']);
+    const two = newRequest('unsubscribe', ['c']);
     requests.add(one.request);
     send(requests);
     requests.add(two.request);
@@ -235,5 +281,105 @@ describe('Requests', () => {
     for (const asked of all) asked.fail(new TimeoutError('x'));
     expect([one.waiter.told, two.waiter.told]).toEqual([1, 1]);
     expect([requests.takeAll(), requests.queue.size, requests.nextDue]).toEqual([[], 0, Infinity]);
+  });
+});
+
+describe('packets of requests', () => {
+  it('hold the requests of one kind, in their order', () => {
+    const requests = new Requests();
+    requests.add(newRequest('subscribe', ['a', 'b']).request);
+    requests.add(newRequest('unsubscribe', ['c']).request);
+    requests.add(newRequest('subscribe', ['d']).request);
+    expect(planned(requests)).toEqual([['a', 'b', 'd'], ['c']]);
+  });
+
+  it('never mix requests with different User Properties', () => {
+    const requests = new Requests();
+    requests.add(newRequest('subscribe', ['a'], [['k', 'v']]).request);
+    requests.add(newRequest('subscribe', ['a', 'b'], [['k', 'w']]).request);
+    expect(planned(requests)).toEqual([['a'], ['a', 'b']]);
+  });
+
+  it('count Topic Filters and User Properties against the limit of bytes', () => {
+    const fits = (properties: [string, string][] | undefined): number => {
+      const requests = new Requests();
+      requests.add(newRequest('subscribe', ['aaaaaaaa', 'bbbbbbbb', 'cccccccc'], properties).request);
+      return planned(requests, { filters: 0, bytes: 50 })[0]!.length;
+    };
+    expect(fits(undefined)).toBe(3);
+    expect(fits([['name', 'value']])).toBe(1);
+    expect(fits([['long', 'x'.repeat(100)]])).toBe(1);
+  });
+
+  it('are taken up to a number; the rest stays, in its order', () => {
+    const requests = new Requests();
+    requests.add(newRequest('subscribe', ['a']).request);
+    requests.add(newRequest('unsubscribe', ['a']).request);
+    requests.add(newRequest('subscribe', ['a']).request);
+    expect(requests.queue.takePackets(NO_LIMITS, 2, portableText)).toHaveLength(2);
+    expect(requests.queue.size).toBe(1);
+    expect(requests.queue.takePackets(NO_LIMITS, 0, portableText)).toEqual([]);
+    expect(planned(requests)).toEqual([['a']]);
+  });
+
+  it('takeSubscriptions() removes SUBSCRIBEs that pass a test, and no UNSUBSCRIBE', () => {
+    const requests = new Requests();
+    requests.add(newRequest('subscribe', ['a/#', 'b']).request);
+    requests.add(newRequest('unsubscribe', ['c/#']).request);
+    expect(filtersOf(requests.queue.takeSubscriptions((filter) => filter.endsWith('#')))).toEqual(['a/#']);
+    expect(requests.queue.size).toBe(2);
+  });
+});
+
+describe('suspect requests', () => {
+  /** `count` filters that were on the wire of `losses` connections that were lost. */
+  function suspects(count: number, losses = 2) {
+    const requests = new Requests();
+    requests.add(
+      newRequest(
+        'subscribe',
+        Array.from({ length: count }, (_, i) => `${i}`),
+      ).request,
+    );
+    const [parts] = requests.queue.takePackets(NO_LIMITS, 1, portableText);
+    requests.sent(1, parts!, 0, 0);
+    for (const part of parts!) part.losses = losses;
+    requests.connectionLost();
+    return requests;
+  }
+
+  it('wait with the requests behind them on the same Topic Filter, and delay no others', () => {
+    const requests = suspects(2);
+    requests.add(newRequest('unsubscribe', ['1', '2']).request);
+    requests.add(newRequest('subscribe', ['3']).request);
+    expect(planned(requests)).toEqual([['2'], ['3']]);
+    expect([requests.queue.hasSuspects, requests.queue.size]).toEqual([true, 3]);
+  });
+
+  it.each([
+    [1, 1],
+    [16, 1],
+    [17, 2],
+    [10_000, 625],
+  ])('of %d go out %d at a time', (count, together) => {
+    const requests = suspects(count);
+    expect(requests.queue.takeSuspects(NO_LIMITS, portableText)).toHaveLength(together);
+    expect(suspects(count).queue.takeSuspects({ filters: 1, bytes: 0 }, portableText)).toHaveLength(1);
+  });
+
+  it('are no longer suspect after a connection was lost without them', () => {
+    const requests = suspects(2);
+    requests.queue.clearSuspects();
+    expect([requests.queue.hasSuspects, planned(requests)]).toEqual([false, [['0', '1']]]);
+  });
+
+  it('that were lost more often come first, in smaller groups', () => {
+    const requests = suspects(100);
+    const parts = requests.queue.takeSuspects(NO_LIMITS, portableText);
+    requests.sent(9, parts, 0, 0);
+    for (const part of parts) part.losses++;
+    requests.connectionLost();
+    expect(parts).toHaveLength(7);
+    expect(filtersOf(requests.queue.takeSuspects(NO_LIMITS, portableText))).toEqual(['0']);
   });
 });
