@@ -1,9 +1,13 @@
-import { describe, expect, it } from '@jest/globals';
-import { Client } from '../../lib/client/client.ts';
-import type { DisconnectOptions } from '../../lib/client/client.ts';
-import { ClosedError, ConnectionLostError } from '../../lib/errors.ts';
-import { settled } from '../support/fake-clock.ts';
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { Client, type DisconnectOptions } from '../../lib/client/client.ts';
+import { connect } from '../../lib/client/connect.ts';
+import { ClientLogger, type Logger } from '../../lib/client/logger.ts';
+import { ClosedError, ConnectError, ConnectionLostError } from '../../lib/errors.ts';
 import { collect, errorOf, message, Stage, statusOf, watch } from '../scenarios/stage.ts';
+import { settled } from '../support/fake-clock.ts';
+import { leakGuard } from '../support/leaks.ts';
+import { scriptedServer, type ScriptedServer } from '../support/scripted-network.ts';
 
 describe('new Client()', () => {
   it('checks everything and does nothing', () => {
@@ -26,9 +30,9 @@ describe('new Client()', () => {
     const client = stage.client({}, 'mqtt://me:p%40ss@server:1999');
     const connecting = client.connect();
     const broker = await stage.network.next();
-    const connect = await broker.accept();
+    const packet = await broker.accept();
     await stage.until(connecting);
-    expect([connect.username, new TextDecoder().decode(connect.password)]).toEqual(['me', 'p@ss']);
+    expect([packet.username, new TextDecoder().decode(packet.password)]).toEqual(['me', 'p@ss']);
     expect(stage.targets).toEqual([{ protocol: 'mqtt', host: 'server', port: 1_999 }]);
     await stage.end(client, broker);
     expect(stage.log.join()).not.toContain('p@ss');
@@ -228,5 +232,78 @@ describe('a logger', () => {
     await stage.end(client, next);
     expect(lines.length).toBeGreaterThan(4);
     expect(lines.join()).not.toMatch(/hunter2|top secret/);
+  });
+});
+
+describe('connect()', () => {
+  let server: ScriptedServer;
+
+  beforeEach(async () => {
+    server = await scriptedServer();
+  });
+
+  afterEach(() => server.close());
+
+  leakGuard();
+
+  it('resolves with a client that is connected', async () => {
+    const connecting = connect(server.url, { userData: 7 });
+    const broker = await server.next();
+    await broker.accept();
+    const client = await connecting;
+    expect([client.state, client.userData]).toEqual(['connected', 7]);
+    const ending = client.disconnect();
+    await broker.expect('disconnect');
+    broker.close();
+    await ending;
+  });
+
+  it('rejects with what failed, and leaves nothing behind', async () => {
+    const connecting = connect(server.url);
+    connecting.catch(() => {});
+    const broker = await server.next();
+    await broker.accept({ reasonCode: 2 });
+    await expect(connecting).rejects.toMatchObject({ phase: 'connack', reasonCode: 2 });
+    await server.close();
+    await expect(connect(server.url)).rejects.toBeInstanceOf(ConnectError);
+    await expect(connect('mqtt://')).rejects.toBeInstanceOf(TypeError);
+  });
+});
+
+describe('a log', () => {
+  const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+
+  function logger(write: (level: string, line: string, self: unknown) => unknown): Logger {
+    const made: Record<string, unknown> = {};
+    for (const level of LEVELS)
+      made[level] = function (this: unknown, line: string) {
+        return write(level, line, this);
+      };
+    return made as unknown as Logger;
+  }
+
+  it('passes every line on at its level, to a logger that may need its this', () => {
+    const lines: unknown[] = [];
+    const users = logger((level, line, self) => lines.push([level, line, self === users]));
+    const log = new ClientLogger(users);
+    for (const level of LEVELS) log[level](`said ${level}`);
+    expect(lines).toEqual(LEVELS.map((level) => [level, `said ${level}`, true]));
+  });
+
+  it('says nothing without a logger', () => {
+    expect(() => new ClientLogger(undefined).error('nobody')).not.toThrow();
+  });
+
+  it('survives a logger that throws, now or later', async () => {
+    const throwing = new ClientLogger(
+      logger(() => {
+        throw new Error('disk full');
+      }),
+    );
+    const rejecting = new ClientLogger(logger(() => Promise.reject(new Error('disk full'))));
+    for (const log of [throwing, rejecting]) for (const level of LEVELS) log[level]('x');
+    // An unhandled rejection would fail this spec here.
+    await turn();
+    expect(throwing).toBeInstanceOf(ClientLogger);
   });
 });

@@ -3,9 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { ReceivedMessage } from '../../../lib/client/receive/received-message.ts';
 import { ClosedError } from '../../../lib/errors.ts';
 import { settled } from '../../support/fake-clock.ts';
-import { loop, SubscriptionRig } from './subscription-rig.ts';
-
-const END = { value: undefined, done: true };
+import { END, loop, SubscriptionRig } from './subscription-rig.ts';
 
 type Batch = IteratorResult<readonly ReceivedMessage[], unknown>;
 const textsOf = ({ value }: Batch): readonly string[] | undefined =>

@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
+import { NextCalls } from '../../../lib/client/receive/next-calls.ts';
 import type { ReceivedMessage } from '../../../lib/client/receive/received-message.ts';
 import { settled } from '../../support/fake-clock.ts';
-import { loop, SubscriptionRig } from './subscription-rig.ts';
+import { END, loop, SubscriptionRig } from './subscription-rig.ts';
 
-const END = { value: undefined, done: true };
 const textOf = ({ value }: IteratorResult<ReceivedMessage, unknown>): string | undefined =>
   (value as ReceivedMessage | undefined)?.text();
 
@@ -68,7 +68,10 @@ describe.each([
     expect([rig.settled, rig.unsubscribed]).toEqual([[], persistent ? 0 : 1]);
   });
 
-  it.each([undefined, new Error('destroyed')])('as a destroyed stream does it (%s)', async (error) => {
+  it.each([
+    { how: 'without an error', error: undefined },
+    { how: 'with an error', error: new Error('destroyed') },
+  ])('ends like a stream that is destroyed $how', async ({ error }) => {
     const rig = new SubscriptionRig({ persistent });
     const stream = Readable.from(rig.subscription);
     const errors: unknown[] = [];
@@ -172,4 +175,63 @@ it('throws what the subscription was stopped with once', async () => {
   const reason = new Error('enough');
   await Promise.all([rig.subscription.finish({ reason }), expect(waiting).rejects.toBe(reason)]);
   await expect(iterator.next()).resolves.toEqual(END);
+});
+
+function nextCalls() {
+  let overlaps = 0;
+  const calls = new NextCalls<number>(() => void overlaps++);
+  return { calls, overlaps: () => overlaps };
+}
+
+describe('calls of next() that wait', () => {
+  it('get values in the order of the calls', async () => {
+    const { calls } = nextCalls();
+    const asked = [calls.add(), calls.add()];
+    expect(calls.length).toBe(2);
+    calls.give(1);
+    expect(calls.length).toBe(1);
+    calls.give(2);
+    await expect(Promise.all(asked)).resolves.toEqual([
+      { value: 1, done: false },
+      { value: 2, done: false },
+    ]);
+    expect(calls.length).toBe(0);
+  });
+
+  it('all end when there are no more values, or reject with the error', async () => {
+    const { calls } = nextCalls();
+    const ending = [calls.add(), calls.add()];
+    calls.end();
+    await expect(Promise.all(ending)).resolves.toEqual([END, END]);
+    const reason = new Error('gone');
+    const failing = [calls.add(), calls.add()].map((call) => expect(call).rejects.toBe(reason));
+    calls.end({ reason });
+    await Promise.all(failing);
+    expect(calls.length).toBe(0);
+  });
+});
+
+describe('a call of next()', () => {
+  it('settles the value before it as long as no call overlaps', async () => {
+    const { calls, overlaps } = nextCalls();
+    expect(calls.begin()).toBe(true);
+    const handedOut = Promise.resolve();
+    calls.markUnseen(handedOut);
+    await handedOut;
+    expect([calls.begin(), overlaps()]).toEqual([true, 0]);
+  });
+
+  it.each(['while another one waits', 'before the last value is seen'])(
+    'overlaps %s, and settles nothing from then on',
+    async (when) => {
+      const { calls, overlaps } = nextCalls();
+      calls.begin();
+      if (when === 'while another one waits') void calls.add();
+      else calls.markUnseen(Promise.resolve());
+      expect([calls.begin(), calls.begin(), overlaps()]).toEqual([false, false, 1]);
+      calls.end();
+      await Promise.resolve();
+      expect([calls.begin(), overlaps()]).toEqual([false, 1]);
+    },
+  );
 });

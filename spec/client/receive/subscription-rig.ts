@@ -22,6 +22,9 @@ interface RigOptions extends Partial<Omit<Intake, 'buffer'>> {
   readonly topicFilters?: readonly string[];
 }
 
+/** The result of next() after the last value. */
+export const END = { value: undefined, done: true };
+
 const encoder = new TextEncoder();
 
 /** A subscription with a client around it that writes down what is asked of it. */
