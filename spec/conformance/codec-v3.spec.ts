@@ -1,19 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
-import { Decoder, encode } from '../../lib/codec/codec.ts';
+import { encode, type Receiver } from '../../lib/codec/codec.ts';
 import type { EncodablePacket, Packet } from '../../lib/codec/packets.ts';
 import { counted, hex, packet, text, toHex } from '../support/bytes.ts';
+import { broken, decodeOne } from '../support/codec.ts';
 
 /** MQTT 3.1, where it differs from 3.1.1: strict in what is sent, lenient in what is received. */
 const NOTHING = new Uint8Array();
 
-function receive(bytes: Uint8Array, receiver: 'client' | 'server' = 'client'): Packet | undefined {
-  const decoder = new Decoder({ protocolVersion: 3, receiver });
-  decoder.push(bytes);
-  return decoder.next();
-}
-
-const broken = (statement = ''): unknown =>
-  expect.objectContaining({ name: 'ProtocolError', statement: expect.stringContaining(statement) });
+const receive = (bytes: Uint8Array, receiver?: Receiver): Packet | undefined => decodeOne(bytes, 3, receiver);
 
 type Connect = Extract<EncodablePacket, { type: 'connect' }>;
 const connect: Connect = { type: 'connect', clientId: 'a', cleanStart: true, keepAlive: 60 };

@@ -1,27 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
-import { Decoder, encode } from '../../lib/codec/codec.ts';
+import { Decoder, encode, type Receiver } from '../../lib/codec/codec.ts';
 import type { EncodablePacket, Packet, QoS } from '../../lib/codec/packets.ts';
 import { hex, packet, text, toHex } from '../support/bytes.ts';
+import { broken, decodeOne, protocolError } from '../support/codec.ts';
 
 /** MQTT 5.0, 3.1 CONNECT and 3.2 CONNACK. */
 type Connect = Extract<EncodablePacket, { type: 'connect' }>;
 
 const connect: Connect = { type: 'connect', clientId: 'c', cleanStart: false, keepAlive: 0 };
 
-function receive(bytes: Uint8Array, receiver: 'client' | 'server' = 'client'): Packet | undefined {
-  const decoder = new Decoder({ protocolVersion: 5, receiver });
-  decoder.push(bytes);
-  return decoder.next();
-}
-
-const protocolError = (reasonCode: number, statement = ''): unknown =>
-  expect.objectContaining({
-    name: 'ProtocolError',
-    reasonCode,
-    statement: expect.stringContaining(statement),
-  });
-const broken = (statement: string): unknown =>
-  expect.objectContaining({ name: 'ProtocolError', statement: expect.stringContaining(statement) });
+const receive = (bytes: Uint8Array, receiver?: Receiver): Packet | undefined => decodeOne(bytes, 5, receiver);
 
 describe('v5 CONNECT', () => {
   it('v5 MQTT-3.1.2-1, -2 starts with the Protocol Name and version 5', () => {
@@ -104,7 +92,7 @@ describe('v5 CONNECT', () => {
       if (faults.length === 0)
         expect(run()).toMatchObject({ type: 'connect', cleanStart: (flags & 2) !== 0 });
       else expect(run).toThrow(protocolError(0x81, 'MQTT-3.1.2-'));
-      if (faults.length === 1) expect(run).toThrow(broken(faults[0]!));
+      if (faults.length === 1) expect(run).toThrow(broken(faults[0]));
     }
   });
 

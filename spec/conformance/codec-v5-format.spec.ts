@@ -1,23 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
-import { Decoder, encode } from '../../lib/codec/codec.ts';
+import { encode, type Receiver } from '../../lib/codec/codec.ts';
 import type { EncodablePacket, Packet } from '../../lib/codec/packets.ts';
 import { fromHex, hex, join, packet, properties, text, toHex } from '../support/bytes.ts';
+import { decodeOne, protocolError } from '../support/codec.ts';
 
 /** MQTT 5.0, 1.5.5 and chapter 2: Variable Byte Integers, fixed headers, lengths, Packet Identifiers. */
 const NOTHING = new Uint8Array();
 
-function receive(bytes: Uint8Array, receiver: 'client' | 'server' = 'client'): Packet | undefined {
-  const decoder = new Decoder({ protocolVersion: 5, receiver });
-  decoder.push(bytes);
-  return decoder.next();
-}
-
-const protocolError = (reasonCode: number, statement = ''): unknown =>
-  expect.objectContaining({
-    name: 'ProtocolError',
-    reasonCode,
-    statement: expect.stringContaining(statement),
-  });
+const receive = (bytes: Uint8Array, receiver?: Receiver): Packet | undefined => decodeOne(bytes, 5, receiver);
 
 /** The Reason Code that `bytes` are refused with; 0 when they are not. */
 function refusal(bytes: Uint8Array, receiver: 'client' | 'server'): number {

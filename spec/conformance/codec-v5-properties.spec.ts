@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { Decoder, encode } from '../../lib/codec/codec.ts';
+import { encode, type Receiver } from '../../lib/codec/codec.ts';
 import type { EncodablePacket, Packet } from '../../lib/codec/packets.ts';
 import { fromHex, hex, packet, properties, text, toHex } from '../support/bytes.ts';
+import { decodeOne } from '../support/codec.ts';
 
 /** MQTT 5.0, 2.2.2: every property against every packet. */
 interface Property {
@@ -106,11 +107,7 @@ function receiverOf(home: Home, property: Property | undefined): 'client' | 'ser
   return ['connect', 'will', 'subscribe', 'unsubscribe'].includes(home) ? 'server' : 'client';
 }
 
-function receive(bytes: Uint8Array, receiver: 'client' | 'server'): Packet | undefined {
-  const decoder = new Decoder({ protocolVersion: 5, receiver });
-  decoder.push(bytes);
-  return decoder.next();
-}
+const receive = (bytes: Uint8Array, receiver: Receiver): Packet | undefined => decodeOne(bytes, 5, receiver);
 
 /** The Reason Code of the ProtocolError that refuses the bytes; what is accepted, or fails in another way, has none. */
 function refusal(bytes: Uint8Array, receiver: 'client' | 'server'): number | undefined {

@@ -1,27 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
-import { Decoder, encode } from '../../lib/codec/codec.ts';
+import { encode, type Receiver } from '../../lib/codec/codec.ts';
 import type { EncodablePacket, Packet, QoS } from '../../lib/codec/packets.ts';
 import { hex, packet, properties, text, toHex } from '../support/bytes.ts';
+import { broken, decodeOne, protocolError } from '../support/codec.ts';
 
 /** MQTT 5.0, 3.3 PUBLISH and 3.4 to 3.7, its acknowledgements. */
 type Publish = Extract<EncodablePacket, { type: 'publish' }>;
 
 const publish: Publish = { type: 'publish', topic: 'a/b', payload: hex`68 69` };
 
-function receive(bytes: Uint8Array, receiver: 'client' | 'server' = 'client'): Packet | undefined {
-  const decoder = new Decoder({ protocolVersion: 5, receiver });
-  decoder.push(bytes);
-  return decoder.next();
-}
-
-const protocolError = (reasonCode: number, statement = ''): unknown =>
-  expect.objectContaining({
-    name: 'ProtocolError',
-    reasonCode,
-    statement: expect.stringContaining(statement),
-  });
-const broken = (statement = ''): unknown =>
-  expect.objectContaining({ name: 'ProtocolError', statement: expect.stringContaining(statement) });
+const receive = (bytes: Uint8Array, receiver?: Receiver): Packet | undefined => decodeOne(bytes, 5, receiver);
 
 describe('v5 PUBLISH', () => {
   const HEADERS: [number, QoS, boolean, boolean][] = [

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { Decoder, encode } from '../../lib/codec/codec.ts';
+import { encode, type Receiver } from '../../lib/codec/codec.ts';
 import type { EncodablePacket, Packet } from '../../lib/codec/packets.ts';
 import { hex, packet } from '../support/bytes.ts';
+import { decodeOne } from '../support/codec.ts';
 
 /** MQTT 5.0, 2.4: which Reason Codes each packet has, over all 256 of them. */
 interface Row {
@@ -71,11 +72,7 @@ const ROWS: readonly Row[] = [
   { name: 'AUTH', id: 'MQTT-3.15.2-1', receiver: 'server', wire: auth, codes: [0x18, 0x19] },
 ];
 
-function receive(bytes: Uint8Array, receiver: 'client' | 'server'): Packet | undefined {
-  const decoder = new Decoder({ protocolVersion: 5, receiver });
-  decoder.push(bytes);
-  return decoder.next();
-}
+const receive = (bytes: Uint8Array, receiver: Receiver): Packet | undefined => decodeOne(bytes, 5, receiver);
 
 /** Whether `run` does not throw; what it throws is a ProtocolError, 0x82 or 0x81 where it comes from decoding. */
 function passes(run: () => unknown, reasonCodes: readonly number[]): boolean {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { Decoder, encode } from '../../lib/codec/codec.ts';
+import { encode, type Receiver } from '../../lib/codec/codec.ts';
 import type { EncodablePacket, Packet } from '../../lib/codec/packets.ts';
 import { counted, hex, join, packet, properties, text, toHex } from '../support/bytes.ts';
+import { broken, decodeOne, protocolError } from '../support/codec.ts';
 
 /** MQTT 5.0, 1.5.4 to 1.5.7: strings, Binary Data and User Properties, wherever a packet has one. */
 interface Place {
@@ -157,20 +158,7 @@ const ILL_FORMED: readonly [name: string, bytes: Uint8Array][] = [
   ['the byte FF', hex`ff`],
 ];
 
-function receive(bytes: Uint8Array, receiver: 'client' | 'server'): Packet | undefined {
-  const decoder = new Decoder({ protocolVersion: 5, receiver });
-  decoder.push(bytes);
-  return decoder.next();
-}
-
-const protocolError = (reasonCode: number, statement: string): unknown =>
-  expect.objectContaining({
-    name: 'ProtocolError',
-    reasonCode,
-    statement: expect.stringContaining(statement),
-  });
-const broken = (statement: string): unknown =>
-  expect.objectContaining({ name: 'ProtocolError', statement: expect.stringContaining(statement) });
+const receive = (bytes: Uint8Array, receiver: Receiver): Packet | undefined => decodeOne(bytes, 5, receiver);
 
 describe.each(PLACES)('v5 $name', ({ send, wire, receiver }) => {
   it.each([
