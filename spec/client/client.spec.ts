@@ -25,7 +25,7 @@ describe('new Client()', () => {
       expect(new Client('mqtt://localhost', { userData }).userData).toBe(userData);
   });
 
-  it('takes user and password from the URL where the options have none', async () => {
+  it('takes user and password from the URL if the options have none', async () => {
     const stage = new Stage();
     const client = stage.client({}, 'mqtt://me:p%40ss@server:1999');
     const connecting = client.connect();
@@ -59,7 +59,7 @@ describe('the options of disconnect()', () => {
     [{ timeout: -1 }, /^timeout: /],
     [{ force: true }, /got force$/],
     [{ reasonCode: 1 }, /^reasonCode: /],
-  ])('are checked, and nothing is ended where one is wrong: %j', async (options, expected) => {
+  ])('are checked, and nothing ends if one is wrong: %j', async (options, expected) => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     expect((await errorOf(client.disconnect(options))).message).toMatch(expected);
@@ -82,7 +82,7 @@ describe('the options of disconnect()', () => {
     expect(client.state).toBe('closed');
   });
 
-  it('are what is sent', async () => {
+  it('are sent', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ protocolVersion: 5, sessionExpiryInterval: 60 });
     const options: DisconnectOptions = {
@@ -157,7 +157,7 @@ describe('subscribe()', () => {
     await looping.done;
   });
 
-  it('that fails is thrown in the loop, and is no unhandled rejection where nobody looks', async () => {
+  it('that fails is thrown in the loop, and is no unhandled rejection without a loop', async () => {
     const client = new Stage().client();
     void client.subscribe('a/#/b');
     await settled();
@@ -258,7 +258,7 @@ describe('connect()', () => {
     await ending;
   });
 
-  it('rejects with what failed, and leaves nothing behind', async () => {
+  it('rejects with the error, and leaves nothing behind', async () => {
     const connecting = connect(server.url);
     connecting.catch(() => {});
     const broker = await server.next();

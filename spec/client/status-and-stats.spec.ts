@@ -13,7 +13,7 @@ describe('the status', () => {
     return read;
   }
 
-  it('tells every reader every event from when it began to read, and ends after closed', async () => {
+  it('gives every reader all events since it began to read, and ends after closed', async () => {
     const status = new Status();
     const early = all(status.read());
     status.report(connecting(0));
@@ -38,7 +38,7 @@ describe('the status', () => {
     await expect(all(reader)).resolves.toEqual([connecting(0), closed]);
   });
 
-  it('costs nothing where nobody reads: only the newest events are kept', async () => {
+  it('keeps only the newest events if nobody reads', async () => {
     const status = new Status();
     const reader = status.read();
     for (let i = 0; i < 1_000; i++) status.report(connecting(i));
@@ -48,7 +48,7 @@ describe('the status', () => {
     expect([kept[0], kept.at(-1)]).toEqual([connecting(1_000 - 255), closed]);
   });
 
-  it('is left by a loop that breaks, and by nobody else', async () => {
+  it('stops only for the loop that breaks', async () => {
     const status = new Status();
     const staying = all(status.read());
     const read: StatusEvent[] = [];
@@ -66,7 +66,7 @@ describe('the status', () => {
     await expect(staying).resolves.toHaveLength(5);
   });
 
-  it('answers those who ask ahead in their order, and ends for all of them', async () => {
+  it('answers calls of next() that wait in their order, and ends all of them', async () => {
     const status = new Status();
     const reader = status.read()[Symbol.asyncIterator]();
     const asked = [reader.next(), reader.next(), reader.next()];
@@ -95,7 +95,7 @@ describe('the status', () => {
     await expect(staying).resolves.toEqual([closed]);
   });
 
-  it('of a client that is used again is another one', async () => {
+  it('of a client that connects again is a new one', async () => {
     const status = new Status();
     const first = all(status.read());
     status.report(closed);
@@ -210,7 +210,7 @@ describe('stats()', () => {
     await stage.end(client, broker);
   });
 
-  it('tells what is with a subscription, what was dropped, and what is held', async () => {
+  it('counts messages in subscriptions, dropped ones and held ones', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ cleanStart: false, clientId: 'c' });
     const subscription = await stage.subscribe(client, broker, 'a', { qos: 1, buffer: { messages: 2 } });
@@ -236,7 +236,7 @@ describe('stats()', () => {
     await stage.end(client, broker);
   });
 
-  it('counts losses by what went wrong', async () => {
+  it('counts failures by their cause', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     stage.refusals.push(new Error('no route'));

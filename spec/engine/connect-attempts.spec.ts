@@ -27,7 +27,7 @@ function failed(some: ConnectAttempts, verdict: Verdict = 'normal', now = 0): nu
 }
 
 describe('ConnectAttempts', () => {
-  it('gives the first up, or retries it, as was asked', () => {
+  it('gives up or retries the first attempt, as requested', () => {
     const some = attempts();
     some.begin('give up');
     expect(failed(some)).toBe('gaveUp');
@@ -39,7 +39,7 @@ describe('ConnectAttempts', () => {
     expect(some.number).toBe(0);
   });
 
-  it('retries once one was accepted, from the first delay on', () => {
+  it('retries after an accepted attempt, starting with the first delay', () => {
     const some = attempts();
     some.begin('give up');
     some.accepted(0, 'c');
@@ -48,7 +48,7 @@ describe('ConnectAttempts', () => {
     expect(failed(some)).toBe(1_000);
   });
 
-  it('ends with what is final, and with a loss where reconnect is false', () => {
+  it('ends with a final error, and with a loss if reconnect is false', () => {
     const some = attempts({ reconnect: false });
     some.begin('give up');
     expect(failed(some, 'final')).toBe('ended');
@@ -57,14 +57,14 @@ describe('ConnectAttempts', () => {
     expect(failed(some)).toBe('ended');
   });
 
-  it('is patient where that is asked for, and no less than the usual delay', () => {
+  it('waits longer if the verdict is patient, and never less than the usual delay', () => {
     const some = attempts({ reconnect: { minDelay: 1_000, maxDelay: 8_000, factor: 2, jitter: 0 } });
     some.begin('retry');
     const delays = Array.from({ length: 4 }, () => failed(some, 'patient'));
     expect(delays).toEqual([2_000, 2_000, 4_000, 8_000]);
   });
 
-  it('asks for Clean Start once where the session is to be kept', () => {
+  it('requests Clean Start once if the session is to be kept', () => {
     const kept = attempts({ cleanStart: true, sessionExpiryInterval: 1 });
     const plain = attempts({ cleanStart: true });
     const never = attempts({ cleanStart: false });
@@ -101,7 +101,7 @@ describe('ConnectAttempts', () => {
     expect(attempts({ credentialsVary: true }).credentialsWorked).toBe(true);
   });
 
-  it('goes on counting from the third short connection in a row, and says that it flaps', () => {
+  it('keeps counting from the third short connection in a row, and reports flapping', () => {
     const some = attempts();
     some.begin('retry');
     const lives = (ms: number, from: number) => {
@@ -118,7 +118,7 @@ describe('ConnectAttempts', () => {
     expect([lives(5_000, 0), lives(10, 0)]).toEqual([lost(1_000, false), lost(1_000, false)]);
   });
 
-  it('asks the policy, with what it has to know, and does what it answers', () => {
+  it('asks the policy with the facts it needs, and follows its answer', () => {
     const some = attempts({ reconnect: { ...BACKOFF, policy: () => undefined } });
     some.begin('retry');
     const refused = new ConnectError('connack', 'refused', { reasonCode: 0x87 });

@@ -78,7 +78,7 @@ describe('connect', () => {
 });
 
 describe('Clean Start', () => {
-  it('is on every CONNECT where the session ends with the connection', () => {
+  it('is on every CONNECT if the session ends with the connection', () => {
     const rig = online();
     rig.engine.lost(undefined, rig.now);
     rig.advance(1_000);
@@ -86,7 +86,7 @@ describe('Clean Start', () => {
   });
 
   it.each([true, 'first'] as const)(
-    '%p is only on the first CONNECT where the session is to be kept (5.0)',
+    '%p is only on the first CONNECT if the session is to be kept (5.0)',
     (cleanStart) => {
       const rig = offline({ cleanStart, sessionExpiryInterval: 60 });
       rig.engine.connect('retry', rig.now);
@@ -157,14 +157,14 @@ describe('a refusal', () => {
     expect(rig.engine.state).toBe('dialing');
   });
 
-  it('v5 MQTT-3.1.2-2 of a server that speaks only 3.1.1 is told as Unsupported Protocol Version', () => {
+  it('v5 MQTT-3.1.2-2 of a server that speaks only 3.1.1 is reported as Unsupported Protocol Version', () => {
     const rig = dialedWith();
     rig.receive(hex`20 02 00 01`);
     expect(rig.effects.last('closed').error).toMatchObject({ reasonCode: 0x84 });
   });
 });
 
-describe('an answer that is none', () => {
+describe('an invalid answer to CONNECT', () => {
   const cases: [string, (rig: Rig) => void, Parameters<typeof offline>[0]?][] = [
     [
       'v5 MQTT-3.2.2-2 Session Present after Clean Start',
@@ -244,7 +244,7 @@ describe('a large packet before CONNACK', () => {
     });
   });
 
-  it('is one of more than 1 MiB', () => {
+  it('is a packet of more than 1 MiB', () => {
     const rig = dialedWith();
     rig.receive(join(hex`20`, varint(1_048_576 - 4)));
     expect(rig.engine.state).toBe('connecting');
@@ -253,7 +253,7 @@ describe('a large packet before CONNACK', () => {
     expect(other.engine.state).toBe('offline');
   });
 
-  it('is none once CONNACK is accepted, in the same read too', () => {
+  it('is allowed once CONNACK is accepted, in the same read too', () => {
     const large = publish({ payload: 'x'.repeat(2 * 1_048_576) });
     const rig = dialedWith();
     rig.send(connack(), large);
@@ -262,7 +262,7 @@ describe('a large packet before CONNACK', () => {
     expect(rig.engine.state).toBe('connected');
   });
 
-  it('is one again on the next connection', () => {
+  it('is refused again on the next connection', () => {
     const rig = online();
     rig.engine.lost(undefined, rig.now);
     rig.advance(1_000);
@@ -338,7 +338,7 @@ describe('giving up', () => {
 });
 
 describe('a connection that breaks as it is opened', () => {
-  it('is closed, and rejects connect() with what was wrong', () => {
+  it('is closed, and rejects connect() with the cause', () => {
     const rig = dialedWith();
     rig.engine.dialFailed(new ConnectError('dial', 'no connection: rain'), rig.now);
     expect(rig.effects.take()).toEqual(['hang up', 'changed: gaveUp']);
@@ -346,7 +346,7 @@ describe('a connection that breaks as it is opened', () => {
   });
 });
 
-describe('what comes when nothing is expected', () => {
+describe('input without a connection', () => {
   it('changes nothing', () => {
     const rig = offline();
     rig.receive(hex`20 03 00 00 00`);

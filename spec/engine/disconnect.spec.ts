@@ -44,7 +44,7 @@ describe('disconnect', () => {
     expect(rig.engine.nextTimeout()).toBe(Infinity);
   });
 
-  it('is not put off by garbage that comes meanwhile', () => {
+  it('ignores garbage that arrives meanwhile', () => {
     const rig = online();
     rig.disconnect();
     rig.receive(Uint8Array.of(0x30, 0xff, 0xff, 0xff, 0xff, 0xff));
@@ -70,7 +70,7 @@ describe('disconnect', () => {
       },
     ],
   ];
-  it.each(states)('peers P1, P2 ends at once while %s, and tells everybody who waits', (state, bring) => {
+  it.each(states)('peers P1, P2 ends at once while %s, and rejects every waiting call', (state, bring) => {
     const rig = offline();
     const [message, request] = [rig.publish('a'), rig.ask('subscribe', 'f')];
     bring(rig);
@@ -97,7 +97,7 @@ describe('disconnect', () => {
     expect(rig.effects.take()).toEqual(['finish', 'changed: closed']);
   });
 
-  it('takes nothing new afterwards', () => {
+  it('accepts no new calls afterwards', () => {
     const rig = online();
     rig.disconnect();
     const [message, request] = [rig.publish('a'), rig.request('subscribe', 'f')];
@@ -113,7 +113,7 @@ describe('disconnect', () => {
   });
 });
 
-describe('messages that are not over', () => {
+describe('messages without an acknowledgement', () => {
   it('are kept: the promise ends, the message goes out after the next connect, in call order', () => {
     const rig = online({ maxInflight: 1 });
     const [flying, waiting, zero] = [
@@ -203,7 +203,7 @@ describe('messages that are not over', () => {
     expect(connectAgain(rig)).toEqual([]);
   });
 
-  it('are forgotten where that was asked for, and their identifiers are free', () => {
+  it('are forgotten if the caller discards them, and their identifiers are free', () => {
     const rig = withSession({ maxInflight: 1 });
     const [one, two] = [rig.publish('a'), rig.publish('b')];
     rig.disconnect('discard');
@@ -235,8 +235,8 @@ describe('messages that are not over', () => {
   });
 });
 
-describe('what was received', () => {
-  it('and is unsettled when the client ends, is new to whoever connects next', () => {
+describe('a received message', () => {
+  it('that is unsettled when the client ends is new on the next connection', () => {
     const rig = withSession();
     rig.send(publish({ packetId: 1, payload: 'm' }));
     const { receipt } = rig.effects;

@@ -72,7 +72,7 @@ describe('an acknowledgement of the wrong flow', () => {
   });
 });
 
-describe('PUBACK for QoS 2 on 3.x, from a server that takes it for QoS 1', () => {
+describe('PUBACK for QoS 2 on 3.x, from a server that treats it as QoS 1', () => {
   it.each([3, 4] as const)('ends the exchange of version %i', (version) => {
     const rig = online({ protocolVersion: version, maxInflight: 1 });
     const [one, two] = [rig.publish('one', { qos: 2 }), rig.publish('two', { qos: 2 })];
@@ -83,7 +83,7 @@ describe('PUBACK for QoS 2 on 3.x, from a server that takes it for QoS 1', () =>
     expect([one.waiter.reasonCode, two.waiter.reasonCode, rig.engine.counts.pending]).toEqual([0, 0, 0]);
   });
 
-  it('is warned of once per connection', () => {
+  it('causes one warning per connection', () => {
     const rig = withSession({ protocolVersion: 4 });
     const answer = (): string[] => {
       rig.publish('a', { qos: 2 });
@@ -98,7 +98,7 @@ describe('PUBACK for QoS 2 on 3.x, from a server that takes it for QoS 1', () =>
     expect(answer()).toEqual(['changed: tolerated']);
   });
 
-  it('is an answer to a retry, too, and one that comes twice is taken no notice of', () => {
+  it('answers a retry, too, and is ignored if it comes twice', () => {
     const rig = online({ protocolVersion: 4, messageRetry: 5_000 });
     const { waiter } = rig.publish('a', { qos: 2 });
     rig.sent();
@@ -108,8 +108,8 @@ describe('PUBACK for QoS 2 on 3.x, from a server that takes it for QoS 1', () =>
   });
 });
 
-describe('an acknowledgement of nothing', () => {
-  it('v5 U-3.4.4-a PUBACK and PUBCOMP are taken no notice of', () => {
+describe('an acknowledgement with an unknown Packet Identifier', () => {
+  it('v5 U-3.4.4-a PUBACK and PUBCOMP are ignored', () => {
     const rig = exchanging();
     rig.send(puback(9), pubcomp(9));
     expect(rig.effects.take()).toEqual([]);

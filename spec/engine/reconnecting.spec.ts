@@ -198,14 +198,14 @@ describe('refusals', () => {
 });
 
 describe('DISCONNECT of the server', () => {
-  it('v5 MQTT-3.1.4-3, peers P17 Session taken over is the end', () => {
+  it('v5 MQTT-3.1.4-3, peers P17 Session taken over ends the client', () => {
     const rig = online();
     rig.send(disconnect(0x8e));
     expect(rig.effects.take()).toEqual(['hang up', 'changed: closed']);
     expect(rig.effects.last('closed').error).toMatchObject({ reasonCode: 0x8e });
   });
 
-  it('v5 U-3.14.4-a is not answered, and its code is told', () => {
+  it('v5 U-3.14.4-a is not answered, and its code is reported', () => {
     const rig = online();
     rig.send(disconnect(0x8b, { reasonString: 'tea' }));
     expect(rig.effects.take()).toEqual(['hang up', 'changed: disconnected']);
@@ -228,14 +228,14 @@ describe('DISCONNECT of the server', () => {
     expect(brief(rig.rest())).toEqual([]);
   });
 
-  it('what comes behind it is not read', () => {
+  it('bytes after it are not read', () => {
     const rig = online();
     rig.send(disconnect(0x8b), { type: 'publish', topic: 'a', payload: new Uint8Array() });
     expect(rig.effects.delivered).toEqual([]);
   });
 });
 
-describe('what follows from a code', () => {
+describe('the verdict on a Reason Code', () => {
   it('of CONNACK on 5.0', () => {
     const verdicts = (codes: number[]) => new Set(codes.map((code) => connackVerdict(code, 5, true)));
     expect(verdicts([0x81, 0x82, 0x84, 0x85, 0x8a, 0x8c, 0x90, 0x95, 0x99, 0x9a, 0x9b])).toEqual(
@@ -266,7 +266,7 @@ describe('what follows from a code', () => {
   });
 });
 
-describe('what is told', () => {
+describe('the text of an error', () => {
   it('v5 U-3.2.2-f names the code in the words of its version, and shows a Reason String', () => {
     expect(connackCodeName(0x87, 5)).toBe('Not authorized (0x87)');
     expect(connackCodeName(5, 4)).toBe('Not authorized (return code 5)');
@@ -290,7 +290,7 @@ describe('what is told', () => {
     });
   });
 
-  it('is a Reason String on one line and as long as can be read, and the whole of it in the properties', () => {
+  it('has the Reason String on one line and cut to a readable length; the properties have all of it', () => {
     const reasonString = `go\naway${'!'.repeat(65_000)}`;
     const properties = { reasonString, userProperties: [['a', 'b']] as const };
     const words = `go?away${'!'.repeat(249)}…`;
@@ -314,37 +314,37 @@ describe('what is told', () => {
   it.each([
     ['connected', 'the connection was lost: read ECONNRESET'],
     ['connecting', 'the server closed the connection before CONNACK: read ECONNRESET'],
-  ] as const)('of a loss is what the network said: %s', (state, message) => {
+  ] as const)('of a loss is the error of the network: %s', (state, message) => {
     const cause = new Error('read ECONNRESET');
     expect(lostError(cause, state)).toMatchObject({ message, cause });
     expect(lostError(new Error('x'.repeat(65_000)), state).message.length).toBeLessThan(400);
     expect(lostError(undefined, state).message).toBe(message.replace(': read ECONNRESET', ''));
   });
 
-  it('v5 MQTT-3.14.2-1 sends only what a client may send', () => {
+  it('v5 MQTT-3.14.2-1 names only codes that a client may send', () => {
     expect([0x81, 0x82, 0x93, 0x94, 0x95].map(sendableCode)).toEqual([0x81, 0x82, 0x93, 0x94, 0x95]);
     expect([0x87, 0x8e, 0x9b].map(sendableCode)).toEqual([0x82, 0x82, 0x82]);
   });
 });
 
-describe('the loss of a connection may be due to what was sent', () => {
+describe('whether the messages in flight are suspected after a loss', () => {
   const failed = (code: string): Error => Object.assign(new Error(code), { code });
 
   it.each([
     ['nothing is known', undefined, 'what was sent'],
     ['the server has reset it', failed('ECONNRESET'), 'what was sent'],
-    ['it was gone when it was written to', failed('EPIPE'), 'what was sent'],
+    ['it was closed when it was written to', failed('EPIPE'), 'what was sent'],
     ['a WebSocket was closed', new Error('websocket: the server closed with 1009'), 'what was sent'],
     ['TLS has failed', failed('ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC'), 'none'],
     ['the network is gone', failed('ENETUNREACH'), 'none'],
-    ['nobody has answered', failed('ETIMEDOUT'), 'none'],
+    ['there was no answer', failed('ETIMEDOUT'), 'none'],
     ['the transport did not allow something', new ProtocolError('x', '6.0', 0x82), 'none'],
-    ['it never was up', new ConnectError('dial', 'x'), 'none'],
-  ])('or not, where %s', (_, cause, suspicion) => {
+    ['it was never established', new ConnectError('dial', 'x'), 'none'],
+  ])('if %s', (_, cause, suspicion) => {
     expect(suspicionOfLoss(cause)).toBe(suspicion);
   });
 
-  it('or not, as the code of a DISCONNECT says', () => {
+  it('by the code of a DISCONNECT', () => {
     for (const code of [0x80, 0x81, 0x82, 0x83, 0x87, 0x8f, 0x90, 0x95, 0x99, 0x9e])
       expect([code, suspicionOfCode(code)]).toEqual([code, 'what was sent']);
     for (const code of [0, 0x89, 0x8b, 0x8d, 0x8e, 0x93, 0x96, 0x97, 0x98, 0x9c, 0x9d, 0x9f, 0xa0])
@@ -352,8 +352,8 @@ describe('the loss of a connection may be due to what was sent', () => {
   });
 });
 
-describe('the words of others', () => {
-  it('are shown on one line, without what could change how that looks, and cut where they are long', () => {
+describe('text of the server or the network', () => {
+  it('is shown on one line, without control characters, and cut if it is long', () => {
     expect(shown('a\nb\u001b[31mc\u202e')).toBe('a?b?[31mc?');
     expect(shown('x'.repeat(256))).toBe('x'.repeat(256));
     expect(shown('x'.repeat(10_000))).toBe(`${'x'.repeat(256)}…`);

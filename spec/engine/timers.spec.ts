@@ -13,14 +13,14 @@ import { brief, online } from '../support/engines.ts';
 import { connack, pingresp, publish } from '../support/packets.ts';
 
 describe('Timer', () => {
-  it('has a slot of its own for each timer, from 0 on without gaps', () => {
+  it('has one slot for each timer, from 0 without gaps', () => {
     const slots = Object.values(Timer);
     expect(new Set(slots)).toEqual(new Set(slots.keys()));
   });
 });
 
 describe('Timers', () => {
-  it('knows the first that is due, whatever is set, stopped, held or expires', () => {
+  it('knows the first due time, whatever is set, stopped, held or expires', () => {
     const timer = fc.constantFrom(...Object.values(Timer));
     const step = fc.tuple(
       fc.constantFrom('set', 'set', 'stop', 'expire', 'stopAll', 'stopOthers', 'hold', 'release'),
@@ -82,7 +82,7 @@ describe('Keep Alive', () => {
     expect(brief(rig.sent())).toEqual(['pingreq']);
   });
 
-  it('v5 MQTT-3.12.4-1 takes no notice of a PINGRESP that nobody asked for', () => {
+  it('v5 MQTT-3.12.4-1 ignores a PINGRESP without a PINGREQ', () => {
     const rig = online({ keepAlive: 60 });
     rig.send(pingresp, pingresp);
     expect(rig.effects.take()).toEqual([]);
@@ -132,7 +132,7 @@ describe('Keep Alive', () => {
     expect(rig.engine.nextTimeout()).toBe(rig.now + 1_000);
   });
 
-  it('waits for pingTimeout where that is given', () => {
+  it('waits for pingTimeout if it is given', () => {
     const rig = online({ keepAlive: 60, pingTimeout: 2_000 });
     rig.advance(56_999);
     expect(rig.engine.state).toBe('connected');
@@ -140,7 +140,7 @@ describe('Keep Alive', () => {
     expect(rig.engine.state).toBe('waiting');
   });
 
-  it('takes any byte for a sign of life, be it part of a packet', () => {
+  it('counts any byte as a sign of life, even a part of a packet', () => {
     const rig = online({ keepAlive: 10, pingTimeout: 1_000 });
     rig.advance(9_000);
     expect(brief(rig.sent())).toEqual(['pingreq']);
@@ -164,7 +164,7 @@ describe('Keep Alive', () => {
     expect(rig.engine.state).toBe('waiting');
   });
 
-  it('takes output that moves for a sign of life', () => {
+  it('counts output that the transport accepts as a sign of life', () => {
     const rig = online({ keepAlive: 10, pingTimeout: 1_000 });
     rig.publish('a', { qos: 0 });
     const piece = rig.engine.takeOutput(rig.now) as Uint8Array;
@@ -176,7 +176,7 @@ describe('Keep Alive', () => {
     expect(rig.engine.state).toBe('waiting');
   });
 
-  it('v5 MQTT-3.1.2-21, MQTT-3.2.2-21, peers P24 is what the server says, for this connection', () => {
+  it('v5 MQTT-3.1.2-21, MQTT-3.2.2-21, peers P24 is the value of the server, for this connection', () => {
     const rig = online({ keepAlive: 60 }, connack({ serverKeepAlive: 10 }));
     rig.advance(9_000);
     expect(brief(rig.sent())).toEqual(['pingreq']);
@@ -231,7 +231,7 @@ describe('a large message on a slow link', () => {
   });
 });
 
-describe('what is due on a connection', () => {
+describe('a timer of a connection', () => {
   /** A connection with nothing due, and what is asked of the parts that know what is late. */
   function rig(ack: 'overdue' | 'in time' = 'in time') {
     const asked: string[] = [];
@@ -256,14 +256,14 @@ describe('what is due on a connection', () => {
     return { asked, timers, connection, expire, flow };
   }
 
-  it('is nothing before its time', () => {
+  it('does nothing before its time', () => {
     const { asked, timers, expire } = rig('overdue');
     timers.set(Timer.Retry, 100);
     timers.set(Timer.Watchdog, 100);
     expect([expire(99), asked]).toEqual([undefined, []]);
   });
 
-  it('is a PINGREQ after Keep Alive, and the end where it stays unanswered', () => {
+  it('sends PINGREQ after Keep Alive, and ends the connection if it stays unanswered', () => {
     const { connection, timers, expire } = rig();
     timers.set(Timer.KeepAlive, 100);
     connection.keepAlive.sentAt = -Infinity;
@@ -273,14 +273,14 @@ describe('what is due on a connection', () => {
     expect(String(expire(200))).toContain('PINGREQ');
   });
 
-  it('is a retry', () => {
+  it('retries', () => {
     const { asked, timers, expire } = rig();
     timers.set(Timer.Retry, 100);
     expire(100);
     expect(asked).toEqual(['retry']);
   });
 
-  it('is nothing that judges the server while nothing is read, but for the PINGREQ that keeps the connection', () => {
+  it('judges the server only while the client reads, and sends PINGREQ meanwhile', () => {
     const { asked, connection, timers, expire, flow } = rig('overdue');
     flow.isStopped = true;
     connection.keepAlive.sentAt = -Infinity;
@@ -290,13 +290,13 @@ describe('what is due on a connection', () => {
     expect([connection.outbox.size, timers.at(Timer.PingResp)]).toEqual([2, 100]);
   });
 
-  it('is the last resort', () => {
+  it('begins the last resort', () => {
     const { asked, timers, expire } = rig();
     timers.set(Timer.LastResort, 100);
     expect([expire(100), asked]).toEqual([undefined, ['last resort?']]);
   });
 
-  it('is the end where an exchange is overdue', () => {
+  it('ends the connection if an exchange is overdue', () => {
     for (const [state, message] of [
       ['in time', 'undefined'],
       ['overdue', 'ConnectionLostError: closed: an exchange was unanswered for 500 ms (ackTimeout)'],
@@ -307,7 +307,7 @@ describe('what is due on a connection', () => {
     }
   });
 
-  it('is what was held back as suspect: requests, then messages', () => {
+  it('ends a trial: suspect requests go first, then messages', () => {
     const { asked, timers, expire } = rig();
     timers.set(Timer.Trial, 100);
     expire(99);

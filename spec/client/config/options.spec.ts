@@ -243,7 +243,7 @@ describe('docs/api.md', () => {
         expect([name, String(OPTIONS[name as Key][0])]).toEqual([name, value]);
   });
 
-  it('says what configure() changes, and when', () => {
+  it('lists the options that configure() changes, and when', () => {
     const [, , nextConnect, atOnce] = rows(configurable);
     expect(namesIn(nextConnect?.[0]).toSorted()).toEqual(byApplies('next-connect').toSorted());
     expect(namesIn(atOnce?.[0]).toSorted()).toEqual(byApplies('at-once').toSorted());
@@ -266,7 +266,7 @@ describe('a check', () => {
     [() => checkKeys('r', null, []), 'r: expected an object, got null'],
     [() => checkKeys('r', [], []), 'r: expected an object, got an array of 0'],
     [() => checkKeys('r', { c: 1 }, ['a', 'b']), 'r: expected one of a, b, got c'],
-  ])('says what it expected and what it got (%#)', (check, message) => {
+  ])('names the expected and the actual value (%#)', (check, message) => {
     expect(check).toThrow(TypeError);
     expect(check).toThrow(message);
   });
@@ -278,7 +278,7 @@ describe('a check', () => {
     [() => integer('n', 2 ** 53, 0), 'got 9007199254740992'],
     [() => numeric('n', Infinity, 0), 'n: expected a number of 0 or more, got Infinity'],
     [() => numeric('n', -0.1, 0, 1), 'n: expected a number from 0 to 1, got -0.1'],
-  ])('says what is out of range (%#)', (check, message) => {
+  ])('names a value out of range (%#)', (check, message) => {
     expect(check).toThrow(RangeError);
     expect(check).toThrow(message);
   });

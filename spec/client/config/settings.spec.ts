@@ -340,7 +340,7 @@ describe('reconnect', () => {
     expect(reconnect(false)).toBe(false);
   });
 
-  it('takes every value in its range', () => {
+  it('accepts every value in its range', () => {
     const all = { minDelay: 0, maxDelay: 0.5, factor: 1, jitter: 1, maxAttempts: 1, retryInitial: true };
     expect(reconnect(all)).toEqual(all);
   });

@@ -58,7 +58,7 @@ describe('the arguments of publish()', () => {
     expect(broker.unread.map((packet) => packet.type)).toEqual(['disconnect']);
   });
 
-  it('that are as they should be are what is sent', async () => {
+  it('that are valid are sent', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ protocolVersion: 5 });
     const properties = {
@@ -74,7 +74,7 @@ describe('the arguments of publish()', () => {
 });
 
 describe('publish() with QoS 0', () => {
-  it('resolves at once, with one promise for all: nothing is waited for', async () => {
+  it('resolves at once, with one promise for all', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const [one, other] = [client.publish('a', '1'), client.publish('a', '2')];
@@ -99,7 +99,7 @@ describe('publish() with QoS 0', () => {
     await stage.end(client, broker);
   });
 
-  it('rejects at once without a connection where queueQos0Offline is false', async () => {
+  it('rejects at once without a connection if queueQos0Offline is false', async () => {
     const client = new Stage().client({ queueQos0Offline: false });
     const error = await errorOf<ConnectionLostError>(client.publish('a', 'x'));
     expect(error).toBeInstanceOf(ConnectionLostError);
@@ -162,7 +162,7 @@ describe('publish() with QoS 1 and 2', () => {
     await stage.end(client, broker);
   });
 
-  it('resolves with 0x10 where nobody subscribed, and rejects from 0x80 on', async () => {
+  it('resolves with 0x10 if nobody subscribed, and rejects from 0x80 on', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ protocolVersion: 5 });
     const [one, other] = [client.publish('a', '1', { qos: 1 }), client.publish('a', '2', { qos: 2 })];
@@ -200,7 +200,7 @@ describe('publish() with QoS 1 and 2', () => {
     await stage.end(client, broker);
   });
 
-  it('is refused where the queue is full', async () => {
+  it('is refused if the queue is full', async () => {
     const stage = new Stage();
     const client = stage.client({ maxQueued: 2 });
     const waiting = [1, 2].map((n) => client.publish('a', n, { qos: 1 }));
@@ -212,7 +212,7 @@ describe('publish() with QoS 1 and 2', () => {
 });
 
 describe('a publish() that its caller gives up', () => {
-  it('is taken out where it waits, and never sent', async () => {
+  it('is removed from the queue, and never sent', async () => {
     const stage = new Stage();
     const client = stage.client();
     const aborting = new AbortController();
@@ -322,7 +322,7 @@ describe('a publish that is under way', () => {
     expect(usual.stage).toBe(ExchangeStage.Over);
   });
 
-  it('keeps what came with code 0', async () => {
+  it('keeps the properties that came with code 0', async () => {
     const one = pending();
     one.settle(0, { userProperties: [['a', 'b']] });
     await expect(one.promise).resolves.toEqual({
@@ -340,7 +340,7 @@ describe('a publish that is under way', () => {
     expect(error.properties).toEqual({ reasonString });
   });
 
-  it('rejects where the server refused, with the reason in words', async () => {
+  it('rejects with the reason in words if the server refused', async () => {
     const refused = pending();
     refused.settle(0x97, { reasonString: 'come back tomorrow' });
     const error = (await refused.promise.catch((thrown: unknown) => thrown)) as PublishError;
@@ -367,7 +367,7 @@ describe('a publish that is under way', () => {
 });
 
 describe('the outcome of QoS 0', () => {
-  it('is one for all, and nobody can change it', async () => {
+  it('is one frozen object for all', async () => {
     await expect(PUBLISHED_AT_ONCE).resolves.toBe(PUBLISHED);
     expect(Object.isFrozen(PUBLISHED) && Object.isFrozen(PUBLISHED.properties)).toBe(true);
   });

@@ -263,7 +263,7 @@ describe('a payload that waits', () => {
     );
   });
 
-  it('keeps alive at most sixteen times what waits, and is always what it was', () => {
+  it('keeps at most sixteen times its size alive, and never changes', () => {
     fc.assert(
       fc.property(
         fc.array(fc.record({ slab: fc.nat(3), size: fc.nat(3_000) }), { maxLength: 60 }),
@@ -289,7 +289,7 @@ describe('a payload that waits', () => {
     );
   });
 
-  it('is copied, if it is small, however many there are, where it is not known which will stay', () => {
+  it('is copied if it is small and messages are not taken in order, however many there are', () => {
     const keeping = new PayloadRetention('scattered');
     const memory = new Uint8Array(SLAB);
     const sizes = Array.from({ length: SLAB / 64 }, (_, i) => {

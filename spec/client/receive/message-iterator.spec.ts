@@ -119,7 +119,7 @@ describe('a loop that is left while it waits', () => {
 describe.each([
   ['clean', false],
   ['persistent', true],
-])('what a loop has in hand as it is left, in a %s session', (_, persistent) => {
+])('the message of a loop that is left, in a %s session', (_, persistent) => {
   it('goes at once to a reader that waits, before what comes later', async () => {
     const rig = new SubscriptionRig({ persistent });
     const leaving = rig.subscription[Symbol.asyncIterator]();
@@ -168,7 +168,7 @@ it('says when a loop has been left: perhaps nothing is waited for any more', asy
   expect(rig.looks.slice(before)).toEqual(['idle']);
 });
 
-it('throws what the subscription was stopped with once', async () => {
+it('throws once the error that the subscription was stopped with', async () => {
   const rig = new SubscriptionRig({ persistent: true });
   const iterator = rig.subscription[Symbol.asyncIterator]();
   const waiting = iterator.next();

@@ -39,7 +39,7 @@ describe('the options of a call', () => {
     7,
     'abort',
     null,
-  ])('take no signal that lacks what is used of one: %p', (signal) => {
+  ])('refuse a signal that lacks a part that is used: %p', (signal) => {
     for (const check of [checkSignal, (given: AbortSignal) => checkCall('call', { signal: given })])
       expect(() => check(signal as unknown as AbortSignal)).toThrow(/^signal: expected an AbortSignal, got /);
   });
@@ -113,7 +113,7 @@ describe('a bounded call', () => {
     expect(reasons).toHaveLength(1);
   });
 
-  it('is given up where its signal is aborted already, but not before it has begun', async () => {
+  it('is given up if its signal is aborted already, but not before it has begun', async () => {
     const reason = new Error('never mind');
     begin({ signal: AbortSignal.abort(reason), timeout: 250 });
     expect(reasons).toEqual([]);
@@ -147,8 +147,8 @@ describe('a bounded call', () => {
 
 const listenersOf = (signal: AbortSignal): number => getEventListeners(signal, 'abort').length;
 
-describe('those who wait for a signal', () => {
-  it('are all told, in the order they came, through one listener', () => {
+describe('listeners of a signal', () => {
+  it('are called in the order of their calls, through one event listener', () => {
     const controller = new AbortController();
     const { signal } = controller;
     const told: number[] = [];
@@ -158,7 +158,7 @@ describe('those who wait for a signal', () => {
     expect([told, listenersOf(signal)]).toEqual([[1, 2, 3], 0]);
   });
 
-  it('are not told once they have left, and leave nothing behind', () => {
+  it('are not called after they have left, and leave nothing behind', () => {
     const controller = new AbortController();
     const { signal } = controller;
     const told: number[] = [];
@@ -175,7 +175,7 @@ describe('those who wait for a signal', () => {
     expect(told).toEqual([4]);
   });
 
-  it('are not told once one of them who was told first has seen them off', () => {
+  it('are not called if an earlier one has removed them', () => {
     const controller = new AbortController();
     const told: number[] = [];
     onAbort(controller.signal, () => leave());
@@ -185,7 +185,7 @@ describe('those who wait for a signal', () => {
     expect(told).toEqual([3]);
   });
 
-  it('are told in the next microtask of a signal that is aborted already, unless they leave before', async () => {
+  it('are called in the next microtask if the signal is aborted already, unless they leave before', async () => {
     const signal = AbortSignal.abort();
     const told: number[] = [];
     onAbort(signal, () => told.push(1));

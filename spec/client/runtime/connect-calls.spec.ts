@@ -34,7 +34,7 @@ describe('connect()', () => {
     await stage.end(client, broker);
   });
 
-  it('checks its options, and takes over none of them where one is wrong', async () => {
+  it('checks its options, and applies none of them if one is wrong', async () => {
     const stage = new Stage();
     const client = stage.client();
     for (const wrong of [
@@ -147,7 +147,7 @@ describe('a call of connect() that is aborted', () => {
     await stage.end(client, next);
   });
 
-  it('before it could begin never begins', async () => {
+  it('before the attempt begins starts none', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const ending = client.disconnect();
@@ -166,7 +166,7 @@ describe('a call of connect() that is aborted', () => {
 });
 
 describe('a first attempt that fails', () => {
-  it('rejects with where it failed and why', async () => {
+  it('rejects with the phase and the cause of the failure', async () => {
     const stage = new Stage();
     const client = stage.client();
     const cause = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
@@ -314,7 +314,7 @@ describe('disconnect() and connect()', () => {
     expect(second()).toEqual({ value: undefined });
   });
 
-  it('disconnect() of what was never connected, or twice, is of no effect', async () => {
+  it('disconnect() has no effect on a client that was never connected, nor twice', async () => {
     const client = new Stage().client();
     await client.disconnect();
     await client.disconnect();
@@ -355,7 +355,7 @@ describe('the control lane', () => {
     await expect(results[2]).resolves.toBe('c');
   });
 
-  it('aborted: what runs is told, what waits never begins, and what comes later is not concerned', async () => {
+  it('aborts the running call and the waiting ones, and not later ones', async () => {
     const lane = new ConnectQueue();
     const log: string[] = [];
     const [a, b, c] = ['a', 'b', 'c'].map((name) => operation(log, name));

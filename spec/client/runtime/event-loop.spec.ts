@@ -128,10 +128,10 @@ describe('EngineTimer', () => {
   });
 });
 
-describe('a caller that awaits what is done at once', () => {
+describe('a caller that awaits results that are there at once', () => {
   const MIB = 1_048_576;
 
-  it('waits for the event loop after each MiB, and for nothing before', async () => {
+  it('waits for the event loop after each MiB, and not before', async () => {
     const loop = new EventLoopYield();
     expect([loop.written(MIB / 2), loop.written(MIB / 2 - 1)]).toEqual([true, true]);
     let turned = false;
@@ -143,7 +143,7 @@ describe('a caller that awaits what is done at once', () => {
     expect([turned, loop.written(MIB - 1)]).toEqual([true, true]);
   });
 
-  it('waits for nothing where the event loop has gone on meanwhile', () => {
+  it('does not wait if the event loop has run meanwhile', () => {
     const loop = new EventLoopYield();
     expect(loop.written(MIB - 1)).toBe(true);
     loop.reset();

@@ -37,7 +37,7 @@ describe('an attempt', () => {
     return { dialing, ends, events, passages, transport };
   }
 
-  it('is told which one it is, why, and when it is given up', async () => {
+  it('knows its number, its reason and the signal that ends it', async () => {
     const { dialing, ends, events, passages, transport } = rig();
     const reason = new ConnectError('dial', 'x');
     events.enter();
@@ -50,7 +50,7 @@ describe('an attempt', () => {
     expect(ends).toEqual([transport]);
   });
 
-  it('says how far it has come, and no other one does', async () => {
+  it('reports its phase until the next attempt begins', async () => {
     const { dialing, passages } = rig({ gracefulClose: () => new Promise(() => {}) });
     dialing.begin(0, undefined);
     expect(dialing.phase).toBe('credentials');
@@ -64,7 +64,7 @@ describe('an attempt', () => {
     dialing.abandon();
   });
 
-  it('fails in the phase it was in, unless whoever opens the connection knows better', async () => {
+  it('fails in its phase, unless the error names another', async () => {
     const { dialing, ends } = rig({
       prepare: async (context) => ({
         credentials: {},
@@ -86,7 +86,7 @@ describe('an attempt', () => {
     expect(other.ends).toEqual([known]);
   });
 
-  it('that was given up destroys what it had opened, and is not heard of', async () => {
+  it('that was given up destroys its transport, and reports nothing', async () => {
     let open: (transport: Transport) => void = () => {};
     const opening = new Promise<Transport>((resolve) => (open = resolve));
     const { dialing, ends, transport } = rig({
@@ -185,7 +185,7 @@ describe('a link', () => {
   });
 });
 
-describe('what has arrived', () => {
+describe('input of a transport', () => {
   /** A reader whose takes come to what `results` says, and a log of what it did. */
   function rig(...results: ReadResult[]) {
     const log: string[] = [];
@@ -216,7 +216,7 @@ describe('what has arrived', () => {
     expect(log).toEqual(['take: all', 'take: all']);
   });
 
-  it('waits for one turn where the application is to have it first, and so does what still comes', async () => {
+  it('waits for one turn of the event loop if the application is to act first, and so does later input', async () => {
     const { log, reader } = rig('turn', 'turn', 'all');
     reader.arrived(1);
     reader.arrived(1);
@@ -227,7 +227,7 @@ describe('what has arrived', () => {
     expect(log.slice(2)).toEqual(['take: turn', 'take: all', 'resume']);
   });
 
-  it('waits until there is room where reading has stopped', async () => {
+  it('waits until there is room if reading has stopped', async () => {
     const { log, room, reader } = rig('stop', 'all');
     reader.arrived(1);
     reader.arrived(1);
@@ -243,7 +243,7 @@ describe('what has arrived', () => {
     expect(log.slice(2)).toEqual(['take: all', 'resume']);
   });
 
-  it('does not wait where room was made while it was taken', async () => {
+  it('does not wait if there is room again after it was taken', async () => {
     const { log, room, reader } = rig('stop');
     room.mayRead = true;
     reader.arrived(1);
@@ -252,7 +252,7 @@ describe('what has arrived', () => {
     expect(log).toEqual(['take: stop', 'pause', 'take: all', 'resume']);
   });
 
-  it('is refused once a paused transport has brought more than one that stops ever would', async () => {
+  it('is refused if a paused transport brings more than a transport that stops would', async () => {
     const { log, room, reader } = rig('stop', 'all', 'stop');
     reader.arrived(MAX_WHILE_PAUSED);
     reader.arrived(MAX_WHILE_PAUSED);
@@ -270,7 +270,7 @@ describe('what has arrived', () => {
     expect(log.slice(length)).toEqual(['transport: it has brought more than 128 MiB after pause()']);
   });
 
-  it('is left, and told of, when the connection is over', async () => {
+  it('is discarded when the connection is over, and close() says so', async () => {
     for (const [result, isBehind] of [
       ['all', false],
       ['turn', true],
@@ -333,7 +333,7 @@ function takenAway(bytes: Uint8Array): boolean {
 }
 
 describe('memory to read into', () => {
-  it('is of the size asked for, has no neighbours, and cannot be taken away', () => {
+  it('has the requested size, shares no memory, and cannot be transferred', () => {
     const bytes = allocate(1_000);
     expect([bytes.length, bytes.byteOffset, bytes.buffer.byteLength]).toEqual([1_000, 0, 1_000]);
     expect(Object.getPrototypeOf(bytes)).toBe(Uint8Array.prototype);
@@ -343,7 +343,7 @@ describe('memory to read into', () => {
 });
 
 describe('slabs', () => {
-  it('are whole, and are used again once the network is done with them', () => {
+  it('have their full size, and are used again after the network has written them', () => {
     const slabs = new Slabs();
     const slab = slabs.take();
     expect(slab.length).toBe(SLAB_SIZE);
@@ -354,7 +354,7 @@ describe('slabs', () => {
     expect(again.length).toBe(SLAB_SIZE);
   });
 
-  it('are never made of memory that came from elsewhere, of whatever size', () => {
+  it('are never made of other memory, of any size', () => {
     const slabs = new Slabs();
     const users = new Uint8Array(SLAB_SIZE);
     slabs.give(users);
@@ -363,7 +363,7 @@ describe('slabs', () => {
     expect(slabs.take().buffer).not.toBe(users.buffer);
   });
 
-  it('are not hoarded: beyond a few, what comes back is let go', () => {
+  it('are kept in a small number only', () => {
     const slabs = new Slabs();
     const taken = Array.from({ length: 100 }, () => slabs.take());
     for (const slab of taken) slabs.give(slab);
