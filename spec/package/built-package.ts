@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -59,7 +59,10 @@ async function install(): Promise<Installed> {
     const work = join(directory, 'work');
     for (const name of SOURCES) cpSync(join(ROOT, name), join(work, name), { recursive: true });
     symlinkSync(join(ROOT, 'node_modules'), join(work, 'node_modules'), 'junction');
-    await npm(['run', '-s', 'build'], work);
+    const { scripts } = JSON.parse(readFileSync(join(work, 'package.json'), 'utf8')) as {
+      readonly scripts: { readonly build: string };
+    };
+    await run(scripts.build, { cwd: work, shell: true, maxBuffer: 2 ** 24 });
     const { stdout } = await npm(['pack', '--json', '--ignore-scripts', '--pack-destination', '..'], work);
     const [packed] = JSON.parse(stdout) as [{ filename: string; size: number; files: { path: string }[] }];
     const home = join(directory, 'node_modules/mqtt-await');

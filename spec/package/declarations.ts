@@ -74,6 +74,8 @@ const COMPILERS = [
 type Compiler = (typeof COMPILERS)[number][1];
 
 let installed: Installed;
+/** Error messages by the name of the application. */
+type Messages = Readonly<Record<string, string>>;
 
 /** Writes an application that has the package installed. Returns where. */
 function project(
@@ -98,22 +100,21 @@ function project(
 
 const run = promisify(execFile);
 
-/** What a compiler has to say about each of these applications. */
-async function compile(compiler: Compiler, directories: readonly string[]): Promise<string[]> {
+/** Compiles applications. Returns the error messages of each. */
+async function compile(compiler: Compiler, directories: readonly string[]): Promise<readonly string[]> {
   const path = join(ROOT, 'node_modules', compiler);
   if (compiler !== 'typescript') {
     const { stdout } = await run(process.execPath, [COMPILE, path, ...directories]);
     return JSON.parse(stdout) as string[];
   }
-  const said: string[] = [];
-  for (const directory of directories)
-    said.push(
-      await run(process.execPath, [join(path, 'bin/tsc'), '-p', directory, '--pretty', 'false']).then(
+  return Promise.all(
+    directories.map((directory) =>
+      run(process.execPath, [join(path, 'bin/tsc'), '-p', directory, '--pretty', 'false']).then(
         ({ stdout }) => stdout,
         (error: { stdout: string }) => error.stdout,
       ),
-    );
-  return said;
+    ),
+  );
 }
 
 /** What the templates of NestJS set. */
@@ -144,35 +145,40 @@ function applications(compiler: Compiler): Record<string, string> {
   };
 }
 
+/** Compiles the applications of one compiler. */
+async function messagesOf(compiler: Compiler): Promise<Messages> {
+  const projects = applications(compiler);
+  const messages = await compile(compiler, Object.values(projects));
+  return Object.fromEntries(Object.keys(projects).map((name, i) => [name, messages[i] as string]));
+}
+
 /** Call it in a `describe`. */
 export function describeDeclarations(): void {
+  let compiled: Readonly<Record<Compiler, Messages>>;
+
   beforeAll(async () => {
     installed = await installedPackage();
     installed.link('@types/node');
+    // All compilers run at the same time.
+    const entries = COMPILERS.map(async ([, compiler]) => [compiler, await messagesOf(compiler)] as const);
+    compiled = Object.fromEntries(await Promise.all(entries)) as Record<Compiler, Messages>;
   }, LONG);
 
-  describe.each(COMPILERS)('with TypeScript %s', (_, compiler) => {
-    let messages: Readonly<Record<string, string>>;
-
-    beforeAll(async () => {
-      const projects = applications(compiler);
-      const all = await compile(compiler, Object.values(projects));
-      messages = Object.fromEntries(Object.keys(projects).map((name, i) => [name, all[i] as string]));
-    }, LONG);
-
-    it('ES modules and CommonJS modules compile under node16, and an application for a bundler', () => {
+  describe.each(COMPILERS)('TypeScript %s', (_, compiler) => {
+    it('compiles ES modules and CommonJS modules under node16, and an application for a bundler', () => {
+      const { node16, bundler } = compiled[compiler];
       const expected = compiler === 'typescript-5.9' ? undefined : '';
-      expect([messages['node16'], messages['bundler']]).toEqual([expected, expected]);
+      expect([node16, bundler]).toEqual([expected, expected]);
     });
 
-    it('a service compiles under nodenext, and a mistake in it is found', () => {
-      expect(messages['nodenext']?.trim().split(/\n(?=\S)/)).toEqual([
+    it('compiles a service under nodenext, and finds a mistake in it', () => {
+      expect(compiled[compiler]['nodenext']?.trim().split(/\n(?=\S)/)).toEqual([
         expect.stringMatching(/^[^\n]*wrong\.mts.*TS2345/),
       ]);
     });
 
-    it('a service compiles under node10, where the compiler has it', () => {
-      expect(messages['node10']).toBe(compiler === 'typescript' ? undefined : '');
+    it('compiles a service under node10, if the compiler supports it', () => {
+      expect(compiled[compiler]['node10']).toBe(compiler === 'typescript' ? undefined : '');
     });
   });
 }
