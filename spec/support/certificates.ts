@@ -1,7 +1,10 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll } from '@jest/globals';
 
@@ -9,6 +12,10 @@ const run = promisify(execFile);
 
 /** Decrypts `client-encrypted.key` and `client.pfx`. */
 export const PASSPHRASE = 'the horse staples correctly';
+
+/** Where certificates are kept for all spec files. */
+const CACHE = fileURLToPath(new URL('../../node_modules/.cache/mqtt-await-specs/', import.meta.url));
+const DAY = 86_400_000;
 
 const AUTHORITY = '/O=mqtt-await/CN=Spec Authority';
 const LOCAL = 'subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1';
@@ -146,23 +153,49 @@ export class Certificates {
   }
 }
 
-/** Certificates that are created on first use and removed after the last spec of the file. */
+/** Certificates in a directory of this spec file, created on first use and removed after its last spec. */
 export function certificates(): () => Promise<Certificates> {
-  let making: Promise<Certificates> | undefined;
+  let copying: Promise<Certificates> | undefined;
   afterAll(async () => {
-    const made = await making?.catch(() => undefined);
-    if (made !== undefined) await rm(made.directory, { recursive: true });
+    const copy = await copying?.catch(() => undefined);
+    if (copy !== undefined) await rm(copy.directory, { recursive: true });
   });
-  return () => (making ??= makeCertificates());
+  return () => (copying ??= copyCertificates());
 }
 
-async function makeCertificates(): Promise<Certificates> {
-  const made = new Certificates(await mkdtemp(join(tmpdir(), `mqtt-await-certificates-${process.pid}-`)));
+async function copyCertificates(): Promise<Certificates> {
+  const cached = await cachedDirectory();
+  const directory = await mkdtemp(join(tmpdir(), `mqtt-await-certificates-${process.pid}-`));
+  await cp(cached, directory, { recursive: true });
+  return new Certificates(directory);
+}
+
+/** The directory of certificates that spec files copy. It is replaced every day and when this file changes. */
+async function cachedDirectory(): Promise<string> {
+  const source = await readFile(fileURLToPath(import.meta.url));
+  const key = createHash('sha256').update(source).digest('hex').slice(0, 16);
+  const today = Math.floor(Date.now() / DAY);
+  const directory = join(CACHE, `certificates-${today}-${key}`);
+  if (existsSync(directory)) return directory;
+  await mkdir(CACHE, { recursive: true });
+  await removeOld(today);
+  const made = new Certificates(await mkdtemp(join(CACHE, 'new-certificates-')));
   try {
     await made.make();
-    return made;
+    await rename(made.directory, directory);
   } catch (error) {
     await rm(made.directory, { recursive: true });
-    throw error;
+    // Another worker may have been faster.
+    if (!existsSync(directory)) throw error;
+  }
+  return directory;
+}
+
+/** Removes certificates that no running spec file can be copying. */
+async function removeOld(today: number): Promise<void> {
+  for (const name of await readdir(CACHE)) {
+    const [, day] = /^certificates-(\d+)-/.exec(name) ?? [];
+    if (day !== undefined && Number(day) < today - 1)
+      await rm(join(CACHE, name), { recursive: true, force: true });
   }
 }
