@@ -50,7 +50,9 @@ function build(name: string): string {
     platform: 'node',
     format: 'esm',
     target: 'node20',
+    // Without sources: Node.js parses the map at every start.
     sourcemap: 'inline',
+    sourcesContent: false,
     outfile,
     logLevel: 'warning',
   });
