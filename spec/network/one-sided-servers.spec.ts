@@ -49,7 +49,7 @@ function numbered(count: number, version: 4 | 5): Uint8Array {
           topic: 'a',
           payload: Buffer.from(String(n)),
           qos: 1,
-          packetId: (n % 65_535) + 1,
+          packetId: (n % 20_000) + 1,
         },
         version,
       ),
@@ -128,8 +128,8 @@ async function end({ client }: Actor): Promise<{ readonly at: number; readonly w
 const texts = (count: number): string[] => Array.from({ length: count }, (_, n) => String(n));
 
 describe('a server that floods a slow reader, and answers nothing else', () => {
-  it('loses nothing of 100,000 messages, costs little memory, and is left within 1.5 x Keep Alive of its silence', async () => {
-    const COUNT = 100_000;
+  it('loses nothing of 50,000 messages, costs little memory, and is left within 1.5 x Keep Alive of its silence', async () => {
+    const COUNT = 50_000;
     const floods = ([4, 5] as const).map((version) => ({ version, flood: numbered(COUNT, version) }));
     const before = memory();
     const scenes = await Promise.all(floods.map(({ version, flood }) => over(version, flood)));

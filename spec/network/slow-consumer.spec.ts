@@ -12,7 +12,7 @@ import { startProgram } from './children.ts';
 const WARM_UP = 300;
 const PACE = 100;
 /** Seconds that it takes messages for, at the least. */
-const SECONDS = 2;
+const SECONDS = 1;
 const LONG = 60_000;
 /** ms after which a run that has not come to its end is told of. */
 const PATIENCE = 50_000;

@@ -93,17 +93,17 @@ describeWithSecureMosquitto('over each way to a broker', () => {
           qos: 2,
           count: 12,
         });
-        const texts = ['', 'x', 'y'.repeat(20_000), 'z'.repeat(700_000)];
+        const texts = ['', 'x', 'y'.repeat(20_000), 'z'.repeat(200_000)];
         for (const qos of [0, 1, 2] as const)
           for (const text of texts) await client.publish(`${scheme}/sizes/${qos}`, text, { qos });
         const seen = await inTime(witness.done, PATIENCE, () => 'no end');
         expect(seen.map(({ text }) => text.length)).toEqual(
           [0, 1, 2].flatMap(() => texts.map((text) => text.length)),
         );
-        const back = await take(client, `${scheme}/many`, 2_000);
-        const calls = numbers(2_000).map((text) => client.publish(`${scheme}/many`, text));
+        const back = await take(client, `${scheme}/many`, 1_000);
+        const calls = numbers(1_000).map((text) => client.publish(`${scheme}/many`, text));
         await Promise.all(calls);
-        expect(await back.done).toEqual(numbers(2_000));
+        expect(await back.done).toEqual(numbers(1_000));
       });
     },
     LONG,

@@ -111,9 +111,9 @@ describeWithMosquitto('a WebSocket', () => {
       return memory();
     };
     // By then everything is there that is used again and again.
-    const before = await flood(1_000);
-    // 20 MB come.
-    expect((await flood(5_000)) - before).toBeLessThan(10 * MIB);
+    const before = await flood(500);
+    // 10 MB come.
+    expect((await flood(2_500)) - before).toBeLessThan(5 * MIB);
     await consumer.client.publish('still', 'here', { qos: 1 });
     expect(consumer.count('disconnected')).toBe(0);
   });

@@ -96,7 +96,7 @@ describe('peers: a consumer that is slow', () => {
     const { client, broker } = await stage.online();
     const subscription = await stage.subscribe(client, broker, 'a', { qos: 1 });
     const payload = new Uint8Array(65 * MIB);
-    for (let n = 1; n <= 2; n++) broker.send({ ...message('a', '', n), payload });
+    broker.send({ ...message('a', '', 1), payload }, message('a', 'small', 2));
     await stage.clock.advance(0);
     expect(subscription.depth).toBe(1);
     expect((await stage.until(subscription.receive())).payload).toHaveLength(payload.length);

@@ -13,8 +13,8 @@ import { collect, eventsOf, message, Stage } from './stage.ts';
 
 const texts = (count: number): string[] => Array.from({ length: count }, (_, n) => String(n));
 
-describe('20,000 tiny messages of QoS 0 in four chunks, ten times what a buffer holds', () => {
-  const COUNT = 20_000;
+describe('10,000 tiny messages of QoS 0 in four chunks, ten times what a buffer holds', () => {
+  const COUNT = 10_000;
   const ROOM = COUNT / 10;
   const ALL = texts(COUNT);
   const packets = ALL.map((text) => encode(message('a', text), 4));
