@@ -13,15 +13,15 @@ import { endPrograms } from './children.ts';
 import { WireTap } from './wire-tap.ts';
 
 /*
- * Who takes part in a spec over a real network. Whatever is started here ends with the test, also where it fails.
+ * Participants of specs over a real network. All of them end with the test, also if it fails.
  */
 
-/** Ends all that a test has started, and fails it where something is left. Once per file. */
+/** Ends everything that a test started, and fails the test on leaks. Once per file. */
 export function endActors(): void {
   endWithTest(endPrograms);
 }
 
-/** A Mosquitto that lets no message go for a reader that is slow or away, as it does unless told not to. */
+/** A Mosquitto that drops no messages for a slow or absent reader, as it does by default. */
 export async function mosquitto({ config = [], ...options }: MosquittoOptions = {}): Promise<Mosquitto> {
   const broker = await startMosquitto({
     ...options,
@@ -37,7 +37,7 @@ export async function aedes(options: AedesOptions = {}): Promise<LocalBroker> {
   return broker;
 }
 
-/** A witness that is none of ours. */
+/** An independent subscriber. */
 export async function mosquittoSub(broker: Mosquitto, options: MosquittoSubOptions): Promise<MosquittoSub> {
   const witness = await subscribeWithMosquitto(broker, options);
   atEnd(() => witness.stop());
@@ -56,24 +56,24 @@ export async function wireTap(port: number, version: ProtocolVersion = 4): Promi
   return tap;
 }
 
-/** A client, and what it has told so far. */
+/** A client, and its events so far. */
 export interface Actor {
   readonly client: Client;
   readonly events: readonly StatusEvent[];
-  /** What its logger was told, as `warn: …`. */
+  /** Logged lines, such as `warn: …`. */
   readonly log: readonly string[];
-  /** How many events of this type there were. */
+  /** Number of events of this type. */
   readonly count: (type: StatusEvent['type']) => number;
-  /** Waits for the next event of a type, from now on. */
+  /** Waits for the next event of a type. */
   readonly next: <Type extends StatusEvent['type']>(
     type: Type,
   ) => Promise<Extract<StatusEvent, { type: Type }>>;
 }
 
-/** Delays that do not make a spec wait. */
+/** Short delays between attempts. */
 export const SOON = { minDelay: 5, maxDelay: 40 } as const;
 
-/** A client that is connected. */
+/** A connected client. */
 export async function actor(url: string, options: ClientOptions = {}): Promise<Actor> {
   const log: string[] = [];
   const line = (level: string) => (message: string) => void log.push(`${level}: ${message}`);
@@ -87,7 +87,7 @@ export async function actor(url: string, options: ClientOptions = {}): Promise<A
     await client.disconnect();
     await reading;
   });
-  // Whoever is interested in the end asks for it.
+  // Specs that care about the end await it themselves.
   client.closed.catch(() => {});
   const next = async <Type extends StatusEvent['type']>(type: Type) => {
     for await (const event of client.status())
@@ -104,7 +104,7 @@ export async function actor(url: string, options: ClientOptions = {}): Promise<A
   };
 }
 
-/** What the promises of calls came to, where not all is well: nothing that a failing spec would have to guess. */
+/** Errors of calls that rejected, with all details that help to understand a failing spec. */
 export function rejections(settled: readonly PromiseSettledResult<unknown>[]): readonly string[] {
   return settled.flatMap((one, i) => {
     if (one.status === 'fulfilled') return [];
@@ -113,7 +113,7 @@ export function rejections(settled: readonly PromiseSettledResult<unknown>[]): r
   });
 }
 
-/** `promise`, or an error that says how far it has come where it takes longer than `ms`. */
+/** Resolves with `promise`. Rejects after `ms` with the present state. */
 export async function inTime<T>(promise: Promise<T>, ms: number, state: () => string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {

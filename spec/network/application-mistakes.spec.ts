@@ -7,11 +7,11 @@ import { describeWithMosquitto } from '../support/programs.ts';
 import { actor, aedes, endActors, faultProxy, inTime, mosquitto, mosquittoSub, wireTap } from './actors.ts';
 
 /*
- * What is easily done with a client, and has to be right all the same; on a real server, and judged by what others see.
+ * Common mistakes in applications must not lose messages. Checked on a real broker, by what other clients receive.
  */
 
 const LONG = 30_000;
-/** ms after which what has not come to its end is told of. */
+/** Maximum ms for a test step. */
 const PATIENCE = 15_000;
 
 endActors();
@@ -19,10 +19,10 @@ endActors();
 const numbers = (count: number): string[] => Array.from({ length: count }, (_, i) => String(i));
 const texts = (messages: readonly PrintedMessage[]): string[] => messages.map(({ text }) => text);
 
-describeWithMosquitto('one buffer that is filled anew for each message', () => {
+describeWithMosquitto('one buffer refilled for each message', () => {
   it.each([
     ['QoS 0', 0, 100],
-    ['QoS 0, more than is copied', 0, 40_000],
+    ['QoS 0, too large to be copied', 0, 40_000],
     ['QoS 1', 1, 100],
     ['QoS 1, large', 1, 40_000],
     ['QoS 2', 2, 100],
@@ -32,7 +32,7 @@ describeWithMosquitto('one buffer that is filled anew for each message', () => {
     async (_, qos, size) => {
       const broker = await mosquitto();
       const held = qos === 0 && size > 1_000;
-      // If the network is held up, more than the kernel takes: some have to wait in the client.
+      // While the network is frozen, send more than the kernel buffers, so that some bytes wait in the client.
       const count = held ? 150 : 50;
       const { done } = await mosquittoSub(broker, { topicFilter: 'refilled', qos, count });
       const proxy = await faultProxy(broker.port);
@@ -54,7 +54,7 @@ describeWithMosquitto('one buffer that is filled anew for each message', () => {
   );
 });
 
-/** What a slow loop gets of another, it publishes before it asks for more. */
+/** Republishes each message of a slow loop before the next one is read. */
 async function throughSlowLoop(url: string, qos: 1 | 2, options: ClientOptions): Promise<void> {
   const { client } = await actor(url, { maxInflight: 1, ...options });
   const { client: source } = await actor(url);
@@ -72,25 +72,25 @@ async function throughSlowLoop(url: string, qos: 1 | 2, options: ClientOptions):
   await Promise.all(calls);
 }
 
-describeWithMosquitto('publishing in a loop that is slow, with every window full', () => {
+describeWithMosquitto('publishing in a slow loop, with every window full', () => {
   it.each([
     [1, 3, {}],
     [2, 3, {}],
     [1, 4, {}],
     [2, 4, {}],
-    // Mosquitto 2.0.11 goes beyond Receive Maximum, except beyond this.
+    // Mosquitto 2.0.11 sends more than Receive Maximum allows, unless it is this high.
     [1, 5, { receiveMaximum: 65_535 }],
     [2, 5, { receiveMaximum: 65_535 }],
-    // And beyond its own window: what there is no room for is left to it, and comes again.
+    // It exceeds its own window as well: messages without room are left to it and come again.
     [1, 4, { receiveMaximum: 2, clientId: 'slow', cleanStart: false }],
     [2, 4, { receiveMaximum: 2, clientId: 'slow', cleanStart: false }],
   ] as const)(
-    'goes on, and all come out (QoS %d, protocol version %d, %j)',
+    'does not block, and every message comes out (QoS %d, protocol version %d, %j)',
     async (qos, protocolVersion, options) => {
       const broker = await mosquitto();
       const { messages } = await mosquittoSub(broker, { topicFilter: 'out/+', qos });
       await throughSlowLoop(broker.url, qos, { protocolVersion, ...options });
-      // Whatever there is more than there should be comes before this one.
+      // Any surplus message comes before this one.
       const { client } = await actor(broker.url);
       await client.publish('out/end', 'end', { qos });
       const ending = (async () => {
@@ -107,7 +107,7 @@ describeWithMosquitto('publishing in a loop that is slow, with every window full
     [1, 3],
     [2, 4],
   ] as const)(
-    'goes on with Aedes, and all come out (QoS %d, protocol version %d)',
+    'does not block with Aedes, and every message comes out (QoS %d, protocol version %d)',
     async (qos, version) => {
       const broker = await aedes();
       const out: string[] = [];
@@ -128,13 +128,13 @@ describeWithMosquitto('publishing in a loop that is slow, with every window full
   );
 });
 
-describeWithMosquitto('a loop in the body of another', () => {
+describeWithMosquitto('a loop inside another loop', () => {
   it.each([
     ['few', 3],
-    // The message in the hand of the outer loop holds the acknowledgements of the inner one up until it is passed over.
+    // The unacknowledged message of the outer loop holds up the acknowledgements of the inner one until it is skipped.
     ['more than the window of the server', 50],
   ] as const)(
-    'gets its messages while the other waits, and neither loses any: %s',
+    'gets its messages while the outer loop waits, and neither loses any: %s',
     async (_, parts) => {
       const broker = await mosquitto();
       const options = { clientId: 'nested', cleanStart: false, ackStallTimeout: 100, receiveMaximum: 20 };
@@ -142,7 +142,7 @@ describeWithMosquitto('a loop in the body of another', () => {
       const { client: source } = await actor(broker.url);
       const outer = await client.subscribe('whole', { qos: 1 });
       const inner = await client.subscribe('part', { qos: 1 });
-      // They stay below the window of the server: messages that nobody comes to leave room for others there.
+      // They stay below the window of the server, so that it has room for the other messages.
       const wholes = numbers(8);
       const calls = wholes.map((text) => source.publish('whole', text, { qos: 1 }));
       const seen: string[] = [];
@@ -176,9 +176,9 @@ describeWithMosquitto('a loop in the body of another', () => {
   );
 });
 
-describeWithMosquitto('a subscription that nobody reads, in a session to keep', () => {
+describeWithMosquitto('an unread subscription in a persistent session', () => {
   it.each([1, 2] as const)(
-    'does not hold up one that is read: it is passed over, reported, and all there for who comes later (QoS %d)',
+    'does not hold up another one: its messages are skipped, reported and kept for a later reader (QoS %d)',
     async (qos) => {
       const broker = await mosquitto();
       const options = { clientId: 'reader', cleanStart: false, ackStallTimeout: 150 };
@@ -207,10 +207,10 @@ describeWithMosquitto('a subscription that nobody reads, in a session to keep', 
   );
 });
 
-describeWithMosquitto('a subscription that nobody reads, in a clean session', () => {
-  // Not with 5.0: Mosquitto 2.0.11 goes beyond a Receive Maximum once many are acknowledged together.
+describeWithMosquitto('an unread subscription in a clean session', () => {
+  // Not with 5.0: Mosquitto 2.0.11 exceeds Receive Maximum once many messages are acknowledged together.
   it.each([1, 2] as const)(
-    'does not hold up one that is read, though it has the whole window of the server, and loses nothing (QoS %d)',
+    'does not hold up another one, even if it fills the window of the server, and loses nothing (QoS %d)',
     async (qos) => {
       const broker = await mosquitto();
       const { client, events } = await actor(broker.url, { ackStallTimeout: 150 });
@@ -231,7 +231,7 @@ describeWithMosquitto('a subscription that nobody reads, in a clean session', ()
   );
 });
 
-/** A client with five messages on their way to it through a tap, which counts what it acknowledges. */
+/** A client with five messages under way to it through a tap that counts its acknowledgements. */
 async function fiveMessages(intake: SubscribeOptions) {
   const broker = await mosquitto();
   const tap = await wireTap(broker.port);
@@ -244,12 +244,12 @@ async function fiveMessages(intake: SubscribeOptions) {
     if (type === 'puback' && from === 'client') acknowledged++;
   };
   await Promise.all(numbers(5).map((text) => source.publish('stream', text, { qos: 1 })));
-  /** How many acknowledgements there were, with all that the client had written before. */
+  /** Number of acknowledgements, including everything that the client wrote before. */
   const seen = async (): Promise<number> => {
     await client.publish('settled', '', { qos: 1 });
     return acknowledged;
   };
-  /** What the server still has for the session, once the client has gone. */
+  /** What the server still keeps for the session after the client has disconnected. */
   const left = async (): Promise<string[]> => {
     await client.disconnect();
     const { client: next } = await actor(broker.url, session);
@@ -267,13 +267,13 @@ async function fiveMessages(intake: SubscribeOptions) {
 
 describeWithMosquitto('an adapter that reads ahead', () => {
   it(
-    'settles nothing with `ack: "manual"`: Readable.from() brings all, and what was not settled by hand comes again',
+    'acknowledges nothing with `ack: "manual"`: Readable.from() delivers all, and unacknowledged messages come again',
     async () => {
       const { subscription, seen, left } = await fiveMessages({ ack: 'manual' });
       const counts: number[] = [];
       for await (const message of Readable.from(subscription) as AsyncIterable<Message>) {
         counts.push(await seen());
-        // The last two are not finished when the stream is left.
+        // The last two are unacknowledged when the loop ends.
         if (counts.length > 3) break;
         message.ack();
       }
@@ -284,7 +284,7 @@ describeWithMosquitto('an adapter that reads ahead', () => {
   );
 
   it(
-    'has messages of a Readable.from() acknowledged one ahead of its reader without that, and none beyond',
+    'acknowledges at most one message ahead of the reader of a Readable.from() without `ack: "manual"`',
     async () => {
       const { subscription, seen, left } = await fiveMessages({});
       const counts: number[] = [];
@@ -299,7 +299,7 @@ describeWithMosquitto('an adapter that reads ahead', () => {
   );
 
   it(
-    'settles nothing where its calls overlap, and is warned of once',
+    'acknowledges nothing while its calls overlap, and the client warns once',
     async () => {
       const { subscription, log, seen, left } = await fiveMessages({});
       const iterator = subscription[Symbol.asyncIterator]();

@@ -14,14 +14,14 @@ import {
 import { seeded } from './random.ts';
 
 /*
- * Publisher and consumer each keep a session over a network that breaks again and again, in order or not, while
- * many messages are on their way.
+ * Publisher and consumer each keep a session while the network breaks again and again, with and without a reset, under
+ * a load of many messages.
  */
 
 const COUNT = 1_000;
 const CUTS = 15;
 const LONG = 40_000;
-/** ms after which an exchange that has not come to its end is told of. */
+/** Maximum ms for an exchange. */
 const PATIENCE = 15_000;
 
 endActors();
@@ -31,16 +31,16 @@ interface Side extends Actor {
   readonly proxy: FaultProxy;
 }
 
-/** A client with a session of its own, behind a network of its own. */
+/** A client with its own session, behind its own network. */
 async function side(port: number, name: string): Promise<Side> {
   const proxy = await faultProxy(port);
   return { ...(await actor(proxy.url, { clientId: name, cleanStart: false })), name, proxy };
 }
 
 /**
- * A tap to the broker, and whether a session is just being resumed through it. Mosquitto 2.0.11 forgets that it has
- * released messages of QoS 2 where it loses the connection while it sends their PUBRELs once more: it sends them anew,
- * and nobody can tell that from new messages. A message behind the PUBRELs says that they are sent.
+ * A tap to the broker that knows whether a session is being resumed. Mosquitto 2.0.11 forgets that it has released
+ * messages of QoS 2 if it loses the connection while it repeats their PUBRELs. It then sends them again, and nobody can
+ * tell them from new messages. A message after the PUBRELs shows that they are sent.
  */
 async function resumption(
   port: number,
@@ -54,7 +54,7 @@ async function resumption(
   return { port: tap.port, isUnderWay: () => isUnderWay };
 }
 
-/** Breaks one side or both when so many steps have been taken and no time `isBad`; the seed decides when and how. */
+/** Breaks one side or both after a number of steps, except while `isBad`. The seed decides when and how. */
 function breaker(
   seed: number,
   sides: readonly Side[],
@@ -83,15 +83,15 @@ function breaker(
 }
 
 interface Outcome {
-  /** Payloads in the order in which they came, with repetitions. */
+  /** Payloads in order of arrival, with repetitions. */
   readonly received: readonly number[];
-  /** What went wrong with a call; with it when what was cut. */
+  /** Errors of calls. If there are any, also the cuts. */
   readonly rejected: readonly string[];
   readonly losses: readonly number[];
   readonly cuts: number;
 }
 
-/** Publishes all at once and takes in until each was there once, and breaks the network meanwhile. */
+/** Publishes all messages at once and breaks the network until each has arrived. */
 async function exchange(qos: 1 | 2, seed: number, port: number): Promise<Outcome> {
   const publisher = await side(port, 'publisher');
   const { port: tapped, isUnderWay } = await resumption(port);
@@ -119,7 +119,7 @@ async function exchange(qos: 1 | 2, seed: number, port: number): Promise<Outcome
     ].join('\n');
   const rejected = rejections(await inTime(Promise.allSettled(calls), PATIENCE, state));
   const losses = [publisher, consumer].map((one) => one.count('disconnected'));
-  // What was rejected may never arrive: that is not to be found out by waiting for it.
+  // A rejected message may never arrive, so do not wait for it.
   if (rejected.length > 0) return { received, rejected: [...rejected, ...story], losses, cuts: story.length };
   await inTime(taking, PATIENCE, state);
   await consumer.client.unsubscribe('numbers');
@@ -131,7 +131,7 @@ const SEEDS = [1, 17] as const;
 
 describeWithMosquitto('a network that breaks 15 times in 1,000 messages', () => {
   it.each(SEEDS)(
-    'loses no message of QoS 1, and first arrivals keep their order (seed %d)',
+    'loses no message of QoS 1 and keeps the order of first arrivals (seed %d)',
     async (seed) => {
       const { received, rejected, losses, cuts } = await exchange(1, seed, (await mosquitto()).port);
       expect(rejected).toEqual([]);
@@ -143,7 +143,7 @@ describeWithMosquitto('a network that breaks 15 times in 1,000 messages', () => 
   );
 
   it.each(SEEDS)(
-    'brings each message of QoS 2 exactly once, in order (seed %d)',
+    'delivers each message of QoS 2 exactly once, in order (seed %d)',
     async (seed) => {
       const { received, rejected, losses, cuts } = await exchange(2, seed, (await mosquitto()).port);
       expect(rejected).toEqual([]);

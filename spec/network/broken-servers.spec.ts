@@ -15,8 +15,7 @@ import { freePort } from '../support/mosquitto.ts';
 import { endPrograms, startProgram } from './children.ts';
 
 /*
- * Servers that do everything but serve. Each time there is one clear error, and nothing is left. An exception that
- * nobody caught would fail the test it happens in.
+ * Broken servers. Each causes one clear error, and nothing is left behind. An uncaught exception fails its test.
  */
 
 const servers: Server[] = [];
@@ -32,7 +31,7 @@ afterEach(async () => {
 
 leakGuard();
 
-/** A server that treats each connection so, once CONNECT has come; and a client of it that does not reconnect. */
+/** A server that calls `treat` after CONNECT, and a client of it that does not reconnect. */
 async function clientOf(treat: (socket: Socket) => void, options: ClientOptions = {}): Promise<Client> {
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -49,7 +48,7 @@ async function clientOf(treat: (socket: Socket) => void, options: ClientOptions 
   return client;
 }
 
-/** The error that `connect()` rejects with. */
+/** The error of `connect()`. */
 async function refusal(client: Client): Promise<ConnectError> {
   const error: unknown = await client.connect().then(
     () => 'connected',
@@ -59,7 +58,7 @@ async function refusal(client: Client): Promise<ConnectError> {
   return error as ConnectError;
 }
 
-/** The error that ends a client that was connected. */
+/** The error that closes a connected client. */
 async function ending(client: Client): Promise<MqttError> {
   await client.connect();
   return (await client.closed.then(
@@ -70,26 +69,26 @@ async function ending(client: Client): Promise<MqttError> {
 
 const bytes = (...values: readonly number[]): Uint8Array => Uint8Array.from(values);
 const CONNACK = bytes(0x20, 2, 0, 0);
-/** A packet of 256 MiB that has only begun. */
+/** The beginning of a packet of 256 MiB. */
 const HUGE = bytes(...CONNACK, 0x30, 0xff, 0xff, 0xff, 0x7f, 0, 1, 0x61);
 
-describe('connecting to a server', () => {
-  it('that says nothing rejects after connectTimeout', async () => {
+describe('connect()', () => {
+  it('rejects after connectTimeout if the server sends nothing', async () => {
     const client = await clientOf(() => {}, { connectTimeout: 100 });
     expect(await refusal(client)).toMatchObject({ phase: 'timeout', code: 'ERR_MQTT_CONNECT' });
     expect(client.state).toBe('offline');
   });
 
-  it('that says half a CONNACK and falls silent rejects after connectTimeout', async () => {
+  it('rejects after connectTimeout if the server sends half a CONNACK', async () => {
     const client = await clientOf((socket) => socket.write(CONNACK.subarray(0, 3)), { connectTimeout: 100 });
     expect((await refusal(client)).phase).toBe('timeout');
   });
 
   it.each([
     ['closes', (socket: Socket) => socket.end()],
-    ['breaks the connection', (socket: Socket) => socket.resetAndDestroy()],
+    ['resets the connection', (socket: Socket) => socket.resetAndDestroy()],
     ['closes in the middle of CONNACK', (socket: Socket) => socket.end(CONNACK.subarray(0, 3))],
-  ])('that %s instead of CONNACK rejects', async (_, treat) => {
+  ])('rejects if the server %s instead of sending CONNACK', async (_, treat) => {
     const client = await clientOf(treat);
     expect((await refusal(client)).phase).toBe('connack');
     expect(client.state).toBe('offline');
@@ -102,7 +101,7 @@ describe('connecting to a server', () => {
     ['a CONNACK that is too long', bytes(0x20, 3, 0, 0, 0)],
     ['a CONNACK with reserved bits', bytes(0x20, 2, 2, 0)],
     ['a CONNACK with a reserved return code', bytes(0x20, 2, 0, 6)],
-  ])('that sends %s rejects with what was wrong', async (_, answer) => {
+  ])('rejects with the protocol error if the server sends %s', async (_, answer) => {
     const client = await clientOf((socket) => socket.write(answer));
     const error = await refusal(client);
     expect(error.phase).toBe('connack');
@@ -110,7 +109,7 @@ describe('connecting to a server', () => {
     expect((error.cause as ProtocolError).statement).not.toBe('');
   });
 
-  it.each([1, 2, 3, 4, 5])('that refuses rejects with return code %d', async (reasonCode) => {
+  it.each([1, 2, 3, 4, 5])('rejects with return code %d of a server that refuses', async (reasonCode) => {
     const client = await clientOf((socket) => socket.end(bytes(0x20, 2, 0, reasonCode)));
     expect(await refusal(client)).toMatchObject({ phase: 'connack', reasonCode });
   });
@@ -118,34 +117,34 @@ describe('connecting to a server', () => {
   it.each([
     0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8a, 0x8c, 0x90, 0x95, 0x97, 0x99, 0x9a,
     0x9b, 0x9c, 0x9d, 0x9f,
-  ])('of 5.0 that refuses rejects with Reason Code %d', async (reasonCode) => {
+  ])('rejects with Reason Code %d of a server of 5.0 that refuses', async (reasonCode) => {
     const treat = (socket: Socket): void => void socket.end(bytes(0x20, 3, 0, reasonCode, 0));
     const client = await clientOf(treat, { protocolVersion: 5 });
     expect(await refusal(client)).toMatchObject({ phase: 'connack', reasonCode });
   });
 
-  it('that is not there rejects with the error of the network', async () => {
+  it('rejects with the error of the network if there is no server', async () => {
     const client = new Client(`mqtt://127.0.0.1:${await freePort()}`);
     const error = await refusal(client);
     expect(error).toMatchObject({ phase: 'dial', cause: { code: 'ECONNREFUSED' } });
     expect(client.state).toBe('offline');
   });
 
-  it('whose name cannot be looked up rejects with the error of the look-up', async () => {
-    // No name has a label as long as that: nobody needs to be asked.
+  it('rejects with the error of the look-up if the name has no address', async () => {
+    // A label of this length is invalid, so no name server is asked.
     const error = await refusal(new Client(`mqtt://${'x'.repeat(64)}.invalid`));
     expect(error).toMatchObject({ phase: 'dial', cause: { syscall: 'getaddrinfo' } });
   });
 });
 
-describe('a connection that was accepted', () => {
+describe('an accepted connection', () => {
   it.each([
     ['garbage', new Uint8Array(64).fill(0xff), 0x81],
     ['a packet that only clients send', bytes(0xc0, 0), 0x82],
     ['a second CONNACK', CONNACK, 0x82],
     ['a Remaining Length of five bytes', bytes(0x30, 0xff, 0xff, 0xff, 0xff, 1), 0x81],
     ['a PUBLISH of QoS 3', bytes(0x36, 5, 0, 1, 0x61, 0, 1), 0x81],
-    ['a PUBACK that nobody waits for, with reserved bits', bytes(0x41, 2, 0, 1), 0x81],
+    ['an unexpected PUBACK with reserved bits', bytes(0x41, 2, 0, 1), 0x81],
   ])('ends with a ProtocolError on %s', async (_, answer, reasonCode) => {
     const client = await clientOf((socket) => socket.write(bytes(...CONNACK, ...answer)));
     const error = await ending(client);
@@ -164,13 +163,13 @@ describe('a connection that was accepted', () => {
     expect(error.code).toBe('ERR_MQTT_CONNECTION_LOST');
   });
 
-  it('ends at once when a packet is announced that is larger than allowed', async () => {
+  it('ends at once if a packet exceeds the maximum packet size', async () => {
     const client = await clientOf((socket) => socket.write(HUGE), { maximumPacketSize: 1_000 });
     const error = await ending(client);
     expect(error).toMatchObject({ code: 'ERR_MQTT_PROTOCOL', reasonCode: 0x95 });
   });
 
-  it('ends when the server falls silent in the middle of a packet, and takes no memory for what is only announced', async () => {
+  it('ends if the server stops in the middle of a packet, and takes no memory for bytes that have not come', async () => {
     const before = process.memoryUsage().arrayBuffers;
     const error = await ending(
       await clientOf((socket) => socket.write(HUGE), { keepAlive: 1, pingTimeout: 100 }),
@@ -181,11 +180,11 @@ describe('a connection that was accepted', () => {
   });
 });
 
-describe('600 streams of broken packets and of random bytes', () => {
+describe('600 streams of broken packets and random bytes', () => {
   const EACH = 200;
 
   it.each([3, 4, 5])(
-    'end their connections, each with its error; nothing crashes, hangs or grows (protocol version %d)',
+    'end their connections with an error, and nothing crashes, hangs or grows (protocol version %d)',
     async (version) => {
       const seed = 4711;
       const { code, lines, complaint } = await startProgram('mutants', `${version}`, `${EACH}`, `${seed}`)

@@ -6,14 +6,14 @@ import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-/** ms after which a program that does not end by itself is ended. */
+/** ms after which a program is killed. */
 const PATIENCE = 60_000;
 
 /** How a program ended. */
 export interface Ended {
   /** The exit code, or the signal that ended it. */
   readonly code: number | string;
-  /** The lines it printed. */
+  /** Lines on its stdout. */
   readonly lines: readonly string[];
   readonly complaint: string;
 }
@@ -23,22 +23,22 @@ export interface Child {
   readonly ended: Promise<Ended>;
   /** Waits until it has printed this line. */
   printed(line: string): Promise<void>;
-  /** Writes a line to its input. */
+  /** Writes a line to its stdin. */
   tell(line: string): void;
-  /** Ends it as a crash would, and waits for the end. */
+  /** Kills it, and waits for its exit. */
   kill(): Promise<void>;
 }
 
 const running = new Set<ChildProcess>();
 
-/** Programs that were built here, and where they are. */
+/** Paths of built programs, by name. */
 const built = new Map<string, string>();
 
-/** Builds one of the programs of this folder, once: to start it from its sources takes a second each time. */
+/** Builds a program of this folder once: running it from its sources takes a second each time. */
 function build(name: string): string {
   const known = built.get(name);
   if (known !== undefined) return known;
-  // Below node_modules, so that what is not bundled is found. Each worker has its own: they build at the same time.
+  // Below node_modules, so that packages are found. Workers build concurrently, so each has its own directory.
   const outfile = join(
     ROOT,
     `node_modules/.cache/mqtt-await-specs/${process.env['JEST_WORKER_ID'] ?? 0}/${name}.mjs`,
@@ -67,7 +67,7 @@ export function startProgram(name: string, ...args: readonly string[]): Child {
 
 /** Starts one of the programs of this folder, with more variables in its environment. */
 export function startProgramIn(env: NodeJS.ProcessEnv, name: string, ...args: readonly string[]): Child {
-  // Some measure memory; and what nobody catches ends any of them.
+  // Some programs measure memory. An unhandled rejection ends any of them.
   const flags = ['--expose-gc', '--unhandled-rejections=strict', '--enable-source-maps'];
   return startNode([...flags, build(name), ...args], ROOT, env);
 }
@@ -107,7 +107,7 @@ export function startNode(args: readonly string[], cwd: string = ROOT, env: Node
     })();
     await Promise.race([seen, early]);
   };
-  // One that has ended reads nothing any more.
+  // A program that has ended reads nothing.
   child.stdin.on('error', () => {});
   const tell = (line: string): void => void child.stdin.write(`${line}\n`);
   const kill = async (): Promise<void> => {
@@ -117,7 +117,7 @@ export function startNode(args: readonly string[], cwd: string = ROOT, env: Node
   return { ended, printed, tell, kill };
 }
 
-/** Ends what a spec that failed has left. */
+/** Kills programs that a failed spec has left. */
 export async function endPrograms(): Promise<void> {
   for (const child of running) {
     const closed = once(child, 'close');

@@ -18,22 +18,21 @@ import {
 } from './actors.ts';
 
 /*
- * Links that are dead and do not say so, and links that are slow. Both are about real time, which has to pass: what can
- * pass at the same time does.
+ * Dead and slow links. Both need real time, so independent cases run at the same time.
  */
 
 endActors();
 
 const LONG = 30_000;
-/** ms after which what has not come to its end is told of. */
+/** Maximum ms for a test step. */
 const PATIENCE = 15_000;
 
-/** In seconds. */
+/** Seconds. */
 const KEEP_ALIVE = 1;
-/** How late a busy machine may be, in ms. */
+/** Tolerance for a busy machine, in ms. */
 const GRACE = 400;
 
-/** What a client is at when its link dies. */
+/** What a client does when its link dies. */
 type Work = (client: Client) => Promise<void>;
 
 const nothing: Work = async () => {};
@@ -52,7 +51,7 @@ const publishingQos1: Work = async (client) => {
   }
 };
 
-/** More than the kernel keeps for one who does not read: from then on the client itself holds output back. */
+/** More than the kernel buffers for a peer that does not read: then output waits in the client. */
 const filling: Work = async (client) => {
   while (client.state === 'connected') await client.publish('busy', new Uint8Array(100_000));
 };
@@ -64,7 +63,7 @@ interface Case {
   readonly fault?: 'halfOpen' | 'freeze';
 }
 
-/** ms from the moment when a link died to that when the client said so. Then it has to be up again. */
+/** ms until the client noticed a dead link. Afterwards it must be connected again. */
 async function noticed({ target, version = 4, work, fault = 'halfOpen' }: Case): Promise<number> {
   const proxy = await faultProxy(target);
   const options: ClientOptions = { protocolVersion: version, keepAlive: KEEP_ALIVE };
@@ -87,10 +86,10 @@ async function noticed({ target, version = 4, work, fault = 'halfOpen' }: Case):
   return duration;
 }
 
-/** How the promises of calls, and of what was to arrive, came to their end over a slow link. */
+/** Outcome of publishing and receiving over a slow link. */
 interface Slow {
   readonly rejected: readonly string[];
-  /** What the client got, and what others did, in the order of each QoS. */
+  /** What the client and what others received, in order, by QoS. */
   readonly received: readonly string[][];
   readonly witnessed: readonly string[][];
   readonly sent: number;
@@ -100,15 +99,15 @@ interface Slow {
 
 const EACH = 20;
 const BYTES_PER_SECOND = 10_000;
-/** Messages of 400 bytes that come at once: an answer to PINGREQ takes seconds to come through behind them. */
+/** Messages of 400 bytes that are sent at once: PINGRESP needs seconds to pass them. */
 const BACKLOG = 60;
 const TEXTS = [0, 1, 2].map((qos) => Array.from({ length: EACH }, (_, i) => `${qos} ${i}`.padEnd(400)));
 
-/** Texts by the QoS that they begin with, in their order. */
+/** Texts by their QoS, in order. */
 const byQos = (texts: readonly string[]): string[][] =>
   [0, 1, 2].map((qos) => texts.filter((text) => text.startsWith(String(qos))));
 
-/** A client that publishes to itself: each way takes its bytes at the pace of the link. */
+/** A client that publishes to itself, so that the link is slow in both directions. */
 async function overSlowLink(
   target: number,
   options: ClientOptions,
@@ -145,7 +144,7 @@ async function overSlowLink(
   };
 }
 
-/** How many messages came to a client that only listens, and how often it was lost. The backlog is its link's alone. */
+/** How many messages a mere subscriber received and how often it lost its connection. Only its own link is slow. */
 async function listening(target: number): Promise<{ readonly received: number; readonly losses: number }> {
   const proxy = await faultProxy(target);
   const { client, count } = await actor(proxy.url, { keepAlive: 1 });
@@ -170,9 +169,9 @@ const NOTHING_LOST: Slow = {
   losses: 0,
 };
 
-describeWithMosquitto('a link on which nothing comes any more', () => {
+describeWithMosquitto('a dead link', () => {
   it(
-    'is noticed within 1.5 Keep Alive and replaced, whatever the client is at',
+    'is noticed within 1.5 x Keep Alive and replaced, whatever the client is doing',
     async () => {
       const broker = await mosquitto();
       const { port } = await aedes();
@@ -184,7 +183,7 @@ describeWithMosquitto('a link on which nothing comes any more', () => {
         'half open, busy with QoS 0, 3.1.1 with Aedes': { target: port, work: publishingQos0 },
         'half open, busy with QoS 1': { target: broker.port, work: publishingQos1 },
         'frozen, nothing to do': { target: broker.port, work: nothing, fault: 'freeze' },
-        'frozen, QoS 0 until it is held back': { target: broker.port, work: filling, fault: 'freeze' },
+        'frozen, QoS 0 until output is pending': { target: broker.port, work: filling, fault: 'freeze' },
       };
       const durations = await Promise.all(
         Object.entries(cases).map(async ([name, one]) => [name, await noticed(one)] as const),
@@ -197,10 +196,10 @@ describeWithMosquitto('a link on which nothing comes any more', () => {
 });
 
 describeWithMosquitto('a link of 10 kB/s', () => {
-  // What is on its way takes longer than `messageRetry`, and than the client waits for an answer to PINGREQ: the one
-  // clock begins anew with every acknowledgement, the other with every byte.
+  // The traffic takes longer than `messageRetry` and than the time-out of PINGREQ. Each acknowledgement restarts the
+  // first timer, each byte the second.
   it(
-    'loses nothing of QoS 0, 1 and 2 either way, is not taken for dead, and nothing is sent twice, messageRetry or not',
+    'loses nothing of QoS 0, 1 and 2, stays connected and repeats nothing, with and without messageRetry',
     async () => {
       const [broker, other, local] = [await mosquitto(), await mosquitto(), await aedes()];
       const witness = async (of: Mosquitto): Promise<() => Promise<readonly string[]>> => {
@@ -224,16 +223,16 @@ describeWithMosquitto('a link of 10 kB/s', () => {
   );
 
   it(
-    'that holds output back for longer than messageRetry gets the message once',
+    'gets a message once even if output is pending for longer than messageRetry',
     async () => {
       const broker = await mosquitto();
       const tap = await wireTap(broker.port);
       const proxy = await faultProxy(tap.port);
       const { client, count } = await actor(proxy.url, { messageRetry: 300 });
       proxy.freeze();
-      // More than the kernel takes.
+      // More than the kernel buffers.
       const call = client.publish('large', new Uint8Array(5_000_000), { qos: 1 });
-      // By then a repeat would be on its way.
+      // A retry would be sent by then.
       for await (const _ of every(600)) break;
       proxy.thaw();
       await call;

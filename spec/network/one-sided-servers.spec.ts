@@ -8,7 +8,7 @@ import { webSocketServer } from '../transport/websocket-rig.ts';
 import { type Actor, actor, endActors, inTime } from './actors.ts';
 
 /*
- * Servers that send far more than a slow reader takes, and then do not what servers should.
+ * Servers that flood a slow reader and then violate the protocol.
  */
 
 endActors();
@@ -18,10 +18,10 @@ const PATIENCE = 10_000;
 /** Seconds and ms. */
 const KEEP_ALIVE = 1;
 const INTERVAL = 1_000 * KEEP_ALIVE;
-/** What a busy machine may take longer, in ms. */
+/** Tolerance for a busy machine, in ms. */
 const LEEWAY = 400;
 
-/** Grants one subscription, and sends `flood` right behind. It answers CONNECT, and nothing else. */
+/** Answers CONNECT and one SUBSCRIBE, sends `flood` right after SUBACK, and answers nothing else. */
 function serve(version: 4 | 5, flood: Uint8Array, write: (bytes: Uint8Array) => void) {
   const received: Packet[] = [];
   const decoder = new Decoder({ protocolVersion: version, receiver: 'server' });
@@ -39,7 +39,7 @@ function serve(version: 4 | 5, flood: Uint8Array, write: (bytes: Uint8Array) => 
   return { received, take };
 }
 
-/** Messages of QoS 1, numbered. Packet Identifiers are used again, as a server may once they are free. */
+/** Numbered messages of QoS 1. Packet Identifiers are reused, as a server may do after PUBACK. */
 function numbered(count: number, version: 4 | 5): Uint8Array {
   return Buffer.concat(
     Array.from({ length: count }, (_, n) =>
@@ -57,7 +57,7 @@ function numbered(count: number, version: 4 | 5): Uint8Array {
   );
 }
 
-/** A client, its subscription, and the server's end of the connection. */
+/** A client, its subscription, and the server side of the connection. */
 interface Scene extends Actor {
   readonly subscription: Subscription;
   readonly socket: Socket;
@@ -92,7 +92,7 @@ async function over(
 
 const ms = (): number => performance.now();
 
-/** Waits until the client does not read any more. */
+/** Waits until the client stops reading. */
 const stopped = async ({ client }: Actor): Promise<void> => {
   const late = ms() + PATIENCE;
   while (client.stats().reading !== 'stopped') {
@@ -101,18 +101,18 @@ const stopped = async ({ client }: Actor): Promise<void> => {
   }
 };
 
-/** Reads `subscription` to its end. */
+/** Reads `subscription` until it ends. */
 async function readAll(subscription: Subscription): Promise<readonly string[]> {
   const texts: string[] = [];
   try {
     for await (const message of subscription) texts.push(message.text());
   } catch {
-    // The end of the client is what is waited for.
+    // Only the end matters.
   }
   return texts;
 }
 
-/** Resolves when the client has ended, with the time of that and why. */
+/** Resolves when the client has closed, with the time and the reason. */
 async function end({ client }: Actor): Promise<{ readonly at: number; readonly why: string }> {
   const why = await inTime(
     client.closed.then(
@@ -127,8 +127,8 @@ async function end({ client }: Actor): Promise<{ readonly at: number; readonly w
 
 const texts = (count: number): string[] => Array.from({ length: count }, (_, n) => String(n));
 
-describe('a server that floods a slow reader, and answers nothing else', () => {
-  it('loses nothing of 50,000 messages, costs little memory, and is left within 1.5 x Keep Alive of its silence', async () => {
+describe('a server that floods a slow reader and answers nothing else', () => {
+  it('loses nothing of 50,000 messages, costs little memory, and is left within 1.5 x Keep Alive of its last packet', async () => {
     const COUNT = 50_000;
     const floods = ([4, 5] as const).map((version) => ({ version, flood: numbered(COUNT, version) }));
     const before = memory();
@@ -144,7 +144,7 @@ describe('a server that floods a slow reader, and answers nothing else', () => {
     expect(most).toBeLessThan(20 * MIB);
     await Promise.all(
       scenes.map(async (scene) => {
-        // In 1.5 Keep Alives the server was told three times that somebody is there, if not of the last one.
+        // In 1.5 Keep Alives the client sends three PINGREQs; the last may be under way.
         expect(scene.received.filter(({ type }) => type === 'pingreq').length).toBeGreaterThanOrEqual(2);
         let [last, count] = [0, 0];
         const reading = (async () => {
@@ -174,7 +174,7 @@ describe('a server that ends the connection while reading is stopped', () => {
   const COUNT = 3_000;
   const small = numbered(COUNT, 4);
 
-  it('and resets or closes it, it is noticed within Keep Alive, and what had come is still read', async () => {
+  it('by a reset or a close is noticed within Keep Alive, and messages received before are still delivered', async () => {
     const ways = [
       (socket: Socket) => void socket.resetAndDestroy(),
       (socket: Socket) => void socket.end(() => socket.destroy()),
@@ -194,7 +194,7 @@ describe('a server that ends the connection while reading is stopped', () => {
     );
   });
 
-  it('and half-closes it is noticed as soon as reading goes on, and all that came before is delivered', async () => {
+  it('by a half-close is noticed when reading resumes, and all messages before it are delivered', async () => {
     const scene = await over(4, small, {}, true);
     await stopped(scene);
     scene.socket.end();
@@ -232,7 +232,7 @@ describe('a WebSocket that the server ends while reading is stopped', () => {
     return scene;
   }
 
-  it('without a close frame: it is noticed within Keep Alive', async () => {
+  it('without a close frame is noticed within Keep Alive', async () => {
     const scene = await overWebSocket();
     const left = ms();
     scene.ws.terminate();
@@ -242,7 +242,7 @@ describe('a WebSocket that the server ends while reading is stopped', () => {
     expect(seen).toEqual(texts(seen.length));
   });
 
-  it('with a close frame: it is noticed as soon as reading goes on, and all that came before is delivered', async () => {
+  it('with a close frame is noticed when reading resumes, and all messages before it are delivered', async () => {
     const scene = await overWebSocket();
     scene.ws.close(1001);
     await pause(INTERVAL);

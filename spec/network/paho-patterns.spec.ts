@@ -17,7 +17,7 @@ import { actor, aedes, endActors, mosquitto } from './actors.ts';
 import { serversOfEachTransport, optionsOf, SCHEMES } from './transport-table.ts';
 
 /*
- * The rows of the table of paho's Client that are about the way to the server; the others are in
+ * The rows of the table of paho's Client that concern the transport. The other rows are in
  * spec/scenarios/paho-names.spec.ts.
  */
 
@@ -25,7 +25,7 @@ endActors();
 
 const made = certificates();
 
-/** A Mosquitto with TLS on a port of its own. */
+/** A Mosquitto with a TLS listener. */
 async function secure(server = 'server', ...more: readonly string[]): Promise<string> {
   const certificate = await made();
   const port = await freePort();
@@ -37,7 +37,7 @@ async function secure(server = 'server', ...more: readonly string[]): Promise<st
   return `mqtts://localhost:${port}`;
 }
 
-/** Expects that a message comes back. Returns what was warned of. */
+/** Expects that a published message comes back. Returns the warnings. */
 async function expectWay(url: string, options: ClientOptions = {}): Promise<readonly string[]> {
   const { client, log } = await actor(url, options);
   const subscription = await client.subscribe('way', { qos: 1 });
@@ -46,7 +46,7 @@ async function expectWay(url: string, options: ClientOptions = {}): Promise<read
   return log.filter((line) => line.startsWith('warn'));
 }
 
-/** The error of an attempt. */
+/** The error of a connection attempt. */
 async function fails(url: string, tls: TlsOptions): Promise<unknown> {
   return actor(url, { tls, reconnect: false }).then(
     () => 'connected',
@@ -68,7 +68,7 @@ describeWithSecureMosquitto('paho: Client(transport)', () => {
 });
 
 describeWithSecureMosquitto('paho: ws_set_options(path="/mqtt", headers)', () => {
-  it('is a path, which is /mqtt unless it is said, and header fields as a record or asked for per attempt', async () => {
+  it('is a path with default /mqtt, and header fields as a record or from a function per attempt', async () => {
     const seen: [path: string | undefined, headers: IncomingHttpHeaders][] = [];
     const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
     atEnd(() => new Promise((resolve) => server.close(resolve)));
@@ -92,7 +92,7 @@ describeWithSecureMosquitto('paho: ws_set_options(path="/mqtt", headers)', () =>
 describeWithSecureMosquitto(
   'paho: tls_set(ca_certs, certfile, keyfile, cert_reqs, tls_version, ciphers)',
   () => {
-    it('verifies the server by an authority alone, and by those of the system where none is given', async () => {
+    it('verifies the server by the given authority, or by those of the system', async () => {
       const certificate = await made();
       const url = await secure();
       await expectWay(url, { tls: { caFile: certificate.file('ca.pem') } });
@@ -104,7 +104,7 @@ describeWithSecureMosquitto(
       });
     });
 
-    it('shows a certificate with its key, which may be encrypted', async () => {
+    it('sends a certificate with its key, which may be encrypted', async () => {
       expect.assertions(3);
       const certificate = await made();
       const url = await secure(
@@ -136,7 +136,7 @@ describeWithSecureMosquitto('paho: tls_set_context(context)', () => {
 });
 
 describeWithSecureMosquitto('paho: tls_insecure_set(True)', () => {
-  it('is tls.verifyHostname: false: any host name will do, any authority will not, and it is warned of', async () => {
+  it('is tls.verifyHostname: false, which accepts any host name but not any authority, and warns', async () => {
     const certificate = await made();
     const caFile = certificate.file('ca.pem');
     const url = await secure('wrong-host');

@@ -9,7 +9,7 @@ import { pattern, Recorder } from '../support/receivers.ts';
 
 endWithTest();
 
-/** A transport that brings what it reads to `recorder`, and the socket at its other end. */
+/** A transport that reads into `recorder`, and the socket at its other end. */
 async function connected(recorder: Recorder): Promise<{ transport: Transport; peer: Socket }> {
   const { server, port } = await startServer(createServer({ pauseOnConnect: true }));
   const accepted = once(server, 'connection') as Promise<[Socket]>;
@@ -20,8 +20,8 @@ async function connected(recorder: Recorder): Promise<{ transport: Transport; pe
   return { transport, peer };
 }
 
-describe('a TCP transport that is paused', () => {
-  it('brings nothing, not even the end, and afterwards all of it', async () => {
+describe('a paused TCP transport', () => {
+  it('delivers nothing, not even the end, until it is resumed', async () => {
     const recorder = new Recorder();
     const { transport, peer } = await connected(recorder);
     const sent = pattern(400_000);
@@ -60,7 +60,7 @@ describe('a TCP transport that is paused', () => {
     expect(Buffer.compare((await arrived)[0], pattern(10))).toBe(0);
   });
 
-  it('may be destroyed, and brings nothing more', async () => {
+  it('can be destroyed and then delivers nothing', async () => {
     const recorder = new Recorder();
     const { transport, peer } = await connected(recorder);
     const paused = new Promise<void>((resolve) => {

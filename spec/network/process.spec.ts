@@ -5,7 +5,7 @@ import { freePort } from '../support/mosquitto.ts';
 import { endPrograms, startProgram } from './children.ts';
 
 /*
- * Programs end when their work is done: nothing of the client keeps a process alive. None of them calls process.exit().
+ * Programs end when their work is done: the client keeps no process alive. No program calls process.exit().
  */
 
 const LONG = 60_000;
@@ -40,7 +40,7 @@ describe('a program', () => {
   );
 
   it(
-    'ends when its client goes out of scope, with a subscription open',
+    'ends when its client goes out of scope with an open subscription',
     async () => {
       const { code, lines, complaint } = await startProgram('leaves-its-scope', broker.url).ended;
       expect({ code, lines, complaint }).toEqual({ code: 0, lines: ['published', 'done'], complaint: '' });
@@ -49,7 +49,7 @@ describe('a program', () => {
   );
 
   it(
-    'that finds nobody to connect to ends with an error it can catch',
+    'that finds no server ends with an error that can be caught',
     async () => {
       const url = `mqtt://127.0.0.1:${await freePort()}`;
       const { code, lines, complaint } = await startProgram('never-connects', url).ended;
@@ -59,7 +59,7 @@ describe('a program', () => {
   );
 
   it(
-    'that gives one signal to many calls at once is not warned of a leak',
+    'that passes one signal to many calls causes no leak warning',
     async () => {
       const { code, lines, complaint } = await startProgram('one-signal', broker.url).ended;
       expect({ code, lines, complaint }).toEqual({ code: 0, lines: ['20'], complaint: '' });
@@ -68,10 +68,10 @@ describe('a program', () => {
   );
 
   it(
-    'that transfers the memory of payloads away too early loses those messages, and goes on',
+    'that transfers payloads away too early loses those messages and continues',
     async () => {
       const { code, lines, complaint } = await startProgram('takes-payloads-back', broker.url).ended;
-      // Up to 16 KiB they are copied as they are published.
+      // Payloads up to 16 KiB are copied by publish().
       const small = Array.from({ length: 3 }, () => 'published');
       const large = Array.from({ length: 9 }, () => 'not-sent');
       expect({ code, lines, complaint }).toEqual({

@@ -18,10 +18,10 @@ const PROXIES: readonly (readonly [name: string, start: (options?: ProxyOptions)
 ];
 
 const CREDENTIALS = { username: 'me@home', password: 's3cr:t' };
-/** What tells the password: itself, in percent-encoding, and in base64 with the user name and without. */
+/** Forms that reveal the password: plain, percent-encoded, and base64 with and without the user name. */
 const SECRET = /s3cr(?:%3a|:)t|bWVAaG9tZTpzM2NyOnQ|czNjcjp0/i;
 
-/** A client that is not connected, and all that its logger was told. */
+/** A client that is not connected, and its log. */
 function stranger(url: string, options: ClientOptions): { client: Client; log: unknown[] } {
   const log: unknown[] = [];
   const line = (...words: unknown[]): void => void log.push(words);
@@ -32,7 +32,7 @@ function stranger(url: string, options: ClientOptions): { client: Client; log: u
   return { client, log };
 }
 
-/** Publishes to itself with each QoS; what came back. */
+/** Publishes to itself with each QoS. Returns the received messages. */
 async function roundTrip({ client }: Actor, text: string): Promise<string[]> {
   const subscription = await client.subscribe(`round/${text}`, { qos: 2 });
   for (const qos of [0, 1, 2] as const) await client.publish(`round/${text}`, `${text} ${qos}`, { qos });
@@ -43,7 +43,7 @@ async function roundTrip({ client }: Actor, text: string): Promise<string[]> {
 
 const EACH = (text: string): string[] => [0, 1, 2].map((qos) => `${text} ${qos}`);
 
-/** What was received before and after the proxy has cut the connection, and what that took. */
+/** What was received before and after the proxy cut the connection, and how long that took. */
 async function across(url: string, proxy: Proxy, options: ClientOptions): Promise<unknown> {
   const one = await actor(url, options);
   const before = await roundTrip(one, 'before');
@@ -57,13 +57,13 @@ async function across(url: string, proxy: Proxy, options: ClientOptions): Promis
 const ALL_WELL = { before: EACH('before'), after: EACH('after'), asked: 2, losses: 1 };
 
 describe.each(PROXIES)('peers P29: a client behind a proxy: %s', (name, start) => {
-  it('publishes and receives through it, and again after it has cut the connection', async () => {
+  it('publishes and receives, also after the proxy has cut the connection', async () => {
     const { url } = await aedes();
     const proxy = await start();
     expect(await across(url, proxy, { proxy: proxy.url })).toEqual(ALL_WELL);
   });
 
-  it('shows it a user name and password, and leaves it to it to look up the server', async () => {
+  it('sends user name and password, and lets the proxy look up the server', async () => {
     const { port } = await aedes();
     const proxy = await start({ credentials: CREDENTIALS, names: { 'broker.internal': '127.0.0.1' } });
     const { username, password } = CREDENTIALS;
@@ -71,7 +71,7 @@ describe.each(PROXIES)('peers P29: a client behind a proxy: %s', (name, start) =
     expect(await across(`mqtt://broker.internal:${port}`, proxy, options)).toEqual(ALL_WELL);
   });
 
-  it('finds it in the environment', async () => {
+  it('finds the proxy in the environment', async () => {
     const { url } = await aedes();
     const proxy = await start();
     process.env['https_proxy'] = proxy.url;
@@ -81,7 +81,7 @@ describe.each(PROXIES)('peers P29: a client behind a proxy: %s', (name, start) =
     expect(proxy.asked).toHaveLength(2);
   });
 
-  it('leaves it within connectTimeout where it is silent', async () => {
+  it('leaves a silent proxy within connectTimeout', async () => {
     const proxy = await start();
     proxy.answer = 'silence';
     const { client } = stranger('mqtt://broker.example', { proxy: proxy.url, connectTimeout: 100 });
@@ -92,7 +92,7 @@ describe.each(PROXIES)('peers P29: a client behind a proxy: %s', (name, start) =
     while (proxy.tunnels.connections > 0) await new Promise(setImmediate);
   });
 
-  it('leaves it at once when it is disconnected while it is silent', async () => {
+  it('leaves a silent proxy at once on disconnect()', async () => {
     const proxy = await start();
     proxy.answer = 'silence';
     const { client } = stranger('mqtt://broker.example', { proxy: proxy.url });
@@ -103,7 +103,7 @@ describe.each(PROXIES)('peers P29: a client behind a proxy: %s', (name, start) =
     while (proxy.tunnels.connections > 0) await new Promise(setImmediate);
   });
 
-  it('is told that it was the proxy that could not be reached', async () => {
+  it('reports that the proxy could not be reached', async () => {
     const url = new URL((await start()).url);
     url.port = String(await freePort());
     const { client } = stranger('mqtt://broker.example', { proxy: url });
@@ -112,7 +112,7 @@ describe.each(PROXIES)('peers P29: a client behind a proxy: %s', (name, start) =
     expect(error.message).toBe(`no connection: proxy: connect ECONNREFUSED 127.0.0.1:${url.port}`);
   });
 
-  it('tells its password neither in errors nor in the log, and tries again', async () => {
+  it('retries, and reveals the password neither in errors nor in the log', async () => {
     const { url } = await aedes();
     const proxy = await start({ credentials: CREDENTIALS });
     const { username, password } = CREDENTIALS;
@@ -136,7 +136,7 @@ describe.each(PROXIES)('peers P29: a client behind a proxy: %s', (name, start) =
 });
 
 describe('a client behind an HTTP proxy', () => {
-  it('is told with which status it was refused', async () => {
+  it('reports the HTTP status of a refusal', async () => {
     const { port } = await aedes();
     const proxy = await httpProxy({ credentials: CREDENTIALS });
     const { client } = stranger(`mqtt://127.0.0.1:${port}`, { proxy: proxy.url });
@@ -149,7 +149,7 @@ describe('a client behind an HTTP proxy', () => {
 });
 
 describeWithMosquitto('a client of MQTT 5.0 behind a proxy', () => {
-  it.each(PROXIES)('publishes and receives through it: %s', async (_, start) => {
+  it.each(PROXIES)('publishes and receives: %s', async (_, start) => {
     const { url } = await mosquitto();
     const proxy = await start();
     expect(await across(url, proxy, { proxy: { url: proxy.url }, protocolVersion: 5 })).toEqual(ALL_WELL);

@@ -7,15 +7,15 @@ import { actor, type Actor, endActors, inTime, mosquitto, wireTap } from './acto
 import type { WireTap } from './wire-tap.ts';
 
 /*
- * A broker that crashes in the middle. It keeps its state on disk, yet forgets what it had not saved: so the judge is a
- * tap, which knows what was acknowledged on the wire, and holds each promise to its word.
+ * A broker that crashes under load. It keeps its state on disk but loses what it had not saved. A tap therefore records
+ * what was acknowledged on the wire, and each promise is compared with that.
  */
 
 const COUNT = 2_000;
-/** The crash comes when so many have been acknowledged. */
+/** Number of acknowledgements before the crash. */
 const CRASH = 700;
 const LONG = 30_000;
-/** ms after which a run that has not come to its end is told of. */
+/** Maximum ms for a run. */
 const PATIENCE = 20_000;
 
 endActors();
@@ -39,14 +39,14 @@ async function crashing(): Promise<Setting> {
   return { ...publisher, broker, tap, crashed };
 }
 
-/** What is published: so many of each QoS, in turns, each with a payload of its own. */
+/** Messages of each QoS in turn, each with a different payload. */
 function payloads(levels: readonly QoS[]): { readonly qos: QoS; readonly payload: string }[] {
   return Array.from({ length: COUNT }, (_, i) =>
     levels.map((qos) => ({ qos, payload: `${qos} ${i}` })),
   ).flat();
 }
 
-/** Publishes all at once, and keeps the payloads of those that resolved although nothing on the wire said so. */
+/** Publishes all at once, and keeps the payloads of promises that resolved without an acknowledgement on the wire. */
 function publishAll(
   { client, tap }: Setting,
   levels: readonly QoS[],
@@ -59,13 +59,13 @@ function publishAll(
   return { calls, lies };
 }
 
-describeWithMosquitto('a broker that is killed in the middle', () => {
+describeWithMosquitto('a broker that is killed under load', () => {
   it.each([
     ['QoS 1', [1]],
     ['QoS 2', [2]],
     ['QoS 1 and as many of QoS 2', [1, 2]],
   ] as const)(
-    'gets all of 2,000 messages of %s once it is back, first sent in call order, and no promise says so before',
+    'gets all of 2,000 messages of %s after its restart, first in call order, and no promise resolves too early',
     async (_, levels) => {
       const setting = await crashing();
       const { broker, tap, client, events, crashed } = setting;
@@ -88,7 +88,7 @@ describeWithMosquitto('a broker that is killed in the middle', () => {
   );
 
   it(
-    'leaves no promise open when the client gives up on it, and each says what is known',
+    'leaves no promise pending when the client is closed, and each error tells what is known',
     async () => {
       const setting = await crashing();
       const { tap, client, crashed } = setting;
@@ -101,7 +101,7 @@ describeWithMosquitto('a broker that is killed in the middle', () => {
         one.status === 'rejected' ? [one.reason as ClosedError] : [],
       );
       expect(lies).toEqual([]);
-      // An acknowledgement on its way when the client left was for nobody.
+      // An acknowledgement under way when the client closed was not received.
       expect(settled.length - rejected.length).toBeLessThanOrEqual(tap.acknowledged.size);
       expect(rejected.every((error) => error instanceof ClosedError && !error.kept)).toBe(true);
       expect(new Set(rejected.map(({ delivery }) => delivery))).toEqual(new Set(['unknown', 'not-sent']));
@@ -111,7 +111,7 @@ describeWithMosquitto('a broker that is killed in the middle', () => {
   );
 
   it(
-    'is told by status() as long as it is away, with what went wrong and when the next attempt follows',
+    'is reported by status() while it is down, with the error and the time of the next attempt',
     async () => {
       const { broker, client, events } = await crashing();
       await broker.kill('SIGKILL');

@@ -5,7 +5,7 @@ import { startAedes } from '../support/aedes.ts';
 import { leakGuard } from '../support/leaks.ts';
 
 /*
- * Aedes keeps no window towards a subscriber: what 3.1.1 lets it send, it sends at once.
+ * Aedes has no window for subscribers: with 3.1.1 it sends all messages at once.
  */
 
 const COUNT = 5_000;
@@ -21,7 +21,7 @@ afterEach(async () => {
 
 leakGuard();
 
-/** A broker, a client of it with `options`, and what `status()` said of messages that were let go. */
+/** A broker, a client of it with `options`, and the number of messages that `status()` reported as dropped. */
 async function rig(options: object) {
   const broker = await startAedes();
   ending.push(() => broker.close());
@@ -50,9 +50,9 @@ async function rig(options: object) {
 describe('with Aedes: 5,000 messages of QoS 1 at once', () => {
   it.each([
     ['a clean session', {}],
-    ['a session to keep', KEEP],
+    ['a persistent session', KEEP],
   ])(
-    'reach a loop that reads, each once and in order, on one connection, and none is let go (%s)',
+    'reach a reading loop once and in order, on one connection, and none is dropped (%s)',
     async (_, options) => {
       const { client, publish, counts } = await rig(options);
       const subscription = await client.subscribe('flood', { qos: 1 });
@@ -70,9 +70,9 @@ describe('with Aedes: 5,000 messages of QoS 1 at once', () => {
 
   it.each([
     ['a clean session', {}],
-    ['a session to keep', KEEP],
+    ['a persistent session', KEEP],
   ])(
-    'wait in the network for a consumer that is slow to begin, and reach it once and in order (%s)',
+    'wait in the network for a consumer that starts late, and reach it once and in order (%s)',
     async (_, options) => {
       const { client, publish, counts } = await rig(options);
       const subscription = await client.subscribe('flood', { qos: 1 });

@@ -10,11 +10,11 @@ import { type Actor, actor, endActors, faultProxy, inTime, mosquitto, wireTap } 
 import { startProgram } from './children.ts';
 
 /*
- * Sessions that change hands: from a process that crashed to the next one, and between two that both think it is theirs.
+ * Sessions that change hands: from a crashed process to the next one, and between two clients that both claim it.
  */
 
 const LONG = 30_000;
-/** ms after which what has not come to its end is told of. */
+/** Maximum ms for a test step. */
 const PATIENCE = 15_000;
 
 endActors();
@@ -25,11 +25,11 @@ const OLD = several('old', 5);
 const NEW = several('new', 10);
 const SAME = NEW.map(() => 'same');
 
-/** The session of the program half-done, for who comes after it. */
+/** The session of the program half-done. */
 const SESSION = { clientId: 'half-done', cleanStart: false } as const;
 const SESSION_5 = { ...SESSION, protocolVersion: 5, sessionExpiryInterval: 600 } as const;
 
-/** Lets half-done publish these, kills it when each has its PUBREC and no PUBREL is out. */
+/** Lets half-done publish these texts, and kills it when each has its PUBREC but no PUBREL was sent. */
 async function crash(port: number, version: number, published: readonly string[]): Promise<void> {
   const tap = await wireTap(port, version as ProtocolVersion);
   const proxy = await faultProxy(tap.port);
@@ -38,7 +38,7 @@ async function crash(port: number, version: number, published: readonly string[]
     tap.onPacket = ({ type }, from) => {
       if (type === 'pubrel' && from === 'client') released++;
       if (type !== 'pubrec') return;
-      // With the first of them at the tap, none comes through any more.
+      // After the first of them has reached the tap, none passes.
       proxy.freeze();
       if (++received === published.length) resolve();
     };
@@ -49,14 +49,14 @@ async function crash(port: number, version: number, published: readonly string[]
   expect([received, released]).toEqual([published.length, 0]);
 }
 
-describeWithMosquitto('a process that crashes with QoS 2 half-done', () => {
-  // Its successor uses the same Packet Identifiers, for which the server still waits for a PUBREL. Mosquitto sees that it
-  // is another message by its payload, and only by that.
+describeWithMosquitto('a process that crashes in the middle of QoS 2 exchanges', () => {
+  // Its successor uses the same Packet Identifiers, for which the server still expects a PUBREL. Mosquitto distinguishes
+  // the messages by their payloads only.
   it.each([
-    ['whatever they say', 4, SESSION, OLD, NEW],
-    ['also where they say the same', 5, SESSION_5, SAME.slice(0, 5), SAME],
+    ['with different payloads', 4, SESSION, OLD, NEW],
+    ['with equal payloads, too', 5, SESSION_5, SAME.slice(0, 5), SAME],
   ] as const)(
-    'is followed by one whose messages of QoS 2 all arrive, each exactly once: %s',
+    'has a successor whose messages of QoS 2 arrive exactly once: %s',
     async (_, version, session, before, after) => {
       const broker = await mosquitto();
       const { client: witness } = await actor(broker.url, { protocolVersion: version });
@@ -74,7 +74,7 @@ describeWithMosquitto('a process that crashes with QoS 2 half-done', () => {
         (isNew ? fresh : old).push(message.text());
       }
       expect(fresh).toEqual(after);
-      // Whether these arrive, nobody was promised. None arrives twice.
+      // No promise covers these, but none may arrive twice.
       expect(old.length).toBeLessThanOrEqual(before.length);
       expect(version === 5 || new Set(old).size === old.length).toBe(true);
     },
@@ -82,7 +82,7 @@ describeWithMosquitto('a process that crashes with QoS 2 half-done', () => {
   );
 
   it(
-    'is followed by one that gets what is new exactly once, and nothing again that was received without PUBREL',
+    'has a successor that receives new messages exactly once, and not again what had come without PUBREL',
     async () => {
       const broker = await mosquitto();
       const tap = await wireTap(broker.port);
@@ -120,7 +120,7 @@ describeWithMosquitto('a process that crashes with QoS 2 half-done', () => {
   );
 });
 
-/** What a client was told of its waits until one of them was as long as this, or it ended. */
+/** The delays that a client reported until one of them was as long as this, or it closed. */
 async function delaysUntil({ client, events }: Actor, least: number): Promise<number[]> {
   for await (const event of client.status())
     if (event.type === 'disconnected' && (event.willRetryIn ?? 0) >= least) break;
@@ -130,9 +130,9 @@ async function delaysUntil({ client, events }: Actor, least: number): Promise<nu
 }
 
 describeWithMosquitto('two clients with one Client Identifier', () => {
-  // On 5.0 a server should tell the first one so, which would end it. Mosquitto 2.0.11 does not.
+  // A server of 5.0 should report this to the first client. Mosquitto 2.0.11 does not.
   it.each([3, 4, 5] as const)(
-    'evict each other ever more slowly where the server does not say why, and both tell (protocol version %d)',
+    'evict each other ever more slowly if the server gives no reason, and both report it (protocol version %d)',
     async (protocolVersion) => {
       const broker = await mosquitto();
       const tap = await wireTap(broker.port, protocolVersion);
@@ -148,15 +148,15 @@ describeWithMosquitto('two clients with one Client Identifier', () => {
       expect(delays).toEqual([10, 10, 10, 20, 40, 80, 160, 320].slice(-delays.length));
       for (const { events } of actors)
         expect(events.some((event) => event.type === 'disconnected' && event.flapping)).toBe(true);
-      // As many as it takes to get there, and no more.
+      // As many as needed, and no more.
       expect(tap.connections).toBeLessThanOrEqual(2 * 9);
     },
     LONG,
   );
 });
 
-describe('two clients with one Client Identifier on a server that says so (5.0)', () => {
-  it('are told apart: the first one ends with Session taken over (0x8E), the second one stays', async () => {
+describe('two clients with one Client Identifier on a server that reports it (5.0)', () => {
+  it('are told apart: the first one ends with Session taken over (0x8E), the second one stays connected', async () => {
     const brokers: ScriptedBroker[] = [];
     const server = createServer((socket) => {
       const broker = ScriptedBroker.on(socket);

@@ -8,12 +8,12 @@ import { scriptedServer } from '../support/scripted-network.ts';
 import { endActors } from './actors.ts';
 
 /*
- * Servers that are there and say nothing. That of TLS, of WebSocket and of proxies are with the specs of these servers.
+ * Servers that listen and send nothing. Silent TLS, WebSocket and proxy servers are in the specs of these transports.
  */
 
 endActors();
 
-/** Listens, and never accepts: the operating system has taken as many connections as it may. */
+/** Listens and never accepts: the backlog of the operating system is full. */
 const DEAF = `
   const { createServer } = require('node:net');
   const { parentPort } = require('node:worker_threads');
@@ -35,7 +35,7 @@ async function deafPort(): Promise<number> {
   return port;
 }
 
-/** The error with which a client leaves, and how long that took, in ms. */
+/** The error of an attempt and its duration in ms. */
 async function leaves(url: string, options: ClientOptions = {}): Promise<[error: ConnectError, ms: number]> {
   const client = new Client(url, { connectTimeout: 100, ...options });
   atEnd(() => client.disconnect());
@@ -47,15 +47,15 @@ async function leaves(url: string, options: ClientOptions = {}): Promise<[error:
   return [error as ConnectError, performance.now() - begin];
 }
 
-describe('peers P20 a server that is there and says nothing is left within connectTimeout', () => {
-  it('when it does not accept the connection', async () => {
+describe('peers P20 a silent server is left within connectTimeout', () => {
+  it('if it does not accept the connection', async () => {
     const [error, ms] = await leaves(`mqtt://127.0.0.1:${await deafPort()}`);
     expect(error).toMatchObject({ name: 'ConnectError', phase: 'timeout', during: 'dial' });
     expect(error.message).toBe('no connection within 100 ms: waited for the network to connect (dial)');
     expect(ms).toBeGreaterThanOrEqual(99);
   });
 
-  it('when CONNACK does not come', async () => {
+  it('if CONNACK does not come', async () => {
     const server = await scriptedServer();
     atEnd(() => server.close());
     const [error] = await leaves(server.url);
@@ -66,7 +66,7 @@ describe('peers P20 a server that is there and says nothing is left within conne
     await broker.expectClose();
   });
 
-  it('so that another one has its turn', async () => {
+  it('so that the next server is tried', async () => {
     const server = await scriptedServer();
     atEnd(() => server.close());
     const client = new Client(`mqtt://127.0.0.1:${await deafPort()}`, {

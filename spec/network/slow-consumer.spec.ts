@@ -5,19 +5,19 @@ import { actor, aedes, endActors, inTime, mosquitto } from './actors.ts';
 import { startProgram } from './children.ts';
 
 /*
- * A consumer that takes 100 messages per second while thousands are there for it, in a process of its own. It is at it
- * for some seconds of real time: what holds then holds for the rest.
+ * A consumer in a process of its own that takes 100 messages per second while thousands wait for it. It runs for about a
+ * second of real time: if memory is bounded then, it stays bounded.
  */
 
 const WARM_UP = 300;
 const PACE = 100;
-/** Seconds that it takes messages for, at the least. */
+/** Minimum run time in seconds. */
 const SECONDS = 1;
 const LONG = 60_000;
-/** ms after which a run that has not come to its end is told of. */
+/** Maximum ms for a run. */
 const PATIENCE = 50_000;
 const MIB = 1_048_576;
-/** The consumers' `receiveMaximum`, and the messages that their `buffer` may hold. */
+/** `receiveMaximum` of the consumers, and the messages that their `buffer` may hold. */
 const [ROOM, RING] = [256, 1_000];
 
 endActors();
@@ -30,10 +30,10 @@ interface Outcome {
   readonly growth: number;
 }
 
-/** How a consumer subscribes, and whether it keeps its session. */
+/** QoS of a consumer, and whether its session is persistent. */
 type Kind = readonly [qos: QoS, persistent: boolean];
 
-/** Lets consumers run against `count` messages of QoS 1 and so many bytes. */
+/** Runs consumers against `count` messages of QoS 1 of `size` bytes. */
 async function consume(url: string, count: number, size: number, kinds: readonly Kind[]): Promise<Outcome[]> {
   const { client } = await actor(url, { maxInflight: 1_000 });
   const consumers = kinds.map(([qos, persistent]) =>
@@ -50,7 +50,7 @@ async function consume(url: string, count: number, size: number, kinds: readonly
   const all = (line: string): Promise<unknown> => Promise.all(consumers.map((one) => one.printed(line)));
   const payload = 'x'.repeat(size);
   const publish = async (topic: string, messages: number): Promise<void> => {
-    // As many as the window holds are on their way at once.
+    // One window of messages at a time.
     for (let sent = 0; sent < messages; sent += 1_000)
       await Promise.all(
         Array.from({ length: Math.min(1_000, messages - sent) }, () =>
@@ -73,19 +73,19 @@ async function consume(url: string, count: number, size: number, kinds: readonly
   });
 }
 
-/** What holds of each: memory stays where it was, and no more wait in it than may. */
+/** Memory and the number of waiting messages are bounded. */
 function expectBounded({ taken, unsettled, depth, growth }: Outcome, room: number): void {
   expect(taken).toBeGreaterThanOrEqual(SECONDS * PACE);
   expect(Math.max(unsettled, depth)).toBeLessThanOrEqual(room);
   expect(growth).toBeLessThan(8 * MIB);
 }
 
-describeWithMosquitto('consumers of 100 messages per second behind 3,000', () => {
+describeWithMosquitto('consumers of 100 messages per second with a backlog of 3,000', () => {
   it(
-    'need no more memory than before, with QoS 1 in a clean session and in one to keep, and with QoS 0 and its ring',
+    'need no more memory, with QoS 1 in a clean and in a persistent session, and with the ring buffer of QoS 0',
     async () => {
       const { url } = await mosquitto();
-      // More than memory may grow by.
+      // The backlog is larger than memory may grow.
       const [clean, kept, ring] = (await consume(url, 3_000, 4_000, [
         [1, false],
         [1, true],
@@ -101,12 +101,12 @@ describeWithMosquitto('consumers of 100 messages per second behind 3,000', () =>
   );
 });
 
-describe('with Aedes: consumers of 100 messages per second behind 3,000, from a server without a window', () => {
+describe('with Aedes: consumers of 100 messages per second with a backlog of 3,000, from a server without a window', () => {
   it(
-    'need no more memory than before, and drop nothing',
+    'need no more memory and drop nothing',
     async () => {
       const { url } = await aedes();
-      // No more than a connection takes: behind that Aedes has the publisher wait.
+      // As much as a connection buffers: beyond that, Aedes blocks the publisher.
       const [clean, kept] = (await consume(url, 3_000, 100, [
         [1, false],
         [1, true],

@@ -5,18 +5,18 @@ import { startProgram } from './children.ts';
 import { actor, aedes, endActors, inTime, mosquitto, wireTap } from './actors.ts';
 
 /*
- * Many parts of one application that subscribe to the same and to overlapping Topic Filters, at real brokers: Mosquitto
- * sends retained messages right after SUBACK, one copy for each filter; Aedes some time later, one for each packet.
+ * Many parts of one application subscribe to equal and overlapping Topic Filters of real brokers. Mosquitto sends
+ * retained messages right after SUBACK, one copy per filter; Aedes sends them later, one per packet.
  */
 
 endActors();
 
-/** ms after which what has not come to its end is told of. */
+/** Maximum ms for a test step. */
 const PATIENCE = 15_000;
 const TOPICS = Array.from({ length: 20 }, (_, n) => `kept/${n}`);
 const EACH_ONCE = TOPICS.toSorted();
 
-/** Reads `messages`; `has(count)` resolves when so many have come. */
+/** Reads `messages`. `has(count)` resolves when that many have come. */
 function reader(messages: AsyncIterable<Message>) {
   const topics: string[] = [];
   let look = (): void => {};
@@ -41,7 +41,7 @@ async function keep(url: string): Promise<void> {
   await Promise.all(TOPICS.map((topic) => client.publish(topic, topic, { qos: 1, retain: true })));
 }
 
-/** Subscribes in all ways. Returns the Topic Names of the retained messages that each subscription got. */
+/** Subscribes in all ways. Returns the topics of the retained messages of each subscription. */
 async function subscribeInAllWays(client: Client): Promise<string[][]> {
   const all: ReturnType<typeof reader>[] = [];
   const subscribe = (filter: string | string[], qos: 0 | 1 = 0): (() => Promise<unknown>) => {
@@ -53,16 +53,16 @@ async function subscribeInAllWays(client: Client): Promise<string[][]> {
     inTime(Promise.all(all.map(({ has }) => has(TOPICS.length))), PATIENCE, () =>
       JSON.stringify(all.map(({ topics }) => topics.length)),
     );
-  // In one turn: the same, others that overlap, another QoS; one that overlaps with itself.
+  // In one turn: equal filters, overlapping ones, another QoS, and filters that overlap within one subscription.
   const first = subscribe('kept/#');
   for (let n = 0; n < 10; n++) subscribe(n % 2 === 0 ? 'kept/#' : 'kept/+');
   subscribe('kept/#', 1);
   subscribe(['kept/#', ...TOPICS]);
   await first();
-  // After SUBACK, while retained messages come.
+  // After SUBACK, while retained messages arrive.
   await Promise.all([subscribe('kept/#')(), subscribe('#')()]);
   await complete();
-  // Long after. Its copies come after all that was on the way before.
+  // Much later. Its copies come after all messages that were under way.
   await subscribe('kept/#')();
   await complete();
   await subscribe('kept/+')();
@@ -95,7 +95,7 @@ describeWithMosquitto('retained messages come once to each subscription of a cli
 });
 
 describeWithMosquitto('300 subscribe() calls on one Topic Filter', () => {
-  it('take one SUBSCRIBE, and leave each with its own messages', async () => {
+  it('send one SUBSCRIBE, and each gets its own messages', async () => {
     const broker = await mosquitto();
     const tap = await wireTap(broker.port);
     let subscribes = 0;
@@ -119,7 +119,7 @@ describe('1,000 subscriptions', () => {
   const COUNT = 1_000;
 
   it.each(['in one call', 'in many calls', 'to one filter'])(
-    'made %s and left again cost work that grows with them, not with their square',
+    'made %s and removed again cost work that grows linearly',
     async (what) => {
       const broker = await aedes();
       const { lines, complaint } = await startProgram('counts-steps', broker.url, what, `${COUNT}`).ended;

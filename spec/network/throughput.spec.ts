@@ -10,8 +10,8 @@ import { Sequence } from './programs/numbered.ts';
 import { WireTap } from './wire-tap.ts';
 
 /*
- * A publisher and a consumer, each in a process of its own, and hundreds of messages of each QoS between them. The
- * publisher gives all of them away before it awaits one.
+ * A publisher and a consumer in processes of their own exchange hundreds of messages of each QoS. The publisher calls
+ * publish() for all of them before it awaits one.
  */
 
 const LONG = 60_000;
@@ -27,7 +27,7 @@ afterEach(async () => {
 
 leakGuard();
 
-/** What the broker let others see, as `topic` and `text`, in the order it came. */
+/** What other subscribers received, in order. */
 type Seen = readonly { readonly topic: string; readonly text: string }[];
 
 function summaries(seen: Seen): unknown[] {
@@ -38,7 +38,7 @@ function summaries(seen: Seen): unknown[] {
   });
 }
 
-/** Lets the two run, and checks what they say and what was on the wire. */
+/** Runs both programs, and checks their output and the packets on the wire. */
 async function exchange(
   { port, url }: { readonly port: number; readonly url: string },
   version: ProtocolVersion,
@@ -64,12 +64,12 @@ describeWithMosquitto('messages between two processes', () => {
     [3, 300],
     [5, 500],
   ] as const)(
-    'all arrive, each once and in order, and the window is used to the full (protocol version %d, %d of each QoS)',
+    'arrive once and in order, and use the whole window (protocol version %d, %d of each QoS)',
     async (version, count) => {
-      // Mosquitto lets messages go that wait for a slow reader, unless told not to.
+      // By default Mosquitto drops messages that wait for a slow reader.
       const broker: Mosquitto = await startMosquitto({ config: ['max_queued_messages 0'] });
       ending.push(() => broker.stop());
-      // On 5.0 Mosquitto 2.0.11 goes beyond the Receive Maximum of mosquitto_sub, which then ends.
+      // On 5.0 Mosquitto 2.0.11 exceeds the Receive Maximum of mosquitto_sub, which then ends.
       const witnessed = version === 5 ? 4 : version;
       const options = { topicFilter: 'spec/#', qos: 2, version: witnessed, count: 3 * count } as const;
       const witness: MosquittoSub = await subscribeWithMosquitto(broker, options);
@@ -84,7 +84,7 @@ describeWithMosquitto('messages between two processes', () => {
 
 describe('with Aedes: messages between two processes', () => {
   it.each([[4, 500]] as const)(
-    'all arrive, each once and in order, and the window is used to the full (protocol version %d, %d of each QoS)',
+    'arrive once and in order, and use the whole window (protocol version %d, %d of each QoS)',
     async (version, count) => {
       const broker: LocalBroker = await startAedes();
       ending.push(() => broker.close());

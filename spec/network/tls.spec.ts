@@ -30,7 +30,7 @@ interface Secured {
   readonly files: Certificates;
 }
 
-/** A Mosquitto with a certificate, and more lines for its listener. */
+/** A Mosquitto with a certificate, and further lines for its listener. */
 async function secured(certificate = 'server', lines: readonly string[] = []): Promise<Secured> {
   const files = await made();
   const port = await freePort();
@@ -46,7 +46,7 @@ async function secured(certificate = 'server', lines: readonly string[] = []): P
   return { broker, port, url: `mqtts://localhost:${port}`, files };
 }
 
-/** The listener of a Mosquitto is not there with the first one. */
+/** The second listener starts after the first. */
 async function listens(port: number): Promise<void> {
   for (;;) {
     const socket = connect(port, '127.0.0.1');
@@ -61,7 +61,7 @@ async function listens(port: number): Promise<void> {
   }
 }
 
-/** Lines for a listener that wants certificates. */
+/** Lines for a listener that requires certificates. */
 const MUTUAL = ['cafile $/client-ca.pem', 'require_certificate true'];
 
 const VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const;
@@ -78,7 +78,7 @@ async function pair(name = 'client'): Promise<TlsOptions> {
   return { certFile: (await made()).file(`${name}.pem`), keyFile: (await made()).file(`${name}.key`) };
 }
 
-/** Whether a message gets there and back whole. */
+/** Whether a message comes back unchanged. */
 async function carries({ client }: Actor, payload = Buffer.from('hello')): Promise<boolean> {
   const subscription = await client.subscribe('spec/tls', { qos: 1 });
   const received = subscription.receive();
@@ -88,7 +88,7 @@ async function carries({ client }: Actor, payload = Buffer.from('hello')): Promi
   return isWhole;
 }
 
-/** What an attempt fails with; that nothing secret is told is seen to. */
+/** The error of an attempt. Checks that it contains no secret. */
 async function refusal(url: string, options: ClientOptions): Promise<ConnectError> {
   const log: string[] = [];
   const line = (message: string): void => void log.push(message);
@@ -105,14 +105,14 @@ async function refusal(url: string, options: ClientOptions): Promise<ConnectErro
 }
 
 describeWithSecureMosquitto('TLS', () => {
-  it('carries messages, small and large, to a server that is verified by an authority in a file', async () => {
+  it('carries small and large messages to a server that is verified by an authority in a file', async () => {
     const { url } = await secured();
     const one = await actor(url, await trusting());
     expect(await carries(one)).toBe(true);
     expect(await carries(one, Buffer.alloc(3_000_000, 'large'))).toBe(true);
   });
 
-  it.each(VERSIONS)('shows who the client is, with %s', async (version) => {
+  it.each(VERSIONS)('identifies the client by its certificate, with %s', async (version) => {
     const { url, files } = await secured('server', MUTUAL);
     const encrypted = { ...(await pair()), keyFile: files.file('client-encrypted.key') };
     for (const tls of [
@@ -124,7 +124,7 @@ describeWithSecureMosquitto('TLS', () => {
       expect(await carries(await actor(url, await trusting({ ...tls, ...only(version) })))).toBe(true);
   });
 
-  it.each(VERSIONS)('peers P28: says what the server has against the client, with %s', async (version) => {
+  it.each(VERSIONS)('peers P28: reports why the server rejected the client, with %s', async (version) => {
     const { url, files } = await secured('server', MUTUAL);
     const none = await refusal(url, await trusting(only(version)));
     expect(none.message).toContain('requires a client certificate');
@@ -135,7 +135,7 @@ describeWithSecureMosquitto('TLS', () => {
     expect(wrong.message).toContain('tls.keyFile');
   });
 
-  it('peers P28: says what is wrong with the server', async () => {
+  it('peers P28: reports what is wrong with the server', async () => {
     const { url, files } = await secured();
     const caFile = files.file('client-ca.pem');
     expect((await refusal(url, await trusting({ caFile }))).message).toMatch(
@@ -150,7 +150,7 @@ describeWithSecureMosquitto('TLS', () => {
     expect((await refusal(fake.url, await trusting())).message).toMatch(/authority|did not sign/);
   });
 
-  it('verifies the host name, unless told not to: the authority all the same', async () => {
+  it('verifies the host name unless it is turned off, and the authority in any case', async () => {
     const { url, files } = await secured('wrong-host');
     expect((await refusal(url, await trusting())).message).toContain(
       'is not for localhost: it is for DNS:elsewhere',
@@ -160,14 +160,14 @@ describeWithSecureMosquitto('TLS', () => {
     await refusal(url, await trusting({ verifyHostname: false, caFile }));
   });
 
-  it('keeps to the versions that are allowed', async () => {
+  it('uses only the allowed versions', async () => {
     const { url } = await secured('server', ['tls_version tlsv1.3']);
     expect(await carries(await actor(url, await trusting({ minVersion: 'TLSv1.3' })))).toBe(true);
     const refused = await refusal(url, await trusting({ maxVersion: 'TLSv1.2' }));
     expect(refused.message).toContain('no version that this client allows (minVersion: any, maxVersion');
   });
 
-  it('is possible with a pre-shared key', async () => {
+  it('supports a pre-shared key', async () => {
     const files = await made();
     await writeFile(files.file('psk'), 'me:00112233445566778899aabbccddeeff\n');
     const { url } = await secured('psk', ['psk_hint spec', 'psk_file $/psk']);
@@ -181,13 +181,13 @@ describeWithSecureMosquitto('TLS', () => {
     expect((await refusal(url, { tls: stranger })).message).toContain('TLS: the server');
   });
 
-  it('peers P28: fails where the port is one without TLS', async () => {
+  it('peers P28: fails on a port without TLS', async () => {
     const { broker } = await secured();
     const refused = await refusal(`mqtts://localhost:${broker.port}`, await trusting());
     expect(refused.message).toContain('may not speak TLS on this port');
   });
 
-  it('uses files that were renewed, from the next connection on', async () => {
+  it('uses renewed files from the next connection on', async () => {
     const files = await made();
     for (const name of ['ca', 'server', 'client'])
       for (const ending of ['pem', 'key'])
@@ -208,11 +208,11 @@ describeWithSecureMosquitto('TLS', () => {
     await listens(port);
     await connected;
     expect(await carries(one)).toBe(true);
-    // A client that has not heard of the new authority stays outside.
+    // A client that does not know the new authority cannot connect.
     expect((await refusal(url, await trusting(await pair()))).message).toContain('not trusted');
   });
 
-  it('comes back after each cut, with one attempt', async () => {
+  it('reconnects after each cut, with one attempt', async () => {
     const { port } = await secured('server', MUTUAL);
     const proxy = await faultProxy(port);
     const one = await actor(`mqtts://localhost:${proxy.port}`, await trusting(await pair()));
@@ -242,7 +242,7 @@ describeWithSecureMosquitto('TLS', () => {
     for (const socket of sockets) if (!socket.closed) await once(socket, 'close');
   });
 
-  it('peers P28: knows the authorities of the system, alone or beside others, but not where others are given', async () => {
+  it('peers P28: trusts the authorities of the system, alone or besides others, but not if only others are given', async () => {
     const { url, files } = await secured();
     const { lines, complaint } = await startProgramIn(
       { NODE_EXTRA_CA_CERTS: files.file('ca.pem') },

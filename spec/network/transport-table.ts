@@ -6,11 +6,11 @@ import { mosquitto } from './actors.ts';
 export const SCHEMES = ['mqtt', 'mqtts', 'ws', 'wss'] as const;
 export type Scheme = (typeof SCHEMES)[number];
 
-/** A broker that is reached in each way. */
+/** A broker with a listener for each transport. */
 export interface Crossroads {
   readonly broker: Mosquitto;
   readonly ports: Readonly<Record<Scheme, number>>;
-  /** What a client has to know for all of them. */
+  /** Client options for all transports. */
   readonly options: ClientOptions;
 }
 
@@ -40,6 +40,6 @@ export async function serversOfEachTransport(
   };
 }
 
-/** What a client has to know for one of the ways. */
+/** Client options for one transport. */
 export const optionsOf = ({ options }: Crossroads, scheme: Scheme): ClientOptions =>
   scheme === 'mqtts' || scheme === 'wss' ? options : {};

@@ -17,7 +17,7 @@ import {
 import { seeded } from './random.ts';
 
 /*
- * What is promised of delivery does not depend on the way: the same table for each of them.
+ * Delivery does not depend on the transport: the same table for each.
  */
 
 endActors();
@@ -25,10 +25,10 @@ endActors();
 const made = certificates();
 
 const LONG = 40_000;
-/** ms after which what has not come to its end is told of. */
+/** Maximum ms for a test step. */
 const PATIENCE = 15_000;
 
-/** A client on one of the ways, and the network it goes over. */
+/** A client of one transport, and its network. */
 async function clientOver(
   servers: Crossroads,
   scheme: Scheme,
@@ -42,7 +42,7 @@ async function clientOver(
   return { ...one, proxy };
 }
 
-/** Takes from `topicFilter` until so many texts were there, each once. */
+/** Reads `topicFilter` until this number of distinct texts has come. */
 async function take(
   client: Client,
   topicFilter: string,
@@ -65,7 +65,7 @@ async function take(
   return { done: inTime(done, PATIENCE, () => `${distinct.size} of ${count} messages, ${client.state}`) };
 }
 
-/** Messages of 100 kB, more than the kernels take for one who does not read. */
+/** Messages of 100 kB: more than the kernels buffer for a peer that does not read. */
 const LARGE = 120;
 
 const numbers = (count: number, from = 0): string[] => Array.from({ length: count }, (_, i) => `${from + i}`);
@@ -81,9 +81,9 @@ async function overEach(check: (scheme: Scheme) => Promise<void>): Promise<void>
   );
 }
 
-describeWithSecureMosquitto('over each way to a broker', () => {
+describeWithSecureMosquitto('over each transport', () => {
   it(
-    'messages of each QoS, also large and empty ones, arrive as they were sent, in order',
+    'messages of each QoS arrive unchanged and in order, also large and empty ones',
     async () => {
       const servers = await serversOfEachTransport(await made());
       await overEach(async (scheme) => {
@@ -110,7 +110,7 @@ describeWithSecureMosquitto('over each way to a broker', () => {
   );
 
   it(
-    'nothing of QoS 1 is lost and nothing of QoS 2 comes twice while the network breaks',
+    'nothing of QoS 1 is lost and nothing of QoS 2 is repeated while the network breaks',
     async () => {
       const servers = await serversOfEachTransport(await made());
       await overEach(async (scheme) => {
@@ -132,7 +132,7 @@ describeWithSecureMosquitto('over each way to a broker', () => {
           const [topic, qos] = i % 3 === 0 ? (['once', 2] as const) : (['least', 1] as const);
           return publisher.client.publish(`${scheme}/${topic}`, text, { qos });
         });
-        // The consumer's side is left alone in QoS 2: Mosquitto 2.0.11 itself repeats there.
+        // The consumer is not cut in QoS 2: Mosquitto 2.0.11 would repeat messages.
         const step = (): void => {
           if (++steps % 100 === 0) publisher.proxy[random() < 0.5 ? 'cut' : 'reset']();
         };
@@ -148,7 +148,7 @@ describeWithSecureMosquitto('over each way to a broker', () => {
   );
 
   it(
-    'what came for a session while it was away arrives when it is back, and drain() leaves nothing behind',
+    'messages for a disconnected session arrive after it reconnects, and drain() leaves nothing behind',
     async () => {
       const servers = await serversOfEachTransport(await made());
       await overEach(async (scheme) => {
@@ -174,7 +174,7 @@ describeWithSecureMosquitto('over each way to a broker', () => {
   );
 
   it(
-    'what the network does not take is held back, waited for, and arrives once',
+    'output that the network does not accept is pending, awaited, and arrives once',
     async () => {
       const servers = await serversOfEachTransport(await made());
       const { client: witness } = await actor(servers.broker.url);
@@ -188,7 +188,7 @@ describeWithSecureMosquitto('over each way to a broker', () => {
             for (let i = 0; i < LARGE; i++, sent++)
               await client.publish(`held/${scheme}`, 'h'.repeat(100_000));
           })();
-          // By then the network is full.
+          // The network is full then.
           let before = -1;
           for await (const _ of every(50)) {
             if (sent === before) break;
@@ -210,7 +210,7 @@ describeWithSecureMosquitto('over each way to a broker', () => {
   );
 
   it(
-    'a link on which nothing comes any more is noticed within 1.5 Keep Alive, busy or not, and replaced',
+    'a dead link is noticed within 1.5 x Keep Alive, busy or idle, and replaced',
     async () => {
       const servers = await serversOfEachTransport(await made());
       const keepAlive = 1;
@@ -245,7 +245,7 @@ describeWithSecureMosquitto('over each way to a broker', () => {
   );
 
   it(
-    'peers P29 leads through proxies: each over HTTP CONNECT and SOCKS5, and again after they have cut it',
+    'peers P29 works through HTTP CONNECT and SOCKS5 proxies, also after they have cut the connection',
     async () => {
       const servers = await serversOfEachTransport(await made());
       await overEach(async (scheme) => {
@@ -254,7 +254,7 @@ describeWithSecureMosquitto('over each way to a broker', () => {
           const one = await actor(`${scheme}://127.0.0.1:${servers.ports[scheme]}`, options);
           for (const round of ['before', 'after']) {
             const texts = await take(one.client, `${scheme}/${round}`, 30);
-            // All at once: Mosquitto 2.0.11 answers two records of TLS that come together 100 ms late over WebSocket.
+            // All at once: over WebSocket, Mosquitto 2.0.11 answers two TLS records that come together 100 ms late.
             await Promise.all(
               numbers(30).map((text) => one.client.publish(`${scheme}/${round}`, text, { qos: 1 })),
             );

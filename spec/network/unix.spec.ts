@@ -9,12 +9,12 @@ import { errorOf } from '../support/tunnel-rig.ts';
 import { actor, aedes, endActors, mosquitto } from './actors.ts';
 
 /*
- * Ways to a server of which a URL says little: sockets of this machine, and local addresses.
+ * Addresses beyond a URL: sockets of this machine, and local addresses.
  */
 
 endActors();
 
-/** The path of a socket that is not there yet: short enough for every system. */
+/** A path for a socket, short enough for every system. */
 function unixPath(): string {
   const directory = mkdtempSync(join(tmpdir(), 'mqtt-'));
   atEnd(() => rmSync(directory, { recursive: true }));
@@ -22,7 +22,7 @@ function unixPath(): string {
 }
 
 describeWithMosquitto('a Unix socket', () => {
-  it('brings messages of each QoS both ways, and again after the broker was restarted', async () => {
+  it('carries messages of each QoS both ways, also after a restart of the broker', async () => {
     const path = unixPath();
     const broker = await mosquitto({ config: [`listener 0 ${path}`] });
     const one = await actor(`mqtt+unix://${path}`, { protocolVersion: 5 });
@@ -42,8 +42,8 @@ describeWithMosquitto('a Unix socket', () => {
   });
 });
 
-describe('a Unix socket that is not there', () => {
-  it('is told of with its path', async () => {
+describe('a Unix socket that does not exist', () => {
+  it('is reported with its path', async () => {
     const path = unixPath();
     const client = new Client(`mqtt+unix://${path}`, { reconnect: false });
     client.closed.catch(() => {});
@@ -58,12 +58,8 @@ describe('peers P28: a local address', () => {
   it.each([
     ['the constructor', { localAddress: '127.0.0.2' }, {}],
     ['connect()', {}, { localAddress: '127.0.0.2' }],
-    [
-      'connect(), in place of that of the constructor',
-      { localAddress: '127.0.0.3' },
-      { localAddress: '127.0.0.2' },
-    ],
-  ])('is where the connection comes from, and the next one: given to %s', async (_, options, override) => {
+    ['connect(), overriding the constructor', { localAddress: '127.0.0.3' }, { localAddress: '127.0.0.2' }],
+  ])('is the source of this connection and of later ones: given to %s', async (_, options, override) => {
     const broker = await aedes();
     const from: unknown[] = [];
     broker.aedes.on('client', ({ conn }) => from.push((conn as { remoteAddress?: string }).remoteAddress));

@@ -8,8 +8,8 @@ import { describeWithMosquitto } from '../support/programs.ts';
 import { actor, endActors, mosquitto } from './actors.ts';
 
 /*
- * The end of a client that does not read, as its application is too slow: a socket that is closed with unread input
- * resets the connection, and a DISCONNECT before that may never arrive.
+ * Disconnecting while the application reads too slowly: closing a socket with unread input resets the connection, and
+ * then a DISCONNECT may never arrive.
  */
 
 endActors();
@@ -21,13 +21,13 @@ const ROOM = 'x'.repeat(10_000);
 /** What a server sees of a client. */
 interface Seen {
   readonly packets: Packet[];
-  /** The end of what the client sends, and errors of the socket, in their order. */
+  /** The end of the client's input, and errors of the socket, in order. */
   readonly events: string[];
   readonly closed: Promise<unknown>;
 }
 
 /**
- * A server that sends messages without end from the first subscription on, and answers PUBLISH behind them. `leaves`: it
+ * A server that sends messages endlessly after the first SUBSCRIBE, and answers PUBLISH after them. With `leaves` it
  * closes after DISCONNECT, as servers do.
  */
 async function flooding(leaves: 'leaves' | 'stays' = 'leaves') {
@@ -41,7 +41,7 @@ async function flooding(leaves: 'leaves' | 'stays' = 'leaves') {
     meet({ packets, events, closed: once(socket, 'close') });
     serve(socket, packets, leaves);
   });
-  // Node closes a socket whose other end has, unless it is told not to.
+  // By default Node.js closes a socket when its peer has closed.
   Object.assign(server, { allowHalfOpen: leaves === 'stays' });
   return { url: `mqtt://127.0.0.1:${port}`, seen };
 }
@@ -76,7 +76,7 @@ function serve(socket: Socket, packets: Packet[], leaves: 'leaves' | 'stays'): v
   });
 }
 
-/** A client that stops reading, as nobody reads its only subscription; `fill` has messages come for that. */
+/** A client whose only subscription is unread, so that it stops reading; `fill` sends messages for that. */
 async function stopped(url: string, fill: () => unknown = () => {}) {
   const { client } = await actor(url, { will: WILL, messageRetry: 0, receiveMaximum: 10 });
   const subscription = await client.subscribe('a', { qos: 1 });
@@ -91,7 +91,7 @@ async function stopped(url: string, fill: () => unknown = () => {}) {
 }
 
 describe('while reading is stopped', () => {
-  it('disconnect() has DISCONNECT arrive and the connection end in order, whatever is unread', async () => {
+  it('disconnect() delivers DISCONNECT and ends the connection in order', async () => {
     const { url, seen } = await flooding();
     const { client, subscription } = await stopped(url);
     const { depth } = subscription;
@@ -102,11 +102,11 @@ describe('while reading is stopped', () => {
     expect(await closed).toEqual([false]);
     expect(packets.at(-1)).toMatchObject({ type: 'disconnect' });
     expect(events).toEqual(['end']);
-    // What comes after the call is not for the application any more.
+    // Messages after the call are not for the application.
     expect(depth).toBe(10);
   });
 
-  it('disconnect() of a server that does not close takes no longer than its timeout', async () => {
+  it('disconnect() takes no longer than its timeout if the server does not close', async () => {
     const { url, seen } = await flooding('stays');
     const { client } = await stopped(url);
     const begun = performance.now();
@@ -118,7 +118,7 @@ describe('while reading is stopped', () => {
     expect(packets.at(-1)).toMatchObject({ type: 'disconnect' });
   });
 
-  it('drain() gets the PUBACK that it waits for, behind messages that nobody reads, and ends in order', async () => {
+  it('drain() receives its PUBACK behind unread messages, and ends in order', async () => {
     const { url, seen } = await flooding();
     const { client } = await stopped(url);
     const publishing = client.publish('own', 'x', { qos: 1 });

@@ -13,7 +13,7 @@ import { describeWithMosquitto } from '../support/programs.ts';
 import { actor, aedes, endActors, faultProxy, inTime, mosquitto } from './actors.ts';
 
 /*
- * What holds over TCP holds over WebSocket.
+ * The promises of TCP hold for WebSocket, too.
  */
 
 const PATIENCE = 10_000;
@@ -21,7 +21,7 @@ const MIB = 1_048_576;
 
 endActors();
 
-/** A broker that is reached over WebSocket, and over TCP where there is a `tcp`. */
+/** A broker over WebSocket, and over TCP if there is a `tcp`. */
 interface Broker {
   readonly url: string;
   readonly port: number;
@@ -36,7 +36,7 @@ async function overMosquitto(): Promise<Required<Broker>> {
 
 const overAedes = (): Promise<Broker> => aedes({ over: 'ws' });
 
-/** Takes `count` messages of a subscription. */
+/** Reads `count` messages of a subscription. */
 async function take(
   messages: AsyncIterable<{ text(): string }>,
   count: number,
@@ -75,7 +75,7 @@ function carries(start: () => Promise<Broker>, versions: readonly ProtocolVersio
   });
 }
 
-/** What comes `down` of so many bytes that go up, and whether they are the same. */
+/** Publishes `size` bytes on `up`, and says whether they arrive unchanged on `down`. */
 async function carried(up: string, down: string, size: number): Promise<string> {
   const [publisher, consumer] = [await actor(up), await actor(down)];
   const subscription = await consumer.client.subscribe('large', { qos: 1 });
@@ -90,14 +90,14 @@ async function carried(up: string, down: string, size: number): Promise<string> 
 describeWithMosquitto('a WebSocket', () => {
   carries(overMosquitto, [3, 4, 5]);
 
-  it('carries large messages whole: 1 MiB there, 20 kB back', async () => {
+  it('carries large messages unchanged: 1 MiB to the server, 20 kB to the client', async () => {
     const { url, tcp } = await overMosquitto();
     expect(await carried(url, tcp, MIB)).toBe(`${MIB} the same`);
-    // Where it has nothing else to do, Mosquitto 2.0.11 sends 4 KiB per 0.1 s over a WebSocket.
+    // An idle Mosquitto 2.0.11 sends 4 KiB per 0.1 s over a WebSocket.
     expect(await carried(tcp, url, 20_000)).toBe('20000 the same');
   });
 
-  it('keeps no more of a QoS 0 flood than the subscription may hold when nobody reads it', async () => {
+  it('keeps no more of an unread QoS 0 flood than the buffer of the subscription holds', async () => {
     const { url, tcp } = await overMosquitto();
     const [consumer, publisher] = [await actor(url), await actor(tcp)];
     const subscription = await consumer.client.subscribe('flood', { buffer: { messages: 100 } });
@@ -110,7 +110,7 @@ describeWithMosquitto('a WebSocket', () => {
       expect(subscription.depth).toBe(100);
       return memory();
     };
-    // By then everything is there that is used again and again.
+    // Then everything that is reused has been allocated.
     const before = await flood(500);
     // 10 MB come.
     expect((await flood(2_500)) - before).toBeLessThan(5 * MIB);
@@ -118,7 +118,7 @@ describeWithMosquitto('a WebSocket', () => {
     expect(consumer.count('disconnected')).toBe(0);
   });
 
-  it('ends in order, with everything sent and no Will', async () => {
+  it('ends in order, with everything sent and without Will', async () => {
     const { url, tcp, port } = await overMosquitto();
     const witness = await actor(tcp);
     const seen = await witness.client.subscribe('seen/#', { qos: 1 });
@@ -159,7 +159,7 @@ describe('with Aedes: a WebSocket', () => {
     expect(await carried(url, url, MIB)).toBe(`${MIB} the same`);
   });
 
-  it('asks for its headers before each attempt, so that each has a token of its own', async () => {
+  it('asks for headers before each attempt, so that each has a new token', async () => {
     const broker = await aedes({ over: 'ws' });
     const tokens: unknown[] = [];
     broker.aedes.preConnect = (client, _, done) => {
@@ -214,8 +214,8 @@ async function refusal(client: Client): Promise<ConnectError> {
   return error as ConnectError;
 }
 
-describe('a server without a WebSocket for us', () => {
-  it.each([401, 404, 307])('is told of with its HTTP status: %d', async (status) => {
+describe('a server that rejects the WebSocket', () => {
+  it.each([401, 404, 307])('is reported with its HTTP status: %d', async (status) => {
     const server = createHttpServer((_, response) => {
       response.writeHead(status, { location: 'ws://127.0.0.1:1/hush' }).end('hush');
     });
@@ -225,7 +225,7 @@ describe('a server without a WebSocket for us', () => {
     expect(`${error.message} ${error.stack}`).not.toContain('hush');
   });
 
-  it('is told of where what the headers function returns are no headers', async () => {
+  it('is not asked if the headers function returns invalid headers', async () => {
     const headers = (): never => ({ Upgrade: 'h2c' }) as never;
     const error = await refusal(await clientOf(createServer(), { ws: { headers } }));
     expect(error).toMatchObject({
@@ -237,7 +237,7 @@ describe('a server without a WebSocket for us', () => {
     });
   });
 
-  it('is left within connectTimeout where it is silent', async () => {
+  it('is left within connectTimeout if it is silent', async () => {
     const closed: Promise<unknown>[] = [];
     const server = createServer((socket) => {
       closed.push(new Promise((resolve) => socket.resume().once('close', resolve)));
@@ -254,7 +254,7 @@ describe('a server without a WebSocket for us', () => {
     expect(closed).toHaveLength(1);
   });
 
-  it('v5 MQTT-6.0.0-1, v4 MQTT-6.0.0-1 loses the connection where it sends text', async () => {
+  it('v5 MQTT-6.0.0-1, v4 MQTT-6.0.0-1 loses the connection if it sends text', async () => {
     const server = createHttpServer();
     new WebSocketServer({ server }).on('connection', (ws) => {
       ws.once('message', () => {
@@ -271,7 +271,7 @@ describe('a server without a WebSocket for us', () => {
   });
 });
 
-/** Bytes in use after collections: the least, as what has just been used may be held for some turns. */
+/** Minimum number of bytes in use after several collections: recent objects may be retained for some turns. */
 async function memory(): Promise<number> {
   let least = Infinity;
   for (let i = 0; i < 5; i++) {

@@ -4,30 +4,30 @@ import { Decoder } from '../../lib/codec/codec.ts';
 import type { Packet, ProtocolVersion } from '../../lib/codec/packets.ts';
 
 /**
- * Real TCP between a client and a broker that reads along, and counts what is unacknowledged on the wire: a PUBLISH from
- * when it leaves the client until its PUBACK or PUBCOMP is about to reach it.
+ * A TCP proxy that decodes the packets between a client and a broker. It counts unacknowledged messages: a PUBLISH counts
+ * from when it leaves the client until its PUBACK or PUBCOMP is about to reach it.
  */
 export class WireTap {
   readonly port: number;
   readonly url: string;
-  /** The most messages that were unacknowledged at once, per QoS. */
+  /** The maximum number of unacknowledged messages, per QoS. */
   readonly peak: Record<1 | 2, number> = { 1: 0, 2: 0 };
   /** Payloads of messages whose last acknowledgement went to the client. */
   readonly acknowledged = new Set<string>();
   readonly #published = new Set<string>();
-  /** PUBLISH packets of QoS 1 and 2 that were sent, repeats included. */
+  /** Number of PUBLISH packets of QoS 1 and 2, repetitions included. */
   sent = 0;
-  /** Those of them with DUP 1. */
+  /** Number of those with DUP 1. */
   duplicates = 0;
-  /** Connections that there were. */
+  /** Number of connections. */
   connections = 0;
-  /** Is called with the payload of each message that was just acknowledged. */
+  /** Called with the payload of each acknowledged message. */
   onAcknowledged: (payload: string) => void = () => {};
-  /** Is called with each packet before it goes on to the other side, and who it is from. */
+  /** Called with each packet before it is forwarded, and its sender. */
   onPacket: (packet: Packet, from: 'client' | 'server') => void = () => {};
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  /** What is unacknowledged, by Packet Identifier: an exchange may begin on one connection and end on the next. */
+  /** Unacknowledged messages by Packet Identifier: an exchange may begin on one connection and end on the next. */
   readonly #open = new Map<number, { readonly qos: 1 | 2; readonly payload: string }>();
 
   private constructor(server: Server, target: number, protocolVersion: ProtocolVersion) {
@@ -40,14 +40,14 @@ export class WireTap {
     });
   }
 
-  /** Listens on a free port, and connects to `target` on this machine whenever somebody connects. */
+  /** Listens on a free port, and connects to the local port `target` for each client. */
   static async to(target: number, protocolVersion: ProtocolVersion = 4): Promise<WireTap> {
     const server = createServer({ noDelay: true }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     return new WireTap(server, target, protocolVersion);
   }
 
-  /** Payloads of QoS 1 and 2, each once, in the order in which they were first sent. */
+  /** Payloads of QoS 1 and 2 without duplicates, in order of their first transmission. */
   get published(): readonly string[] {
     return [...this.#published];
   }
@@ -78,7 +78,7 @@ export class WireTap {
 
   #answered(packet: Packet): void {
     this.onPacket(packet, 'server');
-    // What was open in a session that is gone, nobody answers any more.
+    // Exchanges of a lost session are never completed.
     if (packet.type === 'connack' && !packet.sessionPresent) this.#open.clear();
     if (packet.type !== 'puback' && packet.type !== 'pubcomp') return;
     const message = this.#open.get(packet.packetId);

@@ -1,4 +1,4 @@
-/** breaks-off URL: throws while a loop runs, as a program does that has a mistake. */
+/** breaks-off URL: throws while a loop runs, as a faulty program does. */
 import { connect } from '../../../lib/index.ts';
 
 await using client = await connect(process.argv[2] ?? '');

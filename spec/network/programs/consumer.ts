@@ -1,4 +1,4 @@
-/** consumer URL VERSION COUNT: takes COUNT messages from `spec/<qos>` per QoS, says `ready` before and the summaries after. */
+/** consumer URL VERSION COUNT: prints `ready`, reads COUNT messages from `spec/<qos>` per QoS, and prints summaries. */
 import { connect, type Client } from '../../../lib/index.ts';
 import type { ProtocolVersion, QoS } from '../../../lib/codec/packets.ts';
 import { Sequence, type Summary } from './numbered.ts';
@@ -25,7 +25,7 @@ async function take(client: Client, qos: QoS, subscribed: () => void): Promise<T
 
 const client = await connect(url, {
   protocolVersion: Number(version) as ProtocolVersion,
-  // Mosquitto 2.0.11 goes beyond the Receive Maximum of a busy client of 5.0, which ends the connection. Not beyond this.
+  // Mosquitto 2.0.11 exceeds the Receive Maximum of a busy client of 5.0, unless it is this high.
   ...(version === '5' && { receiveMaximum: 65_535 }),
 });
 let subscribed = 0;

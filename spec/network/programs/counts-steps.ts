@@ -1,6 +1,6 @@
 /**
- * counts-steps URL WHAT COUNT: subscribes to so many Topic Filters in some way, and unsubscribes. Prints how many elements
- * were visited for that: `subscribed STEPS`, `unsubscribed STEPS`. In a process of its own, as counting slows all of it down.
+ * counts-steps URL WHAT COUNT: subscribes to COUNT Topic Filters in the given way, and unsubscribes. Prints how many
+ * elements were visited: `subscribed STEPS`, `unsubscribed STEPS`. A separate process, as counting slows it down.
  */
 import { connect, type Client } from '../../../lib/index.ts';
 import { stepsOf } from '../../support/steps.ts';

@@ -1,6 +1,6 @@
 /**
- * half-done URL VERSION TEXT…: publishes each text with QoS 2 in a session to keep, and takes messages in. On 5.0 it says
- * in Content Type that they are old. It does not end.
+ * half-done URL VERSION TEXT…: publishes each text with QoS 2 in a persistent session, and reads messages. On 5.0 the
+ * Content Type says that they are old. It does not end.
  */
 import type { ProtocolVersion } from '../../../lib/codec/packets.ts';
 import { connect } from '../../../lib/index.ts';

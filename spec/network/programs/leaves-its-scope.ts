@@ -1,4 +1,4 @@
-/** leaves-its-scope URL: `await using` instead of `disconnect()`, with a subscription that is still open. */
+/** leaves-its-scope URL: uses `await using` instead of `disconnect()`, with an open subscription. */
 import { connect } from '../../../lib/index.ts';
 
 {

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 
-/** Bytes of heap and external memory in use, once everything that can go has gone. Needs --expose-gc. */
+/** Bytes of heap and external memory in use, after garbage collections. Needs --expose-gc. */
 export async function memoryInUse(): Promise<number> {
   for (let i = 0; i < 5; i++) {
     await turn();

@@ -1,7 +1,6 @@
 /**
- * mutants VERSION COUNT SEED: connects COUNT times to a server that goes mad after CONNACK: half the time with legal packets
- * broken in a few places, else with random bytes. Says how the connections ended, and how much more memory was in use at
- * the end than after the first tenth.
+ * mutants VERSION COUNT SEED: connects COUNT times to a server that sends garbage after CONNACK: mutated packets or random
+ * bytes in turn. Prints how the connections ended, and the growth of memory since the first tenth.
  */
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
@@ -39,7 +38,7 @@ const PACKETS: readonly EncodablePacket[] = [
     : []),
 ];
 
-/** A stream of legal packets, broken in a few places. */
+/** Valid packets with a few mutations. */
 function mutant(): Uint8Array {
   const packets = Array.from({ length: 1 + below(8) }, () =>
     encode(PACKETS[below(PACKETS.length)]!, version),
@@ -67,7 +66,7 @@ function mutant(): Uint8Array {
   return new Uint8Array(bytes);
 }
 
-/** Random bytes: some of them behind a first byte and a Remaining Length that could be right, so that they are read on. */
+/** Random bytes, some after a plausible first byte and Remaining Length, so that they are decoded. */
 function noise(): Uint8Array {
   const bytes = Uint8Array.from({ length: 1 + below(200) }, () => below(256));
   if (random() < 0.3) return bytes;
@@ -77,13 +76,13 @@ function noise(): Uint8Array {
   return Uint8Array.from([types[below(types.length)]!, ...size, ...bytes]);
 }
 
-/** What comes behind CONNACK, by the number of the stream. */
+/** The bytes after CONNACK, by number of the stream. */
 const stream = (i: number): Uint8Array => (i % 2 === 0 ? mutant() : noise());
 
 let streams = 0;
 const server = createServer((socket) => {
   socket.on('error', () => {});
-  // Whatever else the client says is not listened to.
+  // Further packets of the client are ignored.
   socket.once('data', () => {
     socket.write(encode({ type: 'connack' }, version));
     socket.end(stream(streams++));
@@ -94,10 +93,10 @@ server.listen(0, '127.0.0.1');
 await once(server, 'listening');
 const url = `mqtt://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
-/** One connection to its end: the name and code of the error that ended it. */
+/** Name and code of the error that ended one connection. */
 async function suffer(): Promise<string> {
   const client = new Client(url, { protocolVersion: version, reconnect: false, keepAlive: 0 });
-  // CONNACK and what follows may come together: then the connection is gone before anybody could say it was there.
+  // CONNACK and the garbage may come together, and then the connection ends at once.
   await client.connect();
   const calls = [
     client.publish('a', 'b', { qos: 1 }),
@@ -113,12 +112,12 @@ async function suffer(): Promise<string> {
   return ended;
 }
 
-/** Connections at once. */
+/** Concurrent connections. */
 const TOGETHER = 8;
 
 const endings: Record<string, number> = {};
 
-/** So many connections, to their ends. */
+/** Runs a number of connections. */
 async function sufferAll(connections: number): Promise<void> {
   let begun = 0;
   const one = async (): Promise<void> => {

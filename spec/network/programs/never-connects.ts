@@ -1,4 +1,4 @@
-/** never-connects URL: nobody is there; the client gives up. */
+/** never-connects URL: there is no server, and the client gives up. */
 import { Client } from '../../../lib/index.ts';
 
 const client = new Client(process.argv[2] ?? '');

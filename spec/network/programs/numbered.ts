@@ -1,11 +1,11 @@
 import { createHash, type Hash } from 'node:crypto';
 
-/** Messages that can be told apart, and of which it can be told whether they are whole. */
+/** Numbered messages with a checksum. */
 export function numbered(i: number): string {
   return `${i} ${createHash('sha256').update(`message ${i}`).digest('hex')}`;
 }
 
-/** Takes numbered messages in and says whether each came once, whole and in order. */
+/** Checks that numbered messages arrive once, unchanged and in order. */
 export class Sequence {
   count = 0;
   /** The first message that was not the expected one. */
@@ -18,13 +18,13 @@ export class Sequence {
     this.#hash.update(text).update('\n');
   }
 
-  /** What came, in short. Only once. */
+  /** A summary of all messages. Call it once. */
   summary(): Summary {
     const { count, wrong } = this;
     return { count, hash: this.#hash.digest('hex'), ...(wrong !== undefined && { wrong }) };
   }
 
-  /** What a sequence of so many messages comes to, each once, whole and in order. */
+  /** The summary of `count` messages without errors. */
   static of(count: number): Summary {
     const sequence = new Sequence();
     for (let i = 0; i < count; i++) sequence.add(numbered(i));

@@ -1,4 +1,4 @@
-/** one-signal URL: many calls at once that one signal can abort. */
+/** one-signal URL: passes one signal to many concurrent calls. */
 import { connect } from '../../../lib/index.ts';
 
 const { signal } = new AbortController();

@@ -1,4 +1,4 @@
-/** publishes-and-disconnects URL: what the smallest program does. Nothing in it ends the process. */
+/** publishes-and-disconnects URL: the smallest program. Nothing in it ends the process. */
 import { connect } from '../../../lib/index.ts';
 
 const client = await connect(process.argv[2] ?? '');

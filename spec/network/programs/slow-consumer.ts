@@ -1,7 +1,8 @@
 /**
- * slow-consumer URL QOS PERSISTENT COUNT ROOM RING: holds ROOM messages, or RING of QoS 0, at the most; takes COUNT messages from `warm-up` as they come, says `warm`, then takes
- * `backlog` at 100 messages per second until something comes from `end`. Says how many it took, how many were unsettled
- * and waiting at the most, how many were let go, and how much more memory is in use than when it was warm.
+ * slow-consumer URL QOS PERSISTENT COUNT ROOM RING: buffers at most ROOM messages, or RING of QoS 0. Reads COUNT messages
+ * from `warm-up`, prints `warm`, then reads `backlog` at 100 messages per second until a message comes from `end`. Prints
+ * how many it read, the maximum of unsettled and waiting messages, how many were dropped, and the growth of memory since
+ * `warm`.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { connect } from '../../../lib/index.ts';
@@ -22,7 +23,7 @@ const backlog = await client.subscribe('backlog', {
   qos,
   ...(qos === 0 && { buffer: { messages: Number(ring) } }),
 });
-// On a connection of its own: what comes behind the backlog has to wait for it.
+// On another connection: messages behind the backlog would have to wait for it.
 const witness = await connect(url);
 const end = await witness.subscribe('end');
 console.log('ready');

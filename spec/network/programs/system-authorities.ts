@@ -1,4 +1,4 @@
-/** system-authorities URL CAFILE: who believes the server, whose authority the system knows and which is not in CAFILE? */
+/** system-authorities URL CAFILE: tries a server whose authority is known to the system and is not in CAFILE. */
 import { Client, type TlsOptions } from '../../../lib/index.ts';
 
 const [url = '', caFile = ''] = process.argv.slice(2);
