@@ -1,10 +1,11 @@
 /**
- * slow-reader PLAN: subscribes, says `ready`, and reads numbered messages as PLAN says (JSON, see `Plan`): a few quickly,
- * then slowly until it is told on its input that all are `published`, and the rest as fast as it can. It ends when it has
- * all of them, or when nothing has come for a while, and says what it saw.
+ * slow-reader PLAN…: runs a client for each PLAN (JSON, see `Plan`). They subscribe and read numbered messages: some
+ * quickly, then slowly until a line on stdin says that all are `published`, and the rest as fast as they can. A reader
+ * ends when it has all its messages, or when nothing has come for a while. Prints `ready`, and a `Report` at the end.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import {
+  type Client,
   type ClientOptions,
   connect,
   type Message,
@@ -20,159 +21,203 @@ export interface Plan {
   readonly topicFilter: string;
   readonly qos: QoS;
   readonly reading: 'loop' | 'manual' | 'batches' | 'forEach';
-  /** Messages that are to come. */
+  /** Expected number of messages. */
   readonly count: number;
-  /** Messages that it takes quickly before it is slow. */
+  /** Number of messages that it reads quickly at first. */
   readonly warmUp: number;
-  /** ms for each message, as long as it is slow. */
+  /** ms for each message while it is slow. */
   readonly pace: number;
-  /** ms that it is slow for at the least, and messages at the most. */
+  /** Minimum ms and maximum number of messages of the slow phase. */
   readonly slowFor: number;
   readonly slowTurns: number;
-  /** In every so many turns it awaits a publish of QoS 1. 0 = never. */
+  /** Awaits a publish of QoS 1 after this number of messages. 0 = never. */
   readonly publishEvery: number;
 }
 
-/** What a slow reader saw. */
-export interface Report {
+/** What one reader observed. */
+export interface Observed {
   readonly received: number;
   readonly lost: number;
   readonly twice: number;
   /** Messages that came after one with a higher number in the same topic. */
   readonly outOfOrder: number;
-  /** Messages that the client says it has let go. */
+  /** Messages that the client reports as dropped. */
   readonly dropped: number;
-  /** Status events that tell of trouble, by their type. */
+  /** Status events that indicate trouble, by type. */
   readonly events: Readonly<Record<string, number>>;
-  /** Messages of its own that were acknowledged, and what the others came to. */
+  /** Number of acknowledged publishes, and the errors of the others. */
   readonly published: number;
   readonly unpublished: readonly string[];
-  /** Bytes of memory in use beyond those before the first message: the most that was seen. */
+}
+
+export interface Report {
+  /** In the order of the plans. */
+  readonly readers: readonly Observed[];
+  /** Maximum growth of memory in bytes since the first message, for all readers together. */
   readonly growth: number;
 }
 
-/** ms without a message, after all were published, after which no more are expected. */
+/** ms without a message after which no more are expected, once all were published. */
 const SILENCE = 3_000;
-/** ms that it is slow for at the most: a broker may have publishers wait for it. */
+/** Maximum ms of the slow phase, as a broker may block publishers. */
 const SLOW = 5_000;
-/** ms after the last message in which one could come twice. */
+/** ms after the last message in which a duplicate could come. */
 const AFTERMATH = 150;
 const QUIET = new Set(['connecting', 'connected', 'closed']);
 
-const plan = JSON.parse(process.argv[2] ?? '') as Plan;
-const client = await connect(plan.url, plan.options);
-const events: Record<string, number> = {};
-void (async () => {
-  for await (const { type } of client.status()) if (!QUIET.has(type)) events[type] = (events[type] ?? 0) + 1;
-})();
+/** When all messages were published. */
+let allPublished = Infinity;
+let [before, growth] = [0, 0];
 
-/** The number of a message: at the front of its payload, or the third level of its topic where it has none. */
+async function measure(): Promise<void> {
+  growth = Math.max(growth, (await memoryInUse()) - before);
+}
+
+/** The number of a message: at the front of its payload, or in the third topic level if it has no payload. */
 function numberOf({ payload, topic }: Message): number {
   const text = payload.length > 0 ? Buffer.from(payload.subarray(0, 12)).toString() : topic.split('/')[2];
   return Number.parseInt(text ?? '', 10);
 }
 
-const seen = new Uint8Array(plan.count);
-/** The highest number of each topic; messages without payload are one row, whatever their topics. */
-const highest = new Map<string, number>();
-const unpublished: string[] = [];
-let [received, twice, outOfOrder, published, growth, atWork, slowTurns] = [0, 0, 0, 0, 0, 0, 0];
-/** When it began to be slow, when something happened last, and when there was nothing left to be published. */
-let [begun, last, allPublished] = [0, 0, Infinity];
+class Reader {
+  readonly #plan: Plan;
+  readonly #client: Client;
+  readonly #events: Record<string, number> = {};
+  readonly #seen: Uint8Array;
+  /** The highest number of each topic. Messages without payload count as one topic. */
+  readonly #highest = new Map<string, number>();
+  readonly #unpublished: string[] = [];
+  #received = 0;
+  #twice = 0;
+  #outOfOrder = 0;
+  #published = 0;
+  #atWork = 0;
+  #slowTurns = 0;
+  #isMeasured = false;
+  /** Times of the first slow message and of the last message. */
+  #begun = 0;
+  #last = 0;
 
-function count(message: Message): void {
-  received++;
-  const number = numberOf(message);
-  if (seen[number] !== 0) twice++;
-  seen[number] = 1;
-  const row = message.payload.length > 0 ? message.topic : '';
-  const before = highest.get(row) ?? -1;
-  if (number < before) outOfOrder++;
-  else highest.set(row, number);
-}
+  constructor(plan: Plan, client: Client) {
+    this.#plan = plan;
+    this.#client = client;
+    this.#seen = new Uint8Array(plan.count);
+    void this.#countEvents();
+  }
 
-async function work(message: Message): Promise<void> {
-  atWork++;
-  count(message);
-  const turn = received;
-  if (plan.publishEvery > 0 && turn % plan.publishEvery === 0)
-    await client.publish('own/publish', String(turn), { qos: 1 }).then(
-      () => published++,
-      (error: unknown) => unpublished.push(String(error)),
-    );
-  if (isSlow()) await pause(plan.pace);
-  else if (begun > 0 && growth === 0) await measure();
-  last = performance.now();
-  atWork--;
-}
+  /** Subscribes, and starts to read. The returned function resolves at the end. */
+  async start(): Promise<() => Promise<Observed>> {
+    const { topicFilter, qos, reading } = this.#plan;
+    const subscription = await this.#client.subscribe(topicFilter, {
+      qos,
+      ...(reading === 'manual' && { ack: 'manual' }),
+    });
+    // A server may send all its messages right after SUBACK, so nothing is awaited before reading starts.
+    const done = this.#read(subscription);
+    return () => this.#end(subscription, done);
+  }
 
-function isSlow(): boolean {
-  if (received <= plan.warmUp || slowTurns === plan.slowTurns) return false;
-  if (begun === 0) begun = performance.now();
-  const since = performance.now() - begun;
-  if (since > SLOW || (since > plan.slowFor && allPublished < Infinity)) return false;
-  slowTurns++;
-  return true;
-}
+  async #end(subscription: Subscription, done: Promise<void>): Promise<Observed> {
+    while (this.#received < this.#plan.count && !this.#isSilent()) await pause(50);
+    await pause(AFTERMATH);
+    await measure();
+    const dropped = subscription.dropped + this.#client.stats().overflowed;
+    await subscription.unsubscribe();
+    await done;
+    await this.#client.disconnect();
+    return {
+      received: this.#received,
+      lost: this.#plan.count - this.#seen.reduce((sum, one) => sum + one, 0),
+      twice: this.#twice,
+      outOfOrder: this.#outOfOrder,
+      dropped,
+      events: this.#events,
+      published: this.#published,
+      unpublished: this.#unpublished.slice(0, 3),
+    };
+  }
 
-async function measure(): Promise<void> {
-  growth = 1;
-  growth = Math.max(growth, (await memoryInUse()) - before);
-}
+  async #countEvents(): Promise<void> {
+    for await (const { type } of this.#client.status())
+      if (!QUIET.has(type)) this.#events[type] = (this.#events[type] ?? 0) + 1;
+  }
 
-async function read(subscription: Subscription): Promise<void> {
-  switch (plan.reading) {
-    case 'loop':
-      for await (const message of subscription) await work(message);
-      break;
-    case 'manual':
-      for await (const message of subscription) {
-        await work(message);
-        message.ack();
-      }
-      break;
-    case 'batches':
-      for await (const batch of subscription.batches({ max: 100 }))
-        for (const message of batch) await work(message);
-      break;
-    case 'forEach':
-      await subscription.forEach(work, { concurrency: 4 });
-      break;
+  async #read(subscription: Subscription): Promise<void> {
+    switch (this.#plan.reading) {
+      case 'loop':
+        for await (const message of subscription) await this.#work(message);
+        break;
+      case 'manual':
+        for await (const message of subscription) {
+          await this.#work(message);
+          message.ack();
+        }
+        break;
+      case 'batches':
+        for await (const batch of subscription.batches({ max: 100 }))
+          for (const message of batch) await this.#work(message);
+        break;
+      case 'forEach':
+        await subscription.forEach((message) => this.#work(message), { concurrency: 4 });
+        break;
+    }
+  }
+
+  async #work(message: Message): Promise<void> {
+    this.#atWork++;
+    this.#count(message);
+    const { publishEvery, pace } = this.#plan;
+    const turn = this.#received;
+    if (publishEvery > 0 && turn % publishEvery === 0)
+      await this.#client.publish('own/publish', String(turn), { qos: 1 }).then(
+        () => this.#published++,
+        (error: unknown) => this.#unpublished.push(String(error)),
+      );
+    if (this.#isSlow()) await pause(pace);
+    else if (this.#begun > 0 && !this.#isMeasured) {
+      this.#isMeasured = true;
+      await measure();
+    }
+    this.#last = performance.now();
+    this.#atWork--;
+  }
+
+  #count(message: Message): void {
+    this.#received++;
+    const number = numberOf(message);
+    if (this.#seen[number] !== 0) this.#twice++;
+    this.#seen[number] = 1;
+    const row = message.payload.length > 0 ? message.topic : '';
+    const highest = this.#highest.get(row) ?? -1;
+    if (number < highest) this.#outOfOrder++;
+    else this.#highest.set(row, number);
+  }
+
+  #isSlow(): boolean {
+    const { warmUp, slowTurns, slowFor } = this.#plan;
+    if (this.#received <= warmUp || this.#slowTurns === slowTurns) return false;
+    if (this.#begun === 0) this.#begun = performance.now();
+    const since = performance.now() - this.#begun;
+    if (since > SLOW || (since > slowFor && allPublished < Infinity)) return false;
+    this.#slowTurns++;
+    return true;
+  }
+
+  #isSilent(): boolean {
+    return this.#atWork === 0 && performance.now() - Math.max(this.#last, allPublished) > SILENCE;
   }
 }
 
-const { topicFilter, qos, reading } = plan;
-// A server may send all it has right behind SUBACK: nothing is awaited between that and reading.
-const before = await memoryInUse();
-const subscription = await client.subscribe(topicFilter, {
-  qos,
-  ...(reading === 'manual' && { ack: 'manual' }),
-});
+const plans = process.argv.slice(2).map((plan) => JSON.parse(plan) as Plan);
+const readers = await Promise.all(
+  plans.map(async (plan) => new Reader(plan, await connect(plan.url, plan.options))),
+);
+before = await memoryInUse();
+const ends = await Promise.all(readers.map((reader) => reader.start()));
 console.log('ready');
 process.stdin.once('data', () => {
   allPublished = performance.now();
   process.stdin.destroy();
 });
-const done = read(subscription);
-const isSilent = (): boolean => atWork === 0 && performance.now() - Math.max(last, allPublished) > SILENCE;
-while (received < plan.count && !isSilent()) await pause(50);
-await pause(AFTERMATH);
-const most = Math.max(growth, (await memoryInUse()) - before);
-const dropped = subscription.dropped + client.stats().overflowed;
-await subscription.unsubscribe();
-await done;
-await client.disconnect();
-const lost = plan.count - seen.reduce((sum, one) => sum + one, 0);
-console.log(
-  JSON.stringify({
-    received,
-    lost,
-    twice,
-    outOfOrder,
-    dropped,
-    events,
-    published,
-    unpublished: unpublished.slice(0, 3),
-    growth: most,
-  } satisfies Report),
-);
+const observed = await Promise.all(ends.map((end) => end()));
+console.log(JSON.stringify({ readers: observed, growth } satisfies Report));
