@@ -3,7 +3,7 @@ import type { ScriptedBroker } from '../support/scripted-broker.ts';
 import { collect, eventsOf, message, Stage } from './stage.ts';
 
 /*
- * A loop awaits the answer to something of its own, and that answer is behind more messages than may be held.
+ * A loop awaits an answer that comes behind more messages than `receiveBuffer` holds.
  */
 
 const STALL = 30_000;
@@ -13,14 +13,14 @@ const KEEP_FIVE = { ...FIVE, cleanStart: false, clientId: 'me', sessionExpiryInt
 
 const OPTIONS = { keepAlive: 0, receiveMaximum: 10, receiveBuffer: 2_000, ackStallTimeout: STALL } as const;
 
-/** 100 bytes each with their topic: so many of them fill `receiveBuffer`. */
+/** 100 bytes each, including the topic: this number fills `receiveBuffer`. */
 const HELD = 20;
 const COUNT = 60;
 const backlog = Array.from({ length: COUNT }, (_, n) => message('a', `${n}`.padEnd(99, '.'), n + 1));
 const numbersOf = (texts: readonly string[]): number[] => texts.map((text) => Number.parseInt(text, 10));
 const EACH = backlog.map((_, n) => n);
 
-/** The body of a loop that publishes at its first message, and goes on when that is acknowledged. */
+/** The body of a loop that publishes at its first message, and continues after the acknowledgement. */
 function publishing(stage: Stage, client: Awaited<ReturnType<Stage['online']>>['client']) {
   const report = { publish: 'not yet', after: 0 };
   const body = async (): Promise<void> => {
@@ -34,7 +34,7 @@ function publishing(stage: Stage, client: Awaited<ReturnType<Stage['online']>>['
   return { report, body };
 }
 
-/** Packet Identifiers that were acknowledged with PUBACK on any connection. */
+/** Packet Identifiers acknowledged with PUBACK on any connection. */
 const acknowledged = (stage: Stage): Set<number> =>
   new Set(
     stage.network.connections.flatMap(({ broker }) =>
@@ -42,18 +42,18 @@ const acknowledged = (stage: Stage): Set<number> =>
     ),
   );
 
-/** A server that sends all it has before it answers PUBLISH. */
+/** A server that sends all its messages before it answers PUBLISH. */
 async function answeredBehind(broker: ScriptedBroker, messages: typeof backlog): Promise<void> {
   const { packetId } = await broker.expect('publish', { topic: 'own' });
   broker.send(...messages, { type: 'puback', packetId: packetId! });
 }
 
-describe('an answer that is behind more than receiveBuffer, awaited by the only loop', () => {
+describe('an answer behind more than receiveBuffer, awaited by the only loop', () => {
   it.each([
     ['3.1.1', {}],
     ['5.0', FIVE],
   ] as const)(
-    'is read after ackStallTimeout in a clean session: the newest messages are dropped, and their number is told (%s)',
+    'is read after ackStallTimeout in a clean session: the newest messages are dropped and counted (%s)',
     async (_, version) => {
       const stage = new Stage();
       const { client, broker } = await stage.online({ ...OPTIONS, ...version, messageRetry: 0 });
@@ -72,7 +72,7 @@ describe('an answer that is behind more than receiveBuffer, awaited by the only 
       expect([subscription.dropped, client.stats().overflowed]).toEqual([COUNT - HELD, COUNT - HELD]);
       expect(overflows.map(({ dropped }) => dropped).at(-1)).toBe(COUNT - HELD);
       expect(overflows.length).toBeLessThanOrEqual(2);
-      // Nothing is left to hold the window of the server, and what comes now is delivered.
+      // The window of the server is free again, and new messages are delivered.
       expect(acknowledged(stage).size).toBe(COUNT);
       broker.send(message('a', 'more', 100));
       await stage.clock.advance(0);
@@ -85,7 +85,7 @@ describe('an answer that is behind more than receiveBuffer, awaited by the only 
     ['3.1.1', KEEP],
     ['5.0', KEEP_FIVE],
   ] as const)(
-    'is read after one reconnect in a session to keep, and nothing is lost or comes twice (%s)',
+    'is read after one reconnect in a persistent session, and no message is lost or repeated (%s)',
     async (_, session) => {
       const stage = new Stage();
       const { client, broker } = await stage.online({ ...OPTIONS, ...session });
@@ -112,7 +112,7 @@ describe('an answer that is behind more than receiveBuffer, awaited by the only 
 });
 
 describe('a request whose answer is behind more than receiveBuffer', () => {
-  it('does not run out of time while nothing is read, and keeps no timer busy', async () => {
+  it('does not time out while reading is stopped, and keeps no timer busy', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({
       ...OPTIONS,
@@ -132,7 +132,7 @@ describe('a request whose answer is behind more than receiveBuffer', () => {
     );
     const { packetId } = await broker.expect('unsubscribe');
     broker.send(...rest, { type: 'unsuback', packetId });
-    // The clock ends with an error where somebody wakes again and again at one moment.
+    // The fake clock throws if timers fire endlessly at one moment.
     await stage.clock.advance(100_000);
     expect([outcome, client.stats().reading]).toEqual(['pending', 'stopped']);
     for (let taken = 1; taken < COUNT; taken++) await stage.until(loop.next());
@@ -141,7 +141,7 @@ describe('a request whose answer is behind more than receiveBuffer', () => {
     await stage.end(client, broker);
   });
 
-  it('has its time from the loss on where the connection is lost while nothing is read', async () => {
+  it('times out after the connection is lost while reading is stopped', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({
       ...OPTIONS,

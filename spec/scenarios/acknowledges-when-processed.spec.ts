@@ -3,24 +3,21 @@ import type { Message } from '../../lib/client/receive/message.ts';
 import { collect, message, Stage } from './stage.ts';
 
 describe('a message with QoS 1 or 2', () => {
-  it.each([1, 2] as const)(
-    'is acknowledged when the loop comes back for the next one (QoS %d)',
-    async (qos) => {
-      const stage = new Stage();
-      const { client, broker } = await stage.online();
-      const subscription = await stage.subscribe(client, broker, 'a', { qos: 2 });
-      let finish = (): void => {};
-      const looping = collect(subscription, () => new Promise<void>((resolve) => (finish = resolve)));
-      broker.send({ ...message('a', 'x', 9), qos });
-      await stage.clock.advance(500);
-      expect([looping.texts, broker.unread]).toEqual([['x'], []]);
-      finish();
-      await broker.expect(qos === 1 ? 'puback' : 'pubrec', { packetId: 9 });
-      await stage.end(client, broker);
-    },
-  );
+  it.each([1, 2] as const)('is acknowledged when the loop asks for the next one (QoS %d)', async (qos) => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online();
+    const subscription = await stage.subscribe(client, broker, 'a', { qos: 2 });
+    let finish = (): void => {};
+    const looping = collect(subscription, () => new Promise<void>((resolve) => (finish = resolve)));
+    broker.send({ ...message('a', 'x', 9), qos });
+    await stage.clock.advance(500);
+    expect([looping.texts, broker.unread]).toEqual([['x'], []]);
+    finish();
+    await broker.expect(qos === 1 ? 'puback' : 'pubrec', { packetId: 9 });
+    await stage.end(client, broker);
+  });
 
-  it('of QoS 2 has its PUBREL answered at once, whatever the loop is at', async () => {
+  it('of QoS 2 has its PUBREL answered at once, even while the loop is busy', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const subscription = await stage.subscribe(client, broker, 'a', { qos: 2 });
@@ -32,7 +29,7 @@ describe('a message with QoS 1 or 2', () => {
     await stage.end(client, broker);
   });
 
-  it('can be acknowledged as it comes, or by hand', async () => {
+  it('can be acknowledged on arrival, or by hand', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const atOnce = await stage.subscribe(client, broker, 'a', { qos: 1, ack: 'received' });
@@ -48,7 +45,7 @@ describe('a message with QoS 1 or 2', () => {
     await stage.end(client, broker);
   });
 
-  it('can be refused on 5.0, and is not sent again then', async () => {
+  it('can be rejected on 5.0, and is not sent again', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ protocolVersion: 5 });
     const subscription = await stage.subscribe(client, broker, 'a', { qos: 2 });
@@ -61,7 +58,7 @@ describe('a message with QoS 1 or 2', () => {
 });
 
 describe('acknowledgements', () => {
-  it('leave in the order the messages came, over all subscriptions; one that is early waits', async () => {
+  it('are sent in order of arrival, over all subscriptions: early ones wait', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const taken: Message[] = [];
@@ -82,7 +79,7 @@ describe('acknowledgements', () => {
     await stage.end(client, broker);
   });
 
-  it('of PUBACK and PUBREC do not wait for each other', async () => {
+  it('with PUBACK and PUBREC do not wait for each other', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const subscription = await stage.subscribe(client, broker, '#', { qos: 2, ack: 'manual' });
@@ -93,7 +90,7 @@ describe('acknowledgements', () => {
     await stage.end(client, broker);
   });
 
-  it('wait for every subscription that the message went to', async () => {
+  it('wait for every subscription that received the message', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const [one, other] = [
@@ -110,8 +107,8 @@ describe('acknowledgements', () => {
   });
 });
 
-describe('a loop that is left', () => {
-  it('in a persistent session leaves its message to the next one, unacknowledged', async () => {
+describe('a loop that breaks off', () => {
+  it('leaves its message unacknowledged for the next loop in a persistent session', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ cleanStart: false, clientId: 'me' });
     const subscription = await stage.subscribe(client, broker, 'a', { qos: 1 });
@@ -126,7 +123,7 @@ describe('a loop that is left', () => {
     await stage.end(client, broker);
   });
 
-  it('in a clean session takes the subscription with it, and acknowledges what was unsettled and what still comes', async () => {
+  it('unsubscribes in a clean session, and acknowledges unsettled and later messages', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const subscription = await stage.subscribe(client, broker, 'a', { qos: 1 });

@@ -5,7 +5,7 @@ import { errorOf, Stage, statusOf, watch } from './stage.ts';
 const hostsOf = (stage: Stage): string[] => stage.targets.map(({ host, port }) => `${host}:${port}`);
 
 describe('servers', () => {
-  it('are tried in turn within an attempt, so that connect() succeeds where one of them is there', async () => {
+  it('are tried in turn within an attempt, so that connect() succeeds if one of them is up', async () => {
     const stage = new Stage();
     stage.refusals.push(new Error('a is down'), new Error('b is down'));
     const client = stage.client({ servers: ['mqtt://b:1', 'mqtt://c', 'mqtt://a'] }, 'mqtt://a');
@@ -22,7 +22,7 @@ describe('servers', () => {
     await stage.end(client, broker);
   });
 
-  it('are all named when none of them is there', async () => {
+  it('are all named if none of them is up', async () => {
     const stage = new Stage();
     stage.refusals.push(new Error('a is down'), new Error('b is down'));
     const client = stage.client({ servers: ['mqtt://b'] }, 'mqtt://a');
@@ -33,7 +33,7 @@ describe('servers', () => {
     });
   });
 
-  it('that accept connections and say nothing are left in time for the next one', async () => {
+  it('that send no CONNACK are left in time for the next one', async () => {
     const stage = new Stage();
     const client = stage.client({ servers: ['mqtt://b'], connectTimeout: 1_000 }, 'mqtt://a');
     const connecting = client.connect();
@@ -48,7 +48,7 @@ describe('servers', () => {
     await stage.end(client, broker);
   });
 
-  it('are begun with anew after the delay when the connection is lost', async () => {
+  it('are tried from the first one after a lost connection and its delay', async () => {
     const stage = new Stage();
     const client = stage.client({ servers: ['mqtt://b'] }, 'mqtt://a');
     stage.refusals.push(new Error('a is down'));
@@ -58,7 +58,7 @@ describe('servers', () => {
     await stage.end(client, next);
   });
 
-  it('are no longer tried when connect() names a host of its own', async () => {
+  it('are not tried if connect() names a host', async () => {
     const stage = new Stage();
     const client = stage.client({ servers: ['mqtt://b'] }, 'mqtts://a');
     stage.refusals.push(new Error('it is down'));
@@ -66,7 +66,7 @@ describe('servers', () => {
     expect(stage.targets).toMatchObject([{ protocol: 'mqtts', host: 'other', port: 8_883 }]);
   });
 
-  it('are those that configure() names from then on, whatever connect() or a server has said before', async () => {
+  it('are replaced by configure(), whatever connect() or a server said before', async () => {
     const stage = new Stage();
     const client = stage.client({ protocolVersion: 5, followServerReference: true }, 'mqtt://a');
     stage.refusals.push(new Error('it is down'));
@@ -89,7 +89,7 @@ describe('servers', () => {
     [{ port: 1 }, 'mqtt+unix:///run/a', 'connect: expected neither host nor port with mqtt+unix:'],
     [{ localAddress: '::1' }, 'mqtt+unix:///run/a', 'localAddress: expected none with mqtt+unix:'],
     [{ localAddress: '::1' }, 'mqtt://a', 'family: expected 6, the family of localAddress, got 4'],
-  ])('are not asked for what connect() cannot mean (%#)', async (given, url, message) => {
+  ])('from a function must be valid for connect() (%#)', async (given, url, message) => {
     const stage = new Stage();
     const client = stage.client(url === 'mqtt://a' ? { family: 4 } : {}, url);
     const error = await errorOf(client.connect({ keepAlive: 7, ...given }));
@@ -101,7 +101,7 @@ describe('servers', () => {
     await stage.end(client, broker);
   });
 
-  it('that are asked for are not without TLS where tls says that they have it', async () => {
+  it('from a function must use TLS if `tls` requires it', async () => {
     const stage = new Stage();
     const client = stage.client({ tls: {}, servers: ['mqtt://b'] }, async () => 'mqtt://a');
     const connecting = client.connect();
@@ -134,7 +134,7 @@ describe('servers', () => {
 describe('v5 U-4.11-a a Server Reference', () => {
   const MOVED = { reasonCode: 0x9d, properties: { serverReference: 'other:1884' } };
 
-  it('is followed in the same attempt where that is asked for, and for good', async () => {
+  it('is followed in the same attempt and for good if enabled', async () => {
     const stage = new Stage();
     const client = stage.client({ protocolVersion: 5, followServerReference: true }, 'mqtt://a');
     const connecting = client.connect();
@@ -148,7 +148,7 @@ describe('v5 U-4.11-a a Server Reference', () => {
     await stage.end(client, third);
   });
 
-  it('is not followed any more once that is switched off, even if it was for good', async () => {
+  it('is no longer followed once disabled, even if it was for good', async () => {
     const stage = new Stage();
     const client = stage.client({ protocolVersion: 5, followServerReference: true }, 'mqtt://a');
     const connecting = client.connect();
@@ -162,7 +162,7 @@ describe('v5 U-4.11-a a Server Reference', () => {
     await stage.end(client, third);
   });
 
-  it('is followed once: two servers that refer to each other are no loop', async () => {
+  it('is followed once: two servers that refer to each other cause no loop', async () => {
     const stage = new Stage();
     const client = stage.client({ protocolVersion: 5, followServerReference: true }, 'mqtt://a');
     const outcome = watch(client.connect());
@@ -175,7 +175,7 @@ describe('v5 U-4.11-a a Server Reference', () => {
     expect(hostsOf(stage)).toEqual(['a:1883', 'other:1884']);
   });
 
-  it('is not followed unless that is asked for', async () => {
+  it('is not followed by default', async () => {
     const stage = new Stage();
     const client = stage.client({ protocolVersion: 5 }, 'mqtt://a');
     const outcome = watch(client.connect());
@@ -185,8 +185,8 @@ describe('v5 U-4.11-a a Server Reference', () => {
   });
 });
 
-describe('what is asked for before every CONNECT', () => {
-  it('peers P18 is fresh each time, and told which attempt it is and why', async () => {
+describe('functions called before every CONNECT', () => {
+  it('peers P18 return new values each time, and receive the attempt number and the reason', async () => {
     const stage = new Stage();
     const asked: Omit<AttemptContext, 'signal'>[] = [];
     const client = stage.client(
@@ -216,7 +216,7 @@ describe('what is asked for before every CONNECT', () => {
     await stage.end(client, next);
   });
 
-  it('may be the URL: one that is signed anew for every attempt', async () => {
+  it('may return the URL: one that is signed for every attempt', async () => {
     const stage = new Stage();
     let n = 0;
     const client = stage.client({}, async () => `wss://me:pw@c/mqtt?signature=${++n}`);
@@ -230,7 +230,7 @@ describe('what is asked for before every CONNECT', () => {
   });
 
   it.each(['url', 'clientId', 'credentials', 'will', 'properties'] as const)(
-    'peers P20 is left within connectTimeout where it does not come: %s',
+    'peers P20 are abandoned after connectTimeout: %s',
     async (name) => {
       const stage = new Stage();
       let given: AttemptContext | undefined;
@@ -250,7 +250,7 @@ describe('what is asked for before every CONNECT', () => {
   );
 
   it.each(['url', 'clientId', 'credentials', 'will', 'properties'] as const)(
-    'says what failed where it throws: %s',
+    'are named in the error if they throw: %s',
     async (name) => {
       const stage = new Stage();
       const thrown = () => Promise.reject(new Error('vault is sealed'));
@@ -263,7 +263,7 @@ describe('what is asked for before every CONNECT', () => {
     },
   );
 
-  it('begins a new session where the Client Identifier is another one, and asks for the subscriptions again', async () => {
+  it('start a new session with a new Client Identifier, and subscriptions are sent again', async () => {
     const stage = new Stage();
     const ids = ['one', 'one', 'two'];
     const client = stage.client({
@@ -284,7 +284,7 @@ describe('what is asked for before every CONNECT', () => {
 });
 
 describe('a transport of the application', () => {
-  it('is given the target, and is all there is between the client and the server', async () => {
+  it('gets the target, and carries all bytes between client and server', async () => {
     const stage = new Stage();
     const client = stage.client(
       { transport: (target, signal) => (stage.targets.push(target), stage.network.dial(target, signal)) },

@@ -43,7 +43,7 @@ describe.each([3, 4, 5] as const)('with protocol version %d', (protocolVersion) 
 });
 
 describe('a stream that is cut anywhere', () => {
-  it.each([1, 2, 3, 7])('into reads of %d bytes is read all the same', async (size) => {
+  it.each([1, 2, 3, 7])('into reads of %d bytes is decoded', async (size) => {
     const stage = new Stage({ chunks: () => size });
     const { client, broker } = await stage.online({ protocolVersion: 5 });
     broker.ackPublishes();

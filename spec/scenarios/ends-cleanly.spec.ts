@@ -4,7 +4,7 @@ import { bytes, collect, message, Stage, statusOf, watch } from './stage.ts';
 const KEEP = { cleanStart: false, clientId: 'me', maxInflight: 1, messageRetry: 0 } as const;
 
 describe('disconnect()', () => {
-  it('settles every promise, and says of each message what is known of it and whether it is kept', async () => {
+  it('settles every promise, and each error tells what is known of the message and whether it is kept', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP);
     const events = statusOf(client);
@@ -31,7 +31,7 @@ describe('disconnect()', () => {
     await expect(client.closed).resolves.toBeUndefined();
   });
 
-  it('keeps messages with QoS > 0: they go out after the next connect, in their order', async () => {
+  it('keeps messages with QoS > 0 and sends them after the next connect, in order', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP);
     const payload = bytes('2');
@@ -39,7 +39,7 @@ describe('disconnect()', () => {
     client.publish('t', payload, { qos: 1 }).catch(() => {});
     await broker.expect('publish');
     await stage.end(client, broker);
-    // The payload is the caller's again.
+    // The caller owns the payload again.
     payload.fill(0);
     const next = await stage.connect(client, { sessionPresent: true });
     next.ackPublishes();
@@ -52,7 +52,7 @@ describe('disconnect()', () => {
     await stage.end(client, next);
   });
 
-  it('forgets them where that is asked for, and QoS 0 always', async () => {
+  it('forgets messages on request, and QoS 0 always', async () => {
     const stage = new Stage();
     const client = stage.client(KEEP);
     const outcomes = [1, 0].map((qos) => watch(client.publish('t', qos, { qos: qos as 0 | 1 })));
@@ -66,7 +66,7 @@ describe('disconnect()', () => {
     expect(broker.packets.map((packet) => packet.type)).toEqual(['connect', 'disconnect']);
   });
 
-  it('while it waits to reconnect ends at once, and dials no more', async () => {
+  it('ends at once while the client waits to reconnect, and dials no more', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     broker.reset();
@@ -77,7 +77,7 @@ describe('disconnect()', () => {
     expect([client.state, stage.targets.length, stage.clock.armed]).toEqual(['closed', 1, 0]);
   });
 
-  it('sends DISCONNECT after what is queued in the socket', async () => {
+  it('sends DISCONNECT after the bytes that are pending in the socket', async () => {
     const stage = new Stage({ room: 1_000, latency: 20 });
     const { client, broker } = await stage.online();
     for (let n = 0; n < 10; n++) void client.publish('t', 'x'.repeat(5_000));
@@ -91,8 +91,8 @@ describe('disconnect()', () => {
   });
 });
 
-describe('a client that has ended', () => {
-  it('hands nothing out any more: what waited is counted, its loops finish', async () => {
+describe('a client that has closed', () => {
+  it('delivers nothing more: waiting messages are counted, and loops finish', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const subscription = await stage.subscribe(client, broker, 'a');
@@ -106,7 +106,7 @@ describe('a client that has ended', () => {
     expect(stage.log).toContain('debug: 1 messages were discarded with their subscription');
   });
 
-  it('does not bring its subscriptions back with the next connect', async () => {
+  it('does not restore its subscriptions with the next connect', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     await stage.subscribe(client, broker, 'a');

@@ -7,12 +7,12 @@ const KEEP = { clientId: 'me', cleanStart: false, messageRetry: 0 } as const;
 const END = { value: undefined, done: true };
 
 /*
- * Loops that are left while they wait for a message: the usual time limit by `Promise.race()`, and streams that are
- * destroyed. The next message is not theirs.
+ * Loops that end while they wait for a message, as with a time limit by `Promise.race()` or with a destroyed stream. The
+ * next message must not go to them.
  */
 
-describe('a loop that is left while it waits', () => {
-  it('takes no message: in a persistent session the next loop gets it, and acknowledges it', async () => {
+describe('a loop that ends while it waits', () => {
+  it('takes no message: in a persistent session the next loop gets and acknowledges it', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP);
     const subscription = await stage.subscribe(client, broker, 'a', { qos: 1 });
@@ -30,7 +30,7 @@ describe('a loop that is left while it waits', () => {
     await stage.end(client, broker);
   });
 
-  it('takes none that comes again after a reconnect either', async () => {
+  it('takes no message that is redelivered after a reconnect', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP);
     const subscription = await stage.subscribe(client, broker, 'a', { qos: 1 });
@@ -48,7 +48,7 @@ describe('a loop that is left while it waits', () => {
     await stage.end(client, again);
   });
 
-  it('holds nobody up: other subscriptions are acknowledged at once', async () => {
+  it('does not delay the acknowledgements of other subscriptions', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP);
     const left = await stage.subscribe(client, broker, 'a', { qos: 1 });
@@ -63,7 +63,7 @@ describe('a loop that is left while it waits', () => {
     await stage.end(client, broker);
   });
 
-  it('takes none from the loop beside it in a clean session, whose subscription goes on', async () => {
+  it('takes no message from a second loop in a clean session, whose subscription continues', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const subscription = await stage.subscribe(client, broker, 'a', { qos: 1 });
@@ -78,7 +78,7 @@ describe('a loop that is left while it waits', () => {
     await stage.end(client, broker);
   });
 
-  it('unsubscribes in a clean session, where it was the last', async () => {
+  it('unsubscribes in a clean session if it was the last', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const iterator = client.subscribe('a', { qos: 1 })[Symbol.asyncIterator]();
@@ -89,13 +89,13 @@ describe('a loop that is left while it waits', () => {
     await iterator.return?.();
     await expect(next).resolves.toEqual(END);
     await broker.expect('unsubscribe', { topicFilters: ['a'] });
-    // What was on its way is acknowledged, so that it holds no window.
+    // Messages under way are acknowledged, so that they free the window.
     broker.send(message('a', '1', 1));
     await broker.expect('puback', { packetId: 1 });
     await stage.end(client, broker);
   });
 
-  it('before its subscription was granted does the same', async () => {
+  it('does the same before its subscription is granted', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const subscribing = client.subscribe('a', { qos: 1 });
@@ -134,7 +134,7 @@ it.each(['messages', 'batches'])(
   },
 );
 
-it('status() that is left while it waits ends its next(), and the client can still be ended', async () => {
+it('status() that ends while it waits ends its next(), and the client can still be closed', async () => {
   const stage = new Stage();
   const { client, broker } = await stage.online();
   const iterator = client.status()[Symbol.asyncIterator]();

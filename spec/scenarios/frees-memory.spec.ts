@@ -6,13 +6,13 @@ import type { QoS } from '../../lib/codec/packets.ts';
 import { Stage } from './stage.ts';
 
 /*
- * What the client is done with it does not hold: a payload may be large, and the next message may never come.
+ * The client releases memory that it no longer needs: a payload may be large, and the next message may never come.
  */
 
-/** Whether nobody holds it any more. */
+/** Whether it was collected. */
 async function isFree(memory: WeakRef<object>): Promise<boolean> {
   for (let i = 0; i < 10; i++) {
-    // References are held until the end of the turn in which they were looked at.
+    // A dereferenced WeakRef keeps its target until the end of the turn.
     await turn();
     globalThis.gc!();
     if (memory.deref() === undefined) return true;
@@ -21,7 +21,7 @@ async function isFree(memory: WeakRef<object>): Promise<boolean> {
 }
 
 describe('the memory of a payload', () => {
-  it('is free once its promise has settled, with each QoS, small and large', async () => {
+  it('is freed when its promise has settled, with each QoS, small and large', async () => {
     const stage = new Stage({ room: 10_000_000 });
     const { client, broker } = await stage.online();
     broker.ackPublishes();
@@ -37,7 +37,7 @@ describe('the memory of a payload', () => {
     await stage.end(client, broker);
   });
 
-  it('is free where the message was refused', async () => {
+  it('is freed if the message is rejected', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ protocolVersion: 5 }, { properties: { maximumQoS: 0 } });
     const publish = async (): Promise<WeakRef<object>> => {
@@ -50,7 +50,7 @@ describe('the memory of a payload', () => {
     await stage.end(client, broker);
   });
 
-  it('is free where its caller has left while it waited, though those before it still wait', async () => {
+  it('is freed if its call was aborted in the queue, even while earlier messages still wait', async () => {
     const stage = new Stage();
     const client = stage.client();
     client.publish('a', 'before').catch(() => {});
@@ -68,7 +68,7 @@ describe('the memory of a payload', () => {
 });
 
 describe('the memory of properties', () => {
-  it('is free once the message is written', async () => {
+  it('is freed once the message is written', async () => {
     const stage = new Stage({ room: 10_000_000 });
     const { client, broker } = await stage.online({ protocolVersion: 5 });
     const publish = async (): Promise<WeakRef<object>> => {
@@ -81,8 +81,8 @@ describe('the memory of properties', () => {
   });
 });
 
-describe('the memory that very large properties were encoded in', () => {
-  it('is free once they are written', async () => {
+describe('the memory of very large encoded properties', () => {
+  it('is freed once they are written', async () => {
     const stage = new Stage({ room: 100_000_000 });
     const { client, broker } = await stage.online({ protocolVersion: 5 });
     const inUse = async (): Promise<number> => {
@@ -97,7 +97,7 @@ describe('the memory that very large properties were encoded in', () => {
     const before = await inUse();
     const userProperties = Array.from({ length: 17 }, () => ['k', 'v'.repeat(60_000)] as const);
     await stage.until(client.publish('a', 'x', { qos: 1, properties: { userProperties } }));
-    // The broker holds what it has read.
+    // The broker keeps what it has read.
     broker.packets.splice(0);
     await stage.until(client.publish('a', 'x', { qos: 1 }));
     expect((await inUse()) - before).toBeLessThan(500_000);
@@ -105,12 +105,12 @@ describe('the memory that very large properties were encoded in', () => {
   });
 });
 
-describe('the memory of a large message that was received', () => {
+describe('the memory of a large received message', () => {
   it.each([
-    ['waited for', 4],
+    ['awaited', 4],
     ['in a buffer', 4],
     ['with properties', 5],
-  ] as const)('is free once the application is done with it: %s', async (how, protocolVersion) => {
+  ] as const)('is freed once the application is done with it: %s', async (how, protocolVersion) => {
     const stage = new Stage({ room: 10_000_000 });
     const { client, broker } = await stage.online({ protocolVersion });
     const subscription = await stage.subscribe(client, broker, 'a', { qos: 1 });
@@ -125,14 +125,14 @@ describe('the memory of a large message that was received', () => {
     };
     const memory = await receive();
     await broker.expect('puback');
-    // The next bytes of the connection take the place of the last.
+    // The next bytes of the connection replace the last ones.
     broker.send({ type: 'pingresp' });
     await stage.clock.advance(0);
     expect(await isFree(memory)).toBe(true);
     await stage.end(client, broker);
   });
 
-  it('is free where it came in chunks, as over WebSocket, once the next one has come', async () => {
+  it('is freed when the next one has come, if it came in chunks as over WebSocket', async () => {
     const slabs: WeakRef<object>[] = [];
     const allocate = (size: number): Uint8Array => {
       const slab = new Uint8Array(size);

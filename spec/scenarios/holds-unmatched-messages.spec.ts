@@ -7,11 +7,11 @@ const KEEP = { cleanStart: false, clientId: 'me', messageRetry: 0 } as const;
 const found = { sessionPresent: true };
 const again = <Packet>(packet: Packet) => ({ ...packet, duplicate: true });
 
-/** Packet Identifiers that were acknowledged with PUBACK, in order. */
+/** Packet Identifiers acknowledged with PUBACK, in order. */
 const pubacks = (broker: ScriptedBroker): number[] =>
   broker.packets.flatMap((packet) => (packet.type === 'puback' ? [packet.packetId] : []));
 
-/** Texts `from` to `to`, one message each, under Packet Identifiers that are one more. */
+/** One message for each number `from` to `to`, with the Packet Identifier one higher. */
 const numbered = (topic: string, from: number, to: number) =>
   Array.from({ length: to - from }, (_, n) => message(topic, String(from + n), from + n + 1));
 
@@ -20,7 +20,7 @@ describe('a message that comes before subscribe()', () => {
     ['3.1.1', KEEP],
     ['5.0', { ...KEEP, protocolVersion: 5, sessionExpiryInterval: 60 }],
   ] as const)(
-    'is held unacknowledged, and handed to the first that matches, in order (%s)',
+    'is held unacknowledged, and delivered to the first matching subscription, in order (%s)',
     async (_, options) => {
       const stage = new Stage();
       const { client, broker } = await stage.online(options, found);
@@ -40,7 +40,7 @@ describe('a message that comes before subscribe()', () => {
     },
   );
 
-  it('is there for a subscription that is only iterated, before its SUBACK', async () => {
+  it('is delivered to a subscription that is iterated before its SUBACK', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP, found);
     broker.send(message('a', '1', 1));
@@ -51,7 +51,7 @@ describe('a message that comes before subscribe()', () => {
     await stage.end(client, broker);
   });
 
-  it('comes before what arrives after subscribe()', async () => {
+  it('is delivered before messages that arrive after subscribe()', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP, found);
     broker.send(...numbered('a', 0, 10));
@@ -65,7 +65,7 @@ describe('a message that comes before subscribe()', () => {
     await stage.end(client, broker);
   });
 
-  it('of QoS 2 is held as well, and of QoS 0 is not', async () => {
+  it('is held with QoS 2, and not with QoS 0', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP, found);
     broker.send(message('a', 'gone'), { ...message('a', 'kept', 7), qos: 2 });
@@ -89,7 +89,7 @@ describe('a message that comes before subscribe()', () => {
     }
   });
 
-  it('holds nobody up for longer than 10 s, is warned of, and is still there for who comes late', async () => {
+  it('delays other messages for at most 10 s, causes a warning, and is kept for a late subscription', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP, found);
     const busy = collect(await stage.subscribe(client, broker, 'busy', { qos: 1 }));
@@ -115,7 +115,7 @@ describe('a message that comes before subscribe()', () => {
     expect(stage.clock.armed).toBe(0);
   });
 
-  it('is held once, however often the connection is lost meanwhile', async () => {
+  it('is held once, however often the connection is lost', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP, found);
     const held = numbered('a', 0, 3);
@@ -135,7 +135,7 @@ describe('a message that comes before subscribe()', () => {
     await stage.end(client, last);
   });
 
-  it('stops the reading where there is no room for more, which goes on with subscribe(), each in its order', async () => {
+  it('stops reading if there is no more room, until subscribe(), and the order is kept', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP, found);
     broker.send(...numbered('a', 0, 1_005));
@@ -148,7 +148,7 @@ describe('a message that comes before subscribe()', () => {
     await stage.end(client, broker);
   });
 
-  it('is let go when the session is lost: the server has no such message any more', async () => {
+  it('is dropped when the session is lost, as the server no longer has it', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP, found);
     broker.send(message('a', '1', 1));
@@ -176,7 +176,7 @@ describe('a message that comes before subscribe()', () => {
     await stage.end(client, next);
   });
 
-  it('is not acknowledged with a subscribe() that fails: the server sends it again', async () => {
+  it('is not acknowledged with a failed subscribe(): the server sends it again', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP, found);
     const held = message('a', '1', 1);
@@ -196,7 +196,7 @@ describe('a message that comes before subscribe()', () => {
     await stage.end(client, next);
   });
 
-  it('is not acknowledged with a subscribe() that takes too long', async () => {
+  it('is not acknowledged with a subscribe() that times out', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP, found);
     broker.send(message('a', '1', 1));

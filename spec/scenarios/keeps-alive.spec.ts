@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { message, Stage, statusOf } from './stage.ts';
 
 describe('keep alive', () => {
-  it('pings before the server could miss us, and goes on as long as it is answered', async () => {
+  it('sends PINGREQ in time, and continues as long as it is answered', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ keepAlive: 10 });
     broker.answer('pingreq');
@@ -14,7 +14,7 @@ describe('keep alive', () => {
     await stage.end(client, broker);
   });
 
-  it('notices a dead peer within one and a half times of it, and connects anew', async () => {
+  it('notices a dead peer within 1.5 x Keep Alive, and reconnects', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ keepAlive: 10 });
     const events = statusOf(client);
@@ -29,7 +29,7 @@ describe('keep alive', () => {
     await stage.end(client, next);
   });
 
-  it('notices it though we publish all the time', async () => {
+  it('notices a dead peer even while the client publishes all the time', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ keepAlive: 10 });
     broker.blackhole();
@@ -42,7 +42,7 @@ describe('keep alive', () => {
     await client.disconnect();
   });
 
-  it('pings though the server talks all the time, which says nothing of what it hears', async () => {
+  it('sends PINGREQ even while the server sends all the time, as that does not show what the server receives', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ keepAlive: 10 });
     broker.answer('pingreq');
@@ -54,7 +54,7 @@ describe('keep alive', () => {
     await stage.end(client, broker);
   });
 
-  it('takes any byte for a sign of life', async () => {
+  it('takes any received byte as a sign of life', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ keepAlive: 10, pingTimeout: 2_000 });
     await stage.clock.advance(9_000);
@@ -68,7 +68,7 @@ describe('keep alive', () => {
     await stage.end(client, broker);
   });
 
-  it('is that of the server where it has one, for this connection', async () => {
+  it('uses Server Keep Alive for its connection', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(
       { protocolVersion: 5, keepAlive: 60 },
@@ -82,7 +82,7 @@ describe('keep alive', () => {
     await stage.end(client, next);
   });
 
-  it('0 is off', async () => {
+  it('is off if 0', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ keepAlive: 0 });
     expect(stage.clock.armed).toBe(0);

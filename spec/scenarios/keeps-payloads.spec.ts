@@ -3,7 +3,7 @@ import { type ByteKind, BYTE_KINDS, payloadOf } from '../support/payload-kinds.t
 import { bytes, errorOf, Stage } from './stage.ts';
 
 /*
- * A payload is its caller's again when the promise settles, whatever it is made of and however long the message lives.
+ * The caller owns a payload again when the promise settles, whatever its type and however long the message lives.
  */
 
 const SIZES = [16, 100_000];
@@ -13,12 +13,12 @@ const CASES: [ByteKind, number][] = BYTE_KINDS.flatMap((kind) =>
 const PERSISTENT = { clientId: 'me', cleanStart: false } as const;
 const textOf = (size: number): string => 'precious'.repeat(size / 8);
 
-/** Whether it is the text: where a hundred thousand bytes differ is nothing to look at. */
+/** Compares with the text, without printing a hundred thousand bytes. */
 const isText = ({ payload }: { payload: Uint8Array }, size: number): boolean =>
   Buffer.from(payload).equals(bytes(textOf(size)));
 
-describe("a payload that is its caller's again, while its message is not over", () => {
-  it.each(CASES)('is sent again as it was, after a timeout: %s of %d bytes', async (kind, size) => {
+describe('a payload that its caller reuses before its message is done', () => {
+  it.each(CASES)('is sent again unchanged after a timeout: %s of %d bytes', async (kind, size) => {
     const stage = new Stage();
     const { client, broker } = await stage.online(PERSISTENT);
     const { payload, reuse } = payloadOf(kind, textOf(size));
@@ -29,7 +29,7 @@ describe("a payload that is its caller's again, while its message is not over", 
     await stage.end(client, next);
   });
 
-  it.each(CASES)('is sent as it was, after an abort: %s of %d bytes', async (kind, size) => {
+  it.each(CASES)('is sent unchanged after an abort: %s of %d bytes', async (kind, size) => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ ...PERSISTENT, maxInflight: 1 });
     const { payload, reuse } = payloadOf(kind, textOf(size));
@@ -43,24 +43,21 @@ describe("a payload that is its caller's again, while its message is not over", 
     await stage.end(client, next);
   });
 
-  it.each(CASES)(
-    'is sent as it was, after disconnect() and connect(): %s of %d bytes',
-    async (kind, size) => {
-      const stage = new Stage();
-      const client = stage.client(PERSISTENT);
-      const { payload, reuse } = payloadOf(kind, textOf(size));
-      const publishing = client.publish('a', payload, { qos: 1 });
-      publishing.catch(() => {});
-      await client.disconnect();
-      expect(await errorOf(publishing)).toMatchObject({ kept: true });
-      reuse();
-      const broker = await stage.connect(client);
-      expect(isText(await broker.expect('publish'), size)).toBe(true);
-      await stage.end(client, broker);
-    },
-  );
+  it.each(CASES)('is sent unchanged after disconnect() and connect(): %s of %d bytes', async (kind, size) => {
+    const stage = new Stage();
+    const client = stage.client(PERSISTENT);
+    const { payload, reuse } = payloadOf(kind, textOf(size));
+    const publishing = client.publish('a', payload, { qos: 1 });
+    publishing.catch(() => {});
+    await client.disconnect();
+    expect(await errorOf(publishing)).toMatchObject({ kept: true });
+    reuse();
+    const broker = await stage.connect(client);
+    expect(isText(await broker.expect('publish'), size)).toBe(true);
+    await stage.end(client, broker);
+  });
 
-  it.each(CASES)('is sent again as it was by messageRetry: %s of %d bytes', async (kind, size) => {
+  it.each(CASES)('is sent again unchanged by messageRetry: %s of %d bytes', async (kind, size) => {
     const stage = new Stage({ room: 1_000_000 });
     const { client, broker } = await stage.online({ ...PERSISTENT, messageRetry: 1_000 });
     const { payload, reuse } = payloadOf(kind, textOf(size));
@@ -72,7 +69,7 @@ describe("a payload that is its caller's again, while its message is not over", 
     await stage.end(client, broker);
   });
 
-  it.each(CASES)('leaves as it was, though the network was slow: %s of %d bytes', async (kind, size) => {
+  it.each(CASES)('is sent unchanged over a slow network: %s of %d bytes', async (kind, size) => {
     const stage = new Stage({ room: 1_000, latency: 100 });
     const { client, broker } = await stage.online(PERSISTENT);
     const { payload, reuse } = payloadOf(kind, textOf(size));
@@ -82,7 +79,7 @@ describe("a payload that is its caller's again, while its message is not over", 
     await stage.end(client, broker);
   });
 
-  it('has its Correlation Data with it: that is copied, too', async () => {
+  it('has its Correlation Data copied, too', async () => {
     const stage = new Stage();
     const options = { ...PERSISTENT, protocolVersion: 5, sessionExpiryInterval: 60 } as const;
     const { client, broker } = await stage.online(options);
@@ -99,7 +96,7 @@ describe("a payload that is its caller's again, while its message is not over", 
 });
 
 describe('bytes in options', () => {
-  it('are copied: a password in a Buffer may be put to other use at once', async () => {
+  it('are copied: the Buffer of a password can be reused at once', async () => {
     const stage = new Stage();
     const password = Buffer.from('secret');
     const client = stage.client({ username: 'me', password });

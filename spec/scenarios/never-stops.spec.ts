@@ -7,21 +7,21 @@ const found = { sessionPresent: true };
 const again = <Packet>(packet: Packet) => ({ ...packet, duplicate: true });
 const never = () => new Promise(() => {});
 
-/** Packet Identifiers that were acknowledged with PUBACK, in order. */
+/** Packet Identifiers acknowledged with PUBACK, in order. */
 const pubacks = (broker: ScriptedBroker): number[] =>
   broker.packets.flatMap((packet) => (packet.type === 'puback' ? [packet.packetId] : []));
 
-describe('a subscription that nobody reads', () => {
+describe('an unread subscription', () => {
   it.each([
-    ['3.1.1, a session to keep: it is passed over', KEEP, [2]],
+    ['3.1.1, a persistent session: it is skipped', KEEP, [2]],
     ['3.1.1, a clean session: it is acknowledged', {}, [1, 2]],
     [
-      '5.0, a session to keep: it is passed over',
+      '5.0, a persistent session: it is skipped',
       { ...KEEP, protocolVersion: 5, sessionExpiryInterval: 60 },
       [2],
     ],
   ] as const)(
-    'stops the others no longer than ackStallTimeout, and status() names it (%s)',
+    'stops other subscriptions no longer than ackStallTimeout, and status() names it (%s)',
     async (_, options, answered) => {
       const stage = new Stage();
       const { client, broker } = await stage.online({ ...options, keepAlive: 0 });
@@ -42,7 +42,7 @@ describe('a subscription that nobody reads', () => {
     },
   );
 
-  it('has its messages answered after the next resume, and each is there once', async () => {
+  it('has its messages acknowledged after the next resume, each delivered once', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ ...KEEP, ackStallTimeout: 100 });
     const unread = await stage.subscribe(client, broker, 'unread', { qos: 1 });
@@ -64,7 +64,7 @@ describe('a subscription that nobody reads', () => {
     await stage.end(client, next);
   });
 
-  it('waits for ever where ackStallTimeout is 0', async () => {
+  it('is never skipped if ackStallTimeout is 0', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ ackStallTimeout: 0, keepAlive: 0 });
     await stage.subscribe(client, broker, 'unread', { qos: 1 });
@@ -75,7 +75,7 @@ describe('a subscription that nobody reads', () => {
     await stage.end(client, broker);
   });
 
-  it('of QoS 2 is passed over as well, and its PUBREL is answered after the resume', async () => {
+  it('is skipped with QoS 2, too, and its PUBREL is answered after the resume', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ ...KEEP, ackStallTimeout: 100 });
     const unread = await stage.subscribe(client, broker, 'unread', { qos: 2 });
@@ -95,7 +95,7 @@ describe('a subscription that nobody reads', () => {
 });
 
 describe('a loop that has ended in a persistent session', () => {
-  it('never delays other loops, with the message it had nor with those that come later', async () => {
+  it('never delays other loops, neither with its last message nor with later ones', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP);
     const stalls = eventsOf(client, 'ack-stalled');
@@ -121,7 +121,7 @@ describe('a loop that has ended in a persistent session', () => {
     await stage.end(client, next);
   });
 
-  it('is gone on with by a later loop, on the same connection where nobody waited', async () => {
+  it('is continued by a later loop, on the same connection if nothing else waited', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP);
     const left = await stage.subscribe(client, broker, 'left', { qos: 1 });
@@ -140,7 +140,7 @@ describe('a loop that has ended in a persistent session', () => {
     await stage.end(client, broker);
   });
 
-  it('and one that runs again keeps its place: what comes to it is not passed over at once', async () => {
+  it('and is restarted keeps its place: its messages are not skipped at once', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP);
     const slow = await stage.subscribe(client, broker, 'slow', { qos: 1 });
@@ -168,8 +168,8 @@ describe('2,500 messages at once, from a server without a window', () => {
 
   it.each([
     ['a clean session', {}],
-    ['a session to keep', KEEP],
-  ])('reach a consumer that reads, each once and in order, and none is let go (%s)', async (_, options) => {
+    ['a persistent session', KEEP],
+  ])('reach a reading loop once and in order, and none is dropped (%s)', async (_, options) => {
     const stage = new Stage();
     const { client, broker } = await stage.online(options);
     const dropped = eventsOf(client, 'overflow');
@@ -185,27 +185,24 @@ describe('2,500 messages at once, from a server without a window', () => {
 
   it.each([
     ['a clean session', {}],
-    ['a session to keep', KEEP],
-  ])(
-    'wait in the network beyond receiveMaximum where nobody reads, and none is lost (%s)',
-    async (_, options) => {
-      const stage = new Stage();
-      const { client, broker } = await stage.online(options);
-      const dropped = eventsOf(client, 'overflow');
-      const unread = await stage.subscribe(client, broker, 'a', { qos: 1 });
-      broker.send(...flood);
-      await stage.clock.advance(0);
-      expect([unread.depth, pubacks(broker), client.stats().reading]).toEqual([1_024, [], 'stopped']);
-      const late = collect(unread);
-      await stage.clock.advance(0);
-      expect([late.texts, dropped, client.stats().reading]).toEqual([EACH, [], 'on']);
-      expect(pubacks(broker)).toEqual(flood.map(({ packetId }) => packetId));
-      expect(stage.targets).toHaveLength(1);
-      await stage.end(client, broker);
-    },
-  );
+    ['a persistent session', KEEP],
+  ])('wait in the network beyond receiveMaximum if unread, and none is lost (%s)', async (_, options) => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online(options);
+    const dropped = eventsOf(client, 'overflow');
+    const unread = await stage.subscribe(client, broker, 'a', { qos: 1 });
+    broker.send(...flood);
+    await stage.clock.advance(0);
+    expect([unread.depth, pubacks(broker), client.stats().reading]).toEqual([1_024, [], 'stopped']);
+    const late = collect(unread);
+    await stage.clock.advance(0);
+    expect([late.texts, dropped, client.stats().reading]).toEqual([EACH, [], 'on']);
+    expect(pubacks(broker)).toEqual(flood.map(({ packetId }) => packetId));
+    expect(stage.targets).toHaveLength(1);
+    await stage.end(client, broker);
+  });
 
-  it('do not stop what else is going on: PUBACK and PINGRESP are read while nobody reads the flood', async () => {
+  it('do not stop other traffic: PUBACK and PINGRESP are read while the flood is unread', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP);
     await stage.subscribe(client, broker, 'a', { qos: 1 });
@@ -220,9 +217,9 @@ describe('2,500 messages at once, from a server without a window', () => {
 
 describe('a handler that never ends', () => {
   it.each([
-    ['a session to keep', KEEP, 10],
+    ['a persistent session', KEEP, 10],
     ['a clean session', {}, 20],
-  ] as const)('stops nobody but itself (%s)', async (_, options, answered) => {
+  ] as const)('stops no other subscription (%s)', async (_, options, answered) => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ ...options, ackStallTimeout: 100 });
     collect(await stage.subscribe(client, broker, 'stuck', { qos: 1 }), never);
@@ -237,17 +234,17 @@ describe('a handler that never ends', () => {
   });
 });
 
-describe("a server's window that is full of messages nobody takes", () => {
+describe('a window of the server that is full of unread messages', () => {
   const WINDOW = 20;
   const held = Array.from({ length: WINDOW }, (_, n) => message('unread', String(n), n + 1));
 
   it.each([
-    // For one whole ackStallTimeout, of those that follow each other, nothing has to come.
+    // Nothing comes for a whole ackStallTimeout, from the first of two that follow each other.
     ['3.1.1, a window that only the server knows', {}, 60_000],
-    // Reading stops at once, so nothing can come from then on.
+    // Reading stops at once, so that nothing can come.
     ['5.0', { protocolVersion: 5, receiveMaximum: WINDOW }, 30_000],
   ] as const)(
-    'is opened in a clean session: they are acknowledged, and are still there for who comes late (%s)',
+    'is opened in a clean session: the messages are acknowledged, and kept for a late reader (%s)',
     async (_, options, delay) => {
       const stage = new Stage();
       const { client, broker } = await stage.online({ ...options, keepAlive: 0 });
@@ -272,7 +269,7 @@ describe("a server's window that is full of messages nobody takes", () => {
     },
   );
 
-  it('is opened again and again, and memory keeps to the limits of the subscription', async () => {
+  it('is opened repeatedly, and memory stays within the limits of the subscription', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ keepAlive: 0, ackStallTimeout: 100 });
     const unread = await stage.subscribe(client, broker, 'unread', { qos: 1, buffer: { messages: 50 } });
@@ -286,7 +283,7 @@ describe("a server's window that is full of messages nobody takes", () => {
     await stage.end(client, broker);
   });
 
-  it('is told of once in a session to keep, where only the application can open it', async () => {
+  it('is reported once in a persistent session, where only the application can open it', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ ...KEEP, keepAlive: 0, ackStallTimeout: 100 });
     const stalls = eventsOf(client, 'ack-stalled');
@@ -307,7 +304,7 @@ describe("a server's window that is full of messages nobody takes", () => {
     ['something else keeps coming', {}, 2],
     ['there is no other subscription', {}, 1],
     ['ackStallTimeout is 0', { ackStallTimeout: 0 }, 2],
-  ] as const)('is not thought to be so where %s', async (_, options, subscriptions) => {
+  ] as const)('is not assumed if %s', async (_, options, subscriptions) => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ ackStallTimeout: 100, ...options, keepAlive: 0 });
     const stalls = eventsOf(client, 'ack-stalled');

@@ -25,7 +25,7 @@ describe('paho: Client(client_id, clean_session, userdata, protocol)', () => {
     await stage.end(client, broker);
   });
 
-  it('cleanStart: false leaves subscriptions and queued messages with the server; ours stay with us', async () => {
+  it('cleanStart: false keeps subscriptions and queued messages at the server, and the client keeps its own', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ cleanStart: false, clientId: 'me' });
     const looping = collect(await stage.subscribe(client, broker, 'a', { qos: 1 }));
@@ -55,7 +55,7 @@ describe('paho: Client(client_id, clean_session, userdata, protocol)', () => {
 });
 
 describe('paho: reinitialise(...)', () => {
-  it('is as new, with the arguments of the constructor', async () => {
+  it('resets the client, with the arguments of the constructor', async () => {
     const stage = new Stage();
     const client = stage.client({ clientId: 'one' });
     await client.reinitialise({ clientId: 'two' });
@@ -78,7 +78,7 @@ describe('paho: max_inflight_messages_set(20)', () => {
   it.each([
     [{}, 20],
     [{ maxInflight: 3 }, 3],
-  ])('%j has %d messages with QoS > 0 on the wire at once', async (options, window) => {
+  ])('%j allows %d unacknowledged messages with QoS > 0', async (options, window) => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ ...options, messageRetry: 0 });
     const published = Array.from({ length: 50 }, (_, n) =>
@@ -93,7 +93,7 @@ describe('paho: max_inflight_messages_set(20)', () => {
 });
 
 describe('paho: max_queued_messages_set(0)', () => {
-  it('0 is no limit; beyond a limit further messages are dropped: their promise rejects', async () => {
+  it('0 is no limit; beyond a limit the promises of further messages reject', async () => {
     const stage = new Stage();
     const [unlimited, limited] = [stage.client(), stage.client({ maxQueued: 2 })];
     const many = Array.from({ length: 5_000 }, () => watch(unlimited.publish('t', 'x', { qos: 1 })));
@@ -140,7 +140,7 @@ describe('paho: message_retry_set(5)', () => {
 });
 
 describe('paho: enable_logger(logger)', () => {
-  it('tells what happens, at its level', async () => {
+  it('logs each event with its level', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const next = await stage.reconnect(broker);
@@ -151,7 +151,7 @@ describe('paho: enable_logger(logger)', () => {
 });
 
 describe('paho: username_pw_set(username, password)', () => {
-  it('sends them, or what a function gives for each attempt', async () => {
+  it('sends them, or the result of a function for each attempt', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ username: 'u', password: 'p' });
     expect(broker.packets[0]).toMatchObject({ username: 'u', password: bytes('p') });
@@ -173,14 +173,14 @@ describe('paho: will_set(topic, payload=None, qos=0, retain=False)', () => {
       { topic: 'gone', payload: 12.5, qos: 1, retain: true } as const,
       { payload: bytes('12.5'), qos: 1, retain: true },
     ],
-  ])('%j is in CONNECT', async (will, sent) => {
+  ])('%j is sent in CONNECT', async (will, sent) => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ will });
     expect(broker.packets[0]).toMatchObject({ will: { topic: 'gone', ...sent } });
     await stage.end(client, broker);
   });
 
-  it('with a wrong QoS or without a topic throws', () => {
+  it('throws on a wrong QoS or an empty topic', () => {
     const stage = new Stage();
     expect(() => stage.client({ will: { topic: 'gone', qos: 3 as never } })).toThrow(TypeError);
     expect(() => stage.client({ will: { topic: '' } })).toThrow(TypeError);
@@ -188,7 +188,7 @@ describe('paho: will_set(topic, payload=None, qos=0, retain=False)', () => {
 });
 
 describe('paho: reconnect_delay_set(1, 120)', () => {
-  it('begins at 1 s, doubles up to 120 s, and begins anew on CONNACK, not on a mere connection', async () => {
+  it('begins at 1 s, doubles up to 120 s, and is reset by CONNACK, not by a mere connection', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const events = statusOf(client);
@@ -212,7 +212,7 @@ describe('paho: reconnect_delay_set(1, 120)', () => {
 });
 
 describe('paho: connect(host, port=1883, keepalive=60, bind_address="")', () => {
-  it('is the URL and its defaults, or what connect() is given over it', async () => {
+  it('is the URL with its defaults, overridden by the arguments of connect()', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     expect(broker.packets[0]).toMatchObject({ keepAlive: 60 });
@@ -235,7 +235,7 @@ describe('paho: connect(host, port=1883, keepalive=60, bind_address="")', () => 
 });
 
 describe('paho: on_connect', () => {
-  it('is connect() that resolves, and an event for each connection', async () => {
+  it('is the resolution of connect(), and an event for each connection', async () => {
     const stage = new Stage();
     const client = stage.client();
     const events = statusOf(client);

@@ -9,7 +9,7 @@ import { settled } from '../support/fake-clock.ts';
 import { collect, eventsOf, message, Stage } from './stage.ts';
 
 /*
- * Transports of an application's own, while reading is stopped.
+ * Transports of the application, while reading is stopped.
  */
 
 const WINDOW = 10;
@@ -18,7 +18,7 @@ const OPTIONS = { receiveMaximum: WINDOW, keepAlive: 0, reconnect: false } as co
 const ALL = Array.from({ length: COUNT }, (_, n) => String(n));
 const backlog = ALL.map((text, n) => message('a', text, n + 1));
 
-/** A client over `transport` with a subscription that nobody reads yet. */
+/** A client over `transport` with a subscription that is not read yet. */
 async function online(transport: ChunkTransport, options: object = {}) {
   const stage = new Stage();
   const client = stage.client({ ...OPTIONS, ...options, transport: async () => transport });
@@ -27,8 +27,8 @@ async function online(transport: ChunkTransport, options: object = {}) {
   return { client, subscription: await client.subscribe('a', { qos: 1 }), stage };
 }
 
-describe('a transport that goes on to bring chunks after pause()', () => {
-  it('is tolerated: they wait, and none is lost or out of order', async () => {
+describe('a transport that delivers chunks after pause()', () => {
+  it('is tolerated: chunks wait, and none is lost or reordered', async () => {
     const transport = new ChunkTransport(4, 'ignores');
     const { client, subscription } = await online(transport);
     for (const one of backlog) transport.send(one);
@@ -46,9 +46,9 @@ describe('a transport that goes on to bring chunks after pause()', () => {
 
   it.each([
     ['large', 1_048_576, 128],
-    // These are charged for what they cost at the least.
+    // Each chunk is charged with its minimum cost.
     ['tiny', 1, 32_768],
-  ] as const)('is closed after 128 MiB, where its chunks are %s', async (_, size, most) => {
+  ] as const)('is closed after 128 MiB of %s chunks', async (_, size, most) => {
     const transport = new ChunkTransport(4, 'ignores');
     const { client, stage } = await online(transport);
     transport.send(...backlog);
@@ -66,7 +66,7 @@ describe('a transport that goes on to bring chunks after pause()', () => {
     expect(stage.clock.armed).toBe(0);
   });
 
-  it('is closed then, and in a clean session a late loop gets all that came before', async () => {
+  it('is closed then, and in a clean session a late loop gets all earlier messages', async () => {
     const transport = new ChunkTransport(4, 'ignores');
     const { client, subscription } = await online(transport);
     let sent = 0;
@@ -80,7 +80,7 @@ describe('a transport that goes on to bring chunks after pause()', () => {
 });
 
 describe('transportOver()', () => {
-  /** The two ends of a connection in memory, each a Duplex that keeps what the other does not take. */
+  /** Both ends of a connection in memory, each a Duplex that buffers what the other one has not read. */
   function duplexPair(): [Duplex, Duplex] {
     const ends: Duplex[] = [];
     const make = (other: () => Duplex): Duplex => {
@@ -114,7 +114,7 @@ describe('transportOver()', () => {
     return [ends[0]!, ends[1]!];
   }
 
-  /** A server at its end of the connection: what it sends goes into the stream, and what it gets comes from there. */
+  /** A server at its end of the connection. */
   function serverAt(stream: Duplex): ChunkTransport {
     const server = new ChunkTransport();
     server.open({
@@ -128,7 +128,7 @@ describe('transportOver()', () => {
     return server;
   }
 
-  it('has a stream read nothing while reading is stopped: the server is held back, and loses nothing', async () => {
+  it('reads nothing from the stream while reading is stopped: the server has to wait, and loses nothing', async () => {
     const [ours, theirs] = duplexPair();
     const server = serverAt(theirs);
     const client = new Stage().client({ ...OPTIONS, transport: async () => transportOver(ours) });
@@ -153,7 +153,7 @@ describe('transportOver()', () => {
     await ending;
   });
 
-  it('has a stream whose other end has ended meanwhile deliver all that came before, once it is read', async () => {
+  it('delivers all messages before the end of a stream that ended while reading was stopped', async () => {
     const [ours, theirs] = duplexPair();
     const server = serverAt(theirs);
     const client = new Stage().client({ ...OPTIONS, transport: async () => transportOver(ours) });

@@ -9,7 +9,7 @@ import { collect, errorOf, message, Stage, statusOf, watch } from './stage.ts';
 const KEEP = { cleanStart: false, clientId: 'me', messageRetry: 0 } as const;
 const found = { sessionPresent: true };
 
-/** A `credentials` function that takes so many ms, on the clock of the stage, for a new token each time. */
+/** A `credentials` function that returns a new token after a number of ms on the clock of the stage. */
 function slowTokens(stage: Stage, ms: number) {
   let asked = 0;
   return async () => {
@@ -43,7 +43,7 @@ describe('peers: every promise', () => {
     return { stage, client, broker, pending };
   }
 
-  it('peers P1: settles when disconnect() is called while the server takes nothing and does not close', async () => {
+  it('peers P1: settles when disconnect() is called while the server reads nothing and does not close', async () => {
     const { stage, client, broker, pending } = await busy();
     broker.blackhole();
     await stage.until(client.disconnect({ timeout: 50, pending: 'discard' }));
@@ -59,7 +59,7 @@ describe('peers: every promise', () => {
     expect(stage.clock.armed).toBe(0);
   });
 
-  it('peers P1: settles when reinitialise() forgets everything', async () => {
+  it('peers P1: settles when reinitialise() resets the client', async () => {
     const { stage, client, broker, pending } = await busy();
     broker.blackhole();
     await stage.until(client.reinitialise());
@@ -67,7 +67,7 @@ describe('peers: every promise', () => {
     expect([pending(), client.state, stage.clock.armed]).toEqual([[], 'offline', 0]);
   });
 
-  it('peers P2: disconnect() and drain() resolve while the next attempt is waited for, and nothing stays', async () => {
+  it('peers P2: disconnect() and drain() resolve while the next attempt is awaited, and leave nothing behind', async () => {
     for (const end of ['disconnect', 'drain'] as const) {
       const { stage, client, broker, pending } = await busy(KEEP);
       for (let n = 0; n < 9; n++) stage.refusals.push(new Error('down'));
@@ -88,7 +88,7 @@ describe('peers: every promise', () => {
 });
 
 describe('peers: credentials', () => {
-  it('peers P18: are asked for anew, asynchronously, before every CONNECT', async () => {
+  it('peers P18: are requested asynchronously before every CONNECT', async () => {
     const stage = new Stage();
     const client = stage.client({ credentials: slowTokens(stage, 700) });
     const connecting = client.connect();
@@ -110,7 +110,7 @@ describe('peers: credentials', () => {
     await stage.end(client, broker);
   });
 
-  it('peers P18: that are refused as too old are not the end: the next attempt comes with new ones', async () => {
+  it('peers P18: that are refused as expired do not end the client: the next attempt uses new ones', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({
       protocolVersion: 5,
@@ -126,7 +126,7 @@ describe('peers: credentials', () => {
     await stage.end(client, next);
   });
 
-  it('peers P18: that cannot be had reject connect() with phase "credentials", thrown or rejected', async () => {
+  it('peers P18: that fail reject connect() with phase "credentials", thrown or rejected', async () => {
     for (const credentials of [
       () => {
         throw new Error('no token');
@@ -145,7 +145,7 @@ describe('peers: credentials', () => {
     }
   });
 
-  it('peers P18: that cannot be had while reconnecting are asked for again as the policy says, and are told to it', async () => {
+  it('peers P18: that fail while reconnecting are requested again according to the policy, which gets the error', async () => {
     const stage = new Stage();
     const asked: number[] = [];
     const contexts: Pick<RetryContext, 'attempt' | 'error'>[] = [];
@@ -178,7 +178,7 @@ describe('peers: credentials', () => {
     await stage.end(client, next);
   });
 
-  it('peers P18: that never come are given up with the attempt, and told so by their signal', async () => {
+  it('peers P18: that never come are abandoned with the attempt, and their signal is aborted', async () => {
     const stage = new Stage();
     const signals: AbortSignal[] = [];
     const client = stage.client({
@@ -195,7 +195,7 @@ describe('peers: credentials', () => {
   });
 });
 
-describe('peers: what others do wrong', () => {
+describe('peers: errors of others', () => {
   const hostile: [string, 4 | 5, Uint8Array][] = [
     ['a reserved packet type', 4, hex`f0 00`],
     ['a Remaining Length of five bytes', 4, hex`30 ff ff ff ff 7f`],
@@ -205,19 +205,19 @@ describe('peers: what others do wrong', () => {
     ['a topic longer than the packet', 4, hex`30 04 ff ff 61 62`],
     ['a topic that is not UTF-8', 4, hex`30 04 00 02 c3 28`],
     ['a SUBACK without codes', 4, hex`90 02 00 01`],
-    ['a SUBACK for nothing', 5, hex`90 04 00 09 00 00`],
+    ['an unexpected SUBACK', 5, hex`90 04 00 09 00 00`],
     ['properties longer than the packet', 5, hex`30 05 00 01 61 7f 00`],
     ['an unknown property', 5, hex`30 06 00 01 61 02 7f 00`],
     ['a Topic Alias of 0', 5, hex`30 07 00 01 61 03 23 00 00`],
-    ['a Topic Alias nobody knows', 5, hex`30 06 00 00 03 23 00 09`],
+    ['an unknown Topic Alias', 5, hex`30 06 00 00 03 23 00 09`],
     ['a Subscription Identifier of 0', 5, hex`30 06 00 01 61 02 0b 00`],
-    ['AUTH that nobody asked for', 5, hex`f0 00`],
+    ['an unexpected AUTH', 5, hex`f0 00`],
     ['a DISCONNECT with a code that does not exist', 5, hex`e0 01 7e`],
     ['CONNECT', 5, hex`10 0d 00 04 4d 51 54 54 05 02 00 00 00 00 00`],
   ];
 
   it.each(hostile)(
-    'peers P19: %s from the server is no uncaught exception, and the client goes on with the next connection (version %d)',
+    'peers P19: %s from the server causes no uncaught exception, and the client reconnects (version %d)',
     async (_, protocolVersion, bytes) => {
       const stage = new Stage();
       const expiry = protocolVersion === 5 && { sessionExpiryInterval: 60 };
@@ -267,7 +267,7 @@ describe('peers: what others do wrong', () => {
     await stage.end(client, next);
   });
 
-  it('peers P20: a wrong host that never answers is given up', async () => {
+  it('peers P20: a wrong host that never answers is abandoned', async () => {
     const stage = new Stage();
     const signals: AbortSignal[] = [];
     const dial = (_: unknown, { signal }: { readonly signal: AbortSignal }) => {
@@ -286,7 +286,7 @@ describe('peers: what others do wrong', () => {
 });
 
 describe('peers: keep alive', () => {
-  it('peers P15: messages of the server do not stand in for PINGREQ', async () => {
+  it('peers P15: messages of the server do not replace PINGREQ', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ keepAlive: 10 });
     broker.answer('pingreq');
@@ -305,7 +305,7 @@ describe('peers: keep alive', () => {
     await stage.end(client, broker);
   });
 
-  it('peers P15: messages of ours do not either: a connection that takes them and answers nothing is noticed', async () => {
+  it('peers P15: messages of the client do not either: a server that reads but never answers is noticed', async () => {
     const stage = new Stage();
     const { client } = await stage.online({ keepAlive: 10 });
     stage.network.connections[0]!.link.isFrozen = true;
@@ -318,11 +318,11 @@ describe('peers: keep alive', () => {
     await client.disconnect();
   });
 
-  it('peers P15: a server that is slow to answer, as it has much to send, is not taken for dead', async () => {
+  it('peers P15: a slow server with much to send is not taken for dead', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ keepAlive: 10 });
     collect(await stage.subscribe(client, broker, 'a'));
-    // PINGRESP never comes in all this: what is under way before it is enough of a sign.
+    // PINGRESP never comes: bytes under way before it are a sufficient sign.
     for (let n = 0; n < 60; n++) {
       broker.send(message('a', 'x'));
       await stage.clock.advance(1_000);

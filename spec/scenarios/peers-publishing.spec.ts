@@ -5,7 +5,7 @@ import { errorOf, type Outcome, Stage, watch } from './stage.ts';
 
 const KEEP = { cleanStart: false, clientId: 'me', messageRetry: 0 } as const;
 
-/** Topics of what was published on a connection, in order. */
+/** Topics of the messages on a connection, in order. */
 const topics = (broker: ScriptedBroker): string[] =>
   broker.packets.flatMap((packet) => (packet.type === 'publish' ? [packet.topic] : []));
 
@@ -15,7 +15,7 @@ function inAWord(outcome: Outcome): string {
   return 'value' in outcome ? 'ok' : (outcome.error as Error).name;
 }
 
-/** A server that breaks the connection at every message to `poison`, and acknowledges all others. */
+/** A server that resets the connection at every message to `poison`, and acknowledges all others. */
 async function breakAtPoison(
   stage: Stage,
   first: ScriptedBroker,
@@ -42,7 +42,7 @@ async function breakAtPoison(
 
 describe('peers: poison', () => {
   it.each([4, 5] as const)(
-    'peers P5: a message with a bad topic is refused before anything is written, and those behind it get through (version %d)',
+    'peers P5: a message with a bad topic is rejected before anything is written, and later ones get through (version %d)',
     async (protocolVersion) => {
       const stage = new Stage();
       const { client, broker } = await stage.online({ protocolVersion, keepAlive: 0 });
@@ -58,7 +58,7 @@ describe('peers: poison', () => {
   );
 
   it.each([0, 1, 2] as const)(
-    'peers P5: a message of QoS %d above Maximum Packet Size is refused before anything is written, also when it waited for the connection',
+    'peers P5: a message of QoS %d above Maximum Packet Size is rejected before anything is written, also if it waited for the connection',
     async (qos) => {
       const stage = new Stage();
       const client = stage.client({ protocolVersion: 5, clientId: 'me', keepAlive: 0 });
@@ -82,7 +82,7 @@ describe('peers: poison', () => {
     },
   );
 
-  it('peers P5: a message that no longer fits after a reconnect is refused there, and those behind it get through', async () => {
+  it('peers P5: a message that no longer fits after a reconnect is rejected there, and later ones get through', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ ...KEEP, protocolVersion: 5, sessionExpiryInterval: 60 });
     const large = watch(client.publish('large', 'x'.repeat(100), { qos: 1 }));
@@ -100,14 +100,14 @@ describe('peers: poison', () => {
   });
 
   it.each([
-    ['QoS 1, 3.1.1, a session to keep', 1, { ...KEEP, protocolVersion: 4 }, true],
-    ['QoS 2, 3.1.1, a session to keep', 2, { ...KEEP, protocolVersion: 4 }, true],
+    ['QoS 1, 3.1.1, a persistent session', 1, { ...KEEP, protocolVersion: 4 }, true],
+    ['QoS 2, 3.1.1, a persistent session', 2, { ...KEEP, protocolVersion: 4 }, true],
     ['QoS 1, 3.1.1, a clean session', 1, { protocolVersion: 4, messageRetry: 0 }, false],
     ['QoS 2, 3.1.1, a clean session', 2, { protocolVersion: 4, messageRetry: 0 }, false],
     ['QoS 1, 5.0', 1, { ...KEEP, protocolVersion: 5, sessionExpiryInterval: 60 }, true],
     ['QoS 2, 5.0', 2, { ...KEEP, protocolVersion: 5, sessionExpiryInterval: 60 }, true],
   ] as const)(
-    'peers P5: a message that takes the connection down each time is given up, and all others get through (%s)',
+    'peers P5: a message that breaks each connection is rejected, and all others get through (%s)',
     async (_, qos, options, sessionPresent) => {
       const stage = new Stage();
       const { client, broker: first } = await stage.online({ ...options, keepAlive: 0 });
@@ -130,7 +130,7 @@ describe('peers: poison', () => {
       expect(outcomes[2]!()).toMatchObject({ error: { delivery: 'unknown', kept: false } });
       expect(reconnects).toBeLessThanOrEqual(4);
       expect(stage.clock.now() - began).toBeLessThan(60_000);
-      // It is out of the way: what comes later goes out at once, and nothing breaks any more.
+      // Later messages are sent at once, and the connection stays.
       broker.ackPublishes();
       await stage.until(client.publish('later', 'x', { qos }));
       await stage.clock.advance(100_000);
@@ -141,7 +141,7 @@ describe('peers: poison', () => {
 });
 
 describe('peers: the queue', () => {
-  /** Which of six messages of five bytes with their topics, published one after the other, are refused at once and which arrive later. */
+  /** Publishes six messages of five bytes, topics included. Returns which are rejected at once and which arrive later. */
   async function six(options: object): Promise<{ fates: string[]; arrived: string[] }> {
     const stage = new Stage();
     const client = stage.client(options);
@@ -160,21 +160,21 @@ describe('peers: the queue', () => {
   }
   const full = QueueFullError.prototype.name;
 
-  it('peers P14: has a limit in messages, beyond which a new message is rejected at once', async () => {
+  it('peers P14: can be limited in messages: further ones are rejected at once', async () => {
     expect(await six({ maxQueued: 4 })).toEqual({
       fates: ['pending', 'pending', 'pending', 'pending', full, full],
       arrived: ['0', '1', '2', '3'],
     });
   });
 
-  it('peers P14: has a limit in bytes, beyond which a new message is rejected at once', async () => {
+  it('peers P14: can be limited in bytes: further messages are rejected at once', async () => {
     expect(await six({ maxQueuedBytes: 11 })).toEqual({
       fates: ['pending', 'pending', full, full, full, full],
       arrived: ['0', '1'],
     });
   });
 
-  it('peers P14: lets the oldest go instead where that is asked for', async () => {
+  it('peers P14: drops the oldest messages instead on request', async () => {
     for (const limit of [{ maxQueued: 2 }, { maxQueuedBytes: 11 }])
       expect(await six({ ...limit, onQueueFull: 'drop-oldest' })).toEqual({
         fates: [full, full, full, full, 'pending', 'pending'],
@@ -182,7 +182,7 @@ describe('peers: the queue', () => {
       });
   });
 
-  it('peers P14: lets nothing go for a message that is too large for it, however empty it were', async () => {
+  it('peers P14: drops nothing for a message that is larger than the whole queue', async () => {
     const stage = new Stage();
     const client = stage.client({ maxQueuedBytes: 5, onQueueFull: 'drop-oldest' });
     const small = watch(client.publish('t', 'xx', { qos: 1 }));
@@ -191,7 +191,7 @@ describe('peers: the queue', () => {
     await client.disconnect();
   });
 
-  it('peers P14: is where messages wait behind the window too, and has the same limit there', async () => {
+  it('peers P14: has the same limit for messages that wait behind the window', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ maxInflight: 2, maxQueued: 1, messageRetry: 0 });
     const outcomes = Array.from({ length: 5 }, (_, n) => watch(client.publish(`t/${n}`, 'x', { qos: 1 })));
@@ -211,7 +211,7 @@ describe('peers: the queue', () => {
     await stage.end(client, broker);
   });
 
-  it('peers P14: has no limit unless it is asked for', async () => {
+  it('peers P14: has no limit by default', async () => {
     const stage = new Stage();
     const client = stage.client();
     const outcomes = Array.from({ length: 5_000 }, () => watch(client.publish('t', 'x', { qos: 1 })));
@@ -222,7 +222,7 @@ describe('peers: the queue', () => {
     await stage.end(client, broker);
   });
 
-  it('peers P14: keeps a message no longer than its timeout, never sends it after that, and has its place for another', async () => {
+  it('peers P14: drops a message after its timeout, never sends it later, and reuses its place', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ ...KEEP, maxQueued: 2 });
     for (let n = 0; n < 3; n++) stage.refusals.push(new Error('down'));
@@ -247,7 +247,7 @@ describe('peers: the queue', () => {
     expect(stage.clock.armed).toBe(0);
   });
 
-  it('peers P14: does not take QoS 0 without a connection where that is not wanted', async () => {
+  it('peers P14: rejects QoS 0 without a connection on request', async () => {
     const stage = new Stage();
     const client = stage.client({ queueQos0Offline: false });
     expect(await errorOf(client.publish('t', 'x'))).toMatchObject({ delivery: 'not-sent', kept: false });

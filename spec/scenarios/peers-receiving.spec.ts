@@ -8,7 +8,7 @@ const again = <Packet>(packet: Packet) => ({ ...packet, duplicate: true });
 const MIB = 1_048_576;
 
 describe('peers: acknowledging by hand', () => {
-  it('peers P11: a message that comes again is neither lost nor delivered twice, and its acknowledgement goes out once', async () => {
+  it('peers P11: a redelivered message is neither lost nor delivered twice, and is acknowledged once', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP);
     const taken: Message[] = [];
@@ -17,7 +17,7 @@ describe('peers: acknowledging by hand', () => {
     const sent = [message('a', '1', 1), message('a', '2', 2), { ...message('a', '3', 3), qos: 2 as const }];
     broker.send(...sent);
     await stage.clock.advance(0);
-    // One is acknowledged while there is no connection, one on the next, one on the one after that.
+    // The first is acknowledged while disconnected, the others on the next two connections.
     broker.reset();
     await stage.clock.advance(0);
     taken[0]!.ack();
@@ -42,7 +42,7 @@ describe('peers: acknowledging by hand', () => {
     await stage.end(client, third);
   });
 
-  it('peers P11: a message is a new one where the server has lost the session, and the old token is void', async () => {
+  it('peers P11: a message is new if the server has lost the session, and the old token is void', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP);
     const taken: Message[] = [];
@@ -64,23 +64,23 @@ describe('peers: acknowledging by hand', () => {
   });
 });
 
-describe('peers: a consumer that is slow', () => {
+describe('peers: a slow consumer', () => {
   it.each([
-    ['a session to keep', KEEP],
+    ['a persistent session', KEEP],
     ['a clean session', {}],
-  ])('peers P13: has 64 MiB of QoS 1 kept for it at most (%s)', async (_, options) => {
+  ])('peers P13: has at most 64 MiB of QoS 1 kept for it (%s)', async (_, options) => {
     const stage = new Stage();
     const { client, broker } = await stage.online(options);
     const subscription = await stage.subscribe(client, broker, 'a', { qos: 1 });
     const payload = new Uint8Array(4 * MIB);
     for (let n = 1; n <= 20; n++) broker.send({ ...message('a', '', n), payload });
     await stage.clock.advance(0);
-    // Their topics count as well.
+    // Topics count as well.
     expect([subscription.depth, client.stats().reading]).toEqual([15, 'stopped']);
     await stage.end(client, broker);
   });
 
-  it('peers P13: has its limits of QoS 0 kept for it, and the rest is counted', async () => {
+  it('peers P13: has QoS 0 kept up to its limits, and the rest is counted', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const subscription = await stage.subscribe(client, broker, 'a', { buffer: { messages: 10 } });
@@ -91,7 +91,7 @@ describe('peers: a consumer that is slow', () => {
     await stage.end(client, broker);
   });
 
-  it('peers P13: has one message kept for it, however large that is', async () => {
+  it('peers P13: has one message kept for it, however large', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const subscription = await stage.subscribe(client, broker, 'a', { qos: 1 });
@@ -105,7 +105,7 @@ describe('peers: a consumer that is slow', () => {
 });
 
 describe('peers: no storms', () => {
-  it('peers P16: a server that accepts and drops at once is not asked again and again', async () => {
+  it('peers P16: a server that accepts and drops at once is not dialled too often', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     let last = broker;
@@ -115,7 +115,7 @@ describe('peers: no storms', () => {
     await stage.end(client, last);
   });
 
-  it('peers P17: two clients of one identifier on 3.1.1 are told, and a policy can end it', async () => {
+  it('peers P17: two clients of one identifier on 3.1.1 are reported, and a policy can end it', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({
       clientId: 'me',
@@ -133,14 +133,14 @@ describe('peers: no storms', () => {
 });
 
 describe('peers: a session that is resumed', () => {
-  it('peers P23: messages that come with CONNACK, before anybody can have subscribed, are all there', async () => {
+  it('peers P23: messages that come with CONNACK, before any subscribe(), are all delivered', async () => {
     const stage = new Stage();
     const client = stage.client(KEEP);
     const connecting = client.connect();
     const broker = await stage.network.next();
     await broker.expect('connect');
     const sent = Array.from({ length: 100 }, (_, n) => message('a', String(n), n + 1));
-    // In one piece with CONNACK.
+    // In one chunk with CONNACK.
     broker.send({ type: 'connack', ...found }, ...sent);
     await stage.until(connecting);
     await stage.clock.advance(2_000);

@@ -8,7 +8,7 @@ const KEEP = { cleanStart: false, clientId: 'me', messageRetry: 0 } as const;
 const found = { sessionPresent: true };
 const text = (packet: PublishPacket): string => new TextDecoder().decode(packet.payload);
 
-/** How many microtasks pass until what `ask` promises is there. */
+/** Number of microtasks until the promise of `ask` resolves. */
 async function turnsOf(ask: () => Promise<unknown>): Promise<number> {
   const state = { isThere: false };
   void ask().then(() => (state.isThere = true));
@@ -36,7 +36,7 @@ describe('peers: ends', () => {
     expect(calls.map((call) => call() === 'pending')).toEqual([false, false, false]);
   });
 
-  it('peers P2: disconnect() resolves without a connection and with QoS 1 queued, and nothing stays', async () => {
+  it('peers P2: disconnect() resolves without a connection and with QoS 1 queued, and leaves nothing behind', async () => {
     const stage = new Stage();
     const client = stage.client();
     const queued = watch(client.publish('t', 'x', { qos: 1 }));
@@ -50,7 +50,7 @@ describe('peers: ends', () => {
 });
 
 describe('peers: redelivery', () => {
-  it('peers P3: does not stand in the way of what is new: connected, subscribe, and publish with QoS 0', async () => {
+  it('peers P3: does not delay anything new: connected, subscribe, and publish with QoS 0', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP);
     for (let n = 0; n < 100; n++) client.publish('old', n, { qos: 1 }).catch(() => {});
@@ -62,12 +62,12 @@ describe('peers: redelivery', () => {
     const published = watch(client.publish('new', 'x'));
     await stage.clock.advance(0);
     expect([subscribed() === 'pending', published() === 'pending']).toEqual([false, false]);
-    // All that the window allows, at once and not one message per round trip.
+    // The whole window at once, not one message per round trip.
     expect(next.unread.filter((packet) => packet.type === 'publish' && packet.qos === 1)).toHaveLength(20);
     await stage.end(client, next);
   });
 
-  it('peers P4: has DUP 1 where the session is there, is new where it is not, and no PUBREL goes into a new session', async () => {
+  it('peers P4: sets DUP 1 if the session is present, sends messages as new if not, and sends no PUBREL into a new session', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP);
     const outcome = watch(client.publish('t', 'x', { qos: 1 }));
@@ -79,7 +79,7 @@ describe('peers: redelivery', () => {
     const second = await stage.reconnect(broker, found);
     await second.expect('pubrel', { packetId: packetId! });
     await second.expect('publish', { duplicate: true });
-    // Not so soon that what was sent could be the reason.
+    // Late enough that the sent message cannot be the reason.
     await stage.clock.advance(1_001);
     const third = await stage.reconnect(second, { sessionPresent: false });
     expect(
@@ -109,7 +109,7 @@ describe('peers: redelivery', () => {
     await stage.end(client, next);
   });
 
-  it('peers P9: subscriptions are restored once, in one packet, and asking again with other options is sent', async () => {
+  it('peers P9: subscriptions are restored once, in one packet, and a changed subscription is sent', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ clientId: 'me' });
     broker.answer('subscribe');
@@ -137,7 +137,7 @@ describe('peers: redelivery', () => {
 });
 
 describe('peers: limits', () => {
-  it("peers P6: the server's Receive Maximum, Maximum Packet Size, Maximum QoS and Retain Available are kept", async () => {
+  it('peers P6: Receive Maximum, Maximum Packet Size, Maximum QoS and Retain Available of the server are respected', async () => {
     const stage = new Stage();
     const properties = {
       receiveMaximum: 2,
@@ -222,7 +222,7 @@ describe('peers: processing', () => {
     await stage.end(client, broker);
   });
 
-  it('peers P21: every subscription is a stream of its own, the second reader takes nothing from the first, and all end', async () => {
+  it('peers P21: every subscription is an independent stream, and all end', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     broker.answer('subscribe');
@@ -237,7 +237,7 @@ describe('peers: processing', () => {
     await Promise.all(loops.map((one) => one.done));
   });
 
-  it('peers P22: a message that waits costs no timer, and the same promise machinery as a resolved one', async () => {
+  it('peers P22: a waiting message costs no timer and no more promises than a resolved one', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ keepAlive: 0 });
     const subscription = await stage.subscribe(client, broker, 'a');
@@ -245,7 +245,7 @@ describe('peers: processing', () => {
     broker.send(...Array.from({ length: 1_000 }, () => message('a', 'x')));
     await stage.clock.advance(0);
     const armed = stage.clock.armed;
-    // As many microtasks as an await of what is there already.
+    // As many microtasks as an await of a resolved promise.
     const turns = await turnsOf(() => Promise.resolve());
     for (let n = 0; n < 1_000; n++) expect(await turnsOf(() => iterator.next())).toBe(turns);
     expect(stage.clock.armed).toBe(armed);
@@ -273,7 +273,7 @@ describe('peers: processing', () => {
 });
 
 describe('peers: liveness', () => {
-  it('peers P15: no false time-out on a connection that is slow, and a half-open one is noticed', async () => {
+  it('peers P15: a slow connection causes no time-out, and a half-open one is noticed', async () => {
     const stage = new Stage({ latency: 2_000 });
     const { client, broker } = await stage.online({ keepAlive: 10 });
     broker.answer('pingreq');
@@ -286,7 +286,7 @@ describe('peers: liveness', () => {
     await client.disconnect();
   });
 
-  it('peers P16: clients that are lost together come back later and later, and not at the same moments', async () => {
+  it('peers P16: clients that are lost together reconnect with growing and different delays', async () => {
     const moments: number[][] = [];
     for (const random of [0, 0.5, 0.999]) {
       const stage = new Stage();
@@ -321,7 +321,7 @@ describe('peers: liveness', () => {
     expect(stage.clock.armed).toBe(0);
   });
 
-  it('peers P19: a refused connection and a throwing logger are no uncaught exceptions', async () => {
+  it('peers P19: a refused connection and a throwing logger cause no uncaught exceptions', async () => {
     const stage = new Stage();
     const fail = (): never => {
       throw new Error('listener');
@@ -338,7 +338,7 @@ describe('peers: liveness', () => {
     await stage.end(client, next);
   });
 
-  it('peers P20: a server that says nothing is given up', async () => {
+  it('peers P20: a silent server is abandoned', async () => {
     const stage = new Stage();
     const client = stage.client();
     const outcome = watch(client.connect());
@@ -349,7 +349,7 @@ describe('peers: liveness', () => {
 });
 
 describe('peers: details', () => {
-  it('peers P24: what the server answers does not change the options', async () => {
+  it('peers P24: answers of the server do not change the options', async () => {
     const stage = new Stage();
     const options = Object.freeze({
       protocolVersion: 5,
@@ -375,7 +375,7 @@ describe('peers: details', () => {
     await stage.end(client, next);
   });
 
-  it('peers P25: a refused PUBACK or PUBREC rejects that message only, and is not followed by PUBREL', async () => {
+  it('peers P25: a refused PUBACK or PUBREC rejects only its message, and is not followed by PUBREL', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ protocolVersion: 5 });
     const outcomes = ([1, 2, 1] as const).map((qos) => watch(client.publish('t', 'x', { qos })));

@@ -8,12 +8,12 @@ import { settled } from '../support/fake-clock.ts';
 import { collect, eventsOf, message, Stage } from './stage.ts';
 
 /*
- * QoS 0: readers that keep up lose nothing, however much comes at once; of what a reader is too slow for, it is told.
+ * QoS 0: readers that keep up lose nothing, however much comes at once. Losses of slow readers are reported.
  */
 
 const texts = (count: number): string[] => Array.from({ length: count }, (_, n) => String(n));
 
-describe('10,000 tiny messages of QoS 0 in four chunks, ten times what a buffer holds', () => {
+describe('10,000 tiny messages of QoS 0 in four chunks, ten times the capacity of a buffer', () => {
   const COUNT = 10_000;
   const ROOM = COUNT / 10;
   const ALL = texts(COUNT);
@@ -22,7 +22,7 @@ describe('10,000 tiny messages of QoS 0 in four chunks, ten times what a buffer 
     Buffer.concat(packets.slice((n * COUNT) / 4, ((n + 1) * COUNT) / 4)),
   );
 
-  /** A way to read, which brings each message to `count`. */
+  /** A way to read that passes each message to `count`. */
   type Way = (subscription: Subscription, count: (one: Message) => void) => readonly Promise<unknown>[];
 
   const loop: Way = (subscription, count) => [
@@ -77,7 +77,7 @@ describe('10,000 tiny messages of QoS 0 in four chunks, ten times what a buffer 
     await Promise.allSettled(readers);
   });
 
-  it('reach two subscriptions on one filter, each all of them', async () => {
+  it('all reach both subscriptions on one filter', async () => {
     const { client, transport, subscriptions } = await online(2);
     const loops = subscriptions.map((subscription) => collect(subscription));
     for (const chunk of chunks) transport.bring(new Uint8Array(chunk));
@@ -88,7 +88,7 @@ describe('10,000 tiny messages of QoS 0 in four chunks, ten times what a buffer 
     await client.disconnect();
   });
 
-  it('reach a loop beside a subscription that nobody reads, which drops the oldest', async () => {
+  it('reach a loop besides an unread subscription, which drops the oldest', async () => {
     const { client, transport, subscriptions } = await online(2);
     const [read, unread] = subscriptions as [Subscription, Subscription];
     const looping = collect(read);
@@ -99,7 +99,7 @@ describe('10,000 tiny messages of QoS 0 in four chunks, ten times what a buffer 
   });
 });
 
-describe('a reader of QoS 0 that is too slow', () => {
+describe('a slow reader of QoS 0', () => {
   /** A loop that takes `pace` ms for each message. */
   const slowly = (stage: Stage, subscription: Subscription, pace: number) =>
     collect(
@@ -110,7 +110,7 @@ describe('a reader of QoS 0 that is too slow', () => {
         }),
     );
 
-  it('loses the oldest, which are counted and told of once a second and subscription at most', async () => {
+  it('loses the oldest messages, which are counted and reported at most once a second and subscription', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ keepAlive: 0 });
     const overflows = eventsOf(client, 'overflow');

@@ -5,13 +5,13 @@ import { settled } from '../support/fake-clock.ts';
 import { bytes, Stage, statusOf, watch } from './stage.ts';
 
 /*
- * Until its promise settles, the memory of a payload must be left alone. An application that transfers or resizes it all
- * the same loses that one message: nothing else, and nothing half-written goes out.
+ * The memory of a payload must not change until its promise settles. An application that transfers or resizes it
+ * nevertheless loses only that message, and no incomplete packet is sent.
  */
 
 const PERSISTENT = { clientId: 'me', cleanStart: false } as const;
 
-/** Memory that can be resized, which the types of the oldest Node do not know. */
+/** Resizable memory, which the types of the oldest supported Node.js do not know. */
 type Resizable = ArrayBuffer & { resize(size: number): void };
 
 const WAYS: readonly (readonly [string, (size: number) => { payload: Uint8Array; spoil: () => void }])[] = [
@@ -57,7 +57,7 @@ describe.each(WAYS)('a payload whose memory is %s', (_, make) => {
     [1, 100_000],
     [2, 100_000],
     [1, 3_000_000],
-  ])('right after the call costs that message alone: QoS %d, %d bytes', async (qos, size) => {
+  ])('right after the call loses only that message: QoS %d, %d bytes', async (qos, size) => {
     const stage = new Stage({ room: 10_000_000 });
     const { client, broker } = await stage.online({ maxInflight: 1, messageRetry: 0 });
     const { payload, spoil } = make(size);
@@ -76,7 +76,7 @@ describe.each(WAYS)('a payload whose memory is %s', (_, make) => {
     await stage.end(client, broker);
   });
 
-  it('and that was copied when it was published arrives', async () => {
+  it('that was copied by publish() arrives', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const { payload, spoil } = make(100);
@@ -89,7 +89,7 @@ describe.each(WAYS)('a payload whose memory is %s', (_, make) => {
   });
 
   it.each([100, 100_000])(
-    'while it waits for a connection is refused in its turn (%d bytes)',
+    'while it waits for a connection is rejected in its turn (%d bytes)',
     async (size) => {
       const stage = new Stage({ room: 10_000_000 });
       const client = stage.client();
@@ -124,7 +124,7 @@ describe.each(WAYS)('a payload whose memory is %s', (_, make) => {
   });
 
   it.each([100, 100_000])(
-    'is not sent again by messageRetry, and may still be answered (%d bytes)',
+    'is not sent again by messageRetry, and may still be acknowledged (%d bytes)',
     async (size) => {
       const stage = new Stage({ room: 10_000_000 });
       const { client, broker } = await stage.online({ messageRetry: 1_000, maxInflight: 1 });
@@ -177,7 +177,7 @@ describe.each(WAYS)('a payload whose memory is %s', (_, make) => {
     expect(topics(second.packets)).toEqual([]);
   });
 
-  it('while it is leaving ends the connection: the rest of its packet cannot be written', async () => {
+  it('while it is being written ends the connection: the rest of its packet is missing', async () => {
     const stage = new Stage({ room: 1_000, latency: 10 });
     const { client, broker } = await stage.online({ ...PERSISTENT, messageRetry: 0 });
     const status = statusOf(client);
@@ -197,7 +197,7 @@ describe.each(WAYS)('a payload whose memory is %s', (_, make) => {
     await stage.end(client, second);
   });
 
-  it('while its last bytes are leaving ends the connection: they may be missing', async () => {
+  it('while its last bytes are being written ends the connection: they may be missing', async () => {
     const stage = new Stage({ room: 1_000, latency: 10 });
     const { client, broker } = await stage.online({ ...PERSISTENT, messageRetry: 0 });
     const { payload, spoil } = make(100_000);
@@ -207,7 +207,7 @@ describe.each(WAYS)('a payload whose memory is %s', (_, make) => {
     const second = await stage.network.next();
     await second.accept({ sessionPresent: true });
     expect(outcome()).toMatchObject({ error: { ...SPOILED, delivery: 'unknown' } });
-    // What has arrived is whole.
+    // What has arrived is complete.
     const whole = broker.packets.filter(
       (packet) => packet.type !== 'publish' || packet.payload.every((byte) => byte === 7),
     );
@@ -215,7 +215,7 @@ describe.each(WAYS)('a payload whose memory is %s', (_, make) => {
     await stage.end(client, second);
   });
 
-  it('on a connection that a planned reconnect has left is of no consequence: it was copied', async () => {
+  it('on a connection left by a planned reconnect has no effect: it was copied', async () => {
     const stage = new Stage({ room: 1_000, latency: 10 });
     const { client, broker } = await stage.online({ ...PERSISTENT, messageRetry: 0 });
     const { payload, spoil } = make(50_000);
@@ -237,7 +237,7 @@ describe.each(WAYS)('a payload whose memory is %s', (_, make) => {
   });
 });
 
-it('a message that others rely on for their Topic Alias ends the connection where it cannot be written', async () => {
+it('whose message introduced a Topic Alias ends the connection if it cannot be written', async () => {
   const stage = new Stage({ room: 10_000_000 });
   const options = { ...PERSISTENT, protocolVersion: 5, sessionExpiryInterval: 60 } as const;
   const { client, broker } = await stage.online(options, { properties: { topicAliasMaximum: 5 } });

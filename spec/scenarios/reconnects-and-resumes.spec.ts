@@ -5,8 +5,8 @@ import { collect, message, Stage, statusOf, watch } from './stage.ts';
 const KEEP = { cleanStart: false, clientId: 'me', messageRetry: 0 } as const;
 const found = { sessionPresent: true };
 
-describe('where the server still has the session', () => {
-  it('what is unanswered is sent again, in its order, with DUP 1, and the promises settle', async () => {
+describe('if the server still has the session', () => {
+  it('unacknowledged messages are sent again in order with DUP 1, and the promises settle', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP);
     const outcomes = ['1', '2', '3'].map((text, n) =>
@@ -32,7 +32,7 @@ describe('where the server still has the session', () => {
     await stage.end(client, next);
   });
 
-  it('a PUBREL that is unanswered is sent again, and its PUBLISH is not', async () => {
+  it('an unanswered PUBREL is sent again, and its PUBLISH is not', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP);
     const outcome = watch(client.publish('t', 'x', { qos: 2 }));
@@ -48,7 +48,7 @@ describe('where the server still has the session', () => {
     expect(next.packets.map((packet) => packet.type)).toEqual(['connect', 'pubrel', 'disconnect']);
   });
 
-  it('subscriptions are there, and nothing is asked for again', async () => {
+  it('subscriptions remain, and no SUBSCRIBE is sent', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP);
     const events = statusOf(client);
@@ -61,7 +61,7 @@ describe('where the server still has the session', () => {
     await stage.end(client, next);
   });
 
-  it('a message that comes again while it is being worked on is delivered once and answered there', async () => {
+  it('a message that comes again while it is being processed is delivered once and acknowledged on the new connection', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP);
     const subscription = await stage.subscribe(client, broker, 'a', { qos: 1 });
@@ -80,8 +80,8 @@ describe('where the server still has the session', () => {
   });
 });
 
-describe('where the server has lost the session', () => {
-  it('what is unanswered is published as new, subscriptions are restored first, and both are told', async () => {
+describe('if the server has lost the session', () => {
+  it('unacknowledged messages are published as new, after the subscriptions are restored, and status() reports both', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP);
     const events = statusOf(client);
@@ -103,7 +103,7 @@ describe('where the server has lost the session', () => {
     await stage.end(client, next);
   });
 
-  it('settling what came in it is of no effect', async () => {
+  it('acknowledging a message of the lost session has no effect', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP);
     const subscription = await stage.subscribe(client, broker, 'a', { qos: 1, ack: 'manual' });
@@ -121,7 +121,7 @@ describe('where the server has lost the session', () => {
     await stage.end(client, next);
   });
 
-  it('QoS 2 is resent as new, or rejected where that is asked for', async () => {
+  it('QoS 2 is sent again as new, or rejected on request', async () => {
     for (const onSessionLost of ['resend', 'reject'] as const) {
       const stage = new Stage();
       const { client, broker } = await stage.online({ ...KEEP, onSessionLost });
@@ -138,8 +138,8 @@ describe('where the server has lost the session', () => {
   });
 });
 
-describe('while there is no connection', () => {
-  it('calls wait for the next one, in their order, and QoS 0 with them', async () => {
+describe('without a connection', () => {
+  it('calls wait for the next one, in order, including QoS 0', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP);
     broker.reset();
@@ -161,7 +161,7 @@ describe('while there is no connection', () => {
     await stage.end(client, next);
   });
 
-  it('a timeout goes on running', async () => {
+  it('time-outs continue to run', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP);
     broker.reset();
@@ -175,7 +175,7 @@ describe('while there is no connection', () => {
     expect(stage.clock.armed).toBe(0);
   });
 
-  it('the delays grow from minDelay to maxDelay, and begin anew with the next CONNACK', async () => {
+  it('the delays grow from minDelay to maxDelay, and start again with the next CONNACK', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ reconnect: { minDelay: 100, maxDelay: 1_000 } });
     await stage.clock.advance(6_000);
@@ -189,7 +189,7 @@ describe('while there is no connection', () => {
     await stage.end(client, last);
   });
 
-  it('reconnect: false makes a lost connection the end', async () => {
+  it('reconnect: false closes the client when its connection is lost', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ reconnect: false });
     broker.close();

@@ -10,7 +10,7 @@ const found = { sessionPresent: true };
 const down = () => new Error('down');
 
 describe('reconnect()', () => {
-  it('says DISCONNECT, waits for the close, and resolves with the CONNACK of the new connection', async () => {
+  it('sends DISCONNECT, waits for the close, and resolves with the CONNACK of the new connection', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ ...KEEP, protocolVersion: 5, sessionExpiryInterval: 60 });
     const events = statusOf(client);
@@ -30,10 +30,10 @@ describe('reconnect()', () => {
     expect(stage.clock.armed).toBe(0);
   });
 
-  it('dials after a second where the close does not come', async () => {
+  it('dials after a second if the server does not close', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
-    // Nothing arrives any more, so the end does not arrive either.
+    // Nothing arrives, so the close does not arrive either.
     stage.network.connections[0]!.link.isFrozen = true;
     const again = watch(client.reconnect());
     await stage.clock.advance(999);
@@ -48,7 +48,7 @@ describe('reconnect()', () => {
     expect(stage.clock.armed).toBe(0);
   });
 
-  it('has all written before DISCONNECT that is queued, and what is unanswered is sent again', async () => {
+  it('writes everything queued before DISCONNECT, and unacknowledged messages are sent again', async () => {
     const stage = new Stage({ latency: 10 });
     const { client, broker } = await stage.online(KEEP);
     const published = watch(client.publish('t', 'x', { qos: 1 }));
@@ -64,7 +64,7 @@ describe('reconnect()', () => {
     await stage.end(client, next);
   });
 
-  it('acknowledges on the new connection what was finished in between, once the server has sent it again', async () => {
+  it('acknowledges messages finished meanwhile on the new connection, once the server has sent them again', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online(KEEP);
     const subscription = await stage.subscribe(client, broker, 'a', { qos: 1 });
@@ -84,7 +84,7 @@ describe('reconnect()', () => {
     await stage.end(client, next);
   });
 
-  it('cuts a wait short', async () => {
+  it('cuts a delay short', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ reconnect: { minDelay: 60_000 } });
     broker.reset();
@@ -98,7 +98,7 @@ describe('reconnect()', () => {
     await stage.end(client, next);
   });
 
-  it('cuts a wait short that others are in: connect(), and reconnect() before it', async () => {
+  it('cuts a delay short for connect() and an earlier reconnect(), too', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ reconnect: { minDelay: 60_000 } });
     broker.reset();
@@ -117,7 +117,7 @@ describe('reconnect()', () => {
     await stage.end(client, next);
   });
 
-  it('rejects with ClosedError where the client was never connected, or has ended', async () => {
+  it('rejects with ClosedError if the client was never connected or has closed', async () => {
     const stage = new Stage();
     const client = stage.client();
     expect(await errorOf(client.reconnect())).toBeInstanceOf(ClosedError);
@@ -132,7 +132,7 @@ describe('reconnect()', () => {
     expect([client.state, stage.targets.length, stage.clock.armed]).toEqual(['closed', 1, 0]);
   });
 
-  it('that is aborted before it begins changes nothing, and one that takes too long leaves the attempt to itself', async () => {
+  it('changes nothing if aborted before it begins, and leaves the attempt running on time-out', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const reason = new Error('changed my mind');
@@ -154,7 +154,7 @@ describe('reconnect()', () => {
     expect(stage.clock.armed).toBe(0);
   });
 
-  it('shares one attempt with others that ask at the same time, and with connect()', async () => {
+  it('shares one attempt with concurrent reconnect() and connect() calls', async () => {
     const stage = new Stage();
     const { client } = await stage.online();
     const calls = [client.reconnect(), client.reconnect(), client.connect()].map(watch);
@@ -166,7 +166,7 @@ describe('reconnect()', () => {
     await stage.end(client, next);
   });
 
-  it('joins the attempt that connect() has begun', async () => {
+  it('joins the attempt of connect()', async () => {
     const stage = new Stage();
     const client = stage.client();
     const calls = [client.connect(), client.reconnect()].map(watch);
@@ -178,7 +178,7 @@ describe('reconnect()', () => {
     await stage.end(client, broker);
   });
 
-  it('that fails goes on as after any loss, and resolves with the attempt that succeeds', async () => {
+  it('retries after a failure as after any loss, and resolves with the first success', async () => {
     const stage = new Stage();
     const { client } = await stage.online();
     const events = statusOf(client);
@@ -201,7 +201,7 @@ describe('reconnect()', () => {
     const ending = client.disconnect();
     await settled();
     expect([again(), client.state]).toEqual([{ error: expect.any(ClosedError) }, 'closed']);
-    // The old connection is still being closed in order.
+    // The old connection is still being closed.
     await stage.until(ending);
     expect([stage.clock.armed, stage.targets.length, broker.isClosed]).toEqual([0, 1, true]);
   });
@@ -224,7 +224,7 @@ describe('reconnect()', () => {
 });
 
 describe('reconnect.policy', () => {
-  it('says the delay, in either form, and is told what happened', async () => {
+  it('returns the delay, in either form, and gets the error', async () => {
     for (const short of [true, false]) {
       const stage = new Stage();
       const seen: RetryContext[] = [];
@@ -254,7 +254,7 @@ describe('reconnect.policy', () => {
     }
   });
 
-  it.each([false, Infinity] as const)('that says %s ends the client', async (answer) => {
+  it.each([false, Infinity] as const)('that returns %s closes the client', async (answer) => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ reconnect: () => answer });
     const [closed, events] = [watch(client.closed), statusOf(client)];
@@ -275,13 +275,13 @@ describe('reconnect.policy', () => {
         throw new Error('mine');
       },
     ],
-    ['answers with text', () => 'soon'],
-    ['answers with a negative number', () => -1],
-    ['answers with NaN', () => Number.NaN],
-    ['answers with nothing', () => undefined],
-    ['answers with a promise', () => Promise.resolve(5)],
+    ['returns text', () => 'soon'],
+    ['returns a negative number', () => -1],
+    ['returns NaN', () => Number.NaN],
+    ['returns nothing', () => undefined],
+    ['returns a promise', () => Promise.resolve(5)],
     ['is asynchronous, and rejects', () => Promise.reject(new Error('late'))],
-  ])('that %s is logged, and the default delay is taken', async (_, policy) => {
+  ])('that %s is logged, and the default delay applies', async (_, policy) => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ reconnect: policy as () => number });
     const events = statusOf(client);
@@ -293,7 +293,7 @@ describe('reconnect.policy', () => {
     expect(stage.clock.armed).toBe(0);
   });
 
-  it('may go on where a refusal would be final', async () => {
+  it('may retry after a refusal that is final by default', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ protocolVersion: 5, reconnect: () => 10 });
     broker.send({ type: 'disconnect', reasonCode: 0x8e });
@@ -305,7 +305,7 @@ describe('reconnect.policy', () => {
   });
 
   it.each([50, false] as const)(
-    'that disconnects its own client has it closed once, whatever it answers (%s)',
+    'that disconnects its own client closes it once, whatever it returns (%s)',
     async (answer) => {
       const stage = new Stage();
       const options = { reconnect: () => (void client.disconnect(), answer) };
@@ -321,7 +321,7 @@ describe('reconnect.policy', () => {
   );
 
   it.each([50, false] as const)(
-    'that connects its own client joins the attempt under way, whatever it answers (%s)',
+    'that connects its own client joins the attempt under way, whatever it returns (%s)',
     async (answer) => {
       const stage = new Stage();
       const outcomes: (() => unknown)[] = [];
@@ -371,7 +371,7 @@ describe('reconnect.policy', () => {
 });
 
 describe('reconnect.maxAttempts', () => {
-  it('ends the client with the error of the last attempt', async () => {
+  it('closes the client with the error of the last attempt', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ reconnect: { maxAttempts: 2 } });
     const [closed, events] = [watch(client.closed), statusOf(client)];
@@ -405,8 +405,8 @@ describe('reconnect.maxAttempts', () => {
   });
 });
 
-describe('connections that do not live long', () => {
-  it('are flapping from the third on, and the delay goes on growing', async () => {
+describe('short-lived connections', () => {
+  it('are flapping from the third on, and the delay keeps growing', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const seen: [number, boolean][] = [];
@@ -424,7 +424,7 @@ describe('connections that do not live long', () => {
       [8_000, true],
       [16_000, true],
     ]);
-    // One that lives makes up for all of them.
+    // A connection that lasts resets the counter.
     await stage.clock.advance(5_000);
     last = await stage.reconnect(last);
     expect(seen.at(-1)).toEqual([1_000, false]);

@@ -4,11 +4,11 @@ import type { ScriptedBroker } from '../support/scripted-broker.ts';
 import { collect, message, Stage } from './stage.ts';
 
 /*
- * Several subscriptions of one client whose Topic Filters are the same or overlap: the server knows only filters.
+ * Several subscriptions of one client with equal or overlapping Topic Filters: the server knows only filters.
  */
 
-describe('the same Topic Filter again', () => {
-  it('is asked for with the highest QoS of all who hold it, so that nobody gets less than before', async () => {
+describe('an equal Topic Filter', () => {
+  it('is subscribed with the highest QoS of all its subscriptions, so that none gets less than before', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     await stage.subscribe(client, broker, 'a/b', { qos: 2 });
@@ -22,7 +22,7 @@ describe('the same Topic Filter again', () => {
     await stage.end(client, broker);
   });
 
-  it('brings its retained messages to the newcomer only', async () => {
+  it('brings its retained messages to the new subscription only', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const retained = { ...message('a/b', 'kept'), retain: true };
@@ -39,7 +39,7 @@ describe('the same Topic Filter again', () => {
     await stage.end(client, broker);
   });
 
-  it('brings them to all where the subscriptions are restored', async () => {
+  it('brings retained messages to all subscriptions when they are restored', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const retained = { ...message('a/b', 'kept'), retain: true };
@@ -54,8 +54,8 @@ describe('the same Topic Filter again', () => {
   });
 });
 
-describe('a Topic Filter that overlaps with others', () => {
-  it('is asked for with the highest QoS of the overlapping ones, and a warning says what to expect', async () => {
+describe('an overlapping Topic Filter', () => {
+  it('is subscribed with the highest QoS of the overlapping ones, and a warning explains it', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     await stage.subscribe(client, broker, 'a/#', { qos: 1 });
@@ -73,7 +73,7 @@ describe('a Topic Filter that overlaps with others', () => {
     await stage.end(client, broker);
   });
 
-  it('in one call with another is asked for with the higher QoS as well', async () => {
+  it('in the same call is subscribed with the higher QoS as well', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const subscribing = client.subscribe([
@@ -107,12 +107,12 @@ describe('a Topic Filter that overlaps with others', () => {
   });
 });
 
-/** When a server sends the retained messages of a SUBSCRIBE, by its SUBACK. */
+/** When a server sends the retained messages of a SUBSCRIBE, relative to its SUBACK. */
 type When = 'before SUBACK' | 'right after SUBACK' | 'some time later';
 
 /**
- * A broker that keeps one retained message of each topic, as time goes by on `stage`. `per`: whether it sends one copy
- * for each filter of a SUBSCRIBE that matches, as Mosquitto does, or one for the packet, as Aedes does.
+ * A broker that keeps one retained message of each topic. `per`: whether it sends one copy for each matching filter of a
+ * SUBSCRIBE, as Mosquitto does, or one for the packet, as Aedes does.
  */
 function retaining(stage: Stage, broker: ScriptedBroker, when: When, per: 'filter' | 'packet') {
   const topics = ['r/s', 'r/t'];
@@ -148,13 +148,13 @@ function retaining(stage: Stage, broker: ScriptedBroker, when: When, per: 'filte
   };
 }
 
-describe('retained messages come to each subscription once', () => {
+describe('retained messages come once to each subscription', () => {
   const servers = (['before SUBACK', 'right after SUBACK', 'some time later'] as const).flatMap((when) =>
     (['filter', 'packet'] as const).map((per) => [when, per] as const),
   );
   const KEPT = ['kept r/s', 'kept r/t'];
 
-  it.each(servers)('whoever asks, and whenever (%s, one per %s)', async (when, per) => {
+  it.each(servers)('however and whenever it is made (%s, one per %s)', async (when, per) => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ keepAlive: 0 });
     const wait = retaining(stage, broker, when, per);
@@ -162,7 +162,7 @@ describe('retained messages come to each subscription once', () => {
     const subscribe = (filter: string, options = {}): void => {
       all.push(collect(client.subscribe(filter, options)));
     };
-    // At once, with the same filter and others, with the same options and others.
+    // At once, with equal and other filters, with equal and other options.
     subscribe('r/#');
     subscribe('r/#');
     subscribe('r/#', { qos: 1 });
@@ -184,7 +184,7 @@ describe('retained messages come to each subscription once', () => {
     await stage.end(client, broker);
   });
 
-  it('as many as there are parts of an application: 300 and 300', async () => {
+  it('also to each of 300 and 300 subscriptions', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const all = Array.from({ length: 300 }, () => collect(client.subscribe('r/#')));
@@ -201,7 +201,7 @@ describe('retained messages come to each subscription once', () => {
     await stage.end(client, broker);
   });
 
-  it('and what no subscription wants any more is acknowledged, and not held for the next one', async () => {
+  it('and a copy for a subscription that has ended is acknowledged, and not held for the next one', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ clientId: 'a', cleanStart: false });
     broker.answer('subscribe');

@@ -11,23 +11,23 @@ import type { Link } from '../support/memory-transport.ts';
 import type { ScriptedBroker } from '../support/scripted-broker.ts';
 import { scriptedNetwork, type ScriptedNetwork } from '../support/scripted-network.ts';
 
-/** How a promise ended, or that it has not. */
+/** Outcome of a promise, or `pending`. */
 export type Outcome = { value: unknown } | { error: unknown } | 'pending';
 
-/** ms after which what has not happened is not going to happen. */
+/** ms after which something expected will not happen any more. */
 const MOST_PATIENCE = 600_000;
 
-/** A client, a clock that goes when it is told to, and a network in memory with a scripted broker at the other end. */
+/** A client, a fake clock, and a network in memory with a scripted broker at the other end. */
 export class Stage {
   readonly clock: FakeClock = new FakeClock();
   readonly network: ScriptedNetwork;
-  /** What was dialled, oldest first. */
+  /** Dialled targets, oldest first. */
   readonly targets: DialTarget[] = [];
-  /** What the network says to the next attempts, oldest first. */
+  /** Errors of the next attempts, oldest first. */
   readonly refusals: Error[] = [];
-  /** In [0, 1): what clients take for chance. In the middle delays have no jitter. */
+  /** The random number in [0, 1) of the clients. 0.5 means no jitter. */
   random = 0.5;
-  /** Lines that were logged, with their level. */
+  /** Logged lines, with their level. */
   readonly log: string[] = [];
 
   constructor(link: Partial<Link> = {}) {
@@ -53,7 +53,7 @@ export class Stage {
     );
   }
 
-  /** A client that is connected, and the broker's end of its connection. */
+  /** A connected client, and the broker's end of its connection. */
   async online<T = undefined>(
     options: ClientOptions<T> = {},
     connack: Partial<ConnackPacket> = {},
@@ -71,7 +71,7 @@ export class Stage {
     return broker;
   }
 
-  /** The connection breaks, and the next one comes up. Returns the broker's end of that. */
+  /** Breaks the connection and accepts the next one. Returns the broker's end of that. */
   async reconnect(broker: ScriptedBroker, connack: Partial<ConnackPacket> = {}): Promise<ScriptedBroker> {
     broker.reset();
     const next = await this.network.next();
@@ -80,7 +80,7 @@ export class Stage {
     return next;
   }
 
-  /** Subscribes, granted as asked. */
+  /** Subscribes and grants the requested QoS. */
   async subscribe(
     client: Client<unknown>,
     broker: ScriptedBroker,
@@ -92,7 +92,7 @@ export class Stage {
     return this.until(subscribing);
   }
 
-  /** Has time pass until `promise` settles. */
+  /** Advances the clock until `promise` settles. */
   async until<T>(promise: PromiseLike<T>): Promise<T> {
     let over = false;
     const done = (): void => {
@@ -105,18 +105,18 @@ export class Stage {
     return promise;
   }
 
-  /** Ends the client, with a server that closes at once. */
+  /** Closes the client, with a server that closes at once. */
   async end(client: Client<unknown>, broker?: ScriptedBroker): Promise<void> {
     const ending = client.disconnect();
     await settled();
     broker?.close();
     await this.until(ending);
-    // The network has its own part of the end.
+    // The network has to close, too.
     await this.clock.advance(0);
   }
 }
 
-/** How `promise` stands, now and here. */
+/** The present outcome of `promise`. */
 export function watch(promise: PromiseLike<unknown>): () => Outcome {
   let outcome: Outcome = 'pending';
   promise.then(
@@ -136,7 +136,7 @@ export async function errorOf<T extends Error = Error>(promise: PromiseLike<unkn
   throw new Error('expected a rejection, got none');
 }
 
-/** Reads the status to its end, in words. */
+/** Reads the status to its end, as text. */
 export function statusOf(client: Client<unknown>): string[] {
   const words: string[] = [];
   void (async () => {
@@ -145,7 +145,7 @@ export function statusOf(client: Client<unknown>): string[] {
   return words;
 }
 
-/** Keeps every event of `type`. */
+/** Collects every event of `type`. */
 export function eventsOf<Type extends StatusEvent['type']>(
   client: Client<unknown>,
   type: Type,
@@ -169,7 +169,7 @@ function inWords(event: StatusEvent): string {
   }
 }
 
-/** Collects the texts of a loop; `body` may take its time. */
+/** Collects the texts of a loop; `body` may be asynchronous. */
 export function collect(
   messages: AsyncIterable<Message>,
   body: (message: Message) => unknown = () => {},
@@ -187,7 +187,7 @@ export function collect(
 
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
-/** A PUBLISH from the server: QoS 1 with a Packet Identifier, else 0. */
+/** A PUBLISH of the server: QoS 1 with a Packet Identifier, else QoS 0. */
 export function message(topic: string, text: string, packetId?: number) {
   return {
     type: 'publish' as const,

@@ -3,7 +3,7 @@ import type { ConnectError } from '../../lib/errors.ts';
 import { hex } from '../support/bytes.ts';
 import { errorOf, Stage, statusOf, watch } from './stage.ts';
 
-/** What a first attempt comes to with a server that does this. */
+/** Outcome of a first attempt with a server that does this. */
 async function attempt(
   stage: Stage,
   act: (broker: Awaited<ReturnType<Stage['network']['next']>>) => unknown,
@@ -24,8 +24,8 @@ describe('instead of a CONNACK', () => {
   it.each([
     ['garbage', hex`48 54 54 50 2f 31 2e 31 20 34 30 30`],
     ['a PUBLISH', hex`30 03 00 01 61`],
-    ['a CONNACK with a flag that does not exist', hex`20 02 02 00`],
-    ['a length without end', hex`20 ff ff ff ff ff`],
+    ['a CONNACK with an undefined flag', hex`20 02 02 00`],
+    ['an endless length', hex`20 ff ff ff ff ff`],
     ['a CONNACK with Session Present after Clean Start', hex`20 02 01 00`],
   ])('%s rejects connect() and closes', async (_what, bytes) => {
     const stage = new Stage();
@@ -74,17 +74,17 @@ describe('instead of a CONNACK', () => {
   );
 });
 
-describe('on a connection that is up', () => {
+describe('on an established connection', () => {
   it.each([
-    ['a packet type that does not exist', hex`00 00`],
-    ['a packet of another length', hex`40 01 00`],
+    ['an undefined packet type', hex`00 00`],
+    ['a packet of wrong length', hex`40 01 00`],
     ['a second CONNACK', hex`20 02 00 00`],
     ['a packet that only a client sends', hex`82 05 00 01 00 00 00`],
-    ['an acknowledgement nobody waits for', hex`90 03 00 07 00`],
+    ['an unexpected acknowledgement', hex`90 03 00 07 00`],
     ['a PUBLISH with a wildcard in its topic', hex`30 03 00 01 23`],
     ['a PUBLISH with QoS 3', hex`36 05 00 01 61 00 01`],
     ['a length of five bytes', hex`30 ff ff ff ff 7f`],
-  ])('%s closes it; the next one comes up, and nothing is lost', async (_what, bytes) => {
+  ])('%s closes it; the client reconnects, and nothing is lost', async (_what, bytes) => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ cleanStart: false, clientId: 'me' });
     const events = statusOf(client);
@@ -102,7 +102,7 @@ describe('on a connection that is up', () => {
     expect(stage.clock.armed).toBe(0);
   });
 
-  it('what breaks the protocol is told so on 5.0', async () => {
+  it('a protocol error is reported to the server on 5.0', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ protocolVersion: 5, maximumPacketSize: 100 });
     broker.sendBytes(hex`30 80 01`);

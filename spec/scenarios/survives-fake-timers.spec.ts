@@ -8,15 +8,15 @@ import { settled } from '../support/fake-clock.ts';
 import { collect, message, Stage, watch } from './stage.ts';
 
 /*
- * Jest's fake timers, as they are by default: with process.nextTick, queueMicrotask and setImmediate among them. A test
- * of the application installs them while a client lives, and takes them away again.
+ * Jest's default fake timers, which include process.nextTick, queueMicrotask and setImmediate. A test of an application
+ * installs them while a client is connected, and removes them again.
  */
 
 afterEach(() => {
   jest.useRealTimers();
 });
 
-/** What `body` does, it does with fake timers in place. */
+/** Runs `body` with fake timers. */
 async function withFakeTimers<T>(body: () => T | Promise<T>): Promise<T> {
   jest.useFakeTimers();
   try {
@@ -26,8 +26,8 @@ async function withFakeTimers<T>(body: () => T | Promise<T>): Promise<T> {
   }
 }
 
-describe('a client that lives while fake timers come and go', () => {
-  it('publishes, with them and after them', async () => {
+describe('a client during and after fake timers', () => {
+  it('publishes', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     broker.answer('publish');
@@ -42,7 +42,7 @@ describe('a client that lives while fake timers come and go', () => {
     await stage.end(client, broker);
   });
 
-  it('lets the event loop go on under a loop that awaits each QoS 0 message', async () => {
+  it('does not block the event loop in a loop that awaits each QoS 0 message', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     broker.answer('publish');
@@ -60,7 +60,7 @@ describe('a client that lives while fake timers come and go', () => {
     await stage.end(client, broker);
   });
 
-  it('reads on, where it had paused so that the application has its turn', async () => {
+  it('resumes reading after it yielded to the application', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ receiveMaximum: 2 });
     broker.answer('unsubscribe');
@@ -79,7 +79,7 @@ describe('a client that lives while fake timers come and go', () => {
     await done;
   });
 
-  it('connects, and connects again', async () => {
+  it('connects and reconnects', async () => {
     const stage = new Stage();
     const client = stage.client();
     const broker = await withFakeTimers(() => stage.connect(client));
@@ -88,7 +88,7 @@ describe('a client that lives while fake timers come and go', () => {
     expect(client.state).toBe('closed');
   });
 
-  it('ends where its policy says so', async () => {
+  it('closes if its policy says so', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({
       reconnect: () => {
@@ -104,7 +104,7 @@ describe('a client that lives while fake timers come and go', () => {
     expect(client.state).toBe('closed');
   });
 
-  it('gives up the filters of a subscription that could not be restored whole', async () => {
+  it('unsubscribes the filters of a subscription that could not be restored as a whole', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     await stage.subscribe(client, broker, ['a', 'b']);
@@ -122,8 +122,8 @@ describe('a client that lives while fake timers come and go', () => {
   });
 });
 
-describe('a transport that is over before it is opened', () => {
-  it('says so, with fake timers in place', async () => {
+describe('a transport that closes before it is opened', () => {
+  it('reports that, even with fake timers', async () => {
     const stream = new PassThrough();
     const transport = new StreamTransport(stream);
     stream.destroy();

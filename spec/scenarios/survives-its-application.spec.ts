@@ -4,8 +4,8 @@ import type { Client, ClientOptions, Transport } from '../../lib/index.ts';
 import { settled } from '../support/fake-clock.ts';
 import { errorOf, Stage, watch } from './stage.ts';
 
-describe('a function that is asked before CONNECT', () => {
-  it.each([null, 0, '', false])('that gives %j in place of a Will is told so at once', async (will) => {
+describe('a function that is called before CONNECT', () => {
+  it.each([null, 0, '', false])('is rejected at once if it returns %j instead of a Will', async (will) => {
     const client = new Stage().client({ will: () => will as never });
     expect(await errorOf(client.connect())).toMatchObject({
       phase: 'credentials',
@@ -13,7 +13,7 @@ describe('a function that is asked before CONNECT', () => {
     });
   });
 
-  it('is told by its signal when another one has failed', async () => {
+  it('has its signal aborted when another one has failed', async () => {
     let signal: AbortSignal | undefined;
     const client = new Stage().client({
       will: (context) => new Promise<never>(() => ({ signal } = context)),
@@ -23,7 +23,7 @@ describe('a function that is asked before CONNECT', () => {
     expect(signal?.aborted).toBe(true);
   });
 
-  it('is not asked any more where the URL has come too late', async () => {
+  it('is not called if the URL came too late', async () => {
     const stage = new Stage();
     let asked = 0;
     let come: (url: string) => void = () => {};
@@ -39,7 +39,7 @@ describe('a function that is asked before CONNECT', () => {
     expect(outcome()).toMatchObject({ error: { phase: 'timeout' } });
   });
 
-  it('whose URL has come too late gives no credentials to the server that another one refers to', async () => {
+  it('whose URL came too late gives no credentials to the server of a Server Reference', async () => {
     const stage = new Stage();
     let come: (url: string) => void = () => {};
     const client = stage.client(
@@ -74,7 +74,7 @@ describe('a function that is asked before CONNECT', () => {
 
 describe('a transport of the application', () => {
   it.each([undefined, null, 7, {}, new Duplex()])(
-    'that is none is told so, and takes nothing down (%#)',
+    'that is no transport is rejected and breaks nothing (%#)',
     async (given) => {
       const stage = new Stage();
       const client = stage.client({ transport: async () => given as never });
@@ -89,7 +89,7 @@ describe('a transport of the application', () => {
     },
   );
 
-  it('that cannot be opened is the end of its attempt, and is closed', async () => {
+  it('that cannot be opened fails its attempt, and is closed', async () => {
     const stage = new Stage();
     const did: string[] = [];
     const transport: Transport = {
@@ -111,7 +111,7 @@ describe('a transport of the application', () => {
     expect([did, client.state, stage.clock.armed]).toEqual([['destroyed'], 'offline', 0]);
   });
 
-  it('is told where to and from, and nothing else', async () => {
+  it('gets local and remote address, and nothing else', async () => {
     const stage = new Stage();
     const client = stage.client({
       localAddress: '127.0.0.2',
@@ -125,8 +125,8 @@ describe('a transport of the application', () => {
   });
 });
 
-describe('a logger that ends the client', () => {
-  it('as it is warned of an answer: nothing is written after DISCONNECT', async () => {
+describe('a logger that closes the client', () => {
+  it('during the warning about an answer: nothing is written after DISCONNECT', async () => {
     const stage = new Stage();
     const client: Client = stage.client({
       maxInflight: 1,
@@ -137,7 +137,7 @@ describe('a logger that ends the client', () => {
     const kept = errorOf(client.publish('b', 'x', { qos: 2 }));
     await broker.expect('publish', { topic: 'a', packetId: 1 });
     broker.send({ type: 'puback', packetId: 1 });
-    // The logger is called when all of the answer was processed: the next message has its place in the window.
+    // The logger is called after the whole answer was processed: the next message has its place in the window.
     await broker.expect('publish', { topic: 'b' });
     await broker.expect('disconnect');
     await broker.expectClose();

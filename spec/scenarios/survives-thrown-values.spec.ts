@@ -11,7 +11,7 @@ describe.each(Object.entries(THROWN))('%s', (_, make) => {
   };
   const rejecter = (): Promise<never> => Promise.reject(make());
 
-  it('thrown by the reconnect policy: the default delay is taken, and it is logged', async () => {
+  it('thrown by the reconnect policy: the default delay applies, and it is logged', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ reconnect: thrower });
     broker.reset();
@@ -46,12 +46,12 @@ describe.each(Object.entries(THROWN))('%s', (_, make) => {
     });
   });
 
-  it('returned in place of a transport: the attempt fails', async () => {
+  it('returned instead of a transport: the attempt fails', async () => {
     const client = new Stage().client({ transport: async () => make() as never });
     expect(await errorOf(client.connect())).toMatchObject({ code: 'ERR_MQTT_CONNECT', phase: 'dial' });
   });
 
-  it('thrown by the transport as it is opened: the attempt fails', async () => {
+  it('thrown by open() of a transport: the attempt fails', async () => {
     const transport = {
       bytesPending: 0,
       open: thrower,
@@ -65,7 +65,7 @@ describe.each(Object.entries(THROWN))('%s', (_, make) => {
     expect(await errorOf(client.connect())).toMatchObject({ code: 'ERR_MQTT_CONNECT' });
   });
 
-  it('with which the stream of a transport ends: the attempt fails', async () => {
+  it('as the error of the stream of a transport: the attempt fails', async () => {
     const stream = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
     const client = new Stage().client({ transport: async () => transportOver(stream) });
     const failed = errorOf(client.connect());
@@ -74,7 +74,7 @@ describe.each(Object.entries(THROWN))('%s', (_, make) => {
     expect(await failed).toMatchObject({ code: 'ERR_MQTT_CONNECT', phase: 'connack' });
   });
 
-  it('with which a transport says that it is closed: the client reconnects', async () => {
+  it('as the error of onClose() of a transport: the client reconnects', async () => {
     const stage = new Stage();
     const client = stage.client({
       async transport(target, signal) {
@@ -100,7 +100,7 @@ describe.each(Object.entries(THROWN))('%s', (_, make) => {
     await stage.end(client, next);
   });
 
-  it('thrown by the logger: the client goes on', async () => {
+  it('thrown by the logger: the client continues', async () => {
     const stage = new Stage();
     const logger = { debug: thrower, info: rejecter, warn: thrower, error: rejecter };
     const { client, broker } = await stage.online({ logger });
@@ -128,7 +128,7 @@ describe.each(Object.entries(THROWN))('%s', (_, make) => {
     await stage.end(client, broker);
   });
 
-  it('given as the reason of a signal: the call rejects with it', async () => {
+  it('as the reason of a signal: the call rejects with it', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     const controller = new AbortController();
@@ -150,7 +150,7 @@ describe.each(Object.entries(THROWN))('%s', (_, make) => {
     await stage.end(client, await stage.network.next());
   });
 
-  it('thrown by a source of publishMany() after its loop was left: it is logged', async () => {
+  it('thrown by a source of publishMany() after its loop ended: it is logged', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online();
     let fail: () => void = () => {};
@@ -173,12 +173,12 @@ describe.each(Object.entries(THROWN))('%s', (_, make) => {
   });
 });
 
-describe('an error of a transport that is a ConnectError', () => {
+describe('a ConnectError of a transport', () => {
   it.each([
-    ['has a reasonCode that is no number', { reasonCode: null }],
-    ['has a phase without a text', { phase: Object.create(null) }],
-    ['has a message without a text', { message: Object.create(null) }],
-  ])('and %s takes nothing down', async (_, fields) => {
+    ['with a reasonCode that is not a number', { reasonCode: null }],
+    ['with a phase without a text', { phase: Object.create(null) }],
+    ['with a message without a text', { message: Object.create(null) }],
+  ])('and %s breaks nothing', async (_, fields) => {
     const client = new Stage().client({
       transport: () => Promise.reject(Object.assign(new ConnectError('dial', 'no line'), fields)),
     });

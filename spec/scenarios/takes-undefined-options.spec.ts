@@ -7,8 +7,8 @@ import { Decoder } from '../../lib/codec/codec.ts';
 import { message, Stage } from './stage.ts';
 
 /*
- * Options are often passed on from a configuration in which they may be undefined. An option that is undefined is one
- * that was not given.
+ * Options often come from a configuration in which they may be undefined. An undefined option is the same as a missing
+ * one.
  */
 
 type Undefined<T> = { readonly [Key in keyof T]?: undefined };
@@ -114,16 +114,16 @@ const NO_CHANGES: Undefined<ConfigurableOptions> = {
   servers: undefined,
 };
 
-/** Settings without what is made anew for each client, namely functions. */
+/** Settings without functions, which are created for each client. */
 const settingsOf = (url: string, options: ClientOptions): unknown =>
   JSON.parse(JSON.stringify(toSettings(url, options, () => 0.5)));
 
-describe('an option of a client that is undefined', () => {
-  it('is one that was not given', () => {
+describe('an undefined option of a client', () => {
+  it('is the same as a missing one', () => {
     expect(settingsOf('mqtt://server', NO_OPTIONS)).toEqual(settingsOf('mqtt://server', {}));
   });
 
-  it('is one that was not given on MQTT 5.0', () => {
+  it('is the same as a missing one on MQTT 5.0', () => {
     const nested = {
       ...NO_OPTIONS,
       protocolVersion: 5,
@@ -136,7 +136,7 @@ describe('an option of a client that is undefined', () => {
     );
   });
 
-  it('is one that was not given in the options of TLS, WebSocket and proxies', () => {
+  it('is the same as a missing one for TLS, WebSocket and proxies', () => {
     const proxy = 'http://proxy:8080';
     expect(
       settingsOf('wss://server', {
@@ -147,13 +147,13 @@ describe('an option of a client that is undefined', () => {
     ).toEqual(settingsOf('wss://server', { tls: {}, ws: {}, proxy }));
   });
 
-  it('is one that was not given beside a transport of the application', () => {
+  it('is the same as a missing one with a transport of the application', () => {
     const transport = () => Promise.reject(new Error('not dialled'));
     const settings = settingsOf('ws://server', { ...NO_OPTIONS, transport, ws: NO_WS });
     expect(settings).toEqual(settingsOf('ws://server', { transport, ws: {} }));
   });
 
-  it('is one that was not given to the decoder', () => {
+  it('is the same as a missing one for the decoder', () => {
     const decoder = new Decoder({
       protocolVersion: undefined,
       receiver: undefined,
@@ -163,8 +163,8 @@ describe('an option of a client that is undefined', () => {
   });
 });
 
-describe('an option of a call that is undefined', () => {
-  it('is one that was not given', async () => {
+describe('an undefined option of a call', () => {
+  it('is the same as a missing one', async () => {
     const stage = new Stage();
     const client = stage.client({ protocolVersion: 5, clientId: 'me' });
     const connecting = client.connect({

@@ -3,7 +3,7 @@ import type { ScriptedBroker } from '../support/scripted-broker.ts';
 import { collect, message, Stage } from './stage.ts';
 
 /*
- * A subscription that nobody reads, with far more messages than `receiveMaximum`, beside one that is read.
+ * An unread subscription with far more messages than `receiveMaximum`, besides one that is read.
  */
 
 const WINDOW = 20;
@@ -31,8 +31,8 @@ const mixed = (from: number, count: number) =>
   texts(from, count).map((text, n) => message((from + n) % 5 === 4 ? 'busy' : 'unread', text, from + n + 1));
 
 /**
- * What the client has passed over is acknowledged on its next connections: the server sends all that is unacknowledged
- * again on each of them. Returns its end of the last one.
+ * Skipped messages are acknowledged on later connections, on which the server sends all unacknowledged messages again.
+ * Returns the broker's end of the last connection.
  */
 async function sentAgain(stage: Stage, all: ReturnType<typeof mixed>): Promise<ScriptedBroker> {
   for (let n = 1; ; n++) {
@@ -54,12 +54,12 @@ async function sentAgain(stage: Stage, all: ReturnType<typeof mixed>): Promise<S
 const busyOf = (all: readonly string[]): string[] => all.filter((text) => Number(text) % 5 === 4);
 const unreadOf = (all: readonly string[]): string[] => all.filter((text) => Number(text) % 5 !== 4);
 
-describe('a subscription that nobody reads, beside one that is read, and a server without a window', () => {
+describe('an unread subscription besides one that is read, and a server without a window', () => {
   const COUNT = 600;
   const ALL = texts(0, COUNT);
 
   it.each(CLEAN_SESSIONS)(
-    'delays it by one ackStallTimeout at most, and in a clean session keeps within its buffer (%s)',
+    'delays it by one ackStallTimeout at most, and stays within its buffer in a clean session (%s)',
     async (_, version) => {
       const stage = new Stage();
       const { client, broker } = await stage.online({ ...OPTIONS, ...version });
@@ -82,7 +82,7 @@ describe('a subscription that nobody reads, beside one that is read, and a serve
   );
 
   it.each(KEPT_SESSIONS)(
-    'delays it by one ackStallTimeout at most, and in a session to keep loses nothing (%s)',
+    'delays it by one ackStallTimeout at most, and loses nothing in a persistent session (%s)',
     async (_, session) => {
       const stage = new Stage();
       const { client, broker } = await stage.online({ ...OPTIONS, ...session });
@@ -100,7 +100,7 @@ describe('a subscription that nobody reads, beside one that is read, and a serve
   );
 
   it.each(KEPT_SESSIONS)(
-    'holds no more than receiveBuffer in a session to keep; the rest waits in the network (%s)',
+    'holds no more than receiveBuffer in a persistent session; the rest waits in the network (%s)',
     async (_, session) => {
       const stage = new Stage();
       const limit = 2_000;
@@ -123,7 +123,7 @@ describe('a subscription that nobody reads, beside one that is read, and a serve
   );
 });
 
-describe('a subscription that nobody reads, beside one that is read, and a server that keeps to Receive Maximum', () => {
+describe('an unread subscription besides one that is read, and a server that respects Receive Maximum', () => {
   it.each(CLEAN_SESSIONS)(
     'delays it by one ackStallTimeout in all, however many windows it fills (%s)',
     async (_, version) => {
