@@ -3,33 +3,33 @@ import type { Message } from '../../lib/client/receive/message.ts';
 import type { Model } from './model.ts';
 import { tagOf } from './payloads.ts';
 
-/** A message of the server's, as one subscription has it. */
+/** A message from the server as one subscription received it. */
 interface Copy {
-  /** How often the application was given it. */
+  /** Number of deliveries to the application. */
   given: number;
-  /** When the application was done with it; 0 = not yet. */
+  /** When the application had processed it; 0 = not yet. */
   settledAt: number;
   isInHand: boolean;
 }
 
-/** A message of the server's. */
+/** A message from the server. */
 interface Arrival {
   readonly tag: number;
   readonly topic: string;
   readonly qos: QoS;
   readonly size: number;
   readonly copies: Map<string, Copy>;
-  /** The server acknowledged nothing any more: it has lost its session. */
+  /** The server has lost its session, so it expects no acknowledgement. */
   isLost: boolean;
   isAcknowledged: boolean;
-  /** When the server last wrote it, and whether it was acknowledged though nobody was done with it. */
+  /** When the server last wrote it, and whether it was acknowledged before the application had processed it. */
   writtenAt: number;
   isEarly: boolean;
-  /** Some reader has refused it: then its identifier is free with PUBREC, as it is with PUBACK. */
+  /** A reader has rejected it: then PUBREC frees its identifier, as PUBACK does. */
   isRefused: boolean;
 }
 
-/** A message in the hands of the application. */
+/** A message that the application is processing. */
 export interface Holding {
   readonly tag: number;
   readonly message: Message;
@@ -41,23 +41,23 @@ export interface Holding {
 export class Arrivals {
   readonly #model: Model;
   readonly all: Arrival[] = [];
-  /** Readers whose messages are acknowledged as they come. */
+  /** Readers whose messages are acknowledged on arrival. */
   readonly atOnce = new Set<string>();
   /**
-   * Readers that came to their messages too late, and until when, in ms. In a clean session what arrives meanwhile is
-   * acknowledged as it comes.
+   * Readers that read their messages too late, and until when, in ms. In a clean session, messages that arrive meanwhile
+   * are acknowledged on arrival.
    */
   readonly absentUntil = new Map<string, number>();
-  /** Topic → the readers that want it. */
+  /** Topic → readers that subscribe to it. */
   readonly wants = new Map<string, Set<string>>();
-  /** When the client last ended, and when a subscription did for good. */
+  /** When the client last closed, and when a subscription last ended for good. */
   clientEndedAt = 0;
   subscriptionEndedAt = 0;
-  /** Messages that the client let go for lack of room, altogether and by the limits of its subscriptions. */
+  /** Messages that the client dropped, in total and because of the limits of its subscriptions. */
   overflowed: () => number = () => 0;
   dropped: () => number = () => 0;
   now: () => number = () => 0;
-  /** Messages of one reader alone, QoS > 0, that it has settled; and those of any that were, at the most. */
+  /** QoS > 0 messages settled by their only reader, and the maximum number settled by any. */
   settledAlone = 0;
   settledAtMost = 0;
   readonly #last = new Map<string, { qos0: number; first: number }>();
@@ -92,7 +92,7 @@ export class Arrivals {
     this.#of(tag).writtenAt = this.now();
   }
 
-  /** The application is given a message. */
+  /** The application receives a message. */
   given(reader: string, message: Message): Holding | undefined {
     const tag = this.#tagOf(message);
     const arrival = tag === undefined ? undefined : this.all[tag - 1];
@@ -115,7 +115,7 @@ export class Arrivals {
     return { tag, message, reader, copy };
   }
 
-  /** The application is done with a message, before the client is told. */
+  /** The application has processed a message; the client does not know yet. */
   settled({ copy, tag, message, reader }: Holding, how: 'done' | 'refused' = 'done'): void {
     if (how === 'refused') this.#of(tag).isRefused = true;
     if (this.#tagOf(message) !== tag) this.#model.broken(`m${tag} was overwritten while ${reader} had it`);
@@ -130,12 +130,12 @@ export class Arrivals {
     }
   }
 
-  /** The application gives it back. */
+  /** The application releases it. */
   givenBack({ copy }: Holding): void {
     copy.isInHand = false;
   }
 
-  /** PUBACK or PUBREC is with the server. */
+  /** The server has received PUBACK or PUBREC. */
   acknowledged(tag: number): void {
     const arrival = this.#of(tag);
     arrival.isAcknowledged = true;
@@ -147,7 +147,7 @@ export class Arrivals {
     arrival.isEarly = this.now() - arrival.writtenAt >= patience || isAbsent();
     const wrong = arrival.isEarly ? undefined : this.#tooEarly(arrival, wanted.length);
     if (wrong === undefined) return;
-    // The client reports that nobody reads before it acknowledges, but the reader of status() runs a little later.
+    // The client reports an unread subscription before it acknowledges, but the reader of status() runs a little later.
     setImmediate(() => {
       arrival.isEarly = isAbsent();
       if (!arrival.isEarly) this.#model.broken(wrong);
@@ -164,11 +164,11 @@ export class Arrivals {
     return undefined;
   }
 
-  /** The world has been friendly for long: all that was acknowledged, or is the server's no more, must have arrived. */
+  /** After a long undisturbed time, everything acknowledged or no longer at the server must have arrived. */
   check(): void {
     for (const { tag, topic, qos, copies, isLost, isEarly } of this.all) {
       if (qos === 0 || isLost || this.#mayBeLetGo()) continue;
-      // From then on the limits of its subscription may let it go, and so may the end of the client.
+      // From then on the limits of its subscription may drop it, and so may the end of the client.
       if (isEarly && (this.dropped() > 0 || this.clientEndedAt > 0)) continue;
       const readers = this.wants.get(topic) ?? new Set();
       if ([...readers].some((reader) => this.atOnce.has(reader))) continue;
@@ -185,7 +185,7 @@ export class Arrivals {
     if (qos === 0) return this.#model.broken(again);
     if (copy.isInHand) return this.#model.broken(`${again} while it had it`);
     if (copy.settledAt === 0 || this.atOnce.has(reader)) return;
-    // Where others have not settled it, ending the client leaves it to the server for all.
+    // If others have not settled it, closing the client leaves it to the server for all.
     const shared = (this.wants.get(topic)?.size ?? 0) > 1;
     if (shared && !isAcknowledged && this.clientEndedAt > copy.settledAt) return;
     if ((qos === 1 || isRefused) && this.#model.lostOutputSince(copy.settledAt)) return;
@@ -196,8 +196,8 @@ export class Arrivals {
     let last = this.#last.get(reader);
     if (last === undefined) this.#last.set(reader, (last = { qos0: 0, first: 0 }));
     const before = qos === 0 ? last.qos0 : last.first;
-    // What was let go for a newer one may come again, where its acknowledgement was lost.
-    // So may what was held, and is for the first who subscribes: the second gets it in a later life of the client.
+    // A message dropped for a newer one may come again if its acknowledgement was lost.
+    // So may a held message, which goes to the first subscription: the second gets it after the client was closed.
     const second = this.clientEndedAt > 0 && (this.wants.get(topic)?.size ?? 0) > 1;
     const keepsOrder = !this.atOnce.has(reader) && !second;
     if (tag < before && (qos === 0 || keepsOrder))
@@ -206,7 +206,7 @@ export class Arrivals {
     else if (!second) last.first = tag;
   }
 
-  /** A clean session may let go of what nobody takes. */
+  /** In a clean session the client may drop unread messages. */
   #mayBeLetGo(): boolean {
     return !this.#model.rules.isPersistent && (this.subscriptionEndedAt > 0 || this.overflowed() > 0);
   }

@@ -5,20 +5,20 @@ import { Exchanges } from './exchanges.ts';
 import type { Model } from './model.ts';
 import type { Order, Peer, Wire } from './wire.ts';
 
-/** How the server is, for the length of a run. */
+/** Behaviour of the server during a run. */
 export interface ServerOptions {
   readonly protocolVersion: 4 | 5;
-  /** What CONNACK says (5.0). */
+  /** Properties of CONNACK (5.0). */
   readonly receiveMaximum: number;
-  /** QoS > 0 messages it sends at once, on versions where the client cannot say. */
+  /** QoS > 0 messages that it sends at once, for versions without Receive Maximum. */
   readonly sendWindow: number;
-  /** Whether it keeps to no window at all, whatever the client announces. */
+  /** Whether it ignores every window, whatever the client announces. */
   readonly ignoresWindow: boolean;
   /** `maxInflight` of the client. */
   readonly maxInflight: number;
-  /** Whether the client sends again on a live connection. */
+  /** Whether the client repeats messages on a live connection. */
   readonly retries: boolean;
-  /** Whether there is a session of another client's under its identifier, with QoS 2 exchanges left half-done. */
+  /** Whether another client has left a session under its identifier, with incomplete QoS 2 exchanges. */
   readonly inherited: boolean;
 }
 
@@ -41,7 +41,7 @@ export class ServerConnection implements Peer {
   sessionPresent = false;
   lastHeardAt: number;
   #isOver = false;
-  /** When the first piece was written of a packet that is not complete. */
+  /** When the first piece of an incomplete packet was written. */
   #begun: number | undefined;
 
   constructor(number: number, wire: Wire, broker: ModelBroker) {
@@ -82,24 +82,24 @@ export class ServerConnection implements Peer {
 }
 
 /**
- * An honest server for one client. It answers when it is told to, keeps what a session has to keep, and holds every
- * packet of the client's against the specification and against what the client has promised its user.
+ * A correct server for one client. It answers on command, keeps its session, and checks every packet of the client against
+ * the specification and against what the client has promised to its user.
  */
 export class ModelBroker {
   readonly options: ServerOptions;
   readonly model: Model;
   readonly order: Order;
   readonly clock: { now(): number };
-  /** The connection that is up. */
+  /** The current connection. */
   connection: ServerConnection | undefined;
   session: ServerSession | undefined;
   /** Whether it loses its session before the next CONNACK. */
   forgets = false;
-  /** Whether it answers PUBLISH, PUBREC and PUBREL by itself. */
+  /** Whether it answers PUBLISH, PUBREC and PUBREL automatically. */
   answersAtOnce = false;
   #connections = 0;
   #sessions = 0;
-  /** Answers it has not given yet, oldest first. */
+  /** Pending answers, oldest first. */
   #owed: { readonly packet: EncodablePacket; readonly arrives: () => void }[] = [];
 
   constructor(options: ServerOptions, model: Model, order: Order, clock: { now(): number }) {
@@ -117,7 +117,7 @@ export class ModelBroker {
     return this.#connections;
   }
 
-  /** Answers owed. */
+  /** Number of pending answers. */
   get owed(): number {
     return this.#owed.length;
   }
@@ -126,20 +126,20 @@ export class ModelBroker {
     return new ServerConnection(++this.#connections, wire, this);
   }
 
-  /** The packet goes out when its turn comes; `arrives`: the client gets it. */
+  /** Queues an answer. `arrives` is called when the client receives it. */
   answer(packet: EncodablePacket, arrives: () => void): void {
     this.#owed.push({ packet, arrives });
     if (this.answersAtOnce) this.give(Infinity);
   }
 
-  /** Whether an answer of this kind to `packetId` is owed already. */
+  /** Whether an answer of this kind to `packetId` is pending. */
   owes(type: EncodablePacket['type'], packetId: number): boolean {
     return this.#owed.some(
       ({ packet }) => packet.type === type && 'packetId' in packet && packet.packetId === packetId,
     );
   }
 
-  /** Gives the oldest answers. */
+  /** Sends the oldest answers. */
   give(count: number): void {
     for (let i = 0; i < count; i++) {
       const owed = this.#owed.shift();
@@ -148,12 +148,12 @@ export class ModelBroker {
     }
   }
 
-  /** Refuses the oldest PUBLISH that is unanswered (5.0). Returns whether there was one. */
+  /** Rejects the oldest unanswered PUBLISH (5.0). Returns whether there was one. */
   refuse(reasonCode: number): void {
     const at = this.#owed.findIndex(({ packet }) => packet.type === 'puback' || packet.type === 'pubrec');
     const owed = this.#owed[at];
     if (owed === undefined || this.options.protocolVersion < 5 || this.session === undefined) return;
-    // What is before it goes first, as acknowledgements keep their order.
+    // Earlier answers are sent first, as acknowledgements keep their order.
     this.give(at);
     this.#owed.shift();
     const packet = owed.packet as Extract<EncodablePacket, { type: 'puback' | 'pubrec' }>;
@@ -161,7 +161,7 @@ export class ModelBroker {
     this.send({ type: packet.type, packetId: packet.packetId, reasonCode }, arrives);
   }
 
-  /** An Application Message for the client. Returns whether it has subscribed to it. */
+  /** An Application Message for the client. Returns whether the client has subscribed to it. */
   publish(tag: number, topic: string, payload: Uint8Array, qos: QoS): boolean {
     const { session } = this;
     const granted = session?.subscriptions.get(topic);
@@ -215,7 +215,7 @@ export class ModelBroker {
     }
   }
 
-  /** The connection is over for the server. */
+  /** The connection has ended for the server. */
   ended(connection: ServerConnection): void {
     if (connection !== this.connection) return;
     this.connection = undefined;

@@ -4,7 +4,7 @@ import { BYTE_KINDS } from '../support/payload-kinds.ts';
 import type { Model } from './model.ts';
 import { TOPICS, type Bound, type PayloadKind, type World } from './world.ts';
 
-/** Something that happens, in words. */
+/** A command, with its description. */
 class Happening implements fc.AsyncCommand<Model, World> {
   readonly #words: string;
   readonly #happen: (world: World) => unknown;
@@ -114,7 +114,7 @@ const slowly: Happenings = qos.map(
     }),
 );
 
-/** Keep Alive and half of it again: by then a client has noticed. */
+/** 1.5 x Keep Alive: by then a client has noticed. */
 const silence: Happenings = fc.constant(
   new Happening('server stands still for 17 s', async (world) => {
     world.freeze(true);
@@ -209,7 +209,7 @@ const disconnect: Happenings = fc
 
 const connect: Happenings = fc.constant(new Happening('connect()', (world) => world.connect()));
 
-/** All that can happen, the frequent more often. */
+/** All commands, frequent ones more often. */
 export const happenings: Happenings = fc.oneof(
   { weight: 10, arbitrary: publish },
   { weight: 2, arbitrary: abort },

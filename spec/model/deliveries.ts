@@ -1,7 +1,7 @@
 import type { QoS } from '../../lib/codec/packets.ts';
 import type { ModelBroker, ServerConnection } from './broker.ts';
 
-/** A message for the client until it has acknowledged it. */
+/** A message for the client that is not fully acknowledged. */
 interface Delivery {
   readonly tag: number;
   readonly topic: string;
@@ -9,14 +9,14 @@ interface Delivery {
   readonly qos: 1 | 2;
   packetId: number;
   phase: 'queued' | 'published' | 'released';
-  /** The connection it was sent on last, and where in the order there. */
+  /** The last connection on which it was sent, and its place there. */
   on: ServerConnection | undefined;
   place: number;
   /** The connection on which PUBREL was sent. */
   releasedOn: ServerConnection | undefined;
 }
 
-/** What a server sends to a client, and what it holds against the acknowledgements. */
+/** What a server sends to a client, checked against the acknowledgements. */
 export class Deliveries {
   readonly #broker: ModelBroker;
   #all: Delivery[] = [];
@@ -30,12 +30,12 @@ export class Deliveries {
     this.#broker = broker;
   }
 
-  /** What is not fully acknowledged. */
+  /** Messages that are not fully acknowledged. */
   get tags(): number[] {
     return this.#all.map(({ tag }) => tag);
   }
 
-  /** A new Network Connection, accepted. `window`: messages that may be unacknowledged on it. */
+  /** A new accepted Network Connection. `window`: maximum number of unacknowledged messages. */
   connected(connection: ServerConnection, window: number): void {
     this.#connection = connection;
     this.#window = window;
@@ -78,7 +78,7 @@ export class Deliveries {
     });
   }
 
-  /** Sends what the window allows, in order; on a new connection again what was sent before (4.4). */
+  /** Sends what the window allows, in order. On a new connection unacknowledged messages are repeated first (4.4). */
   #pump(): void {
     const connection = this.#connection;
     if (connection === undefined || connection !== this.#broker.connection) return;
@@ -101,7 +101,7 @@ export class Deliveries {
     }
   }
 
-  /** The lowest: identifiers are used again as soon as they can be. */
+  /** The lowest one, so that identifiers are reused as soon as possible. */
   #freeIdentifier(): number {
     const used = new Set(this.#all.map(({ packetId }) => packetId));
     let packetId = 1;

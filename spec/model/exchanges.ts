@@ -2,25 +2,25 @@ import type { PublishPacket } from '../../lib/codec/packets.ts';
 import type { ModelBroker, ServerConnection } from './broker.ts';
 import type { Wire } from './wire.ts';
 
-/** A QoS 1 or 2 message of the client's that is not fully acknowledged. */
+/** A QoS 1 or 2 message of the client that is not fully acknowledged. */
 interface Exchange {
   readonly tag: number;
   readonly qos: 1 | 2;
-  /** When PUBREC arrived at the client, and how; 0 = not yet. */
+  /** When and how PUBREC reached the client; 0 = not yet. */
   recordedAt: number;
   recordedOver: Wire | undefined;
 }
 
-/** What a server knows of the messages that a client sends it, and what it holds against them. */
+/** What a server knows of the messages from a client, and what it checks. */
 export class Exchanges {
   readonly #session: number;
   readonly #broker: ModelBroker;
   readonly #open = new Map<number, Exchange>();
-  /** What was last acknowledged under a Packet Identifier, and how that came to the client. */
+  /** The last acknowledgement of a Packet Identifier, and how it reached the client. */
   readonly #finished = new Map<number, { readonly tag: number; readonly over: Wire | undefined }>();
-  /** QoS 2: what was stored under Packet Identifiers whose PUBREL has not come (4.3.3). */
+  /** QoS 2: messages under Packet Identifiers whose PUBREL has not come (4.3.3). */
   readonly #stored = new Map<number, number>();
-  // Of the connection that is up: Packet Identifiers published under, released, and not free again.
+  // Of the current connection: Packet Identifiers that were published, released, and are in use.
   #published = new Set<number>();
   #released = new Set<number>();
   #inFlight = new Set<number>();
@@ -32,7 +32,7 @@ export class Exchanges {
     this.#broker = broker;
   }
 
-  /** An earlier owner of the session went away after PUBLISH. */
+  /** An earlier owner of the session disconnected after PUBLISH. */
   leaveHalfDone(packetIds: readonly number[]): void {
     for (const packetId of packetIds) this.#stored.set(packetId, 0);
   }
@@ -91,7 +91,7 @@ export class Exchanges {
     });
   }
 
-  /** The message under `packetId` is not taken. Returns what to do when the client is told. */
+  /** Rejects the message under `packetId`. Returns what to do when the client receives that. */
   refuse(packetId: number, reasonCode: number): () => void {
     const exchange = this.#open.get(packetId);
     this.#stored.delete(packetId);
@@ -131,7 +131,7 @@ export class Exchanges {
     if (this.#inFlight.size > window) model.broken(`${this.#inFlight.size} in flight, window ${window}`);
   }
 
-  /** Whether the client may rightly repeat what this server does not know: it was lost, or so was the answer. */
+  /** Whether the client may repeat a message that this server does not know, as it or its answer was lost. */
   #mayBeUnknown(packetId: number, tag: number): boolean {
     const { model, options } = this.#broker;
     const finished = this.#finished.get(packetId);
@@ -147,13 +147,13 @@ export class Exchanges {
       this.#stored.set(packetId, tag);
       model.taken(tag, this.#session);
     } else if (stored !== tag) {
-      // The PUBREL that was to clear the way may have been lost together with the first transmission.
+      // The PUBREL that frees the identifier may have been lost together with the first transmission.
       if (model.mayBeUnseen(tag)) model.excuse(tag);
       else model.broken(`p${tag} is lost: its Packet Identifier awaits a PUBREL`);
     }
   }
 
-  /** PUBREC is with the client. */
+  /** The client has received PUBREC. */
   #record(packetId: number): void {
     const exchange = this.#open.get(packetId);
     if (exchange === undefined || exchange.recordedAt > 0) return;
@@ -161,7 +161,7 @@ export class Exchanges {
     exchange.recordedOver = this.#broker.connection?.wire;
   }
 
-  /** The last acknowledgement is with the client. */
+  /** The client has received the last acknowledgement. */
   #finish(packetId: number, reasonCode: number): void {
     const exchange = this.#open.get(packetId);
     if (exchange === undefined) return;

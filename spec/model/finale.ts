@@ -1,18 +1,18 @@
 import type { Reader } from './reader.ts';
 import type { World } from './world.ts';
 
-/** How long friendly times last before what has not come about is taken for lost, in steps of a second. */
+/** Duration of the undisturbed time in seconds, after which missing events count as lost. */
 const STEPS = 90;
 
 /**
- * From now on the network holds, the server answers, and the application reads all: whatever was promised comes about
- * in finite time, and at the end nothing is left.
+ * From now on the network works, the server answers, and the application reads everything. Every promise is then kept in
+ * finite time, and nothing is left at the end.
  */
 export async function finish(world: World): Promise<void> {
   const { client, model, broker, readers } = world;
   await beFriendly(world);
   const [, manual] = readers as [Reader, Reader, Reader];
-  // One message stays with the application for as long as it goes on: nothing else may wait for it.
+  // The application holds one message all the time: nothing else may wait for it.
   await calm(world, 1);
   for (const { options, isSubscribed } of readers)
     for (const topic of options.topicFilters)
@@ -23,7 +23,7 @@ export async function finish(world: World): Promise<void> {
   world.check();
   for (let i = manual.held; i > 0; i--) manual.settle(0, client);
   await calm(world, 0);
-  // What was passed over is answered on the next connection; a clean session has no such thing.
+  // Skipped messages are acknowledged on the next connection, except in a clean session.
   for (let i = 0; i < 4 && model.rules.isPersistent && openDeliveries(world) > 0; i++) {
     client.reconnect().catch(() => {});
     await calm(world, 0);
@@ -55,7 +55,7 @@ async function beFriendly(world: World): Promise<void> {
   world.check();
 }
 
-/** Reads everything until nothing more comes; `held`: so many messages of the manual reader stay in hand. */
+/** Reads until no more messages come. `held`: the manual reader keeps this number of messages. */
 async function calm(world: World, held: number): Promise<void> {
   const { model } = world;
   for (let i = 0, quiet = 0; quiet < 5 && i < STEPS; i++) {
@@ -78,12 +78,12 @@ function openDeliveries({ broker }: World): number {
   return broker.session?.deliveries.tags.length ?? 0;
 }
 
-/** What comes behind a message that the application sits on is acknowledged all the same. */
+/** Messages behind the one that the application holds are acknowledged nevertheless. */
 async function probe(world: World): Promise<void> {
   const { model, broker, setting } = world;
   const { receiveMaximum, ackStallTimeout = 30_000 } = setting.client;
   const open = broker.session?.deliveries.tags ?? [];
-  // Where nothing is in the way, or the window is full of it, there is nothing to be seen.
+  // Without such messages, or if it fills the window, there is nothing to check.
   if (open.length === 0 || open.length + 4 > receiveMaximum) return;
   const held = world.readers[1]?.held ?? 0;
   const last = model.arrivals.all.length;
@@ -99,7 +99,7 @@ async function probe(world: World): Promise<void> {
     model.broken(`${late.map((tag) => `m${tag}`).join(' ')} wait for a message that is not settled`);
 }
 
-/** The end: after it nothing is left. */
+/** Closes the client: nothing may be left. */
 async function end(world: World): Promise<void> {
   const { client, model, clock } = world;
   let isOver = false;

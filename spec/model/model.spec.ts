@@ -7,15 +7,15 @@ import { clientWith } from './planting.ts';
 import { explore } from './run.ts';
 import { settings } from './settings.ts';
 
-/** Random runs per setting; `npm run soak:model` has as many as it is asked for. */
+/** Random runs per setting. `npm run soak:model` runs any number. */
 const RUNS = 25;
-/** Tries per setting for a bug that its pin does not find any more: few at first, more if it hides. */
+/** Tries per setting for a bug that its pin no longer finds: few at first, then more. */
 const TRIES = [40, 120, 500];
 
-// esbuild, which builds the clients with bugs, is a process of its own.
+// esbuild, which builds the clients with bugs, is a separate process.
 afterAll(() => stop());
 
-describe('whatever happens, in whatever order', () => {
+describe('random sequences of events', () => {
   it.each(settings.map((setting) => [setting.name, setting] as const))(
     'no message is lost, duplicated, reordered, misreported or left over: %s',
     async (_name, setting) => {
@@ -28,7 +28,7 @@ describe('whatever happens, in whatever order', () => {
 
 const PINS = readPins();
 
-/** What the model says about a client with a bug; undefined when it finds nothing. */
+/** What the model finds in a client with a bug; undefined for nothing. */
 async function findingOf(fault: Fault): Promise<string | undefined> {
   const makeClient = await clientWith(fault);
   const pin = PINS.get(fault.name);

@@ -3,47 +3,47 @@ import { Arrivals } from './arrivals.ts';
 import { tagOf } from './payloads.ts';
 import type { Order, Wire } from './wire.ts';
 
-/** What of the client's options the rules depend on. */
+/** Client options that the rules depend on. */
 export interface Rules {
   /** Whether the session outlives a connection. */
   readonly isPersistent: boolean;
-  /** ms after which a message that nobody is done with may be acknowledged all the same; Infinity: never. */
+  /** ms after which an unprocessed message may be acknowledged nevertheless; Infinity: never. */
   readonly patience: number;
-  /** Whether the client sends again on a live connection. */
+  /** Whether the client repeats messages on a live connection. */
   readonly retries: boolean;
   readonly onSessionLost: 'resend' | 'reject';
-  /** Whether newer messages push older ones out, kept ones too. */
+  /** Whether new messages replace old ones in the queue, even kept ones. */
   readonly dropsOldest: boolean;
 }
 
-/** What a rejection says of the message. */
+/** What a rejection says about the message. */
 interface Fate {
   readonly name?: string;
   readonly delivery?: string;
   readonly kept?: boolean;
 }
 
-/** One call of `publish()`, and what has become of its message. */
+/** One call of `publish()`, and the outcome of its message. */
 export interface Publication {
   readonly tag: number;
   readonly qos: QoS;
   readonly size: number;
-  /** The newest connection at the time of the call, and when the promise ended. */
+  /** The newest connection at the time of the call, and when the promise settled. */
   readonly calledAfter: number;
-  /** Whether there was a connection and no QoS 0 before it, so that QoS 0 waits for nothing but the network. */
+  /** Whether there was a connection and no QoS 0 message before it, so that QoS 0 waits for the network only. */
   readonly goesAtOnce: boolean;
   endedAfter: number;
-  /** The connections on which the server saw it. */
+  /** The connections on which the server received it. */
   readonly seenOn: number[];
-  /** Session of the server → how often it took the message as a new one. */
+  /** Session of the server → how often it accepted the message as a new one. */
   readonly taken: Map<number, number>;
-  /** The last acknowledgement, once it is with the client. */
+  /** The last acknowledgement that the client received. */
   answer: { readonly reasonCode: number; readonly over: Wire | undefined } | undefined;
   outcome: 'pending' | 'resolved' | 'rejected';
   fate: Fate;
-  /** The application has asked for it to be forgotten, or agreed to. */
+  /** The application has asked for it to be forgotten, or agreed to that. */
   mayBeForgotten: boolean;
-  /** Neither the client nor the server could know better. */
+  /** Neither the client nor the server can know what happened. */
   isExcused: boolean;
 }
 
@@ -51,8 +51,8 @@ export interface Publication {
 export const GIVEN_UP: Error = new Error('given up');
 
 /**
- * What the client has promised, as far as it can be seen from outside. It knows what was asked and what was seen, and
- * nothing of how the client is made. What is broken is collected; a run that has collected anything has failed.
+ * The promises of the client as far as they are visible from outside. The model knows requests and observations, and
+ * nothing of the implementation. It collects violations; a run with a violation has failed.
  */
 export class Model {
   readonly rules: Rules;
@@ -60,17 +60,17 @@ export class Model {
   readonly publications: Publication[] = [];
   readonly arrivals: Arrivals;
   readonly complaints: string[] = [];
-  /** The session of the server that is valid now; 0 = none. */
+  /** The current session of the server; 0 = none. */
   session = 0;
   sessionsLost = 0;
   connection = 0;
   connectionsLost = 0;
-  /** The last connection that ended with output that the server never saw, and when that was. */
+  /** The last connection that ended with output that the server never received, and the time of that. */
   #lossy = { connection: 0, at: 0 };
   #lastQos0 = 0;
-  /** Whether the network has output that the server has not seen. */
+  /** Whether the network has output that the server has not received. */
   owes: () => boolean = () => false;
-  /** Whether the client reads nothing at present. */
+  /** Whether the client has stopped reading. */
   isReadingStopped: () => boolean = () => false;
 
   constructor(rules: Rules, order: Order) {
@@ -109,12 +109,12 @@ export class Model {
     return this.#lossy.at > at;
   }
 
-  /** Whether the client may have written the message without the server seeing it. */
+  /** Whether the client may have written the message without the server receiving it. */
   mayBeUnseen(tag: number): boolean {
     return this.#lossy.connection > 0 && this.#lossy.connection >= this.#of(tag).calledAfter;
   }
 
-  // --- what the client publishes -------------------------------------------------------------------------------
+  // --- published messages --------------------------------------------------------------------------------------
 
   called(qos: QoS, size: number, goesAtOnce: boolean): Publication {
     const publication: Publication = {
@@ -136,7 +136,7 @@ export class Model {
     return publication;
   }
 
-  /** A PUBLISH is with the server. Returns which message it is, where that can be told. */
+  /** The server has received a PUBLISH. Returns its message if it can be determined. */
   arrived(publish: PublishPacket, connection: number): number | undefined {
     const tag = tagOf('p', publish.payload, (one) => this.publications[one - 1]?.size ?? 0);
     const publication = tag === undefined ? undefined : this.publications[tag - 1];
@@ -160,7 +160,7 @@ export class Model {
     return tag;
   }
 
-  /** The server has taken the message as a new one. */
+  /** The server has accepted the message as a new one. */
   taken(tag: number, session: number): void {
     const { qos, taken } = this.#of(tag);
     const times = (taken.get(session) ?? 0) + 1;
@@ -168,18 +168,18 @@ export class Model {
     if (qos === 2 && times > 1) this.broken(`p${tag} (QoS 2) was delivered twice in one session`);
   }
 
-  /** The server has refused it after all. */
+  /** The server has rejected it later. */
   untaken(tag: number, session: number): void {
     const { taken } = this.#of(tag);
     taken.set(session, (taken.get(session) ?? 1) - 1);
   }
 
-  /** Nobody can be blamed for its loss. */
+  /** Its loss is nobody's fault. */
   excuse(tag: number): void {
     this.#of(tag).isExcused = true;
   }
 
-  /** The last acknowledgement is with the client. */
+  /** The client has received the last acknowledgement. */
   answered(tag: number, reasonCode: number, over: Wire | undefined): void {
     this.#of(tag).answer = { reasonCode, over };
   }
@@ -197,7 +197,7 @@ export class Model {
     const mayBeUnseen = this.mayBeUnseen(tag) || this.owes();
     const isSeen = seenOn.length > 0;
     if (error === GIVEN_UP) {
-      // The reason is the caller's own, so it says nothing of the message.
+      // The reason is the caller's own and says nothing about the message.
       if (publication.taken.has(this.session)) publication.fate = { kept: true };
       else if (!isSeen && !mayBeUnseen) publication.fate = { delivery: 'not-sent', kept: false };
       return;
@@ -211,7 +211,7 @@ export class Model {
     if (delivery === 'unknown' && !isSeen && !mayBeUnseen)
       this.broken(`${said}, though it was never written`);
     const refused = answer !== undefined && answer.reasonCode >= 0x80;
-    // An answer that is behind more than may be held is not read in time.
+    // An answer behind more messages than may be held is not read in time.
     if (name === 'TimeoutError' && delivery === 'unknown' && this.isReadingStopped()) return;
     if ((delivery === 'rejected') !== refused) this.broken(`${said}: the answer was ${answer?.reasonCode}`);
     if (answer !== undefined && !refused && answer.over?.lostInput !== true)
@@ -220,7 +220,7 @@ export class Model {
       this.broken(`${said} after ${this.connectionsLost} losses`);
   }
 
-  /** The world has been friendly for long: all that was promised must have come about. */
+  /** After a long undisturbed time, every promise must have been kept. */
   checkPublications(): void {
     for (const publication of this.publications) {
       const { tag, qos, outcome, fate, answer, seenOn, mayBeForgotten } = publication;

@@ -1,11 +1,11 @@
-/** Payloads that say which message they are, and show every byte that is not theirs. */
+/** Payloads that identify their message and reveal every foreign byte. */
 
-/** The text of message `tag`, of `size` bytes at least. */
+/** The text of message `tag`, of at least `size` bytes. */
 export function payloadText(kind: 'p' | 'm', tag: number, size: number): string {
   return `${kind}${tag}|`.padEnd(size, String.fromCharCode(35 + (tag % 80)));
 }
 
-/** The tag of a payload, which must be whole. Undefined where it is not what was sent. */
+/** The tag of an intact payload. Undefined if it was not sent like that. */
 export function tagOf(
   kind: 'p' | 'm',
   payload: Uint8Array,

@@ -22,7 +22,7 @@ export function writePins(faults: readonly Fault[], pins: ReadonlyMap<string, Pi
   writeFileSync(FILE, `${JSON.stringify(Object.fromEntries(known), undefined, 2)}\n`);
 }
 
-/** What the run of `pin` finds; undefined when it finds nothing. */
+/** What the run of `pin` finds; undefined for nothing. */
 export function tryPin(makeClient: MakeClient, { setting, seed }: Pin): Promise<Finding | undefined> {
   return explore(makeClient, settings[setting] as Setting, { numRuns: 1, seed, endOnFailure: true });
 }

@@ -10,7 +10,7 @@ import type { MakeClient } from './world.ts';
 
 const MARKERS = markersOfLib();
 
-/** The markers of `fault`, by the file of lib that has them. */
+/** The markers of `fault`, by the file of lib that contains them. */
 function markersByFile({ name, changes }: Fault): Map<string, string[]> {
   const byFile = new Map<string, string[]>();
   for (const marker of Object.keys(changes)) {
@@ -21,7 +21,7 @@ function markersByFile({ name, changes }: Fault): Map<string, string[]> {
   return byFile;
 }
 
-/** Builds the client with a bug in it. The spec that looks at it is not built. */
+/** Builds the client with a planted bug. The spec itself is not built. */
 export async function clientWith(fault: Fault): Promise<MakeClient> {
   const directory = mkdtempSync(join(tmpdir(), 'mqtt-await-fault-'));
   const left = markersByFile(fault);
@@ -30,7 +30,7 @@ export async function clientWith(fault: Fault): Promise<MakeClient> {
     await esbuild.build({
       entryPoints: [join(LIB, 'client/client.ts')],
       bundle: true,
-      // The world dials: nothing of these is ever loaded.
+      // The world dials, so these are never loaded.
       external: ['ws', 'socks', 'proxy-from-env'],
       platform: 'node',
       format: 'esm',

@@ -9,11 +9,11 @@ export interface ReaderOptions {
   readonly name: string;
   readonly topicFilters: readonly string[];
   readonly ack: AckMode;
-  /** QoS 0 messages that may wait. */
+  /** Maximum number of waiting QoS 0 messages. */
   readonly most: number;
 }
 
-/** An application that reads one subscription, as slowly as it is told to. */
+/** An application that reads one subscription on command. */
 export class Reader {
   readonly options: ReaderOptions;
   readonly #model: Model;
@@ -23,9 +23,9 @@ export class Reader {
   #isAsking = false;
   #wanted = 0;
   #isGranted = false;
-  /** With the body of the loop. */
+  /** Messages in the body of the loop. */
   #inHand: Holding | undefined;
-  /** `manual`: taken and not settled, oldest first. */
+  /** `manual`: received and unsettled messages, oldest first. */
   #held: Holding[] = [];
 
   constructor(options: ReaderOptions, model: Model) {
@@ -45,7 +45,7 @@ export class Reader {
     return this.#isAsking;
   }
 
-  /** Messages that the application has and has not settled. */
+  /** Messages that the application has received and not settled. */
   get held(): number {
     return this.#held.length;
   }
@@ -61,7 +61,7 @@ export class Reader {
     );
   }
 
-  /** The client says that nobody reads `subscription`, or not fast enough. */
+  /** The client reports that `subscription` is read too slowly. */
   stalled(subscription: object | undefined): void {
     if (subscription !== this.#subscription || subscription === undefined) return;
     if (this.#loop === undefined) this.#model.arrivals.absentUntil.set(this.options.name, Infinity);
@@ -72,7 +72,7 @@ export class Reader {
     this.#subscription = subscription;
   }
 
-  /** Takes so many messages, as they come. */
+  /** Reads a number of messages, as they come. */
   take(count: number): void {
     if (this.#messages === undefined) return;
     const { absentUntil, now } = this.#model.arrivals;
@@ -82,18 +82,18 @@ export class Reader {
     this.#ask();
   }
 
-  /** `manual`: settles one of those in hand, in whatever order. */
+  /** `manual`: settles one of the unsettled messages, in any order. */
   settle(which: number, client: Client): void {
     const [holding] = this.#held.splice(which % Math.max(1, this.#held.length), 1);
     if (holding === undefined) return;
-    // Only 5.0 can refuse a message.
+    // Only 5.0 can reject a message.
     const how = client.negotiated?.protocolVersion === 5 && which % 7 === 6 ? 'refused' : 'done';
     this.#model.arrivals.settled(holding, how);
     if (how === 'done') holding.message.ack();
     else holding.message.reject(0x80);
   }
 
-  /** Ends its loop, as `break` does. Returns whether there was one that is not waiting. */
+  /** Ends its loop, as `break` does. Returns whether one ended that does not wait. */
   break(): boolean {
     if (this.#loop === undefined || this.#isAsking) return false;
     const loop = this.#loop;
@@ -107,7 +107,7 @@ export class Reader {
     return true;
   }
 
-  /** The subscription has ended, for the client or for the server: what it had is nobody's. */
+  /** The subscription has ended, for the client or for the server: nobody owns its messages. */
   ended(): void {
     for (const holding of [...this.#held, ...(this.#inHand === undefined ? [] : [this.#inHand])])
       this.#model.arrivals.givenBack(holding);
@@ -119,7 +119,7 @@ export class Reader {
     this.#wanted = 0;
   }
 
-  /** What is with the body of a loop in manual mode is given back only where it is not settled. */
+  /** In manual mode, a message in the body of a loop is released only if it is unsettled. */
   #drop(holding: Holding): void {
     const at = this.#held.indexOf(holding);
     if (at === -1) return;
@@ -142,7 +142,7 @@ export class Reader {
     );
   }
 
-  /** Only what had not come about when the client was ended may fail. */
+  /** Only operations that were pending when the client closed may fail. */
   #failed(what: string, error: unknown): void {
     if (this.#isGranted || (error as { code?: string }).code !== 'ERR_MQTT_CLOSED')
       this.#model.broken(`${this.options.name} ${what}: ${String(error)}`);

@@ -2,29 +2,29 @@ import type { Client } from '../../lib/client/client.ts';
 import type { Model } from './model.ts';
 import type { Setting } from './world.ts';
 
-/** What was seen when the client was last looked at. */
+/** The state of the client at the last check. */
 interface Seen {
   readonly unsettled: number;
   readonly settledAlone: number;
   readonly settledAtMost: number;
 }
 
-/** The size of the largest message that comes, with all that is around it. */
+/** Size of the largest message, with its overhead. */
 const LARGEST = 9_100;
 
-/** Whether the client reads from the network when it should, and only then. */
+/** Checks that the client reads from the network when it should, and only then. */
 export class Reading {
   readonly #model: Model;
   readonly #limits: Setting['client'];
   /**
-   * Whether the client may be above its limits, as it was not below them since: an answer was awaited, or a connection was
-   * lost with input that had arrived, which is taken all the same.
+   * Why the client may still exceed its limits: an answer was awaited, or a connection was lost with unread input, which
+   * is read nevertheless.
    */
   #beyond: 'no' | 'an answer' | 'a loss' = 'no';
-  /** `set aside`: nobody came to some messages for long, and how many no longer count is not seen from outside. */
+  /** `set aside`: some messages were unread for long, and it is not visible how many of them no longer count. */
   #count: 'exact' | 'set aside' = 'exact';
   #losses = 0;
-  /** The last look, where nothing was read then and the limits held. */
+  /** The last check, if reading was stopped and the limits held. */
   #stopped: Seen | undefined;
 
   constructor(model: Model, limits: Setting['client']) {
@@ -41,14 +41,14 @@ export class Reading {
     if (this.#beyond === 'no') this.#beyond = 'an answer';
   }
 
-  /** Messages that nobody came to no longer count. */
+  /** Unread messages no longer count. */
   stalled(): void {
     this.#count = 'set aside';
   }
 
-  /** `awaits`: an answer of the server's is outstanding. */
+  /** `awaits`: an answer of the server is pending. */
   check(client: Client, awaits: boolean): void {
-    const { unsettled, reading, skipped: passedOver, inFlight } = client.stats();
+    const { unsettled, reading, skipped, inFlight } = client.stats();
     const { receiveMaximum, receiveBuffer = 0 } = this.#limits;
     const { arrivals, connectionsLost } = this.#model;
     if (connectionsLost > this.#losses) this.#beyond = 'a loss';
@@ -70,7 +70,7 @@ export class Reading {
         this.#model.broken(`reads on at ${lowest} unsettled, expected ${receiveMaximum / 2} at the most`);
     }
     if (!awaits && unsettled.messages <= receiveMaximum && !isLarge) this.#beyond = 'no';
-    const isExact = reading === 'stopped' && !this.mayGoBeyond && passedOver === 0 && !isLarge;
+    const isExact = reading === 'stopped' && !this.mayGoBeyond && skipped === 0 && !isLarge;
     const { settledAlone, settledAtMost } = arrivals;
     this.#stopped = isExact ? { unsettled: unsettled.messages, settledAlone, settledAtMost } : undefined;
   }

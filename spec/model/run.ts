@@ -3,18 +3,18 @@ import { happenings } from './commands.ts';
 import { finish } from './finale.ts';
 import { World, type MakeClient, type Setting } from './world.ts';
 
-/** How often, and from where: `seed`, `path` and `replayPath` of a finding have it happen again. */
+/** Number of runs, and where they start: `seed`, `path` and `replayPath` of a finding reproduce it. */
 export interface Runs extends Pick<fc.Parameters<unknown>, 'numRuns' | 'seed' | 'path' | 'endOnFailure'> {
   readonly replayPath?: string;
 }
 
-/** What came of it: undefined, all held; else what did not, with the seed and the shortest way to it. */
+/** Outcome of runs: undefined, or a violation with its seed and shortest sequence of commands. */
 export interface Finding {
   readonly text: string;
   readonly runs: number;
 }
 
-/** Has many things happen to a client, in any order, and holds what it does against the model. */
+/** Applies random commands to a client and compares it with the model. */
 export async function explore(
   makeClient: MakeClient,
   setting: Setting,
@@ -37,7 +37,7 @@ export async function explore(
   const result = await fc.check(property, runs);
   if (!result.failed) return undefined;
   const [commands] = result.counterexample ?? [];
-  // What it prints ends with the path of the commands; those that came after the failure never ran.
+  // fast-check prints the path of the commands at the end. Those after the failure never ran.
   const replay = /replayPath="[^"]*"/.exec(fc.stringify(commands))?.[0];
   const steps = [...(commands ?? [])].filter((one) => (one as { hasRan?: boolean }).hasRan !== false);
   const error =

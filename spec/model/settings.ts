@@ -1,6 +1,6 @@
 import type { Setting } from './world.ts';
 
-/** Little of everything, so that every limit is met. */
+/** Small limits, so that every limit is reached. */
 const common = {
   clientId: 'model',
   keepAlive: 10,
@@ -13,7 +13,7 @@ const common = {
   maxInflight: 3,
 } as const;
 
-/** The kinds of client and server that are looked at. */
+/** The kinds of client and server that are tested. */
 export const settings: readonly Setting[] = [
   {
     name: '5.0, a session to keep',

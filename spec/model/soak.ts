@@ -1,6 +1,6 @@
 /*
- * Looks longer than the spec does: `npm run soak:model -- 5000` explores each setting with so many random runs, and
- * plants each bug. A bug that its pin does not find any more is searched for, and gets a new pin.
+ * Runs longer than the spec does: `npm run soak:model -- 5000` runs each setting with this number of random runs, and
+ * plants each bug. A bug that its pin no longer finds is searched for, and gets a new pin.
  */
 import { stop } from 'esbuild';
 import { Client } from '../../lib/client/client.ts';
@@ -13,7 +13,7 @@ import type { MakeClient } from './world.ts';
 
 const RUNS = Number(process.argv[2] ?? 2_000);
 const MOST_SEEDS = 5_000;
-/** Of so many pins that find a bug the quickest is taken. */
+/** The quickest of this number of pins is used. */
 const CANDIDATES = 3;
 
 async function quickestPin(makeClient: MakeClient): Promise<Pin | undefined> {

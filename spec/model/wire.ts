@@ -2,7 +2,7 @@ import type { TransportReceiver, Transport } from '../../lib/transport/transport
 
 /** The server's end of a wire. */
 export interface Peer {
-  /** Bytes of the client's, which it handed to the network at the time `written`. */
+  /** Bytes of the client, which it handed to the network at the time `written`. */
   receive(bytes: Uint8Array, written: number): void;
   closed(): void;
 }
@@ -15,11 +15,11 @@ interface Held {
 
 interface Coming {
   bytes: Uint8Array;
-  /** Told right before the client gets the last byte. */
+  /** Called right before the client receives the last byte. */
   readonly arrives: () => void;
 }
 
-/** Counts what happens, so that one can say what came first. */
+/** Counts events, to know their order. */
 export class Order {
   #last = 0;
 
@@ -33,33 +33,33 @@ export class Order {
 }
 
 /**
- * A Network Connection in memory, without latency. Output that the network has no room for is held as it was handed
- * over, uncopied: whoever writes into it before it comes back spoils what arrives.
+ * A Network Connection in memory, without latency. Output beyond the room of the network is kept uncopied: writing to it
+ * before it is returned corrupts what arrives.
  */
 export class Wire implements Transport {
   readonly #order: Order;
   readonly #peer: Peer;
   #receiver: TransportReceiver | undefined;
   #held: Held[] = [];
-  /** What the network has taken and the server has not read. */
+  /** Bytes that the network has accepted and the server has not read. */
   #stuck: { readonly bytes: Uint8Array; readonly at: number }[] = [];
   #coming: Coming[] = [];
   #isPaused = false;
   #isDelivering = false;
   #phase: 'open' | 'ending' | 'closed' = 'open';
-  /** So many bytes of the client's the network still takes. */
+  /** Number of bytes from the client that the network still accepts. */
   #room = Infinity;
-  /** The server neither reads nor writes. */
+  /** Whether the server neither reads nor writes. */
   #isFrozen = false;
-  /** How many bytes one read brings at most. */
+  /** Maximum bytes of one read. */
   chunk = Infinity;
-  /** Whether it ended with output of the client's that the server never saw. */
+  /** Whether it ended with output of the client that the server never received. */
   lostOutput = false;
-  /** Whether the client may have left unread what had arrived. */
+  /** Whether the client may have closed with unread input. */
   lostInput = false;
-  /** The client closes at once, for whatever reason. */
+  /** The client closes at once, for any reason. */
   onDestroy: () => void = () => {};
-  /** The client reads again. */
+  /** The client resumes reading. */
   onResume: () => void = () => {};
 
   constructor(order: Order, peer: (wire: Wire) => Peer) {
@@ -71,12 +71,12 @@ export class Wire implements Transport {
     return this.#phase !== 'closed';
   }
 
-  /** Whether something is going to arrive at the client by itself. */
+  /** Whether more will arrive at the client without further events. */
   get isBusy(): boolean {
     return this.isOpen && this.#coming.length > 0 && !this.#isFrozen;
   }
 
-  /** Whether the server has not seen all that the client has written. */
+  /** Whether the server has not received all output of the client. */
   get owes(): boolean {
     return this.#held.length > 0 || this.#stuck.length > 0;
   }
@@ -89,7 +89,7 @@ export class Wire implements Transport {
     return this.#room < Infinity;
   }
 
-  // --- for the client ------------------------------------------------------------------------------------------
+  // --- client side ---------------------------------------------------------------------------------------------
 
   open(receiver: TransportReceiver): void {
     this.#receiver = receiver;
@@ -136,7 +136,7 @@ export class Wire implements Transport {
     setImmediate(() => this.#receiver?.onClose());
   }
 
-  // --- for the server and the world ----------------------------------------------------------------------------
+  // --- server and world ----------------------------------------------------------------------------------------
 
   /** The server writes. */
   send(bytes: Uint8Array, arrives: () => void = () => {}): void {
@@ -145,7 +145,7 @@ export class Wire implements Transport {
     this.#deliverSoon();
   }
 
-  /** The network takes so many bytes more; without a limit also what it held back. */
+  /** The network accepts more bytes; without a limit also those it kept. */
   press(room: number): void {
     this.#room = room;
     if (room < Infinity || this.#held.length === 0) return;
@@ -160,7 +160,7 @@ export class Wire implements Transport {
     this.#endIfDue();
   }
 
-  /** The server stands still, or goes on. */
+  /** The server freezes or continues. */
   freeze(isFrozen: boolean): void {
     this.#isFrozen = isFrozen;
     if (isFrozen) return;
@@ -169,7 +169,7 @@ export class Wire implements Transport {
     this.#endIfDue();
   }
 
-  /** The connection ends. `in the middle`: of a packet, in both directions, where there is one under way. */
+  /** The connection ends. `in the middle`: of a packet, in both directions, if one is under way. */
   cut(where: 'between packets' | 'in the middle' = 'between packets', error?: unknown): void {
     if (this.#phase === 'closed') return;
     if (where === 'in the middle') {
@@ -208,7 +208,7 @@ export class Wire implements Transport {
     });
   }
 
-  /** Brings what has come, in as few reads as `chunk` allows. */
+  /** Delivers bytes in as few reads as `chunk` allows. */
   #deliver(): void {
     while (this.#coming.length > 0 && this.isOpen && !this.#isPaused && !this.#isFrozen) {
       const parts: Uint8Array[] = [];

@@ -12,19 +12,19 @@ import { Reader, type ReaderOptions } from './reader.ts';
 import { Reading } from './reading.ts';
 import { Order, Wire } from './wire.ts';
 
-/** Makes the client that is looked at. */
+/** Creates the tested client. */
 export type MakeClient = (url: string, options: ClientOptions, platform: Platform) => Client;
 
-/** One world: what kind of client, and what kind of server. */
+/** One world: the kinds of client and server. */
 export interface Setting {
   readonly name: string;
   readonly client: ClientOptions & { readonly protocolVersion: 4 | 5; readonly receiveMaximum: number };
   readonly server: Partial<ServerOptions>;
 }
 
-/** How a payload is given. */
+/** The type of a payload. */
 export type PayloadKind = ByteKind | 'text';
-/** How a call is bounded; a number: `timeout`. */
+/** The limit of a call; a number: `timeout`. */
 export type Bound = 'none' | 'signal' | number;
 
 const READERS: readonly ReaderOptions[] = [
@@ -44,7 +44,7 @@ export class World {
   readonly client: Client;
   readonly readers: readonly Reader[];
   wire: Wire | undefined;
-  /** Attempts to connect that fail from now on. */
+  /** Number of next connection attempts that fail. */
   refusals = 0;
   readonly #aborts: { readonly publication: Publication; abort(): void }[] = [];
   #frozenSince: number | undefined;
@@ -107,14 +107,14 @@ export class World {
     this.#reading.asked();
     const wire = this.wire;
     wire.onDestroy = () => this.#destroyed(wire);
-    // While nothing is read, nobody can tell whether the server is silent.
+    // While reading is stopped, the client cannot know whether the server is silent.
     wire.onResume = () => {
       if (this.#frozenSince !== undefined) this.#frozenSince = this.clock.now();
     };
     return wire;
   }
 
-  // --- what can happen -----------------------------------------------------------------------------------------
+  // --- events --------------------------------------------------------------------------------------------------
 
   publish(qos: QoS, size: number, kind: PayloadKind, bound: Bound): void {
     if (qos > 0) this.#reading.asked();
@@ -124,7 +124,7 @@ export class World {
       this.client.state === 'connected' && !this.model.publications.some(isWaitingQos0),
     );
     const text = payloadText('p', publication.tag, size);
-    // Once it is the caller's again, the payload is put to other use.
+    // The caller owns the payload again, and overwrites it.
     const { payload, reuse } = kind === 'text' ? { payload: text, reuse: () => {} } : payloadOf(kind, text);
     const controller = new AbortController();
     const promise = this.client.publish('out/x', payload, {
@@ -148,7 +148,7 @@ export class World {
     this.#aborts.push({ publication, abort });
   }
 
-  /** Aborts one of the calls that can be. */
+  /** Aborts one of the pending calls. */
   abort(which: number): void {
     const open = this.#aborts.filter(({ publication }) => publication.outcome === 'pending');
     open.at(which < 20 ? which % Math.max(1, open.length) : -1)?.abort();
@@ -166,7 +166,7 @@ export class World {
 
   press(room: number): void {
     this.wire?.press(room);
-    // Output that moves is a sign of life, whoever it is that takes it.
+    // Output that is flushed counts as a sign of life, whoever receives it.
     if (this.#frozenSince !== undefined) this.#frozenSince = this.clock.now();
   }
 
@@ -222,14 +222,14 @@ export class World {
       if (outcome === 'pending') this.model.broken(`p${tag} was not settled by disconnect()`);
   }
 
-  /** Time passes. */
+  /** Lets time pass. */
   async pass(ms: number): Promise<void> {
     await this.settle();
     await this.clock.advance(ms);
     await this.settle();
   }
 
-  /** Has everything happen that needs no time. */
+  /** Lets everything happen that needs no time. */
   async settle(): Promise<void> {
     for (let quiet = 0, turns = 0; quiet < 2 && turns < 200; turns++) {
       await turn();
@@ -237,24 +237,24 @@ export class World {
     }
   }
 
-  // --- what must hold at all times -----------------------------------------------------------------------------
+  // --- invariants ----------------------------------------------------------------------------------------------
 
   check(): void {
     const { model, client, clock, setting } = this;
     const { receiveMaximum, maxQueued = 0, keepAlive = 60 } = setting.client;
     const stats = client.stats();
     const awaits = model.publications.some(({ qos, outcome }) => qos > 0 && outcome === 'pending');
-    // What is queued may go out, and be answered, before the next look.
+    // Queued output may be sent and answered before the next check.
     this.#reading.check(client, awaits || stats.inFlight > 0 || stats.queued.messages > 0);
     if (stats.reading === 'stopped' && this.#frozenSince !== undefined) this.#frozenSince = clock.now();
-    // What was on its way when a session was lost waits again, whatever the limit says.
+    // Messages under way when a session was lost wait again, whatever the limit.
     if (maxQueued > 0 && stats.queued.messages > maxQueued + (model.sessionsLost > 0 ? 100 : 0))
       model.broken(`${stats.queued.messages} messages queued, expected ${maxQueued} at the most`);
     for (const { topicFilters, depth } of stats.subscriptions) {
       const options = READERS.find((one) =>
         one.topicFilters.includes(topicFilters[0] as string),
       ) as ReaderOptions;
-      // What a loop had in hand when its session was lost, and gives back, is not let go for its sake.
+      // A message that a loop releases after its session was lost is not dropped for the limit.
       const given = model.sessionsLost > 0 ? 1 : 0;
       const held = this.#reading.mayGoBeyond ? Infinity : receiveMaximum + given;
       const most = options.most + (options.ack === 'received' ? 0 : held);
@@ -276,14 +276,14 @@ export class World {
     if (model.complaints.length > 0) throw new Error(model.complaints.slice(0, 5).join('\n'));
   }
 
-  /** Only a server that is silent, or leaves an exchange unanswered, is left without a word. */
+  /** The client may close only connections to a server that is silent or leaves an exchange unanswered. */
   #destroyed(wire: Wire): void {
     const { ackTimeout = 0 } = this.setting.client;
     if (wire.isFrozen || wire.isPressed || ackTimeout > 0 || this.client.state === 'disconnecting') return;
     if (this.client.state === 'connected') this.model.broken('the client has left a server that answers');
   }
 
-  /** QoS 0 that was published on the connection that is up waits for nothing but the network. */
+  /** QoS 0 that was published on the current connection waits for the network only. */
   #checkQos0(): void {
     const { model, wire, client } = this;
     if (client.state !== 'connected' || wire === undefined || wire.isPressed || wire.owes) return;
