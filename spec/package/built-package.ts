@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-/** What the package is made of: sources, what builds it, and what is published as it is. */
+/** Everything that is needed to build and publish the package. */
 const SOURCES = [
   'package.json',
   'tsconfig.json',
@@ -34,7 +34,7 @@ export interface Installed {
   readonly packedSize: number;
   /** The files of the package, as paths in it with forward slashes. */
   readonly files: readonly string[];
-  /** Makes a package of this repository's `node_modules` available to the application, too. */
+  /** Links a package of this repository's `node_modules` for the application. */
   link(...names: readonly string[]): void;
   remove(): void;
 }
@@ -45,13 +45,13 @@ const npm = (args: readonly string[], cwd: string): Promise<{ stdout: string }> 
 
 let installed: Promise<Installed> | undefined;
 
-/** The package as an application has it; built for the first caller. */
+/** The package as an application has it; built on the first call. */
 export function installedPackage(): Promise<Installed> {
   installed ??= install();
   return installed;
 }
 
-/** Builds the package by its own script in a directory of its own, packs it as npm does, and installs that. */
+/** Builds the package by its own script in a separate directory, packs it with npm, and installs that. */
 async function install(): Promise<Installed> {
   const directory = mkdtempSync(join(tmpdir(), 'mqtt-await-built-'));
   const remove = (): void => rmSync(directory, { recursive: true });
@@ -81,7 +81,7 @@ async function install(): Promise<Installed> {
     return { directory, home, packedSize: size, files: files.map(({ path }) => path), link, remove };
   } catch (error) {
     remove();
-    // What the compiler has to say is on its stdout.
+    // The compiler reports on stdout.
     throw new Error(`the build failed: ${(error as { stdout?: string }).stdout ?? ''}`, { cause: error });
   }
 }

@@ -11,7 +11,7 @@ import { SocksProxy } from '../support/socks-proxy.ts';
 import { type Installed, installedPackage } from './built-package.ts';
 
 /*
- * A program that is bundled with the package by esbuild, without any setting for it: docs/bundling.md. The packages socks
+ * A program that is bundled with the package by esbuild, without special settings: docs/bundling.md. The packages socks
  * and proxy-from-env are not installed.
  */
 
@@ -32,7 +32,7 @@ const MAIN = `
 const IMPORTS = `import { connect } from 'mqtt-await';${MAIN}`;
 const REQUIRES = `const { connect } = require('mqtt-await');${MAIN}`;
 
-/** What gives an ES module a \`require()\`, for packages that are not ES modules themselves. */
+/** Defines \`require()\` in an ES module, for packages that are not ES modules. */
 const BANNER = {
   js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
 };
@@ -40,10 +40,10 @@ const BANNER = {
 let installed: Installed;
 let broker: LocalBroker;
 let webSockets: LocalBroker;
-/** A directory without any package. */
+/** A directory without packages. */
 let bare: string;
 
-/** Bundles a program, and returns the path of the bundle. Nothing is to be warned of. */
+/** Bundles a program without warnings, and returns the path of the bundle. */
 async function bundle(directory: string, program: string, options: BuildOptions): Promise<string> {
   const entry = join(installed.directory, program === IMPORTS ? 'program.mjs' : 'program.cjs');
   writeFileSync(entry, program);
@@ -93,7 +93,7 @@ export function describeBundles(): void {
     ['that requires', REQUIRES],
   ])('a bundle as CommonJS of a program %s the package', (_, program) => {
     it(
-      'runs by itself, over TCP and WebSocket',
+      'runs on its own, over TCP and WebSocket',
       async () => {
         const path = await bundle(bare, program, { format: 'cjs' });
         const runs = [run(path, broker.url), run(path, webSockets.url)];
@@ -105,7 +105,7 @@ export function describeBundles(): void {
 
   describe('a bundle as an ES module', () => {
     it(
-      'runs by itself over TCP, and takes ws from where it runs',
+      'runs on its own over TCP, and loads ws from where it runs',
       async () => {
         const path = await bundle(installed.directory, IMPORTS, { format: 'esm' });
         const runs = [run(path, broker.url), run(path, webSockets.url)];
@@ -115,7 +115,7 @@ export function describeBundles(): void {
     );
 
     it(
-      'says which package it needs, where that is not there',
+      'names the missing package',
       async () => {
         const path = await bundle(bare, IMPORTS, { format: 'esm' });
         const runs = [run(path, broker.url), run(path, webSockets.url)];
@@ -128,7 +128,7 @@ export function describeBundles(): void {
     );
 
     it(
-      'runs by itself over WebSocket, too, where it has a require()',
+      'runs on its own over WebSocket, too, if it defines require()',
       async () => {
         const path = await bundle(bare, IMPORTS, { format: 'esm', banner: BANNER });
         expect(await run(path, webSockets.url)).toEqual(SUCCESS);
@@ -143,7 +143,7 @@ export function describeBundles(): void {
     ['CommonJS that requires', REQUIRES, 'cjs'],
   ] as const)('a bundle as %s the package', (_, program, format) => {
     it(
-      'says which optional package it needs, where that is not there',
+      'names the missing optional package',
       async () => {
         const path = await bundle(bare, program, { format });
         const needs = (use: string, name: string) =>
@@ -161,7 +161,7 @@ export function describeBundles(): void {
     );
 
     it(
-      'takes an optional package from where it runs',
+      'loads an optional package from where it runs',
       async () => {
         mkdirSync(join(bare, 'node_modules'));
         symlinkSync(join(ROOT, 'node_modules/socks'), join(bare, 'node_modules/socks'), 'junction');

@@ -1,7 +1,7 @@
 /*
  * Compiles projects by the API of a compiler before TypeScript 7: node compile.cjs <compiler> <directory> …
- * Prints what is wrong with the files of each project and of the packages it uses. Those of the compiler and of
- * @types/node are read once for all, and not checked: that they are right is not the question here.
+ * Prints the errors in the files of each project and of the packages that it uses. The files of the compiler and of
+ * @types/node are parsed once for all projects, and not checked.
  */
 
 const path = require('node:path');

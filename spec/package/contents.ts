@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { type Installed, installedPackage } from './built-package.ts';
 
 /*
- * What is in the package: everything that it refers to, and nothing twice.
+ * The contents of the package: everything that it refers to, and nothing twice.
  */
 
 const LONG = 60_000;
@@ -14,7 +14,7 @@ let installed: Installed;
 const read = (file: string): string => readFileSync(join(installed.home, file), 'utf8');
 const filesWith = (extension: string): string[] => installed.files.filter((file) => file.endsWith(extension));
 
-/** What `reference` in `file` means, as a path in the package. */
+/** `reference` in `file` as a path in the package. */
 const resolved = (file: string, reference: string): string => posix.join(dirname(file), reference);
 
 interface SourceMap {
@@ -22,7 +22,7 @@ interface SourceMap {
   readonly sourcesContent?: readonly (string | null)[];
 }
 
-/** The anchors that the headings of a page have. */
+/** The anchors of the headings of a page. */
 function anchorsOf(page: string): string[] {
   return [...page.replaceAll(/^```[^]*?^```/gm, '').matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
     heading
@@ -39,8 +39,8 @@ export function describeContents(): void {
     installed = await installedPackage();
   }, LONG);
 
-  describe('the maps of the package', () => {
-    it('lead to sources that are in the package, or have them', () => {
+  describe('the source maps of the package', () => {
+    it('refer to sources in the package, or contain them', () => {
       const maps = filesWith('.map');
       expect(maps.length).toBeGreaterThan(50);
       const lost = maps.flatMap((file) => {
@@ -52,7 +52,7 @@ export function describeContents(): void {
       expect(lost).toEqual([]);
     });
 
-    it('hold no source that is in the package anyway', () => {
+    it('contain no source that is in the package', () => {
       const twice = filesWith('.map').flatMap((file) => {
         const { sources, sourcesContent = [] } = JSON.parse(read(file)) as SourceMap;
         return sources
@@ -62,7 +62,7 @@ export function describeContents(): void {
       expect(twice).toEqual([]);
     });
 
-    it('are there for all that has been compiled, and are found', () => {
+    it('exist for each compiled file, which refers to its map', () => {
       const compiled = ['.js', '.cjs', '.d.ts', '.d.cts'].flatMap((extension) =>
         filesWith(extension).filter((file) => file.startsWith('dist/')),
       );
@@ -114,8 +114,8 @@ export function describeContents(): void {
     });
   });
 
-  describe('what is bundled', () => {
-    it('comes with its licenses', () => {
+  describe('bundled packages', () => {
+    it('are listed with their licenses', () => {
       const licenses = read('dist/third-party-licenses.txt');
       for (const name of ['p-queue', 'p-timeout', 'eventemitter3'])
         expect(licenses).toMatch(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+$`, 'm'));

@@ -7,15 +7,15 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { type Installed, installedPackage } from './built-package.ts';
 
 /*
- * The declarations compile where the package is installed, with `skipLibCheck: false`: in ES modules and in CommonJS,
- * by the compilers and settings that applications have.
+ * The declarations compile where the package is installed, with `skipLibCheck: false`, in ES modules and in CommonJS, with
+ * the compilers and settings of applications.
  */
 
 const LONG = 60_000;
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const COMPILE = fileURLToPath(new URL('compile.cjs', import.meta.url));
 
-/** What is used in an application: everything that the package exports has to be found and to fit. */
+/** Uses everything that an application needs, so that all exports are found and fit. */
 const USE = `
 interface Configuration {
   clientId: string | undefined;
@@ -77,7 +77,7 @@ let installed: Installed;
 /** Error messages by the name of the application. */
 type Messages = Readonly<Record<string, string>>;
 
-/** Writes an application that has the package installed. Returns where. */
+/** Writes an application that has the package installed. Returns its directory. */
 function project(
   sources: Readonly<Record<string, string>>,
   options: Readonly<Record<string, unknown>>,
@@ -117,7 +117,7 @@ async function compile(compiler: Compiler, directories: readonly string[]): Prom
   );
 }
 
-/** What the templates of NestJS set. */
+/** Settings of the NestJS templates. */
 const NESTJS = {
   target: 'es2022',
   emitDecoratorMetadata: true,
@@ -127,20 +127,20 @@ const NESTJS = {
 /** `connect(7)` is the only mistake in any of them. */
 const WRONG = "import { connect } from 'mqtt-await'; void connect(7);";
 
-/** Applications in each module system, with and without exact optional properties, by their names. */
+/** Applications in each module system, with and without exact optional properties, by name. */
 function applications(compiler: Compiler): Record<string, string> {
   const exactOptionalPropertyTypes = true;
   const bundler = { module: 'esnext', moduleResolution: 'bundler', exactOptionalPropertyTypes };
   const nodenext = { ...NESTJS, module: 'nodenext', resolvePackageJsonExports: true };
   const node10 = { ...NESTJS, module: 'commonjs', moduleResolution: 'node10' };
   return {
-    // What the oldest and the newest compiler agree on needs not be asked of the one between.
+    // If the oldest and the newest compiler agree, the one between does as well.
     ...(compiler !== 'typescript-5.9' && {
       node16: project(MODULES, { module: 'node16', exactOptionalPropertyTypes }),
       bundler: project({ 'bundled.ts': ESM }, bundler),
     }),
     nodenext: project({ ...MODULES, 'service.ts': ESM, 'wrong.mts': WRONG }, nodenext),
-    // NestJS has had this until version 10; TypeScript 7 has it no more.
+    // NestJS used it until version 10; TypeScript 7 has removed it.
     ...(compiler !== 'typescript' && { node10: project({ 'service.ts': ESM }, node10) }),
   };
 }

@@ -9,7 +9,7 @@ import { leakGuard } from '../support/leaks.ts';
 import { type Installed, installedPackage } from './built-package.ts';
 
 /*
- * The package by `import`, by `require()`, and in Jest without any setting.
+ * The package by `import`, by `require()`, and in Jest without settings.
  */
 
 const LONG = 60_000;
@@ -17,7 +17,7 @@ const JEST = fileURLToPath(new URL('../../node_modules/jest/bin/jest.js', import
 
 let installed: Installed;
 let broker: LocalBroker;
-/** The URL of a server that is not there. */
+/** The URL of a server that does not exist. */
 let nowhere: string;
 
 /** Runs a program that has the package installed. */
@@ -47,7 +47,7 @@ export function describeModules(): void {
 
   describe('import', () => {
     it(
-      'takes the package by its name, and its codec by its own',
+      'finds the package and its codec by their names',
       async () => {
         const source = `
           import { connect, MqttError } from 'mqtt-await';
@@ -85,7 +85,7 @@ export function describeModules(): void {
 
   describe('require()', () => {
     it(
-      'takes the whole package without loading an ES module',
+      'loads the whole package without loading an ES module',
       async () => {
         const source = `
         const { Client, connect, isPublishFailure } = require('mqtt-await');
@@ -104,7 +104,7 @@ export function describeModules(): void {
           await client.disconnect();
           console.log(encode({ type: 'pingreq' }, 4).length, typeof Decoder);
         })();`;
-        // As it was before Node.js could require() an ES module.
+        // As before Node.js could require() an ES module.
         expect(await run('program.cjs', source, ['--no-experimental-require-module'])).toEqual({
           code: 0,
           lines: ['required', 'true TimeoutError', '2 function'],
@@ -127,7 +127,7 @@ export function describeModules(): void {
     );
 
     it(
-      'and import in one program have errors that are instances of each other',
+      "works together with import in one program: errors are instances of each other's classes",
       async () => {
         const source = `
         const required = require('mqtt-await');
@@ -149,7 +149,7 @@ export function describeModules(): void {
     );
   });
 
-  describe('Jest without any setting', () => {
+  describe('Jest without settings', () => {
     it(
       'runs tests that require() the package, over TCP and WebSocket',
       async () => {

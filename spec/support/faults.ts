@@ -37,7 +37,7 @@ const fault = (name: string, changes: Fault['changes']): Fault => ({ name, chang
 
 /** Bugs that a client of this kind can have; some have had them. */
 export const faults: readonly Fault[] = [
-  // what is published: flags, identifiers, order
+  // published messages: flags, identifiers, order
   fault('a PUBLISH is sent again without DUP', { 'duplicate-flag': within('true', 'false') }),
   fault('DUP is set the first time', { 'first-flag': within('false', 'exchange.publishOrder % 4 === 0') }),
   fault('a Packet Identifier is free with PUBREC', {
@@ -67,7 +67,7 @@ export const faults: readonly Fault[] = [
   fault('the send quota is not credited for QoS 2', { credit: onlyWhen('exchange.qos === 1') }),
   fault('a PUBREL that is sent again takes no send quota', { 'pubrel-quota': drop }),
   fault('output that waits for the network is never written', { drain: drop }),
-  // what promises say
+  // promises
   fault('a promise resolves when its message is written', {
     written: after('exchange.waiter?.settled(0, NO_PROPERTIES); exchange.waiter = undefined;'),
   }),
@@ -130,7 +130,7 @@ export const faults: readonly Fault[] = [
     'discard-states': drop,
     'discard-table': drop,
   }),
-  // what is received
+  // received messages
   fault('acknowledgements are out of order', { 'acknowledgement-order': within('push', 'unshift') }),
   fault('a message is acknowledged on a connection on which it did not come', {
     'stale-pubacks': drop,

@@ -18,7 +18,7 @@ export interface Place {
   readonly source: ts.SourceFile;
 }
 
-/** A change to a marked place: the code that stands there instead. */
+/** A change to a marked place: its new code. */
 export type Operation = (place: Place) => string;
 
 const textOf = ({ source }: Place, node: ts.Node): string => node.getText(source);
@@ -82,7 +82,7 @@ function changed(place: Place, part: ts.Node, change: (code: string) => string):
   return text.slice(0, at) + change(text.slice(at, end)) + text.slice(end);
 }
 
-/** The condition of an `if` or a loop, what a `return` hands back (the condition of its `?:`), or an initial value. */
+/** The condition of an `if`, a loop, or the `?:` of a `return`; the value of a `return`; or an initial value. */
 function conditionOf({ node }: Place): ts.Expression {
   if (ts.isIfStatement(node) || ts.isWhileStatement(node)) return node.expression;
   if (ts.isReturnStatement(node) && node.expression !== undefined)
@@ -95,30 +95,30 @@ function conditionOf({ node }: Place): ts.Expression {
   throw new Error(`no condition in: ${node.getText()}`);
 }
 
-/** The place is left out. */
+/** Removes the place. */
 export const drop: Operation = ({ node }) => (ts.isExpression(node) ? 'undefined' : ';');
-/** Its condition is true. */
+/** Makes its condition true. */
 export const always: Operation = (place) => changed(place, conditionOf(place), () => 'true');
-/** Its condition is false. */
+/** Makes its condition false. */
 export const never: Operation = (place) => changed(place, conditionOf(place), () => 'false');
-/** Its condition is true where `condition` is true as well. */
+/** Makes its condition true also when `condition` is. */
 export const alsoWhen =
   (condition: string): Operation =>
   (place) =>
     changed(place, conditionOf(place), (code) => `(${code}) || (${condition})`);
-/** Its condition is true only where `condition` is true as well; a statement without one runs only there. */
+/** Makes its condition true only while `condition` is; a statement without a condition runs only then. */
 export const onlyWhen =
   (condition: string): Operation =>
   (place) =>
     ts.isExpressionStatement(place.node)
       ? `if (${condition}) ${textOf(place, place.node)}`
       : changed(place, conditionOf(place), (code) => `(${code}) && (${condition})`);
-/** `code` stands there instead. */
+/** Replaces the place by `code`. */
 export const replaced =
   (code: string): Operation =>
   () =>
     code;
-/** One `part` of the text is `other`. */
+/** Replaces one `part` of the text by `other`. */
 export const within =
   (part: string, other: string): Operation =>
   (place) => {
@@ -127,19 +127,19 @@ export const within =
       throw new Error(`expected ${part} once, got it ${pieces.length - 1} times in: ${pieces.join(part)}`);
     return pieces.join(other);
   };
-/** `code` runs before. */
+/** Runs `code` before. */
 export const before =
   (code: string): Operation =>
   (place) =>
     `${code} ${textOf(place, place.node)}`;
-/** `code` runs afterwards. */
+/** Runs `code` afterwards. */
 export const after =
   (code: string): Operation =>
   (place) =>
     `${textOf(place, place.node)} ${code}`;
-/** It runs twice. */
+/** Runs twice. */
 export const twice: Operation = (place) => `${textOf(place, place.node)} ${textOf(place, place.node)}`;
-/** A `for … of` visits `list`, an array expression in which `all` is the array of what it visited before. */
+/** A `for … of` visits `list`, an array expression in which `all` is the array of the original elements. */
 export const visiting =
   (list: string): Operation =>
   (place) => {

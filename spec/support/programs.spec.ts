@@ -19,7 +19,7 @@ describe('without an installed program', () => {
     expect(line).toBe('Mosquitto is not installed: the specs of "resuming a session" did not run');
   });
 
-  it('the specs fail where brokers are required', () => {
+  it('the specs fail if brokers are required', () => {
     expect(() => without('Mosquitto', 'resuming a session', '1')).toThrow(
       'expected mosquitto and mosquitto_sub to be installed: "resuming a session" needs that',
     );

@@ -42,7 +42,7 @@ function describeWith(names: readonly Name[], name: string, specs: () => void): 
   });
 }
 
-/** `describe` for specs that need Mosquitto. If it is missing, prints a line, or fails where brokers are required. */
+/** `describe` for specs that need Mosquitto. Without it, prints a line, or fails if brokers are required. */
 export const describeWithMosquitto = (name: string, specs: () => void): void =>
   describeWith(['Mosquitto'], name, specs);
 

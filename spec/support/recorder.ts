@@ -36,9 +36,9 @@ export class Recorder implements Effects {
   readonly asked: RetryContext[] = [];
   /** Output passed to the last `hangUp()`. */
   rest: readonly Uint8Array[] = [];
-  /** What is done with a QoS > 0 message while it is delivered. */
+  /** How a QoS > 0 message is answered while it is delivered. */
   onReceipt: (receipt: Receipt) => 'taken' | 'acknowledge' = () => 'taken';
-  /** After so many messages the application is to have a turn. */
+  /** The application gets a turn after this number of messages. */
   turnAfter = Infinity;
   #log: string[] = [];
 

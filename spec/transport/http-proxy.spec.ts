@@ -151,7 +151,7 @@ describe('an HTTP proxy that opens no tunnel', () => {
     expect(message).toMatch(/^proxy: expected an HTTP response, got something else \(HPE_\w+\)$/);
   });
 
-  it('cannot put what it was sent into the error', async () => {
+  it('cannot echo the request into the error', async () => {
     const echo = (socket: Socket): void => void socket.pipe(socket);
     const everything = everythingOf(await askOf(echo, 'me:s3cret@'));
     expect(everything).toContain('expected an HTTP response');

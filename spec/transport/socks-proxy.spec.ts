@@ -162,7 +162,7 @@ describe('a SOCKS5 proxy that opens no tunnel', () => {
     expect(everythingOf(error)).not.toContain('s3cret');
   });
 
-  it('cannot put what it was sent into the error', async () => {
+  it('cannot echo the request into the error', async () => {
     const answers = [
       [[4, 0]],
       [[5, 7]],

@@ -248,7 +248,7 @@ describe('a server that refuses', () => {
     });
   });
 
-  it('cannot put what it was sent into the error', async () => {
+  it('cannot echo the request into the error', async () => {
     const answers: ((socket: Socket, head: string) => void)[] = [
       (socket, head) => socket.end(head),
       (socket, head) => socket.end(`HTTP/1.1 400 ${head.slice(0, 60)}\r\n\r\n${head}`),
