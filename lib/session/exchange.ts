@@ -3,6 +3,7 @@ import type { AckProperties, PublishProperties, QoS } from '../codec/packets.ts'
 import { portableText } from '../codec/text.ts';
 import type { OutgoingPublish } from '../codec/publish-writer.ts';
 import type { MqttError } from '../errors.ts';
+import type { Linked } from './linked-list.ts';
 
 /** The length of a string payload is computed when it is first needed. */
 const NOT_COMPUTED = -1;
@@ -26,7 +27,7 @@ export interface PublishWaiter {
 }
 
 /** One published message, from `publish()` to its last acknowledgement. It outlives Network Connections. */
-export class Exchange implements OutgoingPublish {
+export class Exchange implements OutgoingPublish, Linked<Exchange> {
   readonly topicName: string;
   payload: Uint8Array | string;
   readonly qos: QoS;
@@ -61,7 +62,7 @@ export class Exchange implements OutgoingPublish {
   /** Bytes of the payload when it was published. */
   #payloadBytes: number;
 
-  /** Neighbours in the list of its stage; set by `Outgoing` alone. */
+  /** Neighbours in the list of its stage. */
   previous: Exchange | undefined = undefined;
   next: Exchange | undefined = undefined;
 

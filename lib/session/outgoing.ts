@@ -1,29 +1,7 @@
 import { Stage, type Exchange } from './exchange.ts';
 import { IdentifierTable } from './identifier-table.ts';
+import { LinkedList } from './linked-list.ts';
 import { OrphanedIds } from './packet-identifiers.ts';
-
-/** A linked list of exchanges. Neighbours are fields of the exchange, so each is in at most one list. */
-class ExchangeList {
-  first: Exchange | undefined = undefined;
-  #last: Exchange | undefined = undefined;
-
-  append(exchange: Exchange): void {
-    exchange.previous = this.#last;
-    exchange.next = undefined;
-    if (this.#last === undefined) this.first = exchange;
-    else this.#last.next = exchange;
-    this.#last = exchange;
-  }
-
-  remove(exchange: Exchange): void {
-    if (exchange.previous === undefined) this.first = exchange.next;
-    else exchange.previous.next = exchange.next;
-    if (exchange.next === undefined) this.#last = exchange.previous;
-    else exchange.next.previous = exchange.previous;
-    exchange.previous = undefined;
-    exchange.next = undefined;
-  }
-}
 
 /**
  * QoS 1 and 2 messages that were sent and are not fully acknowledged (4.1, client part).
@@ -36,8 +14,8 @@ class ExchangeList {
  */
 export class Outgoing {
   readonly #table = new IdentifierTable<Exchange>();
-  readonly #published = new ExchangeList();
-  readonly #released = new ExchangeList();
+  readonly #published = new LinkedList<Exchange>();
+  readonly #released = new LinkedList<Exchange>();
   /** The next PUBLISH to send again on this Network Connection; those before it in the list are on the wire. */
   #resend: Exchange | undefined = undefined;
   readonly orphanedIds: OrphanedIds = new OrphanedIds();
@@ -110,9 +88,8 @@ export class Outgoing {
   }
 
   /** Exchanges that await PUBCOMP, in the order of their PUBRECs [MQTT-4.6.0-4]. */
-  *released(): Generator<Exchange, void, undefined> {
-    for (let exchange = this.#released.first; exchange !== undefined; exchange = exchange.next)
-      yield exchange;
+  released(): Iterable<Exchange> {
+    return this.#released;
   }
 
   /** All, in call order. */

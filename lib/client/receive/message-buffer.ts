@@ -1,4 +1,5 @@
 import { Ring } from '../../session/ring.ts';
+import { MessagesByTopic, type WaitingMessages } from './messages-by-topic.ts';
 import { PayloadRetention } from './payload-retention.ts';
 import type { ReceivedMessage } from './received-message.ts';
 import type { Receipt } from '../../session/incoming.ts';
@@ -23,7 +24,9 @@ export class MessageBuffer {
   readonly #limits: BufferLimits;
   readonly #overflow: Overflow;
   readonly #pressure: BufferPressure;
-  readonly #ring = new Ring<ReceivedMessage>();
+  readonly #waiting: WaitingMessages;
+  /** The same messages, with `latest-per-topic`. */
+  readonly #byTopic: MessagesByTopic | undefined;
   readonly #retention: PayloadRetention;
   #droppable = 0;
   #droppableBytes = 0;
@@ -35,11 +38,13 @@ export class MessageBuffer {
     this.#limits = limits;
     this.#overflow = overflow;
     this.#pressure = pressure;
-    this.#retention = new PayloadRetention(overflow === 'latest-per-topic' ? 'scattered' : 'in-order');
+    this.#byTopic = overflow === 'latest-per-topic' ? new MessagesByTopic() : undefined;
+    this.#waiting = this.#byTopic ?? new Ring<ReceivedMessage>();
+    this.#retention = new PayloadRetention(this.#byTopic === undefined ? 'in-order' : 'scattered');
   }
 
   get depth(): number {
-    return this.#ring.length;
+    return this.#waiting.length;
   }
 
   get dropped(): number {
@@ -50,11 +55,11 @@ export class MessageBuffer {
   push(message: ReceivedMessage): 'room' | 'full' {
     message.keepPayload(this.#retention);
     if (message.unsettled) {
-      this.#ring.push(message);
+      this.#waiting.push(message);
       return 'room';
     }
-    if (this.#overflow === 'latest-per-topic') this.#replace(message.topic);
-    if (this.#makeRoom(message)) this.#ring.push(message);
+    this.#replace(message.topic);
+    if (this.#makeRoom(message)) this.#waiting.push(message);
     const { messages, bytes } = this.#limits;
     return this.#droppable >= messages || this.#droppableBytes + message.size > bytes ? 'full' : 'room';
   }
@@ -62,11 +67,11 @@ export class MessageBuffer {
   /** Puts a message that was taken back at the front. */
   putBack(message: ReceivedMessage): void {
     if (!message.unsettled) this.#count(message, 1);
-    this.#ring.unshift(message);
+    this.#waiting.unshift(message);
   }
 
   shift(): ReceivedMessage | undefined {
-    const message = this.#ring.shift();
+    const message = this.#waiting.shift();
     if (message !== undefined && !message.unsettled) this.#count(message, -1);
     return message;
   }
@@ -77,14 +82,14 @@ export class MessageBuffer {
     for (const message of this.takeAll()) {
       const receipt = isMeant(message) ? message.release() : undefined;
       if (receipt !== undefined) receipts.push(receipt);
-      if (message.unsettled || this.#makeRoom(message)) this.#ring.push(message);
+      if (message.unsettled || this.#makeRoom(message)) this.#waiting.push(message);
     }
     return receipts;
   }
 
   /** The waiting messages, oldest first. The buffer must not change meanwhile. */
   values(): Iterable<ReceivedMessage> {
-    return this.#ring;
+    return this.#waiting;
   }
 
   takeAll(): ReceivedMessage[] {
@@ -92,7 +97,7 @@ export class MessageBuffer {
     this.#droppable = 0;
     this.#droppableBytes = 0;
     this.#updatePause();
-    return this.#ring.takeAll();
+    return this.#waiting.takeAll();
   }
 
   /** Counts `message`, and drops messages beyond the limits. Returns whether there is room for `message` itself. */
@@ -107,7 +112,7 @@ export class MessageBuffer {
     this.#count(message, 1);
     // fault: buffer-limit
     while (this.#droppable > messages || this.#droppableBytes > bytes) {
-      const dropped = this.#overflow === 'drop-newest' ? undefined : this.#ring.removeFirst(isDroppable);
+      const dropped = this.#overflow === 'drop-newest' ? undefined : this.#waiting.removeFirst(isDroppable);
       // Without another message to drop, this one is larger than the limit.
       this.#count(dropped ?? message, -1);
       this.#dropped++;
@@ -116,8 +121,9 @@ export class MessageBuffer {
     return true;
   }
 
+  /** `latest-per-topic`: drops an older message of `topic`. */
   #replace(topic: string): void {
-    const older = this.#ring.removeFirst((waiting) => isDroppable(waiting) && waiting.topic === topic);
+    const older = this.#byTopic?.removeOldest(topic);
     if (older === undefined) return;
     this.#count(older, -1);
     this.#dropped++;
