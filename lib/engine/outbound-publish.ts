@@ -8,6 +8,7 @@ import {
   PublishError,
   QueueFullError,
   TimeoutError,
+  withoutFrames,
 } from '../errors.ts';
 import { Stage, type Exchange } from '../session/exchange.ts';
 import type { Queue } from '../session/queue.ts';
@@ -132,16 +133,7 @@ export class OutboundPublish {
     this.timers.reset();
     const { outgoing, unsettled } = this.#session.discard();
     const goesOut = (exchange: Exchange) => exchange.qos === 1 || this.#options.onSessionLost === 'resend';
-    for (const exchange of outgoing) {
-      if (goesOut(exchange)) continue;
-      exchange.end(
-        new PublishError(
-          'message not sent again: the server lost the session before it acknowledged the message (onSessionLost)',
-          0x92,
-          { delivery: 'unknown', kept: false },
-        ),
-      );
-    }
+    for (const exchange of outgoing) if (!goesOut(exchange)) exchange.end(withoutFrames(sessionLost));
     this.#session.queue.putBack(outgoing.filter(goesOut)); // fault: lost-messages
     return unsettled;
   }
@@ -233,7 +225,7 @@ export class OutboundPublish {
   #expire(exchange: Exchange): void {
     if (exchange.packetId !== 0) this.#session.packetIdentifiers.free(exchange.packetId);
     const message = 'message not sent: it expired while it waited to be sent (messageExpiryInterval)';
-    exchange.end(new TimeoutError(message, { delivery: 'not-sent', kept: false }));
+    exchange.end(withoutFrames(() => new TimeoutError(message, { delivery: 'not-sent', kept: false })));
   }
 
   #resend(exchange: Exchange, connection: Connection, now: number): void {
@@ -292,10 +284,17 @@ export class OutboundPublish {
         exchange.end(queueFull(queue, 'message not sent', 'not-sent'));
         return;
       }
-      dropped.end(queueFull(queue, 'message dropped for a newer one', dropped.delivery));
+      const { delivery } = dropped;
+      dropped.end(withoutFrames(() => queueFull(queue, 'message dropped for a newer one', delivery)));
     }
     queue.push(exchange);
   }
+}
+
+function sessionLost(): PublishError {
+  const message =
+    'message not sent again: the server lost the session before it acknowledged the message (onSessionLost)';
+  return new PublishError(message, 0x92, { delivery: 'unknown', kept: false });
 }
 
 function queueFull(

@@ -2,7 +2,7 @@ import { NO_PROPERTIES } from '../codec/packets.ts';
 import { PublishWriter, type OutgoingPublish } from '../codec/publish-writer.ts';
 import type { Text } from '../codec/text.ts';
 import type { Connection } from '../connection/connection.ts';
-import { ConnectionLostError, PublishError, type Delivery } from '../errors.ts';
+import { ConnectionLostError, PublishError, withoutFrames, type Delivery } from '../errors.ts';
 import { Stage, type Exchange } from '../session/exchange.ts';
 import type { Session } from '../session/session.ts';
 
@@ -155,7 +155,8 @@ export class PayloadReferences {
     this.#byLastPiece.clear();
     const fate = { delivery: 'unknown', kept: false } as const;
     const message = 'the connection was lost while the message was being written, so it may not have arrived';
-    for (const exchange of unsent) exchange.end(new ConnectionLostError(message, { fate })); // fault: unsent
+    const lost = (): ConnectionLostError => new ConnectionLostError(message, { fate });
+    for (const exchange of unsent) exchange.end(withoutFrames(lost)); // fault: unsent
   }
 
   #take(piece: Uint8Array): Reference | undefined {

@@ -1,5 +1,5 @@
 import type { Connection } from '../connection/connection.ts';
-import { ClosedError, messageOf, type MqttError } from '../errors.ts';
+import { ClosedError, messageOf, type Delivery, type MqttError } from '../errors.ts';
 import type { Exchange } from '../session/exchange.ts';
 import type { Session } from '../session/session.ts';
 import type { Pending } from './options.ts';
@@ -60,8 +60,12 @@ export class Shutdown {
     const options = cause === undefined ? undefined : { cause };
     const message =
       cause === undefined ? 'the client was disconnected' : `the client has ended: ${messageOf(cause)}`;
-    for (const request of session.requests.takeAll())
-      request.fail(new ClosedError(message, undefined, options));
+    const requests = session.requests.takeAll();
+    if (requests.length > 0) {
+      const closed = new ClosedError(message, undefined, options);
+      for (const request of requests) request.fail(closed);
+    }
+    const errors = new ClosedErrors(message, options);
     session.incoming.abandonAll();
     for (const exchange of session.outgoing.all()) {
       if (this.#isBorrowed(exchange)) continue;
@@ -70,18 +74,37 @@ export class Shutdown {
         session.outgoing.giveUp(exchange);
         session.packetIdentifiers.free(exchange.packetId);
       }
-      exchange.fail(new ClosedError(message, { delivery: 'unknown', kept }, options)); // fault: close-in-flight
+      exchange.fail(errors.with('unknown', kept)); // fault: close-in-flight
     }
-    for (const exchange of session.queue.takeWaiters())
-      exchange.end(new ClosedError(message, { delivery: 'not-sent', kept: false }, options));
+    for (const exchange of session.queue.takeWaiters()) exchange.end(errors.with('not-sent', false));
     // A copy: withdrawing changes the queue.
     const waiting = [...session.queue];
     for (const exchange of waiting) {
       const kept = pending === 'keep' && exchange.qos > 0 && keep(exchange);
       if (!kept) session.queue.withdraw(exchange);
-      const { delivery } = exchange;
-      exchange.fail(new ClosedError(message, { delivery, kept }, options));
+      exchange.fail(errors.with(exchange.delivery, kept));
     }
+  }
+}
+
+/** The errors of one end: calls whose messages have the same fate share one, as the calls of one signal share its reason. */
+class ClosedErrors {
+  readonly #message: string;
+  readonly #options: ErrorOptions | undefined;
+  readonly #made: ClosedError[] = [];
+
+  constructor(message: string, options: ErrorOptions | undefined) {
+    this.#message = message;
+    this.#options = options;
+  }
+
+  with(delivery: Delivery, kept: boolean): ClosedError {
+    let error = this.#made.find((one) => one.delivery === delivery && one.kept === kept);
+    if (error === undefined) {
+      error = new ClosedError(this.#message, { delivery, kept }, this.#options);
+      this.#made.push(error);
+    }
+    return error;
   }
 }
 

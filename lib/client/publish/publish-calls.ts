@@ -2,7 +2,7 @@ import { copyOf } from '../../bytes.ts';
 import { encode } from '../../codec/codec.ts';
 import type { ProtocolVersion, PublishProperties, QoS } from '../../codec/packets.ts';
 import type { OutgoingPublish } from '../../codec/publish-writer.ts';
-import { TimeoutError, type MessageFate } from '../../errors.ts';
+import { TimeoutError, withoutFrames, type MessageFate } from '../../errors.ts';
 import { COPY_LIMIT } from '../../engine/publish-output.ts';
 import { topicNameError } from '../../topic/names.ts';
 import { withCancellation, checkCall, isCancellable, type CallOptions } from '../runtime/cancellation.ts';
@@ -117,7 +117,9 @@ export class PublishCalls {
       // A message that is queued again after the session was lost may have arrived in the previous one.
       const kept = this.#driver.withdraw(exchange); // fault: withdraw
       const fate: MessageFate = { delivery: exchange.written ? 'unknown' : 'not-sent', kept };
-      exchange.failed(reason instanceof TimeoutError ? new TimeoutError(reason.message, fate) : reason);
+      exchange.failed(
+        reason instanceof TimeoutError ? withoutFrames(() => new TimeoutError(reason.message, fate)) : reason,
+      );
     });
     exchange.promise.then(done, done);
   }

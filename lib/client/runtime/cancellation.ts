@@ -1,4 +1,4 @@
-import { TimeoutError } from '../../errors.ts';
+import { TimeoutError, withoutFrames } from '../../errors.ts';
 import { checkKeys, checkObject, integer, wrongType, type Checks, type Given } from '../config/validate.ts';
 import type { Clock, Wake } from './clock.ts';
 
@@ -79,7 +79,7 @@ export function withCancellation(
   if (timeout !== undefined)
     wake = clock.wakeAt(clock.now() + timeout, () => {
       done();
-      cancel(new TimeoutError(`${what} took longer than ${timeout} ms (timeout)`));
+      cancel(withoutFrames(() => new TimeoutError(`${what} took longer than ${timeout} ms (timeout)`)));
     });
   return done;
 }
