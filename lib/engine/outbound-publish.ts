@@ -57,7 +57,7 @@ export class OutboundPublish {
   /** A new message: out at once, or into the queue. `connection`: undefined if none is up. */
   publish(exchange: Exchange, connection: Connection | undefined, now: number): void {
     exchange.publishOrder = ++this.#publishOrder;
-    exchange.calledAt = now;
+    if (exchange.canExpire) exchange.calledAt = now;
     if (connection !== undefined && this.#canGo(exchange, connection))
       this.#transmit(exchange, connection, now);
     else if (exchange.qos === 0 && connection === undefined && !this.#options.queueQos0Offline)
@@ -115,8 +115,7 @@ export class OutboundPublish {
     this.#pubrels = 'sent';
     // fault: pubrel-resend
     for (const exchange of this.#session.outgoing.released()) {
-      exchange.connectionNumber = connection.connectionNumber;
-      exchange.writtenAt = now;
+      this.#session.outgoing.written(exchange, connection.connectionNumber, now);
       connection.quota.take(); // fault: pubrel-quota
       writePubrel(connection, exchange.packetId, 0); // fault: pubrel
       this.timers.start(now);
@@ -215,7 +214,7 @@ export class OutboundPublish {
       exchange.stage = Stage.Published;
       if (this.#output.passesByReference(exchange)) this.references.track(connection, exchange);
       else exchange.settle(0, NO_PROPERTIES);
-      exchange.written = true;
+      this.#session.outgoing.written(exchange, connection.connectionNumber, now);
       return;
     }
     this.#session.outgoing.begin(exchange);
@@ -261,9 +260,7 @@ export class OutboundPublish {
 
   #written(exchange: Exchange, connection: Connection, now: number): void {
     if (borrowsPayload(exchange)) this.references.track(connection, exchange);
-    exchange.connectionNumber = connection.connectionNumber;
-    exchange.writtenAt = now;
-    exchange.written = true; // fault: written
+    this.#session.outgoing.written(exchange, connection.connectionNumber, now); // fault: written
     connection.quota.take();
     this.timers.start(now);
   }

@@ -143,7 +143,9 @@ export class PacketDispatch {
     if (ack.reasonCode >= 0x80) return this.#end(connection, exchange, ack.reasonCode, ack.properties);
     if (exchange.stage === Stage.Published) {
       this.#session.outgoing.release(exchange);
-      exchange.writtenAt = connection.keepAlive.receivedAt; // fault: pubrec
+      // Not on this connection, if it has not sent the PUBLISH again: then the exchange takes none of its quota.
+      const { receivedAt } = connection.keepAlive;
+      this.#session.outgoing.written(exchange, exchange.connectionNumber, receivedAt); // fault: pubrec
     }
     writePubrel(connection, ack.packetId, 0); // [MQTT-4.3.3-4], in the order of the PUBRECs [MQTT-4.6.0-4]
   }

@@ -19,6 +19,16 @@ const MAX_SOLO_LOSSES = 2;
  */
 const MIN_SPAN = 2_000;
 
+/** What connections were lost with one message. */
+class Losses {
+  /** Connections that were lost right after it was sent. */
+  count = 0;
+  /** Such losses with nothing else on the wire. */
+  solo = 0;
+  /** Connections in a row that were closed because it was acknowledged too late (`ackTimeout`) or wrongly. */
+  closures = 0;
+}
+
 /**
  * Finds the message, SUBSCRIBE or UNSUBSCRIBE that costs the connection each time it is sent, and gives it up, so that
  * everything else goes on. Only a packet on the wire of a connection that was lost for no known reason can be suspect.
@@ -28,6 +38,8 @@ const MIN_SPAN = 2_000;
 export class Quarantine {
   readonly #session: Session;
   readonly #timers: Timers;
+  /** Only of messages that were on the wire when a connection was lost. */
+  readonly #losses = new WeakMap<Exchange, Losses>();
   readonly #suspects = new Set<Exchange>();
   /** Whether a packet of this client may be the reason of the present loss. */
   suspicion: Suspicion = 'none';
@@ -117,14 +129,15 @@ export class Quarantine {
     const isAlone = onWire === 1;
     for (const exchange of messages) {
       if (now - exchange.writtenAt > LOSS_WINDOW || exchange.stage === Stage.Over) continue;
-      exchange.losses = worked && messages.length > 1 ? 1 : exchange.losses + 1;
-      if (exchange.losses >= SUSPECT) this.#suspects.add(exchange);
+      const losses = this.#lossesOf(exchange);
+      losses.count = worked && messages.length > 1 ? 1 : losses.count + 1;
+      if (losses.count >= SUSPECT) this.#suspects.add(exchange);
       if (!isAlone) continue;
-      exchange.soloLosses++;
-      if (exchange.soloLosses >= MAX_SOLO_LOSSES && isConclusive(exchange, connection))
+      losses.solo++;
+      if (losses.solo >= MAX_SOLO_LOSSES && isConclusive(losses.count, exchange.writtenAt, connection))
         this.#giveUp(
           exchange,
-          `the connection was lost ${exchange.losses} times right after it was sent`,
+          `the connection was lost ${losses.count} times right after it was sent`,
           error,
         );
     }
@@ -132,7 +145,7 @@ export class Quarantine {
       if (now - writtenAt > LOSS_WINDOW) continue;
       for (const part of parts) {
         part.losses++;
-        if (isAlone && parts.length === 1 && isConclusive({ losses: part.losses, writtenAt }, connection))
+        if (isAlone && parts.length === 1 && isConclusive(part.losses, writtenAt, connection))
           this.#session.giveUp(part);
       }
     }
@@ -146,17 +159,31 @@ export class Quarantine {
     const what = timedOut === undefined ? 'acknowledged wrongly' : 'not acknowledged in time (ackTimeout)';
     this.#ackTimedOut = undefined;
     for (const exchange of messages) {
-      if (exchange !== cause) exchange.closures = 0;
-      else if (++exchange.closures >= MAX_LOSSES)
-        this.#giveUp(exchange, `it was ${what} ${exchange.closures} times in a row`, error);
+      const losses = exchange === cause ? this.#lossesOf(exchange) : this.#losses.get(exchange);
+      if (losses === undefined) continue;
+      losses.closures = exchange === cause ? losses.closures + 1 : 0;
+      if (losses.closures >= MAX_LOSSES)
+        this.#giveUp(exchange, `it was ${what} ${losses.closures} times in a row`, error);
     }
   }
 
   /** A connection was lost with no message and no request on the wire: the suspects are not the reason. */
   #clearSuspects(): void {
-    for (const suspect of this.#suspects) suspect.losses = suspect.soloLosses = 0;
+    for (const suspect of this.#suspects) {
+      const losses = this.#lossesOf(suspect);
+      losses.count = losses.solo = 0;
+    }
     this.#suspects.clear();
     this.#session.requests.queue.clearSuspects();
+  }
+
+  #lossesOf(exchange: Exchange): Losses {
+    let losses = this.#losses.get(exchange);
+    if (losses === undefined) {
+      losses = new Losses();
+      this.#losses.set(exchange, losses);
+    }
+    return losses;
   }
 
   #giveUp(exchange: Exchange, why: string, cause: MqttError): void {
@@ -168,9 +195,6 @@ export class Quarantine {
 }
 
 /** Whether the packet that was alone on the wire of `connection` is the reason of its loss. */
-function isConclusive(
-  sent: { readonly losses: number; readonly writtenAt: number },
-  connection: Connection,
-): boolean {
-  return sent.losses >= MAX_LOSSES && sent.writtenAt - connection.acceptedAt >= MIN_SPAN;
+function isConclusive(losses: number, writtenAt: number, connection: Connection): boolean {
+  return losses >= MAX_LOSSES && writtenAt - connection.acceptedAt >= MIN_SPAN;
 }

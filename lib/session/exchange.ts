@@ -18,6 +18,18 @@ export const Stage = {
 } as const;
 export type Stage = (typeof Stage)[keyof typeof Stage];
 
+/** A time at which packets were written on a Network Connection: one object for all of them. */
+export interface Transmission {
+  readonly connectionNumber: number;
+  /** In ms. */
+  readonly at: number;
+}
+
+/** Of a message that was never written. */
+const NEVER: Transmission = { connectionNumber: 0, at: 0 };
+/** Of a message that was written in a session that the server has lost: it is on no connection. */
+const LOST: Transmission = { connectionNumber: 0, at: 0 };
+
 /** Waits for the end of an exchange. Called at most once, and must not call into the engine. */
 export interface PublishWaiter {
   /** The message was acknowledged. The Reason Code may be a refusal. */
@@ -41,22 +53,12 @@ export class Exchange implements OutgoingPublish, Linked<Exchange> {
   packetId = 0;
   /** Number in the order of calls, which is the order of first transmission (4.6). */
   publishOrder = 0;
-  /** The Network Connection it was last written on; 0 = none. Above 0, the next PUBLISH is a duplicate. */
-  connectionNumber = 0;
-  /** When `publish()` was called, in ms. */
+  /** When it was last written, and on which connection. */
+  transmission: Transmission = NEVER;
+  /** When `publish()` was called, in ms. Only for a message that can expire. */
   calledAt = 0;
-  /** When it was last written, in ms. */
-  writtenAt = 0;
-  /** Whether it was ever written: from then on its delivery is unknown until it is acknowledged. */
-  written = false;
   /** A PUBREL for an orphaned Packet Identifier went out before its PUBLISH: the PUBCOMP for that ends nothing. */
   ignoresPubcomp = false;
-  /** Connections that were lost right after it was sent. */
-  losses = 0;
-  /** Such losses with nothing else on the wire. */
-  soloLosses = 0;
-  /** Connections in a row that were closed because it was acknowledged too late (`ackTimeout`) or wrongly. */
-  closures = 0;
   /** Bytes that it takes in the queue. */
   queuedBytes = 0;
   /** Bytes of the payload when it was published. */
@@ -92,9 +94,37 @@ export class Exchange implements OutgoingPublish, Linked<Exchange> {
     return typeof this.payload === 'string' || this.payload.length === this.#payloadBytes;
   }
 
+  /** Whether it has a Message Expiry Interval (3.3.2.3.3). */
+  get canExpire(): boolean {
+    return this.properties?.messageExpiryInterval !== undefined;
+  }
+
+  /** Whether it was ever written: from then on its delivery is unknown until it is acknowledged. */
+  get written(): boolean {
+    return this.transmission !== NEVER;
+  }
+
+  /** The Network Connection it was last written on; 0 = none. Above 0, the next PUBLISH is a duplicate. */
+  get connectionNumber(): number {
+    return this.transmission.connectionNumber;
+  }
+
+  /** When it was last written, in ms. */
+  get writtenAt(): number {
+    return this.transmission.at;
+  }
+
   /** What is known of its delivery before it is acknowledged. */
   get delivery(): 'unknown' | 'not-sent' {
     return this.written ? 'unknown' : 'not-sent';
+  }
+
+  /** The server has lost the session: the message is published as a new one. */
+  startOver(): void {
+    this.packetId = 0;
+    this.ignoresPubcomp = false;
+    this.stage = Stage.Waiting;
+    if (this.written) this.transmission = LOST;
   }
 
   settle(reasonCode: number, properties: AckProperties): void {

@@ -1,4 +1,4 @@
-import { Stage, type Exchange } from './exchange.ts';
+import { Stage, type Exchange, type Transmission } from './exchange.ts';
 import { IdentifierTable } from './identifier-table.ts';
 import { LinkedList } from './linked-list.ts';
 import { OrphanedIds } from './packet-identifiers.ts';
@@ -18,6 +18,7 @@ export class Outgoing {
   readonly #released = new LinkedList<Exchange>();
   /** The next PUBLISH to send again on this Network Connection; those before it in the list are on the wire. */
   #resend: Exchange | undefined = undefined;
+  #lastTransmission: Transmission | undefined = undefined;
   readonly orphanedIds: OrphanedIds = new OrphanedIds();
 
   /** Exchanges that are not over. */
@@ -27,6 +28,14 @@ export class Outgoing {
 
   get(packetId: number): Exchange | undefined {
     return this.#table.get(packetId);
+  }
+
+  /** hot: `exchange` was written on the Network Connection `connectionNumber`. */
+  written(exchange: Exchange, connectionNumber: number, at: number): void {
+    let transmission = this.#lastTransmission;
+    if (transmission?.connectionNumber !== connectionNumber || transmission.at !== at)
+      this.#lastTransmission = transmission = { connectionNumber, at };
+    exchange.transmission = transmission;
   }
 
   /** First transmission. `exchange` has its Packet Identifier. */

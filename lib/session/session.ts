@@ -2,7 +2,7 @@ import type { SubscriptionRequest } from '../codec/packets.ts';
 import { Incoming } from './incoming.ts';
 import { Outgoing } from './outgoing.ts';
 import { PacketIdentifiers } from './packet-identifiers.ts';
-import { Stage, type Exchange } from './exchange.ts';
+import type { Exchange } from './exchange.ts';
 import { Queue } from './queue.ts';
 import { type RequestPart } from './request.ts';
 import { Requests } from './requests.ts';
@@ -53,10 +53,7 @@ export class Session {
     const outgoing = this.outgoing.takeAll();
     for (const exchange of outgoing) {
       this.packetIdentifiers.free(exchange.packetId);
-      exchange.packetId = 0;
-      exchange.connectionNumber = 0;
-      exchange.ignoresPubcomp = false;
-      exchange.stage = Stage.Waiting;
+      exchange.startOver();
     }
     return { outgoing, unsettled: this.incoming.discard() };
   }

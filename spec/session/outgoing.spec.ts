@@ -67,7 +67,8 @@ describe('Exchange', () => {
 describe('Outgoing', () => {
   function begun(outgoing: Outgoing, packetId: number, writtenAt = packetId, connectionNumber = 1): Exchange {
     const exchange = new Exchange('a', '', 2, false, undefined);
-    Object.assign(exchange, { packetId, publishOrder: packetId, writtenAt, connectionNumber });
+    Object.assign(exchange, { packetId, publishOrder: packetId });
+    outgoing.written(exchange, connectionNumber, writtenAt);
     outgoing.begin(exchange);
     return exchange;
   }
@@ -130,7 +131,7 @@ describe('Outgoing', () => {
     expect(outgoing.oldest(2)).toBe(second);
     outgoing.release(second);
     expect(outgoing.oldest(2)).toBe(second);
-    second.writtenAt = 400;
+    outgoing.written(second, 2, 400);
     expect(outgoing.oldest(2)).toBe(third);
     expect(outgoing.oldest(3)).toBeUndefined();
   });

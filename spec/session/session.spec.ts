@@ -7,7 +7,7 @@ function begun(session: Session, qos: 1 | 2): Exchange {
   const exchange = new Exchange('a', '', qos, false, undefined);
   exchange.packetId = session.packetIdentifiers.take();
   exchange.publishOrder = exchange.packetId;
-  exchange.connectionNumber = 1;
+  session.outgoing.written(exchange, 1, 0);
   session.outgoing.begin(exchange);
   return exchange;
 }

@@ -23,6 +23,7 @@ export interface PublishOptions extends CallOptions {
 }
 
 const KEYS = ['qos', 'retain', 'properties', 'signal', 'timeout'];
+const QOS = [0, 1, 2];
 const NO_OPTIONS: PublishOptions = {};
 const NO_PAYLOAD = new Uint8Array(0);
 
@@ -100,7 +101,7 @@ export class PublishCalls {
   #check(options: PublishOptions, topicName: string): void {
     checkCall('publish', options, KEYS);
     const { qos, retain, properties } = options;
-    if (qos !== undefined) oneOf('qos', qos, [0, 1, 2]);
+    if (qos !== undefined) oneOf('qos', qos, QOS);
     if (retain !== undefined) boolean('retain', retain);
     if (properties === undefined) return;
     if (this.#version < 5) throw new TypeError('properties: expected none, as only MQTT 5.0 has them');

@@ -84,8 +84,8 @@ export class Driver implements Settler {
   /** The state that the engine was last seen in, and since when. */
   #state: ClientState = 'offline';
   #stateAt: number;
-  #flush: 'idle' | 'due' = 'idle';
-  #turnAt = 0;
+  /** When the present turn of the event loop began, if output is to leave at its end. */
+  #turnAt: number | undefined = undefined;
   #gracefulClose: GracefulClose | undefined = undefined;
 
   constructor(options: EngineOptions, host: DriverHost) {
@@ -96,7 +96,7 @@ export class Driver implements Settler {
     this.#clock = host.clock;
     this.#stateAt = host.clock.now();
     this.#flushDue = () => {
-      this.#flush = 'idle';
+      this.#turnAt = undefined;
       this.#write();
     };
     this.#resume = () => this.#link?.reader.resumeIfRoom();
@@ -203,12 +203,12 @@ export class Driver implements Settler {
   }
 
   reconfigured(): void {
-    const now = this.#turn();
+    const now = this.#schedule();
     this.#run((engine) => engine.reconfigured(now));
   }
 
   publish(exchange: Exchange): void {
-    const now = this.#turn();
+    const now = this.#schedule();
     this.#events.enter();
     try {
       this.#engine.publish(exchange, now);
@@ -237,7 +237,7 @@ export class Driver implements Settler {
 
   /** hot: one copy of a message is processed. */
   settle(receipt: Receipt, reasonCode: number): void {
-    const now = this.#turn();
+    const now = this.#schedule();
     this.#events.enter();
     try {
       this.#engine.settle(receipt, reasonCode, now);
@@ -319,20 +319,20 @@ export class Driver implements Settler {
     this.#run((engine) => engine.decided(answer, this.#clock.now()));
   }
 
-  /** The time, read once for all that is done in one turn. What is written in it leaves at its end. */
-  #turn(): number {
-    this.#schedule();
-    return this.#turnAt;
-  }
-
   // --- output --------------------------------------------------------------------------------------------------
 
-  /** Output of one turn leaves together: after the promises of the turn, before the event loop goes on. */
-  #schedule(): void {
-    if (this.#flush === 'due') return;
-    this.#flush = 'due';
-    this.#turnAt = this.#clock.now();
-    nextTick(this.#flushDue);
+  /**
+   * Output of one turn leaves together: after the promises of the turn, before the event loop goes on. Returns the time,
+   * which is read once for all that is done in one turn.
+   */
+  #schedule(): number {
+    let now = this.#turnAt;
+    if (now === undefined) {
+      now = this.#clock.now();
+      this.#turnAt = now;
+      nextTick(this.#flushDue);
+    }
+    return now;
   }
 
   #write(): void {
