@@ -7,11 +7,11 @@
 
 import mqttPacket from 'mqtt-packet';
 import { bench, do_not_optimize, group, run } from 'mitata';
-import { AckReader, writeAck } from '../lib/codec/acks.ts';
-import { Decoder, encode, type EncodablePacket, type ProtocolVersion } from '../lib/codec/codec.ts';
-import { Framer } from '../lib/codec/framer.ts';
-import { PublishReader } from '../lib/codec/publish-reader.ts';
-import { PublishWriter, type OutgoingPublish } from '../lib/codec/publish-writer.ts';
+import { AckReader, writeAck } from '../../lib/codec/acks.ts';
+import { Decoder, encode, type EncodablePacket, type ProtocolVersion } from '../../lib/codec/codec.ts';
+import { Framer } from '../../lib/codec/framer.ts';
+import { PublishReader } from '../../lib/codec/publish-reader.ts';
+import { PublishWriter, type OutgoingPublish } from '../../lib/codec/publish-writer.ts';
 
 const { generate, parser, writeToStream } = mqttPacket;
 

@@ -1,0 +1,20 @@
+/**
+ * One run of one contender, in its own process. The bench starts it with a `Task` as its only argument and reads
+ * `Figures` from its stdout. It ends with the bench.
+ */
+import type { Figures, Job, Task } from './task.ts';
+
+const JOBS: Readonly<Record<Exclude<Job, 'import'>, () => Promise<(task: Task) => Promise<Figures>>>> = {
+  throughput: async () => (await import('./throughput.ts')).throughput,
+  'end-to-end': async () => (await import('./broker.ts')).endToEnd,
+  'ping-pong': async () => (await import('./broker.ts')).pingPong,
+  idle: async () => (await import('./idle.ts')).idle,
+};
+
+process.on('disconnect', () => process.exit(1));
+process.channel?.unref();
+const task = JSON.parse(process.argv[2]!) as Task & { readonly job: keyof typeof JOBS };
+const run = await JOBS[task.job]();
+console.log(JSON.stringify(await run(task)));
+// A library may keep timers after its end.
+process.exit();
