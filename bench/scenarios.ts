@@ -1,71 +1,8 @@
 /** What the bench runs, and the goals. */
-import type { Contender, Job, Metric, Over, Workload } from './client/task.ts';
-
-/**
- * `times`: how many times better than the better style of MQTT.js, or than `than`. `within`: at most that many times the
- * figure of our own scenario `of`, in the same run.
- */
-export type Goal =
-  | { readonly metric: Metric; readonly times: number; readonly than?: Contender }
-  | { readonly metric: Metric; readonly atMost: number }
-  | { readonly metric: Metric; readonly within: number; readonly of: string };
-
-export interface Scenario {
-  readonly id: string;
-  readonly title: string;
-  readonly job: Job;
-  readonly workload: Workload;
-  readonly server: Over | 'mosquitto';
-  readonly contenders: readonly Contender[];
-  /** Items per run: for us, for MQTT.js, and for libmosquitto, so that all take about the same time. */
-  readonly counts: readonly [ours: number, mqttjs: number, libmosquitto: number];
-  /** The first metric of the goals is the one that the table of ratios and the chart show. */
-  readonly goals: readonly [Goal, ...Goal[]];
-  /** Part of `--quick`. */
-  readonly quick?: true;
-}
+import { publish, PUBLISH, receive, RECEIVE, type Scenario, STYLES, times } from './scenario.ts';
 
 const K = 1_000;
 const MIB = 2 ** 20;
-
-export const PUBLISH: Workload = {
-  direction: 'publish',
-  qos: 0,
-  payload: 64,
-  window: 1_000,
-  topics: 1,
-  intake: 'loop',
-  filters: 'one',
-  version: 4,
-};
-export const RECEIVE: Workload = { ...PUBLISH, direction: 'receive', window: 1 };
-
-const PUBLISHERS = ['ours', 'lean', 'callback', 'promise', 'libmosquitto'] as const;
-const RECEIVERS = ['ours', 'callback', 'promise', 'libmosquitto'] as const;
-const STYLES = ['ours', 'callback', 'promise'] as const;
-
-type Part = Pick<Scenario, 'id' | 'title' | 'counts'> &
-  Partial<Omit<Scenario, 'workload'>> & { readonly times: number; readonly workload?: Partial<Workload> };
-
-const times = (factor: number): [Goal] => [{ metric: 'cpu', times: factor }];
-
-const publish = ({ times: factor, workload, ...rest }: Part): Scenario => ({
-  job: 'throughput',
-  server: 'tcp',
-  contenders: PUBLISHERS,
-  goals: times(factor),
-  ...rest,
-  workload: { ...PUBLISH, ...workload },
-});
-
-const receive = ({ times: factor, workload, ...rest }: Part): Scenario => ({
-  job: 'throughput',
-  server: 'tcp',
-  contenders: RECEIVERS,
-  goals: times(factor),
-  ...rest,
-  workload: { ...RECEIVE, ...workload },
-});
 
 const THROUGHPUT: readonly Scenario[] = [
   publish({
@@ -234,6 +171,7 @@ const BROKER: readonly Scenario[] = [
     server: 'mosquitto',
     contenders: STYLES,
     counts: [60 * K, 40 * K, 0],
+    metric: 'cpu',
     goals: [
       { metric: 'cpu', times: 1.5 },
       { metric: 'rate', times: 0.9 },
@@ -247,6 +185,7 @@ const BROKER: readonly Scenario[] = [
     server: 'mosquitto',
     contenders: STYLES,
     counts: [30 * K, 15 * K, 0],
+    metric: 'cpu',
     goals: [
       { metric: 'cpu', times: 1.5 },
       { metric: 'rate', times: 1.2 },
@@ -260,6 +199,7 @@ const BROKER: readonly Scenario[] = [
     server: 'mosquitto',
     contenders: ['ours', 'callback', 'nodelay'],
     counts: [3 * K, qos === 0 ? 3 * K : 100, 0],
+    metric: 'p50',
     goals: [
       { metric: 'p50', times: 0.95, than: 'nodelay' },
       { metric: 'p50', atMost: 1_000 },
@@ -279,6 +219,7 @@ const REST: readonly Scenario[] = [
     server: 'tcp',
     contenders: ['ours', 'callback'],
     counts: [K, K, 0],
+    metric: 'rss',
     goals: [
       { metric: 'rss', atMost: 30 * 1_024 },
       { metric: 'cpu', atMost: 500 },
@@ -294,6 +235,7 @@ const REST: readonly Scenario[] = [
     server: 'tcp',
     contenders: ['ours', 'callback', 'promise'],
     counts: [40, 20, 0],
+    metric: 'perGigabyte',
     goals: [
       { metric: 'perGigabyte', times: 3 },
       { metric: 'peak', atMost: 80 },
@@ -307,6 +249,7 @@ const REST: readonly Scenario[] = [
     server: 'tcp',
     contenders: ['ours', 'callback', 'promise'],
     counts: [40, 20, 0],
+    metric: 'perGigabyte',
     goals: [{ metric: 'perGigabyte', atMost: 0.45 }],
   },
   {
@@ -317,6 +260,7 @@ const REST: readonly Scenario[] = [
     server: 'tcp',
     contenders: ['ours', 'callback'],
     counts: [1, 1, 0],
+    metric: 'ms',
     goals: [
       { metric: 'ms', atMost: 10 },
       { metric: 'rss', atMost: 3 * MIB },

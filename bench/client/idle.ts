@@ -1,6 +1,6 @@
 /** Clients that are connected and do nothing. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { collect, measure } from './measure.ts';
+import { heldBytes } from './measure.ts';
 import { connectPeer } from './throughput.ts';
 import type { Peer } from './peer.ts';
 import { topicOf, type Figures, type Task } from './task.ts';
@@ -11,23 +11,17 @@ const SETTLE = 500;
 export async function idle({ url, ca, contender, workload, count }: Task): Promise<Figures> {
   // The code is loaded and compiled before.
   await (await connectPeer({ url, ca, contender, workload, topics: [topicOf(0)] })).end();
-  collect();
-  const before = process.memoryUsage();
   let peers: readonly Peer[] = [];
-  const figures = await measure(count, async () => {
-    const connects = Array.from({ length: count }, () =>
-      connectPeer({ url, ca, contender, workload, topics: [topicOf(0)] }),
-    );
-    peers = await Promise.all(connects);
-  });
-  await pause(SETTLE);
-  collect();
-  const after = process.memoryUsage();
+  const figures = await heldBytes(
+    count,
+    async () => {
+      const connects = Array.from({ length: count }, () =>
+        connectPeer({ url, ca, contender, workload, topics: [topicOf(0)] }),
+      );
+      peers = await Promise.all(connects);
+    },
+    () => pause(SETTLE),
+  );
   await Promise.all(peers.map((peer) => peer.end()));
-  return {
-    ...figures,
-    rss: (after.rss - before.rss) / count,
-    heap: (after.heapUsed - before.heapUsed) / count,
-    external: (after.external - before.external) / count,
-  };
+  return figures;
 }

@@ -87,7 +87,7 @@ static void publish_all(long count)
 static void receive_all(long count)
 {
 	char demand[128];
-	snprintf(demand, sizeof demand, "{\"messages\":%ld,\"payload\":%d,\"qos\":%d,\"topics\":%d}", count,
+	snprintf(demand, sizeof demand, "{\"messages\":%ld,\"payload\":%d,\"qos\":%d,\"topics\":%d,\"order\":\"in-turn\"}", count,
 		 payload_length, qos, topics);
 	received = 0;
 	tell("go", demand);

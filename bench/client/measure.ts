@@ -1,5 +1,7 @@
 /** Measures what a process uses while a job runs. */
 import { existsSync, readFileSync } from 'node:fs';
+import { PerformanceObserver } from 'node:perf_hooks';
+import { setImmediate as turn } from 'node:timers/promises';
 import { GCProfiler } from 'node:v8';
 import type { Figures } from './task.ts';
 
@@ -60,6 +62,45 @@ export async function allocations(count: number, job: () => Promise<void>): Prom
     allocated: Math.max(0, allocated / count),
     buffers: Math.max(0, (after.arrayBuffers - before.arrayBuffers) / count),
     collecting: pause / 1_000,
+  };
+}
+
+/** Measures the pauses of the garbage collector. */
+export async function pauses(count: number, job: () => Promise<void>): Promise<Figures> {
+  let longestPause = 0;
+  let collecting = 0;
+  const observer = new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) {
+      longestPause = Math.max(longestPause, duration);
+      collecting += duration;
+    }
+  });
+  observer.observe({ entryTypes: ['gc'] });
+  const figures = await measure(count, job);
+  // Entries arrive in a later turn.
+  await turn();
+  await turn();
+  observer.disconnect();
+  return { ...figures, longestPause, collecting };
+}
+
+/** Measures a job, and the bytes that it has left behind when `settle` has resolved, per item. */
+export async function heldBytes(
+  count: number,
+  job: () => Promise<void>,
+  settle: () => Promise<void> = () => turn(),
+): Promise<Figures> {
+  collect();
+  const before = process.memoryUsage();
+  const figures = await measure(count, job);
+  await settle();
+  collect();
+  const after = process.memoryUsage();
+  return {
+    ...figures,
+    rss: (after.rss - before.rss) / count,
+    heap: (after.heapUsed - before.heapUsed) / count,
+    external: (after.external - before.external) / count,
   };
 }
 

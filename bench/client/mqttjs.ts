@@ -2,7 +2,7 @@
 import { on, type EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import type { IClientPublishOptions } from 'mqtt';
-import { fail, inTurn, withCallbacks, withPromises, type Peer, type PeerOptions } from './peer.ts';
+import { check, fail, inTurn, withCallbacks, withPromises, type Peer, type PeerOptions } from './peer.ts';
 
 export async function mqttjs({ url, ca, contender, workload, topics }: PeerOptions): Promise<Peer> {
   const { default: mqtt } = await import('mqtt');
@@ -27,15 +27,17 @@ export async function mqttjs({ url, ca, contender, workload, topics }: PeerOptio
       await client.subscribeAsync([...filters], { qos });
       if (contender !== 'promise') {
         client.on('message', (_topic, bytes) => {
-          if (bytes.length > 0) count(1);
+          check(bytes, workload.payload);
+          count(1);
         });
         return;
       }
       const loop = async (): Promise<void> => {
-        for await (const [, bytes] of on(client as unknown as EventEmitter, 'message') as AsyncIterable<
-          [string, Buffer]
-        >)
-          if (bytes.length > 0) count(1);
+        const messages = on(client as unknown as EventEmitter, 'message') as AsyncIterable<[string, Buffer]>;
+        for await (const [, bytes] of messages) {
+          check(bytes, workload.payload);
+          count(1);
+        }
       };
       loop().catch(fail);
     },

@@ -1,25 +1,32 @@
 /** mqtt-await, as published. */
 import type * as Package from '../../lib/index.ts';
 import type { Client, Message } from '../../lib/index.ts';
-import { fail, inTurn, withPromises, type Peer, type PeerOptions } from './peer.ts';
+import { check, fail, inTurn, withPromises, type Peer, type PeerOptions } from './peer.ts';
 
 // A variable, so that the compiler does not look for a built package.
 const NAME: string = 'mqtt-await';
 
 export const load = async (): Promise<typeof Package> => (await import(NAME)) as typeof Package;
 
-async function consume(messages: AsyncIterable<Message>, count: (messages: number) => void): Promise<void> {
-  for await (const message of messages) if (message.payload.length > 0) count(1);
+async function consume(
+  messages: AsyncIterable<Message>,
+  length: number,
+  count: (messages: number) => void,
+): Promise<void> {
+  for await (const message of messages) {
+    check(message.payload, length);
+    count(1);
+  }
 }
 
 async function consumeBatches(
   batches: AsyncIterable<readonly Message[]>,
+  length: number,
   count: (messages: number) => void,
 ): Promise<void> {
   for await (const batch of batches) {
-    let messages = 0;
-    for (const message of batch) if (message.payload.length > 0) messages++;
-    count(messages);
+    for (const message of batch) check(message.payload, length);
+    count(batch.length);
   }
 }
 
@@ -41,6 +48,8 @@ export async function ours(options: PeerOptions): Promise<Peer> {
   const client = await connect(url, {
     maxInflight: Math.min(Math.max(window, 20), 65_535),
     protocolVersion: version,
+    // The null server takes small packets only.
+    maxFiltersPerPacket: 500,
     ...(ca !== undefined && { tls: { ca } }),
   });
   const publish = publisher(client, options);
@@ -50,7 +59,9 @@ export async function ours(options: PeerOptions): Promise<Peer> {
       const subscriptions = await Promise.all(filters.map((filter) => client.subscribe(filter, { qos })));
       for (const subscription of subscriptions) {
         const loop =
-          intake === 'loop' ? consume(subscription, count) : consumeBatches(subscription.batches(), count);
+          intake === 'loop'
+            ? consume(subscription, workload.payload, count)
+            : consumeBatches(subscription.batches(), workload.payload, count);
         loop.catch(fail);
       }
     },

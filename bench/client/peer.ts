@@ -86,6 +86,11 @@ export async function withPromises(
   });
 }
 
+/** Reads a message as far as the bench does. */
+export function check(payload: Uint8Array, length: number): void {
+  if (payload.length !== length) throw new Error(`expected ${length} bytes, got ${payload.length}`);
+}
+
 /** Reports an error of a background loop, and ends the process. */
 export const fail = (error: unknown): void => {
   console.error(error);

@@ -8,6 +8,12 @@ const JOBS: Readonly<Record<Exclude<Job, 'import'>, () => Promise<(task: Task) =
   throughput: async () => (await import('./throughput.ts')).throughput,
   'end-to-end': async () => (await import('./broker.ts')).endToEnd,
   'ping-pong': async () => (await import('./broker.ts')).pingPong,
+  pauses: async () => (await import('./throughput.ts')).throughput,
+  queued: async () => (await import('./pending.ts')).queued,
+  'in-flight': async () => (await import('./pending.ts')).inFlight,
+  'latest-per-topic': async () => (await import('./retained.ts')).latestPerTopic,
+  kept: async () => (await import('./retained.ts')).kept,
+  'kept-copies': async () => (await import('./retained.ts')).keptCopies,
   idle: async () => (await import('./idle.ts')).idle,
 };
 

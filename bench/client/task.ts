@@ -15,8 +15,10 @@ export interface Workload {
   readonly payload: number;
   /** Maximum number of unfinished calls of `publish`; 1: each is awaited. */
   readonly window: number;
-  /** Number of Topic Names, which take turns. */
+  /** Number of Topic Names. */
   readonly topics: number;
+  /** The order in which the server uses Topic Names. */
+  readonly order: 'in-turn' | 'random';
   /** How mqtt-await receives messages. */
   readonly intake: 'loop' | 'batches';
   /** The Topic Filters of the receiver: one for everything, or one per topic with a subscription each. */
@@ -24,7 +26,18 @@ export interface Workload {
   readonly version: 4 | 5;
 }
 
-export type Job = 'throughput' | 'end-to-end' | 'ping-pong' | 'idle' | 'import';
+export type Job =
+  | 'throughput'
+  | 'pauses'
+  | 'end-to-end'
+  | 'ping-pong'
+  | 'idle'
+  | 'import'
+  | 'queued'
+  | 'in-flight'
+  | 'latest-per-topic'
+  | 'kept'
+  | 'kept-copies';
 
 export interface Task {
   readonly job: Job;
@@ -93,4 +106,5 @@ export interface Demand {
   readonly payload: number;
   readonly qos: 0 | 1 | 2;
   readonly topics: number;
+  readonly order: 'in-turn' | 'random';
 }

@@ -1,5 +1,5 @@
 /** Publishes to the null server, or receives from it, over one connection. */
-import { allocations, measure } from './measure.ts';
+import { allocations, measure, pauses } from './measure.ts';
 import { mqttjs } from './mqttjs.ts';
 import { ours } from './ours.ts';
 import type { Peer, PeerOptions } from './peer.ts';
@@ -30,9 +30,9 @@ export class Tally {
   }
 }
 
-async function work(
+export async function work(
   peer: Peer,
-  { qos, payload, direction, topics }: Workload,
+  { qos, payload, direction, topics, order }: Workload,
   tally: Tally,
   messages: number,
 ): Promise<void> {
@@ -42,21 +42,22 @@ async function work(
     if (qos === 0) await peer.tell('end', '');
     return;
   }
-  const demand: Demand = { messages, payload, qos, topics };
+  const demand: Demand = { messages, payload, qos, topics, order };
   const all = tally.next(messages);
   await peer.tell('go', JSON.stringify(demand));
   await all;
 }
 
 export async function throughput(task: Task): Promise<Figures> {
-  const { url, ca, contender, workload, warmUp, count } = task;
+  const { job, url, ca, contender, workload, warmUp, count } = task;
   const topics = Array.from({ length: workload.topics }, (_, index) => topicOf(index));
   const peer = await connectPeer({ url, ca, contender, workload, topics });
   const tally = new Tally();
   if (workload.direction === 'receive') await peer.subscribe(filtersOf(workload), tally.add);
   if (warmUp > 0) await work(peer, workload, tally, warmUp);
   const run = (): Promise<void> => work(peer, workload, tally, count);
-  const figures = globalThis.gc === undefined ? await measure(count, run) : await allocations(count, run);
+  const gauge = job === 'pauses' ? pauses : globalThis.gc === undefined ? measure : allocations;
+  const figures = await gauge(count, run);
   await peer.end();
   if (workload.payload < 2 ** 20 || figures.cpu === undefined) return figures;
   return { ...figures, perGigabyte: (figures.cpu / workload.payload) * 1_000 };

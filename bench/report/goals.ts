@@ -1,6 +1,6 @@
 /** Compares results with the goals. */
 import type { Contender, Metric } from '../client/task.ts';
-import type { Goal } from '../scenarios.ts';
+import type { Goal } from '../scenario.ts';
 import type { Result } from '../run/runner.ts';
 
 /** Units and digits of the metrics, and whether more is better. */

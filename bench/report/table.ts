@@ -1,7 +1,8 @@
 /** Prints results as tables. */
 import type { Contender, Metric } from '../client/task.ts';
 import type { Result } from '../run/runner.ts';
-import type { Goal } from '../scenarios.ts';
+import type { Goal } from '../scenario.ts';
+import { sweepId, type Sweep } from '../sweeps.ts';
 import { bestMqttjs, factor, judge, medianOf } from './goals.ts';
 import { digits, inUnit, spread, unitOf } from './units.ts';
 
@@ -17,7 +18,7 @@ const DETAILS: readonly Metric[] = [
   'modules',
 ];
 
-type Row = Readonly<Record<string, string>>;
+export type Row = Readonly<Record<string, string>>;
 
 /** Rows as aligned text. */
 export function aligned(rows: readonly Row[]): string {
@@ -40,7 +41,7 @@ export function goalText(goal: Goal): string {
 
 /** The figure of `contender` that the first goal is about. */
 const main = ({ scenario, contenders }: Result, contender: Contender): string => {
-  const { metric } = scenario.goals[0];
+  const { metric } = scenario;
   return spread(metric, contenders[contender]?.[metric]);
 };
 
@@ -53,7 +54,7 @@ export function ratios(results: readonly Result[]): Row[] {
   ).filter(present);
   return results.map((result) => {
     const { scenario } = result;
-    const { metric } = scenario.goals[0];
+    const { metric } = scenario;
     const ours = medianOf(result, 'ours', metric);
     const verdicts = scenario.goals.flatMap((goal) => judge(goal, result, results) ?? []);
     return {
@@ -69,6 +70,31 @@ export function ratios(results: readonly Result[]): Row[] {
     };
   });
 }
+
+/** One row per scenario for the documentation. */
+export const summaryRows = (results: readonly Result[]): Row[] =>
+  results.map((result) => {
+    const { scenario, contenders } = result;
+    const { metric } = scenario;
+    const ours = medianOf(result, 'ours', metric);
+    const best = bestMqttjs(result, metric);
+    const style = contenders.callback?.[metric]?.median === best ? contenders.callback : contenders.promise;
+    const other = (name: Contender): string => ratio(factor(metric, ours, medianOf(result, name, metric)));
+    return {
+      '': `${scenario.title} (\`${scenario.id}\`)`,
+      figure: unitOf(metric),
+      'mqtt-await': main(result, 'ours'),
+      'options kept': main(result, 'lean'),
+      'MQTT.js': spread(metric, style?.[metric]),
+      'MQTT.js / ours': ratio(factor(metric, ours, best)),
+      ...(metric === 'p50' && { 'MQTT.js / ours': `${other('callback')}, with noDelay ${other('nodelay')}` }),
+      'libmosquitto / ours': other('libmosquitto'),
+      'per s': inUnit('rate', contenders.ours?.rate?.median),
+      'writes per 1000, ours / MQTT.js': `${inUnit('writes', contenders.ours?.writes?.median)} / ${inUnit('writes', style?.writes?.median)}`,
+      'B allocated': inUnit('allocated', contenders.ours?.allocated?.median),
+      'MiB peak': inUnit('peak', contenders.ours?.peak?.median),
+    };
+  });
 
 const ratio = (value: number): string => (Number.isNaN(value) ? '-' : `${digits(value)}x`);
 
@@ -90,6 +116,58 @@ export function details(results: readonly Result[]): Row[] {
     })),
   );
 }
+
+/** One row per line of a sweep, one column per point. */
+export function sweepRows(sweep: Sweep, results: readonly Result[]): Row[] {
+  return sweep.lines.flatMap((line) => {
+    const found = sweep.points.flatMap((x) => {
+      const result = results.find(({ scenario }) => scenario.id === sweepId(sweep, line, x));
+      return result === undefined ? [] : [{ x, result }];
+    });
+    const contenders = new Set(found.flatMap(({ result }) => Object.keys(result.contenders) as Contender[]));
+    return [...contenders].map((contender) => ({
+      [sweep.unit]: contender === 'ours' ? line.label : `${line.label}, ${contender}`,
+      ...Object.fromEntries(
+        found.map(({ x, result }) => [
+          `at ${x.toLocaleString('en')}`,
+          spread(sweep.metric, result.contenders[contender]?.[sweep.metric]),
+        ]),
+      ),
+    }));
+  });
+}
+
+const KINDS = ['rss', 'heap', 'external'] as const;
+
+/** One row per kind of object and contender: bytes in memory for each. */
+export const memoryRows = (results: readonly Result[]): Row[] =>
+  results.flatMap(({ scenario, contenders }) =>
+    (Object.keys(contenders) as Contender[]).map((contender) => ({
+      'bytes of': scenario.title,
+      in: nameOf(contender),
+      ...Object.fromEntries(
+        KINDS.map((metric) => {
+          const value = contenders[contender]?.[metric]?.median;
+          return [metric, value === undefined ? '-' : Math.round(value).toLocaleString('en')];
+        }),
+      ),
+    })),
+  );
+
+export const pauseRows = (results: readonly Result[]): Row[] =>
+  results.flatMap(({ scenario, contenders }) =>
+    (Object.keys(contenders) as Contender[]).map((contender) => ({
+      'garbage collection': scenario.title,
+      in: nameOf(contender),
+      messages: (contender === 'callback' ? scenario.counts[1] : scenario.counts[0]).toLocaleString('en'),
+      'longest pause, ms': spread('longestPause', contenders[contender]?.longestPause),
+      'all pauses, ms': spread('collecting', contenders[contender]?.collecting),
+      'peak RSS, MiB': spread('peak', contenders[contender]?.peak),
+    })),
+  );
+
+const nameOf = (contender: Contender): string =>
+  contender === 'ours' ? 'mqtt-await' : contender === 'callback' ? 'MQTT.js' : contender;
 
 export function report(results: readonly Result[]): void {
   console.log('\nMedians of all runs. server: CPU µs of the null server for each.\n');

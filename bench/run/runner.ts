@@ -1,7 +1,7 @@
 /** Runs scenarios: each run in a process of its own, contenders and scenarios in turn. */
 import { join } from 'node:path';
-import type { Contender, Figures, Metric, Task } from '../client/task.ts';
-import type { Scenario } from '../scenarios.ts';
+import type { Contender, Figures, Job, Metric, Task } from '../client/task.ts';
+import type { Scenario } from '../scenario.ts';
 import { run } from './children.ts';
 import type { Packages } from './packages.ts';
 import type { Servers } from './servers.ts';
@@ -11,6 +11,9 @@ const TIMEOUT = 120_000;
 
 /** Allocations are measured with a young generation that holds everything. */
 const ALLOCATION_FLAGS = ['--expose-gc', '--min-semi-space-size=256', '--max-semi-space-size=256'];
+
+/** Items of which half are run before the measurement. */
+const MOST_WARM_UP = 600_000;
 
 /** Items of a run that measures allocations. */
 const MOST_ALLOCATED = 50_000;
@@ -84,7 +87,7 @@ export async function runScenarios(machine: Machine, plan: Plan): Promise<Result
 
 const progress = (text: string): boolean => process.stderr.write(text);
 
-function note(contender: Contender, figures: Figures, { goals: [{ metric }] }: Scenario): void {
+function note(contender: Contender, figures: Figures, { metric }: Scenario): void {
   const value = figures[metric];
   if (value !== undefined) progress(`  ${contender} ${value.toPrecision(3)}`);
 }
@@ -116,8 +119,7 @@ export async function runOnce(
     return { ...(JSON.parse(line) as Figures), ...(JSON.parse(modules) as Figures) };
   }
   const server = await servers.get(scenario.server);
-  const warmUp =
-    job === 'throughput' || job === 'end-to-end' || job === 'ping-pong' ? Math.ceil(count / 2) : 0;
+  const warmUp = needsWarmUp(job) ? Math.ceil(Math.min(count, MOST_WARM_UP) / 2) : 0;
   const { url, ca } = server;
   const task: Task = { job, url, ...(ca !== undefined && { ca }), contender, workload, warmUp, count };
   const cpu = await server.cpu();
@@ -135,8 +137,10 @@ export async function runOnce(
 }
 
 /** Jobs that compare memory before and after need a collection. */
-const extraFlags = ({ job }: Scenario): string[] =>
-  job === 'throughput' || job === 'end-to-end' || job === 'ping-pong' ? [] : ['--expose-gc'];
+const extraFlags = ({ job }: Scenario): string[] => (needsWarmUp(job) ? [] : ['--expose-gc']);
+
+const needsWarmUp = (job: Job): boolean =>
+  job === 'throughput' || job === 'pauses' || job === 'end-to-end' || job === 'ping-pong';
 
 function libmosquittoArguments({ url, workload, warmUp, count }: Task): string[] {
   const { direction, qos, payload, window, topics, version } = workload;

@@ -229,7 +229,9 @@ const LISTENERS: Readonly<Record<Listening['over'], (options: object) => Server>
 
 const { over, ...certificate } = JSON.parse(process.argv[2]!) as Listening;
 const server = LISTENERS[over]({ noDelay: true, ...certificate });
-server.listen(0, '127.0.0.1', () => console.log((server.address() as AddressInfo).port));
+server.listen({ port: 0, host: '127.0.0.1', backlog: 4_096 }, () =>
+  console.log((server.address() as AddressInfo).port),
+);
 process.on('disconnect', () => process.exit());
 process.on('message', () => {
   const { user, system } = process.cpuUsage();
