@@ -46,17 +46,18 @@ function wordAt(bytes: Uint8Array, at: number, start: number): number {
   return word;
 }
 
-function hashOf(bytes: Uint8Array, start: number, end: number): number {
+/** @param view a view of `bytes`, if there is one: it reads four bytes at once */
+function hashOf(bytes: Uint8Array, view: DataView | undefined, start: number, end: number): number {
   let hash = end - start;
   for (let at = start; at + 4 < end; at += 4) {
-    hash = Math.imul(hash ^ wordAt(bytes, at, at), 0x9e37_79b1);
+    const word = view === undefined ? wordAt(bytes, at, at) : view.getInt32(at, true);
+    hash = Math.imul(hash ^ word, 0x9e37_79b1);
     hash ^= hash >>> 15;
   }
   hash = Math.imul(hash ^ wordAt(bytes, end - 4, start), 0x85eb_ca6b);
   return hash ^ (hash >>> 13);
 }
 
-/** @param view a view of `bytes`, if there is one: it reads four bytes at once */
 function holds(
   entry: Entry,
   bytes: Uint8Array,
@@ -105,7 +106,7 @@ export class TopicCache {
     const last = this.#last;
     if (last !== undefined && holds(last, bytes, view, start, end)) return last.string;
     if (end - start > LONGEST) return this.#decode(bytes, start, end);
-    const hash = hashOf(bytes, start, end);
+    const hash = hashOf(bytes, view, start, end);
     const place = (hash ^ (hash >>> 10) ^ (hash >>> 20)) & (PLACES - 1);
     if (this.#hashes[place] === hash) {
       const entry = this.#entries[place];
@@ -114,7 +115,10 @@ export class TopicCache {
         return entry.string;
       }
     }
-    return this.#miss(bytes, start, end, hash, place);
+    const string = this.#decode(bytes, start, end);
+    if (this.#missesAgain(place, hash))
+      this.#enter({ length: end - start, words: wordsOf(bytes, start, end), string }, place, hash);
+    return string;
   }
 
   /** Drops the bytes of the last call. */
@@ -127,22 +131,22 @@ export class TopicCache {
     this.#view = undefined;
   }
 
-  #miss(bytes: Uint8Array, start: number, end: number, hash: number, place: number): string {
-    const string = this.#decode(bytes, start, end);
+  /** Whether the last string that missed in this place has the same hash. */
+  #missesAgain(place: number, hash: number): boolean {
+    if (this.#missed[place] === hash) return true;
     if (this.#missed.length === 0) this.#missed = new Int32Array(PLACES);
-    if (this.#missed[place] === hash) {
-      if (this.#hashes.length === 0) {
-        this.#hashes = new Int32Array(PLACES);
-        this.#entries = Array.from({ length: PLACES }, () => undefined);
-      }
-      const entry = { length: end - start, words: wordsOf(bytes, start, end), string };
-      this.#hashes[place] = hash;
-      this.#entries[place] = entry;
-      this.#last = entry;
-    } else {
-      this.#missed[place] = hash;
+    this.#missed[place] = hash;
+    return false;
+  }
+
+  #enter(entry: Entry, place: number, hash: number): void {
+    if (this.#hashes.length === 0) {
+      this.#hashes = new Int32Array(PLACES);
+      this.#entries = Array.from({ length: PLACES }, () => undefined);
     }
-    return string;
+    this.#hashes[place] = hash;
+    this.#entries[place] = entry;
+    this.#last = entry;
   }
 
   /** Drops all strings: they were checked by other rules. */

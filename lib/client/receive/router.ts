@@ -216,12 +216,7 @@ export class Router {
   #find(topicName: string): readonly ClientSubscription[] {
     const matches = this.#matches;
     this.#match(topicName, this.#collect);
-    const [first, second] = matches;
-    if (first === undefined) return NONE;
-    if (second === undefined) {
-      matches.pop();
-      return first.holders;
-    }
+    if (matches.length <= 1) return matches.pop()?.holders ?? NONE;
     const found = new Set(matches.flatMap(({ holders }) => holders));
     matches.length = 0;
     return [...found];
