@@ -66,9 +66,9 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   constructor(url: ServerUrl, options: ClientOptions<UserData> | undefined, platform: Platform);
   constructor(url: ServerUrl, options: ClientOptions<UserData> = {}, platform: Platform = machine) {
     this.#url = url;
-    this.#options = { ...options };
     this.#platform = platform;
     this.#runtime = new ClientRuntime(url, options, platform);
+    this.#options = this.#runtime.configuration.options;
   }
 
   /** The state of the client: see docs/state-machine.md. */

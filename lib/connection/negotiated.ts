@@ -1,12 +1,13 @@
 import { violation } from '../codec/errors.ts';
-import type {
-  ConnackPacket,
-  ConnackProperties,
-  ConnectPacket,
-  ConnectProperties,
-  ProtocolVersion,
-  QoS,
-  WillMessage,
+import {
+  NO_PROPERTIES,
+  type ConnackPacket,
+  type ConnackProperties,
+  type ConnectPacket,
+  type ConnectProperties,
+  type ProtocolVersion,
+  type QoS,
+  type WillMessage,
 } from '../codec/packets.ts';
 
 /** The settings for every CONNECT of this client. */
@@ -29,10 +30,10 @@ export interface ConnectSettings {
 export interface ConnectIdentity {
   readonly clientId: string;
   readonly cleanStart: boolean;
-  readonly username?: string;
-  readonly password?: Uint8Array;
+  readonly username?: string | undefined;
+  readonly password?: Uint8Array | undefined;
   /** Identifies the server, to tell it from others. */
-  readonly server?: string;
+  readonly server?: string | undefined;
 }
 
 /** The values that hold on one Network Connection: those of CONNACK, else the defaults of the specification. */
@@ -62,14 +63,7 @@ const NEVER_EXPIRES = 0xffff_ffff;
 
 /** The first packet on every Network Connection [MQTT-3.1.0-1]. */
 export function connectPacket(settings: ConnectSettings, identity: ConnectIdentity): ConnectPacket {
-  const { protocolVersion, sessionExpiryInterval, receiveMaximum, maximumPacketSize } = settings;
   const { clientId, cleanStart, username, password } = identity;
-  const properties = {
-    ...settings.properties,
-    ...(sessionExpiryInterval > 0 && { sessionExpiryInterval }),
-    receiveMaximum,
-    ...(maximumPacketSize !== undefined && { maximumPacketSize }),
-  };
   return {
     type: 'connect',
     clientId,
@@ -78,7 +72,17 @@ export function connectPacket(settings: ConnectSettings, identity: ConnectIdenti
     username,
     password,
     will: settings.will,
-    properties: protocolVersion < 5 ? {} : properties,
+    properties: settings.protocolVersion < 5 ? NO_PROPERTIES : connectProperties(settings),
+  };
+}
+
+function connectProperties(settings: ConnectSettings): ConnectProperties {
+  const { sessionExpiryInterval, receiveMaximum, maximumPacketSize } = settings;
+  return {
+    ...settings.properties,
+    sessionExpiryInterval: sessionExpiryInterval > 0 ? sessionExpiryInterval : undefined,
+    receiveMaximum,
+    maximumPacketSize,
   };
 }
 

@@ -2,7 +2,13 @@
 import { encode } from '../codec/codec.ts';
 import type { ConnackPacket } from '../codec/packets.ts';
 import { Connection } from '../connection/connection.ts';
-import { connectPacket, negotiate, type Negotiated } from '../connection/negotiated.ts';
+import {
+  connectPacket,
+  negotiate,
+  type ConnectIdentity,
+  type ConnectSettings,
+  type Negotiated,
+} from '../connection/negotiated.ts';
 import type { Credentials, EngineOptions, EnginePorts } from './options.ts';
 
 /**
@@ -16,11 +22,20 @@ export function sendConnect(
   ports: EnginePorts,
   now: number,
 ): Connection {
-  const { will = options.will, properties = options.properties, ...rest } = credentials;
-  const { connectionNumber, clientId, cleanStart } = session;
-  const settings = { ...options, will, properties };
-  const identity = { clientId, cleanStart, ...rest };
-  const connection = new Connection({ connectionNumber, settings, identity, ...ports }, now);
+  const { connectionNumber, cleanStart } = session;
+  const { clientId = session.clientId, username, password, server } = credentials;
+  const settings: ConnectSettings = {
+    protocolVersion: options.protocolVersion,
+    keepAlive: options.keepAlive,
+    sessionExpiryInterval: options.sessionExpiryInterval,
+    will: credentials.will ?? options.will,
+    receiveMaximum: options.receiveMaximum,
+    maximumPacketSize: options.maximumPacketSize,
+    properties: credentials.properties ?? options.properties,
+  };
+  const identity: ConnectIdentity = { clientId, cleanStart, username, password, server };
+  const { slabs, traffic, allocate } = ports;
+  const connection = new Connection({ connectionNumber, settings, identity, slabs, traffic, allocate }, now);
   connection.outbox.append(encode(connectPacket(settings, identity), settings.protocolVersion));
   return connection;
 }

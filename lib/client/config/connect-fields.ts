@@ -97,7 +97,9 @@ export function toClientId(value: unknown, cleanStart: boolean | 'first', versio
 
 /** A random Client Identifier of 23 letters and digits, which every server accepts [MQTT-3.1.3-5]. */
 export function anyClientId(random: () => number): string {
-  return Array.from({ length: 23 }, () => LETTERS[Math.floor(random() * LETTERS.length)]).join('');
+  let clientId = '';
+  while (clientId.length < 23) clientId += LETTERS[Math.floor(random() * LETTERS.length)];
+  return clientId;
 }
 
 export function toIdentity(
@@ -105,6 +107,7 @@ export function toIdentity(
   version: ProtocolVersion,
 ): { username?: string; password?: Uint8Array } {
   const { username, password } = checkObject<Credentials>('credentials', value, CREDENTIAL_CHECKS);
+  if (username === undefined && password === undefined) return {};
   if (password !== undefined && username === undefined && version < 5)
     throw new TypeError(
       'password: expected a username with it, as MQTT 3.1 and 3.1.1 have no password without [v4 MQTT-3.1.2-22]',
@@ -126,7 +129,8 @@ export function toWill(name: string, value: unknown, version: ProtocolVersion): 
       `${name}.properties: expected none with protocolVersion ${version}, as only MQTT 5.0 has them`,
     );
   const { topic = WILL_CHECKS.topic(`${name}.topic`, undefined), payload = null } = will;
-  return { qos: 0, retain: false, properties: {}, ...will, topic, payload: toBytes(payload) };
+  const { qos = 0, retain = false, properties = {} } = will;
+  return { topic, payload: toBytes(payload), qos, retain, properties };
 }
 
 export function toConnectProperties(name: string, value: unknown): OtherConnectProperties {

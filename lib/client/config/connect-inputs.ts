@@ -30,7 +30,12 @@ export async function ask<T>(name: string, call: () => T | Promise<T>): Promise<
 
 /** `connect`: the part of CONNECT that is the same for every attempt. */
 export function toConnectInputs(options: CheckedOptions, connect: ConnectSettings): AskConnectInputs {
-  const { protocolVersion, cleanStart, clientId, credentials, will, properties } = options;
+  const { protocolVersion, cleanStart, clientId, credentials, will, properties, username, password } =
+    options;
+  const own = { username, password };
+  // Without functions, only a URL can bring what was not checked before: its user name and password.
+  if (![clientId, credentials, will, properties].some((option) => typeof option === 'function'))
+    return async (_, fromUrl) => toIdentity(fixedCredentials(own, fromUrl), protocolVersion);
   return async (context, fromUrl) => {
     const askFor = async <T, U>(
       name: string,
@@ -41,7 +46,7 @@ export function toConnectInputs(options: CheckedOptions, connect: ConnectSetting
       const call = option as (context: AttemptContext) => T | Promise<T>;
       return ask(name, async () => check(await call(context)));
     };
-    const [identity = toIdentity(fixedCredentials(options, fromUrl), protocolVersion), ...asked] =
+    const [identity = toIdentity(fixedCredentials(own, fromUrl), protocolVersion), ...asked] =
       await Promise.all([
         askFor('credentials', credentials, (answer) => toIdentity(answer, protocolVersion)),
         askFor('clientId', clientId, (answer) => toClientId(answer, cleanStart, protocolVersion)),
@@ -64,11 +69,7 @@ export function toConnectInputs(options: CheckedOptions, connect: ConnectSetting
 
 /** User name and password of the options, or else of the URL. */
 export function fixedCredentials({ username, password }: Credentials, fromUrl: UrlCredentials): Credentials {
-  return {
-    ...fromUrl,
-    ...(username !== undefined && { username }),
-    ...(password !== undefined && { password }),
-  };
+  return { username: username ?? fromUrl.username, password: password ?? fromUrl.password };
 }
 
 /** Throws a `TypeError` if CONNECT cannot be encoded. */

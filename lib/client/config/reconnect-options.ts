@@ -4,7 +4,7 @@ import { types } from 'node:util';
 import type { RetryContext } from '../../engine/backoff.ts';
 import type { EngineOptions, Reconnection } from '../../engine/options.ts';
 import { messageOf } from '../../errors.ts';
-import type { ClientLogger } from '../logger.ts';
+import { ClientLogger, type Logger } from '../logger.ts';
 import type { ReconnectOptions, ReconnectPolicy } from './client-options.ts';
 import { boolean, callable, checkObject, integerIn, numeric, type Checks } from './validate.ts';
 
@@ -35,13 +35,18 @@ export function toReconnect(name: string, value: unknown): ReconnectSettings | f
 
 export function toReconnection(
   settings: ReconnectSettings | false,
-  logger: ClientLogger,
+  logger: Logger | undefined,
 ): EngineOptions['reconnect'] {
   if (settings === false) return false;
-  const { retryInitial: _, policy, ...reconnection } = settings;
-  return policy === undefined
-    ? reconnection
-    : { ...reconnection, policy: (context) => askPolicy(policy, context, logger) };
+  const { minDelay, maxDelay, factor, jitter, maxAttempts, policy } = settings;
+  return {
+    minDelay,
+    maxDelay,
+    factor,
+    jitter,
+    maxAttempts,
+    policy: policy && ((context) => askPolicy(policy, context, new ClientLogger(logger))),
+  };
 }
 
 /** Never throws. Undefined, and a line in the log, if the policy throws or returns an invalid value. */

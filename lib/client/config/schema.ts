@@ -138,46 +138,41 @@ export const SCHEMA: Schema = {
 };
 
 const ENTRIES: readonly (readonly [string, Entry<keyof ClientOptions>])[] = Object.entries(SCHEMA);
+const KEYS = Object.keys(SCHEMA) as (keyof ClientOptions)[];
+const NETWORK_KEYS = KEYS.filter((key) => SCHEMA[key].section === 'network');
 
 export const CONFIGURABLE: readonly string[] = ENTRIES.flatMap(([key, { applies }]) =>
   applies === 'never' ? [] : [key],
 );
 
+/** Options that were not given are those of this prototype, so that the options of a client are small. */
+const DEFAULTS: object = Object.fromEntries(ENTRIES.map(([key, entry]) => [key, entry.default]));
+const DERIVED = ENTRIES.filter(([, entry]) => typeof entry.default === 'function');
+
 /** Checks every option by itself and copies them all. Throws `TypeError` or `RangeError`. */
 export function checkOptions<UserData>(options: ClientOptions<UserData>): CheckedOptions<UserData> {
-  const given = { ...checkKeys('options', options, Object.keys(SCHEMA)) };
-  const checked: Record<string, unknown> = {};
+  const given = { ...checkKeys('options', options, KEYS) };
+  const checked = Object.create(DEFAULTS) as Record<string, unknown>;
   const session = checked as SessionOptions;
-  for (const [key, { since = 3, default: byDefault, check }] of ENTRIES) {
-    const { protocolVersion } = session;
-    if (given[key] === undefined)
-      checked[key] = typeof byDefault === 'function' ? (byDefault as DefaultOf)(session) : byDefault;
-    else if (protocolVersion < since)
+  for (const [key, { since = 3, check }] of ENTRIES) {
+    const value = given[key];
+    if (value === undefined) continue;
+    if (session.protocolVersion < since)
       throw new TypeError(
-        `${key}: expected none with protocolVersion ${protocolVersion}, as only MQTT 5.0 has it`,
+        `${key}: expected none with protocolVersion ${session.protocolVersion}, as only MQTT 5.0 has it`,
       );
-    else checked[key] = check(key, given[key], session);
+    checked[key] = check(key, value, session);
   }
+  for (const [key, entry] of DERIVED)
+    if (!Object.hasOwn(checked, key)) checked[key] = (entry.default as DefaultOf)(session);
   return checked as CheckedOptions<UserData>;
-}
-
-/** The options that the engine uses under the same name. */
-export function engineSection(
-  options: CheckedOptions,
-): Pick<CheckedOptions, keyof EngineOptions & keyof ClientOptions> {
-  const ofEngine = Object.entries(options).filter(([key]) => sectionOf(key) === 'engine');
-  return Object.fromEntries(ofEngine) as unknown as CheckedOptions;
 }
 
 /** The options that the transports use, if they were given. */
 export function networkSection(options: CheckedOptions): NetworkSettings {
-  return Object.fromEntries(
-    Object.entries(options).filter(([key, value]) => sectionOf(key) === 'network' && value !== undefined),
-  );
-}
-
-function sectionOf(key: string): string {
-  return SCHEMA[key as keyof ClientOptions].section;
+  const network: Record<string, unknown> = {};
+  for (const key of NETWORK_KEYS) if (options[key] !== undefined) network[key] = options[key];
+  return network;
 }
 
 /** Whether the session outlives its connection. */

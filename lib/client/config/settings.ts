@@ -3,7 +3,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { EngineOptions } from '../../engine/options.ts';
 import type { OpenTransport } from '../../transport/transport.ts';
-import { ClientLogger } from '../logger.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { ClientOptions, ConfigurableOptions } from './client-options.ts';
 import { anyClientId, toClientId, toIdentity } from './connect-fields.ts';
@@ -17,14 +16,7 @@ import {
 import { onlySecure, toEndpoint, type Endpoint, type ServerUrl } from './endpoints.ts';
 import { checkNetworkUse, type NetworkSettings } from './network-options.ts';
 import { toReconnection } from './reconnect-options.ts';
-import {
-  CONFIGURABLE,
-  checkOptions,
-  engineSection,
-  isPersistent,
-  networkSection,
-  type CheckedOptions,
-} from './schema.ts';
+import { CONFIGURABLE, checkOptions, isPersistent, networkSection, type CheckedOptions } from './schema.ts';
 import { checkKeys } from './validate.ts';
 
 /** What a client needs from the machine, so that specs can replace it. @internal */
@@ -35,13 +27,18 @@ export interface Platform {
   readonly random: () => number;
 }
 
-/** The checked options, and what the parts of a client need of them. */
-export type Settings<UserData> = CheckedOptions<UserData> & {
+/** What the parts of a client need of its options. */
+export interface Settings<UserData> extends Pick<
+  CheckedOptions<UserData>,
+  'followServerReference' | 'logger' | 'serverOrder' | 'transport' | 'unmatched' | 'userData'
+> {
   readonly endpoints: readonly Endpoint[];
   readonly network: NetworkSettings;
   readonly engine: EngineOptions & { keepAlive: number };
   readonly connectInputs: AskConnectInputs;
-};
+  /** Whether `connect()` keeps trying if its options do not say so. */
+  readonly retryInitial: boolean;
+}
 
 /** Checks everything; throws `TypeError` or `RangeError`. Fills in the defaults. `options` is copied. */
 export function toSettings<UserData>(
@@ -54,13 +51,19 @@ export function toSettings<UserData>(
   const endpoints = toEndpoints(url, checked, network);
   const engine = toEngineOptions(checked, endpoints, random);
   checkIdentities(checked, engine, endpoints);
-  const connectInputs = toConnectInputs(checked, engine);
+  const { followServerReference, logger, reconnect, serverOrder, transport, unmatched, userData } = checked;
   return {
-    ...checked,
     endpoints,
+    serverOrder,
+    followServerReference,
     network,
+    transport,
     engine,
-    connectInputs,
+    connectInputs: toConnectInputs(checked, engine),
+    retryInitial: reconnect !== false && reconnect.retryInitial,
+    unmatched,
+    logger,
+    userData,
   };
 }
 
@@ -79,37 +82,56 @@ function toEndpoints(
   const isSecure = protocols.some((protocol) => protocol === 'mqtts' || protocol === 'wss');
   const all =
     network.tls === undefined || isSecure ? endpoints : endpoints.map((endpoint) => onlySecure(endpoint));
+  if (all.length === 1) return all;
   return all.filter((endpoint, i) => all.findIndex((other) => isDeepStrictEqual(endpoint, other)) === i);
 }
 
+/** Named one by one, the options of all engines have one hidden class. */
 function toEngineOptions(
   checked: CheckedOptions,
   endpoints: readonly Endpoint[],
   random: () => number,
 ): EngineOptions {
-  const { protocolVersion, cleanStart, maxQueued, maxQueuedBytes, credentials, reconnect, logger } = checked;
+  const { protocolVersion, cleanStart, maxQueued, maxQueuedBytes } = checked;
   const clientId = known(checked.clientId);
   // On 5.0 the server assigns one if an empty one was given, or if the session may last.
   const isAssigned = cleanStart !== true || (protocolVersion === 5 && clientId === '');
   return {
-    ...engineSection(checked),
+    protocolVersion,
     clientId: clientId || (isAssigned ? '' : anyClientId(random)),
+    cleanStart,
+    sessionExpiryInterval: checked.sessionExpiryInterval,
+    persistent: isPersistent(checked),
+    keepAlive: checked.keepAlive,
+    pingTimeout: checked.pingTimeout,
     will: known(checked.will),
     properties: known(checked.properties) ?? {},
+    credentialsVary: checked.credentials !== undefined || credentialsDiffer(endpoints),
+    connectTimeout: checked.connectTimeout,
+    reconnect: toReconnection(checked.reconnect, checked.logger),
+    maxInflight: checked.maxInflight,
     queueLimits: { messages: maxQueued, bytes: maxQueuedBytes },
-    reconnect: toReconnection(reconnect, new ClientLogger(logger)),
-    persistent: isPersistent(checked),
-    credentialsVary: credentials !== undefined || credentialsDiffer(endpoints),
+    onQueueFull: checked.onQueueFull,
+    queueQos0Offline: checked.queueQos0Offline,
+    onSessionLost: checked.onSessionLost,
+    messageRetry: checked.messageRetry,
+    ackTimeout: checked.ackTimeout,
+    requestTimeout: checked.requestTimeout,
+    maxFiltersPerPacket: checked.maxFiltersPerPacket,
+    resubscribe: checked.resubscribe,
+    receiveMaximum: checked.receiveMaximum,
+    receiveBuffer: checked.receiveBuffer,
+    ackStallTimeout: checked.ackStallTimeout,
+    maximumPacketSize: checked.maximumPacketSize,
   };
 }
 
 /** Whether the URLs may have different credentials. */
-function credentialsDiffer(endpoints: readonly Endpoint[]): boolean {
-  const [first] = endpoints;
-  return endpoints.some(
+function credentialsDiffer([first, ...others]: readonly Endpoint[]): boolean {
+  if (typeof first !== 'object') return true;
+  return others.some(
     (endpoint) =>
-      typeof endpoint === 'function' ||
-      (typeof first === 'object' && !isDeepStrictEqual(endpoint.credentials, first.credentials)),
+      typeof endpoint === 'function' || !isDeepStrictEqual(endpoint.credentials, first.credentials),
   );
 }
 
@@ -144,6 +166,11 @@ export class Configuration<UserData> {
 
   get settings(): Settings<UserData> {
     return this.#settings;
+  }
+
+  /** A copy of the present options, as they were given. */
+  get options(): ClientOptions<UserData> {
+    return this.#options;
   }
 
   /** Checks like the constructor, and changes nothing if anything is wrong. */

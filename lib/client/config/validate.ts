@@ -44,20 +44,23 @@ export function integer(
   least: number,
   most: number = Number.MAX_SAFE_INTEGER,
 ): number {
+  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most)
+    return value as number;
   const bounds = most === Number.MAX_SAFE_INTEGER ? `of ${least} or more` : `from ${least} to ${most}`;
-  if (typeof value !== 'number') throw wrongType(name, `an integer ${bounds}`, value);
-  if (!Number.isInteger(value) || value < least || value > most)
-    throw new RangeError(`${name}: expected an integer ${bounds}, got ${value}`);
-  return value;
+  throw notANumber(name, `an integer ${bounds}`, value);
 }
 
 /** A finite number from `least` to `most`. */
 export function numeric(name: string, value: unknown, least: number, most: number = Infinity): number {
+  if (Number.isFinite(value) && (value as number) >= least && (value as number) <= most)
+    return value as number;
   const bounds = most === Infinity ? `of ${least} or more` : `from ${least} to ${most}`;
-  if (typeof value !== 'number') throw wrongType(name, `a number ${bounds}`, value);
-  if (!Number.isFinite(value) || value < least || value > most)
-    throw new RangeError(`${name}: expected a number ${bounds}, got ${value}`);
-  return value;
+  throw notANumber(name, `a number ${bounds}`, value);
+}
+
+function notANumber(name: string, expected: string, value: unknown): TypeError | RangeError {
+  if (typeof value !== 'number') return wrongType(name, expected, value);
+  return new RangeError(`${name}: expected ${expected}, got ${value}`);
 }
 
 export function boolean(name: string, value: unknown): boolean {
@@ -85,10 +88,8 @@ export function oneOf<const T extends string | number | boolean>(
   value: unknown,
   allowed: readonly T[],
 ): T {
-  const found = allowed.find((one) => one === value);
-  if (found === undefined)
-    throw wrongType(name, allowed.map((one) => JSON.stringify(one)).join(' or '), value);
-  return found;
+  if (allowed.includes(value as T)) return value as T;
+  throw wrongType(name, allowed.map((one) => JSON.stringify(one)).join(' or '), value);
 }
 
 export const choice =
@@ -121,12 +122,13 @@ export function checkObject<T>(
   prefix: string = `${name}.`,
 ): Given<T> {
   const known = checks as Readonly<Record<string, Check<unknown>>>;
-  const given = Object.entries(checkKeys(name, value, Object.keys(checks)));
-  return Object.fromEntries(
-    given.flatMap(([key, one]) =>
-      one === undefined ? [] : [[key, (known[key] as Check<unknown>)(`${prefix}${key}`, one)]],
-    ),
-  ) as Given<T>;
+  const given = checkKeys(name, value, Object.keys(checks));
+  const checked: Record<string, unknown> = {};
+  for (const key of Object.keys(given)) {
+    const one = given[key];
+    if (one !== undefined) checked[key] = (known[key] as Check<unknown>)(`${prefix}${key}`, one);
+  }
+  return checked as Given<T>;
 }
 
 /** Runs `check`. A `ProtocolError` becomes a `TypeError`, as the caller passed a wrong argument. */

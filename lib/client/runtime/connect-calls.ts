@@ -81,7 +81,7 @@ export class ConnectCalls {
 
   async connect(options: ConnectOptions): Promise<Connack> {
     const { configuration, endpoints } = this.#parts;
-    const { engine, network, reconnect } = configuration.settings;
+    const { engine, network, retryInitial } = configuration.settings;
     const { signal, timeout, ...given } = checkCallWith<AttemptOptions>('connect', options, {
       host: toHost,
       port: integerIn(1, 65_535),
@@ -89,7 +89,6 @@ export class ConnectCalls {
       localAddress: (_, value) => toLocalAddress(value, network.family),
       retry: boolean,
     });
-    const retryInitial = reconnect !== false && reconnect.retryInitial;
     const { retry = retryInitial, keepAlive, ...overrides } = given;
     endpoints.override(overrides);
     if (keepAlive !== undefined) engine.keepAlive = keepAlive;
