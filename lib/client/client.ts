@@ -180,7 +180,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
    */
   async drain(options: CallOptions = {}): Promise<DrainReport> {
     checkCall('drain', options);
-    const report = await this.#runtime.drain.drain(options);
+    const report = await this.#runtime.inbound.drain.drain(options);
     await this.disconnect();
     return report;
   }
@@ -220,11 +220,10 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     options: SubscribeOptions = {},
   ): Subscribing {
     const made: Subscription[] = [];
-    const subscribed = this.#runtime.subscribeCalls.subscribe(topicFilter, options, (subscription) => {
+    const { router, subscribeCalls, unmatched } = this.#runtime.inbound;
+    const subscribed = subscribeCalls.subscribe(topicFilter, options, (subscription) => {
       made.push(subscription);
-      this.#runtime.unmatched.handOver(subscription, (topicName) =>
-        this.#runtime.router.matching(topicName).includes(subscription),
-      );
+      unmatched.handOver(subscription, (topicName) => router.matching(topicName).includes(subscription));
     });
     // A caller that only iterates gets the error in its loop.
     subscribed.catch(() => {});
@@ -238,7 +237,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     topicFilter: string | readonly string[],
     options: CallOptions = {},
   ): Promise<UnsubscribeResult> {
-    return this.#runtime.subscribeCalls.unsubscribe(topicFilter, options);
+    return this.#runtime.inbound.subscribeCalls.unsubscribe(topicFilter, options);
   }
 
   /** Status events, from now until the client is closed. Each reader gets every event. */
@@ -248,7 +247,8 @@ export class Client<UserData = undefined> implements AsyncDisposable {
 
   /** Statistics of this moment. */
   stats(): ClientStats {
-    return this.#runtime.counters.take(this.#runtime.driver, this.#runtime.router, this.#runtime.unmatched);
+    const { counters, driver, inbound } = this.#runtime;
+    return counters.take(driver, inbound.router, inbound.unmatched);
   }
 
   /** `drain()`. */

@@ -41,11 +41,12 @@ export class Counters {
   discarded = 0;
   overflowed = 0;
   lastError: MqttError | undefined = undefined;
-  readonly #failures = new Map<string, number>();
+  #failures: Map<string, number> | undefined = undefined;
 
   failed(error: MqttError): void {
     this.lastError = error;
     const reason = reasonOf(error);
+    this.#failures ??= new Map();
     this.#failures.set(reason, (this.#failures.get(reason) ?? 0) + 1);
   }
 
@@ -65,7 +66,7 @@ export class Counters {
         depth,
         dropped,
       })),
-      failures: Object.fromEntries(this.#failures),
+      failures: Object.fromEntries(this.#failures ?? []),
       bytes: { sent: traffic.bytesSent, received: traffic.bytesReceived },
       packets: { sent: traffic.packetsSent, received: traffic.packetsReceived },
       roundTrip: { count, mean: count === 0 ? 0 : roundTrips / count, max },

@@ -73,19 +73,22 @@ class StatusReader extends ClosableIterator<StatusEvent> {
 
 /** Reports status events: every reader gets every event. */
 export class Status {
-  readonly #readers = new Set<StatusReader>();
+  #readers: Set<StatusReader> | undefined = undefined;
 
   /** Events from now on, until the client is closed. */
   read(): AsyncIterable<StatusEvent> {
-    const reader = new StatusReader((one) => this.#readers.delete(one));
-    this.#readers.add(reader);
+    const readers = (this.#readers ??= new Set());
+    const reader = new StatusReader((one) => readers.delete(one));
+    readers.add(reader);
     return reader;
   }
 
   report(event: StatusEvent): void {
-    for (const reader of this.#readers) reader.push(event);
+    const readers = this.#readers;
+    if (readers === undefined) return;
+    for (const reader of readers) reader.push(event);
     if (event.type !== 'closed') return;
-    for (const reader of this.#readers) reader.finish();
-    this.#readers.clear();
+    for (const reader of readers) reader.finish();
+    readers.clear();
   }
 }

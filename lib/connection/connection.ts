@@ -5,7 +5,7 @@ import type { ConnectIdentity, ConnectSettings, Negotiated } from './negotiated.
 import { Outbox, type SlabPool } from './outbox.ts';
 import { SendQuota } from './send-quota.ts';
 import type { Traffic } from './traffic.ts';
-import { TopicAliases } from './topic-aliases.ts';
+import { NO_TOPIC_ALIASES, TopicAliases } from './topic-aliases.ts';
 
 /** The largest packet accepted before CONNACK, in bytes, fixed header included. */
 export const MAXIMUM_SIZE_BEFORE_CONNACK = 1_048_576;
@@ -33,7 +33,7 @@ export class Connection {
   readonly traffic: Traffic;
   keepAlive: KeepAlive;
   quota: SendQuota = new SendQuota(0);
-  aliases: TopicAliases = new TopicAliases(0, 0);
+  aliases: TopicAliases = NO_TOPIC_ALIASES;
   negotiated: Negotiated | undefined = undefined;
   /** Pieces of output that were handed to the transport and are not written yet. */
   piecesOut = 0;
@@ -80,7 +80,9 @@ export class Connection {
     this.framer.limit(maximumPacketSize);
     this.acceptedAt = now;
     this.quota = new SendQuota(window);
-    this.aliases = new TopicAliases(properties.topicAliasMaximum ?? 0, negotiated.topicAliasMaximum);
+    const { topicAliasMaximum = 0 } = properties;
+    if (topicAliasMaximum > 0 || negotiated.topicAliasMaximum > 0)
+      this.aliases = new TopicAliases(topicAliasMaximum, negotiated.topicAliasMaximum);
     this.keepAlive = new KeepAlive(negotiated.keepAlive, pingTimeout, now);
   }
 }

@@ -11,6 +11,7 @@ import type {
 } from '../codec/packets.ts';
 import { PublishReader } from '../codec/publish-reader.ts';
 import { readPacket } from '../codec/read-packet.ts';
+import type { Text } from '../codec/text.ts';
 import type { Connection } from '../connection/connection.ts';
 import { ProtocolError } from '../errors.ts';
 import { Stage, type Exchange } from '../session/exchange.ts';
@@ -37,14 +38,16 @@ export class PacketDispatch {
   readonly #inboundPublish: InboundPublish;
   readonly #acknowledgements: Acknowledgements;
   readonly #effects: Effects;
-  readonly #publish: PublishReader;
+  /** Made for the first PUBLISH. */
+  #publish: PublishReader | undefined = undefined;
+  readonly #text: Text;
   readonly #ack = new AckReader();
 
   constructor(context: EngineContext, inboundPublish: InboundPublish, acknowledgements: Acknowledgements) {
     ({ session: this.#session, effects: this.#effects } = context);
     this.#inboundPublish = inboundPublish;
     this.#acknowledgements = acknowledgements;
-    this.#publish = new PublishReader(context.ports.text);
+    this.#text = context.ports.text;
   }
 
   /** hot: handles the packet that the framer has found, on an accepted connection. */
@@ -54,9 +57,10 @@ export class PacketDispatch {
     const { bytes, header, start, end } = framer;
     const type = header >> 4;
     if (type === PUBLISH) {
-      this.#publish.read(bytes, header, start, end, protocolVersion);
-      const result = this.#inboundPublish.receive(connection, this.#publish);
-      this.#publish.release();
+      const publish = (this.#publish ??= new PublishReader(this.#text));
+      publish.read(bytes, header, start, end, protocolVersion);
+      const result = this.#inboundPublish.receive(connection, publish);
+      publish.release();
       return result;
     }
     if (type < PUBACK || type > PUBCOMP) return this.#other(connection);

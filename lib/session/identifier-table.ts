@@ -1,13 +1,16 @@
 const SMALLEST = 32;
 const LARGEST = 65_536;
 
+/** The slots of a table that was never used: shared, never written to. */
+const NONE = Array.from<undefined>({ length: 1 });
+
 /**
  * Packet Identifier → value, in an array indexed by the low bits of the identifier. Identifiers in use lie close together,
  * as they are given out in turn. If two would share a slot, the array grows; with 65,536 slots none can.
  */
 export class IdentifierTable<T extends { readonly packetId: number }> {
-  #slots: (T | undefined)[] = Array.from<T | undefined>({ length: SMALLEST });
-  #mask = SMALLEST - 1;
+  #slots: (T | undefined)[] = NONE;
+  #mask = 0;
   #size = 0;
 
   get size(): number {
@@ -21,6 +24,7 @@ export class IdentifierTable<T extends { readonly packetId: number }> {
 
   /** Enters `value` under its Packet Identifier, in place of another one. */
   set(value: T): void {
+    if (this.#slots === NONE) this.#grow();
     for (;;) {
       const at = value.packetId & this.#mask;
       const there = this.#slots[at];
@@ -44,8 +48,8 @@ export class IdentifierTable<T extends { readonly packetId: number }> {
   }
 
   clear(): void {
-    this.#slots = Array.from<T | undefined>({ length: SMALLEST });
-    this.#mask = SMALLEST - 1;
+    this.#slots = NONE;
+    this.#mask = 0;
     this.#size = 0;
   }
 
@@ -55,9 +59,8 @@ export class IdentifierTable<T extends { readonly packetId: number }> {
 
   #grow(): void {
     const values = [...this.values()];
-    let length = this.#slots.length;
-    do length *= 2;
-    while (length < LARGEST && !fits(values, length - 1));
+    let length = Math.max(SMALLEST, 2 * this.#slots.length);
+    while (length < LARGEST && !fits(values, length - 1)) length *= 2;
     this.#mask = length - 1;
     this.#slots = Array.from<T | undefined>({ length });
     for (const value of values) this.#slots[value.packetId & this.#mask] = value;

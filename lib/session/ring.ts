@@ -1,10 +1,17 @@
 /** A power of two. */
 const SMALLEST = 16;
 
-/** A first-in, first-out queue in a circular array that grows. Per item nothing is moved or allocated. */
+/** The items of an empty ring: shared, never written to. */
+const NONE = Array.from<undefined>({ length: 1 });
+
+/**
+ * A first-in, first-out queue in a circular array that grows. Per item nothing is moved or allocated, and a ring that
+ * was never used has no array.
+ */
 export class Ring<T> {
-  #items = Array.from<T | undefined>({ length: SMALLEST });
-  #mask = SMALLEST - 1;
+  #items: (T | undefined)[] = NONE;
+  /** How many items there is room for, less 1. */
+  #mask = -1;
   #head = 0;
   #length = 0;
 
@@ -35,8 +42,8 @@ export class Ring<T> {
   }
 
   shift(): T | undefined {
-    const item = this.#items[this.#head];
     if (this.#length === 0) return undefined;
+    const item = this.#items[this.#head];
     this.#items[this.#head] = undefined;
     this.#head = (this.#head + 1) & this.#mask;
     this.#length--;
@@ -64,8 +71,8 @@ export class Ring<T> {
   }
 
   clear(): void {
-    this.#items = Array.from<T | undefined>({ length: SMALLEST });
-    this.#mask = SMALLEST - 1;
+    this.#items = NONE;
+    this.#mask = -1;
     this.#head = 0;
     this.#length = 0;
   }
@@ -79,10 +86,11 @@ export class Ring<T> {
   }
 
   #grow(): void {
-    const items = Array.from<T | undefined>({ length: this.#items.length * 2 });
+    const length = Math.max(SMALLEST, 2 * this.#length);
+    const items = Array.from<T | undefined>({ length });
     for (let i = 0; i < this.#length; i++) items[i] = this.#items[(this.#head + i) & this.#mask];
     this.#items = items;
-    this.#mask = items.length - 1;
+    this.#mask = length - 1;
     this.#head = 0;
   }
 }

@@ -125,12 +125,26 @@ interface SubscribeParts extends Omit<SubscriptionParts, 'unsubscribe'> {
 export class SubscribeCalls {
   readonly #driver: Driver;
   readonly #router: Router;
-  readonly #parts: SubscribeParts & SubscriptionParts;
+  readonly #parts: SubscriptionParts;
+  readonly #version: ProtocolVersion;
 
   constructor(parts: SubscribeParts) {
-    this.#driver = parts.driver;
+    const { clock, counters, drain, driver, logger, overflowReports, persistent, pressure } = parts;
+    const unsubscribe = (subscription: ClientSubscription): Promise<void> => this.end(subscription);
+    this.#driver = driver;
     this.#router = parts.router;
-    this.#parts = { ...parts, unsubscribe: (subscription) => this.end(subscription) };
+    this.#version = parts.version;
+    this.#parts = {
+      clock,
+      counters,
+      drain,
+      driver,
+      logger,
+      overflowReports,
+      persistent,
+      pressure,
+      unsubscribe,
+    };
   }
 
   /** Resolves on SUBACK. Without a connection, it waits for one. `made` gets the subscription before that. */
@@ -316,7 +330,7 @@ export class SubscribeCalls {
     this.#checkVersion(own);
     const flags: FilterFlags = { ...options, ...own };
     const { qos = 0, noLocal = false, retainAsPublished = false, retainHandling = 0 } = flags;
-    if (this.#parts.version < 5) return { topicFilter, qos };
+    if (this.#version < 5) return { topicFilter, qos };
     // [MQTT-3.8.3-4]
     if (noLocal && isShared(topicFilter))
       throw new TypeError('noLocal: expected false with a shared subscription [MQTT-3.8.3-4], got true');
@@ -325,7 +339,7 @@ export class SubscribeCalls {
 
   /** Refuses options that this version does not have. */
   #checkVersion(options: object): void {
-    const key = this.#parts.version < 5 ? ONLY_5.find((one) => one in options) : undefined;
+    const key = this.#version < 5 ? ONLY_5.find((one) => one in options) : undefined;
     if (key !== undefined) throw new TypeError(`${key}: expected none, as only MQTT 5.0 has it`);
   }
 

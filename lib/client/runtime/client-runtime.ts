@@ -13,25 +13,19 @@ import { ClientLogger } from '../logger.ts';
 import { PublishCalls } from '../publish/publish-calls.ts';
 import type { PublishManyParts } from '../publish/publish-many.ts';
 import { BufferPressure } from '../receive/buffer-pressure.ts';
-import { OverflowReports } from '../receive/overflow-reports.ts';
-import { Router } from '../receive/router.ts';
-import { StallDetector } from '../receive/stall-detector.ts';
-import { SubscribeCalls } from '../receive/subscribe-calls.ts';
-import { UnmatchedMessages } from '../receive/unmatched-messages.ts';
 import { Counters } from '../stats.ts';
 import { Status } from '../status.ts';
 import { ConnectCalls } from './connect-calls.ts';
 import type { PreparedDial } from './dialer.ts';
-import { Drain } from './drain.ts';
 import { Driver, type DriverListener } from './driver.ts';
 import { EventQueue } from './event-queue.ts';
-import { MessageDelivery } from './message-delivery.ts';
 import { Notifier } from './notifier.ts';
+import { InboundParts } from './inbound-parts.ts';
 
 /**
  * The parts of a client, put together: each is given those that were made before it. The driver is made early, because
  * most parts call it. What it reports comes through `listen()`, last of all: log lines, status events and counters follow
- * from it here.
+ * from it here. What a client may never use is made when it is first used.
  */
 export class ClientRuntime<UserData> implements DriverListener {
   readonly configuration: Configuration<UserData>;
@@ -39,20 +33,14 @@ export class ClientRuntime<UserData> implements DriverListener {
   readonly status: Status = new Status();
   readonly counters: Counters = new Counters();
   readonly logger: ClientLogger;
-  readonly router: Router;
   readonly driver: Driver;
-  readonly unmatched: UnmatchedMessages;
-  readonly drain: Drain;
   readonly connectCalls: ConnectCalls;
-  readonly publishCalls: PublishCalls;
-  readonly publishManyParts: PublishManyParts;
-  readonly subscribeCalls: SubscribeCalls;
   /** Called whenever there may be room, or nothing left to wait for. */
   readonly #progress = new Notifier();
   readonly #platform: Platform;
-  readonly #delivery: MessageDelivery;
-  readonly #stallDetector: StallDetector;
-  readonly #overflowReports: OverflowReports;
+  readonly #pressure: BufferPressure;
+  #inbound: InboundParts | undefined = undefined;
+  #publishCalls: PublishCalls | undefined = undefined;
 
   constructor(url: ServerUrl, options: ClientOptions<UserData>, platform: Platform) {
     const { clock, random } = platform;
@@ -60,43 +48,33 @@ export class ClientRuntime<UserData> implements DriverListener {
     const configuration = new Configuration(url, options, random);
     this.configuration = configuration;
     const { engine, logger: givenLogger } = configuration.settings;
-    const { persistent, protocolVersion: version } = engine;
     const events = new EventQueue();
     this.logger = new ClientLogger(givenLogger, events);
     this.warn();
-    this.endpoints = new Endpoints(configuration, random);
-    this.router = new Router(() => clock.now());
-    const pressure = new BufferPressure(engine.receiveBuffer);
-    const { counters, endpoints, logger, router, status } = this;
+    const endpoints = new Endpoints(configuration, random);
+    this.endpoints = endpoints;
+    const buffers = new BufferPressure(engine.receiveBuffer);
+    this.#pressure = buffers;
     const prepare = (context: DialContext): Promise<PreparedDial> => this.#prepare(context);
-    const driver = new Driver(engine, { clock, random, events, endpoints, prepare, buffers: pressure });
+    const driver = new Driver(engine, { clock, random, events, endpoints, prepare, buffers });
     this.driver = driver;
-    pressure.add(() => driver.resumeReading());
-    const base = {
-      clock,
-      configuration,
-      counters,
-      driver,
-      endpoints,
-      logger,
-      persistent,
-      pressure,
-      router,
-      status,
-    };
-    this.unmatched = new UnmatchedMessages(base);
-    const { unmatched } = this;
-    const delivery = new MessageDelivery({ ...base, unmatched });
-    this.#delivery = delivery;
-    this.drain = new Drain({ ...base, delivery, unmatched });
-    const overflowReports = new OverflowReports(clock, status);
-    this.#overflowReports = overflowReports;
-    this.publishCalls = new PublishCalls(driver, clock, version);
-    this.publishManyParts = { ...base, progress: this.#progress, publishCalls: this.publishCalls };
-    this.subscribeCalls = new SubscribeCalls({ ...base, drain: this.drain, overflowReports, version });
-    this.connectCalls = new ConnectCalls(base);
-    this.#stallDetector = new StallDetector(base);
+    this.connectCalls = new ConnectCalls({ clock, configuration, driver, endpoints });
     driver.listen(this);
+  }
+
+  get inbound(): InboundParts {
+    this.#inbound ??= this.#makeInbound();
+    return this.#inbound;
+  }
+
+  get publishCalls(): PublishCalls {
+    this.#publishCalls ??= this.#makePublishCalls();
+    return this.#publishCalls;
+  }
+
+  get publishManyParts(): PublishManyParts {
+    const { driver, logger, publishCalls } = this;
+    return { clock: this.#platform.clock, driver, logger, progress: this.#progress, publishCalls };
   }
 
   get settings(): Settings<UserData> {
@@ -111,19 +89,15 @@ export class ClientRuntime<UserData> implements DriverListener {
   // --- for the driver ------------------------------------------------------------------------------------------
 
   deliver(publish: PublishReader, receipt: Receipt | undefined): Delivery {
-    if (receipt !== undefined) this.#stallDetector.arrived();
-    const message = this.#delivery.message(publish, receipt);
-    if (!this.drain.intercept(message)) return this.#delivery.deliver(message);
-    if (receipt === undefined) this.counters.discarded++;
-    return 'taken';
+    return this.inbound.deliver(publish, receipt);
   }
 
   overflowed(topicName: string): void {
-    this.#delivery.overflowed(topicName);
+    this.inbound.overflowed(topicName);
   }
 
   onProgress(): void {
-    this.drain.checkDone();
+    this.#inbound?.drain.checkDone();
     this.#progress.notify();
   }
 
@@ -153,10 +127,10 @@ export class ClientRuntime<UserData> implements DriverListener {
         logger.error(`not connected: ${messageOf(change.error)}`);
         break;
       case 'ackStalled':
-        this.#stallDetector.unsettled(change.receipts, change.ms);
+        this.inbound.unsettled(change.receipts, change.ms);
         break;
       case 'stopped':
-        this.#stallDetector.stopped();
+        this.inbound.stopped();
         break;
       case 'lastResort':
         this.#lastResort(change.ms);
@@ -169,7 +143,7 @@ export class ClientRuntime<UserData> implements DriverListener {
         break;
       case 'refused':
         logger.error(`the server refused to restore ${change.results.length} subscriptions`);
-        this.subscribeCalls.refused(change.results, change.givenUp);
+        this.inbound.subscribeCalls.refused(change.results, change.givenUp);
         break;
       case 'closed':
         this.#closed(change.error);
@@ -177,14 +151,34 @@ export class ClientRuntime<UserData> implements DriverListener {
     }
   }
 
+  #makePublishCalls(): PublishCalls {
+    return new PublishCalls(this.driver, this.#platform.clock, this.settings.engine.protocolVersion);
+  }
+
+  #makeInbound(): InboundParts {
+    const { configuration, counters, driver, logger, status } = this;
+    const { persistent, protocolVersion: version } = this.settings.engine;
+    this.#pressure.add(() => driver.resumeReading());
+    return new InboundParts({
+      clock: this.#platform.clock,
+      configuration,
+      counters,
+      driver,
+      logger,
+      persistent,
+      pressure: this.#pressure,
+      status,
+      version,
+    });
+  }
+
   #connected({ connack }: Extract<Change, { type: 'connected' }>): void {
-    const { connectCalls, endpoints, logger, router, status, unmatched } = this;
+    const { connectCalls, endpoints, logger, status } = this;
     const { type: _, ...answer } = connack;
     connectCalls.connected(answer);
     endpoints.connected();
     logger.info('connected');
-    unmatched.connected();
-    if (!answer.sessionPresent) router.restored();
+    this.#inbound?.connected(answer.sessionPresent);
     status.report({ type: 'connected', connack: answer });
   }
 
@@ -196,25 +190,21 @@ export class ClientRuntime<UserData> implements DriverListener {
   }
 
   #sessionLost(unsettled: number): void {
-    const { logger, router, status, unmatched } = this;
-    unmatched.clear();
-    for (const subscription of router.subscriptions) subscription.sessionLost(); // fault: lost-session
+    const { logger, status } = this;
+    this.#inbound?.sessionLost();
     logger.warn('the server has lost the session');
     status.report({ type: 'session-lost', unsettled });
   }
 
   #closed(error: MqttError | undefined): void {
-    const { connectCalls, counters, logger, status, subscribeCalls, unmatched } = this;
+    const { connectCalls, counters, logger, status } = this;
     connectCalls.end(error);
     if (error === undefined) logger.info('closed');
     else {
       counters.lastError = error;
       logger.error(`closed: ${messageOf(error)}`);
     }
-    unmatched.clear();
-    this.#stallDetector.stop();
-    this.#overflowReports.stop();
-    subscribeCalls.endAll(error);
+    this.#inbound?.closed(error);
     status.report(error === undefined ? { type: 'closed' } : { type: 'closed', error });
   }
 

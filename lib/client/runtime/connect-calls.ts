@@ -59,7 +59,7 @@ export class ConnectCalls {
   #connack: Connack | undefined = undefined;
   #attempt: Attempt | undefined = undefined;
   /** They settle when the connection is established, or will not be. */
-  readonly #outcomes = new Set<Deferred<Connack>>();
+  #outcomes: readonly Deferred<Connack>[] = [];
   #closed = deferred<void>();
   #life: 'open' | 'ended' = 'open';
 
@@ -121,7 +121,7 @@ export class ConnectCalls {
     return new Promise<Connack>((resolve, reject) => {
       const outcome = this.#awaitOutcome();
       const done = withCancellation(options, this.#parts.clock, 'reconnect', (reason) => {
-        this.#outcomes.delete(outcome);
+        this.#forget(outcome);
         reject(reason);
       });
       outcome.promise.then(resolve, reject).finally(done);
@@ -157,13 +157,17 @@ export class ConnectCalls {
 
   #awaitOutcome(): Deferred<Connack> {
     const outcome = deferred<Connack>();
-    this.#outcomes.add(outcome);
+    this.#outcomes = [...this.#outcomes, outcome];
     return outcome;
   }
 
+  #forget(outcome: Deferred<Connack>): void {
+    this.#outcomes = this.#outcomes.filter((one) => one !== outcome);
+  }
+
   #settle(how: (outcome: Deferred<Connack>) => void): void {
-    const outcomes = [...this.#outcomes];
-    this.#outcomes.clear();
+    const outcomes = this.#outcomes;
+    this.#outcomes = [];
     for (const outcome of outcomes) how(outcome);
   }
 
@@ -177,13 +181,15 @@ export class ConnectCalls {
       if (this.#attempt === attempt) this.#attempt = undefined;
     };
     connack.then(forget, forget);
-    this.#queue.run((signal) => this.#run(attempt, retry, signal)).then(resolve, reject);
+    this.#queue.run((turn) => this.#run(attempt, retry, turn)).then(resolve, reject);
     return attempt;
   }
 
-  async #run(attempt: Attempt, retry: boolean, signal: AbortSignal): Promise<Connack> {
-    if (this.#driver.state === 'disconnecting') await this.ended();
-    signal.throwIfAborted();
+  async #run(attempt: Attempt, retry: boolean, turn: Pick<AbortController, 'signal'>): Promise<Connack> {
+    if (this.#driver.state === 'disconnecting') {
+      await this.ended();
+      turn.signal.throwIfAborted();
+    }
     if (attempt.phase === 'left') throw new ClosedError('connect was given up by its caller');
     this.#reopen();
     const { state } = this.#driver;
@@ -212,7 +218,7 @@ export class ConnectCalls {
     if (phase === 'begun') this.#driver.giveUp(error);
     const { outcome } = attempt;
     if (outcome === undefined) return;
-    this.#outcomes.delete(outcome);
+    this.#forget(outcome);
     outcome.reject(error);
   }
 }

@@ -1,14 +1,15 @@
 /** Listeners that are called whenever something may have changed. */
 export class Notifier {
-  readonly #listeners = new Set<() => void>();
+  #listeners: Set<() => void> | undefined = undefined;
 
   /** Calls `listener` from now on. Returns what ends that. */
   add(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    const listeners = (this.#listeners ??= new Set());
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
   }
 
   notify(): void {
-    for (const listener of this.#listeners) listener();
+    if (this.#listeners !== undefined) for (const listener of this.#listeners) listener();
   }
 }

@@ -327,7 +327,7 @@ describe('the control lane', () => {
   /** An operation that goes on until it is told to end. */
   function operation(log: string[], name: string) {
     let end: (how?: Error) => void = () => {};
-    const run = (signal: AbortSignal): Promise<string> => {
+    const run = ({ signal }: Pick<AbortController, 'signal'>): Promise<string> => {
       log.push(`${name} begins`);
       signal.addEventListener('abort', () => log.push(`${name} is told: ${String(signal.reason)}`));
       return new Promise((resolve, reject) => {
