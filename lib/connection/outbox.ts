@@ -4,10 +4,13 @@ import type { Traffic } from './traffic.ts';
 /** The size of a slab in bytes, and so the most that one write hands to the network, apart from large payloads. */
 export const SLAB_SIZE = 65_536;
 
+/** The size of the memory that output begins in, in bytes. Most clients write less than this in one turn. */
+export const FIRST_SLAB_SIZE = 1_024;
+
 /** Gives out slabs. The transport's owner returns them, after they have been written. */
 export interface SlabPool {
-  /** A slab of `SLAB_SIZE` bytes that nobody else uses. */
-  take(): Uint8Array;
+  /** A slab of `size` bytes, `FIRST_SLAB_SIZE` or `SLAB_SIZE`, that nobody else uses. */
+  take(size: number): Uint8Array;
 }
 
 const NONE = new Uint8Array(0);
@@ -28,9 +31,9 @@ interface UnwritablePacket {
 }
 
 /**
- * Bytes to be written. Packets are put into a slab one after the other. A slab is taken once, as one piece: then it
- * belongs to the transport, and the outbox does not write into the rest of it. Large payloads are passed by reference,
- * behind a header in a piece of its own.
+ * Bytes to be written. Packets are put into a slab one after the other: a small one first, whose content moves to a large
+ * one when it is full. A slab is taken once, as one piece: then it belongs to the transport, and the outbox does not write
+ * into the rest of it. Large payloads are passed by reference, behind a header in a piece of its own.
  */
 export class Outbox {
   readonly #pool: SlabPool;
@@ -63,9 +66,7 @@ export class Outbox {
 
   /** hot: makes room for `length` bytes from `at` on. The caller writes them into `bytes` and moves `at` behind them. */
   reserve(length: number): void {
-    if (this.at + length <= this.bytes.length) return;
-    this.#seal();
-    this.bytes = length <= SLAB_SIZE ? this.#pool.take() : new Uint8Array(length);
+    if (this.at + length > this.bytes.length) this.#makeRoom(length);
   }
 
   /** Copies a packet in. */
@@ -172,6 +173,18 @@ export class Outbox {
     while (this.#sealed.length > 0)
       if (this.dropUnwritable() === undefined) pieces.push(this.take() as Uint8Array);
     return pieces;
+  }
+
+  #makeRoom(length: number): void {
+    const { bytes, at } = this;
+    if (at > 0 && bytes.length === FIRST_SLAB_SIZE && at + length <= SLAB_SIZE) {
+      this.bytes = this.#pool.take(SLAB_SIZE);
+      this.bytes.set(bytes.subarray(0, at));
+      return;
+    }
+    this.#seal();
+    if (length > SLAB_SIZE) this.bytes = new Uint8Array(length);
+    else this.bytes = this.#pool.take(length <= FIRST_SLAB_SIZE ? FIRST_SLAB_SIZE : SLAB_SIZE);
   }
 
   #forget(piece: Uint8Array): void {

@@ -4,15 +4,18 @@ import type { ConnectOpts, Socket, SocketConstructorOpts } from 'node:net';
 import { copyOf } from '../bytes.ts';
 import type { TransportReceiver } from './transport.ts';
 
-/** Bytes of the first read: enough for most CONNACKs. */
-const FIRST_READ = 256;
+/**
+ * Memory that all sockets share for small reads, which are copied out of it before another socket reads: what is read is
+ * reported in the same call. So a connection that brings little holds no memory to read into.
+ */
+const SHARED = new Uint8Array(1_024);
 
 /**
- * The memory that a socket reads into. Node.js requires it when the socket is created, before there is a receiver. So the
- * first read uses a small buffer of the target, and every later one the memory that the receiver allocates.
+ * The memory that a socket reads into. Node.js requires it when the socket is created, before there is a receiver. Reads
+ * use the shared memory until one fills it, and from then on the memory that the receiver allocates.
  */
 export class ReadTarget {
-  readonly #first = new Uint8Array(FIRST_READ);
+  #reads: 'small' | 'large' = 'small';
   /** Memory of the receiver for the next read. */
   #allocated: Uint8Array | undefined;
   /** Bytes that arrived before `open()`. */
@@ -41,13 +44,15 @@ export class ReadTarget {
   /** Called when the socket is created and after each read. */
   #allocate(): Uint8Array {
     // After `destroy()` there is no further read, and the receiver may have no memory left.
-    this.#allocated = this.#socket?.destroyed === true ? undefined : this.#receiver?.allocate();
-    return this.#allocated ?? this.#first;
+    const isSmall = this.#reads === 'small' || this.#socket?.destroyed === true;
+    this.#allocated = isSmall ? undefined : this.#receiver?.allocate();
+    return this.#allocated ?? SHARED;
   }
 
   /** Copies the bytes if the runtime has read into other memory than `#allocate()` returned. */
   #onRead(length: number, bytes: Uint8Array): boolean {
     const receiver = this.#receiver;
+    if (length === SHARED.length) this.#reads = 'large';
     if (receiver !== undefined && startsWith(this.#allocated, bytes, length)) receiver.onRead(length);
     else {
       const chunk = copyOf(bytes.subarray(0, length));

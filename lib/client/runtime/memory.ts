@@ -1,5 +1,5 @@
 import { markAsUntransferable } from 'node:worker_threads';
-import { SLAB_SIZE, type SlabPool } from '../../connection/outbox.ts';
+import { FIRST_SLAB_SIZE, SLAB_SIZE, type SlabPool } from '../../connection/outbox.ts';
 
 /** Memory to read into. It cannot be transferred, because several payloads are views of it. */
 export function allocate(size: number): Uint8Array {
@@ -8,26 +8,30 @@ export function allocate(size: number): Uint8Array {
   return bytes;
 }
 
-/** How many free slabs are kept for reuse. */
+/** How many free slabs are kept for reuse: large ones and first ones. */
 const SPARE = 8;
+const SPARE_FIRST = 64;
 
 /** Slabs for output. An idle client holds none. */
 export class Slabs implements SlabPool {
   readonly #spare: Uint8Array[] = [];
+  readonly #spareFirst: Uint8Array[] = [];
   readonly #ours = new WeakSet<ArrayBufferLike>();
 
-  take(): Uint8Array {
-    const spare = this.#spare.pop();
+  take(size: number = SLAB_SIZE): Uint8Array {
+    const spare = size === SLAB_SIZE ? this.#spare.pop() : this.#spareFirst.pop();
     if (spare !== undefined) return spare;
-    const slab = allocate(SLAB_SIZE);
+    const slab = allocate(size);
     this.#ours.add(slab.buffer);
     return slab;
   }
 
   /** `piece` was written. If it is part of a slab, the slab is free. */
-  give(piece: Uint8Array): void {
-    if (piece.buffer.byteLength !== SLAB_SIZE || !this.#ours.has(piece.buffer)) return;
-    if (this.#spare.length < SPARE) this.#spare.push(new Uint8Array(piece.buffer));
+  give({ buffer }: Uint8Array): void {
+    const size = buffer.byteLength;
+    if ((size !== SLAB_SIZE && size !== FIRST_SLAB_SIZE) || !this.#ours.has(buffer)) return;
+    const [spare, most] = size === SLAB_SIZE ? [this.#spare, SPARE] : [this.#spareFirst, SPARE_FIRST];
+    if (spare.length < most) spare.push(new Uint8Array(buffer));
   }
 }
 
