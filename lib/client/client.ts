@@ -99,7 +99,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
    * Connects, and resolves with the CONNACK. Rejects with a `ConnectError` on the first failure, unless
    * `reconnect.retryInitial` or `retry` is set. Simultaneous calls share one attempt. Aborting one rejects only that one.
    */
-  connect(options: ConnectOptions = {}): Promise<Connack> {
+  connect(options?: ConnectOptions): Promise<Connack> {
     return this.#runtime.connectCalls.connect(options);
   }
 

@@ -40,7 +40,7 @@ export class Connection {
   /** When CONNACK came, in ms. */
   acceptedAt = 0;
   /** Breaches of the protocol by the server that are tolerated and were reported. */
-  readonly tolerated: Set<string> = new Set();
+  tolerated: readonly string[] = [];
   /** When the unanswered PINGREQ was written, in ms; 0 = none. */
   pingedAt = 0;
 

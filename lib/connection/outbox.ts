@@ -42,7 +42,7 @@ export class Outbox {
   readonly #sealed: Uint8Array[] = [];
   #sealedBytes = 0;
   /** Complete pieces of packets whose payload is passed by reference. */
-  readonly #borrowed = new Map<Uint8Array, BorrowedPacket>();
+  #borrowed: Map<Uint8Array, BorrowedPacket> | undefined = undefined;
   #borrowedBytes = 0;
   /** The present slab: `reserve()` makes room in it. */
   bytes: Uint8Array = NONE;
@@ -87,11 +87,12 @@ export class Outbox {
     const pieces = [header];
     for (let at = 0; at < length; at += most) pieces.push(payload.subarray(at, Math.min(at + most, length)));
     const packet = { payload, length, pieces };
+    const borrowed = (this.#borrowed ??= new Map());
     for (const piece of pieces) {
       this.#sealed.push(piece);
       this.#sealedBytes += piece.length;
       this.#borrowedBytes += piece.length;
-      this.#borrowed.set(piece, packet);
+      borrowed.set(piece, packet);
     }
   }
 
@@ -102,7 +103,7 @@ export class Outbox {
   detach(memory?: ArrayBufferLike): Map<Uint8Array, Uint8Array> {
     const copies = new Map<Uint8Array, Uint8Array>();
     for (const [i, piece] of this.#sealed.entries()) {
-      const packet = this.#borrowed.get(piece);
+      const packet = this.#borrowed?.get(piece);
       if (packet === undefined || !isIntact(packet)) continue;
       if (memory !== undefined && packet.payload.buffer !== memory) continue;
       const copy = copyOf(piece);
@@ -118,9 +119,9 @@ export class Outbox {
    * already, removes everything.
    */
   dropUnwritable(): UnwritablePacket | undefined {
-    if (this.#borrowed.size === 0) return undefined;
+    if ((this.#borrowed?.size ?? 0) === 0) return undefined;
     const [head] = this.#sealed;
-    const packet = head === undefined ? undefined : this.#borrowed.get(head);
+    const packet = head === undefined ? undefined : this.#borrowed?.get(head);
     if (packet === undefined || isIntact(packet)) return undefined;
     const { pieces, length } = packet;
     const [header] = pieces as [Uint8Array];
@@ -129,7 +130,7 @@ export class Outbox {
       this.clear();
       return { lastPiece, phase: 'cut' };
     }
-    for (const piece of this.#sealed.splice(0, pieces.length)) this.#borrowed.delete(piece);
+    for (const piece of this.#sealed.splice(0, pieces.length)) this.#borrowed?.delete(piece);
     this.#sealedBytes -= header.length + length;
     this.#borrowedBytes -= header.length + length;
     return { lastPiece, phase: 'whole' };
@@ -139,7 +140,7 @@ export class Outbox {
     this.#sealed.length = 0;
     this.#sealedBytes = 0;
     this.#borrowedBytes = 0;
-    this.#borrowed.clear();
+    this.#borrowed = undefined;
     this.bytes = NONE;
     this.at = 0;
   }
@@ -188,7 +189,7 @@ export class Outbox {
   }
 
   #forget(piece: Uint8Array): void {
-    if (this.#borrowed.delete(piece)) this.#borrowedBytes -= piece.length;
+    if (this.#borrowed?.delete(piece) === true) this.#borrowedBytes -= piece.length;
   }
 
   #seal(): void {

@@ -101,8 +101,8 @@ export class InboundPublish {
 
 /** Reports, once per connection, that the server breaks the protocol in a way that is tolerated. */
 export function tolerate(connection: Connection, what: string, effects: Pick<Effects, 'changed'>): void {
-  if (connection.tolerated.has(what)) return;
-  connection.tolerated.add(what);
+  if (connection.tolerated.includes(what)) return;
+  connection.tolerated = [...connection.tolerated, what];
   effects.changed({ type: 'tolerated', what });
 }
 

@@ -100,7 +100,7 @@ interface Reference {
 export class PayloadReferences {
   readonly #session: Session;
   /** By the last piece of the payload. */
-  readonly #byLastPiece = new Map<Uint8Array, Reference>();
+  #byLastPiece: Map<Uint8Array, Reference> | undefined = undefined;
 
   constructor(session: Session) {
     this.#session = session;
@@ -110,23 +110,24 @@ export class PayloadReferences {
   track(connection: Connection, exchange: Exchange): void {
     const { lastPiece } = connection.outbox;
     const { delivery } = exchange;
-    if (lastPiece !== undefined) this.#byLastPiece.set(lastPiece, { exchange, delivery });
+    if (lastPiece !== undefined) (this.#byLastPiece ??= new Map()).set(lastPiece, { exchange, delivery });
   }
 
   /** The caller of `exchange`, or every caller, gets its payload back: pieces that have not left are copied. */
   detach(connection: Connection, exchange?: Exchange): void {
-    if (typeof exchange?.payload === 'string') return;
+    const references = this.#byLastPiece;
+    if (typeof exchange?.payload === 'string' || references === undefined) return;
     for (const [piece, copy] of connection.outbox.detach(exchange?.payload.buffer)) {
-      const reference = this.#byLastPiece.get(piece);
+      const reference = references.get(piece);
       if (reference === undefined) continue;
-      this.#byLastPiece.delete(piece);
-      this.#byLastPiece.set(copy, reference);
+      references.delete(piece);
+      references.set(copy, reference);
     }
   }
 
   /** hot: `piece` has left. Returns why the connection has to be closed, if it has. */
   flushed(connection: Connection, piece: Uint8Array): ConnectionLostError | undefined {
-    if (this.#byLastPiece.size === 0) return undefined;
+    if (this.#byLastPiece === undefined) return undefined;
     const reference = this.#take(piece);
     if (reference === undefined) return undefined;
     const { exchange } = reference;
@@ -149,10 +150,10 @@ export class PayloadReferences {
 
   /** The connection ended: the delivery of QoS 0 that was still to leave is unknown. */
   abandonUnsent(): void {
-    const unsent = [...this.#byLastPiece.values()].flatMap(({ exchange }) =>
+    const unsent = [...(this.#byLastPiece?.values() ?? [])].flatMap(({ exchange }) =>
       exchange.qos > 0 ? [] : exchange,
     );
-    this.#byLastPiece.clear();
+    this.#byLastPiece = undefined;
     const fate = { delivery: 'unknown', kept: false } as const;
     const message = 'the connection was lost while the message was being written, so it may not have arrived';
     const lost = (): ConnectionLostError => new ConnectionLostError(message, { fate });
@@ -160,8 +161,8 @@ export class PayloadReferences {
   }
 
   #take(piece: Uint8Array): Reference | undefined {
-    const reference = this.#byLastPiece.get(piece);
-    this.#byLastPiece.delete(piece);
+    const reference = this.#byLastPiece?.get(piece);
+    this.#byLastPiece?.delete(piece);
     return reference;
   }
 

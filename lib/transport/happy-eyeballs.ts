@@ -46,7 +46,11 @@ export async function connectFirst<C extends { readonly socket: Socket }>(
 ): Promise<C> {
   signal.throwIfAborted();
   const targets = 'path' in target ? [target] : await addressesOf(target, signal, resolver);
-  return race(targets, signal, start, resolver);
+  const [only] = targets;
+  if (only === undefined || targets.length > 1) return race(targets, signal, start, resolver);
+  const contender = start(only);
+  await socketEvent(contender.socket, 'connect', signal);
+  return contender;
 }
 
 async function addressesOf(

@@ -21,14 +21,24 @@ function receiver(memory: Uint8Array): TransportReceiver & { readonly calls: str
 }
 
 /** An open target whose receiver offers `memory`. `read` is what the runtime calls after a read. */
-function opened(memory: Uint8Array) {
+function small(memory: Uint8Array) {
   const { calls, ...rest } = receiver(memory);
   const readTarget = new ReadTarget();
   readTarget.attach(held(new Socket()));
   readTarget.open(rest);
   const onread = readTarget.options.onread as OnReadOpts;
-  (onread.buffer as () => Uint8Array)();
-  return { calls, read: onread.callback.bind(onread) };
+  const next = onread.buffer as () => Uint8Array;
+  return { calls, next, read: onread.callback.bind(onread) };
+}
+
+/** The same after a read that has filled the shared memory. */
+function opened(memory: Uint8Array) {
+  const { calls, next, read } = small(memory);
+  const shared = next();
+  read(shared.length, shared);
+  calls.length = 0;
+  next();
+  return { calls, read };
 }
 
 describe('a read target', () => {
@@ -59,6 +69,31 @@ describe('a read target', () => {
     read(5, foreign);
     foreign.fill(0);
     expect(calls).toEqual(['onData hello']);
+  });
+
+  it('shares the memory of small reads with all others, and copies out of it', () => {
+    const [one, other] = [small(new Uint8Array(64)), small(new Uint8Array(64))];
+    const shared = one.next();
+    expect(other.next()).toBe(shared);
+    shared.set(Buffer.from('hello'));
+    one.read(5, shared);
+    shared.set(Buffer.from('world'));
+    other.read(5, shared);
+    expect([one.calls, other.calls]).toEqual([['onData hello'], ['onData world']]);
+    expect(one.next()).toBe(shared);
+  });
+
+  it('uses memory of the receiver once a read has filled the shared memory', () => {
+    const memory = new Uint8Array(64);
+    const { calls, next, read } = small(memory);
+    const shared = next();
+    read(shared.length - 1, shared);
+    expect(next()).toBe(shared);
+    read(shared.length, shared);
+    expect(next()).toBe(memory);
+    read(5, memory);
+    expect(next()).toBe(memory);
+    expect(calls).toEqual([expect.stringMatching(/^onData/), expect.stringMatching(/^onData/), 'onRead 5']);
   });
 
   it('reports a read into another view of the allocated memory', () => {

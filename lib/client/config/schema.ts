@@ -154,9 +154,10 @@ export function checkOptions<UserData>(options: ClientOptions<UserData>): Checke
   const given = { ...checkKeys('options', options, KEYS) };
   const checked = Object.create(DEFAULTS) as Record<string, unknown>;
   const session = checked as SessionOptions;
-  for (const [key, { since = 3, check }] of ENTRIES) {
+  for (const key of KEYS) {
     const value = given[key];
     if (value === undefined) continue;
+    const { since = 3, check } = SCHEMA[key];
     if (session.protocolVersion < since)
       throw new TypeError(
         `${key}: expected none with protocolVersion ${session.protocolVersion}, as only MQTT 5.0 has it`,

@@ -26,19 +26,35 @@ export interface Timers {
 export function clockOver(timers: Timers): Clock {
   return {
     now: () => timers.now(),
-    wakeAt(at, wake) {
-      let timer = timers.setTimeout(step, delay());
-      function delay(): number {
-        return Math.min(LONGEST, Math.max(0, Math.ceil(at - timers.now())));
-      }
-      // A long wait takes several timers.
-      function step(): void {
-        if (timers.now() >= at) wake();
-        else timer = timers.setTimeout(step, delay());
-      }
-      return { cancel: () => timers.clearTimeout(timer) };
-    },
+    wakeAt: (at, wake) => new TimedWake(timers, at, wake),
   };
+}
+
+class TimedWake implements Wake {
+  readonly #timers: Timers;
+  readonly #at: number;
+  readonly #wake: () => void;
+  #timer: unknown;
+
+  constructor(timers: Timers, at: number, wake: () => void) {
+    this.#timers = timers;
+    this.#at = at;
+    this.#wake = wake;
+    this.#arm();
+  }
+
+  cancel(): void {
+    this.#timers.clearTimeout(this.#timer);
+  }
+
+  /** A long wait takes several timers. */
+  #arm(): void {
+    const delay = Math.min(LONGEST, Math.max(0, Math.ceil(this.#at - this.#timers.now())));
+    this.#timer = this.#timers.setTimeout(() => {
+      if (this.#timers.now() >= this.#at) this.#wake();
+      else this.#arm();
+    }, delay);
+  }
 }
 
 /** The clock of the machine. Fake timers of a test runner do not replace it: see `nextTick`. */

@@ -60,8 +60,10 @@ export class ConnectCalls {
   #attempt: Attempt | undefined = undefined;
   /** They settle when the connection is established, or will not be. */
   #outcomes: readonly Deferred<Connack>[] = [];
-  #closed = deferred<void>();
-  #life: 'open' | 'ended' = 'open';
+  /** Made when it is first asked for. */
+  #closed: Deferred<void> | undefined = undefined;
+  /** How the client has ended; undefined while it has not. */
+  #end: { readonly error: MqttError | undefined } | undefined = undefined;
 
   constructor(parts: ConnectCallsParts) {
     this.#parts = parts;
@@ -69,32 +71,27 @@ export class ConnectCalls {
   }
 
   get closed(): Promise<void> {
+    if (this.#closed === undefined) {
+      this.#closed = deferred<void>();
+      this.#settleClosed();
+    }
     return this.#closed.promise;
   }
 
   /** Resolves when the client is closed, with or without an error; at once if it was never used. */
   async ended(): Promise<void> {
     const { state } = this.#driver;
-    if (state !== 'closed' && state !== 'offline') await this.#closed.promise.catch(() => {});
+    if (state !== 'closed' && state !== 'offline') await this.closed.catch(() => {});
     await this.#driver.gracefulClose();
   }
 
-  async connect(options: ConnectOptions): Promise<Connack> {
-    const { configuration, endpoints } = this.#parts;
-    const { engine, network, retryInitial } = configuration.settings;
-    const { signal, timeout, ...given } = checkCallWith<AttemptOptions>('connect', options, {
-      host: toHost,
-      port: integerIn(1, 65_535),
-      keepAlive: integerIn(0, 65_535),
-      localAddress: (_, value) => toLocalAddress(value, network.family),
-      retry: boolean,
-    });
-    const { retry = retryInitial, keepAlive, ...overrides } = given;
-    endpoints.override(overrides);
-    if (keepAlive !== undefined) engine.keepAlive = keepAlive;
+  async connect(options?: ConnectOptions): Promise<Connack> {
+    const { retryInitial } = this.#parts.configuration.settings;
+    const { signal, timeout, retry = retryInitial } = options === undefined ? {} : this.#apply(options);
     if (this.#driver.state === 'connected' && this.#connack !== undefined) return this.#connack;
     const attempt = this.#attempt ?? this.#begin(retry);
     attempt.callers++;
+    if (signal === undefined && timeout === undefined) return attempt.connack;
     return new Promise<Connack>((resolve, reject) => {
       const done = withCancellation({ signal, timeout }, this.#parts.clock, 'connect', (reason) => {
         // Other calls may wait for the attempt: only the last one gives it up.
@@ -149,10 +146,36 @@ export class ConnectCalls {
 
   end(error: MqttError | undefined): void {
     this.#connack = undefined;
-    this.#life = 'ended';
+    this.#end = { error };
     this.#settle((outcome) => outcome.reject(error ?? new ClosedError('the client was disconnected')));
-    if (error === undefined) this.#closed.resolve();
-    else this.#closed.reject(error);
+    this.#settleClosed();
+  }
+
+  #settleClosed(): void {
+    if (this.#end === undefined) return;
+    const { error } = this.#end;
+    if (error === undefined) this.#closed?.resolve();
+    else this.#closed?.reject(error);
+  }
+
+  /** Checks the options of `connect()`, and applies those that hold for later attempts, too. */
+  #apply(options: ConnectOptions): Pick<ConnectOptions, 'signal' | 'timeout' | 'retry'> {
+    const { configuration, endpoints } = this.#parts;
+    const { engine, network } = configuration.settings;
+    const { signal, timeout, retry, keepAlive, ...overrides } = checkCallWith<AttemptOptions>(
+      'connect',
+      options,
+      {
+        host: toHost,
+        port: integerIn(1, 65_535),
+        keepAlive: integerIn(0, 65_535),
+        localAddress: (_, value) => toLocalAddress(value, network.family),
+        retry: boolean,
+      },
+    );
+    endpoints.override(overrides);
+    if (keepAlive !== undefined) engine.keepAlive = keepAlive;
+    return { signal, timeout, retry };
   }
 
   #awaitOutcome(): Deferred<Connack> {
@@ -203,9 +226,9 @@ export class ConnectCalls {
 
   /** A closed client is used again: `closed` now stands for its next end. */
   #reopen(): void {
-    if (this.#life === 'open' || this.#driver.state !== 'closed') return;
-    this.#life = 'open';
-    this.#closed = deferred<void>();
+    if (this.#end === undefined || this.#driver.state !== 'closed') return;
+    this.#end = undefined;
+    this.#closed = undefined;
   }
 
   /** No call waits for `attempt` any more. An attempt to restore a lost connection goes on. */
