@@ -40,6 +40,8 @@ export interface FramerOptions {
   /** In bytes, fixed header included. @default the largest size that the protocol can express */
   readonly maximumPacketSize?: number | undefined;
   readonly allocate?: ((size: number) => Uint8Array) | undefined;
+  /** Called once for each pushed chunk that a payload points into: others may, too. */
+  readonly protect?: ((chunk: Uint8Array) => void) | undefined;
 }
 
 export class Framer {
@@ -81,10 +83,14 @@ export class Framer {
   #offer: Uint8Array | undefined;
   #offerAt = -1;
   readonly #allocate: (size: number) => Uint8Array;
+  readonly #protect: ((chunk: Uint8Array) => void) | undefined;
+  /** The last chunk that was protected. */
+  #protected: Uint8Array = NOTHING;
 
-  constructor({ protocolVersion, maximumPacketSize, allocate }: FramerOptions) {
+  constructor({ protocolVersion, maximumPacketSize, allocate, protect }: FramerOptions) {
     this.protocolVersion = protocolVersion;
     this.#allocate = allocate ?? ((size) => new Uint8Array(size));
+    this.#protect = protect;
     this.limit(maximumPacketSize);
   }
 
@@ -193,6 +199,12 @@ export class Framer {
   /** hot: a payload points into the packet, so its memory is not reused. */
   retain(): void {
     if (this.bytes === this.#slab && this.end > this.#retainedEnd) this.#retainedEnd = this.end; // fault: retain
+    if (this.bytes !== this.#slab && this.bytes !== this.#protected) this.#protectChunk();
+  }
+
+  #protectChunk(): void {
+    this.#protected = this.bytes;
+    this.#protect?.(this.bytes);
   }
 
   /** Takes a chunk, which belongs to the framer from now on. It is copied only if a packet began before it. */

@@ -18,6 +18,7 @@ export interface ConnectionOptions {
   readonly slabs: SlabPool;
   readonly traffic: Traffic;
   readonly allocate: (size: number) => Uint8Array;
+  readonly protect?: ((chunk: Uint8Array) => void) | undefined;
 }
 
 /** Everything that ends with a Network Connection. Before CONNACK nothing may be published on it: its quota is 0. */
@@ -53,7 +54,8 @@ export class Connection {
     this.identity = options.identity;
     this.withoutProblemInformation =
       protocolVersion === 5 && settings.properties.requestProblemInformation === false;
-    this.framer = new Framer({ protocolVersion, maximumPacketSize, allocate: options.allocate });
+    const { allocate, protect } = options;
+    this.framer = new Framer({ protocolVersion, maximumPacketSize, allocate, protect });
     if (maximumPacketSize === undefined || maximumPacketSize > MAXIMUM_SIZE_BEFORE_CONNACK)
       this.framer.limit(MAXIMUM_SIZE_BEFORE_CONNACK, 'before CONNACK');
     this.traffic = options.traffic;

@@ -34,8 +34,11 @@ export function sendConnect(
     properties: credentials.properties ?? options.properties,
   };
   const identity: ConnectIdentity = { clientId, cleanStart, username, password, server };
-  const { slabs, traffic, allocate } = ports;
-  const connection = new Connection({ connectionNumber, settings, identity, slabs, traffic, allocate }, now);
+  const { slabs, traffic, allocate, protect } = ports;
+  const connection = new Connection(
+    { connectionNumber, settings, identity, slabs, traffic, allocate, protect },
+    now,
+  );
   connection.outbox.append(encode(connectPacket(settings, identity), settings.protocolVersion));
   return connection;
 }

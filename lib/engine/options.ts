@@ -58,6 +58,8 @@ export interface EnginePorts {
   readonly text: Text;
   readonly slabs: SlabPool;
   readonly allocate: (size: number) => Uint8Array;
+  /** Keeps memory that payloads point into from being transferred. */
+  readonly protect?: (chunk: Uint8Array) => void;
   /** Counts bytes and packets. */
   readonly traffic: Traffic;
   /** Buffers of the application; while one is full, the client does not read. */

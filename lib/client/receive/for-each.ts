@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
-import PQueue from 'p-queue';
+import type PQueue from 'p-queue';
 import { withCancellation, checkCallWith, type CallOptions, type Failure } from '../runtime/cancellation.ts';
 import { callable, choice, integerIn, type Checks } from '../config/validate.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -50,7 +50,7 @@ class Run implements Consumer {
   readonly #subscription: MessageSource;
   readonly #handler: (message: ReceivedMessage) => unknown;
   readonly #onError: NonNullable<ForEachOptions['onError']>;
-  readonly #queue: PQueue;
+  readonly #concurrency: number;
   readonly #unfinished = new Set<ReceivedMessage>();
   #phase: 'running' | 'finishing' = 'running';
   #halt: Failure | undefined = undefined;
@@ -66,8 +66,7 @@ class Run implements Consumer {
     this.#subscription = subscription;
     this.#handler = handler;
     this.#onError = onError;
-    this.#queue = new PQueue({ concurrency });
-    this.#queue.on('next', () => this.#wake());
+    this.#concurrency = concurrency;
   }
 
   get held(): readonly ReceivedMessage[] {
@@ -81,15 +80,35 @@ class Run implements Consumer {
   }
 
   async finished(): Promise<void> {
-    while (this.#phase === 'running') {
-      if (this.#queue.pending < this.#queue.concurrency) await this.#next();
-      else
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-    }
-    await this.#queue.onIdle();
+    if (this.#concurrency === 1) await this.#runInTurn();
+    // p-queue is loaded only for handlers that overlap.
+    else await this.#runTogether((await import('p-queue')).default);
     if (this.#halt !== undefined) throw this.#halt.reason;
+  }
+
+  async #runInTurn(): Promise<void> {
+    while (this.#phase === 'running') {
+      const message = await this.#next();
+      if (message !== undefined) await this.#work(message);
+    }
+  }
+
+  async #runTogether(Queue: typeof PQueue): Promise<void> {
+    const queue = new Queue({ concurrency: this.#concurrency });
+    queue.on('next', () => this.#wake());
+    while (this.#phase === 'running') {
+      const message = queue.pending < queue.concurrency ? await this.#next() : await this.#freeHandler();
+      // The task catches everything: its promise cannot reject.
+      if (message !== undefined) void queue.add(() => this.#work(message));
+    }
+    await queue.onIdle();
+  }
+
+  /** Resolves when a handler has finished, or nothing more is to be taken. */
+  #freeHandler(): Promise<undefined> {
+    return new Promise((resolve) => {
+      this.#wake = () => resolve(undefined);
+    });
   }
 
   /** Puts messages that were not finished back for the next consumer. */
@@ -97,7 +116,8 @@ class Run implements Consumer {
     this.#subscription.giveBack(this.#unfinished);
   }
 
-  async #next(): Promise<void> {
+  /** The next message to work on; undefined: none, or it is not to be worked on any more. */
+  async #next(): Promise<ReceivedMessage | undefined> {
     const message = await new Promise<ReceivedMessage | undefined>((resolve) => {
       const waiter: MessageWaiter = {
         take: (taken) => {
@@ -117,9 +137,7 @@ class Run implements Consumer {
       };
       this.#subscription.request(waiter);
     });
-    if (message === undefined) return;
-    // The task catches everything: its promise cannot reject.
-    if (this.#phase === 'running') void this.#queue.add(() => this.#work(message));
+    return this.#phase === 'running' ? message : undefined;
   }
 
   async #work(message: ReceivedMessage): Promise<void> {

@@ -31,7 +31,7 @@ import { EventLoopYield } from './event-loop-yield.ts';
 import type { EventQueue } from './event-queue.ts';
 import { GracefulClose } from './graceful-close.ts';
 import { Link } from './link.ts';
-import { allocate, slabs } from './memory.ts';
+import { allocate, protect, slabs } from './memory.ts';
 
 export interface DriverHost {
   readonly clock: Clock;
@@ -115,6 +115,7 @@ export class Driver implements Settler {
       text: bufferText,
       slabs,
       allocate,
+      protect,
       traffic: this.#traffic,
       buffers: host.buffers,
       random: host.random,

@@ -1,11 +1,18 @@
-import { markAsUntransferable } from 'node:worker_threads';
 import { FIRST_SLAB_SIZE, SLAB_SIZE, type SlabPool } from '../../connection/outbox.ts';
 
 /** Memory to read into. It cannot be transferred, because several payloads are views of it. */
 export function allocate(size: number): Uint8Array {
   const bytes = new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
-  markAsUntransferable(bytes.buffer);
+  protect(bytes);
   return bytes;
+}
+
+let markAsUntransferable: ((object: object) => void) | undefined = undefined;
+
+/** Keeps the memory of `bytes` from being transferred. The module for it takes long to load, and is not needed to import. */
+export function protect({ buffer }: Uint8Array): void {
+  markAsUntransferable ??= process.getBuiltinModule('node:worker_threads').markAsUntransferable;
+  markAsUntransferable(buffer);
 }
 
 /** How many free slabs are kept for reuse: large ones and first ones. */
