@@ -1,6 +1,6 @@
 /** Connects to the first address of a host that answers (Happy Eyeballs, RFC 8305). */
 
-import dns, { type LookupAddress } from 'node:dns';
+import type { LookupAddress } from 'node:dns';
 import { isIP, type Socket, type SocketConnectOpts, type TcpSocketConnectOpts } from 'node:net';
 import { clearTimeout, setTimeout } from 'node:timers';
 import { messageOf } from '../errors.ts';
@@ -21,12 +21,14 @@ export interface Resolver {
 }
 
 const system: Resolver = {
-  lookup: (host, family) =>
-    new Promise((resolve, reject) => {
+  async lookup(host, family) {
+    const { default: dns } = await import('node:dns');
+    return new Promise((resolve, reject) => {
       // As in `net.connect()`: no addresses of a family that this machine does not have.
       const options = { all: true, family, hints: family === 0 ? dns.ADDRCONFIG : 0 } as const;
       dns.lookup(host, options, (error, addresses) => (error ? reject(error) : resolve(addresses)));
-    }),
+    });
+  },
   after(ms, callback) {
     const timer = setTimeout(callback, ms);
     return () => clearTimeout(timer);

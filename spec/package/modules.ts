@@ -72,11 +72,36 @@ export function describeModules(): void {
     );
 
     it(
+      'loads no package, and of Node.js what every connection over TCP needs',
+      async () => {
+        const source = `
+          import { readFileSync } from 'node:fs';
+          const loaded = new Set();
+          const follow = (url) => {
+            if (loaded.has(url)) return;
+            loaded.add(url);
+            const text = readFileSync(new URL(url), 'utf8');
+            for (const [, name] of text.matchAll(/^(?:import|export)\\b[^'"]*?["']([^"']+)["'];$/gm))
+              if (name.startsWith('.')) follow(new URL(name, url).href);
+              else loaded.add(name);
+          };
+          follow(import.meta.resolve('mqtt-await'));
+          console.log([...loaded].filter((name) => !name.startsWith('file:')).sort().join(' '));`;
+        expect(await run('static.mjs', source)).toEqual({
+          code: 0,
+          lines: ['node:async_hooks node:net node:perf_hooks node:timers node:util'],
+          complaint: '',
+        });
+      },
+      LONG,
+    );
+
+    it(
       'loads neither ws nor TLS when a program does not use them',
       async () => {
         const source = `
           import 'mqtt-await';
-          console.log(process.moduleLoadList.filter((name) => /NativeModule (tls|_tls_wrap|https)$/.test(name)).join());`;
+          console.log(process.moduleLoadList.filter((name) => /NativeModule (tls|_tls_wrap|https|worker_threads|dns)$/.test(name)).join());`;
         expect(await run('light.mjs', source)).toEqual({ code: 0, lines: [''], complaint: '' });
       },
       LONG,
