@@ -15,7 +15,7 @@ import { type Installed, installedPackage } from './built-package.ts';
  * and proxy-from-env are not installed.
  */
 
-const LONG = 60_000;
+const LONG = 180_000;
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 const MAIN = `

@@ -7,7 +7,7 @@ import { type Installed, installedPackage } from './built-package.ts';
  * The contents of the package: everything that it refers to, and nothing twice.
  */
 
-const LONG = 60_000;
+const LONG = 180_000;
 
 let installed: Installed;
 

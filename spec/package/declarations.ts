@@ -11,7 +11,7 @@ import { type Installed, installedPackage } from './built-package.ts';
  * the compilers and settings of applications.
  */
 
-const LONG = 60_000;
+const LONG = 180_000;
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const COMPILE = fileURLToPath(new URL('compile.cjs', import.meta.url));
 

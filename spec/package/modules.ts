@@ -12,7 +12,7 @@ import { type Installed, installedPackage } from './built-package.ts';
  * The package by `import`, by `require()`, and in Jest without settings.
  */
 
-const LONG = 60_000;
+const LONG = 180_000;
 const JEST = fileURLToPath(new URL('../../node_modules/jest/bin/jest.js', import.meta.url));
 
 let installed: Installed;
