@@ -50,7 +50,14 @@ export class MqttError extends Error {
 }
 
 /** The phase in which an attempt to connect failed. */
-export type ConnectPhase = 'credentials' | 'dial' | 'tls' | 'websocket' | 'connack' | 'timeout';
+export type ConnectPhase =
+  | 'credentials'
+  | 'authentication'
+  | 'dial'
+  | 'tls'
+  | 'websocket'
+  | 'connack'
+  | 'timeout';
 
 /** Options of a `ConnectError`. */
 export interface ConnectErrorOptions extends ErrorOptions {
@@ -60,11 +67,17 @@ export interface ConnectErrorOptions extends ErrorOptions {
   readonly during?: ConnectPhase | undefined;
 }
 
-/** An attempt to connect failed. */
+/** An attempt to connect failed, or a function of the option `authentication`. */
 export class ConnectError extends MqttError {
-  /** The phase in which the attempt failed. `timeout`: it took longer than `connectTimeout`. */
+  /**
+   * The phase in which the attempt failed. `timeout`: it took longer than `connectTimeout`; `authentication`: a function of
+   * that option failed, also in `reauthenticate()`.
+   */
   readonly phase: ConnectPhase;
-  /** The Reason Code (5.0) or return code (3.x), if CONNACK refused the connection. */
+  /**
+   * The Reason Code (5.0) or return code (3.x), if CONNACK refused the connection. With phase `authentication`: the one that
+   * the error of the application names, else 0x87 Not authorized.
+   */
   readonly reasonCode: number | undefined;
   /** The HTTP status with which the server or a proxy refused the connection. */
   readonly status: number | undefined;

@@ -9,6 +9,11 @@ export type {
   ReconnectPolicy,
   ValueOrFunction,
 } from './client/config/client-options.ts';
+export type {
+  Authentication,
+  AuthenticationContext,
+  AuthenticationData,
+} from './client/config/authentication.ts';
 export type { Credentials, OtherConnectProperties, Will } from './client/config/connect-fields.ts';
 export type { ServerUrl } from './client/config/endpoints.ts';
 export type { BatchesOptions } from './client/receive/batch-iterator.ts';

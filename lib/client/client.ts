@@ -125,6 +125,16 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   }
 
   /**
+   * Authenticates again on the present connection (4.12.1), with the `authentication` of its CONNECT; other traffic goes on.
+   * Resolves when the server has accepted. Simultaneous calls share one exchange; aborting one rejects only that one.
+   * Rejects with a `ConnectionLostError` if the server refuses, which ends the connection, or if there is no connection;
+   * with a `ConnectError` of phase `authentication` if a function fails; with a `TimeoutError` after `connectTimeout`. 5.0.
+   */
+  reauthenticate(options: CallOptions = {}): Promise<void> {
+    return this.#runtime.reauthenticate(options);
+  }
+
+  /**
    * Ends the connection and settles all promises. Resolves when the connection is closed, at the latest after `timeout`
    * ms, or 1000 ms for one that `reconnect()` has replaced. The server publishes the Will only with `reasonCode: 0x04`
    * (3.14.2.1). Of no effect if the client is not in use.

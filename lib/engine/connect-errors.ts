@@ -109,6 +109,7 @@ export function noServerError(errors: readonly MqttError[]): MqttError {
 /** What an attempt waits for in each phase. */
 const AWAITED_IN_PHASE: Readonly<Record<ConnectPhase, string>> = {
   credentials: 'the URL or credentials from the application',
+  authentication: 'a function of the option authentication',
   dial: 'the network to connect',
   tls: 'the TLS handshake',
   websocket: 'the WebSocket handshake',

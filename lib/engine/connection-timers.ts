@@ -19,7 +19,7 @@ export class ConnectionTimers {
   /** Handles the timers that are due. Returns the error to close the connection with, if any. */
   expire(connection: Connection, now: number): ConnectionLostError | undefined {
     const timers = this.#timers;
-    const { acknowledgements, keepAliveTimer, outbound, requests, flow } = this.#parts;
+    const { acknowledgements, authentication, keepAliveTimer, outbound, requests, flow } = this.#parts;
     if (timers.expire(Timer.Stall, now)) acknowledgements.expire(now);
     if (timers.expire(Timer.LastResort, now)) flow.expire(now);
     if (timers.expire(Timer.Trial, now)) {
@@ -33,6 +33,10 @@ export class ConnectionTimers {
     // The client reads, so the server's silence means something.
     if (timers.expire(Timer.PingResp, now) && keepAliveTimer.silent(connection, now))
       return new ConnectionLostError('closed: the server did not answer PINGREQ in time');
+    if (timers.expire(Timer.Authentication, now)) {
+      const late = authentication.expire(connection);
+      if (late !== undefined) return late;
+    }
     if (timers.expire(Timer.KeepAlive, now)) keepAliveTimer.keepAlive(connection, 'reading', now);
     if (timers.expire(Timer.Retry, now)) outbound.retry(connection, now);
     if (timers.expire(Timer.Watchdog, now) && outbound.isAckOverdue(connection, now))

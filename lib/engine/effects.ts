@@ -1,4 +1,4 @@
-import type { ConnackPacket } from '../codec/packets.ts';
+import type { AuthProperties, ConnackPacket } from '../codec/packets.ts';
 import type { PublishReader } from '../codec/publish-reader.ts';
 import type { Negotiated } from '../connection/negotiated.ts';
 import type { ConnectPhase, FilterResult, MqttError } from '../errors.ts';
@@ -48,6 +48,19 @@ export type Change =
   | { readonly type: 'closed'; readonly error: MqttError | undefined };
 
 /**
+ * What the application does for the exchange of AUTH packets (4.12), or that the exchange is over: it calls back with
+ * `authenticated()` or `authenticationFailed()`, unless the exchange is over.
+ *
+ *   start     the data of the first AUTH of a re-authentication
+ *   continue  the answer to AUTH of the server
+ *   finish    the server has accepted with CONNACK or AUTH: a check of its data
+ */
+export type AuthenticationStep =
+  | { readonly type: 'start' }
+  | { readonly type: 'continue' | 'finish'; readonly properties: AuthProperties }
+  | { readonly type: 'over'; readonly result: 'done' | 'failed' };
+
+/**
  * What the engine asks of its driver. An effect must not call the engine, nor run code of the application: what does is
  * done after the engine has returned, in the order of the effects. Receipts may be settled or released within `deliver()`.
  */
@@ -76,6 +89,8 @@ export interface Effects {
   finish(): void;
   /** cold: ask `EngineOptions.reconnect.policy`, then call `decided()`. */
   decide(context: RetryContext): void;
+  /** cold: `asked`: the engine waits for the application; `not needed`: there is nothing to wait for. */
+  authenticate(step: AuthenticationStep): 'asked' | 'not needed';
   /** cold: something has changed. */
   changed(change: Change): void;
 }

@@ -1,4 +1,5 @@
 import type { Acknowledgements } from './acknowledgements.ts';
+import type { Authentication } from './authentication.ts';
 import type { ConnectionState } from './connection-state.ts';
 import type { FlowControl } from './flow-control.ts';
 import type { InboundPublish } from './inbound-publish.ts';
@@ -12,6 +13,7 @@ import type { RequestSender } from './request-sender.ts';
 export interface EngineParts {
   readonly state: ConnectionState;
   readonly acknowledgements: Acknowledgements;
+  readonly authentication: Authentication;
   readonly dispatch: PacketDispatch;
   readonly flow: FlowControl;
   readonly inboundPublish: InboundPublish;

@@ -1,12 +1,13 @@
 import type { OutgoingPublish } from '../codec/publish-writer.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { Negotiated } from '../connection/negotiated.ts';
-import { ClosedError, ProtocolError, type MqttError } from '../errors.ts';
+import { ClosedError, type ConnectError, ProtocolError, type MqttError } from '../errors.ts';
 import type { Exchange } from '../session/exchange.ts';
 import type { Receipt } from '../session/incoming.ts';
 import type { Request } from '../session/request.ts';
 import { Session } from '../session/session.ts';
 import { Acknowledgements } from './acknowledgements.ts';
+import { Authentication, type AuthenticationWaiter } from './authentication.ts';
 import { ConnectionTimers } from './connection-timers.ts';
 import { ConnectionState } from './connection-state.ts';
 import { countsOf, type Counts } from './counts.ts';
@@ -35,6 +36,7 @@ export class Engine {
   readonly #session = new Session();
   readonly #timers = new Timers();
   readonly #keepAliveTimer = new KeepAliveTimer(this.#timers);
+  readonly #authentication: Authentication;
   readonly #outbound: OutboundPublish;
   readonly #requests: RequestSender;
   readonly #flow: FlowControl;
@@ -54,11 +56,13 @@ export class Engine {
     const outbound = new OutboundPublish(context, quarantine);
     const requests = new RequestSender(context, quarantine);
     const acknowledgements = new Acknowledgements(context);
-    const flow = new FlowControl(context);
+    const authentication = new Authentication(context);
+    const flow = new FlowControl(context, authentication);
     const inboundPublish = new InboundPublish(context, acknowledgements, flow);
     const dispatch = new PacketDispatch(context, inboundPublish, acknowledgements);
     const transfer = { outbound, requests, acknowledgements, flow, inboundPublish, dispatch };
-    const parts = { state, keepAliveTimer, quarantine, ...transfer };
+    const parts = { state, authentication, keepAliveTimer, quarantine, ...transfer };
+    this.#authentication = authentication;
     ({ outbound: this.#outbound, requests: this.#requests, acknowledgements: this.acknowledgements } = parts);
     ({ flow: this.#flow, inboundPublish: this.#inboundPublish, dispatch: this.#dispatch } = parts);
     this.#reader = new InputReader(parts, (connection, now) => this.#packet(connection, now));
@@ -115,6 +119,27 @@ export class Engine {
   /** The policy has answered to `Effects.decide()`: ms to the next attempt, `false` for none, or `undefined`. */
   decided(answer: number | false | undefined, now: number): void {
     this.#lifecycle.decided(answer, now);
+  }
+
+  /** Begins a re-authentication, unless there is no connection or its CONNECT had no Authentication Method. */
+  reauthenticate(waiter: AuthenticationWaiter, now: number): boolean {
+    return this.#state.established !== undefined && this.#authentication.reauthenticate(waiter, now);
+  }
+
+  /** Nobody waits for the re-authentication any more. */
+  withdrawReauthentication(error: MqttError): void {
+    this.#authentication.withdraw(error);
+  }
+
+  /** The application has answered to `Effects.authenticate()`. The driver drops answers that come when it is over. */
+  authenticated(data: Uint8Array | undefined, now: number): void {
+    this.#lifecycle.authenticated(data, now);
+    this.#flow.watchForAnswer(now);
+  }
+
+  /** The same for a function of the application that has failed. */
+  authenticationFailed(error: ConnectError, now: number): void {
+    this.#lifecycle.authenticationFailed(error, now);
   }
 
   /** The Network Connection is open: CONNECT is sent. */
@@ -296,13 +321,17 @@ export class Engine {
     const { state } = this.#state;
     if (state === 'disconnecting') return 'nothing';
     if (state === 'connecting') {
-      this.#lifecycle.onConnack(connection, this.#dispatch.connack(connection), now);
+      if (this.#authentication.holdsConnack) return 'nothing';
+      const packet = this.#dispatch.connack(connection);
+      if (packet.type === 'auth') this.#authentication.received(connection, packet);
+      else this.#lifecycle.onConnack(connection, packet, now);
       return 'nothing';
     }
     const outcome = this.#dispatch.packet(connection);
     if (outcome === 'nothing' || outcome === 'turn' || outcome === 'acknowledged') return outcome;
     if (outcome === 'pingresp') this.#keepAliveTimer.alive(connection);
     else if (outcome === 'answered') this.#acknowledged(connection, now);
+    else if (outcome.type === 'auth') this.#authentication.received(connection, outcome);
     else this.#lifecycle.disconnected(outcome, now);
     return 'nothing';
   }

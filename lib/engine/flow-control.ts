@@ -1,5 +1,6 @@
 import type { Outbox } from '../connection/outbox.ts';
 import type { Session } from '../session/session.ts';
+import type { Authentication } from './authentication.ts';
 import type { EngineContext } from './engine-context.ts';
 import type { Effects } from './effects.ts';
 import type { EngineOptions, BufferPressure } from './options.ts';
@@ -11,7 +12,7 @@ export const OUTPUT_LIMIT = 4_194_304;
 const PUBLISH = 3;
 
 /** Timers that close the connection, or send again, when the server is silent. */
-const SERVER_TIMERS = [Timer.PingResp, Timer.Retry, Timer.Watchdog, Timer.Ack] as const;
+const SERVER_TIMERS = [Timer.PingResp, Timer.Retry, Timer.Watchdog, Timer.Ack, Timer.Authentication] as const;
 
 /**
  * Decides whether the client reads from the network. It does not rely on the window of the server, on any version.
@@ -28,6 +29,7 @@ export class FlowControl {
   readonly #timers: Timers;
   readonly #options: EngineOptions;
   readonly #effects: Effects;
+  readonly #authentication: Authentication;
   #level: 'open' | 'full' = 'open';
   #output: 'open' | 'full' = 'open';
   /** The size of the next message, if it has no room; else 0. */
@@ -48,7 +50,8 @@ export class FlowControl {
    */
   #lastResort: 'none' | 'release' | 'abandon' | 'abandoned' | 'reconnect' = 'none';
 
-  constructor(context: EngineContext) {
+  constructor(context: EngineContext, authentication: Authentication) {
+    this.#authentication = authentication;
     this.#buffers = context.ports.buffers;
     ({ session: this.#session, timers: this.#timers } = context);
     ({ options: this.#options, effects: this.#effects } = context);
@@ -152,9 +155,10 @@ export class FlowControl {
     this.#effects.changed({ type: 'lastResort', ms: ackStallTimeout });
   }
 
-  /** Whether PUBACK, PUBREC, PUBCOMP, SUBACK or UNSUBACK is awaited. */
+  /** Whether PUBACK, PUBREC, PUBCOMP, SUBACK, UNSUBACK or AUTH is awaited. */
   get #isAwaiting(): boolean {
-    return this.#session.outgoing.size > 0 || this.#session.requests.isAwaited;
+    const { outgoing, requests } = this.#session;
+    return outgoing.size > 0 || requests.isAwaited || this.#authentication.isAwaited;
   }
 
   /** Bytes of messages that the application has not taken or settled. */

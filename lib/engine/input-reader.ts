@@ -30,7 +30,8 @@ export class InputReader {
 
   /** Whether input of `connection` may be taken now. */
   mayRead(connection: Connection): boolean {
-    return this.#state.phaseOf(connection) !== 'up' || this.#flow.allows(connection.outbox);
+    if (this.#state.phaseOf(connection) === 'up') return this.#flow.allows(connection.outbox);
+    return !this.#parts.authentication.holdsConnack;
   }
 
   /** hot: takes packets. Throws a `ProtocolError` if the server breaks the protocol. */
@@ -41,6 +42,7 @@ export class InputReader {
     }
     const result = this.#take(connection, now);
     if (result === 'stop') {
+      if (this.#parts.authentication.holdsConnack) return 'stop';
       this.#flow.stop(now);
       if (!this.#flow.isStopped) return 'stop';
       this.#parts.keepAliveTimer.stopped(connection);
@@ -69,6 +71,8 @@ export class InputReader {
       if (phase !== before) return 'again';
       const isLimited = phase === 'up';
       if (isLimited && !flow.allows(outbox)) return packets > 0 ? 'turn' : 'stop';
+      // Nothing behind a CONNACK is taken before it takes effect.
+      if (!isLimited && this.#parts.authentication.holdsConnack) return 'stop';
       // Past the limit, the client takes one read at a time.
       if (!framer.next()) return isLimited && flow.isPastLimit && packets > 0 ? 'turn' : 'all';
       if (isLimited && !flow.fits(framer.header, framer.end - framer.packetStart)) {
@@ -88,5 +92,6 @@ export class InputReader {
     this.#parts.keepAliveTimer.resumed(connection, now);
     this.#parts.outbound.timers.restart(now);
     this.#parts.requests.judgeFrom(now);
+    this.#parts.authentication.judgeFrom(now);
   }
 }

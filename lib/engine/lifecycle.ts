@@ -2,7 +2,13 @@ import { encode } from '../codec/codec.ts';
 import type { ConnackPacket, DisconnectPacket } from '../codec/packets.ts';
 import type { Connection } from '../connection/connection.ts';
 import { checkConnack } from '../connection/negotiated.ts';
-import { ConnectionLostError, type MqttError, type ProtocolError } from '../errors.ts';
+import {
+  ClosedError,
+  ConnectError,
+  ConnectionLostError,
+  type MqttError,
+  type ProtocolError,
+} from '../errors.ts';
 import { acceptConnack, sendConnect } from './connack.ts';
 import { ConnectAttempts, type Next } from './connect-attempts.ts';
 import {
@@ -100,6 +106,7 @@ export class Lifecycle {
       return;
     }
     this.#timers.stopAll();
+    this.#parts.authentication.left(new ClosedError('the client was disconnected'));
     shutdown.begin(request.pending, connection);
     if (connection === undefined) {
       this.#hangUp();
@@ -125,7 +132,9 @@ export class Lifecycle {
     if (!this.#state.go('opened')) return;
     const cleanStart = this.#attempts.cleanStart(credentials.server);
     const session = { connectionNumber: ++this.#connectionNumber, clientId: this.#clientId, cleanStart };
-    this.#state.open(sendConnect(this.#options, session, credentials, this.#context.ports, now));
+    const connection = sendConnect(this.#options, session, credentials, this.#context.ports, now);
+    this.#state.open(connection);
+    this.#parts.authentication.opened(connection);
   }
 
   dialFailed(error: MqttError, now: number): void {
@@ -135,7 +144,7 @@ export class Lifecycle {
 
   lost(cause: unknown, now: number): void {
     if (this.#state.connection === undefined) return;
-    this.#parts.quarantine.suspicion = suspicionOfLoss(cause);
+    this.#parts.quarantine.suspicion = this.#isAuthenticating ? 'none' : suspicionOfLoss(cause);
     this.#lose(lostError(cause, this.#state.state), now, 'normal');
   }
 
@@ -149,12 +158,11 @@ export class Lifecycle {
   /** The server has sent DISCONNECT (5.0). */
   disconnected(packet: DisconnectPacket, now: number): void {
     this.#attempts.noteServerReference(packet, this.#effects);
-    this.#parts.quarantine.suspicion = suspicionOfCode(packet.reasonCode);
+    this.#parts.quarantine.suspicion = this.#isAuthenticating ? 'none' : suspicionOfCode(packet.reasonCode);
     this.fail(disconnectError(packet), now, disconnectVerdict(packet.reasonCode));
   }
 
   onConnack(connection: Connection, connack: ConnackPacket, now: number): void {
-    const { acknowledgements, flow, keepAliveTimer, quarantine } = this.#parts;
     const attempts = this.#attempts;
     const { identity, protocolVersion, settings } = connection;
     if (connack.reasonCode !== 0) {
@@ -171,12 +179,44 @@ export class Lifecycle {
       this.#dialAgain(connection, now, 'same');
       return;
     }
+    if (this.#parts.authentication.onConnack(connack) === 'accept') this.#accept(connection, connack, now);
+  }
+
+  /** The application has answered AUTH of the server, or checked its proof. */
+  authenticated(data: Uint8Array | undefined, now: number): void {
+    const { connection } = this.#state;
+    if (connection === undefined) return;
+    let connack: ConnackPacket | undefined;
+    try {
+      connack = this.#parts.authentication.answered(connection, data);
+    } catch (error) {
+      if (!(error instanceof ConnectError)) throw error;
+      this.authenticationFailed(error, now);
+      return;
+    }
+    if (connack !== undefined) this.#accept(connection, connack, now);
+  }
+
+  /** A function of the application has failed: unless nothing was sent, the connection is closed. */
+  authenticationFailed(error: ConnectError, now: number): void {
+    const { connection, state } = this.#state;
+    if (connection === undefined || this.#parts.authentication.failed(connection, error) === 'keep') return;
+    const isConnecting = state === 'connecting';
+    this.fail(
+      isConnecting ? error : new ConnectionLostError(`closed: ${error.message}`, { cause: error }),
+      now,
+    );
+  }
+
+  #accept(connection: Connection, connack: ConnackPacket, now: number): void {
+    const { acknowledgements, flow, keepAliveTimer, quarantine } = this.#parts;
+    const attempts = this.#attempts;
     const negotiated = acceptConnack(connection, connack, this.#options, now);
     this.#state.go('accepted');
     this.#timers.stop(Timer.Connect);
     keepAliveTimer.alive(connection);
     this.#clientId = negotiated.clientId;
-    attempts.accepted(now, negotiated.clientId, identity.server);
+    attempts.accepted(now, negotiated.clientId, connection.identity.server);
     acknowledgements.connected(connection);
     flow.connected();
     this.#effects.changed({ type: 'connected', connack, negotiated });
@@ -188,7 +228,8 @@ export class Lifecycle {
   expire(now: number): void {
     const timers = this.#timers;
     if (timers.expire(Timer.Connect, now)) {
-      const during = this.#state.state === 'connecting' ? 'connack' : this.#effects.dialPhase();
+      const awaited = this.#parts.authentication.isAsking ? 'authentication' : 'connack';
+      const during = this.#state.state === 'connecting' ? awaited : this.#effects.dialPhase();
       this.fail(timeoutError(during, this.#attempts.serverTimeout), now);
     }
     if (timers.expire(Timer.Reconnect, now) && this.#state.go('delayElapsed')) this.#dial(now); // fault: reconnect-timer
@@ -200,6 +241,11 @@ export class Lifecycle {
   fail(error: MqttError, now: number, verdict: Verdict = 'normal'): void {
     this.#hangUp();
     this.#lose(error, now, verdict);
+  }
+
+  /** Whether the connection is up, and a re-authentication is open: what ends it now is about that. */
+  get #isAuthenticating(): boolean {
+    return this.#state.established !== undefined && this.#parts.authentication.isOpen;
   }
 
   // --- what follows --------------------------------------------------------------------------------------------
@@ -219,6 +265,7 @@ export class Lifecycle {
     reasonCode: number = 0,
   ): void {
     if (connection !== undefined) {
+      this.#parts.authentication.left(new ConnectionLostError('the connection was replaced by reconnect()'));
       connection.outbox.detach();
       connection.outbox.append(encode({ type: 'disconnect', reasonCode }, connection.protocolVersion));
       this.#effects.closeGracefully(connection.outbox.takeAll());
@@ -239,6 +286,7 @@ export class Lifecycle {
     if (this.#state.connection !== undefined) outbound.references.abandonUnsent();
     const connection = this.#state.established;
     if (connection !== undefined) quarantine.lost(connection, cause, now);
+    this.#parts.authentication.left(cause);
     this.#leaveConnection(now);
     this.#timers.stopAll(Timer.Ack);
     if (this.#state.state === 'disconnecting') {

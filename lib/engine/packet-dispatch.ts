@@ -4,6 +4,7 @@ import { violation } from '../codec/errors.ts';
 import { checkHeader, PacketType } from '../codec/packet-type.ts';
 import type {
   AckProperties,
+  AuthPacket,
   ConnackPacket,
   DisconnectPacket,
   SubackPacket,
@@ -23,14 +24,14 @@ import { tolerate, type InboundPublish } from './inbound-publish.ts';
 import { writePubcomp, writePubrel } from './ack-writer.ts';
 
 const { publish: PUBLISH, puback: PUBACK, pubrec: PUBREC, pubrel: PUBREL, pubcomp: PUBCOMP } = PacketType;
-/** CONNACK, and DISCONNECT and AUTH, which are refused later with their own statements. */
+/** CONNACK and AUTH, and DISCONNECT, which is refused later with its own statement. */
 const BEFORE_CONNACK: readonly number[] = [2, 14, 15];
 
 /** What follows from a packet: `turn`, the application gets a turn; `acknowledged`, the window has moved. */
 export type PacketResult = 'nothing' | 'turn' | 'acknowledged';
 
 /** In addition, what the engine has to handle itself. */
-export type Outcome = PacketResult | 'answered' | 'pingresp' | DisconnectPacket;
+export type Outcome = PacketResult | 'answered' | 'pingresp' | DisconnectPacket | AuthPacket;
 
 /** Handles packets. It keeps the readers, so that nothing is allocated per packet. */
 export class PacketDispatch {
@@ -84,10 +85,11 @@ export class PacketDispatch {
   }
 
   /** Reads the packet that the framer has found, on a connection that awaits CONNACK [MQTT-3.2.0-1]. */
-  connack(connection: Connection): ConnackPacket {
+  connack(connection: Connection): ConnackPacket | AuthPacket {
     connection.traffic.packetsReceived++;
     const packet = readPacket(connection.framer, connection.protocolVersion, 'client');
     if (packet.type === 'connack') return packet;
+    if (packet.type === 'auth') return checked(connection, packet);
     const statement = packet.type === 'disconnect' ? 'MQTT-3.14.0-1' : 'MQTT-3.2.0-1';
     throw violation(`${packet.type} before CONNACK`, statement);
   }
@@ -107,7 +109,7 @@ export class PacketDispatch {
       case 'connack':
         throw violation('a second CONNACK', 'MQTT-3.2.0-2');
       case 'auth':
-        throw violation('AUTH without Authentication Method in CONNECT', 'MQTT-4.12.0-6');
+        return checked(connection, packet);
       default:
         throw violation(`${packet.type} from a server`, '2.1.2');
     }
@@ -213,6 +215,11 @@ function wrongFlow(packetName: string, exchange: Exchange): ProtocolError {
     0x82,
     { packetId: exchange.packetId },
   );
+}
+
+function checked(connection: Connection, packet: AuthPacket): AuthPacket {
+  if (connection.withoutProblemInformation) checkPlain(packet.properties);
+  return packet;
 }
 
 /** [MQTT-3.1.2-29] "the Server MUST NOT send a Reason String or User Properties" if they were not requested. */

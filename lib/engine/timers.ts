@@ -11,6 +11,7 @@ export const Timer = {
   /** Skip or release messages that have delayed acknowledgements for too long. */ Stall: 8,
   /** Read past the limits: an answer is behind more messages than may be held, and the application settles none. */ LastResort: 9,
   /** Send what is in quarantine, or has waited for it: see `Quarantine`. */ Trial: 10,
+  /** Fail a re-authentication that takes too long, and close once its first AUTH was sent. */ Authentication: 11,
 } as const;
 export type TimerName = keyof typeof Timer;
 export type Timer = (typeof Timer)[TimerName];

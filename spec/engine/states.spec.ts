@@ -188,6 +188,7 @@ describe('docs/state-machine.md', () => {
       'Stall',
       'LastResort',
       'Trial',
+      'Authentication',
     ]);
   });
 });

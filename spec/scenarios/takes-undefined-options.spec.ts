@@ -56,6 +56,7 @@ const NO_OPTIONS: { readonly [Key in keyof ClientOptions]-?: undefined } = {
   username: undefined,
   password: undefined,
   credentials: undefined,
+  authentication: undefined,
   will: undefined,
   properties: undefined,
 };

@@ -2,7 +2,7 @@ import type { PublishReader } from '../../lib/codec/publish-reader.ts';
 import type { AckProperties } from '../../lib/codec/packets.ts';
 import type { RetryContext } from '../../lib/engine/backoff.ts';
 import type { Delivery } from '../../lib/engine/delivery.ts';
-import type { Change, Effects } from '../../lib/engine/effects.ts';
+import type { AuthenticationStep, Change, Effects } from '../../lib/engine/effects.ts';
 import type { ConnectPhase, MqttError } from '../../lib/errors.ts';
 import type { ServerChoice } from '../../lib/engine/options.ts';
 import type { PublishWaiter } from '../../lib/session/exchange.ts';
@@ -40,11 +40,21 @@ export class Recorder implements Effects {
   onReceipt: (receipt: Receipt) => 'taken' | 'acknowledge' = () => 'taken';
   /** The application gets a turn after this number of messages. */
   turnAfter = Infinity;
+  /** What the application was asked for AUTH, oldest first. */
+  readonly steps: AuthenticationStep[] = [];
+  /** Whether the application checks the server's proof. */
+  proof: 'asked' | 'not needed' = 'not needed';
   #log: string[] = [];
 
   decide(context: RetryContext): void {
     this.asked.push(context);
     this.#log.push('decide');
+  }
+
+  authenticate(step: AuthenticationStep): 'asked' | 'not needed' {
+    this.steps.push(step);
+    this.#log.push(step.type === 'over' ? `authentication ${step.result}` : `authentication: ${step.type}`);
+    return step.type === 'finish' ? this.proof : 'asked';
   }
 
   deliver(publish: PublishReader, receipt: Receipt | undefined): Delivery {

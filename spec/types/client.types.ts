@@ -252,6 +252,7 @@ export class ClientDouble implements MqttClient<string> {
   reconnect(): Promise<Connack> {
     return this.connect();
   }
+  async reauthenticate(): Promise<void> {}
   async disconnect(): Promise<void> {}
   async reinitialise(): Promise<void> {}
   async drain(): Promise<DrainReport> {

@@ -14,6 +14,7 @@ import type {
 } from '../../transport/options.ts';
 import type { Dial } from '../../transport/transport.ts';
 import type { Logger } from '../logger.ts';
+import type { Authentication } from './authentication.ts';
 import type { Credentials, OtherConnectProperties, Will } from './connect-fields.ts';
 import type { ServerUrl } from './endpoints.ts';
 
@@ -37,6 +38,11 @@ export interface IdentityOptions {
   readonly password?: string | Uint8Array | undefined;
   /** Replaces `username` and `password`: for tokens that expire. */
   readonly credentials?: ((context: AttemptContext) => Credentials | Promise<Credentials>) | undefined;
+  /**
+   * Enhanced authentication (4.12): functions that exchange AUTH packets with the server, before CONNACK and for
+   * `reauthenticate()`. They may be async; their time counts towards `connectTimeout`. 5.0. @default none
+   */
+  readonly authentication?: Authentication | undefined;
   /** Will Message (3.1.2.5). A function may return undefined: no Will. @default none */
   readonly will?:
     | Will

@@ -8,6 +8,7 @@ import type { EngineOptions } from '../../engine/options.ts';
 import type { AttemptContext } from '../../transport/options.ts';
 import type { Logger } from '../logger.ts';
 import type { ClientOptions, FixedOption, IdentityOptions, NetworkOptions } from './client-options.ts';
+import { toAuthentication } from './authentication.ts';
 import { CREDENTIAL_CHECKS, toConnectProperties, toWill } from './connect-fields.ts';
 import type { ServerUrl } from './endpoints.ts';
 import { toLocalAddress, toProxy, toTransport, type NetworkSettings } from './network-options.ts';
@@ -86,6 +87,7 @@ export const SCHEMA: Schema = {
   username: { section: 'client', applies: 'next-connect', default: undefined, check: CREDENTIAL_CHECKS.username },
   password: { section: 'client', applies: 'next-connect', default: undefined, check: CREDENTIAL_CHECKS.password },
   credentials: { section: 'client', applies: 'next-connect', default: undefined, check: callable },
+  authentication: { section: 'client', applies: 'next-connect', since: 5, default: undefined, check: toAuthentication },
   will: {
     section: 'engine', applies: 'next-connect', default: undefined,
     check: unlessFunction((name, value, { protocolVersion }) => toWill(name, value, protocolVersion)),

@@ -30,7 +30,13 @@ export interface Platform {
 /** What the parts of a client need of its options. */
 export interface Settings<UserData> extends Pick<
   CheckedOptions<UserData>,
-  'followServerReference' | 'logger' | 'serverOrder' | 'transport' | 'unmatched' | 'userData'
+  | 'authentication'
+  | 'followServerReference'
+  | 'logger'
+  | 'serverOrder'
+  | 'transport'
+  | 'unmatched'
+  | 'userData'
 > {
   readonly endpoints: readonly Endpoint[];
   readonly network: NetworkSettings;
@@ -51,7 +57,16 @@ export function toSettings<UserData>(
   const endpoints = toEndpoints(url, checked, network);
   const engine = toEngineOptions(checked, endpoints, random);
   checkIdentities(checked, engine, endpoints);
-  const { followServerReference, logger, reconnect, serverOrder, transport, unmatched, userData } = checked;
+  const {
+    authentication,
+    followServerReference,
+    logger,
+    reconnect,
+    serverOrder,
+    transport,
+    unmatched,
+    userData,
+  } = checked;
   return {
     endpoints,
     serverOrder,
@@ -59,6 +74,7 @@ export function toSettings<UserData>(
     network,
     transport,
     engine,
+    authentication,
     connectInputs: toConnectInputs(checked, engine),
     retryInitial: reconnect !== false && reconnect.retryInitial,
     unmatched,
@@ -106,7 +122,10 @@ function toEngineOptions(
     pingTimeout: checked.pingTimeout,
     will: known(checked.will),
     properties: known(checked.properties) ?? {},
-    credentialsVary: checked.credentials !== undefined || credentialsDiffer(endpoints),
+    credentialsVary:
+      checked.credentials !== undefined ||
+      checked.authentication !== undefined ||
+      credentialsDiffer(endpoints),
     connectTimeout: checked.connectTimeout,
     reconnect: toReconnection(checked.reconnect, checked.logger),
     maxInflight: checked.maxInflight,

@@ -1,9 +1,8 @@
 import type { PublishReader } from '../../codec/publish-reader.ts';
 import type { Delivery } from '../../engine/delivery.ts';
-import type { Change } from '../../engine/effects.ts';
+import type { AuthenticationStep, Change } from '../../engine/effects.ts';
 import { messageOf, type MqttError } from '../../errors.ts';
 import type { Receipt } from '../../session/incoming.ts';
-import type { DialContext } from '../../transport/transport.ts';
 import type { ClientOptions } from '../config/client-options.ts';
 import { ask } from '../config/connect-inputs.ts';
 import { Endpoints, nameOf, type ServerUrl } from '../config/endpoints.ts';
@@ -15,8 +14,10 @@ import type { PublishManyParts } from '../publish/publish-many.ts';
 import { BufferPressure } from '../receive/buffer-pressure.ts';
 import { Counters } from '../stats.ts';
 import { Status } from '../status.ts';
+import { Authenticator, reauthenticate } from './authenticator.ts';
+import type { CallOptions } from './cancellation.ts';
 import { ConnectCalls } from './connect-calls.ts';
-import type { PreparedDial } from './dialer.ts';
+import type { PrepareContext, PreparedDial } from './dialer.ts';
 import { Driver, type DriverListener } from './driver.ts';
 import { EventQueue } from './event-queue.ts';
 import { Notifier } from './notifier.ts';
@@ -41,6 +42,9 @@ export class ClientRuntime<UserData> implements DriverListener {
   readonly #pressure: BufferPressure;
   #inbound: InboundParts | undefined = undefined;
   #publishCalls: PublishCalls | undefined = undefined;
+  readonly #events = new EventQueue();
+  /** That of the present attempt or connection, if its CONNECT has an Authentication Method. */
+  #authenticator: Authenticator | undefined = undefined;
 
   constructor(url: ServerUrl, options: ClientOptions<UserData>, platform: Platform) {
     const { clock, random } = platform;
@@ -48,14 +52,14 @@ export class ClientRuntime<UserData> implements DriverListener {
     const configuration = new Configuration(url, options, random);
     this.configuration = configuration;
     const { engine, logger: givenLogger } = configuration.settings;
-    const events = new EventQueue();
+    const events = this.#events;
     this.logger = new ClientLogger(givenLogger, events);
     this.warn();
     const endpoints = new Endpoints(configuration, random);
     this.endpoints = endpoints;
     const buffers = new BufferPressure(engine.receiveBuffer);
     this.#pressure = buffers;
-    const prepare = (context: DialContext): Promise<PreparedDial> => this.#prepare(context);
+    const prepare = (context: PrepareContext): Promise<PreparedDial> => this.#prepare(context);
     const driver = new Driver(engine, { clock, random, events, endpoints, prepare, buffers });
     this.driver = driver;
     this.connectCalls = new ConnectCalls({ clock, configuration, driver, endpoints });
@@ -86,10 +90,18 @@ export class ClientRuntime<UserData> implements DriverListener {
     for (const line of warnings(this.settings.network)) this.logger.warn(line);
   }
 
+  reauthenticate(options: CallOptions): Promise<void> {
+    return reauthenticate(this.driver, this.settings.authentication, this.#authenticator, options);
+  }
+
   // --- for the driver ------------------------------------------------------------------------------------------
 
   deliver(publish: PublishReader, receipt: Receipt | undefined): Delivery {
     return this.inbound.deliver(publish, receipt);
+  }
+
+  authenticate(step: AuthenticationStep): 'asked' | 'not needed' {
+    return this.#authenticator?.step(step) ?? 'not needed';
   }
 
   overflowed(topicName: string): void {
@@ -209,15 +221,32 @@ export class ClientRuntime<UserData> implements DriverListener {
   }
 
   /** Asks the application for the server and the credentials of one attempt. */
-  async #prepare(context: DialContext): Promise<PreparedDial> {
-    const { network, transport, connectInputs } = this.settings;
+  async #prepare(context: PrepareContext): Promise<PreparedDial> {
+    const { authentication, engine, network, transport, connectInputs } = this.settings;
+    this.#authenticator = undefined;
     const { target, credentials } = await ask('url', () => this.endpoints.resolve(context));
     const { signal } = context;
     const { localAddress } = network;
     // The attempt may be over: nothing more is asked for it.
     signal.throwIfAborted();
+    let inputs = await connectInputs(context, credentials);
+    if (authentication !== undefined) {
+      signal.throwIfAborted();
+      context.onPhase('authentication');
+      const { clock } = this.#platform;
+      this.#authenticator = new Authenticator(authentication, {
+        clock,
+        driver: this.driver,
+        events: this.#events,
+      });
+      const { properties = engine.properties } = inputs;
+      inputs = {
+        ...inputs,
+        properties: { ...properties, ...(await this.#authenticator.connect(context)) },
+      };
+    }
     return {
-      credentials: { ...(await connectInputs(context, credentials)), server: nameOf(target) },
+      credentials: { ...inputs, server: nameOf(target) },
       // A transport of the application gets no key, password or proxy.
       dial: () =>
         transport === undefined

@@ -10,9 +10,14 @@ export interface PreparedDial {
   readonly dial: () => Promise<Transport>;
 }
 
+/** The context of one attempt, also before there is anything to dial. */
+export interface PrepareContext extends DialContext {
+  onPhase(phase: ConnectPhase): void;
+}
+
 export interface DialerHost {
   readonly protocolVersion: number;
-  prepare(context: DialContext): Promise<PreparedDial>;
+  prepare(context: PrepareContext): Promise<PreparedDial>;
   gracefulClose(): Promise<void>;
   opened(transport: Transport, credentials: Credentials): void;
   failed(error: ConnectError): void;
@@ -56,7 +61,7 @@ export class Dialer {
     if (present !== undefined) this.#events.add(() => present.abort());
   }
 
-  async #open(context: DialContext & { onPhase(phase: ConnectPhase): void }): Promise<void> {
+  async #open(context: PrepareContext): Promise<void> {
     const { signal } = context;
     try {
       const { credentials, dial } = await this.#host.prepare(context);

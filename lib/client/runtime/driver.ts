@@ -4,6 +4,7 @@ import type { Negotiated } from '../../connection/negotiated.ts';
 import { Traffic } from '../../connection/traffic.ts';
 import type { RetryContext } from '../../engine/backoff.ts';
 import type { Counts } from '../../engine/counts.ts';
+import type { AuthenticationWaiter } from '../../engine/authentication.ts';
 import type { Change, Effects } from '../../engine/effects.ts';
 import { Engine } from '../../engine/engine.ts';
 import type {
@@ -20,12 +21,12 @@ import type { Exchange } from '../../session/exchange.ts';
 import type { Receipt } from '../../session/incoming.ts';
 import type { Request } from '../../session/request.ts';
 import { nextTick } from '../../transport/next-tick.ts';
-import type { DialContext, Transport } from '../../transport/transport.ts';
+import type { Transport } from '../../transport/transport.ts';
 import type { Endpoints } from '../config/endpoints.ts';
 import type { Settler } from '../receive/received-message.ts';
 import { bufferText } from './buffer-text.ts';
 import type { Clock } from './clock.ts';
-import { Dialer, type PreparedDial } from './dialer.ts';
+import { Dialer, type PrepareContext, type PreparedDial } from './dialer.ts';
 import { EngineTimer } from './engine-timer.ts';
 import { EventLoopYield } from './event-loop-yield.ts';
 import type { EventQueue } from './event-queue.ts';
@@ -40,7 +41,7 @@ export interface DriverHost {
   readonly events: EventQueue;
   readonly endpoints: Pick<Endpoints, 'select' | 'redirect'>;
   /** Asks the application for the server and the credentials; `dial()` opens the Network Connection. */
-  prepare(context: DialContext): Promise<PreparedDial>;
+  prepare(context: PrepareContext): Promise<PreparedDial>;
   readonly buffers: BufferPressure;
 }
 
@@ -50,6 +51,8 @@ export interface DriverListener {
   /** A QoS 1 or 2 message was acknowledged and dropped. Called while the engine runs. */
   overflowed(topicName: string): void;
   changed(change: Change): void;
+  /** The exchange of AUTH packets needs the application. Called while the engine runs. */
+  readonly authenticate: Effects['authenticate'];
   /** Something was acknowledged, delivered or sent: there may be room, or nothing left to wait for. */
   onProgress(): void;
 }
@@ -59,6 +62,7 @@ const NOBODY: DriverListener = {
   deliver: () => 'acknowledge',
   overflowed() {},
   changed() {},
+  authenticate: () => 'not needed',
   onProgress() {},
 };
 
@@ -188,6 +192,23 @@ export class Driver implements Settler {
     return this.#act((engine, now) => engine.reconnect(now));
   }
 
+  /** Returns false if there is no connection to authenticate again. */
+  reauthenticate(waiter: AuthenticationWaiter): boolean {
+    return this.#act((engine, now) => engine.reauthenticate(waiter, now));
+  }
+
+  withdrawReauthentication(error: MqttError): void {
+    this.#act((engine) => engine.withdrawReauthentication(error));
+  }
+
+  authenticated(data: Uint8Array | undefined): void {
+    this.#act((engine, now) => engine.authenticated(data, now));
+  }
+
+  authenticationFailed(error: ConnectError): void {
+    this.#act((engine, now) => engine.authenticationFailed(error, now));
+  }
+
   /**
    * hot: QoS 0 that can be copied into the output now. Returns `undefined` if the message needs `publish()`, a promise if
    * the caller has to let the event loop go on first, else `true`. The engine asks for nothing meanwhile.
@@ -308,6 +329,7 @@ export class Driver implements Settler {
       hangUp: (rest) => this.#hangUp(rest),
       closeGracefully: (rest) => this.#closeGracefully(rest),
       finish: () => this.#link?.finish(),
+      authenticate: (step) => this.#listener.authenticate(step),
       decide: (context) => events.add(() => this.#decide(context)),
       changed: (change) => events.add(() => this.#listener.changed(change)),
     };

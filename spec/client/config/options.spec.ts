@@ -39,6 +39,7 @@ const OPTIONS: Readonly<Record<Key, readonly [byDefault: unknown, other: unknown
   username: [undefined, 'u'],
   password: [undefined, 'p'],
   credentials: [undefined, () => ({})],
+  authentication: [undefined, { method: 'X', start() {}, continue() {} }],
   will: [undefined, { topic: 'gone', payload: new Uint8Array(0), qos: 0, retain: false, properties: {} }],
   userData: [undefined, null],
   maxInflight: [20, 7],

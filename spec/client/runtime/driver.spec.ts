@@ -119,6 +119,7 @@ function driverOf(options: Partial<typeof ENGINE_DEFAULTS> = {}, over: Partial<C
     },
   );
   driver.listen({
+    authenticate: () => 'not needed',
     deliver: ({ topic }) => {
       delivered.push(topic);
       return 'taken';
