@@ -82,12 +82,16 @@ export function connackError(
   );
 }
 
-/** The error for a DISCONNECT of the server. */
-export function disconnectError({ reasonCode, properties }: DisconnectPacket): ConnectionLostError {
+/** The error for a DISCONNECT of the server, or for another packet with which it ends the connection (`options.cause`). */
+export function disconnectError(
+  { reasonCode, properties }: DisconnectPacket,
+  options: ErrorOptions = {},
+): ConnectionLostError {
   const why = reasonSuffix(properties.reasonString);
   return new ConnectionLostError(`the server ended the connection: ${connackCodeName(reasonCode, 5)}${why}`, {
     reasonCode,
     properties: { ...properties },
+    ...options,
   });
 }
 

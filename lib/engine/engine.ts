@@ -332,6 +332,7 @@ export class Engine {
     if (outcome === 'pingresp') this.#keepAliveTimer.alive(connection);
     else if (outcome === 'answered') this.#acknowledged(connection, now);
     else if (outcome.type === 'auth') this.#authentication.received(connection, outcome);
+    else if (outcome.type === 'connack') this.#lifecycle.onSecondConnack(connection, outcome, now);
     else this.#lifecycle.disconnected(outcome, now);
     return 'nothing';
   }

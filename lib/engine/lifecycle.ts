@@ -1,4 +1,5 @@
 import { encode } from '../codec/codec.ts';
+import { violation } from '../codec/errors.ts';
 import type { ConnackPacket, DisconnectPacket } from '../codec/packets.ts';
 import type { Connection } from '../connection/connection.ts';
 import { checkConnack } from '../connection/negotiated.ts';
@@ -180,6 +181,18 @@ export class Lifecycle {
       return;
     }
     if (this.#parts.authentication.onConnack(connack) === 'accept') this.#accept(connection, connack, now);
+  }
+
+  /**
+   * A second CONNACK breaks the protocol [MQTT-3.2.0-2]. Mosquitto 2.0 refuses a re-authentication with one, so its code
+   * is told to those who wait for that.
+   */
+  onSecondConnack(connection: Connection, { reasonCode, properties }: ConnackPacket, now: number): void {
+    const cause = violation('a second CONNACK', 'MQTT-3.2.0-2');
+    if (reasonCode < 0x80 || !this.#parts.authentication.isOpen) throw cause;
+    writeErrorDisconnect(connection, cause);
+    const refusal = disconnectError({ type: 'disconnect', reasonCode, properties }, { cause });
+    this.fail(refusal, now, disconnectVerdict(reasonCode));
   }
 
   /** The application has answered AUTH of the server, or checked its proof. */

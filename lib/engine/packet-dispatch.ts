@@ -31,7 +31,7 @@ const BEFORE_CONNACK: readonly number[] = [2, 14, 15];
 export type PacketResult = 'nothing' | 'turn' | 'acknowledged';
 
 /** In addition, what the engine has to handle itself. */
-export type Outcome = PacketResult | 'answered' | 'pingresp' | DisconnectPacket | AuthPacket;
+export type Outcome = PacketResult | 'answered' | 'pingresp' | ConnackPacket | DisconnectPacket | AuthPacket;
 
 /** Handles packets. It keeps the readers, so that nothing is allocated per packet. */
 export class PacketDispatch {
@@ -104,10 +104,9 @@ export class PacketDispatch {
         return 'answered';
       case 'pingresp':
         return 'pingresp';
+      case 'connack':
       case 'disconnect':
         return packet;
-      case 'connack':
-        throw violation('a second CONNACK', 'MQTT-3.2.0-2');
       case 'auth':
         return checked(connection, packet);
       default:

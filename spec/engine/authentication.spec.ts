@@ -445,6 +445,23 @@ describe('re-authentication', () => {
     }
   });
 
+  it('v5 MQTT-3.2.0-2 that the server refuses with a second CONNACK, as Mosquitto does, fails with its code', () => {
+    const rig = online();
+    const waiter = reauthenticating(rig);
+    rig.send(connack({ reasonCode: 0x87 }));
+    expect(brief(rig.rest())).toEqual(['disconnect 0x82']);
+    expect(waiter.outcome).toMatchObject({
+      code: 'ERR_MQTT_CONNECTION_LOST',
+      reasonCode: 0x87,
+      cause: { statement: 'MQTT-3.2.0-2' },
+    });
+    const other = online();
+    const accepting = reauthenticating(other);
+    other.send(accepted());
+    expect(violation(other)).toEqual({ packets: ['disconnect 0x82'], statement: 'MQTT-3.2.0-2' });
+    expect(accepting.outcome).toMatchObject({ statement: 'MQTT-3.2.0-2' });
+  });
+
   it('that the server ends with DISCONNECT 0x8C is final', () => {
     const rig = online();
     const waiter = reauthenticating(rig);

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { programPath } from './program-path.ts';
 
@@ -7,10 +8,13 @@ export { programPath } from './program-path.ts';
 const PROGRAMS = {
   Mosquitto: ['mosquitto', 'mosquitto_sub'],
   OpenSSL: ['openssl'],
+  // A compiler, and the headers of Mosquitto for its plugins.
+  'mosquitto-dev': ['cc', '/usr/include/mosquitto_broker.h', '/usr/include/mosquitto.h'],
 } as const;
 type Name = keyof typeof PROGRAMS;
 
-const isMissing = (name: Name): boolean => PROGRAMS[name].some((one) => programPath(one) === undefined);
+const isMissing = (name: Name): boolean =>
+  PROGRAMS[name].some((one) => (one.startsWith('/') ? !existsSync(one) : programPath(one) === undefined));
 
 /** The line to print if software is missing. Throws if all software is required. */
 export function without(
@@ -45,6 +49,10 @@ function describeWith(names: readonly Name[], name: string, specs: () => void): 
 /** `describe` for specs that need Mosquitto. Without it, prints a line, or fails if brokers are required. */
 export const describeWithMosquitto = (name: string, specs: () => void): void =>
   describeWith(['Mosquitto'], name, specs);
+
+/** The same for specs that need a plugin of Mosquitto, which they compile. */
+export const describeWithMosquittoPlugins = (name: string, specs: () => void): void =>
+  describeWith(['Mosquitto', 'mosquitto-dev'], name, specs);
 
 /** The same for specs that need Mosquitto and certificates. */
 export const describeWithSecureMosquitto = (name: string, specs: () => void): void =>
