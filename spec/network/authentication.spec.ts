@@ -1,12 +1,15 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { Client, type Authentication, type ClientOptions } from '../../lib/index.ts';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { scramSha256 } from '../../docs/examples/support/scram-sha-256.ts';
+import { startScramServer, storeUser } from '../../docs/examples/support/scram-server.ts';
+import { Client, connect, type Authentication, type ClientOptions } from '../../lib/index.ts';
 import { buildAuthPlugin, type MosquittoPlugin } from '../support/mosquitto-plugin.ts';
 import { atEnd } from '../support/endings.ts';
 import { describeWithMosquittoPlugins } from '../support/programs.ts';
 import { endActors, mosquitto, SOON } from './actors.ts';
 
 /*
- * Enhanced authentication with a plugin of Mosquitto, whose method TEST has two rounds: spec/support/mosquitto-auth-plugin.c.
+ * Enhanced authentication with a plugin of Mosquitto, whose method TEST has two rounds
+ * (spec/support/mosquitto-auth-plugin.c), and with the SCRAM server of the example.
  */
 
 endActors();
@@ -100,5 +103,28 @@ describeWithMosquittoPlugins('enhanced authentication', () => {
     test.answers = RIGHT;
     await client.publish('a', 'x', { qos: 1, timeout: 5_000 });
     expect(client.state).toBe('connected');
+  });
+});
+
+describe('SCRAM-SHA-256', () => {
+  it('connects and authenticates again; a wrong password and an impostor are refused', async () => {
+    const user = await storeUser('pencil');
+    await using server = await startScramServer(user);
+    {
+      await using client = await connect(server.url, {
+        protocolVersion: 5,
+        authentication: scramSha256('user', 'pencil'),
+      });
+      await client.reauthenticate();
+      expect(await client.publish('a', 'x', { qos: 1 })).toMatchObject({ reasonCode: 0 });
+    }
+    const attempt = (url: string, password: string): Promise<Client> =>
+      connect(url, { protocolVersion: 5, authentication: scramSha256('user', password) });
+    await expect(attempt(server.url, 'pen')).rejects.toMatchObject({ phase: 'connack', reasonCode: 0x87 });
+    await using impostor = await startScramServer(user, 'v=AAAA');
+    await expect(attempt(impostor.url, 'pencil')).rejects.toMatchObject({
+      phase: 'authentication',
+      reasonCode: 0x87,
+    });
   });
 });
