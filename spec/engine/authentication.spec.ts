@@ -336,7 +336,7 @@ describe("the server's proof", () => {
     expect(rig.engine.read(rig.now, 'none')).toBe('all');
     rig.engine.lost(undefined, rig.now);
     expect(rig.effects.delivered).toEqual([]);
-    expect(rig.engine.state).toBe('offline');
+    expect(rig.effects.last('gaveUp').error.message).toBe('the server closed the connection before CONNACK');
   });
 
   it('of a re-authentication is checked while other traffic goes on', () => {
@@ -460,6 +460,9 @@ describe('re-authentication', () => {
     other.send(accepted());
     expect(violation(other)).toEqual({ packets: ['disconnect 0x82'], statement: 'MQTT-3.2.0-2' });
     expect(accepting.outcome).toMatchObject({ statement: 'MQTT-3.2.0-2' });
+    const idle = online();
+    idle.send(connack({ reasonCode: 0x87 }));
+    expect(violation(idle)).toEqual({ packets: ['disconnect 0x82'], statement: 'MQTT-3.2.0-2' });
   });
 
   it('that the server ends with DISCONNECT 0x8C is final', () => {
@@ -470,12 +473,25 @@ describe('re-authentication', () => {
     expect(waiter.outcome).toMatchObject({ reasonCode: 0x8c });
   });
 
-  it('fails when the connection is lost', () => {
+  it('fails when the connection is lost, and what was sent is not to blame', () => {
     const rig = online();
+    const { exchange } = rig.publish('a');
     const waiter = reauthenticating(rig);
     rig.engine.lost(undefined, rig.now);
     expect(waiter.outcome).toBeInstanceOf(ConnectionLostError);
     expect(rig.effects.take()).toEqual(['authentication failed', 'changed: disconnected']);
+    expect(exchange.losses).toBe(0);
+  });
+
+  it('an answer without a question changes nothing', () => {
+    for (const rig of [online(), connecting()]) {
+      const { state } = rig.engine;
+      rig.engine.authenticated(utf8('x'), rig.now);
+      rig.engine.authenticationFailed(new ConnectError('authentication', 'x'), rig.now);
+      expect(rig.engine.state).toBe(state);
+      expect(rig.sent()).toEqual([]);
+      expect(rig.effects.take()).toEqual([]);
+    }
   });
 
   it('fails when the connection is replaced or ended', () => {
@@ -570,19 +586,51 @@ describe('re-authentication', () => {
     expect(rig.engine.state).toBe('connected');
   });
 
-  it('lets AUTH be read past the limit of messages that wait, and judges the server anew after a stop', () => {
-    const rig = online({ receiveMaximum: 1, receiveBuffer: 50, connectTimeout: 500, ackStallTimeout: 0 });
-    // Beyond both limits nothing is read, so the silence of the server means nothing.
-    const waiter = reauthenticating(rig);
-    const large = publish({ packetId: 1, payload: 'x'.repeat(60) });
-    expect(rig.receive(rig.bytes(large, publish({ packetId: 2 }), auth(0)))).toBe('stop');
-    rig.advance(10_000);
-    expect(waiter.outcome).toBe('waiting');
-    rig.engine.settle(rig.effects.delivered[0]!.receipt!, 0, rig.now);
-    expect(rig.engine.mayRead).toBe(true);
-    // One message is at the limit, and AUTH behind it is read all the same.
-    rig.read();
-    expect(rig.effects.delivered).toHaveLength(2);
-    expect(waiter.outcome).toBe('authenticated');
+  describe('while reading is stopped', () => {
+    /** An engine that has stopped reading, as the application settles nothing. */
+    function stopped(options: Partial<EngineOptions> = {}): Rig {
+      const rig = online({ receiveMaximum: 1, receiveBuffer: 50, connectTimeout: 500, ...options });
+      const large = publish({ packetId: 1, payload: 'x'.repeat(60) });
+      expect(rig.receive(rig.bytes(large, publish({ packetId: 2 })))).toBe('stop');
+      return rig;
+    }
+
+    const settleFirst = (rig: Rig): void => {
+      rig.engine.settle(rig.effects.delivered[0]!.receipt!, 0, rig.now);
+      expect(rig.engine.mayRead).toBe(true);
+      rig.read();
+      rig.sent();
+    };
+
+    it('the silence of the server means nothing, and its time starts again afterwards', () => {
+      const rig = stopped({ ackStallTimeout: 0 });
+      const waiter = reauthenticating(rig);
+      rig.advance(10_000);
+      settleFirst(rig);
+      rig.advance(499);
+      expect(waiter.outcome).toBe('waiting');
+      rig.advance(1);
+      expect(waiter.outcome).toBeInstanceOf(TimeoutError);
+    });
+
+    it('AUTH is awaited, so that the last resort is due if the application settles nothing', () => {
+      const rig = stopped({ ackStallTimeout: 1_000 });
+      rig.advance(10_000);
+      rig.effects.take();
+      reauthenticating(rig);
+      rig.advance(1_000);
+      expect(rig.effects.take()).toContain('changed: lastResort');
+    });
+
+    it('AUTH is read past the limit of messages, below that of bytes', () => {
+      const rig = stopped({ ackStallTimeout: 0 });
+      const waiter = reauthenticating(rig);
+      rig.receive(rig.bytes(auth(0)));
+      expect(waiter.outcome).toBe('waiting');
+      // The second message is at the limit then.
+      settleFirst(rig);
+      expect(rig.effects.delivered).toHaveLength(2);
+      expect(waiter.outcome).toBe('authenticated');
+    });
   });
 });

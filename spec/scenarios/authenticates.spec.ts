@@ -342,41 +342,45 @@ describe('enhanced authentication', () => {
     },
   );
 
-  it('an answer that comes too late is ignored, also on the next connection', async () => {
-    const answers: ReturnType<typeof latch<string>>[] = [];
-    const signals: AbortSignal[] = [];
-    const slow = plain({
-      continue(_, { signal }) {
-        signals.push(signal);
-        const answer = latch<string>();
-        answers.push(answer);
-        return answer.promise;
-      },
-    });
-    const { stage, client, broker } = await online(slow);
-    broker.reset();
-    const first = await stage.network.next();
-    await first.expect('connect');
-    first.send(auth(0x18));
-    await stage.clock.advance(0);
-    first.reset();
-    const second = await stage.network.next();
-    await second.expect('connect');
-    second.send(auth(0x18));
-    await stage.clock.advance(0);
-    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
-    answers[0]!.resolve('late');
-    await stage.clock.advance(100);
-    expect(second.unread).toEqual([]);
-    answers[1]!.resolve('in time');
-    await second.expect('auth', {
-      properties: { authenticationMethod: METHOD, authenticationData: bytes('in time') },
-    });
-    second.send({ type: 'connack', ...OK });
-    await stage.clock.advance(0);
-    expect(client.state).toBe('connected');
-    await stage.end(client, second);
-  });
+  it.each(['resolves', 'rejects'])(
+    'a function that %s too late is ignored, also on the next connection',
+    async (how) => {
+      const answers: ReturnType<typeof latch<string>>[] = [];
+      const signals: AbortSignal[] = [];
+      const slow = plain({
+        continue(_, { signal }) {
+          signals.push(signal);
+          const answer = latch<string>();
+          answers.push(answer);
+          return answer.promise;
+        },
+      });
+      const { stage, client, broker } = await online(slow);
+      broker.reset();
+      const first = await stage.network.next();
+      await first.expect('connect');
+      first.send(auth(0x18));
+      await stage.clock.advance(0);
+      first.reset();
+      const second = await stage.network.next();
+      await second.expect('connect');
+      second.send(auth(0x18));
+      await stage.clock.advance(0);
+      expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
+      if (how === 'resolves') answers[0]!.resolve('late');
+      else answers[0]!.reject(new Error('late'));
+      await stage.clock.advance(100);
+      expect(second.unread).toEqual([]);
+      answers[1]!.resolve('in time');
+      await second.expect('auth', {
+        properties: { authenticationMethod: METHOD, authenticationData: bytes('in time') },
+      });
+      second.send({ type: 'connack', ...OK });
+      await stage.clock.advance(0);
+      expect(client.state).toBe('connected');
+      await stage.end(client, second);
+    },
+  );
 
   it('disconnect() and the abort of connect() end it, and abort the signal', async () => {
     for (const end of ['disconnect', 'abort'] as const) {
