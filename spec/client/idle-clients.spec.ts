@@ -3,8 +3,10 @@ import { describe, expect, it } from '@jest/globals';
 import { Client } from '../../lib/client/client.ts';
 import type { Transport, TransportReceiver } from '../../lib/transport/transport.ts';
 
-/** What one of many clients may hold, in bytes. Its transport included; measured: 13,000 of heap, 30 outside of it. */
-const MOST_HEAP = 15_000;
+/**
+ * What one of many clients may hold, in bytes. Its transport included; measured: 13,000 of heap, 30 outside of it. The
+ * worker may have run other specs before, whose garbage the figure includes. */
+const MOST_HEAP = 20_000;
 const MOST_OUTSIDE = 200;
 const CLIENTS = 500;
 
