@@ -5,7 +5,7 @@ import type { ConnectIdentity, ConnectSettings, Negotiated } from './negotiated.
 import { Outbox, type SlabPool } from './outbox.ts';
 import { SendQuota } from './send-quota.ts';
 import type { Traffic } from './traffic.ts';
-import { NO_TOPIC_ALIASES, TopicAliases } from './topic-aliases.ts';
+import { TopicAliases } from './topic-aliases.ts';
 
 /** The largest packet accepted before CONNACK, in bytes, fixed header included. */
 export const MAXIMUM_SIZE_BEFORE_CONNACK = 1_048_576;
@@ -34,7 +34,6 @@ export class Connection {
   readonly traffic: Traffic;
   keepAlive: KeepAlive;
   quota: SendQuota = new SendQuota(0);
-  aliases: TopicAliases = NO_TOPIC_ALIASES;
   negotiated: Negotiated | undefined = undefined;
   /** Pieces of output that were handed to the transport and are not written yet. */
   piecesOut = 0;
@@ -44,6 +43,7 @@ export class Connection {
   tolerated: readonly string[] = [];
   /** When the unanswered PINGREQ was written, in ms; 0 = none. */
   pingedAt = 0;
+  #aliases: TopicAliases | undefined = undefined;
 
   constructor(options: ConnectionOptions, now: number) {
     this.connectionNumber = options.connectionNumber;
@@ -63,6 +63,12 @@ export class Connection {
     this.keepAlive = new KeepAlive(0, 0, now);
   }
 
+  /** Made for the first alias in either direction: most connections never have one. */
+  get aliases(): TopicAliases {
+    const { topicAliasMaximum = 0 } = this.settings.properties;
+    return (this.#aliases ??= new TopicAliases(topicAliasMaximum, this.negotiated?.topicAliasMaximum ?? 0));
+  }
+
   /** `length` bytes were read into the memory that `framer.allocate()` gave. */
   onRead(length: number): void {
     this.traffic.bytesReceived += length;
@@ -77,14 +83,11 @@ export class Connection {
 
   /** CONNACK was accepted. `window`: the send window; `pingTimeout` in ms. */
   accepted(negotiated: Negotiated, window: number, pingTimeout: number | undefined, now: number): void {
-    const { maximumPacketSize, properties } = this.settings;
     this.negotiated = negotiated;
-    this.framer.limit(maximumPacketSize);
+    this.framer.limit(this.settings.maximumPacketSize);
     this.acceptedAt = now;
     this.quota = new SendQuota(window);
-    const { topicAliasMaximum = 0 } = properties;
-    if (topicAliasMaximum > 0 || negotiated.topicAliasMaximum > 0)
-      this.aliases = new TopicAliases(topicAliasMaximum, negotiated.topicAliasMaximum);
+    this.#aliases = undefined;
     this.keepAlive = new KeepAlive(negotiated.keepAlive, pingTimeout, now);
   }
 }

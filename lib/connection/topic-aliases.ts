@@ -8,8 +8,10 @@ const MAXIMUM_CHARACTERS = 8_388_608;
  * independent.
  */
 export class TopicAliases {
-  readonly #incoming = new Map<number, string>();
-  readonly #outgoing = new Map<number, string>();
+  /** The Topic Names that the server has set, by alias. */
+  #incoming: Map<number, string> | undefined;
+  /** The same of the aliases that the application has named. */
+  #outgoing: Map<number, string> | undefined;
   readonly #incomingMaximum: number;
   /** Characters in the names of `#incoming`. */
   #characters = 0;
@@ -29,7 +31,7 @@ export class TopicAliases {
         this.#incomingMaximum === 0 ? 'MQTT-3.1.2-27' : 'MQTT-3.1.2-26',
         0x94,
       );
-    const known = this.#incoming.get(alias);
+    const known = this.#incoming?.get(alias);
     if (topicName !== '') {
       this.#characters += topicName.length - (known?.length ?? 0);
       if (this.#characters > MAXIMUM_CHARACTERS)
@@ -38,7 +40,7 @@ export class TopicAliases {
           '3.1.2.11.5',
           0x97,
         );
-      this.#incoming.set(alias, topicName);
+      (this.#incoming ??= new Map()).set(alias, topicName);
       return topicName;
     }
     if (known === undefined)
@@ -52,12 +54,12 @@ export class TopicAliases {
 
   /** Whether the server knows that `alias` stands for `topicName`, so that the name need not be written. */
   isKnown(alias: number, topicName: string): boolean {
-    return this.#outgoing.get(alias) === topicName;
+    return this.#outgoing?.get(alias) === topicName;
   }
 
   /** A PUBLISH with `alias` was written for `topicName`. */
   noteSent(alias: number, topicName: string): void {
-    this.#outgoing.set(alias, topicName);
+    (this.#outgoing ??= new Map()).set(alias, topicName);
   }
 }
 
