@@ -51,7 +51,10 @@ export interface Negotiated {
   readonly retainAvailable: boolean;
   /** Bytes; Infinity = no limit. */
   readonly maximumPacketSize: number;
+  /** The highest Topic Alias that the client may send; 0 = none. */
   readonly topicAliasMaximum: number;
+  /** The highest that the server may send, as CONNECT has announced it; 0 = none. */
+  readonly announcedTopicAliasMaximum: number;
   readonly wildcardSubscriptionAvailable: boolean;
   readonly subscriptionIdentifiersAvailable: boolean;
   readonly sharedSubscriptionAvailable: boolean;
@@ -134,6 +137,7 @@ export function negotiate(
     retainAvailable: answer.retainAvailable ?? true,
     maximumPacketSize: answer.maximumPacketSize ?? Infinity,
     topicAliasMaximum: answer.topicAliasMaximum ?? 0,
+    announcedTopicAliasMaximum: settings.properties.topicAliasMaximum ?? 0,
     wildcardSubscriptionAvailable: answer.wildcardSubscriptionAvailable ?? true,
     subscriptionIdentifiersAvailable:
       protocolVersion === 5 && (answer.subscriptionIdentifiersAvailable ?? true),

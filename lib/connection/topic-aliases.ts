@@ -62,6 +62,3 @@ export class TopicAliases {
     (this.#outgoing ??= new Map()).set(alias, topicName);
   }
 }
-
-/** Those of every connection that has none: an alias is never 0, so nothing is entered here. */
-export const NO_TOPIC_ALIASES: TopicAliases = new TopicAliases(0, 0);

@@ -119,6 +119,7 @@ describe('negotiated values', () => {
       retainAvailable: true,
       maximumPacketSize: Infinity,
       topicAliasMaximum: 0,
+      announcedTopicAliasMaximum: 0,
       wildcardSubscriptionAvailable: true,
       subscriptionIdentifiersAvailable: true,
       sharedSubscriptionAvailable: true,

@@ -73,6 +73,9 @@ const WILL_CHECKS: Checks<Will> = {
   properties: (_, value) => structuredClone(value as WillProperties),
 };
 
+/** Topic Aliases that the server may set, unless `properties` says otherwise. They cost nothing until it does. */
+const TOPIC_ALIAS_MAXIMUM = 16;
+
 const PROPERTY_CHECKS: Checks<OtherConnectProperties> = {
   topicAliasMaximum: integerIn(0, 65_535),
   requestResponseInformation: boolean,
@@ -134,5 +137,6 @@ export function toWill(name: string, value: unknown, version: ProtocolVersion): 
 }
 
 export function toConnectProperties(name: string, value: unknown): OtherConnectProperties {
-  return checkObject<OtherConnectProperties>(name, value, PROPERTY_CHECKS);
+  const given = checkObject<OtherConnectProperties>(name, value, PROPERTY_CHECKS);
+  return { topicAliasMaximum: TOPIC_ALIAS_MAXIMUM, ...given };
 }

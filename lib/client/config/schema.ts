@@ -92,7 +92,10 @@ export const SCHEMA: Schema = {
     section: 'engine', applies: 'next-connect', default: undefined,
     check: unlessFunction((name, value, { protocolVersion }) => toWill(name, value, protocolVersion)),
   },
-  properties: { section: 'engine', applies: 'never', since: 5, default: {}, check: unlessFunction(toConnectProperties) },
+  properties: {
+    section: 'engine', applies: 'never', since: 5, check: unlessFunction(toConnectProperties),
+    default: ({ protocolVersion }: SessionOptions) => (protocolVersion < 5 ? {} : toConnectProperties('properties', {})),
+  },
   keepAlive: { section: 'engine', applies: 'next-connect', default: 60, check: integerIn(0, 65_535) },
   pingTimeout: { section: 'engine', applies: 'next-connect', default: undefined, check: integerIn(1) },
   connectTimeout: { section: 'engine', applies: 'at-once', default: 30_000, check: integerIn(1) },

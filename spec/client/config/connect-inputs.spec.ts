@@ -209,6 +209,6 @@ describe('a Will and the CONNECT properties', () => {
     userProperties.push(['c', 'd']);
     expect(will.payload).toEqual(Uint8Array.of(1));
     expect(will.properties).toEqual({ userProperties: [['a', 'b']] });
-    expect(properties).toEqual({ userProperties: [['a', 'b']] });
+    expect(properties).toMatchObject({ userProperties: [['a', 'b']] });
   });
 });

@@ -1,0 +1,63 @@
+import { describe, expect, it } from '@jest/globals';
+import { collect, message, Stage } from './stage.ts';
+
+/* Topic Aliases as an application meets them: announced unasked, resolved always, and set by the client where it is told to. */
+
+/** A PUBLISH of the server with a Topic Alias. */
+const aliased = (topicAlias: number, topic: string, text: string, packetId?: number) => ({
+  ...message(topic, text, packetId),
+  properties: { topicAlias },
+});
+
+describe('Topic Aliases of the server', () => {
+  it.each([
+    ['16 by default', 5, undefined, 16],
+    ['16 beside other properties', 5, { userProperties: [['a', 'b']] as const }, 16],
+    ['as many as the application says', 5, { topicAliasMaximum: 3 }, 3],
+    ['none with topicAliasMaximum 0', 5, { topicAliasMaximum: 0 }, 0],
+    ['what a function says', 5, () => ({ topicAliasMaximum: 4 }), 4],
+    ['16 where a function says nothing of them', 5, () => ({}), 16],
+    ['none before 5.0', 4, undefined, 0],
+  ] as const)('v5 3.1.2.11.5 CONNECT announces %s', async (_, protocolVersion, properties, expected) => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({
+      protocolVersion,
+      ...(properties !== undefined && { properties }),
+    });
+    const [connect] = broker.packets;
+    expect(connect).toMatchObject({ type: 'connect' });
+    expect((connect?.type === 'connect' && connect.properties.topicAliasMaximum) || 0).toBe(expected);
+    expect(client.negotiated).toMatchObject({ announcedTopicAliasMaximum: expected, topicAliasMaximum: 0 });
+    await stage.end(client, broker);
+  });
+
+  it('v5 MQTT-3.3.2-10, peers P26 are resolved for a client that was told nothing of them', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ protocolVersion: 5 });
+    const topics: string[] = [];
+    collect(await stage.subscribe(client, broker, '#', { qos: 1 }), (one) => void topics.push(one.topic));
+    broker.send(
+      aliased(1, 'a/b', '1'),
+      aliased(16, 'c/d', '2', 7),
+      aliased(1, '', '3', 8),
+      aliased(16, '', '4'),
+    );
+    await stage.clock.advance(0);
+    expect(topics).toEqual(['a/b', 'c/d', 'a/b', 'c/d']);
+    await stage.end(client, broker);
+  });
+
+  it.each([
+    ['v5 MQTT-3.1.2-26, MQTT-3.3.2-11 above the maximum', {}, 17, 0x94],
+    ['v5 MQTT-3.1.2-27 where none was announced', { topicAliasMaximum: 0 }, 1, 0x94],
+    ['v5 U-3.3.4-a that stands for nothing', {}, 1, 0x82],
+  ])('%s costs the server the connection', async (_, properties, topicAlias, reasonCode) => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ protocolVersion: 5, properties });
+    broker.send(aliased(topicAlias, reasonCode === 0x94 ? 'a' : '', 'x'));
+    await broker.expect('disconnect', { reasonCode });
+    await broker.expectClose();
+    expect(client.state).toBe('waiting');
+    await stage.until(client.disconnect());
+  });
+});
