@@ -31,6 +31,7 @@ import { TopicCache } from './topic-cache.ts';
 const DUP = 0x08;
 const RETAIN = 0x01;
 const NOTHING = new Uint8Array(0);
+const TOPIC_ALIAS = 0x23;
 /** The reader keeps the memory of the packet that it read, up to this size in bytes, until the next one. */
 const LARGEST_KEPT = 131_072;
 
@@ -43,7 +44,10 @@ export class PublishReader {
   duplicate = false;
   /** 0 with QoS 0. */
   packetId = 0;
+  /** `NO_PROPERTIES` also where there is nothing but a Topic Alias. */
   properties: PublishProperties = NO_PROPERTIES;
+  /** 0 = none. */
+  topicAlias = 0;
   /** The approximate memory of the properties, in bytes. */
   propertiesSize = 0;
   /** The payload is `bytes[payloadStart, payloadEnd)`. */
@@ -96,23 +100,29 @@ export class PublishReader {
     }
     let properties: PublishProperties = NO_PROPERTIES;
     let propertiesSize = 0;
+    let topicAlias = 0;
     if (version === 5) {
       if (at < end && bytes[at] === 0) {
         at++;
+      } else if (isTopicAliasAlone(bytes, at, end)) {
+        topicAlias = (bytes[at + 2]! << 8) | bytes[at + 3]!;
+        at += 4;
       } else {
         const reader = this.#reader.reset(bytes, at, end, version);
         properties = readProperties(reader, 'publish');
+        topicAlias = properties.topicAlias ?? 0;
         propertiesSize = reader.at - at + reader.overhead;
         at = reader.at;
       }
     }
-    if (topicLength === 0) checkEmptyTopic(version, properties);
+    if (topicLength === 0 && topicAlias === 0) throw noTopic(version);
     this.topic = topic;
     this.qos = qos as QoS;
     this.retain = (header & RETAIN) !== 0;
     this.duplicate = (header & DUP) !== 0;
     this.packetId = packetId;
     this.properties = properties;
+    this.topicAlias = topicAlias;
     this.propertiesSize = propertiesSize;
     if (bytes !== this.bytes) this.#useBytes(bytes);
     this.payloadStart = at;
@@ -124,6 +134,16 @@ export class PublishReader {
   payload(): Uint8Array {
     const { payloadStart } = this;
     return new Uint8Array(this.#buffer, this.#byteOffset + payloadStart, this.payloadEnd - payloadStart);
+  }
+
+  /**
+   * hot: `topicName` takes the place of the Topic Alias, which means nothing outside of this Network Connection: the
+   * application may publish a message with these properties again.
+   */
+  resolveTopicAlias(topicName: string): void {
+    this.topic = topicName;
+    if (this.properties !== NO_PROPERTIES)
+      (this.properties as { topicAlias?: number | undefined }).topicAlias = undefined;
   }
 
   /**
@@ -175,10 +195,19 @@ function checkReceivedTopic(topic: string, version: ProtocolVersion): void {
   if (error !== undefined) throw violation(`PUBLISH: ${error}`, 'MQTT-3.3.2-2');
 }
 
-function checkEmptyTopic(version: ProtocolVersion, properties: PublishProperties): void {
+/** hot: whether the properties at `at` are a valid Topic Alias and nothing else: they need no object. */
+function isTopicAliasAlone(bytes: Uint8Array, at: number, end: number): boolean {
+  return (
+    bytes[at] === 3 &&
+    bytes[at + 1] === TOPIC_ALIAS &&
+    at + 4 <= end &&
+    (bytes[at + 2] !== 0 || bytes[at + 3] !== 0)
+  );
+}
+
+function noTopic(version: ProtocolVersion): ProtocolError {
   // 3.3.2.1: "It is a Protocol Error if the Topic Name is zero length and there is no Topic Alias".
-  if (version === 5 && properties.topicAlias !== undefined) return;
-  throw violation(
+  return violation(
     'PUBLISH has neither a Topic Name nor a Topic Alias',
     version === 5 ? '3.3.2.1' : 'MQTT-4.7.3-1',
   );
@@ -191,7 +220,9 @@ export function readPublish(
   receiver: Receiver,
 ): PublishPacket {
   publish.read(bytes, header, start, end, version);
-  const { topic, qos, retain, duplicate, packetId, properties } = publish;
+  const { topic, qos, retain, duplicate, packetId, topicAlias } = publish;
+  const properties =
+    topicAlias > 0 && publish.properties === NO_PROPERTIES ? { topicAlias } : publish.properties;
   // [MQTT-3.3.4-6] "A PUBLISH packet sent from a Client to a Server MUST NOT contain a Subscription Identifier".
   if (receiver === 'server' && properties.subscriptionIdentifiers !== undefined) {
     throw violation('PUBLISH from a client has a Subscription Identifier', 'MQTT-3.3.4-6');

@@ -34,8 +34,8 @@ export class InboundPublish {
 
   /** hot: handles the PUBLISH in `publish`. `turn`: the application gets a turn before more is read. */
   receive(connection: Connection, publish: PublishReader): 'nothing' | 'turn' {
-    const alias = publish.properties.topicAlias;
-    if (alias !== undefined) publish.topic = connection.aliases.receive(alias, publish.topic);
+    const { topicAlias } = publish;
+    if (topicAlias > 0) publish.resolveTopicAlias(connection.aliases.receive(topicAlias, publish.topic));
     // The payload is a view into these bytes.
     connection.framer.retain();
     if (publish.qos === 0) return isFull(this.#effects.deliver(publish, undefined)) ? 'turn' : 'nothing';

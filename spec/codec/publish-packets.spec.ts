@@ -31,9 +31,10 @@ describe('PublishReader', () => {
     const reader = new PublishReader();
     read(hex`3b 0b 00 01 61 00 0a 03 23 00 07 68 69`, 5, reader);
     expect(reader).toMatchObject({ topic: 'a', qos: 1, retain: true, duplicate: true, packetId: 10 });
-    expect(reader.properties).toEqual({ topicAlias: 7 });
+    expect(reader.topicAlias).toBe(7);
     read(hex`30 04 00 01 62 00`, 5, reader);
     expect(reader).toMatchObject({ topic: 'b', qos: 0, retain: false, duplicate: false, packetId: 0 });
+    expect(reader.topicAlias).toBe(0);
     expect(reader.properties).toBe(NO_PROPERTIES);
     expect(reader.payload()).toHaveLength(0);
   });

@@ -1,7 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Message } from '../../lib/client/receive/message.ts';
 import { collect, message, Stage } from './stage.ts';
 
 /* Topic Aliases as an application meets them: announced unasked, resolved always, and set by the client where it is told to. */
+
+/** So many that they are decoded late. */
+const MANY = Array.from({ length: 20 }, (_, i) => ['name', `${i}`] as const);
 
 /** A PUBLISH of the server with a Topic Alias. */
 const aliased = (topicAlias: number, topic: string, text: string, packetId?: number) => ({
@@ -44,6 +48,33 @@ describe('Topic Aliases of the server', () => {
     );
     await stage.clock.advance(0);
     expect(topics).toEqual(['a/b', 'c/d', 'a/b', 'c/d']);
+    await stage.end(client, broker);
+  });
+
+  it('are not in the properties of a message, which may be published again with all of them', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ protocolVersion: 5 });
+    const properties: unknown[] = [];
+    const again = async ({ topic, payload, properties: all }: Message): Promise<void> => {
+      properties.push({ ...all });
+      await client.publish(`again/${topic}`, payload, { properties: all });
+    };
+    collect(await stage.subscribe(client, broker, '#', { qos: 0 }), again);
+    const topicAlias = 3;
+    broker.send({ ...message('a', '1'), properties: { topicAlias } });
+    broker.send({
+      ...message('', '2'),
+      properties: { topicAlias, contentType: 'text', userProperties: [['a', 'b']] },
+    });
+    broker.send({ ...message('', '3'), properties: { userProperties: MANY, topicAlias } });
+    broker.send({ ...message('b', '4'), properties: {} });
+    await stage.clock.advance(0);
+    const others = [{}, { contentType: 'text', userProperties: [['a', 'b']] }, { userProperties: MANY }, {}];
+    expect(properties).toEqual(others);
+    for (const [i, topic] of ['a', 'a', 'a', 'b'].entries()) {
+      const published = await broker.expect('publish', { topic: `again/${topic}` });
+      expect(published.properties).toEqual(others[i]);
+    }
     await stage.end(client, broker);
   });
 
