@@ -26,6 +26,10 @@ const CACHED_TOPICS = 256;
 /** Longer topics are encoded each time, which bounds the cache. */
 const LONGEST_CACHED = 1024;
 
+const TOPIC_ALIAS = 0x23;
+/** Bytes of a Topic Alias among the properties. */
+const TOPIC_ALIAS_SIZE = 3;
+
 /** The memory of larger properties is not kept. */
 const LARGEST_SPARE = 64 * 1024;
 
@@ -53,6 +57,8 @@ export class PublishWriter {
   #propertyBytes: Uint8Array = NOTHING;
   #propertyBytesOf: Uint8Array = NOTHING;
   #propertiesLength = 0;
+  /** 0: those of the message are all properties. */
+  #topicAlias = 0;
 
   constructor(text: Text = portableText) {
     this.#text = text;
@@ -60,11 +66,18 @@ export class PublishWriter {
 
   /**
    * hot: checks a message and computes the size of its packet.
-   * @param topicName empty where the Topic Alias of the message stands for it
+   * @param topicName empty where a Topic Alias stands for it
+   * @param topicAlias one that is written besides the properties of the message, which has none; 0 = none
    * @returns the size of the whole packet
    */
-  measure(message: OutgoingPublish, topicName: string, version: ProtocolVersion): number {
-    if (topicName !== this.#lastTopic || topicName === '') this.#useTopic(message, topicName, version);
+  measure(
+    message: OutgoingPublish,
+    topicName: string,
+    version: ProtocolVersion,
+    topicAlias: number = 0,
+  ): number {
+    if (topicName === '') this.#useNoTopic(topicAlias || message.properties?.topicAlias, version);
+    else if (topicName !== this.#lastTopic) this.#useTopic(topicName, version);
     else {
       this.#topicBytes = this.#lastBytes;
       this.#topicLength = this.#lastBytes.length;
@@ -73,6 +86,7 @@ export class PublishWriter {
     let propertiesLength = 0;
     if (properties !== undefined && properties !== NO_PROPERTIES)
       propertiesLength = this.#encodeProperties(properties, message.payload, version);
+    if (topicAlias > 0) propertiesLength += TOPIC_ALIAS_SIZE;
     const payloadLength = typeof payload === 'string' ? this.#sizeOf(payload) : payload.length;
     const remainingLength =
       2 +
@@ -89,6 +103,7 @@ export class PublishWriter {
     }
     this.#version = version;
     this.#propertiesLength = propertiesLength;
+    this.#topicAlias = topicAlias;
     this.#remainingLength = remainingLength;
     this.payloadLength = payloadLength;
     return 1 + varintSize(remainingLength) + remainingLength;
@@ -137,8 +152,15 @@ export class PublishWriter {
       offset += 2;
     }
     if (this.#version === 5) {
-      const length = this.#propertiesLength;
+      let length = this.#propertiesLength;
       offset = writeVarint(target, offset, length);
+      if (this.#topicAlias > 0) {
+        target[offset] = TOPIC_ALIAS;
+        target[offset + 1] = this.#topicAlias >>> 8;
+        target[offset + 2] = this.#topicAlias;
+        offset += TOPIC_ALIAS_SIZE;
+        length -= TOPIC_ALIAS_SIZE;
+      }
       if (length > 0) {
         target.set(this.#propertyBytes, offset);
         offset += length;
@@ -162,17 +184,16 @@ export class PublishWriter {
     return this.#text.byteLength(payload);
   }
 
+  #useNoTopic(topicAlias: number | undefined, version: ProtocolVersion): void {
+    // 3.3.2.1: only a Topic Alias may stand for the Topic Name.
+    if (version !== 5 || topicAlias === undefined)
+      throw new ProtocolError('PUBLISH has neither a Topic Name nor a Topic Alias', 'MQTT-4.7.3-1', 0x90);
+    this.#topicBytes = NOTHING;
+    this.#topicLength = 0;
+  }
+
   /** Finds the encoded topic in the cache, or checks and encodes it. */
-  #useTopic(message: OutgoingPublish, topicName: string, version: ProtocolVersion): void {
-    if (topicName === '') {
-      // 3.3.2.1: only a Topic Alias may stand for the Topic Name.
-      if (version !== 5 || message.properties?.topicAlias === undefined) {
-        throw new ProtocolError('PUBLISH has neither a Topic Name nor a Topic Alias', 'MQTT-4.7.3-1', 0x90);
-      }
-      this.#topicBytes = NOTHING;
-      this.#topicLength = 0;
-      return;
-    }
+  #useTopic(topicName: string, version: ProtocolVersion): void {
     let bytes = this.#topics?.get(topicName);
     if (bytes === undefined) {
       this.#topicName = topicName;

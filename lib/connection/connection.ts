@@ -1,5 +1,6 @@
 import { Framer } from '../codec/framer.ts';
 import type { ProtocolVersion } from '../codec/packets.ts';
+import { AssignedAliases } from './assigned-aliases.ts';
 import { KeepAlive } from './keep-alive.ts';
 import type { ConnectIdentity, ConnectSettings, Negotiated } from './negotiated.ts';
 import { Outbox, type SlabPool } from './outbox.ts';
@@ -35,6 +36,8 @@ export class Connection {
   keepAlive: KeepAlive;
   quota: SendQuota = new SendQuota(0);
   negotiated: Negotiated | undefined = undefined;
+  /** Undefined: the client chooses no Topic Aliases by itself. */
+  assigned: AssignedAliases | undefined = undefined;
   /** Pieces of output that were handed to the transport and are not written yet. */
   piecesOut = 0;
   /** When CONNACK came, in ms. */
@@ -67,6 +70,12 @@ export class Connection {
   get aliases(): TopicAliases {
     const { topicAliasMaximum = 0 } = this.settings.properties;
     return (this.#aliases ??= new TopicAliases(topicAliasMaximum, this.negotiated?.topicAliasMaximum ?? 0));
+  }
+
+  /** The client chooses Topic Aliases from now on, if the server takes any [MQTT-3.2.2-18]. */
+  assignAliases(): void {
+    const { topicAliasMaximum = 0 } = this.negotiated ?? {};
+    if (topicAliasMaximum > 0) this.assigned = new AssignedAliases(topicAliasMaximum);
   }
 
   /** `length` bytes were read into the memory that `framer.allocate()` gave. */

@@ -19,6 +19,8 @@ export interface EngineOptions extends ConnectSettings {
   /** `first`: only until the first CONNECT has been accepted. */
   readonly cleanStart: boolean | 'first';
   readonly maxInflight: number;
+  /** `auto`: the client chooses Topic Aliases for what it publishes (5.0). */
+  readonly topicAlias: 'auto' | 'off';
   readonly queueLimits: QueueLimits;
   readonly onQueueFull: 'reject' | 'wait' | 'drop-oldest';
   readonly queueQos0Offline: boolean;

@@ -1,6 +1,7 @@
 import { NO_PROPERTIES } from '../codec/packets.ts';
 import { PublishWriter, type OutgoingPublish } from '../codec/publish-writer.ts';
 import type { Text } from '../codec/text.ts';
+import type { AssignedAliases } from '../connection/assigned-aliases.ts';
 import type { Connection } from '../connection/connection.ts';
 import { ConnectionLostError, PublishError, withoutFrames, type Delivery } from '../errors.ts';
 import { Stage, type Exchange } from '../session/exchange.ts';
@@ -42,16 +43,18 @@ export class PublishOutput {
     // [MQTT-3.2.2-11], [MQTT-3.2.2-14]
     if (message.qos > negotiated.maximumQoS) return 0x9b;
     if (message.retain && !negotiated.retainAvailable) return 0x9a;
-    let { topicName } = message;
+    // A message that is sent again carries its Topic Name.
+    const assigned = duplicate ? undefined : connection.assigned;
     const alias = message.properties?.topicAlias;
+    let size = 0;
     if (alias !== undefined) {
       if (alias > connection.aliases.outgoingMaximum) return 0x94;
-      if (connection.aliases.isKnown(alias, topicName)) topicName = '';
-    }
-    const size = this.#writer.measure(message, topicName, negotiated.protocolVersion);
+      size = this.#measureNamed(connection, message, alias, duplicate);
+    } else if (assigned !== undefined)
+      size = this.#measureAssigned(assigned, message, negotiated.maximumPacketSize);
+    if (size === 0) size = this.#writer.measure(message, message.topicName, negotiated.protocolVersion);
     // [MQTT-3.2.2-15]
     if (size > negotiated.maximumPacketSize) return 0x95;
-    if (alias !== undefined) connection.aliases.noteSent(alias, message.topicName);
     connection.traffic.packetsSent++;
     if (this.#writer.payloadLength <= COPY_LIMIT) {
       outbox.reserve(size);
@@ -69,6 +72,38 @@ export class PublishOutput {
     if (typeof payload !== 'string') return payload.byteLength > COPY_LIMIT;
     // No character takes more than three bytes per UTF-16 unit: most strings need no counting.
     return payload.length * 3 > COPY_LIMIT && this.#text.byteLength(payload) > COPY_LIMIT;
+  }
+
+  /** Measures a message with the Topic Alias that its caller has named. Only a packet that is written sets the alias. */
+  #measureNamed(
+    { aliases, assigned, negotiated }: Connection,
+    message: OutgoingPublish,
+    alias: number,
+    duplicate: boolean,
+  ): number {
+    const { topicName } = message;
+    const isKnown = !duplicate && aliases.isKnown(alias, topicName);
+    const size = this.#writer.measure(message, isKnown ? '' : topicName, 5);
+    if (size > (negotiated?.maximumPacketSize ?? 0)) return size;
+    aliases.noteSent(alias, topicName);
+    assigned?.reserve(alias);
+    return size;
+  }
+
+  /**
+   * hot: measures a message with a Topic Alias that the client chooses. Returns 0 if it goes without one: if it would be
+   * too large with the alias, and if its payload is passed by reference, as its packet may be dropped before it is written.
+   */
+  #measureAssigned(assigned: AssignedAliases, message: OutgoingPublish, maximumSize: number): number {
+    const { payload, topicName } = message;
+    if (payload.length > COPY_LIMIT) return 0;
+    const known = assigned.find(topicName);
+    const alias = known > 0 ? known : assigned.next();
+    if (alias === 0) return 0;
+    const size = this.#writer.measure(message, known > 0 ? '' : topicName, 5, alias);
+    if (size > maximumSize || this.#writer.payloadLength > COPY_LIMIT) return 0;
+    if (known === 0) assigned.define(alias, topicName);
+    return size;
   }
 
   #payload({ payload }: OutgoingPublish, length: number): Uint8Array {

@@ -195,7 +195,7 @@ describe('v5 R5 the limits of the new connection', () => {
     const more = rig.resume(connack({ sessionPresent: true, topicAliasMaximum: 5 }));
     expect(more).toMatchObject([
       { topic: 'a', properties },
-      { topic: '', properties },
+      { topic: 'a', properties },
     ]);
     rig.now += 2_000;
     const none = rig.resume(PRESENT);

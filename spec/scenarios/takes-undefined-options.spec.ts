@@ -21,6 +21,7 @@ const NO_OPTIONS: { readonly [Key in keyof ClientOptions]-?: undefined } = {
   keepAlive: undefined,
   userData: undefined,
   maxInflight: undefined,
+  topicAlias: undefined,
   maxQueued: undefined,
   maxQueuedBytes: undefined,
   onQueueFull: undefined,

@@ -15,6 +15,7 @@ export const ENGINE_DEFAULTS: EngineOptions = {
   maximumPacketSize: undefined,
   properties: {},
   maxInflight: 20,
+  topicAlias: 'off',
   queueLimits: { messages: 0, bytes: 0 },
   onQueueFull: 'reject',
   queueQos0Offline: true,

@@ -122,6 +122,12 @@ export interface ClientOptions<UserData = undefined> extends NetworkOptions, Ide
    * Maximum. @default 20
    */
   readonly maxInflight?: number | undefined;
+  /**
+   * Whether the client chooses Topic Aliases for the topics that it publishes to (3.3.2.3.4): `auto` writes a Topic Name
+   * once for each connection, and from then on the alias in its place, as long as the topic is among those that were last
+   * published to. At most 256, and the server's Topic Alias Maximum. 5.0. @default "off"
+   */
+  readonly topicAlias?: 'auto' | 'off' | undefined;
   /** Messages that may wait in the queue, for a connection or for `maxInflight`; 0 = no limit. @default 0 */
   readonly maxQueued?: number | undefined;
   /** The same in bytes of topic, properties and payload; 0 = no limit. @default 0 */
@@ -212,8 +218,8 @@ export type FixedOption =
 
 /**
  * The options that `configure()` changes. The options of `IdentityOptions` and `NetworkOptions`, `keepAlive`,
- * `pingTimeout`, `servers`, `serverOrder` and `followServerReference` take effect with the next CONNECT, all others at
- * once. A lower limit drops nothing; the client only admits less. `undefined` restores the default.
+ * `pingTimeout`, `topicAlias`, `servers`, `serverOrder` and `followServerReference` take effect with the next CONNECT, all
+ * others at once. A lower limit drops nothing; the client only admits less. `undefined` restores the default.
  */
 export interface ConfigurableOptions<UserData = undefined> extends Omit<
   ClientOptions<UserData>,

@@ -116,6 +116,7 @@ export const SCHEMA: Schema = {
   transport: { section: 'client', applies: 'next-connect', default: undefined, check: toTransport },
 
   maxInflight: { section: 'engine', applies: 'at-once', default: 20, check: integerIn(0, 65_535) },
+  topicAlias: { section: 'engine', applies: 'next-connect', since: 5, default: 'off', check: choice('auto', 'off') },
   maxQueued: { section: 'client', applies: 'at-once', default: 0, check: integerIn(0) },
   maxQueuedBytes: { section: 'client', applies: 'at-once', default: 0, check: integerIn(0) },
   onQueueFull: { section: 'engine', applies: 'at-once', default: 'reject', check: choice('reject', 'wait', 'drop-oldest') },

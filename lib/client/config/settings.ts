@@ -138,6 +138,7 @@ function toEngineOptions(
     requestTimeout: checked.requestTimeout,
     maxFiltersPerPacket: checked.maxFiltersPerPacket,
     resubscribe: checked.resubscribe,
+    topicAlias: checked.topicAlias,
     receiveMaximum: checked.receiveMaximum,
     receiveBuffer: checked.receiveBuffer,
     ackStallTimeout: checked.ackStallTimeout,

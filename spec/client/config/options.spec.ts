@@ -51,6 +51,7 @@ const OPTIONS: Readonly<Record<Key, readonly [byDefault: unknown, other: unknown
   messageRetry: [5_000, 0],
   ackTimeout: [0, 7],
   requestTimeout: [30_000, 7],
+  topicAlias: ['off', 'auto'],
   connectTimeout: [30_000, 7],
   pingTimeout: [undefined, 7],
   reconnect: [RECONNECT, { ...RECONNECT, maxAttempts: 7 }],
