@@ -92,7 +92,7 @@ export class AssignedAliases {
   #forget(alias: number): void {
     const topicName = this.#topics[alias];
     if (topicName === undefined) return;
-    this.#aliases.delete(topicName);
+    this.#aliases.delete(topicName); // fault: taken-alias
     this.#topics[alias] = undefined;
     this.#unlink(alias);
   }

@@ -53,7 +53,7 @@ export function acceptConnack(
   const { settings, identity } = connection;
   const negotiated = negotiate(connack, settings, identity);
   connection.accepted(negotiated, sendWindow(negotiated, options), options.pingTimeout, now);
-  if (options.topicAlias === 'auto') connection.assignAliases();
+  if (options.topicAlias === 'auto') connection.assignAliases(); // fault: fresh-aliases
   return negotiated;
 }
 

@@ -44,7 +44,7 @@ export class PublishOutput {
     if (message.qos > negotiated.maximumQoS) return 0x9b;
     if (message.retain && !negotiated.retainAvailable) return 0x9a;
     // A message that is sent again carries its Topic Name.
-    const assigned = duplicate ? undefined : connection.assigned;
+    const assigned = duplicate ? undefined : connection.assigned; // fault: resent-alias
     const alias = message.properties?.topicAlias;
     let size = 0;
     if (alias !== undefined) {
@@ -86,7 +86,7 @@ export class PublishOutput {
     const size = this.#writer.measure(message, isKnown ? '' : topicName, 5);
     if (size > (negotiated?.maximumPacketSize ?? 0)) return size;
     aliases.noteSent(alias, topicName);
-    assigned?.reserve(alias);
+    assigned?.reserve(alias); // fault: named-alias
     return size;
   }
 
@@ -96,13 +96,13 @@ export class PublishOutput {
    */
   #measureAssigned(assigned: AssignedAliases, message: OutgoingPublish, maximumSize: number): number {
     const { payload, topicName } = message;
-    if (payload.length > COPY_LIMIT) return 0;
+    if (payload.length > COPY_LIMIT) return 0; // fault: borrowed-alias
     const known = assigned.find(topicName);
     const alias = known > 0 ? known : assigned.next();
     if (alias === 0) return 0;
     const size = this.#writer.measure(message, known > 0 ? '' : topicName, 5, alias);
-    if (size > maximumSize || this.#writer.payloadLength > COPY_LIMIT) return 0;
-    if (known === 0) assigned.define(alias, topicName);
+    if (size > maximumSize || this.#writer.payloadLength > COPY_LIMIT) return 0; // fault: unwritten-alias
+    if (known === 0) assigned.define(alias, topicName); // fault: set-alias
     return size;
   }
 

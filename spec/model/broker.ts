@@ -3,6 +3,7 @@ import type { ConnectPacket, EncodablePacket, Packet, QoS } from '../../lib/code
 import { Deliveries } from './deliveries.ts';
 import { Exchanges } from './exchanges.ts';
 import type { Model } from './model.ts';
+import { ServerAliases } from './topics.ts';
 import type { Order, Peer, Wire } from './wire.ts';
 
 /** Behaviour of the server during a run. */
@@ -10,6 +11,8 @@ export interface ServerOptions {
   readonly protocolVersion: 4 | 5;
   /** Properties of CONNACK (5.0). */
   readonly receiveMaximum: number;
+  /** The same (5.0). */
+  readonly topicAliasMaximum: number;
   /** QoS > 0 messages that it sends at once, for versions without Receive Maximum. */
   readonly sendWindow: number;
   /** Whether it ignores every window, whatever the client announces. */
@@ -39,6 +42,7 @@ export class ServerConnection implements Peer {
   session: ServerSession | undefined;
   connect: ConnectPacket | undefined;
   sessionPresent = false;
+  readonly aliases: ServerAliases;
   lastHeardAt: number;
   #isOver = false;
   /** When the first piece of an incomplete packet was written. */
@@ -48,6 +52,7 @@ export class ServerConnection implements Peer {
     this.number = number;
     this.wire = wire;
     this.#broker = broker;
+    this.aliases = new ServerAliases(broker.options.topicAliasMaximum);
     this.lastHeardAt = broker.clock.now();
   }
 
@@ -238,13 +243,13 @@ export class ModelBroker {
     this.session ??= this.#begin();
     connection.session = this.session;
     this.connection = connection;
-    const { protocolVersion, receiveMaximum, ignoresWindow } = this.options;
+    const { protocolVersion, receiveMaximum, topicAliasMaximum, ignoresWindow } = this.options;
     this.model.connectionBegan(connection.number, this.session.number);
     this.send({
       type: 'connack',
       sessionPresent: connection.sessionPresent,
       reasonCode: 0,
-      properties: protocolVersion === 5 ? { receiveMaximum } : {},
+      properties: protocolVersion === 5 ? { receiveMaximum, topicAliasMaximum } : {},
     });
     const announced = connect.properties.receiveMaximum ?? 65_535;
     const window = ignoresWindow ? Infinity : protocolVersion === 5 ? announced : this.options.sendWindow;

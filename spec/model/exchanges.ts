@@ -1,5 +1,6 @@
 import type { PublishPacket } from '../../lib/codec/packets.ts';
 import type { ModelBroker, ServerConnection } from './broker.ts';
+import { topicOf } from './topics.ts';
 import type { Wire } from './wire.ts';
 
 /** A QoS 1 or 2 message of the client that is not fully acknowledged. */
@@ -52,7 +53,9 @@ export class Exchanges {
 
   onPublish(connection: ServerConnection, publish: PublishPacket, written: number): void {
     const { model } = this.#broker;
+    const topic = connection.aliases.resolve(publish);
     const tag = model.arrived(publish, connection.number);
+    if (tag !== undefined && topic !== topicOf(tag)) model.broken(`p${tag} arrived under ${topic}`);
     if (tag === undefined || publish.qos === 0) return;
     const { qos } = publish;
     const packetId = publish.packetId as number;

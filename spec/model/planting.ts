@@ -4,6 +4,7 @@ import { join, relative, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import * as esbuild from 'esbuild';
 import type { Client } from '../../lib/client/client.ts';
+import type { Engine } from '../../lib/engine/engine.ts';
 import { planted, type Fault } from '../support/faults.ts';
 import { LIB, markersOfLib } from '../support/markers.ts';
 import type { MakeClient } from './world.ts';
@@ -23,12 +24,23 @@ function markersByFile({ name, changes }: Fault): Map<string, string[]> {
 
 /** Builds the client with a planted bug. The spec itself is not built. */
 export async function clientWith(fault: Fault): Promise<MakeClient> {
+  const built = (await moduleWith(fault, 'client/client.ts')) as { Client: typeof Client };
+  return (url, options, platform) => new built.Client(url, options, platform);
+}
+
+/** The same for the engine alone. */
+export async function engineWith(fault: Fault): Promise<typeof Engine> {
+  const built = (await moduleWith(fault, 'engine/engine.ts')) as { Engine: typeof Engine };
+  return built.Engine;
+}
+
+async function moduleWith(fault: Fault, entry: string): Promise<unknown> {
   const directory = mkdtempSync(join(tmpdir(), 'mqtt-await-fault-'));
   const left = markersByFile(fault);
   const outfile = join(directory, 'client.mjs');
   try {
     await esbuild.build({
-      entryPoints: [join(LIB, 'client/client.ts')],
+      entryPoints: [join(LIB, entry)],
       bundle: true,
       // The world dials, so these are never loaded.
       external: ['ws', 'socks', 'proxy-from-env'],
@@ -53,9 +65,8 @@ export async function clientWith(fault: Fault): Promise<MakeClient> {
       ],
     });
     if (left.size > 0)
-      throw new Error(`${fault.name}: the client is not made of ${[...left.keys()].join(', ')}`);
-    const built = (await import(pathToFileURL(outfile).href)) as { Client: typeof Client };
-    return (url, options, platform) => new built.Client(url, options, platform);
+      throw new Error(`${fault.name}: ${entry} is not made of ${[...left.keys()].join(', ')}`);
+    return await import(pathToFileURL(outfile).href);
   } finally {
     rmSync(directory, { recursive: true });
   }

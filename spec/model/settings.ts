@@ -16,9 +16,16 @@ const common = {
 /** The kinds of client and server that are tested. */
 export const settings: readonly Setting[] = [
   {
-    name: '5.0, a session to keep',
-    client: { ...common, protocolVersion: 5, cleanStart: false, sessionExpiryInterval: 3_600, maxQueued: 12 },
-    server: { receiveMaximum: 2 },
+    name: '5.0, a session to keep, Topic Aliases',
+    client: {
+      ...common,
+      protocolVersion: 5,
+      cleanStart: false,
+      sessionExpiryInterval: 3_600,
+      maxQueued: 12,
+      topicAlias: 'auto',
+    },
+    server: { receiveMaximum: 2, topicAliasMaximum: 2 },
   },
   {
     name: '3.1.1, a session to keep, messages retried',

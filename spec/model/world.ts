@@ -10,6 +10,7 @@ import { GIVEN_UP, Model, type Publication, type Rules } from './model.ts';
 import { payloadText } from './payloads.ts';
 import { Reader, type ReaderOptions } from './reader.ts';
 import { Reading } from './reading.ts';
+import { topicOf } from './topics.ts';
 import { Order, Wire } from './wire.ts';
 
 /** Creates the tested client. */
@@ -70,6 +71,7 @@ export class World {
     this.model.owes = () => this.wire?.owes === true;
     const options: ServerOptions = {
       receiveMaximum: 65_535,
+      topicAliasMaximum: 0,
       inherited: false,
       ignoresWindow: false,
       ...server,
@@ -127,7 +129,7 @@ export class World {
     // The caller owns the payload again, and overwrites it.
     const { payload, reuse } = kind === 'text' ? { payload: text, reuse: () => {} } : payloadOf(kind, text);
     const controller = new AbortController();
-    const promise = this.client.publish('out/x', payload, {
+    const promise = this.client.publish(topicOf(publication.tag), payload, {
       qos,
       ...(bound === 'signal' && { signal: controller.signal }),
       ...(typeof bound === 'number' && { timeout: bound }),

@@ -163,10 +163,38 @@ export const faults: readonly Fault[] = [
   fault('a held message is not acknowledged by a subscription that acknowledges on receipt', {
     'held-settled': drop,
   }),
+  // Topic Aliases
+  fault('a Topic Alias survives its connection', {
+    'fresh-aliases': replaced(
+      'connection.assigned = options.kept; if (!connection.assigned) connection.assignAliases(); options.kept = connection.assigned;',
+    ),
+  }),
+  fault('a Topic Alias is part of what is sent again', {
+    'set-alias': after('message.kept = alias;'),
+    'resent-alias': replaced(
+      'const assigned = duplicate && message.kept ? { find: () => message.kept } : connection.assigned;',
+    ),
+  }),
+  fault('a topic keeps its Topic Alias when another one has taken it', { 'taken-alias': drop }),
   // the connection
   fault('the Keep Alive timer is never set', { 'keep-alive': drop }),
   fault('a missing PINGRESP does not end the connection', { 'ping-timeout': within('true', 'false') }),
   fault('a wait for the next attempt never ends', {
     'reconnect-timer': onlyWhen('this.#attempts.number < 3'),
   }),
+];
+
+/** The same, which show only where messages are refused for their size, given up, or name Topic Aliases. */
+export const aliasFaults: readonly Fault[] = [
+  fault('a message that is not written sets a Topic Alias', {
+    'unwritten-alias': before('if (known === 0) assigned.define(alias, topicName);'),
+  }),
+  fault('a message whose payload is gone before it is written sets a Topic Alias', {
+    'borrowed-alias': drop,
+    'unwritten-alias': within(' || this.#writer.payloadLength > COPY_LIMIT', ''),
+  }),
+  fault('a message that fits without Topic Alias is refused', {
+    'unwritten-alias': within('return 0', 'return size'),
+  }),
+  fault('the Topic Alias of another topic is named, and still used for that', { 'named-alias': drop }),
 ];

@@ -36,9 +36,17 @@ export class Rig {
   now = 1_000_000;
   #decoder: Decoder;
 
-  constructor(options: Partial<EngineOptions> = {}, ports: Partial<EnginePorts> = {}) {
+  constructor(
+    options: Partial<EngineOptions> = {},
+    ports: Partial<EnginePorts> = {},
+    EngineClass: typeof Engine = Engine,
+  ) {
     this.options = { ...ENGINE_DEFAULTS, ...options };
-    this.engine = new Engine(this.options, { ...enginePorts(() => this.random), ...ports }, this.effects);
+    this.engine = new EngineClass(
+      this.options,
+      { ...enginePorts(() => this.random), ...ports },
+      this.effects,
+    );
     this.#decoder = this.#server();
   }
 
