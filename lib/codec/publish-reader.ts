@@ -98,32 +98,19 @@ export class PublishReader {
       if (packetId === 0) throw zeroPacketId(version);
       at += 2;
     }
-    let properties: PublishProperties = NO_PROPERTIES;
-    let propertiesSize = 0;
-    let topicAlias = 0;
+    this.properties = NO_PROPERTIES;
+    this.propertiesSize = 0;
+    this.topicAlias = 0;
     if (version === 5) {
-      if (at < end && bytes[at] === 0) {
-        at++;
-      } else if (isTopicAliasAlone(bytes, at, end)) {
-        topicAlias = (bytes[at + 2]! << 8) | bytes[at + 3]!;
-        at += 4;
-      } else {
-        const reader = this.#reader.reset(bytes, at, end, version);
-        properties = readProperties(reader, 'publish');
-        topicAlias = properties.topicAlias ?? 0;
-        propertiesSize = reader.at - at + reader.overhead;
-        at = reader.at;
-      }
+      if (at < end && bytes[at] === 0) at++;
+      else at = this.#readProperties(bytes, at, end);
     }
-    if (topicLength === 0 && topicAlias === 0) throw noTopic(version);
+    if (topicLength === 0 && this.topicAlias === 0) throw noTopic(version);
     this.topic = topic;
     this.qos = qos as QoS;
     this.retain = (header & RETAIN) !== 0;
     this.duplicate = (header & DUP) !== 0;
     this.packetId = packetId;
-    this.properties = properties;
-    this.topicAlias = topicAlias;
-    this.propertiesSize = propertiesSize;
     if (bytes !== this.bytes) this.#useBytes(bytes);
     this.payloadStart = at;
     this.payloadEnd = end;
@@ -156,6 +143,20 @@ export class PublishReader {
     this.#reader.release();
     this.payloadStart = 0;
     this.payloadEnd = 0;
+  }
+
+  /** Reads properties that are not empty. Returns the offset behind them. A Topic Alias alone needs no object. */
+  #readProperties(bytes: Uint8Array, at: number, end: number): number {
+    if (bytes[at] === 3 && bytes[at + 1] === TOPIC_ALIAS && at + 4 <= end) {
+      this.topicAlias = (bytes[at + 2]! << 8) | bytes[at + 3]!;
+      if (this.topicAlias > 0) return at + 4;
+    }
+    const reader = this.#reader.reset(bytes, at, end, 5);
+    const properties = readProperties(reader, 'publish');
+    this.properties = properties;
+    this.propertiesSize = reader.at - at + reader.overhead;
+    this.topicAlias = properties.topicAlias ?? 0;
+    return reader.at;
   }
 
   #useBytes(bytes: Uint8Array): void {
@@ -193,16 +194,6 @@ function checkReceivedTopic(topic: string, version: ProtocolVersion): void {
         : undefined
       : topicNameError(topic);
   if (error !== undefined) throw violation(`PUBLISH: ${error}`, 'MQTT-3.3.2-2');
-}
-
-/** hot: whether the properties at `at` are a valid Topic Alias and nothing else: they need no object. */
-function isTopicAliasAlone(bytes: Uint8Array, at: number, end: number): boolean {
-  return (
-    bytes[at] === 3 &&
-    bytes[at + 1] === TOPIC_ALIAS &&
-    at + 4 <= end &&
-    (bytes[at + 2] !== 0 || bytes[at + 3] !== 0)
-  );
 }
 
 function noTopic(version: ProtocolVersion): ProtocolError {

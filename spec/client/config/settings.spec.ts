@@ -49,6 +49,7 @@ describe('the defaults', () => {
       maximumPacketSize: undefined,
       properties: {},
       maxInflight: 20,
+      topicAlias: 'off',
       queueLimits: { messages: 0, bytes: 0 },
       onQueueFull: 'reject',
       queueQos0Offline: true,
