@@ -40,6 +40,13 @@ async function main(url: string): Promise<void> {
     // 0x10: the server accepted the message, but there is no subscriber.
     const unheard = await asker.publish('calc/nobody', 'x', { qos: 1 });
     console.log(`nobody: 0x${unheard.reasonCode.toString(16)}`);
+    // Topic Aliases: the Topic Name is written once, then a number of two bytes in its place.
+    await using meter = await connect(url, { protocolVersion: 5, topicAlias: 'auto' });
+    for (const value of ['21.5', '21.6']) {
+      const before = meter.stats().bytes.sent;
+      await meter.publish('site/7/line/3/sensor/temperature', value, { qos: 1 });
+      console.log(`temperature: ${meter.stats().bytes.sent - before} bytes`);
+    }
     // The client refuses this before writing it, as the server would close the connection.
     const tooHigh = { topicAlias: 60_000 };
     await asker.publish('calc/alias', 'x', { qos: 1, properties: tooHigh }).catch((error: unknown) => {
