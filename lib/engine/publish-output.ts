@@ -16,6 +16,9 @@ export const COPY_LIMIT = 16_384;
  */
 export const SLICE = 262_144;
 
+/** Bytes of UTF-8 for one UTF-16 unit, at most. */
+const LARGEST_CHARACTER = 3;
+
 const REFUSALS: Readonly<Record<number, string>> = {
   0x94: 'its Topic Alias is above the Topic Alias Maximum of the server',
   0x95: 'its packet is larger than the Maximum Packet Size of the server',
@@ -70,8 +73,8 @@ export class PublishOutput {
   /** Whether the payload of `message` is passed by reference, so that it must not change before it has left. */
   passesByReference({ payload }: OutgoingPublish): boolean {
     if (typeof payload !== 'string') return payload.byteLength > COPY_LIMIT;
-    // No character takes more than three bytes per UTF-16 unit: most strings need no counting.
-    return payload.length * 3 > COPY_LIMIT && this.#text.byteLength(payload) > COPY_LIMIT;
+    // Most strings need no counting.
+    return payload.length * LARGEST_CHARACTER > COPY_LIMIT && this.#text.byteLength(payload) > COPY_LIMIT;
   }
 
   /** Measures a message with the Topic Alias that its caller has named. Only a packet that is written sets the alias. */
@@ -91,8 +94,9 @@ export class PublishOutput {
   }
 
   /**
-   * hot: measures a message with a Topic Alias that the client chooses. Returns 0 if it goes without one: if it would be
-   * too large with the alias, and if its payload is passed by reference, as its packet may be dropped before it is written.
+   * hot: measures a message with a Topic Alias that the client chooses. Returns 0 if it goes without one: if it is too large
+   * with Topic Name and alias, as it is sent again with its Topic Name; and if its payload is passed by reference, as its
+   * packet may be dropped before it is written.
    */
   #measureAssigned(assigned: AssignedAliases, message: OutgoingPublish, maximumSize: number): number {
     const { payload, topicName } = message;
@@ -102,6 +106,10 @@ export class PublishOutput {
     if (alias === 0) return 0;
     const size = this.#writer.measure(message, known > 0 ? '' : topicName, 5, alias);
     if (size > maximumSize || this.#writer.payloadLength > COPY_LIMIT) return 0; // fault: unwritten-alias
+    if (known > 0 && size + topicName.length * LARGEST_CHARACTER > maximumSize) {
+      if (this.#writer.measure(message, topicName, 5) > maximumSize) return 0; // fault: shortened-size
+      this.#writer.measure(message, '', 5, alias);
+    }
     if (known === 0) assigned.define(alias, topicName); // fault: set-alias
     return size;
   }

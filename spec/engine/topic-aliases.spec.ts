@@ -170,20 +170,26 @@ describe('v5 R6 an alias that the client chose is set', () => {
     const rig = aliasing({ topicAliasMaximum: 5, maximumPacketSize: 40 });
     publishNow(rig, TOPIC, payload);
     publishNow(rig, TOPIC, payload.slice(0, -3));
-    // The alias makes room for ten bytes more.
-    publishNow(rig, TOPIC, `${payload}${'x'.repeat(10)}`);
+    publishNow(rig, TOPIC, payload);
+    publishNow(rig, TOPIC, 'x');
     expect(written(rig.sent())).toEqual([
       [TOPIC, 0],
       [TOPIC, 1],
       ['', 1],
+      ['', 1],
     ]);
-    const message = {
-      topicName: TOPIC,
-      payload: `${payload}${'x'.repeat(11)}`,
-      qos: 0,
-      retain: false,
-    } as const;
-    expect(rig.engine.publishNow({ ...message, properties: undefined })).toBe(false);
+  });
+
+  it('v5 MQTT-3.2.2-15 and makes no message fit: one that is sent again would be too large with its topic', () => {
+    const rig = aliasing({ topicAliasMaximum: 5, maximumPacketSize: 40 });
+    publishNow(rig, TOPIC);
+    publishNow(rig, TOPIC);
+    const { waiter } = rig.publish(TOPIC, { payload: 'x'.repeat(40 - 18 - 2 + 1) });
+    expect(waiter.error).toMatchObject({ reasonCode: 0x95, delivery: 'not-sent' });
+    expect(written(rig.sent())).toEqual([
+      [TOPIC, 1],
+      ['', 1],
+    ]);
   });
 
   it.each([

@@ -108,10 +108,10 @@ export class AliasWorld {
       this.#reconnect(true, this.#grant, (answer) => rig.reconnect(answer));
     switch (step.do) {
       case 'publish':
-        return this.#publish(step.topic, step.qos, `${step.topic}|`.padEnd(step.size, '.'), step.named);
+        return this.#publish(step.topic, step.qos, textOf(step).padEnd(step.size, '.'), step.named);
       case 'spoil': {
         const payload = Buffer.alloc(20_000, '.');
-        payload.write(`${step.topic}|`);
+        payload.write(textOf(step));
         const bytes = new Uint8Array(payload);
         this.#publish(step.topic, step.qos, bytes, step.named);
         structuredClone(bytes, { transfer: [bytes.buffer] });
@@ -193,10 +193,18 @@ export class AliasWorld {
     if (size > this.#grant.maximumPacketSize) throw new Error(`a packet of ${size} bytes`);
     this.#bytes += size;
     const { topicAlias: _, ...properties } = packet.properties;
-    this.#plainBytes += sizeOf({ ...packet, topic: name, properties });
+    const plainSize = sizeOf({ ...packet, topic: name, properties });
+    if (plainSize > this.#grant.maximumPacketSize && !text.startsWith(`${name}|named`))
+      throw new Error(`a message of ${plainSize} bytes with its topic`);
+    this.#plainBytes += plainSize;
     if (packet.topic === '') this.shortened++;
     if (packet.qos > 0) this.#owed.push((packet.qos === 1 ? puback : pubrec)(packet.packetId as number));
   }
+}
+
+/** The beginning of a payload. */
+function textOf({ topic: name, named: alias }: { readonly topic: string; readonly named: number }): string {
+  return `${name}|${alias > 0 ? 'named' : ''}`;
 }
 
 function sizeOf(packet: EncodablePacket): number {

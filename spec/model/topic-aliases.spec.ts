@@ -34,6 +34,6 @@ describe('it tells of a planted bug', () => {
   });
 
   it('of every kind there is', () => {
-    expect(planted).toHaveLength(7);
+    expect(planted).toHaveLength(8);
   });
 });

@@ -193,6 +193,9 @@ export const aliasFaults: readonly Fault[] = [
     'borrowed-alias': drop,
     'unwritten-alias': within(' || this.#writer.payloadLength > COPY_LIMIT', ''),
   }),
+  fault('a message is sent that fits only with a Topic Alias', {
+    'shortened-size': drop,
+  }),
   fault('a message that fits without Topic Alias is refused', {
     'unwritten-alias': within('return 0', 'return size'),
   }),
