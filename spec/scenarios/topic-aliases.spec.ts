@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Message } from '../../lib/client/receive/message.ts';
+import type { ScriptedBroker } from '../support/scripted-broker.ts';
 import { collect, message, Stage } from './stage.ts';
 
 /* Topic Aliases as an application meets them: announced unasked, resolved always, and set by the client where it is told to. */
@@ -91,4 +92,93 @@ describe('Topic Aliases of the server', () => {
     expect(client.state).toBe('waiting');
     await stage.until(client.disconnect());
   });
+});
+
+describe('Topic Aliases of the client', () => {
+  const properties = { topicAliasMaximum: 3 };
+  /** Topic and alias of every PUBLISH that the server got. */
+  const published = ({ packets }: ScriptedBroker): unknown[] =>
+    packets.flatMap((one) => (one.type === 'publish' ? [[one.topic, one.properties.topicAlias ?? 0]] : []));
+
+  it('v5 R6 are off unless they are asked for, and configure() turns them on for the next connection', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ protocolVersion: 5 }, { properties });
+    for (let i = 0; i < 2; i++) await client.publish('site/7', `${i}`);
+    client.configure({ topicAlias: 'auto' });
+    await client.publish('site/7', '2');
+    await stage.clock.advance(0);
+    expect(published(broker)).toEqual([
+      ['site/7', 0],
+      ['site/7', 0],
+      ['site/7', 0],
+    ]);
+    const next = await stage.reconnect(broker, { properties });
+    for (let i = 0; i < 2; i++) await client.publish('site/7', `${i}`);
+    await stage.clock.advance(0);
+    expect(published(next)).toEqual([
+      ['site/7', 1],
+      ['', 1],
+    ]);
+    expect(client.negotiated).toMatchObject({ topicAliasMaximum: 3, announcedTopicAliasMaximum: 16 });
+    await stage.end(client, next);
+  });
+
+  it('v5 R6 serve publish() and publishMany() alike, with every QoS', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ protocolVersion: 5, topicAlias: 'auto' }, { properties });
+    broker.ackPublishes();
+    const outcomes: unknown[] = [];
+    const many = async (): Promise<void> => {
+      const source = ([0, 1, 2, 0] as const).map((qos, i) => ({
+        topic: `site/${i % 2}`,
+        payload: `${i}`,
+        qos,
+      }));
+      for await (const { status } of client.publishMany(source)) outcomes.push(status);
+    };
+    await stage.until(many());
+    await stage.until(client.publish('site/0', 'x', { qos: 2 }));
+    expect(outcomes).toEqual(['published', 'published', 'published', 'published']);
+    expect(published(broker)).toEqual([
+      ['site/0', 1],
+      ['site/1', 2],
+      ['', 1],
+      ['', 2],
+      ['', 1],
+    ]);
+    await stage.end(client, broker);
+  });
+
+  it('v5 MQTT-3.3.2-7, R5 are no part of a message that is sent again', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online(
+      { protocolVersion: 5, topicAlias: 'auto', sessionExpiryInterval: 60, clientId: 'a', cleanStart: false },
+      { properties },
+    );
+    const all = Promise.all([0, 1].map((i) => client.publish('site/7', `${i}`, { qos: 1 })));
+    await stage.clock.advance(2_000);
+    expect(published(broker)).toEqual([
+      ['site/7', 1],
+      ['', 1],
+    ]);
+    const next = await stage.reconnect(broker, { sessionPresent: true, properties });
+    next.ackPublishes();
+    await stage.until(all);
+    expect(published(next)).toEqual([
+      ['site/7', 0],
+      ['site/7', 0],
+    ]);
+    await stage.end(client, next);
+  });
+
+  it.each([3, 4] as const)(
+    'are a TypeError with protocolVersion %d, and nothing but "auto" and "off"',
+    (protocolVersion) => {
+      const stage = new Stage();
+      expect(() => stage.client({ protocolVersion, topicAlias: 'auto' })).toThrow(TypeError);
+      expect(() => stage.client({ protocolVersion: 5, topicAlias: true as never })).toThrow(
+        'topicAlias: expected "auto" or "off", got true',
+      );
+    },
+  );
 });
