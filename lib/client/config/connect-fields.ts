@@ -73,8 +73,8 @@ const WILL_CHECKS: Checks<Will> = {
   properties: (_, value) => structuredClone(value as WillProperties),
 };
 
-/** Topic Aliases that the server may set, unless `properties` says otherwise. They cost nothing until it does. */
-const TOPIC_ALIAS_MAXIMUM = 16;
+/** Shared by all clients of 5.0. The server may set so many Topic Aliases, which cost nothing until it does. */
+export const DEFAULT_PROPERTIES: OtherConnectProperties = Object.freeze({ topicAliasMaximum: 16 });
 
 const PROPERTY_CHECKS: Checks<OtherConnectProperties> = {
   topicAliasMaximum: integerIn(0, 65_535),
@@ -138,5 +138,5 @@ export function toWill(name: string, value: unknown, version: ProtocolVersion): 
 
 export function toConnectProperties(name: string, value: unknown): OtherConnectProperties {
   const given = checkObject<OtherConnectProperties>(name, value, PROPERTY_CHECKS);
-  return { topicAliasMaximum: TOPIC_ALIAS_MAXIMUM, ...given };
+  return { ...DEFAULT_PROPERTIES, ...given };
 }

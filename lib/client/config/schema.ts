@@ -3,13 +3,13 @@
  * about it is in `ClientOptions`; rules that involve several options are in `settings.ts`.
  */
 
-import type { ProtocolVersion, WillMessage } from '../../codec/packets.ts';
+import { NO_PROPERTIES, type ProtocolVersion, type WillMessage } from '../../codec/packets.ts';
 import type { EngineOptions } from '../../engine/options.ts';
 import type { AttemptContext } from '../../transport/options.ts';
 import type { Logger } from '../logger.ts';
 import type { ClientOptions, FixedOption, IdentityOptions, NetworkOptions } from './client-options.ts';
 import { toAuthentication } from './authentication.ts';
-import { CREDENTIAL_CHECKS, toConnectProperties, toWill } from './connect-fields.ts';
+import { CREDENTIAL_CHECKS, DEFAULT_PROPERTIES, toConnectProperties, toWill } from './connect-fields.ts';
 import type { ServerUrl } from './endpoints.ts';
 import { toLocalAddress, toProxy, toTransport, type NetworkSettings } from './network-options.ts';
 import { toReconnect, type ReconnectSettings } from './reconnect-options.ts';
@@ -94,7 +94,7 @@ export const SCHEMA: Schema = {
   },
   properties: {
     section: 'engine', applies: 'never', since: 5, check: unlessFunction(toConnectProperties),
-    default: ({ protocolVersion }: SessionOptions) => (protocolVersion < 5 ? {} : toConnectProperties('properties', {})),
+    default: ({ protocolVersion }: SessionOptions) => (protocolVersion < 5 ? NO_PROPERTIES : DEFAULT_PROPERTIES),
   },
   keepAlive: { section: 'engine', applies: 'next-connect', default: 60, check: integerIn(0, 65_535) },
   pingTimeout: { section: 'engine', applies: 'next-connect', default: undefined, check: integerIn(1) },
