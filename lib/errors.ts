@@ -14,7 +14,12 @@ export type MqttErrorCode =
   | 'ERR_MQTT_QUEUE_FULL'
   | 'ERR_MQTT_TIMEOUT'
   | 'ERR_MQTT_CLOSED'
-  | 'ERR_MQTT_POISONED_MESSAGE';
+  | 'ERR_MQTT_POISONED_MESSAGE'
+  | 'ERR_MQTT_REQUEST'
+  | 'ERR_MQTT_NO_SUBSCRIBER';
+
+/** A code that a service has given to `request.fail()`: any text that does not begin with `ERR_MQTT_`. */
+export type ServiceErrorCode = string & Record<never, never>;
 
 /**
  * Names a class of errors, and makes `instanceof` also true for the same class of another copy of this package, such as
@@ -40,10 +45,10 @@ function register(kind: { readonly prototype: MqttError }, name: string): void {
 
 /** The base class of every error of this client. */
 export class MqttError extends Error {
-  /** The kind of error. */
-  readonly code: MqttErrorCode;
+  /** The kind of error. Only a `RequestError` may have a code that this package does not know: one of the service. */
+  readonly code: MqttErrorCode | ServiceErrorCode;
 
-  constructor(code: MqttErrorCode, message: string, options?: ErrorOptions) {
+  constructor(code: MqttErrorCode | ServiceErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
   }
@@ -273,6 +278,31 @@ export class PoisonedMessageError extends MqttError implements MessageFate {
   }
 }
 
+/** Options of a `RequestError`. */
+export interface RequestErrorOptions extends ErrorOptions {
+  readonly remote?: boolean | undefined;
+  readonly reasonCode?: number | undefined;
+}
+
+/**
+ * A `request()` failed. `code` is what the service has given to `request.fail()`, `ERR_MQTT_REQUEST` if its handler threw,
+ * or `ERR_MQTT_NO_SUBSCRIBER` if nobody has subscribed to the topic of the request. A service cannot send another code
+ * that begins with `ERR_MQTT_`. A handler of `service.forEach()` may throw a `RequestError` to choose what the requester
+ * gets.
+ */
+export class RequestError extends MqttError {
+  /** Whether the service reported the failure. Its `code` and `message` are then text from the network. */
+  readonly remote: boolean;
+  /** 0x10 (No matching subscribers) with `ERR_MQTT_NO_SUBSCRIBER`. */
+  readonly reasonCode: number | undefined;
+
+  constructor(code: MqttErrorCode | ServiceErrorCode, message: string, options: RequestErrorOptions = {}) {
+    super(code, message, options);
+    this.remote = options.remote ?? false;
+    this.reasonCode = options.reasonCode;
+  }
+}
+
 for (const [name, kind] of Object.entries({
   MqttError,
   ConnectError,
@@ -285,6 +315,7 @@ for (const [name, kind] of Object.entries({
   TimeoutError,
   ClosedError,
   PoisonedMessageError,
+  RequestError,
 }))
   register(kind, name);
 
@@ -308,9 +339,9 @@ export function withoutFrames<E extends Error>(make: () => E): E {
 const MAXIMUM_FOREIGN_TEXT = 256;
 
 /** Text from a server, a proxy or a certificate as error messages show it: on one line, and cut if it is long. */
-export function shown(text: string): string {
-  const clean = text.substring(0, MAXIMUM_FOREIGN_TEXT).replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '?');
-  return text.length > MAXIMUM_FOREIGN_TEXT ? `${clean}…` : clean;
+export function shown(text: string, most: number = MAXIMUM_FOREIGN_TEXT): string {
+  const clean = text.substring(0, most).replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '?');
+  return text.length > most ? `${clean}…` : clean;
 }
 
 /** The message of anything that was thrown. Never throws. */

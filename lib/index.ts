@@ -32,6 +32,16 @@ export type { ClientStats } from './client/stats.ts';
 export type { Connack, StatusEvent } from './client/status.ts';
 export type { FilterOptions, SubscribeOptions, UnsubscribeResult } from './client/receive/subscribe-calls.ts';
 export type { AckMode, Subscribing, Subscription } from './client/receive/subscription.ts';
+export type { RequestManyOptions, RequestOptions } from './client/request/request-options.ts';
+export type { RequestCounts } from './client/request/request-counts.ts';
+export type {
+  ReplyOptions,
+  ReplyResult,
+  ServeLoopOptions,
+  ServeOptions,
+  Service,
+  ServiceRequest,
+} from './client/request/service.ts';
 export type {
   AckProperties,
   ConnackProperties,
@@ -72,6 +82,7 @@ export {
   ProtocolError,
   PublishError,
   QueueFullError,
+  RequestError,
   SubscribeError,
   TimeoutError,
   UnsubscribeError,
@@ -83,4 +94,6 @@ export {
   type MessageFate,
   type MqttErrorCode,
   type PublishFailure,
+  type RequestErrorOptions,
+  type ServiceErrorCode,
 } from './errors.ts';

@@ -10,6 +10,7 @@ import {
   ProtocolError,
   PublishError,
   QueueFullError,
+  RequestError,
   SubscribeError,
   TimeoutError,
 } from '../lib/errors.ts';
@@ -30,6 +31,7 @@ function samples(from: Errors): Record<string, MqttError> {
     TimeoutError: new from.TimeoutError('a', fate),
     ClosedError: new from.ClosedError('a', fate),
     PoisonedMessageError: new from.PoisonedMessageError('a'),
+    RequestError: new from.RequestError('out-of-range', 'a', { remote: true }),
   };
 }
 
@@ -44,6 +46,7 @@ const CLASSES = {
   TimeoutError,
   ClosedError,
   PoisonedMessageError,
+  RequestError,
 };
 
 /** The names of the classes that `error` is an instance of. */

@@ -33,9 +33,9 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
 
 /** What rooms of `client/` may not import. `config/` takes types of the clock and of payloads, which a Will has too. */
 const CLOSED: Readonly<Record<string, RegExp>> = {
-  'client/config/': /^client\/(?:receive|publish\/(?!payload\.ts)|runtime\/(?!clock\.ts))/,
-  'client/publish/': /^client\/receive\//,
-  'client/receive/': /^client\/publish\//,
+  'client/config/': /^client\/(?:receive|request|publish\/(?!payload\.ts)|runtime\/(?!clock\.ts))/,
+  'client/publish/': /^client\/(?:receive|request)\//,
+  'client/receive/': /^client\/(?:publish|request)\//,
 };
 
 /** What a floor may import from outside: names or, with a colon at the end, how they begin. */
@@ -245,6 +245,7 @@ describe('the floors', () => {
     ['client/client.ts', "import { a } from '../index.ts';"],
     ['client/publish/publish-many.ts', "import type { Consumer } from '../receive/consumer.ts';"],
     ['client/receive/router.ts', "import { toPayload } from '../publish/payload.ts';"],
+    ['client/receive/router.ts', "import type { Service } from '../request/service.ts';"],
     ['client/config/schema.ts', "import type { Driver } from '../runtime/driver.ts';"],
     ['client/client.ts', "import { a } from '../../spec/support/bytes.ts';"],
     ['client/client.ts', "import { a } from './driver';"],

@@ -29,6 +29,8 @@ import type { ClientStats } from './stats.ts';
 import type { Connack, StatusEvent } from './status.ts';
 import type { FilterOptions, SubscribeOptions, UnsubscribeResult } from './receive/subscribe-calls.ts';
 import type { Subscribing, Subscription } from './receive/subscription.ts';
+import type { RequestManyOptions, RequestOptions } from './request/request-options.ts';
+import type { ServeOptions, Service } from './request/service.ts';
 
 /** How `disconnect()` ends the connection. */
 export interface DisconnectOptions {
@@ -191,6 +193,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
   async drain(options: CallOptions = {}): Promise<DrainReport> {
     checkCall('drain', options);
     const report = await this.#runtime.inbound.drain.drain(options);
+    await this.#runtime.leaveResponses();
     await this.disconnect();
     return report;
   }
@@ -250,6 +253,36 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     return this.#runtime.inbound.subscribeCalls.unsubscribe(topicFilter, options);
   }
 
+  /**
+   * Publishes a request, and resolves with the first reply to it (4.10). A `responseTopic` of this client is subscribed to
+   * before. Rejects with a `RequestError` if the service reports a failure or nobody has subscribed, with a `TimeoutError`
+   * after `timeout` (30,000 ms), and with what `publish()` and `subscribe()` reject with. Works on 5.0, and with
+   * `convention: "topic"` on every version.
+   */
+  request(topicName: string, payload: Payload, options: RequestOptions = {}): Promise<Message> {
+    try {
+      return this.#runtime.requests.request(topicName, payload, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * The same for several replies: a loop over those that arrive until `until` or `timeout` (30,000 ms). Nothing is sent
+   * before it is iterated, and each loop sends a request of its own. Wrong arguments throw at once.
+   */
+  requestMany(topicName: string, payload: Payload, options: RequestManyOptions = {}): AsyncIterable<Message> {
+    return this.#runtime.requests.requestMany(topicName, payload, options);
+  }
+
+  /**
+   * Subscribes to requests. Resolves with the `Service` after SUBACK. Messages without a Response Topic that may be
+   * answered are not handed out; `stats()` counts them.
+   */
+  serve(topicFilter: string, options: ServeOptions = {}): Promise<Service> {
+    return this.#runtime.requests.serve(topicFilter, options);
+  }
+
   /** Status events, from now until the client is closed. Each reader gets every event. */
   status(): AsyncIterable<StatusEvent> {
     return this.#runtime.status.read();
@@ -257,8 +290,8 @@ export class Client<UserData = undefined> implements AsyncDisposable {
 
   /** Statistics of this moment. */
   stats(): ClientStats {
-    const { counters, driver, inbound } = this.#runtime;
-    return counters.take(driver, inbound.router, inbound.unmatched);
+    const { counters, driver, inbound, requestCounts } = this.#runtime;
+    return { ...counters.take(driver, inbound.router, inbound.unmatched), requests: requestCounts };
   }
 
   /** `drain()`. */

@@ -1,5 +1,6 @@
 import type { Counts } from '../engine/counts.ts';
 import type { MqttError } from '../errors.ts';
+import type { RequestCounts } from './request/request-counts.ts';
 import type { Driver } from './runtime/driver.ts';
 import type { UnmatchedMessages } from './receive/unmatched-messages.ts';
 import type { Router } from './receive/router.ts';
@@ -22,6 +23,8 @@ export interface ClientStats extends Counts {
     readonly depth: number;
     readonly dropped: number;
   }[];
+  /** Of `request()`, `requestMany()` and `serve()`. */
+  readonly requests: RequestCounts;
   /** Lost connections and failed attempts, by the `code` of the error with its phase or Reason Code. */
   readonly failures: Readonly<Record<string, number>>;
   readonly bytes: { readonly sent: number; readonly received: number };
@@ -50,8 +53,8 @@ export class Counters {
     this.#failures.set(reason, (this.#failures.get(reason) ?? 0) + 1);
   }
 
-  /** The statistics of this moment. */
-  take(driver: Driver, router: Router, unmatched: UnmatchedMessages): ClientStats {
+  /** The statistics of this moment, but for those of requests. */
+  take(driver: Driver, router: Router, unmatched: UnmatchedMessages): Omit<ClientStats, 'requests'> {
     const { traffic, counts, maxTimerLag, inStateFor } = driver;
     const { answered: count, roundTrips, longestRoundTrip: max } = traffic;
     return {

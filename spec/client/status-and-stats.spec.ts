@@ -124,6 +124,7 @@ describe('stats()', () => {
       overflowed: 0,
       beyondReceiveMaximum: 0,
       reading: 'on',
+      requests: { pending: 0, unexpected: 0, refused: 0, repeated: 0 },
       subscriptions: [],
       failures: {},
       bytes: { sent: 0, received: 0 },

@@ -73,8 +73,14 @@ const WILL_CHECKS: Checks<Will> = {
   properties: (_, value) => structuredClone(value as WillProperties),
 };
 
-/** Shared by all clients of 5.0. The server may set so many Topic Aliases, which cost nothing until it does. */
-export const DEFAULT_PROPERTIES: OtherConnectProperties = Object.freeze({ topicAliasMaximum: 16 });
+/**
+ * Shared by all clients of 5.0. The server may set so many Topic Aliases, which cost nothing until it does. `request()` uses
+ * Response Information (3.1.2.11.6), and is called when it is too late to ask for it.
+ */
+export const DEFAULT_PROPERTIES: OtherConnectProperties = Object.freeze({
+  topicAliasMaximum: 16,
+  requestResponseInformation: true,
+});
 
 const PROPERTY_CHECKS: Checks<OtherConnectProperties> = {
   topicAliasMaximum: integerIn(0, 65_535),

@@ -127,7 +127,7 @@ export class PublishCalls {
 }
 
 /** A copy of properties that the caller may change. */
-function ownProperties(properties: PublishProperties): PublishProperties {
+export function ownProperties(properties: PublishProperties): PublishProperties {
   const { correlationData } = properties;
   return correlationData === undefined
     ? { ...properties }
@@ -138,6 +138,6 @@ function ownProperties(properties: PublishProperties): PublishProperties {
  * A large payload is written by reference. Once the network holds it, it cannot be replaced by a copy when the call is
  * cancelled, so it is copied before.
  */
-function ownLarge(payload: Uint8Array | string): Uint8Array | string {
+export function ownLarge(payload: Uint8Array | string): Uint8Array | string {
   return typeof payload !== 'string' && payload.byteLength > COPY_LIMIT ? copyOf(payload) : payload; // fault: copy-large
 }

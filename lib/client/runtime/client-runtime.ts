@@ -12,6 +12,8 @@ import { ClientLogger } from '../logger.ts';
 import { PublishCalls } from '../publish/publish-calls.ts';
 import type { PublishManyParts } from '../publish/publish-many.ts';
 import { BufferPressure } from '../receive/buffer-pressure.ts';
+import { NO_REQUESTS, type RequestCounts } from '../request/request-counts.ts';
+import { RequestResponse } from '../request/request-response.ts';
 import { Counters } from '../stats.ts';
 import { Status } from '../status.ts';
 import { Authenticator, reauthenticate } from './authenticator.ts';
@@ -45,6 +47,7 @@ export class ClientRuntime<UserData> implements DriverListener {
   readonly #events = new EventQueue();
   /** That of the present attempt or connection, if its CONNECT has an Authentication Method. */
   #authenticator: Authenticator | undefined = undefined;
+  #requests: RequestResponse | undefined = undefined;
 
   constructor(url: ServerUrl, options: ClientOptions<UserData>, platform: Platform) {
     const { clock, random } = platform;
@@ -85,6 +88,32 @@ export class ClientRuntime<UserData> implements DriverListener {
     return this.configuration.settings;
   }
 
+  get requests(): RequestResponse {
+    const { driver, inbound, logger, publishCalls, settings } = this;
+    const { router, subscribeCalls, unmatched } = inbound;
+    this.#requests ??= new RequestResponse({
+      clock: this.#platform.clock,
+      driver,
+      logger,
+      persistent: settings.engine.persistent,
+      publishCalls,
+      router,
+      subscribeCalls,
+      unmatched,
+      version: settings.engine.protocolVersion,
+    });
+    return this.#requests;
+  }
+
+  get requestCounts(): RequestCounts {
+    return this.#requests?.counts ?? NO_REQUESTS;
+  }
+
+  /** The client is about to end in order: see `RequestResponse.leave()`. */
+  async leaveResponses(): Promise<void> {
+    await this.#requests?.leave();
+  }
+
   /** Logs what is insecure in the network options. */
   warn(): void {
     for (const line of warnings(this.settings.network)) this.logger.warn(line);
@@ -97,7 +126,7 @@ export class ClientRuntime<UserData> implements DriverListener {
   // --- for the driver ------------------------------------------------------------------------------------------
 
   deliver(publish: PublishReader, receipt: Receipt | undefined): Delivery {
-    return this.inbound.deliver(publish, receipt);
+    return this.inbound.deliver(publish, receipt, this.#requests);
   }
 
   authenticate(step: AuthenticationStep): 'asked' | 'not needed' {
@@ -191,6 +220,7 @@ export class ClientRuntime<UserData> implements DriverListener {
     endpoints.connected();
     logger.info('connected');
     this.#inbound?.connected(answer.sessionPresent);
+    this.#requests?.connected();
     status.report({ type: 'connected', connack: answer });
   }
 
@@ -204,6 +234,7 @@ export class ClientRuntime<UserData> implements DriverListener {
   #sessionLost(unsettled: number): void {
     const { logger, status } = this;
     this.#inbound?.sessionLost();
+    this.#requests?.sessionLost(this.settings.engine.resubscribe);
     logger.warn('the server has lost the session');
     status.report({ type: 'session-lost', unsettled });
   }
@@ -216,6 +247,7 @@ export class ClientRuntime<UserData> implements DriverListener {
       counters.lastError = error;
       logger.error(`closed: ${messageOf(error)}`);
     }
+    this.#requests?.closed(error);
     this.#inbound?.closed(error);
     status.report(error === undefined ? { type: 'closed' } : { type: 'closed', error });
   }

@@ -41,6 +41,11 @@ export class Drain {
     this.#parts = parts;
   }
 
+  /** Whether a call waits. */
+  get isActive(): boolean {
+    return this.#callers.size > 0;
+  }
+
   /**
    * hot: takes a message that arrives during `drain()`. It stays unacknowledged, and QoS 0 is discarded. If all calls are
    * aborted, it is handed out. Returns false if no call waits.

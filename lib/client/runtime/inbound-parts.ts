@@ -11,6 +11,7 @@ import { Router } from '../receive/router.ts';
 import { StallDetector } from '../receive/stall-detector.ts';
 import { SubscribeCalls } from '../receive/subscribe-calls.ts';
 import { UnmatchedMessages } from '../receive/unmatched-messages.ts';
+import type { RequestResponse } from '../request/request-response.ts';
 import type { Counters } from '../stats.ts';
 import type { Status } from '../status.ts';
 import type { Clock } from './clock.ts';
@@ -78,9 +79,17 @@ export class InboundParts {
   }
 
   /** hot */
-  deliver(publish: PublishReader, receipt: Receipt | undefined): Delivery {
+  deliver(
+    publish: PublishReader,
+    receipt: Receipt | undefined,
+    requests: RequestResponse | undefined,
+  ): Delivery {
     if (receipt !== undefined) this.#stallDetector.arrived();
     const message = this.#delivery.message(publish, receipt);
+    if (requests !== undefined) {
+      if (requests.arrived(message) === 'leftover') return 'acknowledge';
+      if (this.drain.isActive && requests.isReply(message.topic)) return this.#delivery.deliver(message);
+    }
     if (!this.drain.intercept(message)) return this.#delivery.deliver(message);
     if (receipt === undefined) this.#counters.discarded++;
     return 'taken';

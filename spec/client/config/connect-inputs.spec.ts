@@ -131,7 +131,7 @@ describe('functions that are called before every CONNECT', () => {
         retain: false,
         properties: {},
       },
-      properties: { topicAliasMaximum: 7 },
+      properties: { requestResponseInformation: true, topicAliasMaximum: 7 },
     });
     expect(seen).toEqual([context, context, context, context]);
   });

@@ -63,7 +63,7 @@ const OPTIONS: Readonly<Record<Key, readonly [byDefault: unknown, other: unknown
   maxFiltersPerPacket: [0, 8],
   resubscribe: [true, false],
   logger: [undefined, logger],
-  properties: [{}, { topicAliasMaximum: 7 }],
+  properties: [{}, { topicAliasMaximum: 7, requestResponseInformation: false }],
   servers: [[], ['mqtts://b']],
   serverOrder: ['listed', 'shuffled'],
   followServerReference: [false, true],

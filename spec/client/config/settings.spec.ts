@@ -309,7 +309,10 @@ describe('the options that were passed in', () => {
       payload: Uint8Array.of(3),
       properties: { correlationData: Uint8Array.of(4), userProperties: [['a', 'b']] },
     });
-    expect(engine.properties).toMatchObject({ userProperties: [['c', 'd']] });
+    expect(engine.properties).toMatchObject({
+      requestResponseInformation: true,
+      userProperties: [['c', 'd']],
+    });
     expect(engine.reconnect).toMatchObject({ minDelay: 5 });
     const { password } = await settings.connectInputs(firstAttempt(), {});
     expect(password).toEqual(Uint8Array.of(1, 2));
