@@ -43,6 +43,14 @@ import {
   type PublishProperties,
   type PublishResult,
   type QoS,
+  RequestError,
+  type RequestCounts,
+  type RequestManyOptions,
+  type RequestOptions,
+  type ReplyOptions,
+  type ServeOptions,
+  type Service,
+  type ServiceRequest,
   type StatusEvent,
   type SubscribeOptions,
   type Subscription,
@@ -238,6 +246,39 @@ export async function testDoublesAreLiterals(): Promise<void> {
   expectTypeOf(await client.subscribe('a')).toEqualTypeOf<Subscription>();
 }
 
+export async function requestsAndServicesAreTyped(client: Client): Promise<void> {
+  const many = {
+    until: { stall: 300, count: 50 },
+    timeout: 2_000,
+    onError: 'skip',
+  } satisfies RequestManyOptions;
+  expectTypeOf(client.request('a', '[1,2]', { qos: 1, timeout: 5_000 })).toEqualTypeOf<Promise<Message>>();
+  expectTypeOf(client.requestMany('a', null, many)).toEqualTypeOf<AsyncIterable<Message>>();
+  const service = await client.serve('calc/+', { share: 'calc', qos: 1, duplicates: 'answer-again' });
+  expectTypeOf(service).toEqualTypeOf<Service>();
+  expectTypeOf(service).toExtend<AsyncIterable<ServiceRequest> & AsyncDisposable>();
+  for await (const request of service) {
+    expectTypeOf(request).toExtend<Message>();
+    expectTypeOf(request.expired).toBeBoolean();
+    expectTypeOf(request.reply(1, { properties: { contentType: 'a/b' } })).toEqualTypeOf<Promise<void>>();
+    expectTypeOf(request.fail('out-of-range', 'b is above 100')).toEqualTypeOf<Promise<void>>();
+  }
+  await service.forEach(async (request) => request.json<number[]>().length, { concurrency: 8 });
+  await service.forEach(() => {});
+  await service.forEach((request) => request.fail('no'));
+  // @ts-expect-error -- an object is no payload: JSON.stringify() makes one of it
+  await service.forEach(() => ({ sum: 3 }));
+  // @ts-expect-error -- a request is never retained
+  await client.request('a', '', { retain: true });
+  // @ts-expect-error -- the client sets it
+  await client.request('a', '', { properties: { correlationData: Uint8Array.of(1) } });
+  const error = new RequestError('out-of-range', 'b is above 100');
+  expectTypeOf(error.code).toExtend<string>();
+  expectTypeOf(error.remote).toBeBoolean();
+  expectTypeOf(error.reasonCode).toEqualTypeOf<number | undefined>();
+  expectTypeOf(client.stats().requests).toEqualTypeOf<RequestCounts>();
+}
+
 /** A test double of the whole client. */
 export class ClientDouble implements MqttClient<string> {
   readonly state = 'connected';
@@ -267,6 +308,13 @@ export class ClientDouble implements MqttClient<string> {
   }
   async unsubscribe(): Promise<UnsubscribeResult> {
     return { reasonCodes: [] };
+  }
+  async request(): Promise<Message> {
+    throw new Error('not in this test');
+  }
+  async *requestMany(): AsyncGenerator<never> {}
+  async serve(): Promise<Service> {
+    throw new Error('not in this test');
   }
   async *status(): AsyncGenerator<StatusEvent> {}
   stats(): ClientStats {
@@ -298,6 +346,10 @@ export function optionsMayBeUndefined(): void {
   expectTypeOf<AllUndefined<WebSocketOptions>>().toExtend<WebSocketOptions>();
   expectTypeOf<AllUndefined<ProxyOptions>>().toExtend<Partial<ProxyOptions>>();
   expectTypeOf<AllUndefined<SocketOptions>>().toExtend<SocketOptions>();
+  expectTypeOf<AllUndefined<RequestOptions>>().toExtend<RequestOptions>();
+  expectTypeOf<AllUndefined<RequestManyOptions>>().toExtend<RequestManyOptions>();
+  expectTypeOf<AllUndefined<ServeOptions>>().toExtend<ServeOptions>();
+  expectTypeOf<AllUndefined<ReplyOptions>>().toExtend<ReplyOptions>();
   expectTypeOf<AllUndefined<ConnectOptions>>().toExtend<ConnectOptions>();
   expectTypeOf<AllUndefined<DisconnectOptions>>().toExtend<DisconnectOptions>();
   expectTypeOf<AllUndefined<NonNullable<DisconnectOptions['properties']>>>().toExtend<
