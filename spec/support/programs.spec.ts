@@ -23,5 +23,11 @@ describe('without an installed program', () => {
     expect(() => without('Mosquitto', 'resuming a session', '1')).toThrow(
       'expected mosquitto and mosquitto_sub to be installed: "resuming a session" needs that',
     );
+    expect(() => without('NATS', 'the table', '1')).toThrow('expected nats-server to be installed');
+  });
+
+  it('the specs do not fail if that is RabbitMQ, which is never required', () => {
+    const line = without('RabbitMQ', 'the table', '1');
+    expect(line).toBe('RabbitMQ is not installed: the specs of "the table" did not run');
   });
 });
