@@ -73,7 +73,7 @@ describe('the options of disconnect()', () => {
     [{ properties: { serverReference: 'x' } }, /got serverReference$/],
     [{ properties: { sessionExpiryInterval: 5 } }, /^properties.sessionExpiryInterval: expected 0/],
     [{ reasonCode: 0x8e }, /^reasonCode: /],
-  ])('are checked on 5.0: %j', async (options, expected) => {
+  ])('v5 MQTT-3.14.2-1, U-3.14.2-a are checked on 5.0: %j', async (options, expected) => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ protocolVersion: 5 });
     expect((await errorOf(client.disconnect(options))).message).toMatch(expected);

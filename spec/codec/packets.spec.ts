@@ -50,7 +50,7 @@ describe('packets', () => {
 });
 
 describe('the sample packets', () => {
-  /** The sample packets of the conformance checklist, as bytes and as values. */
+  /** The sample packets, as bytes and as values. */
   interface Sample {
     readonly name: string;
     readonly versions: readonly ProtocolVersion[];
@@ -161,7 +161,7 @@ describe('the sample packets', () => {
 
   const ROWS = SAMPLES.flatMap((sample) =>
     sample.versions.map((version): [string, Sample, ProtocolVersion] => [
-      `v${version} ${sample.name}`,
+      `v${version} R9 ${sample.name}`,
       sample,
       version,
     ]),

@@ -90,10 +90,13 @@ describe('v4 headers and lengths', () => {
   it.each([
     ['client', [0x20, ...SHARED, 0x90, 0xb0, 0xd0]],
     ['server', [0x10, ...SHARED, 0x82, 0xa2, 0xc0, 0xe0]],
-  ] as const)('v4 MQTT-2.2.2-2, U4-2.2.1-a a %s accepts exactly its first bytes', (receiver, accepted) => {
-    const bytes = BYTES.filter((first) => taken(packet(first, BODIES[first >> 4]!), receiver));
-    expect(bytes).toEqual(accepted.toSorted((a, b) => a - b));
-  });
+  ] as const)(
+    'v4 R4, MQTT-2.2.2-2, U4-2.2.1-a, MQTT-3.3.1-2, -4, MQTT-3.6.1-1 a %s accepts exactly its first bytes',
+    (receiver, accepted) => {
+      const bytes = BYTES.filter((first) => taken(packet(first, BODIES[first >> 4]!), receiver));
+      expect(bytes).toEqual(accepted.toSorted((a, b) => a - b));
+    },
+  );
 
   it('v4 MQTT-3.14.1-1 a client refuses DISCONNECT', () => {
     expect(() => receive(hex`e0 00`)).toThrow(broken());
@@ -107,7 +110,7 @@ describe('v4 headers and lengths', () => {
     expect(receive(bytes)).toBeDefined();
   });
 
-  it('v4 U4-2.2.3-a takes lengths of four bytes and refuses more', () => {
+  it('v4 R4, U4-2.2.3-a takes lengths of four bytes and refuses more', () => {
     expect(receive(hex`30 ff ff ff 7f`)).toBeUndefined();
     expect(() => receive(hex`30 ff ff ff ff`)).toThrow(broken());
     const large = packet(0x30, text('a'), new Uint8Array(2_097_152));
@@ -129,7 +132,9 @@ describe('v4 headers and lengths', () => {
     ['PINGRESP', hex`d0 01 00`],
     ['PUBLISH', hex`30 02 00 01`],
     ['PUBLISH QoS 1', hex`32 04 00 01 61 00`],
-  ])('v4 R4 refuses %s of a wrong length (%#)', (_, bytes) => {
+    ['PUBLISH before another', hex`30 03 00 02 61 30 03 00 01 61`],
+    ['PUBLISH QoS 1 before another', hex`32 04 00 01 61 00 30 03 00 01 61`],
+  ])('v4 R4, U4-3.2.2-a refuses %s of a wrong length (%#)', (_, bytes) => {
     expect(() => receive(bytes)).toThrow(broken());
   });
 
@@ -164,6 +169,7 @@ describe('v4 Packet Identifiers', () => {
   it('v4 MQTT-2.3.1-5 PUBLISH with QoS 0 has none', () => {
     expect(toHex(encode(publish, 4))).toBe('30 05 00 01 61 68 69');
     expect(receive(hex`30 05 00 01 61 68 69`)).not.toHaveProperty('packetId');
+    expect(() => encode({ ...publish, packetId: 1 }, 4)).toThrow(broken('MQTT-2.3.1-5'));
   });
 
   it.each(['puback', 'pubrec', 'pubrel', 'pubcomp', 'unsuback'] as const)(
@@ -177,7 +183,7 @@ describe('v4 Packet Identifiers', () => {
 });
 
 describe('v4 CONNECT', () => {
-  it('v4 MQTT-3.1.2-1, -2, MQTT-3.1.3-1 is exactly these bytes', () => {
+  it('v4 MQTT-3.1.2-1, -2, MQTT-3.1.3-1, -3 is exactly these bytes', () => {
     const will = { topic: 'w', payload: hex`79`, qos: 2 as QoS, retain: true };
     const value: Connect = { ...connect, cleanStart: false, username: 'u', password: hex`70`, will };
     const bytes = packet(
@@ -197,7 +203,7 @@ describe('v4 CONNECT', () => {
     });
   });
 
-  it('v4 MQTT-3.1.2-3, -9 to -22 a server takes exactly the Connect Flags that make sense', () => {
+  it('v4 MQTT-3.1.2-3, -9, -11, -13 to -15, -18 to -22 a server takes exactly the Connect Flags that make sense', () => {
     const flags = BYTES.filter((bits) => {
       const parts = [(bits & 4) !== 0 ? hex`00 01 77 00 00` : NOTHING, ...[0x80, 0x40].map((bit) => ((bits & bit) !== 0 ? text('x') : NOTHING))]; // prettier-ignore
       return taken(packet(0x10, hex`00 04 4d 51 54 54 04 ${bits} 00 3c`, text('c'), ...parts), 'server');

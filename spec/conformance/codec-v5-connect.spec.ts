@@ -73,7 +73,7 @@ describe('v5 CONNECT', () => {
     },
   );
 
-  it('v5 MQTT-3.1.2-3, -9 to -13 a server takes exactly the Connect Flags that make sense, and names what is broken', () => {
+  it('v5 MQTT-3.1.2-3, -9, -11 to -13 a server takes exactly the Connect Flags that make sense, and names what is broken', () => {
     for (let flags = 0; flags <= 255; flags++) {
       const parts = [
         (flags & 0x04) === 0 ? hex`` : hex`00 00 01 77 00 00`,
@@ -230,7 +230,7 @@ describe('v5 CONNACK', () => {
     });
   });
 
-  it('v5 MQTT-3.1.2-24 MQTT-3.2.2-19, -20 refuses one above Maximum Packet Size as Packet too large', () => {
+  it('v5 MQTT-3.1.2-24, MQTT-3.2.2-19, -20 refuses one above Maximum Packet Size as Packet too large', () => {
     const decoder = new Decoder({ protocolVersion: 5, maximumPacketSize: 10 });
     decoder.push(hex`20 09`);
     expect(() => decoder.next()).toThrow(protocolError(0x95, 'MQTT-3.1.2-24'));

@@ -29,7 +29,7 @@ const publish = (length: number): EncodablePacket => ({
 /** Bytes of a {@link publish} besides its payload: Topic Name, Property Length, Topic Alias. */
 const REST = 6;
 
-describe('v5 Variable Byte Integers', () => {
+describe('v5 R4 Variable Byte Integers', () => {
   const boundaries: [number, string][] = [
     [1, '01'],
     [127, '7f'],
@@ -109,7 +109,7 @@ describe('v5 Variable Byte Integers', () => {
   });
 });
 
-describe('v5 fixed headers', () => {
+describe('v5 R4 fixed headers', () => {
   /** A body that is legal in every packet of that type. */
   const BODIES: readonly Uint8Array[] = [
     NOTHING,
@@ -141,10 +141,13 @@ describe('v5 fixed headers', () => {
   it.each([
     ['client', [...SHARED, ...TO_CLIENT]],
     ['server', [...SHARED, ...TO_SERVER]],
-  ] as const)('v5 MQTT-2.1.3-1 a %s accepts exactly its first bytes', (receiver, accepted) => {
-    const codes = refusals(receiver);
-    expect(FIRST_BYTES.filter((first) => codes[first] === 0)).toEqual(accepted.toSorted((a, b) => a - b));
-  });
+  ] as const)(
+    'v5 MQTT-2.1.3-1, MQTT-3.14.1-1, MQTT-3.15.1-1 a %s accepts exactly its first bytes',
+    (receiver, accepted) => {
+      const codes = refusals(receiver);
+      expect(FIRST_BYTES.filter((first) => codes[first] === 0)).toEqual(accepted.toSorted((a, b) => a - b));
+    },
+  );
 
   it.each([
     ['client', TO_SERVER],
@@ -190,7 +193,7 @@ describe('v5 fixed headers', () => {
   });
 });
 
-describe('v5 Remaining Length', () => {
+describe('v5 R4 Remaining Length', () => {
   /** Packets, and the shorter Remaining Lengths at which they are still whole. */
   const WHOLE: readonly [string, 'client' | 'server', Uint8Array, readonly number[]][] = [
     ['CONNECT', 'server', packet(0x10, hex`00 04 4d 51 54 54 05 c6 00 00 03 21 00 01 00 01 63

@@ -151,7 +151,7 @@ const LEGAL = PROPERTIES.flatMap((property) =>
   property.in.map((home): [string, Home, Property] => [property.name, home, property]),
 );
 
-describe('v5 U-2.2.2-a a property where it belongs', () => {
+describe('v5 R1, U-2.2.2-a a property where it belongs', () => {
   it.each(LEGAL)('v5 U-2.2.2-a %s is read from %s', (_, home, property) => {
     const bytes = HOMES[home].wire(properties(companions(home, property), wired(property)));
     const list = propertiesOf(receive(bytes, receiverOf(home, property)), home);
@@ -168,7 +168,7 @@ describe('v5 U-2.2.2-a a property where it belongs', () => {
   });
 });
 
-describe.each(Object.keys(HOMES) as Home[])('v5 properties of %s', (home) => {
+describe.each(Object.keys(HOMES) as Home[])('v5 R1 properties of %s', (home) => {
   const legal = PROPERTIES.filter((property) => property.in.includes(home));
   const { wire } = HOMES[home];
 
@@ -233,7 +233,7 @@ describe.each(Object.keys(HOMES) as Home[])('v5 properties of %s', (home) => {
   });
 });
 
-describe('v5 values of properties', () => {
+describe('v5 R1 values of properties', () => {
   const flags = PROPERTIES.filter(({ value }) => typeof value === 'boolean');
   /** The values of a byte that are not refused as a Protocol Error. */
   const takenBytes = (home: Home, id: number): number[] =>

@@ -86,7 +86,7 @@ function passes(run: () => unknown, reasonCodes: readonly number[]): boolean {
   }
 }
 
-describe('v5 Reason Codes', () => {
+describe('v5 R2 Reason Codes', () => {
   it.each(ROWS)(
     'v5 $id U-2.4-a $name received by a $receiver has its codes and no others',
     ({ wire, receiver, codes }) => {

@@ -83,7 +83,7 @@ describe.each(VERSIONS)('v%i R6 Keep Alive', (version) => {
     expect(brief(quiet.sent())).toEqual(['pingreq']);
   });
 
-  it(`${named(version, 'MQTT-3.12.4-1', 'U-3.1.2-b')} without PINGRESP closes, without DISCONNECT, and connects anew`, () => {
+  it(`${named(version, 'MQTT-3.12.4-1', 'MQTT-3.12.4-1, U-3.1.2-b')} without PINGRESP closes, without DISCONNECT, and connects anew`, () => {
     const rig = online(options);
     rig.advance(9_000);
     expect(brief(rig.sent())).toEqual(['pingreq']);

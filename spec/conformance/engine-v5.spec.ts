@@ -262,6 +262,19 @@ describe('v5 3.8 SUBSCRIBE and 3.10 UNSUBSCRIBE', () => {
     expect(closing(rig)).toEqual(['disconnect 0x82', 'MQTT-2.2.1-6']);
   });
 
+  it.each([
+    ['MQTT-3.8.4-6', 'suback'],
+    ['MQTT-3.11.3-1', 'unsuback'],
+  ] as const)('v5 %s %s with another number of codes than filters closes with 0x82', (statement, type) => {
+    for (const reasonCodes of [[0], [0, 0, 0]]) {
+      const rig = online();
+      rig.request(type === 'suback' ? 'subscribe' : 'unsubscribe', 'a', 'b');
+      rig.sent();
+      rig.send({ type, packetId: 1, reasonCodes });
+      expect(closing(rig)).toEqual(['disconnect 0x82', statement]);
+    }
+  });
+
   it.each(['suback', 'unsuback'] as const)(
     'v5 MQTT-3.9.2-1, -2, MQTT-3.11.2-1, -2 %s above our Maximum Packet Size closes with 0x95',
     (type) => {

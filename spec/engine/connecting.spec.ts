@@ -124,14 +124,14 @@ describe('Clean Start', () => {
 });
 
 describe('a refusal', () => {
-  it.each<[ProtocolVersion, number, string]>([
-    [3, 2, 'Identifier rejected'],
-    [4, 5, 'Not authorized'],
-    [5, 0x87, 'Not authorized'],
-    [5, 0x9b, 'QoS not supported'],
+  it.each<[string, ProtocolVersion, number, string]>([
+    ['v3 R3', 3, 2, 'Identifier rejected'],
+    ['v4 MQTT-3.2.2-5, R3', 4, 5, 'Not authorized'],
+    ['v5 MQTT-3.2.2-7', 5, 0x87, 'Not authorized'],
+    ['v5 MQTT-3.2.2-7, -12', 5, 0x9b, 'QoS not supported'],
   ])(
-    'v%d MQTT-3.2.2-7, -5 of CONNACK %d fails with the code and sends nothing more',
-    (protocolVersion, reasonCode, name) => {
+    '%s (%d) of CONNACK %d fails with the code and sends nothing more',
+    (_, protocolVersion, reasonCode, name) => {
       const rig = dialedWith({ protocolVersion });
       rig.send(connack({ reasonCode }));
       expect(rig.effects.take()).toEqual(['hang up', 'changed: closed']);

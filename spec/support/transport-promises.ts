@@ -81,7 +81,7 @@ function reading(connect: () => Promise<Ends>): void {
 }
 
 function writing(connect: () => Promise<Ends>): void {
-  it('sends every byte in order to a slow reader, from slabs that are refilled when they are returned', async () => {
+  it('v5 MQTT-4.2-1, v4 MQTT-7.1.2-1 sends every byte in order to a slow reader, from slabs that are refilled when they are returned', async () => {
     const { transport, peer, recorder } = await connect();
     const pool: Uint8Array[] = Array.from({ length: 4 }, () => new Uint8Array(65_536));
     const total = 120;

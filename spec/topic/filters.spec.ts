@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { hasWildcard, isShared, matchedFilter, topicFilterError } from '../../lib/topic/filters.ts';
 
-describe('topicFilterError', () => {
+describe('v5 R7, v4 R7 topicFilterError', () => {
   it.each([
     'a',
     '/',

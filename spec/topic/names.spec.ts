@@ -5,7 +5,7 @@ import { codePoints } from '../support/code-points.ts';
 
 const E_ACUTE = '\u00e9'; // two bytes in UTF-8
 
-describe('topicNameError', () => {
+describe('v5 R7, v4 R7 topicNameError', () => {
   it.each([
     'a',
     '/',

@@ -93,7 +93,7 @@ const EXAMPLES: readonly (readonly [number, string, string, boolean, string?])[]
   [28, '$share/g/#', '$SYS/uptime', false, 'v5 MQTT-4.8.2-2, v5 MQTT-4.7.2-1'],
 ];
 
-describe('the examples of the checklist', () => {
+describe('v5 R7, v4 R7 the examples', () => {
   it.each(EXAMPLES)('%d: %j and %j match: %s (%s)', (_, filter, name, match) => {
     expect(topicFilterError(filter)).toBeUndefined();
     expect(topicNameError(name)).toBeUndefined();

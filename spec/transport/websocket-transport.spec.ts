@@ -37,7 +37,7 @@ describe.each([false, true])('a WebSocket (compressed: %s)', (perMessageDeflate)
   });
 });
 
-describe('reading', () => {
+describe('v5 R8, v4 R8 reading', () => {
   it.each([false, true])(
     'delivers every byte in order, in memory that nobody writes to again (compressed: %s)',
     async (perMessageDeflate) => {

@@ -22,7 +22,7 @@ async function failure(promise: Promise<unknown>): Promise<ConnectError> {
   return error;
 }
 
-describe('the handshake', () => {
+describe('v5 R8, v4 R8 the handshake', () => {
   it.each([4, 5])(
     'v5 MQTT-6.0.0-3, v4 MQTT-6.0.0-3 requests the subprotocol mqtt and the path (version %d)',
     async (protocolVersion) => {

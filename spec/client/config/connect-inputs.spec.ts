@@ -181,7 +181,7 @@ describe('functions that are called before every CONNECT', () => {
 });
 
 describe('a Client Identifier', () => {
-  it('that is random has 23 letters and digits, which every server accepts [MQTT-3.1.3-5]', () => {
+  it('v5 MQTT-3.1.3-5, v4 MQTT-3.1.3-5 that is random has 23 letters and digits, which every server accepts', () => {
     let n = 0;
     const drawn = new Set(Array.from({ length: 62 }, () => anyClientId(() => (n++ % 62) / 62)).join(''));
     expect(drawn.size).toBe(62);

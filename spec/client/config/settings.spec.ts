@@ -178,7 +178,7 @@ describe('the Client Identifier', () => {
     expect(settingsOf({ protocolVersion: 5 }, () => 0).engine.clientId).toBe('0'.repeat(23));
   });
 
-  it('is required in a persistent session, unless the server assigns one', () => {
+  it('v4 MQTT-3.1.3-7 is required in a persistent session, unless the server assigns one', () => {
     for (const cleanStart of [false, 'first'])
       for (const protocolVersion of [3, 4]) {
         for (const clientId of [undefined, ''])

@@ -49,7 +49,7 @@ describe('the arguments of publish()', () => {
     [{ userProperties: [['a']] }],
     [{ contentType: 'a\0' }],
     [{ expiry: 5 }],
-  ])('are checked with their properties on 5.0: %j', async (properties) => {
+  ])('v5 MQTT-3.3.4-6 are checked with their properties on 5.0: %j', async (properties) => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ protocolVersion: 5 });
     const error = await errorOf(client.publish('a', '', { qos: 1, properties: properties as object }));
