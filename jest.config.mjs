@@ -8,7 +8,11 @@ export default {
   maxWorkers: 2,
   // Node.js keeps the ES modules of every spec file that a worker has run: each collection takes longer than the last.
   workerIdleMemoryLimit: '400MB',
-  reporters: ['default', '<rootDir>/spec/support/closing-line.mjs'],
+  reporters: [
+    'default',
+    '<rootDir>/spec/support/statement-reporter.mjs',
+    '<rootDir>/spec/support/closing-line.mjs',
+  ],
   collectCoverageFrom: ['lib/**/*.ts'],
   coverageProvider: 'babel',
   coverageReporters: ['text-summary', 'lcov'],
