@@ -1,9 +1,13 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { build } from 'esbuild';
+import type * as codec from '../../lib/codec/codec.ts';
 import StatementReporter, { unshown } from '../support/statement-reporter.mjs';
 import { tokens } from '../support/source.ts';
+import { CHECKS, nameOf } from './map/checks.mjs';
 import { statements, statementsIn, type Statement } from './map/statements.mjs';
+import { missingPlaces, switchable } from './map/take-out.mjs';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PAGE = `${ROOT}docs/conformance.md`;
@@ -157,5 +161,89 @@ describe('the reporter of statements', () => {
     const [one] = all;
     expect(run([one], suite.slice(1))).toBeUndefined();
     expect(run([one], suite, { testNamePattern: 'MQTT' })).toBeUndefined();
+  });
+});
+
+describe('the checks of lib', () => {
+  it('are named for every statement whose breach is refused, and for no other', () => {
+    const refused = OURS.filter(({ reaction }) => reaction !== 'does').map(({ name }) => name);
+    expect([...CHECKS.keys()].toSorted()).toEqual(refused.toSorted());
+  });
+
+  it('are where the map says', () => {
+    const files = readdirSync(`${ROOT}lib`, { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.ts'))
+      .map((file) => ({
+        file: file.replaceAll('\\', '/'),
+        code: readFileSync(`${ROOT}lib/${file}`, 'utf8'),
+      }));
+    expect(missingPlaces(files)).toEqual([]);
+    expect(missingPlaces([]).length).toBeGreaterThan(50);
+  });
+});
+
+/** The codec with its checks behind the switch. */
+async function switchableCodec(): Promise<typeof codec> {
+  const lib = `${ROOT}lib/`;
+  const { outputFiles } = await build({
+    entryPoints: [`${lib}codec/codec.ts`],
+    bundle: true,
+    format: 'esm',
+    write: false,
+    plugins: [
+      {
+        name: 'checks',
+        setup: (bundling) =>
+          bundling.onLoad({ filter: /[\\/]lib[\\/].*\.ts$/ }, ({ path }) => ({
+            loader: 'ts',
+            contents: switchable(
+              path.substring(lib.length).replaceAll('\\', '/'),
+              readFileSync(path, 'utf8'),
+            ),
+          })),
+      },
+    ],
+  });
+  const text = Buffer.from(outputFiles[0]!.contents).toString('base64');
+  return (await import(`data:text/javascript;base64,${text}`)) as typeof codec;
+}
+
+const CASES: readonly [statement: string, check: number, bytes: readonly number[]][] = [
+  ['v5 MQTT-3.3.1-2', 0, [0x38, 4, 0, 1, 0x61, 0]],
+  ['v5 MQTT-3.3.1-4', 0, [0x36, 6, 0, 1, 0x61, 0, 1, 0]],
+  ['v5 MQTT-1.5.5-1', 0, [0xd0, 0x80, 0]],
+  ['v5 MQTT-1.5.4-1', 0, [0x30, 4, 0, 1, 0xff, 0]],
+  ['v5 MQTT-3.2.2-1', 0, [0x20, 3, 2, 0, 0]],
+  ['v5 MQTT-2.2.1-4', 0, [0x32, 6, 0, 1, 0x61, 0, 0, 0]],
+  ['v5 MQTT-3.9.3-2', 0, [0x90, 4, 0, 1, 0, 5]],
+];
+
+describe('a check that is taken out', () => {
+  const place = globalThis as { withoutCheck?: string };
+  afterEach(() => {
+    delete place.withoutCheck;
+  });
+
+  it('lets the packet pass that it refuses, and no other', async () => {
+    const { Decoder } = await switchableCodec();
+    const passes = (bytes: readonly number[]): boolean => {
+      const decoder = new Decoder({ protocolVersion: 5, receiver: 'client' });
+      decoder.push(Uint8Array.from(bytes));
+      try {
+        return decoder.next() !== undefined;
+      } catch (error) {
+        expect(error).toMatchObject({ name: 'ProtocolError' });
+        return false;
+      }
+    };
+    for (const [statement, check, bytes] of CASES) {
+      place.withoutCheck = nameOf(CHECKS.get(statement)![check]!);
+      expect([statement, CASES.filter((one) => passes(one[2])).map(([name]) => name)]).toEqual([
+        statement,
+        [statement],
+      ]);
+      delete place.withoutCheck;
+      expect([statement, passes(bytes)]).toEqual([statement, false]);
+    }
   });
 });
