@@ -171,7 +171,7 @@ const V5 = {
   'MQTT-3.3.2-1': [ILL_FORMED_READ],
   'MQTT-3.3.2-2': [PUBLISH_TOPIC_READ, PUBLISH_TOPIC_WRITTEN],
   'U-3.3.2-a': [
-    drop('codec/publish-reader', 'PUBLISH has neither a Topic Name nor'),
+    drop('codec/publish-reader', 'throw noTopic(version)'),
     drop('codec/publish-writer', 'PUBLISH has neither a Topic Name nor'),
   ],
   'U-3.3.2-b': [NOT_UTF8, NOT_BIT],

@@ -32,18 +32,26 @@ function allPlaces() {
   return places.values();
 }
 
-const isCut = (node) =>
-  ts.isThrowStatement(node) || ts.isReturnStatement(node) || ts.isExpressionStatement(node);
+/** `return malformed(…)`: without it `undefined` would be thrown, which is still a refusal. Its `throw` is meant. */
+const makesError = ({ expression }) =>
+  expression !== undefined &&
+  (ts.isNewExpression(expression) || ts.isCallExpression(expression)) &&
+  /^(?:malformed|violation|wrongType|\w+Error)$/.test(expression.expression.getText());
+
+const isCut = (node, code) =>
+  ts.isThrowStatement(node) ||
+  ts.isExpressionStatement(node) ||
+  (ts.isReturnStatement(node) && !(code === '' && makesError(node)));
 
 /** The nodes that a place means: the smallest statements with its text, or the expressions that are its text. */
-function nodesOf({ statement, expression }, source) {
+function nodesOf({ statement, expression, code }, source) {
   const found = [];
   const visit = (node) => {
     const before = found.length;
     ts.forEachChild(node, visit);
     if (expression !== undefined) {
       if (ts.isExpression(node) && node.getText(source) === expression) found.push(node);
-    } else if (found.length === before && isCut(node) && node.getText(source).includes(statement))
+    } else if (found.length === before && isCut(node, code) && node.getText(source).includes(statement))
       found.push(node);
   };
   visit(source);
