@@ -38,7 +38,22 @@ function specsByStatement(): ReadonlyMap<string, readonly string[]> {
   );
 }
 
-const rank = (file: string): number => (file.startsWith('conformance/') ? 0 : 1);
+/** Which spec the page names: one that needs neither a broker nor much reading. */
+const ROOMS = [
+  'conformance',
+  'codec',
+  'topic',
+  'session',
+  'connection',
+  'engine',
+  'transport',
+  'client',
+  'scenarios',
+];
+function rank(file: string): number {
+  const at = ROOMS.indexOf(file.split('/')[0] ?? '');
+  return at < 0 ? ROOMS.length : at;
+}
 
 function specFiles(): string[] {
   return readdirSync(`${ROOT}spec`, { recursive: true, encoding: 'utf8' })
