@@ -204,6 +204,11 @@ export interface FilterResult {
   readonly topicFilter: string;
   /** The granted QoS (0, 1, 2); for `unsubscribe()` 0 or 0x11; from 0x80 on a refusal. */
   readonly reasonCode: number;
+  /** The reason string and the User Properties of the SUBACK or UNSUBACK, if it had any (5.0). */
+  readonly properties?: {
+    readonly reasonString?: string | undefined;
+    readonly userProperties?: readonly (readonly [name: string, value: string])[] | undefined;
+  };
 }
 
 /** The server refused one or more Topic Filters, or the connection was lost each time they were sent. */

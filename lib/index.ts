@@ -30,7 +30,12 @@ export type { Publication, PublishManyOptions, PublishOutcome } from './client/p
 export type { PublishOptions } from './client/publish/publish-calls.ts';
 export type { ClientStats } from './client/stats.ts';
 export type { Connack, StatusEvent } from './client/status.ts';
-export type { FilterOptions, SubscribeOptions, UnsubscribeResult } from './client/receive/subscribe-calls.ts';
+export type { UnsubscribeResult } from './client/receive/subscribe-calls.ts';
+export type {
+  FilterOptions,
+  SubscribeOptions,
+  UnsubscribeOptions,
+} from './client/receive/subscribe-options.ts';
 export type { AckMode, Subscribing, Subscription } from './client/receive/subscription.ts';
 export type { RequestManyOptions, RequestOptions } from './client/request/request-options.ts';
 export type { RequestCounts } from './client/request/request-counts.ts';

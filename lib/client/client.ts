@@ -27,7 +27,8 @@ import type { PublishOptions } from './publish/publish-calls.ts';
 import type { ServerUrl } from './config/endpoints.ts';
 import type { ClientStats } from './stats.ts';
 import type { Connack, StatusEvent } from './status.ts';
-import type { FilterOptions, SubscribeOptions, UnsubscribeResult } from './receive/subscribe-calls.ts';
+import type { UnsubscribeResult } from './receive/subscribe-calls.ts';
+import type { FilterOptions, SubscribeOptions, UnsubscribeOptions } from './receive/subscribe-options.ts';
 import type { Subscribing, Subscription } from './receive/subscription.ts';
 import type { RequestManyOptions, RequestOptions } from './request/request-options.ts';
 import type { ServeOptions, Service } from './request/service.ts';
@@ -229,7 +230,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
    * call rejects or the loop throws a `SubscribeError`. Then no filter is subscribed, unless `partial` is set.
    */
   subscribe(
-    topicFilter: string | readonly (string | FilterOptions)[],
+    topicFilter: string | FilterOptions | readonly (string | FilterOptions)[],
     options: SubscribeOptions = {},
   ): Subscribing {
     const made: Subscription[] = [];
@@ -245,10 +246,13 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     });
   }
 
-  /** Ends subscriptions by Topic Filter. Resolves with UNSUBACK. */
+  /**
+   * Ends subscriptions by Topic Filter. Resolves with UNSUBACK. Rejects with an `UnsubscribeError` if the server refuses a
+   * filter, or if the packet is larger than the server takes.
+   */
   unsubscribe(
     topicFilter: string | readonly string[],
-    options: CallOptions = {},
+    options: UnsubscribeOptions = {},
   ): Promise<UnsubscribeResult> {
     return this.#runtime.inbound.subscribeCalls.unsubscribe(topicFilter, options);
   }

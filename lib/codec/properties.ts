@@ -45,7 +45,7 @@ const MAXIMUM_DECODED_PAIRS = 16;
 
 /** The approximate memory of a User Property besides its strings, and of a number, in bytes. */
 const PAIR_SIZE = 64;
-const NUMBER_SIZE = 8;
+export const NUMBER_SIZE = 8;
 
 /** Reads Property Length and properties. If there are none, it returns `NO_PROPERTIES` and allocates nothing. */
 export function readProperties<Host extends PropertyHost>(reader: Reader, host: Host): PropertiesOf[Host] {

@@ -15,6 +15,7 @@ import type { ProtocolError } from '../errors.ts';
 import { hasWildcard } from '../topic/filters.ts';
 import { isPlainTopicName, topicNameError } from '../topic/names.ts';
 import { hex, malformed, violation } from './errors.ts';
+import { IdentifiedProperties } from './identified-properties.ts';
 import type { Frame, Receiver } from './packet-type.ts';
 import {
   NO_PROPERTIES,
@@ -61,6 +62,7 @@ export class PublishReader {
   /** The size of the packet, without its fixed header. */
   #size = 0;
   readonly #reader: Reader;
+  readonly #identified = new IdentifiedProperties();
   readonly #topics: TopicCache;
   /** The version by whose rules the cached topics were checked. */
   #version: ProtocolVersion = 5;
@@ -145,11 +147,18 @@ export class PublishReader {
     this.payloadEnd = 0;
   }
 
-  /** Reads properties that are not empty. Returns the offset behind them. A Topic Alias alone needs no object. */
+  /** Reads properties that are not empty. Returns the offset behind them. A Topic Alias or one Subscription Identifier alone
+   * makes no object. */
   #readProperties(bytes: Uint8Array, at: number, end: number): number {
     if (bytes[at] === 3 && bytes[at + 1] === TOPIC_ALIAS && at + 4 <= end) {
       this.topicAlias = (bytes[at + 2]! << 8) | bytes[at + 3]!;
       if (this.topicAlias > 0) return at + 4;
+    }
+    const identified = this.#identified.read(bytes, at, end);
+    if (identified !== undefined) {
+      this.properties = identified.properties;
+      this.propertiesSize = identified.size;
+      return at + identified.length;
     }
     const reader = this.#reader.reset(bytes, at, end, 5);
     const properties = readProperties(reader, 'publish');

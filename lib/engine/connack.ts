@@ -62,11 +62,13 @@ export function sendWindow({ receiveMaximum }: Negotiated, { maxInflight }: Engi
   return maxInflight === 0 ? receiveMaximum : Math.min(maxInflight, receiveMaximum);
 }
 
+export type SessionPresence = 'present' | 'presumed' | 'absent';
+
 /**
  * Whether the server has the session. 3.1 has no Session Present: with Clean Session 0 the session is presumed to be
  * there, but not the subscriptions.
  */
-export function sessionPresence({ negotiated, identity }: Connection): 'present' | 'presumed' | 'absent' {
+export function sessionPresence({ negotiated, identity }: Connection): SessionPresence {
   if (negotiated?.sessionPresent === true) return 'present';
   return negotiated?.protocolVersion === 3 && !identity.cleanStart ? 'presumed' : 'absent';
 }

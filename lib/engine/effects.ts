@@ -4,6 +4,7 @@ import type { Negotiated } from '../connection/negotiated.ts';
 import type { ConnectPhase, FilterResult, MqttError } from '../errors.ts';
 import type { Receipt } from '../session/incoming.ts';
 import type { RetryContext } from './backoff.ts';
+import type { SessionPresence } from './connack.ts';
 import type { Delivery } from './delivery.ts';
 import type { ServerChoice } from './options.ts';
 
@@ -12,7 +13,12 @@ export type Change =
   | { readonly type: 'connecting'; readonly attempt: number }
   /** An attempt failed at one server, and goes on with the next one. */
   | { readonly type: 'nextServer'; readonly error: MqttError }
-  | { readonly type: 'connected'; readonly connack: ConnackPacket; readonly negotiated: Negotiated }
+  | {
+      readonly type: 'connected';
+      readonly connack: ConnackPacket;
+      readonly negotiated: Negotiated;
+      readonly presence: SessionPresence;
+    }
   /** The connection was lost, or an attempt failed. `willRetryIn` in ms. */
   | {
       readonly type: 'disconnected';
@@ -35,6 +41,8 @@ export type Change =
   | { readonly type: 'lastResort'; readonly ms: number }
   /** The server violates the protocol in a way that is tolerated. Reported once per connection. */
   | { readonly type: 'tolerated'; readonly what: string }
+  /** The server has restored the subscriptions to these Topic Filters. */
+  | { readonly type: 'restored'; readonly topicFilters: readonly string[] }
   /**
    * The server has refused to restore these subscriptions. Those in `givenUp` were not asked for, because the connection
    * was lost each time they were.

@@ -232,7 +232,8 @@ export class Lifecycle {
     attempts.accepted(now, negotiated.clientId, connection.identity.server);
     acknowledgements.connected(connection);
     flow.connected();
-    this.#effects.changed({ type: 'connected', connack, negotiated });
+    const presence = this.#resumption.presence(connection);
+    this.#effects.changed({ type: 'connected', connack, negotiated, presence });
     quarantine.connected(now);
     this.#resumption.resume(connection, now);
   }

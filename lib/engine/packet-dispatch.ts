@@ -193,7 +193,8 @@ export class PacketDispatch {
       );
     session.requests.end(sent);
     session.packetIdentifiers.free(packet.packetId);
-    sent.parts.forEach((part, i) => session.answered(part, packet.reasonCodes[i] ?? 0));
+    const { reasonCodes, properties } = packet;
+    sent.parts.forEach((part, i) => session.answered(part, reasonCodes[i] ?? 0, properties));
   }
 
   /** The exchange is over: its Packet Identifier is free, its quota is given back, and its promise is settled. */

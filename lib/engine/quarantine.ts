@@ -50,7 +50,7 @@ export class Quarantine {
   /** `proving`: the present connection has yet to live for `MIN_SPAN` without suspects. */
   #phase: 'proving' | 'proved' = 'proved';
   /** The suspect requests on the wire, until `LOSS_WINDOW` is over. */
-  #trial: RequestPacket | undefined = undefined;
+  #trial: readonly RequestPacket[] = [];
 
   constructor(context: EngineContext) {
     ({ session: this.#session, timers: this.#timers } = context);
@@ -76,8 +76,8 @@ export class Quarantine {
 
   /** Whether a suspect request is on the wire: nothing may go out beside it. */
   get isTrialRunning(): boolean {
-    const trial = this.#trial;
-    return trial !== undefined && this.#session.requests.get(trial.packetId) === trial;
+    if (this.#trial.length === 0) return false;
+    return this.#trial.some((packet) => this.#session.requests.get(packet.packetId) === packet);
   }
 
   /** Whether a suspect request is next. It goes out once no message is on the wire. */
@@ -89,20 +89,20 @@ export class Quarantine {
 
   connected(now: number): void {
     this.suspicion = 'none';
-    this.#trial = undefined;
+    this.#trial = [];
     this.#phase = this.isIsolating || this.#session.requests.queue.hasSuspects ? 'proving' : 'proved';
     if (this.#phase === 'proving') this.#timers.set(Timer.Trial, now + MIN_SPAN);
   }
 
-  startTrial(packet: RequestPacket): void {
-    this.#trial = packet;
-    this.#timers.set(Timer.Trial, packet.writtenAt + LOSS_WINDOW);
+  startTrial(packets: readonly RequestPacket[]): void {
+    this.#trial = packets;
+    this.#timers.set(Timer.Trial, (packets[0]?.writtenAt ?? 0) + LOSS_WINDOW);
   }
 
   /** The Trial timer is due: whatever waited for it may go. */
   trialOver(): void {
     this.#phase = 'proved';
-    this.#trial = undefined;
+    this.#trial = [];
   }
 
   /** The connection is being closed because `exchange` was unacknowledged for `ackTimeout`. */

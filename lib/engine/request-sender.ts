@@ -46,8 +46,8 @@ export class RequestSender {
     if (this.#session.requests.queue.size === 0) return this.#setTimer();
     if (!quarantine.isTrialRunning && !quarantine.isTrialDue) this.#write(connection, now);
     else if (quarantine.isTrialDue && connection.quota.used === 0) {
-      const packet = this.#writeSuspects(connection, now);
-      if (packet !== undefined) quarantine.startTrial(packet);
+      const packets = this.#writeSuspects(connection, now);
+      if (packets.length > 0) quarantine.startTrial(packets);
     }
     this.#setTimer();
   }
@@ -85,18 +85,22 @@ export class RequestSender {
       this.#writePacket(connection, parts, now);
   }
 
-  /** Writes one packet of suspect requests. Returns undefined if none was written. */
-  #writeSuspects(connection: Connection, now: number): RequestPacket | undefined {
+  /** Writes some of the suspect requests. Returns their packets. */
+  #writeSuspects(connection: Connection, now: number): RequestPacket[] {
     const { requests, packetIdentifiers } = this.#session;
     this.#refuseUnsupported(connection);
-    if (packetIdentifiers.inUse === PACKET_IDENTIFIERS) return undefined;
-    const parts = requests.queue.takeSuspects(this.#limits(connection), this.#text);
-    return parts.length === 0 ? undefined : this.#writePacket(connection, parts, now);
+    const most = PACKET_IDENTIFIERS - packetIdentifiers.inUse;
+    const packets = requests.queue.takeSuspects(this.#limits(connection), most, this.#text);
+    return packets.flatMap((parts) => this.#writePacket(connection, parts, now) ?? []);
   }
 
   #limits({ negotiated }: Connection): RequestLimits {
     const maximum = negotiated?.maximumPacketSize ?? Infinity;
-    return { filters: this.#options.maxFiltersPerPacket, bytes: maximum === Infinity ? 0 : maximum };
+    return {
+      filters: this.#options.maxFiltersPerPacket,
+      bytes: maximum === Infinity ? 0 : maximum,
+      identifiers: negotiated?.subscriptionIdentifiersAvailable === true ? 'one per filter' : 'none',
+    };
   }
 
   #writePacket(
@@ -133,11 +137,20 @@ export class RequestSender {
 }
 
 function encodeRequest(connection: Connection, packetId: number, parts: readonly RequestPart[]): Uint8Array {
-  const { kind, userProperties } = parts[0] as RequestPart;
+  const { kind, userProperties, entry } = parts[0] as RequestPart;
   const properties = userProperties === undefined ? {} : { userProperties };
   const version = connection.protocolVersion;
   if (kind === 'subscribe') {
-    const subscriptions = parts.map((part) => part.entry);
+    // 3.2.2.3.12: not to a server that has none.
+    // fault: identifier
+    if (connection.negotiated?.subscriptionIdentifiersAvailable === true && entry.identifier !== undefined) {
+      const identified = { ...properties, subscriptionIdentifier: entry.identifier };
+      return encode({ type: 'subscribe', packetId, subscriptions: [entry], properties: identified }, version);
+    }
+    const subscriptions = parts.map((part) => {
+      const { qos, qosWithoutIdentifier = qos } = part.entry;
+      return qosWithoutIdentifier === qos ? part.entry : { ...part.entry, qos: qosWithoutIdentifier };
+    });
     return encode({ type: 'subscribe', packetId, subscriptions, properties }, version);
   }
   const topicFilters = parts.map((part) => part.entry.topicFilter);

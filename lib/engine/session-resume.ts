@@ -1,9 +1,8 @@
-import type { SubscriptionRequest } from '../codec/packets.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { FilterResult } from '../errors.ts';
-import { Request, type RequestWaiter } from '../session/request.ts';
+import { Request, type RequestWaiter, type SubscriptionEntry } from '../session/request.ts';
 import type { Session } from '../session/session.ts';
-import { sessionPresence } from './connack.ts';
+import { sessionPresence, type SessionPresence } from './connack.ts';
 import type { ConnectAttempts } from './connect-attempts.ts';
 import type { EngineContext } from './engine-context.ts';
 import type { Effects } from './effects.ts';
@@ -33,14 +32,14 @@ export class SessionResume {
   }
 
   resume(connection: Connection, now: number): void {
-    const presence = this.#presence(connection);
+    const presence = this.presence(connection);
     if (presence !== 'present' && this.#options.resubscribe)
       // fault: resubscribe
       restoreSubscriptions(
         this.#session,
         // An existing subscription must not bring its retained messages again.
         presence === 'presumed' && this.#options.protocolVersion === 5 ? onlyNew : (entry) => entry,
-        (results, givenUp) => this.#effects.changed({ type: 'refused', results, givenUp }),
+        (results, givenUp) => this.#restored(results, givenUp),
       );
     // Subscriptions are restored before anything is published.
     this.#requests.flush(connection, now);
@@ -52,7 +51,16 @@ export class SessionResume {
     this.#outbound.pump(connection, now);
   }
 
-  #presence(connection: Connection): 'present' | 'presumed' | 'absent' {
+  #restored(results: readonly FilterResult[], givenUp: ReadonlySet<string>): void {
+    const refused = results.filter(({ reasonCode }) => reasonCode >= 0x80);
+    const granted = results.filter(({ reasonCode }) => reasonCode < 0x80);
+    const topicFilters = granted.map(({ topicFilter }) => topicFilter);
+    if (granted.length > 0) this.#effects.changed({ type: 'restored', topicFilters });
+    if (refused.length > 0) this.#effects.changed({ type: 'refused', results: refused, givenUp });
+  }
+
+  /** Whether the server has the session of the accepted `connection`. */
+  presence(connection: Connection): SessionPresence {
     // The stored session belongs to the previous Client Identifier.
     if (this.#attempts.isOtherIdentifier) return 'absent';
     const presence = sessionPresence(connection);
@@ -62,32 +70,25 @@ export class SessionResume {
 }
 
 /** A subscription that brings retained messages only if it is new (3.8.3.1). */
-function onlyNew(entry: SubscriptionRequest): SubscriptionRequest {
+function onlyNew(entry: SubscriptionEntry): SubscriptionEntry {
   return entry.retainHandling === 2 ? entry : { ...entry, retainHandling: 1 };
 }
 
 /**
  * Asks again for every subscription, before any newer request: the server has no session, or an older one. Calls
- * `refused` with those that the server refuses or that were given up.
+ * `restored` with what became of them.
  */
 function restoreSubscriptions(
   session: Session,
-  toEntry: (entry: SubscriptionRequest) => SubscriptionRequest,
-  refused: (results: readonly FilterResult[], givenUp: ReadonlySet<string>) => void,
+  toEntry: (entry: SubscriptionEntry) => SubscriptionEntry,
+  restored: (results: readonly FilterResult[], givenUp: ReadonlySet<string>) => void,
 ): void {
   const { requests, subscriptions } = session;
   const restoring = requests.queue.restoring();
   const entries = [...subscriptions.values()].filter(({ topicFilter }) => !restoring.has(topicFilter));
   if (entries.length === 0) return;
   const waiter: RequestWaiter = {
-    answered(reasonCodes, givenUp) {
-      const results = entries.map(({ topicFilter }, i) => ({
-        topicFilter,
-        reasonCode: reasonCodes[i] ?? 0x80,
-      }));
-      const lost = results.filter(({ reasonCode }) => reasonCode >= 0x80);
-      if (lost.length > 0) refused(lost, givenUp);
-    },
+    answered: restored,
     // The client has ended.
     failed() {},
   };

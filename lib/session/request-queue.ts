@@ -6,9 +6,14 @@ import type { RequestPart } from './request.ts';
 export interface RequestLimits {
   readonly filters: number;
   readonly bytes: number;
+  /**
+   * `one per filter`: a SUBSCRIBE carries the Subscription Identifier of its Topic Filter, which holds for the whole packet.
+   * @default "none"
+   */
+  readonly identifiers?: 'one per filter' | 'none' | undefined;
 }
 
-/** Bytes of a packet without its parts, at most: header, Packet Identifier, Property Length. */
+/** Bytes of a packet without its parts, at most: header, Packet Identifier, Property Length, Subscription Identifier. */
 const PACKET_OVERHEAD = 16;
 /** The length prefix of a Topic Filter and its Subscription Options. */
 const PART_OVERHEAD = 3;
@@ -104,28 +109,34 @@ export class RequestQueue {
   }
 
   /**
-   * Takes one packet of suspects: a sixteenth of those that were lost as often as the first of them. So the one that
-   * costs the connection is alone after few losses, and none of the others is.
+   * Takes one packet of suspects, or as many as have to have an identifier each, up to `mostPackets`: a sixteenth of those
+   * that were lost as often as the first of them. So the one that costs the connection is alone after few losses, and none
+   * of the others is.
    */
-  takeSuspects(limits: RequestLimits, text: Pick<Text, 'byteLength'>): RequestPart[] {
+  takeSuspects(limits: RequestLimits, mostPackets: number, text: Pick<Text, 'byteLength'>): RequestPart[][] {
     const [first] = this.#suspects;
-    if (first === undefined) return [];
+    if (first === undefined || mostPackets === 0) return [];
     let equals = 0;
     for (const { losses } of this.#suspects) if (losses === first.losses) equals++;
     const most = Math.ceil(equals / GROUPS);
-    const draft = new PacketDraft(0, first, text);
+    let draft = new PacketDraft(0, first, text);
+    const packets = [draft.parts];
     const filters = new Set<string>();
     for (const part of this.#suspects) {
       const { topicFilter } = part.entry;
       const size = text.byteLength(topicFilter) + PART_OVERHEAD;
       const differs = part.losses !== first.losses || part.userProperties !== first.userProperties;
-      if (differs || filters.has(topicFilter) || draft.parts.length === most) break;
-      if (draft.parts.length > 0 && !draft.hasRoom(part, size, limits)) break;
+      if (differs || filters.has(topicFilter) || filters.size === most) break;
+      if (draft.parts.length > 0 && !draft.hasRoom(part, size, limits)) {
+        if (!isIdentified(part, limits) || packets.length === mostPackets) break;
+        draft = new PacketDraft(packets.length, part, text);
+        packets.push(draft.parts);
+      }
       draft.add(part, size);
       filters.add(topicFilter);
       this.delete(part);
     }
-    return draft.parts;
+    return packets;
   }
 
   /** A connection was lost without them: nothing is suspect any more. */
@@ -153,8 +164,11 @@ class PacketDraft {
   }
 
   /** Whether `part` can follow the parts that are here already. */
-  hasRoom({ kind }: RequestPart, size: number, { filters, bytes }: RequestLimits): boolean {
-    if (kind !== this.parts[0]?.kind || (filters > 0 && this.parts.length >= filters)) return false;
+  hasRoom(part: RequestPart, size: number, limits: RequestLimits): boolean {
+    const { filters, bytes } = limits;
+    const [first] = this.parts;
+    if (part.kind !== first?.kind || (filters > 0 && this.parts.length >= filters)) return false;
+    if (isIdentified(first, limits) || isIdentified(part, limits)) return false;
     return bytes === 0 || this.#bytes + size <= bytes;
   }
 
@@ -162,6 +176,11 @@ class PacketDraft {
     this.parts.push(part);
     this.#bytes += size;
   }
+}
+
+/** Whether a part has a packet of its own, with its Subscription Identifier. */
+function isIdentified({ kind, entry }: RequestPart, { identifiers }: RequestLimits): boolean {
+  return identifiers === 'one per filter' && kind === 'subscribe' && entry.identifier !== undefined;
 }
 
 /** Bytes of User Properties: each is an identifier and two strings behind their lengths. */

@@ -1,13 +1,21 @@
-import type { SubscriptionRequest, UserProperties } from '../codec/packets.ts';
-import type { MqttError } from '../errors.ts';
+import type { QoS, SubscriptionRequest, UserProperties } from '../codec/packets.ts';
+import type { FilterResult, MqttError } from '../errors.ts';
+
+/** One Topic Filter to subscribe to, for servers that have Subscription Identifiers (5.0) and for others. */
+export interface SubscriptionEntry extends SubscriptionRequest {
+  /** The Subscription Identifier (3.8.2.1.2), where the server has them; undefined = none. */
+  readonly identifier?: number | undefined;
+  /** The QoS where the server has none. @default qos */
+  readonly qosWithoutIdentifier?: QoS | undefined;
+}
 
 /** Waits for a SUBSCRIBE or UNSUBSCRIBE. Called at most once, and must not call into the engine. */
 export interface RequestWaiter {
   /**
-   * One Reason Code per entry of the request, in its order. `givenUp`: the Topic Filters that are not sent again, because
-   * the connection was lost each time they were.
+   * One result per entry of the request, in its order. `givenUp`: the Topic Filters that are not sent again, because the
+   * connection was lost each time they were.
    */
-  answered(reasonCodes: readonly number[], givenUp: ReadonlySet<string>): void;
+  answered(results: readonly FilterResult[], givenUp: ReadonlySet<string>): void;
   failed(error: MqttError): void;
 }
 
@@ -15,7 +23,7 @@ export interface RequestWaiter {
 export class Request {
   readonly kind: 'subscribe' | 'unsubscribe';
   /** Of an `unsubscribe` only the Topic Filters count. */
-  readonly entries: readonly SubscriptionRequest[];
+  readonly entries: readonly SubscriptionEntry[];
   readonly userProperties: UserProperties | undefined;
   /** Undefined once the caller no longer waits. */
   waiter: RequestWaiter | undefined;
@@ -25,13 +33,13 @@ export class Request {
   dueAt: number = Infinity;
   /** One per entry, in its order. Set by `Requests` alone. */
   readonly parts: RequestPart[] = [];
-  readonly #reasonCodes: number[];
+  readonly #results: FilterResult[];
   readonly #givenUp = new Set<string>();
   #unanswered: number;
 
   constructor(
     kind: 'subscribe' | 'unsubscribe',
-    entries: readonly SubscriptionRequest[],
+    entries: readonly SubscriptionEntry[],
     userProperties: UserProperties | undefined,
     waiter: RequestWaiter | undefined,
     purpose: 'call' | 'restore' = 'call',
@@ -41,18 +49,18 @@ export class Request {
     this.userProperties = userProperties;
     this.waiter = waiter;
     this.purpose = purpose;
-    this.#reasonCodes = entries.map(() => 0);
+    this.#results = entries.map(({ topicFilter }) => ({ topicFilter, reasonCode: 0x80 }));
     this.#unanswered = entries.length;
   }
 
-  /** Sets the Reason Code of entry `index`. Returns whether that was the last one: then the request is done. */
-  answer(index: number, reasonCode: number, source: AnswerSource): boolean {
-    this.#reasonCodes[index] = reasonCode;
-    if (source === 'quarantine') this.#givenUp.add((this.entries[index] as SubscriptionRequest).topicFilter);
+  /** Sets the result of entry `index`. Returns whether that was the last one: then the request is done. */
+  answer(index: number, result: FilterResult, source: AnswerSource): boolean {
+    this.#results[index] = result;
+    if (source === 'quarantine') this.#givenUp.add(result.topicFilter);
     if (--this.#unanswered > 0) return false;
     const { waiter } = this;
     this.waiter = undefined;
-    waiter?.answered(this.#reasonCodes, this.#givenUp);
+    waiter?.answered(this.#results, this.#givenUp);
     return true;
   }
 
@@ -72,7 +80,7 @@ export const SUSPECT = 2;
 /** One Topic Filter of a packet, for every request that asks for exactly this. */
 export class RequestPart {
   readonly kind: 'subscribe' | 'unsubscribe';
-  readonly entry: SubscriptionRequest;
+  readonly entry: SubscriptionEntry;
   readonly userProperties: UserProperties | undefined;
   /** The requests that wait for its Reason Code, each with its index there. Empty once nobody waits. */
   readonly requests: Map<Request, number> = new Map();
@@ -81,7 +89,7 @@ export class RequestPart {
   /** `superseded`: a later part on the same Topic Filter was acknowledged first, and holds now. */
   state: 'current' | 'superseded' = 'current';
 
-  constructor({ kind, userProperties }: Request, entry: SubscriptionRequest) {
+  constructor({ kind, userProperties }: Request, entry: SubscriptionEntry) {
     this.kind = kind;
     this.entry = entry;
     this.userProperties = userProperties;
@@ -102,7 +110,7 @@ export class RequestPart {
   }
 
   /** Whether `entry` of `request` asks for the same. */
-  matches(request: Request, entry: SubscriptionRequest): boolean {
+  matches(request: Request, entry: SubscriptionEntry): boolean {
     if (this.kind !== request.kind || this.userProperties !== request.userProperties) return false;
     // A request that names a Topic Filter twice gets two Reason Codes.
     if (this.requests.has(request)) return false;
@@ -110,8 +118,10 @@ export class RequestPart {
   }
 }
 
-function sameOptions(one: SubscriptionRequest, other: SubscriptionRequest): boolean {
+function sameOptions(one: SubscriptionEntry, other: SubscriptionEntry): boolean {
   return (
+    one.identifier === other.identifier &&
+    one.qosWithoutIdentifier === other.qosWithoutIdentifier &&
     one.qos === other.qos &&
     one.noLocal === other.noLocal &&
     one.retainAsPublished === other.retainAsPublished &&

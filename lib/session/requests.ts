@@ -1,3 +1,5 @@
+import type { AckProperties } from '../codec/packets.ts';
+import type { FilterResult } from '../errors.ts';
 import { RequestPart, type AnswerSource, type Request, type RequestPacket } from './request.ts';
 import { RequestQueue } from './request-queue.ts';
 
@@ -95,12 +97,19 @@ export class Requests {
     return true;
   }
 
-  /** Gives every request of `part` its Reason Code. */
-  answer(part: RequestPart, reasonCode: number, source: AnswerSource = 'server'): void {
+  /** Gives every request of `part` its Reason Code, and the properties of the acknowledgement if there are any. */
+  answer(
+    part: RequestPart,
+    reasonCode: number,
+    source: AnswerSource = 'server',
+    properties: AckProperties = {},
+  ): void {
+    const { topicFilter } = part.entry;
+    const hasProperties = Object.keys(properties).length > 0;
+    const result: FilterResult = { topicFilter, reasonCode, ...(hasProperties && { properties }) };
     const waiting = [...part.requests];
     part.requests.clear();
-    for (const [request, index] of waiting)
-      if (request.answer(index, reasonCode, source)) this.#done(request);
+    for (const [request, index] of waiting) if (request.answer(index, result, source)) this.#done(request);
   }
 
   /** When the first acknowledgement is late; Infinity = never. */

@@ -1,10 +1,10 @@
-import type { SubscriptionRequest } from '../codec/packets.ts';
+import type { AckProperties } from '../codec/packets.ts';
 import { Incoming } from './incoming.ts';
 import { Outgoing } from './outgoing.ts';
 import { PacketIdentifiers } from './packet-identifiers.ts';
 import type { Exchange } from './exchange.ts';
 import { Queue } from './queue.ts';
-import { type RequestPart } from './request.ts';
+import type { RequestPart, SubscriptionEntry } from './request.ts';
 import { Requests } from './requests.ts';
 
 /** Everything that outlives a Network Connection: Session State (4.1), and what waits to become part of it. */
@@ -18,7 +18,7 @@ export class Session {
    * The subscriptions of this client by Topic Filter, to restore them if the server has lost the session. Session State of
    * the client does not include them (4.1): they are what the application asked for.
    */
-  readonly subscriptions: Map<string, SubscriptionRequest> = new Map();
+  readonly subscriptions: Map<string, SubscriptionEntry> = new Map();
 
   /** The Network Connection ended: drops what belonged to it alone. */
   connectionLost(): void {
@@ -27,8 +27,8 @@ export class Session {
     this.incoming.connectionLost();
   }
 
-  /** The server acknowledged `part` of a packet that is over. */
-  answered(part: RequestPart, reasonCode: number): void {
+  /** The server acknowledged `part` of a packet that is over. `properties`: of the acknowledgement. */
+  answered(part: RequestPart, reasonCode: number, properties?: AckProperties): void {
     const { topicFilter } = part.entry;
     if (this.requests.endPart(part, reasonCode < 0x80 ? 'granted' : 'refused')) {
       // The same Topic Filter again replaces its options [MQTT-3.8.4-3].
@@ -36,7 +36,7 @@ export class Session {
       else this.subscriptions.delete(topicFilter);
     } else if (reasonCode >= 0x80 && part.restores && part.state === 'current')
       this.subscriptions.delete(topicFilter);
-    this.requests.answer(part, reasonCode);
+    this.requests.answer(part, reasonCode, 'server', properties);
   }
 
   /** The quarantine gave `part` up: its requests fail, and its subscription is not restored. */

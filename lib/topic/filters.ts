@@ -9,6 +9,18 @@ import { quoted, topicTextError } from './names.ts';
 const SHARE = '$share/';
 
 /**
+ * Beginnings that EMQX takes for instructions. It leaves them out of the Topic Names that it delivers. Other servers take
+ * them for ordinary levels.
+ */
+const INSTRUCTION = /^\$(?:queue|exclusive|delayed\/\d+)\/(?=.)(?!\$share\/)/s;
+const QUEUE = '$queue/';
+
+const SLASH = 0x2f;
+const DOLLAR = 0x24;
+const PLUS = 0x2b;
+const HASH = 0x23;
+
+/**
  * Why a Topic Filter is illegal, as the text of a `TypeError`; undefined if it is legal: 1 to 65,535 bytes of well-formed
  * UTF-8 without U+0000, `#` alone in the last level [v5 MQTT-4.7.1-1], `+` alone in its level [v5 MQTT-4.7.1-2], and after
  * `$share/` a ShareName and a filter [v5 MQTT-4.8.2-1, -2].
@@ -53,6 +65,44 @@ export function isShared(filter: string): boolean {
 /** The part of a legal Topic Filter that Topic Names are matched with. */
 export function matchedFilter(filter: string): string {
   return isShared(filter) ? filter.substring(filter.indexOf('/', SHARE.length) + 1) : filter;
+}
+
+/**
+ * Whether each message goes to one client of a group: `$share/…`, and `$queue/…` of EMQX. A client that has other matching
+ * filters as well may get separate copies for them.
+ */
+export function isGroup(filter: string): boolean {
+  return isShared(filter) || filter.startsWith(QUEUE);
+}
+
+/** The filters that Topic Names of a legal Topic Filter match: each matches one of them. */
+export function deliveredFilters(filter: string): readonly string[] {
+  const matched = matchedFilter(filter);
+  const delivered = matched === filter ? filter.replace(INSTRUCTION, '') : matched;
+  return delivered === matched ? [matched] : [matched, delivered];
+}
+
+/** hot: whether a legal Topic Name matches a legal Topic Filter that is not shared (4.7). */
+export function matchesFilter(filter: string, name: string): boolean {
+  if (filter === name) return true;
+  const { length } = name;
+  const first = filter.charCodeAt(0);
+  // [MQTT-4.7.2-1]: a filter that begins with a wildcard does not match a name that begins with $.
+  if ((first === HASH || first === PLUS) && name.charCodeAt(0) === DOLLAR) return false;
+  let at = 0;
+  for (let i = 0; i < filter.length; i++) {
+    const unit = filter.charCodeAt(i);
+    if (unit === HASH) return true;
+    if (unit === PLUS) {
+      while (at < length && name.charCodeAt(at) !== SLASH) at++;
+    } else if (at < length && name.charCodeAt(at) === unit) {
+      at++;
+    } else {
+      // `sport/#` also matches `sport`.
+      return at === length && unit === SLASH && i === filter.length - 2 && filter.charCodeAt(i + 1) === HASH;
+    }
+  }
+  return at === length;
 }
 
 export function hasWildcard(filter: string): boolean {

@@ -80,15 +80,19 @@ export class Stage {
     return next;
   }
 
-  /** Subscribes and grants the requested QoS. */
+  /** Subscribes and grants the requested QoS. With Subscription Identifiers each filter has its own packet. */
   async subscribe(
     client: Client<unknown>,
     broker: ScriptedBroker,
     ...args: Parameters<Client['subscribe']>
   ): Promise<Subscription> {
     const subscribing = client.subscribe(...args);
-    const { packetId, subscriptions } = await broker.expect('subscribe');
-    broker.send({ type: 'suback', packetId, reasonCodes: subscriptions.map(({ qos }) => qos) });
+    const asked = [args[0]].flat().filter((one) => typeof one === 'string' || one.local !== true);
+    for (let left = asked.length; left > 0;) {
+      const { packetId, subscriptions } = await broker.expect('subscribe');
+      broker.send({ type: 'suback', packetId, reasonCodes: subscriptions.map(({ qos }) => qos) });
+      left -= subscriptions.length;
+    }
     return this.until(subscribing);
   }
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { toSettings } from '../../lib/client/config/settings.ts';
 import type { ClientOptions } from '../../lib/client/config/client-options.ts';
 import type { ConfigurableOptions } from '../../lib/client/config/client-options.ts';
-import type { FilterOptions } from '../../lib/client/receive/subscribe-calls.ts';
+import type { FilterOptions } from '../../lib/client/receive/subscribe-options.ts';
 import { Decoder } from '../../lib/codec/codec.ts';
 import { message, Stage } from './stage.ts';
 

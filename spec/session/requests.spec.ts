@@ -8,15 +8,17 @@ import { Request, type RequestPacket, RequestPart } from '../../lib/session/requ
 import { Requests } from '../../lib/session/requests.ts';
 import { Waiter } from '../support/recorder.ts';
 
+const resultOf = (topicFilter: string, reasonCode: number) => ({ topicFilter, reasonCode });
+
 const ENTRIES = ['a', 'b'].map((topicFilter) => ({ topicFilter, qos: 1 as const }));
 
 describe('Request', () => {
   it('is done with the Reason Code of its last entry, and tells its waiter once', () => {
     const waiter = new Waiter();
     const request = new Request('subscribe', ENTRIES, undefined, waiter);
-    expect(request.answer(1, 0x87, 'server')).toBe(false);
+    expect(request.answer(1, resultOf('b', 0x87), 'server')).toBe(false);
     expect(waiter.told).toBe(0);
-    expect(request.answer(0, 1, 'server')).toBe(true);
+    expect(request.answer(0, resultOf('a', 1), 'server')).toBe(true);
     request.fail(new TimeoutError('late'));
     expect(waiter).toMatchObject({ told: 1, reasonCodes: [1, 0x87], error: undefined });
   });
@@ -27,8 +29,8 @@ describe('Request', () => {
       answered: (_, givenUp) => void told.push([...givenUp]),
       failed() {},
     });
-    request.answer(0, 1, 'server');
-    request.answer(1, 0x80, 'quarantine');
+    request.answer(0, resultOf('a', 1), 'server');
+    request.answer(1, resultOf('b', 0x80), 'quarantine');
     expect(told).toEqual([['b']]);
   });
 });
@@ -363,8 +365,8 @@ describe('suspect requests', () => {
     [10_000, 625],
   ])('of %d go out %d at a time', (count, together) => {
     const requests = suspects(count);
-    expect(requests.queue.takeSuspects(NO_LIMITS, portableText)).toHaveLength(together);
-    expect(suspects(count).queue.takeSuspects({ filters: 1, bytes: 0 }, portableText)).toHaveLength(1);
+    expect(requests.queue.takeSuspects(NO_LIMITS, 100, portableText).flat()).toHaveLength(together);
+    expect(suspects(count).queue.takeSuspects({ filters: 1, bytes: 0 }, 100, portableText)).toHaveLength(1);
   });
 
   it('are no longer suspect after a connection was lost without them', () => {
@@ -375,11 +377,11 @@ describe('suspect requests', () => {
 
   it('that were lost more often come first, in smaller groups', () => {
     const requests = suspects(100);
-    const parts = requests.queue.takeSuspects(NO_LIMITS, portableText);
+    const parts = requests.queue.takeSuspects(NO_LIMITS, 100, portableText).flat();
     requests.sent(9, parts, 0, 0);
     for (const part of parts) part.losses++;
     requests.connectionLost();
     expect(parts).toHaveLength(7);
-    expect(filtersOf(requests.queue.takeSuspects(NO_LIMITS, portableText))).toEqual(['0']);
+    expect(filtersOf(requests.queue.takeSuspects(NO_LIMITS, 100, portableText).flat())).toEqual(['0']);
   });
 });

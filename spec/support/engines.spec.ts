@@ -81,7 +81,7 @@ describe('packets', () => {
 describe('Waiter', () => {
   it('counts its calls', () => {
     const waiter = new Waiter();
-    waiter.answered([1], new Set());
+    waiter.answered([{ topicFilter: 'a', reasonCode: 1 }], new Set());
     waiter.settled(0, {});
     expect(waiter).toMatchObject({ told: 2, reasonCodes: [1], reasonCode: 0 });
   });

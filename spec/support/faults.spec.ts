@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { aliasFaults, faults, planted } from './faults.ts';
+import { aliasFaults, faults as modelFaults, overlapFaults, planted } from './faults.ts';
 import {
   after,
   alsoWhen,
@@ -17,6 +17,8 @@ import {
   within,
   type Operation,
 } from './markers.ts';
+
+const faults = [...modelFaults, ...overlapFaults];
 
 describe('the planted bugs', () => {
   const all = [...faults, ...aliasFaults];

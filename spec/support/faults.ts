@@ -201,3 +201,26 @@ export const aliasFaults: readonly Fault[] = [
   }),
   fault('the Topic Alias of another topic is named, and still used for that', { 'named-alias': drop }),
 ];
+
+/** Bugs of clients whose Topic Filters overlap: `spec/model/overlaps.ts` finds them. */
+export const overlapFaults: readonly Fault[] = [
+  fault('a message goes to the subscriptions of an earlier one with the same identifiers', {
+    'identified-memo': within(' && topicName === this.#lastTopic', ''),
+  }),
+  fault('a change of subscriptions is not noticed', { 'identified-change': drop }),
+  fault('a subscription gets a copy for each of its filters', {
+    contested: within('holding?.isContested === false', 'holding !== undefined'),
+  }),
+  fault('of several copies for one subscription, that with the highest identifier is taken', {
+    'left-to-lower': replaced('return other.identifier < identifier;'),
+  }),
+  fault('of several copies for one subscription, none is taken', {
+    'left-to-lower': replaced('return true;'),
+  }),
+  fault('a copy is left to that of a filter which the server does not have', { 'left-to-requested': drop }),
+  fault('a filter is taken for granted after the session was lost', { 'requested-again': drop }),
+  fault('a filter that was granted less counts as requested', { 'granted-less': drop }),
+  fault('a copy for a filter that has ended goes to other subscriptions', { former: drop }),
+  fault('a copy that another one was left to is dropped with its filter', { survivors: drop }),
+  fault('subscriptions have no identifiers', { identifier: never }),
+];

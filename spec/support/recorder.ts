@@ -3,7 +3,7 @@ import type { AckProperties } from '../../lib/codec/packets.ts';
 import type { RetryContext } from '../../lib/engine/backoff.ts';
 import type { Delivery } from '../../lib/engine/delivery.ts';
 import type { AuthenticationStep, Change, Effects } from '../../lib/engine/effects.ts';
-import type { ConnectPhase, MqttError } from '../../lib/errors.ts';
+import type { ConnectPhase, FilterResult, MqttError } from '../../lib/errors.ts';
 import type { ServerChoice } from '../../lib/engine/options.ts';
 import type { PublishWaiter } from '../../lib/session/exchange.ts';
 import type { Receipt } from '../../lib/session/incoming.ts';
@@ -138,6 +138,7 @@ export class Waiter implements PublishWaiter, RequestWaiter {
   reasonCode: number | undefined = undefined;
   properties: AckProperties | undefined = undefined;
   reasonCodes: readonly number[] | undefined = undefined;
+  results: readonly FilterResult[] = [];
   /** Topic Filters that the engine does not send again. */
   givenUp: ReadonlySet<string> | undefined = undefined;
   error: MqttError | undefined = undefined;
@@ -148,9 +149,10 @@ export class Waiter implements PublishWaiter, RequestWaiter {
     this.properties = properties;
   }
 
-  answered(reasonCodes: readonly number[], givenUp: ReadonlySet<string>): void {
+  answered(results: readonly FilterResult[], givenUp: ReadonlySet<string>): void {
     this.told++;
-    this.reasonCodes = reasonCodes;
+    this.results = results;
+    this.reasonCodes = results.map(({ reasonCode }) => reasonCode);
     this.givenUp = givenUp;
   }
 

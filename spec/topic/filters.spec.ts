@@ -1,5 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
-import { hasWildcard, isShared, matchedFilter, topicFilterError } from '../../lib/topic/filters.ts';
+import * as fc from 'fast-check';
+import {
+  deliveredFilters,
+  hasWildcard,
+  isGroup,
+  isShared,
+  matchedFilter,
+  matchesFilter,
+  topicFilterError,
+} from '../../lib/topic/filters.ts';
+import { Trie } from '../../lib/topic/trie.ts';
 
 describe('v5 R7, v4 R7 topicFilterError', () => {
   it.each([
@@ -144,5 +154,80 @@ describe('hasWildcard', () => {
     ['$share/g/a/#', true],
   ])('says of %j: %s', (filter, wildcard) => {
     expect(hasWildcard(filter)).toBe(wildcard);
+  });
+});
+
+describe('deliveredFilters', () => {
+  it.each([
+    ['a/#', ['a/#']],
+    ['$share/g/a', ['a']],
+    ['$share/g/$queue/a', ['$queue/a']],
+    ['$SYS/#', ['$SYS/#']],
+    ['$queue/a/+', ['$queue/a/+', 'a/+']],
+    ['$exclusive/a', ['$exclusive/a', 'a']],
+    ['$delayed/15/a/b', ['$delayed/15/a/b', 'a/b']],
+    ['$queue/', ['$queue/']],
+    ['$queue/#', ['$queue/#', '#']],
+    ['$queue//a', ['$queue//a', '/a']],
+    ['$queue/$share/g/a', ['$queue/$share/g/a']],
+    ['$delayed/x/a', ['$delayed/x/a']],
+    ['$delayed/15', ['$delayed/15']],
+    ['$queues/a', ['$queues/a']],
+    ['a/$queue/b', ['a/$queue/b']],
+  ])('of %j are %j', (filter, delivered) => {
+    expect(deliveredFilters(filter)).toEqual(delivered);
+  });
+
+  it('know the groups of which one client gets each message', () => {
+    expect(['$share/g/a', '$queue/a', '$exclusive/a', '$delayed/1/a', 'a'].map(isGroup)).toEqual([
+      true,
+      true,
+      false,
+      false,
+      false,
+    ]);
+  });
+});
+
+describe('matchesFilter', () => {
+  it.each([
+    ['a/#', 'a', true],
+    ['a/#', 'a/', true],
+    ['a/#', 'a/b/c', true],
+    ['a/#', 'ab', false],
+    ['#', '/', true],
+    ['#', '$SYS', false],
+    ['+/a', '$SYS/a', false],
+    ['$SYS/#', '$SYS', true],
+    ['+', '', true],
+    ['+/+', '/', true],
+    ['+', '/', false],
+    ['a/+', 'a', false],
+    ['a/+/', 'a/b/', true],
+    ['+/#', 'a', true],
+    ['a', 'a/', false],
+    ['a/', 'a', false],
+  ])('v5 MQTT-4.7.2-1 %j, %j: %s', (filter, name, expected) => {
+    expect(matchesFilter(filter, name)).toBe(expected);
+  });
+
+  it('says the same as the tree of filters', () => {
+    const level = fc.constantFrom('', 'a', 'b', 'ab', '$x');
+    const levels = (one: fc.Arbitrary<string>) => fc.array(one, { minLength: 1, maxLength: 4 });
+    const filters = fc
+      .tuple(levels(fc.oneof(level, fc.constant('+'))), fc.constantFrom('', '/#'))
+      .map(([all, rest]) => all.join('/') + rest)
+      .filter((filter) => filter !== '');
+    const names = levels(level).map((all) => all.join('/'));
+    fc.assert(
+      fc.property(filters, names, (filter, name) => {
+        const trie = new Trie<string>();
+        trie.add(filter, filter);
+        const found: string[] = [];
+        trie.match(name, (one) => found.push(one));
+        expect(matchesFilter(filter, name)).toBe(found.length === 1);
+      }),
+      { numRuns: 2_000 },
+    );
   });
 });

@@ -54,6 +54,7 @@ import {
   type StatusEvent,
   type SubscribeOptions,
   type Subscription,
+  type UnsubscribeOptions,
   type UnsubscribeResult,
 } from '../../lib/index.ts';
 import type { DecoderOptions } from '../../lib/codec/codec.ts';
@@ -218,6 +219,7 @@ export async function testDoublesAreLiterals(): Promise<void> {
   const subscription: Subscription = {
     topicFilters: ['sensors/+/temperature'],
     granted: [1],
+    results: [],
     depth: 0,
     dropped: 0,
     receive: async () => message,
@@ -307,7 +309,7 @@ export class ClientDouble implements MqttClient<string> {
     throw new Error('not in this test');
   }
   async unsubscribe(): Promise<UnsubscribeResult> {
-    return { reasonCodes: [] };
+    return { reasonCodes: [], results: [] };
   }
   async request(): Promise<Message> {
     throw new Error('not in this test');
@@ -366,6 +368,7 @@ export function optionsMayBeUndefined(): void {
   expectTypeOf<AllUndefined<NonNullable<SubscribeOptions['properties']>>>().toExtend<
     NonNullable<SubscribeOptions['properties']>
   >();
+  expectTypeOf<AllUndefined<UnsubscribeOptions>>().toExtend<UnsubscribeOptions>();
   expectTypeOf<AllUndefined<FilterOptions>>().toExtend<Partial<FilterOptions>>();
   expectTypeOf<AllUndefined<ForEachOptions>>().toExtend<ForEachOptions>();
   expectTypeOf<AllUndefined<CallOptions>>().toExtend<CallOptions>();

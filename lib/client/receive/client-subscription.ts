@@ -1,6 +1,5 @@
-import type { SubscriptionRequest } from '../../codec/packets.ts';
 import type { Delivery } from '../../engine/delivery.ts';
-import { ClosedError, messageOf } from '../../errors.ts';
+import { ClosedError, messageOf, type FilterResult } from '../../errors.ts';
 import type { Receipt } from '../../session/incoming.ts';
 import { Ring } from '../../session/ring.ts';
 import { checkObject, integerIn, type Checks } from '../config/validate.ts';
@@ -10,6 +9,7 @@ import type { Clock } from '../runtime/clock.ts';
 import { BatchIterator, type BatchesOptions } from './batch-iterator.ts';
 import type { BufferPressure } from './buffer-pressure.ts';
 import type { Consumer, MessageSource, MessageWaiter } from './consumer.ts';
+import type { FilterEntry } from './filter-entry.ts';
 import { forEachMessage, type ForEachOptions } from './for-each.ts';
 import { MessageBuffer, type BufferLimits, type Overflow } from './message-buffer.ts';
 import { MessageIterator } from './message-iterator.ts';
@@ -46,7 +46,7 @@ export interface SubscriptionParts {
 export class ClientSubscription implements Subscription, MessageSource {
   readonly topicFilters: readonly string[];
   /** The filters with their options. */
-  readonly entries: readonly SubscriptionRequest[];
+  readonly entries: readonly FilterEntry[];
   readonly #parts: SubscriptionParts;
   readonly #ack: AckMode;
   readonly #buffer: MessageBuffer;
@@ -60,6 +60,7 @@ export class ClientSubscription implements Subscription, MessageSource {
    */
   #readers: 'expected' | 'gone' | 'stalled' = 'expected';
   #granted: readonly number[] = [];
+  #results: readonly FilterResult[] = [];
   /** `draining`: it ends when its buffer is empty. */
   #phase: 'open' | 'draining' | 'ended' = 'open';
   /** Messages taken so far, and how many there were when a full buffer last gave the consumers a turn. */
@@ -76,7 +77,7 @@ export class ClientSubscription implements Subscription, MessageSource {
   #onEnd: (() => void) | undefined = undefined;
   #error: Failure | undefined = undefined;
 
-  constructor(entries: readonly SubscriptionRequest[], intake: Intake, parts: SubscriptionParts) {
+  constructor(entries: readonly FilterEntry[], intake: Intake, parts: SubscriptionParts) {
     this.entries = entries;
     this.topicFilters = entries.map((entry) => entry.topicFilter);
     this.#parts = parts;
@@ -86,6 +87,10 @@ export class ClientSubscription implements Subscription, MessageSource {
 
   get granted(): readonly number[] {
     return this.#granted;
+  }
+
+  get results(): readonly FilterResult[] {
+    return this.#results;
   }
 
   get depth(): number {
@@ -239,8 +244,9 @@ export class ClientSubscription implements Subscription, MessageSource {
   // --- for the client --------------------------------------------------------------------------------------------
 
   /** SUBACK arrived. */
-  grant(reasonCodes: readonly number[]): void {
-    this.#granted = reasonCodes;
+  grant(results: readonly FilterResult[]): void {
+    this.#results = results;
+    this.#granted = results.map(({ reasonCode }) => reasonCode);
   }
 
   onEnd(then: () => void): void {

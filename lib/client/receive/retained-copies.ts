@@ -1,4 +1,6 @@
 import type { ClientSubscription } from './client-subscription.ts';
+import { isGroup } from '../../topic/filters.ts';
+import type { FilterEntry } from './filter-entry.ts';
 import type { Message } from './message.ts';
 
 /** How long a subscription awaits retained messages after its SUBACK, or after the last one, in ms. */
@@ -57,7 +59,10 @@ export class RetainedCopies {
   requested(subscription: ClientSubscription): void {
     if (subscription.entries.some(({ retainAsPublished }) => retainAsPublished === true))
       this.#retainAsPublished.add(subscription);
-    if (subscription.entries.every(({ retainHandling }) => retainHandling === 2)) return;
+    // A Shared Subscription gets no retained messages when it is made (4.8.2).
+    const getsNone = ({ retainHandling, topicFilter }: FilterEntry): boolean =>
+      retainHandling === 2 || isGroup(topicFilter);
+    if (subscription.entries.every(getsNone)) return;
     this.#tidy();
     this.#awaiting.set(subscription, { since: ++this.#position, until: Infinity });
   }
@@ -80,18 +85,25 @@ export class RetainedCopies {
     if (isGranted) this.granted(subscription);
   }
 
-  /** Of the `matching` subscriptions, those that get a message with RETAIN 1; perhaps none. */
+  /**
+   * Of the `matching` subscriptions, those that get a message with RETAIN 1; perhaps none. `identified`: those that its
+   * Subscription Identifiers say, if it has them. The copy was caused by one of them, and is as good for all others that
+   * await one.
+   */
   of(
     { topic, payload }: Pick<Message, 'topic' | 'payload'>,
     matching: readonly ClientSubscription[],
+    identified?: readonly ClientSubscription[],
   ): readonly ClientSubscription[] {
+    const others = identified ?? matching;
     this.#tidy();
     const now = this.#now();
     const open = (subscription: ClientSubscription): boolean =>
       (this.#awaiting.get(subscription)?.until ?? -Infinity) >= now;
-    const waiting = matching.filter(open);
+    const publishedAsIs = (one: ClientSubscription): boolean => this.#retainAsPublished.has(one);
+    const waiting = matching.filter((one) => open(one) && (identified === undefined || !publishedAsIs(one)));
     // With Retain As Published, the flag does not say why the server sent the message (3.8.3.1).
-    if (waiting.length === 0 || matching.some((one) => this.#retainAsPublished.has(one))) return matching;
+    if (waiting.length === 0 || others.some(publishedAsIs)) return others;
     const content = contentOf(payload);
     const before = this.#copies.get(topic);
     const missing = waiting.filter((one) => (this.#awaiting.get(one)?.since ?? 0) > (before?.last ?? 0));
@@ -106,7 +118,7 @@ export class RetainedCopies {
       return missing;
     }
     const isExplained = before?.content === content && count < this.#matching(topic, open);
-    return isExplained ? [] : matching;
+    return isExplained ? [] : others;
   }
 
   /** Removes subscriptions that await nothing any more. Without any, forgets everything. */

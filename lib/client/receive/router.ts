@@ -1,10 +1,13 @@
-import type { QoS } from '../../codec/packets.ts';
 import { isFull, isUnclaimed, type Delivery } from '../../engine/delivery.ts';
-import { hasWildcard, isShared } from '../../topic/filters.ts';
+import type { FilterResult } from '../../errors.ts';
+import { isGroup } from '../../topic/filters.ts';
 import { Trie } from '../../topic/trie.ts';
+import type { FilterEntry } from './filter-entry.ts';
+import { FilterHolders } from './filter-holders.ts';
 import type { ReceivedMessage } from './received-message.ts';
 import { RetainedCopies } from './retained-copies.ts';
 import type { ClientSubscription } from './client-subscription.ts';
+import { SubscriptionIdentifiers, type FilterEnd } from './subscription-identifiers.ts';
 
 /** How many topics are cached. Others are looked up each time, so that the cache does not thrash. */
 const CACHED_TOPICS = 512;
@@ -14,56 +17,13 @@ const SAMPLE = 16;
 
 const NONE: readonly ClientSubscription[] = [];
 
-/** A Topic Filter and the subscriptions that hold it. */
-export class FilterHolders {
-  readonly topicFilter: string;
-  /** Whether it matches one Topic Name only: its own text. */
-  readonly isExact: boolean;
-  /** Each with the QoS that was requested for it. */
-  readonly #holders = new Map<ClientSubscription, QoS>();
-  /** How many holders requested each QoS. */
-  readonly #requested: [number, number, number] = [0, 0, 0];
-  /** The holders, as long as they do not change. */
-  #list: readonly ClientSubscription[] | undefined = undefined;
-
-  constructor(topicFilter: string) {
-    this.topicFilter = topicFilter;
-    this.isExact = !hasWildcard(topicFilter) && !isShared(topicFilter);
-  }
-
-  /** How many subscriptions hold it. When the last one ends, it is unsubscribed from. */
-  get size(): number {
-    return this.#holders.size;
-  }
-
-  get holders(): readonly ClientSubscription[] {
-    return (this.#list ??= [...this.#holders.keys()]);
-  }
-
-  /** The highest QoS that a holder requested. */
-  get qos(): QoS {
-    if (this.#requested[2] > 0) return 2;
-    return this.#requested[1] > 0 ? 1 : 0;
-  }
-
-  add(subscription: ClientSubscription, qos: QoS): void {
-    this.#holders.set(subscription, qos);
-    this.#list = undefined;
-    this.#requested[qos]++;
-  }
-
-  remove(subscription: ClientSubscription): void {
-    const qos = this.#holders.get(subscription);
-    if (qos === undefined) return;
-    this.#holders.delete(subscription);
-    this.#list = undefined;
-    this.#requested[qos]--;
-  }
-}
-
-/** Finds the subscriptions that match a Topic Name (4.7): each once, even if several of its filters match. */
+/**
+ * Finds the subscriptions that get a message: those of its Subscription Identifiers, or those that match its Topic Name
+ * (4.7). Each gets it once, even if several of its filters match.
+ */
 export class Router {
   readonly retained: RetainedCopies;
+  readonly #identifiers: SubscriptionIdentifiers | undefined;
   /** Exact filters are found by their text. They are in a tree only for {@link overlapping}. */
   readonly #exact = new Trie<FilterHolders>();
   /** Filters with wildcards, and shared ones. */
@@ -71,6 +31,8 @@ export class Router {
   readonly #holdings = new Map<string, FilterHolders>();
   /** Each with the Topic Filters that it holds. */
   readonly #subscriptions = new Map<ClientSubscription, Set<string>>();
+  /** How many of them the server made by itself. */
+  #local = 0;
   readonly #cache = new Map<string, readonly ClientSubscription[]>();
   /** Misses in a row while the cache is full. */
   #misses = 0;
@@ -80,8 +42,15 @@ export class Router {
   readonly #matches: FilterHolders[] = [];
   readonly #collect = (holding: FilterHolders): void => void this.#matches.push(holding);
 
-  /** `now`: ms of the client's clock. */
-  constructor(now: () => number) {
+  /** `now`: ms of the client's clock. `firstIdentifier`: a Subscription Identifier; undefined: the version has none. */
+  constructor(now: () => number, firstIdentifier?: number) {
+    const filters = {
+      get: (topicFilter: string) => this.#holdings.get(topicFilter),
+      match: (topicName: string, visit: (holding: FilterHolders) => void) => this.#match(topicName, visit),
+      hasLocal: () => this.#local > 0,
+    };
+    if (firstIdentifier !== undefined)
+      this.#identifiers = new SubscriptionIdentifiers(firstIdentifier, filters);
     this.retained = new RetainedCopies(now, (topicName, counts) => {
       let held = 0;
       this.#match(topicName, ({ holders }) => {
@@ -95,46 +64,53 @@ export class Router {
     const filters = new Set<string>();
     this.#subscriptions.set(subscription, filters);
     this.retained.requested(subscription);
-    for (const { topicFilter, qos } of subscription.entries) {
-      let holding = this.#holdings.get(topicFilter);
-      if (holding === undefined) {
-        holding = new FilterHolders(topicFilter);
-        this.#holdings.set(topicFilter, holding);
-        this.#trieOf(holding).add(topicFilter, holding);
-      }
-      holding.add(subscription, qos);
-      filters.add(topicFilter);
+    for (const entry of subscription.entries) {
+      const holding = this.#holdingOf(entry);
+      holding.add(subscription, entry);
+      filters.add(entry.topicFilter);
+      if (entry.madeBy === 'server') this.#local++;
+      else if (holding.identifier === undefined) this.#identifiers?.assign(holding);
     }
+    if (this.#identifiers !== undefined && filters.size > 1) this.#noteContests(subscription);
     this.#clearCache();
   }
 
   /**
-   * Visits the Topic Filters that overlap with `topicFilter`: a message can match both. A Shared Subscription overlaps with
-   * none, since the server sends a separate copy for it.
+   * Visits the Topic Filters that overlap with `topicFilter`: a message can match both. A group overlaps with none, since
+   * the server sends a separate copy for it.
    */
   overlapping(topicFilter: string, visit: (holding: FilterHolders) => void): void {
-    if (isShared(topicFilter)) return;
-    this.#exact.overlapping(topicFilter, visit);
-    this.#patterns.overlapping(topicFilter, (holding) => {
-      if (!isShared(holding.topicFilter)) visit(holding);
-    });
+    if (isGroup(topicFilter)) return;
+    const patterns = this.#holdings.get(topicFilter)?.patterns ?? [topicFilter];
+    for (const pattern of patterns) {
+      this.#exact.overlapping(pattern, visit);
+      this.#patterns.overlapping(pattern, (holding) => {
+        if (!holding.isGroup) visit(holding);
+      });
+    }
   }
 
-  /** Removes filters of a subscription. Returns those that no other subscription holds. */
+  /** Removes filters of a subscription. Returns those that no other subscription has requested. */
   remove(
     subscription: ClientSubscription,
     topicFilters: readonly string[] = subscription.topicFilters,
+    end: FilterEnd = 'over',
   ): string[] {
     const last: string[] = [];
     const held = this.#subscriptions.get(subscription);
     for (const filter of topicFilters) {
       const holding = this.#holdings.get(filter);
       if (holding === undefined || held?.delete(filter) !== true) continue;
+      const wasRequested = holding.grantedTo(subscription) !== undefined;
+      if (!wasRequested) this.#local--;
+      if (end === 'over' && held.size > 0 && holding.isContestedBy(subscription))
+        holding.survivors.push(subscription);
       holding.remove(subscription);
-      if (holding.size > 0) continue;
-      this.#holdings.delete(filter);
-      this.#trieOf(holding).remove(filter, holding);
-      last.push(filter);
+      if (wasRequested && !holding.isRequested) {
+        last.push(filter);
+        this.#identifiers?.ended(holding, end);
+      }
+      if (!holding.isHeld) this.#drop(holding);
     }
     if (held?.size === 0) {
       this.#subscriptions.delete(subscription);
@@ -158,13 +134,46 @@ export class Router {
     return this.#subscriptions.has(subscription);
   }
 
-  holdersOf(topicFilter: string): ClientSubscription[] {
-    return [...(this.#holdings.get(topicFilter)?.holders ?? NONE)];
+  holdersOf(topicFilter: string): readonly ClientSubscription[] {
+    return this.#holdings.get(topicFilter)?.holders ?? NONE;
+  }
+
+  /** What is known of a Topic Filter that any subscription holds. */
+  get(topicFilter: string): FilterHolders | undefined {
+    return this.#holdings.get(topicFilter);
+  }
+
+  /** The server has granted filters of `subscription`. */
+  granted(subscription: ClientSubscription, results: readonly FilterResult[]): void {
+    for (const { topicFilter, reasonCode } of results)
+      if (reasonCode < 0x80) this.#holdings.get(topicFilter)?.grant(subscription, reasonCode);
+    this.retained.granted(subscription);
+    this.#identifiers?.changed();
+  }
+
+  /** The server has granted these filters again, after it had lost the session. */
+  grantedAgain(topicFilters: readonly string[]): void {
+    for (const topicFilter of topicFilters) {
+      const holding = this.#holdings.get(topicFilter);
+      if (holding !== undefined) holding.phase = 'granted';
+    }
+    this.#identifiers?.changed();
   }
 
   /** The server has no session: it sends retained messages to all subscriptions again. */
   restored(): void {
     for (const subscription of this.#subscriptions.keys()) this.retained.restored(subscription);
+  }
+
+  /** The server may not have the subscriptions: they are requested again. */
+  requestedAgain(): void {
+    for (const holding of this.#holdings.values()) holding.phase = 'requested'; // fault: requested-again
+    this.#identifiers?.changed();
+  }
+
+  /** Nothing more arrives for filters that have ended, or it is for the next one who subscribes. */
+  forgetFormer(): void {
+    this.#identifiers?.forgetFormer();
   }
 
   matching(topicName: string): readonly ClientSubscription[] {
@@ -186,12 +195,28 @@ export class Router {
     return found;
   }
 
-  /** hot: hands a message to the subscriptions that match; `unmatched`: there are none. */
-  deliver(message: ReceivedMessage): Delivery | 'unmatched' {
+  /**
+   * hot: hands a message to the subscriptions that get it. `unmatched`: there are none. `over`: those that it was sent for
+   * have ended.
+   */
+  deliver(message: ReceivedMessage): Delivery | 'unmatched' | 'over' {
     const { topic } = message;
+    const identifiers = message.properties.subscriptionIdentifiers;
+    if (identifiers !== undefined && this.#identifiers !== undefined) {
+      const recipients = this.#identifiers.recipients(identifiers, topic);
+      if (typeof recipients !== 'string')
+        return this.#deliverTo(
+          message,
+          message.retain ? this.retained.of(message, this.matching(topic), recipients) : recipients,
+        );
+      if (recipients !== 'unknown') return recipients;
+    }
     const matching = topic === this.#lastTopic ? this.#lastFound : this.matching(topic);
     if (matching.length === 0) return 'unmatched';
-    const found = message.retain ? this.retained.of(message, matching) : matching;
+    return this.#deliverTo(message, message.retain ? this.retained.of(message, matching) : matching);
+  }
+
+  #deliverTo(message: ReceivedMessage, found: readonly ClientSubscription[]): Delivery {
     return found.length === 1
       ? (found[0] as ClientSubscription).push(message)
       : this.#deliverCopies(message, found);
@@ -231,6 +256,30 @@ export class Router {
     if (!this.#patterns.isEmpty) this.#patterns.match(topicName, visit);
   }
 
+  #holdingOf(entry: FilterEntry): FilterHolders {
+    const known = this.#holdings.get(entry.topicFilter);
+    if (known !== undefined) return known;
+    const holding = new FilterHolders(entry);
+    this.#holdings.set(entry.topicFilter, holding);
+    for (const pattern of holding.patterns) this.#trieOf(holding).add(pattern, holding);
+    return holding;
+  }
+
+  /** Notes which filters of `subscription` overlap: a copy of the same message may arrive for each of them. */
+  #noteContests(subscription: ClientSubscription): void {
+    for (const { topicFilter } of subscription.entries) {
+      const holding = this.#holdings.get(topicFilter);
+      this.overlapping(topicFilter, (other) => {
+        if (other !== holding && other.has(subscription)) holding?.contest(subscription);
+      });
+    }
+  }
+
+  #drop(holding: FilterHolders): void {
+    this.#holdings.delete(holding.topicFilter);
+    for (const pattern of holding.patterns) this.#trieOf(holding).remove(pattern, holding);
+  }
+
   #trieOf(holding: FilterHolders): Trie<FilterHolders> {
     return holding.isExact ? this.#exact : this.#patterns;
   }
@@ -240,5 +289,6 @@ export class Router {
     this.#misses = 0;
     this.#lastTopic = undefined;
     this.#lastFound = NONE;
+    this.#identifiers?.changed();
   }
 }

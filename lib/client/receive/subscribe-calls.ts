@@ -1,80 +1,32 @@
-import { encode } from '../../codec/codec.ts';
-import type { ProtocolVersion, QoS, SubscriptionRequest, UserProperties } from '../../codec/packets.ts';
+import type { ProtocolVersion } from '../../codec/packets.ts';
 import { reasonCodeName } from '../../codec/reason-codes.ts';
 import {
   ClosedError,
   messageOf,
+  shown,
   SubscribeError,
   UnsubscribeError,
   type FilterResult,
   type MqttError,
 } from '../../errors.ts';
-import { Request } from '../../session/request.ts';
-import { hasWildcard, isShared, topicFilterError } from '../../topic/filters.ts';
-import type { BufferLimits, Overflow } from './message-buffer.ts';
-import {
-  checkCall,
-  checkCallWith,
-  onAbort,
-  withCancellation,
-  type CallOptions,
-} from '../runtime/cancellation.ts';
-import {
-  boolean,
-  checkEncodable,
-  checkKeys,
-  checkObject,
-  choice,
-  integerIn,
-  string,
-  wrongType,
-  type Checks,
-} from '../config/validate.ts';
+import { Request, type SubscriptionEntry } from '../../session/request.ts';
+import { hasWildcard, isShared } from '../../topic/filters.ts';
+import { quoted } from '../../topic/names.ts';
+import { onAbort, withCancellation } from '../runtime/cancellation.ts';
 import type { Driver } from '../runtime/driver.ts';
+import type { FilterEntry } from './filter-entry.ts';
 import type { Router } from './router.ts';
 import { ClientSubscription, type SubscriptionParts } from './client-subscription.ts';
-import type { AckMode } from './subscription.ts';
-
-/** Subscription Options (3.8.3.1) of one Topic Filter, if those of one call differ. */
-export interface FilterOptions {
-  readonly topicFilter: string;
-  /** The highest QoS that the server may use for its messages. @default that of the call */
-  readonly qos?: QoS | undefined;
-  /** Excludes messages that this client published (5.0). @default false */
-  readonly noLocal?: boolean | undefined;
-  /** Messages keep the RETAIN flag that they were published with (5.0). @default false */
-  readonly retainAsPublished?: boolean | undefined;
-  /** Retained messages: 0 = send, 1 = send for a new subscription only, 2 = do not send (5.0). @default 0 */
-  readonly retainHandling?: 0 | 1 | 2 | undefined;
-}
-
-/**
- * Options of `subscribe()`. The signal also ends the Subscription later: aborting calls `stop()`, and loops throw the
- * reason.
- */
-export interface SubscribeOptions extends CallOptions, Omit<FilterOptions, 'topicFilter'> {
-  /**
-   * When a QoS 1 or 2 message is acknowledged. `processed`: when the loop asks for the next message. `received`: when it
-   * arrives. `manual`: when `message.ack()` is called. @default "processed"
-   */
-  readonly ack?: AckMode | undefined;
-  /**
-   * Limits for waiting messages that need no acknowledgement: QoS 0, and all messages with `ack: "received"`. Bytes are
-   * those of topic, properties and payload. @default 10000 messages, 64 MiB
-   */
-  readonly buffer?:
-    | { readonly messages?: number | undefined; readonly bytes?: number | undefined }
-    | undefined;
-  /**
-   * What is dropped when the buffer is full. `pause` drops nothing: the client stops reading from the network, for all
-   * subscriptions, until half of the buffer is free. @default "drop-oldest"
-   */
-  readonly overflow?: Overflow | undefined;
-  /** Whether the subscription continues with the granted filters when the server refuses others. @default false */
-  readonly partial?: boolean | undefined;
-  /** Properties of SUBSCRIBE (5.0, 3.8.2.1). */
-  readonly properties?: { readonly userProperties?: UserProperties | undefined } | undefined;
-}
+import {
+  checkFilter,
+  checkSubscribe,
+  checkUnsubscribe,
+  listOf,
+  toEntries,
+  type FilterOptions,
+  type SubscribeOptions,
+  type UnsubscribeOptions,
+} from './subscribe-options.ts';
 
 /** The server's answer to a SUBSCRIBE or UNSUBSCRIBE. */
 interface Answer {
@@ -87,33 +39,12 @@ interface Answer {
 export interface UnsubscribeResult {
   /** For each Topic Filter 0, or 0x11 = there was no such subscription (5.0, 3.11.3). */
   readonly reasonCodes: readonly number[];
+  /** The same, with the reason string and the User Properties of UNSUBACK if it had any (5.0). */
+  readonly results: readonly FilterResult[];
 }
 
-type FilterFlags = Omit<FilterOptions, 'topicFilter'>;
-
-const FLAG_CHECKS: Checks<FilterFlags> = {
-  qos: choice(0, 1, 2),
-  noLocal: boolean,
-  retainAsPublished: boolean,
-  retainHandling: choice(0, 1, 2),
-};
-const FILTER_CHECKS: Checks<FilterOptions> = { topicFilter: string, ...FLAG_CHECKS };
-const BUFFER_CHECKS: Checks<BufferLimits> = { messages: integerIn(1), bytes: integerIn(1) };
-const CHECKS: Checks<Omit<SubscribeOptions, keyof CallOptions>> = {
-  ...FLAG_CHECKS,
-  ack: choice('processed', 'received', 'manual'),
-  buffer: (name, value) => checkObject(name, value, BUFFER_CHECKS),
-  overflow: choice('drop-oldest', 'drop-newest', 'latest-per-topic', 'pause'),
-  partial: boolean,
-  properties(name, value) {
-    const properties = checkKeys(name, value, ['userProperties']) as SubscribeOptions['properties'];
-    const subscriptions = [{ topicFilter: '#', qos: 0 as const }];
-    checkEncodable(() => encode({ type: 'subscribe', packetId: 1, subscriptions, properties }, 5));
-    return properties;
-  },
-};
-const ONLY_5 = ['noLocal', 'retainAsPublished', 'retainHandling', 'properties'];
 const MIB = 1_048_576;
+const NOTHING: Answer = { results: [], givenUp: new Set() };
 
 interface SubscribeParts extends Omit<SubscriptionParts, 'unsubscribe'> {
   readonly driver: Driver;
@@ -149,12 +80,13 @@ export class SubscribeCalls {
 
   /** Resolves on SUBACK. Without a connection, it waits for one. `made` gets the subscription before that. */
   async subscribe(
-    topicFilter: string | readonly (string | FilterOptions)[],
+    topicFilter: string | FilterOptions | readonly (string | FilterOptions)[],
     given: SubscribeOptions,
     made: (subscription: ClientSubscription) => void,
   ): Promise<ClientSubscription> {
-    const options = checkCallWith('subscribe', given, CHECKS);
-    const entries = this.#entries(topicFilter, options);
+    const options = checkSubscribe(given, this.#version);
+    const entries = toEntries(topicFilter, options, this.#version);
+    for (const entry of entries) this.#check(entry);
     const { ack = 'processed', overflow = 'drop-oldest', partial = false } = options;
     const { messages = 10_000, bytes = 64 * MIB } = options.buffer ?? {};
     const intake = { ack, buffer: { messages, bytes }, overflow };
@@ -164,14 +96,15 @@ export class SubscribeCalls {
     made(subscription);
     const wasOver = this.#isOver;
     try {
-      this.#granted(subscription, await this.#send('subscribe', this.#raised(entries), options), partial);
+      this.#granted(subscription, await this.#subscribe(entries, options), partial);
     } catch (error) {
       // Nobody has processed the messages that arrived before the failure: a persistent session sends them again.
       const unsettled = this.#parts.persistent ? 'abandon' : 'acknowledge';
       // Loops end without an error when the client is disconnected, before SUBACK as well as after it.
       const isEnd = error instanceof ClosedError && error.cause === undefined && !wasOver;
       subscription.end(unsettled, isEnd ? undefined : error);
-      this.#unsubscribeUnused(this.#router.remove(subscription), subscription);
+      const last = this.#router.remove(subscription, subscription.topicFilters, 'failed');
+      this.#unsubscribeUnused(last, subscription);
       throw error;
     }
     const { signal } = options;
@@ -182,18 +115,22 @@ export class SubscribeCalls {
   /** Ends subscriptions by Topic Filter, including those that share them. */
   async unsubscribe(
     topicFilter: string | readonly string[],
-    options: CallOptions,
+    given: UnsubscribeOptions,
   ): Promise<UnsubscribeResult> {
-    checkCall('unsubscribe', options);
+    const options = checkUnsubscribe(given, this.#version);
     const topicFilters = listOf(topicFilter);
     for (const filter of topicFilters) checkFilter(filter);
+    const local = topicFilters.map((filter) =>
+      this.#router.get(filter)?.isRequested === false ? 0 : undefined,
+    );
     for (const filter of topicFilters)
       for (const holder of this.#router.holdersOf(filter)) {
         this.#router.remove(holder, [filter]);
         if (!this.#router.has(holder)) holder.end();
       }
-    const results = await this.#unsubscribe(topicFilters, options);
-    return { reasonCodes: results.map(({ reasonCode }) => reasonCode) };
+    const requested = topicFilters.filter((_, i) => local[i] === undefined);
+    const results = merged(topicFilters, local, await this.#unsubscribe(requested, options));
+    return { reasonCodes: results.map(({ reasonCode }) => reasonCode), results };
   }
 
   /** `subscription.unsubscribe()`: the last holder of a filter unsubscribes it at the server. */
@@ -213,8 +150,9 @@ export class SubscribeCalls {
     const error = subscribeError({ results, givenUp });
     const refused = new Set(results.map((result) => result.topicFilter));
     for (const { topicFilter } of results)
-      for (const holder of this.#router.holdersOf(topicFilter)) {
-        const granted = this.#router.remove(holder).filter((filter) => !refused.has(filter));
+      for (const holder of this.#router.get(topicFilter)?.requesters ?? []) {
+        const last = this.#router.remove(holder, holder.topicFilters, 'failed');
+        const granted = last.filter((filter) => !refused.has(filter));
         holder.endAfterBuffer(error);
         this.#unsubscribeUnused(granted, holder);
       }
@@ -228,23 +166,18 @@ export class SubscribeCalls {
       if (error === undefined) subscription.end('abandon');
       else subscription.endAfterBuffer(error);
     }
+    // A persistent session goes on, and what arrives on the next connection is for who subscribes then.
+    this.#router.forgetFormer();
   }
 
   #send(
     kind: 'subscribe' | 'unsubscribe',
-    entries: readonly SubscriptionRequest[],
-    options: CallOptions & Pick<SubscribeOptions, 'properties'>,
+    entries: readonly SubscriptionEntry[],
+    options: UnsubscribeOptions,
   ): Promise<Answer> {
     return new Promise<Answer>((resolve, reject) => {
       const request = new Request(kind, entries, options.properties?.userProperties, {
-        answered: (reasonCodes, givenUp) => {
-          done();
-          const results = entries.map(({ topicFilter }, i) => ({
-            topicFilter,
-            reasonCode: reasonCodes[i] ?? 0x80,
-          }));
-          resolve({ results, givenUp });
-        },
+        answered: (results, givenUp) => (done(), resolve({ results, givenUp })),
         failed: (error) => (done(), reject(error)),
       });
       const done = withCancellation(options, this.#parts.clock, kind, (reason) => {
@@ -255,11 +188,23 @@ export class SubscribeCalls {
     });
   }
 
+  /** Requests what the server has not subscribed by itself. */
+  async #subscribe(entries: readonly FilterEntry[], options: UnsubscribeOptions): Promise<Answer> {
+    const requested = entries.filter(({ madeBy }) => madeBy !== 'server');
+    const local = entries.map(({ madeBy, qos }) => (madeBy === 'server' ? qos : undefined));
+    if (requested.length === 0 && this.#isOver) throw new ClosedError('the client is closed');
+    const answer =
+      requested.length === 0 ? NOTHING : await this.#send('subscribe', this.#requests(requested), options);
+    const topicFilters = entries.map(({ topicFilter }) => topicFilter);
+    return { ...answer, results: merged(topicFilters, local, answer.results) };
+  }
+
   /** Unsubscribes at the server. */
   async #unsubscribe(
     topicFilters: readonly string[],
-    options: CallOptions,
+    options: UnsubscribeOptions,
   ): Promise<readonly FilterResult[]> {
+    if (topicFilters.length === 0) return [];
     for (const filter of topicFilters) this.#driver.forget(filter);
     const entries = topicFilters.map((topicFilter) => ({ topicFilter, qos: 0 as const }));
     const answer = await this.#send('unsubscribe', entries, options);
@@ -280,13 +225,14 @@ export class SubscribeCalls {
 
   #granted(subscription: ClientSubscription, answer: Answer, partial: boolean): void {
     const { results } = answer;
-    subscription.grant(results.map(({ reasonCode }) => reasonCode));
-    this.#router.retained.granted(subscription);
+    subscription.grant(results);
+    this.#router.granted(subscription, results);
     const refused = results.filter(isRefused);
     if (refused.length === 0) return;
     this.#router.remove(
       subscription,
       refused.map((result) => result.topicFilter),
+      'failed',
     );
     if (!partial || refused.length === results.length) throw subscribeError(answer);
   }
@@ -310,88 +256,65 @@ export class SubscribeCalls {
       );
   }
 
-  #entries(
-    topicFilter: string | readonly (string | FilterOptions)[],
-    options: SubscribeOptions,
-  ): SubscriptionRequest[] {
-    this.#checkVersion(options);
-    const entries = listOf(topicFilter).map((one) => this.#entry(one, options));
-    if (new Set(entries.map((entry) => entry.topicFilter)).size < entries.length)
-      throw new TypeError('topicFilter: expected each Topic Filter once');
-    return entries;
-  }
-
-  #entry(given: string | FilterOptions, options: FilterFlags): SubscriptionRequest {
-    const own =
-      typeof given === 'string'
-        ? { topicFilter: given }
-        : checkObject<FilterOptions>('topicFilter', given, FILTER_CHECKS, '');
-    const topicFilter = this.#checkFilter(own.topicFilter);
-    this.#checkVersion(own);
-    const flags: FilterFlags = { ...options, ...own };
-    const { qos = 0, noLocal = false, retainAsPublished = false, retainHandling = 0 } = flags;
-    if (this.#version < 5) return { topicFilter, qos };
-    // [MQTT-3.8.3-4]
-    if (noLocal && isShared(topicFilter))
-      throw new TypeError('noLocal: expected false with a shared subscription [MQTT-3.8.3-4], got true');
-    return { topicFilter, qos, noLocal, retainAsPublished, retainHandling };
-  }
-
-  /** Refuses options that this version does not have. */
-  #checkVersion(options: object): void {
-    const key = this.#version < 5 ? ONLY_5.find((one) => one in options) : undefined;
-    if (key !== undefined) throw new TypeError(`${key}: expected none, as only MQTT 5.0 has it`);
-  }
-
   /**
-   * `entries` as they are sent. When Topic Filters overlap, a server may send one copy, with the QoS of any of them: so the
-   * highest QoS is requested. A repeated filter replaces the earlier request [MQTT-3.8.4-3], which must not lower its QoS
-   * for others.
+   * `entries` as they are sent. A repeated filter replaces the earlier request [MQTT-3.8.4-3], which must not lower its QoS
+   * for others. Without Subscription Identifiers, a server may send one copy for overlapping Topic Filters, with the QoS of
+   * any of them: so the highest QoS is requested then.
    */
-  #raised(entries: readonly SubscriptionRequest[]): SubscriptionRequest[] {
+  #requests(entries: readonly FilterEntry[]): SubscriptionEntry[] {
     let overlaps = 0;
-    const raised = entries.map((entry) => {
-      let { qos } = entry;
+    const requests = entries.map((asked) => {
+      const { deliveredAs: _, madeBy: __, ...entry } = asked;
+      const holding = this.#router.get(entry.topicFilter);
+      const qos = holding?.qos ?? entry.qos;
+      let qosWithoutIdentifier = qos;
       this.#router.overlapping(entry.topicFilter, (other) => {
-        if (other.topicFilter !== entry.topicFilter) overlaps++;
-        if (other.qos > qos) qos = other.qos;
+        if (other !== holding) overlaps++;
+        if (other.qos > qosWithoutIdentifier) qosWithoutIdentifier = other.qos;
       });
-      return { ...entry, qos };
+      return { ...entry, qos, identifier: holding?.identifier, qosWithoutIdentifier };
     });
-    if (overlaps > 0)
+    const isExact =
+      this.#version === 5 && this.#driver.negotiated?.subscriptionIdentifiersAvailable !== false;
+    if (overlaps > 0 && !isExact)
       this.#parts.logger.warn(
         'Topic Filters overlap: the server decides how many copies of a message it sends',
       );
-    return raised;
+    return requests;
   }
 
-  /** Checks a Topic Filter, also against what the server supports. */
-  #checkFilter(value: unknown): string {
-    const topicFilter = checkFilter(value);
+  /** Refuses a Topic Filter that the server does not support, or that other subscriptions have with another `deliveredAs`. */
+  #check({ topicFilter, deliveredAs, madeBy }: FilterEntry): void {
+    const known = this.#router.get(topicFilter);
+    if (known !== undefined && known.deliveredAs !== deliveredAs)
+      throw new TypeError(
+        `deliveredAs: expected ${shownFilter(known.deliveredAs)}, as other subscriptions to this Topic Filter have, got ${shownFilter(deliveredAs)}`,
+      );
     const negotiated = this.#driver.negotiated;
-    if (negotiated === undefined) return topicFilter;
+    if (negotiated === undefined || madeBy === 'server') return;
     const refuse = (reasonCode: number): never => {
       throw subscribeError({ results: [{ topicFilter, reasonCode }], givenUp: new Set() });
     };
     if (!negotiated.wildcardSubscriptionAvailable && hasWildcard(topicFilter)) refuse(0xa2);
     if (!negotiated.sharedSubscriptionAvailable && isShared(topicFilter)) refuse(0x9e);
-    return topicFilter;
   }
 }
 
-function checkFilter(value: unknown): string {
-  const topicFilter = string('topicFilter', value);
-  const wrong = topicFilterError(topicFilter);
-  if (wrong !== undefined) throw new TypeError(`topicFilter: ${wrong}`);
-  return topicFilter;
+/** Results for `topicFilters`: `local` has the codes of those that were not sent, `sent` the results of the others, in order. */
+function merged(
+  topicFilters: readonly string[],
+  local: readonly (number | undefined)[],
+  sent: readonly FilterResult[],
+): readonly FilterResult[] {
+  let next = 0;
+  return topicFilters.map((topicFilter, i) => {
+    const reasonCode = local[i];
+    return reasonCode === undefined ? (sent[next++] as FilterResult) : { topicFilter, reasonCode };
+  });
 }
 
-/** One or several, at least one. */
-function listOf<T>(topicFilter: string | readonly T[]): (string | T)[] {
-  const list: unknown = typeof topicFilter === 'string' ? [topicFilter] : topicFilter;
-  if (!Array.isArray(list)) throw wrongType('topicFilter', 'a string or an array', list);
-  if (list.length === 0) throw new TypeError('topicFilter: expected at least one, got none');
-  return [...(list as T[])];
+function shownFilter(topicFilter: string | undefined): string {
+  return topicFilter === undefined ? 'none' : quoted(topicFilter);
 }
 
 function isRefused({ reasonCode }: FilterResult): boolean {
@@ -409,11 +332,15 @@ function reasonsOf({ results, givenUp }: Answer): string {
   const refused = results.filter(isRefused);
   const named = refused
     .filter((_, i) => i < NAMED)
-    .map(({ topicFilter, reasonCode }) =>
+    .map(({ topicFilter, reasonCode, properties }) =>
       givenUp.has(topicFilter)
         ? `${topicFilter}: the connection was lost each time it was requested`
-        : `${topicFilter}: ${reasonCodeName(reasonCode)} (0x${reasonCode.toString(16)})`,
+        : `${topicFilter}: ${reasonCodeName(reasonCode)} (0x${reasonCode.toString(16)})${reasonSuffix(properties?.reasonString)}`,
     );
   if (refused.length > NAMED) named.push(`and ${refused.length - NAMED} others`);
   return named.join(', ');
+}
+
+function reasonSuffix(reason: string | undefined): string {
+  return reason === undefined ? '' : `: ${shown(reason)}`;
 }

@@ -1,3 +1,4 @@
+import type { FilterResult } from '../../errors.ts';
 import type { BatchesOptions } from './batch-iterator.ts';
 import type { CallOptions } from '../runtime/cancellation.ts';
 import type { ForEachOptions } from './for-each.ts';
@@ -15,6 +16,11 @@ export interface Subscription extends AsyncIterable<Message>, AsyncDisposable {
   readonly topicFilters: readonly string[];
   /** For each filter the granted QoS, or the Reason Code that refused it (`partial: true`). Empty before SUBACK. */
   readonly granted: readonly number[];
+  /**
+   * The same with the Topic Filters, and with the reason string and the User Properties of SUBACK if it had any (5.0).
+   * Empty before SUBACK.
+   */
+  readonly results: readonly FilterResult[];
   /** The number of messages that wait for a loop. */
   readonly depth: number;
   /** The number of messages dropped by the limits of `buffer`, or as a last resort: see docs/backpressure.md. */

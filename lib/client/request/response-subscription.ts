@@ -3,7 +3,7 @@ import type { Logger } from '../logger.ts';
 import type { ClientSubscription } from '../receive/client-subscription.ts';
 import type { MessageWaiter } from '../receive/consumer.ts';
 import type { ReceivedMessage } from '../receive/received-message.ts';
-import type { SubscribeOptions } from '../receive/subscribe-calls.ts';
+import type { SubscribeOptions } from '../receive/subscribe-options.ts';
 import { PendingRequests, type PendingRequest } from './pending-requests.ts';
 import type { ReceivedReply } from './reply-properties.ts';
 import type { RequestCounters } from './request-counts.ts';

@@ -1,7 +1,7 @@
 import type { PublishProperties, QoS } from '../../codec/packets.ts';
 import type { Payload } from '../publish/payload.ts';
 import type { Message } from '../receive/message.ts';
-import type { SubscribeOptions } from '../receive/subscribe-calls.ts';
+import type { SubscribeOptions } from '../receive/subscribe-options.ts';
 import type { CallOptions } from '../runtime/cancellation.ts';
 
 /** Options of `serve()`. Those of `subscribe()` mean the same; `signal` also ends the Service later. */

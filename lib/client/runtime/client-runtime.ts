@@ -182,6 +182,9 @@ export class ClientRuntime<UserData> implements DriverListener {
       case 'tolerated':
         logger.warn(change.what);
         break;
+      case 'restored':
+        this.inbound.router.grantedAgain(change.topicFilters);
+        break;
       case 'refused':
         logger.error(`the server refused to restore ${change.results.length} subscriptions`);
         this.inbound.subscribeCalls.refused(change.results, change.givenUp);
@@ -198,28 +201,30 @@ export class ClientRuntime<UserData> implements DriverListener {
 
   #makeInbound(): InboundParts {
     const { configuration, counters, driver, logger, status } = this;
+    const { clock, random } = this.#platform;
     const { persistent, protocolVersion: version } = this.settings.engine;
     this.#pressure.add(() => driver.resumeReading());
     return new InboundParts({
-      clock: this.#platform.clock,
+      clock,
       configuration,
       counters,
       driver,
       logger,
       persistent,
       pressure: this.#pressure,
+      random,
       status,
       version,
     });
   }
 
-  #connected({ connack }: Extract<Change, { type: 'connected' }>): void {
+  #connected({ connack, presence }: Extract<Change, { type: 'connected' }>): void {
     const { connectCalls, endpoints, logger, status } = this;
     const { type: _, ...answer } = connack;
     connectCalls.connected(answer);
     endpoints.connected();
     logger.info('connected');
-    this.#inbound?.connected(answer.sessionPresent);
+    this.#inbound?.connected(answer.sessionPresent, presence);
     this.#requests?.connected();
     status.report({ type: 'connected', connack: answer });
   }

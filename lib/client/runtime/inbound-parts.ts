@@ -1,5 +1,6 @@
 import type { ProtocolVersion } from '../../codec/packets.ts';
 import type { PublishReader } from '../../codec/publish-reader.ts';
+import type { SessionPresence } from '../../engine/connack.ts';
 import type { Delivery } from '../../engine/delivery.ts';
 import type { MqttError } from '../../errors.ts';
 import type { Receipt } from '../../session/incoming.ts';
@@ -8,6 +9,7 @@ import type { ClientLogger } from '../logger.ts';
 import type { BufferPressure } from '../receive/buffer-pressure.ts';
 import { OverflowReports } from '../receive/overflow-reports.ts';
 import { Router } from '../receive/router.ts';
+import { firstIdentifier } from '../receive/subscription-identifiers.ts';
 import { StallDetector } from '../receive/stall-detector.ts';
 import { SubscribeCalls } from '../receive/subscribe-calls.ts';
 import { UnmatchedMessages } from '../receive/unmatched-messages.ts';
@@ -27,6 +29,7 @@ interface Dependencies {
   readonly logger: ClientLogger;
   readonly persistent: boolean;
   readonly pressure: BufferPressure;
+  readonly random: () => number;
   readonly status: Status;
   readonly version: ProtocolVersion;
 }
@@ -44,7 +47,9 @@ export class InboundParts {
 
   constructor(parts: Dependencies) {
     const { clock, configuration, counters, driver, logger, persistent, pressure, status, version } = parts;
-    const router = new Router(() => clock.now());
+    const { random } = parts;
+    const identifier = version === 5 ? firstIdentifier(persistent, random) : undefined;
+    const router = new Router(() => clock.now(), identifier);
     const unmatched = new UnmatchedMessages({ clock, driver, logger, pressure });
     const delivery = new MessageDelivery({ configuration, counters, driver, logger, router, unmatched });
     const drain = new Drain({ clock, delivery, driver, router, unmatched });
@@ -100,9 +105,12 @@ export class InboundParts {
     this.#delivery.overflowed(topicName);
   }
 
-  connected(sessionPresent: boolean): void {
+  connected(sessionPresent: boolean, presence: SessionPresence): void {
+    const { router } = this;
     this.unmatched.connected();
-    if (!sessionPresent) this.router.restored();
+    if (!sessionPresent) router.restored();
+    if (presence !== 'present') router.requestedAgain();
+    if (presence === 'absent') router.forgetFormer();
   }
 
   /** The client stops reading. */

@@ -34,7 +34,8 @@ export class MessageDelivery {
   /** hot */
   deliver(message: ReceivedMessage): Delivery {
     const delivery = this.#parts.router.deliver(message);
-    return delivery === 'unmatched' ? this.#holdOrDiscard(message) : delivery;
+    if (delivery === 'unmatched') return this.#holdOrDiscard(message);
+    return delivery === 'over' ? this.#discard('whose subscription has ended') : delivery;
   }
 
   /** Delivers a message outside of the engine, which settles an unclaimed one only while it delivers. */
@@ -51,13 +52,18 @@ export class MessageDelivery {
   }
 
   #holdOrDiscard(message: ReceivedMessage): Delivery {
-    const { configuration, counters, logger, unmatched } = this.#parts;
+    const { configuration, unmatched } = this.#parts;
     if (message.unsettled && configuration.settings.unmatched === 'hold') {
       unmatched.hold(message);
       return 'taken';
     }
+    return this.#discard('without a matching subscription');
+  }
+
+  #discard(which: string): Delivery {
+    const { counters, logger } = this.#parts;
     counters.discarded++;
-    logger.debug('a message without a matching subscription was discarded');
+    logger.debug(`a message ${which} was discarded`);
     return 'acknowledge';
   }
 }

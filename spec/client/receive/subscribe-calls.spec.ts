@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { SubscribeOptions } from '../../../lib/client/receive/subscribe-calls.ts';
+import type { SubscribeOptions } from '../../../lib/client/receive/subscribe-options.ts';
 import { ClosedError, SubscribeError, TimeoutError } from '../../../lib/errors.ts';
 import { withoutUnhandled } from '../../support/unhandled.ts';
 import { settled } from '../../support/fake-clock.ts';
@@ -79,13 +79,15 @@ describe('the arguments of subscribe()', () => {
     client
       .subscribe(['a', { topicFilter: 'b', qos: 2, noLocal: false, retainAsPublished: true }], options)
       .catch(() => {});
-    expect(await broker.expect('subscribe')).toMatchObject({
-      subscriptions: [
-        { topicFilter: 'a', qos: 1, noLocal: true, retainAsPublished: false, retainHandling: 2 },
-        { topicFilter: 'b', qos: 2, noLocal: false, retainAsPublished: true, retainHandling: 2 },
-      ],
-      properties,
-    });
+    const [a, b] = [await broker.expect('subscribe'), await broker.expect('subscribe')];
+    expect([a.properties, b.properties]).toEqual([
+      { ...properties, subscriptionIdentifier: 1 },
+      { ...properties, subscriptionIdentifier: 2 },
+    ]);
+    expect([...a.subscriptions, ...b.subscriptions]).toEqual([
+      { topicFilter: 'a', qos: 1, noLocal: true, retainAsPublished: false, retainHandling: 2 },
+      { topicFilter: 'b', qos: 2, noLocal: false, retainAsPublished: true, retainHandling: 2 },
+    ]);
     await stage.end(client, broker);
   });
 });
@@ -307,7 +309,10 @@ describe('unsubscribe()', () => {
     const one = await stage.until(client.subscribe('a'));
     const [first, second] = [collect(one), collect(both)];
     await settled();
-    await expect(stage.until(client.unsubscribe('a'))).resolves.toEqual({ reasonCodes: [0] });
+    await expect(stage.until(client.unsubscribe('a'))).resolves.toEqual({
+      reasonCodes: [0],
+      results: [{ topicFilter: 'a', reasonCode: 0 }],
+    });
     await first.done;
     broker.send(message('a', 'nobody'), message('b', 'still here'));
     await stage.clock.advance(0);
