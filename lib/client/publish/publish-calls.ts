@@ -18,7 +18,7 @@ export interface PublishOptions extends CallOptions {
   readonly qos?: QoS | undefined;
   /** Whether the server keeps the message for later subscribers (3.3.1.3). @default false */
   readonly retain?: boolean | undefined;
-  /** 5.0 */
+  /** 5.0. Those of a received message fit: its Subscription Identifiers are left out. */
   readonly properties?: Omit<PublishProperties, 'subscriptionIdentifiers'> | undefined;
 }
 
@@ -55,15 +55,15 @@ export class PublishCalls {
   publish(topicName: string, payload: Payload, options: PublishOptions = NO_OPTIONS): Promise<PublishResult> {
     if (topicName !== this.#lastTopicName) this.#checkTopicName(topicName);
     const content = toPayload(payload);
-    if (options !== NO_OPTIONS) this.#check(options, topicName);
+    const given = options === NO_OPTIONS ? undefined : this.#check(options, topicName);
     const qos = options.qos ?? 0;
     const retain = options.retain ?? false;
     if (qos === 0) {
-      const written = this.#publishNow(topicName, content, retain, options.properties);
+      const written = this.#publishNow(topicName, content, retain, given);
       if (written === true) return PUBLISHED_AT_ONCE;
       if (written !== undefined) return written.then(() => PUBLISHED);
     }
-    const properties = options.properties === undefined ? undefined : ownProperties(options.properties);
+    const properties = given === undefined ? undefined : ownProperties(given);
     const canCancel = isCancellable(options);
     const kept = canCancel ? ownLarge(content) : content;
     const exchange = new PendingPublish(topicName, kept, qos, retain, properties);
@@ -98,18 +98,18 @@ export class PublishCalls {
     this.#lastTopicName = topicName;
   }
 
-  #check(options: PublishOptions, topicName: string): void {
+  /** Checks the options. Returns the properties to send. */
+  #check(options: PublishOptions, topicName: string): PublishProperties | undefined {
     checkCall('publish', options, KEYS);
-    const { qos, retain, properties } = options;
+    const { qos, retain } = options;
     if (qos !== undefined) oneOf('qos', qos, QOS);
     if (retain !== undefined) boolean('retain', retain);
-    if (properties === undefined) return;
+    if (options.properties === undefined) return undefined;
     if (this.#version < 5) throw new TypeError('properties: expected none, as only MQTT 5.0 has them');
-    // [MQTT-3.3.4-6]
-    if ('subscriptionIdentifiers' in properties)
-      throw new TypeError('properties.subscriptionIdentifiers: expected none, as only a server sends them');
+    const properties = sendable(options.properties);
     // Encoded now, so that the call reports what is wrong.
     checkEncodable(() => encode({ type: 'publish', topic: topicName, payload: NO_PAYLOAD, properties }, 5));
+    return properties;
   }
 
   /** Cancelling rejects the promise. A message that was written is completed without it. */
@@ -124,6 +124,16 @@ export class PublishCalls {
     });
     exchange.promise.then(done, done);
   }
+}
+
+/**
+ * Properties without Subscription Identifiers, which only a server sends [MQTT-3.3.4-6]: those of a received message can be
+ * published again.
+ */
+function sendable(properties: PublishProperties): PublishProperties {
+  if (!('subscriptionIdentifiers' in properties)) return properties;
+  const { subscriptionIdentifiers: _, ...others } = properties;
+  return others;
 }
 
 /** A copy of properties that the caller may change. */

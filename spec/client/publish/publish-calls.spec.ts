@@ -42,20 +42,33 @@ describe('the arguments of publish()', () => {
   });
 
   it.each([
-    [{ subscriptionIdentifiers: [1] }],
     [{ messageExpiryInterval: -1 }],
     [{ messageExpiryInterval: '60' }],
     [{ responseTopic: 'a/#' }],
     [{ userProperties: [['a']] }],
     [{ contentType: 'a\0' }],
     [{ expiry: 5 }],
-  ])('v5 MQTT-3.3.4-6 are checked with their properties on 5.0: %j', async (properties) => {
+  ])('are checked with their properties on 5.0: %j', async (properties) => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ protocolVersion: 5 });
     const error = await errorOf(client.publish('a', '', { qos: 1, properties: properties as object }));
     expect(error instanceof TypeError || error instanceof RangeError).toBe(true);
     await stage.end(client, broker);
     expect(broker.unread.map((packet) => packet.type)).toEqual(['disconnect']);
+  });
+
+  it('v5 MQTT-3.3.4-6 may have the properties of a received message, whose Subscription Identifiers are left out', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ protocolVersion: 5 });
+    const properties = { contentType: 'text/plain', subscriptionIdentifiers: [1] };
+    for (const qos of [0, 1] as const) {
+      const publishing = client.publish('a', '', { qos, properties });
+      const packet = await broker.expect('publish', { qos });
+      expect(packet.properties).toEqual({ contentType: 'text/plain' });
+      if (packet.packetId !== undefined) broker.send({ type: 'puback', packetId: packet.packetId });
+      await stage.until(publishing);
+    }
+    await stage.end(client, broker);
   });
 
   it('that are valid are sent', async () => {

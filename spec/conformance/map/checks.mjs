@@ -185,7 +185,7 @@ const V5 = {
   'U-3.3.2-c': [ZERO],
   'MQTT-3.3.4-6': [
     drop('codec/publish-reader', 'PUBLISH from a client has a Subscription Identifier'),
-    drop('client/publish', 'properties.subscriptionIdentifiers: expected none'),
+    becomes('client/publish/publish-calls', 'sendable(options.properties)', 'options.properties'),
   ],
   'MQTT-3.4.2-1': [CODES],
   'MQTT-3.5.2-1': [CODES],
