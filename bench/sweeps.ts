@@ -135,7 +135,7 @@ export const MEMORY: readonly Scenario[] = (
   [
     ['mem-idle', 'an idle client', 'idle', PUBLISH, BOTH, 1_000, 'rss'],
     ['mem-idle-5000', 'one of 5,000 idle clients', 'idle', PUBLISH, BOTH, 5_000, 'rss'],
-    ['mem-queued', 'a queued message of 64 B', 'queued', { ...PUBLISH, qos: 1 }, BOTH, 100_000, 'heap'],
+    ['mem-queued', 'a queued message of 64 B', 'queued', { ...PUBLISH, qos: 1 }, BOTH, 50_000, 'heap'],
     [
       'mem-in-flight',
       'a message of 64 B in flight',
