@@ -18,7 +18,7 @@ export type MqttErrorCode =
   | 'ERR_MQTT_REQUEST'
   | 'ERR_MQTT_NO_SUBSCRIBER';
 
-/** A code that a service has given to `request.fail()`: any text that does not begin with `ERR_MQTT_`. */
+/** A code that a service has given to `request.fail()`: text that does not begin with `ERR_MQTT_`. */
 export type ServiceErrorCode = string & Record<never, never>;
 
 /**

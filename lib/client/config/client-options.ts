@@ -48,7 +48,7 @@ export interface IdentityOptions {
     | Will
     | ((context: AttemptContext) => Will | undefined | Promise<Will | undefined>)
     | undefined;
-  /** Properties of CONNECT that have no option (3.1.2.11). 5.0. @default `{ topicAliasMaximum: 16 }` */
+  /** Properties of CONNECT that have no option (3.1.2.11). 5.0. @default `{ topicAliasMaximum: 16, requestResponseInformation: true }` */
   readonly properties?: ValueOrFunction<OtherConnectProperties> | undefined;
 }
 

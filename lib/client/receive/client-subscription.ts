@@ -38,9 +38,10 @@ export interface SubscriptionParts {
   /** Whether the session outlives its connections, and the subscription its loops. */
   readonly persistent: boolean;
   readonly pressure: BufferPressure;
-  /** Ends the subscription at the server, unless others share it. */
-  unsubscribe(subscription: ClientSubscription): Promise<void>;
 }
+
+/** Ends a subscription at the server, unless others share it. */
+type Unsubscribe = (subscription: ClientSubscription) => Promise<void>;
 
 /** The subscription of one `subscribe()` call. */
 export class ClientSubscription implements Subscription, MessageSource {
@@ -48,6 +49,7 @@ export class ClientSubscription implements Subscription, MessageSource {
   /** The filters with their options. */
   readonly entries: readonly FilterEntry[];
   readonly #parts: SubscriptionParts;
+  readonly #unsubscribe: Unsubscribe;
   readonly #ack: AckMode;
   readonly #buffer: MessageBuffer;
   /** Loops; a single `receive()` is none. */
@@ -77,10 +79,16 @@ export class ClientSubscription implements Subscription, MessageSource {
   #onEnd: (() => void) | undefined = undefined;
   #error: Failure | undefined = undefined;
 
-  constructor(entries: readonly FilterEntry[], intake: Intake, parts: SubscriptionParts) {
+  constructor(
+    entries: readonly FilterEntry[],
+    intake: Intake,
+    parts: SubscriptionParts,
+    unsubscribe: Unsubscribe,
+  ) {
     this.entries = entries;
     this.topicFilters = entries.map((entry) => entry.topicFilter);
     this.#parts = parts;
+    this.#unsubscribe = unsubscribe;
     this.#ack = intake.ack;
     this.#buffer = new MessageBuffer(intake.buffer, intake.overflow, parts.pressure);
   }
@@ -155,7 +163,7 @@ export class ClientSubscription implements Subscription, MessageSource {
   async unsubscribe(): Promise<void> {
     if (this.#phase === 'ended') return;
     this.end();
-    await this.#parts.unsubscribe(this);
+    await this.#unsubscribe(this);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

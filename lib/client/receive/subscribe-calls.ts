@@ -46,7 +46,7 @@ export interface UnsubscribeResult {
 const MIB = 1_048_576;
 const NOTHING: Answer = { results: [], givenUp: new Set() };
 
-interface SubscribeParts extends Omit<SubscriptionParts, 'unsubscribe'> {
+interface SubscribeParts extends SubscriptionParts {
   readonly driver: Driver;
   readonly router: Router;
   readonly version: ProtocolVersion;
@@ -58,24 +58,13 @@ export class SubscribeCalls {
   readonly #router: Router;
   readonly #parts: SubscriptionParts;
   readonly #version: ProtocolVersion;
+  readonly #end = (subscription: ClientSubscription): Promise<void> => this.end(subscription);
 
   constructor(parts: SubscribeParts) {
-    const { clock, counters, drain, driver, logger, overflowReports, persistent, pressure } = parts;
-    const unsubscribe = (subscription: ClientSubscription): Promise<void> => this.end(subscription);
-    this.#driver = driver;
+    this.#driver = parts.driver;
     this.#router = parts.router;
     this.#version = parts.version;
-    this.#parts = {
-      clock,
-      counters,
-      drain,
-      driver,
-      logger,
-      overflowReports,
-      persistent,
-      pressure,
-      unsubscribe,
-    };
+    this.#parts = parts;
   }
 
   /** Resolves on SUBACK. Without a connection, it waits for one. `made` gets the subscription before that. */
@@ -90,7 +79,7 @@ export class SubscribeCalls {
     const { ack = 'processed', overflow = 'drop-oldest', partial = false } = options;
     const { messages = 10_000, bytes = 64 * MIB } = options.buffer ?? {};
     const intake = { ack, buffer: { messages, bytes }, overflow };
-    const subscription = new ClientSubscription(entries, intake, this.#parts);
+    const subscription = new ClientSubscription(entries, intake, this.#parts, this.#end);
     // Before SUBSCRIBE is written: messages may arrive before SUBACK [MQTT-3.8.4-1].
     this.#router.add(subscription);
     made(subscription);

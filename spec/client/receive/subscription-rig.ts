@@ -68,10 +68,6 @@ export class SubscriptionRig {
       persistent,
       pressure: this.pressure,
       overflowReports: { dropped: () => void this.overflowed++ },
-      unsubscribe: () => {
-        this.unsubscribed++;
-        return Promise.resolve();
-      },
       drain: {
         checkDone: () => {
           this.looks.push(this.subscription.busy ? 'busy' : 'idle');
@@ -82,7 +78,10 @@ export class SubscriptionRig {
     };
     const buffer = { messages: 10_000, bytes: 1_000_000, ...options.buffer };
     const entries = (options.topicFilters ?? ['#']).map((topicFilter) => ({ topicFilter, qos: 1 as const }));
-    this.subscription = new ClientSubscription(entries, { ack, overflow, buffer }, parts);
+    this.subscription = new ClientSubscription(entries, { ack, overflow, buffer }, parts, () => {
+      this.unsubscribed++;
+      return Promise.resolve();
+    });
   }
 
   /** Messages come, each with a text of its own. */
