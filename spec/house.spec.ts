@@ -72,12 +72,15 @@ const SHOWN_ON_THE_NETWORK = 'transport/open-transport.ts';
 
 const LONGEST_FILE = 500;
 
+/** Folders whose files are as short as those of lib. */
+const SHORT_TOO = ['spec', 'bench', 'docs', 'tools'];
+
 /** Every file below `directory`, as paths relative to it with forward slashes. */
 function filesOf(directory: string): string[] {
   const path = join(ROOT, directory);
   if (!existsSync(path)) return [];
   return readdirSync(path, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .filter((entry) => entry.isFile() && /\.m?[jt]s$/.test(entry.name))
     .map((entry) => relative(path, join(entry.parentPath, entry.name)).split(sep).join('/'))
     .toSorted();
 }
@@ -140,12 +143,16 @@ function copyComplaints(file: string, source: string): string[] {
   return [...names, ...quoted].map(() => `${file} has a slice() that may be a view`);
 }
 
+function lengthComplaints(file: string, source: string): string[] {
+  // Split at line feeds: the last one ends the last line.
+  const lines = source.split('\n').length - 1;
+  return lines > LONGEST_FILE ? [`${file} has ${lines} lines`] : [];
+}
+
 function styleComplaints(file: string, source: string): string[] {
   const code = codeOf(source);
   const complaints: string[] = [];
-  // Split at line feeds: the last one ends the last line.
-  const lines = source.split('\n').length - 1;
-  if (lines > LONGEST_FILE) complaints.push(`${file} has ${lines} lines`);
+  complaints.push(...lengthComplaints(file, source));
   if (/(?<![.\w$])any(?![\w$])/.test(code)) complaints.push(`${file} says any`);
   if (/^\s*(?:static\s+)?(?:private|protected)\s/m.test(code))
     complaints.push(`${file} has privates without #`);
@@ -325,6 +332,13 @@ describe('the pure floors', () => {
 });
 
 describe('the files', () => {
+  it.each(SHORT_TOO)('of %s are short, too', (directory) => {
+    const complaints = filesOf(directory).flatMap((file) =>
+      lengthComplaints(file, readFileSync(join(ROOT, directory, file), 'utf8')),
+    );
+    expect(complaints).toEqual([]);
+  });
+
   it('are short, typed, and re-export nothing unless they are an entry of the package', () => {
     expect(FILES.flatMap((file) => styleComplaints(file, read(file)))).toEqual([]);
   });

@@ -1,110 +1,25 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Authentication, AuthenticationContext } from '../../lib/client/config/authentication.ts';
-import type { ClientOptions } from '../../lib/client/config/client-options.ts';
-import {
-  ClosedError,
-  type ConnectError,
-  ConnectionLostError,
-  MqttError,
-  TimeoutError,
-} from '../../lib/errors.ts';
+import { ClosedError, type ConnectError, ConnectionLostError } from '../../lib/errors.ts';
 import { settled } from '../support/fake-clock.ts';
-import type { ScriptedBroker } from '../support/scripted-broker.ts';
 import { THROWN } from '../support/thrown.ts';
 import { bytes, errorOf, eventsOf, message, Stage, watch } from './stage.ts';
+import {
+  auth,
+  connecting,
+  latch,
+  METHOD,
+  OK,
+  online,
+  options,
+  plain,
+  reauthenticate,
+  Recording,
+} from './authentication-stage.ts';
 
 /*
  * Enhanced authentication (4.12) through the public API, with a scripted server.
  */
-
-const METHOD = 'TEST';
-const OK = { properties: { authenticationMethod: METHOD } } as const;
-
-/** AUTH of the server. */
-function auth(reasonCode: number, text?: string, properties: { readonly reasonString?: string } = {}) {
-  const data = text === undefined ? {} : { authenticationData: bytes(text) };
-  return {
-    type: 'auth' as const,
-    reasonCode,
-    properties: { authenticationMethod: METHOD, ...data, ...properties },
-  };
-}
-
-/** A promise that a spec settles. */
-function latch<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: unknown) => void } {
-  let resolve!: (value: T) => void;
-  let reject!: (error: unknown) => void;
-  const promise = new Promise<T>((...handles) => ([resolve, reject] = handles));
-  return { promise, resolve, reject };
-}
-
-/** Functions that answer at once and record their calls. */
-class Recording implements Authentication {
-  readonly method = METHOD;
-  readonly #calls: string[] = [];
-  readonly #contexts: AuthenticationContext[] = [];
-
-  get calls(): string[] {
-    return this.#calls;
-  }
-
-  get contexts(): readonly AuthenticationContext[] {
-    return this.#contexts;
-  }
-
-  start(context: AuthenticationContext): string {
-    this.#record('start', undefined, context);
-    return 'hello';
-  }
-
-  async continue(data: Uint8Array | undefined, context: AuthenticationContext): Promise<Uint8Array> {
-    this.#record('continue', data, context);
-    return bytes('answer');
-  }
-
-  finish(data: Uint8Array | undefined, context: AuthenticationContext): void {
-    this.#record('finish', data, context);
-  }
-
-  #record(name: string, data: Uint8Array | undefined, context: AuthenticationContext): void {
-    this.#calls.push(data === undefined ? name : `${name} ${Buffer.from(data).toString()}`);
-    this.#contexts.push(context);
-  }
-}
-
-function options(authentication: Authentication): ClientOptions {
-  return { protocolVersion: 5, authentication, keepAlive: 0 };
-}
-
-const plain = (functions: Partial<Authentication>): Authentication => ({
-  method: METHOD,
-  start: () => 'hello',
-  continue: () => 'answer',
-  ...functions,
-});
-
-/** A client whose connection is up. */
-async function online(authentication: Authentication, stage = new Stage()) {
-  return { stage, ...(await stage.online(options(authentication), OK)) };
-}
-
-/** A client that has sent CONNECT. */
-async function connecting(authentication: Authentication, more: ClientOptions = {}) {
-  const stage = new Stage();
-  const client = stage.client({ ...options(authentication), ...more });
-  const connected = client.connect();
-  connected.catch(() => {});
-  const broker = await stage.network.next();
-  const connect = await broker.expect('connect');
-  return { stage, client, broker, connect, connected };
-}
-
-/** The server's part of a re-authentication. */
-async function reauthenticate(stage: Stage, broker: ScriptedBroker): Promise<void> {
-  await broker.expect('auth', { reasonCode: 0x19 });
-  broker.send(auth(0));
-  await stage.clock.advance(0);
-}
 
 describe('enhanced authentication', () => {
   it('v5 MQTT-4.12.0-3, -5 exchanges AUTH until the server accepts, with what the functions return', async () => {
@@ -514,194 +429,5 @@ describe('enhanced authentication', () => {
     const error = await stage.until(errorOf(connected));
     expect(JSON.stringify([error, error.message, stage.log])).not.toContain(secret);
     expect(stage.log.join()).toContain('wrong proof');
-  });
-});
-
-describe('reauthenticate()', () => {
-  it('v5 MQTT-4.12.1-1 resolves when the server has accepted, while other traffic goes on', async () => {
-    const recording = new Recording();
-    const { stage, client, broker } = await online(recording);
-    recording.calls.length = 0;
-    const outcome = watch(client.reauthenticate());
-    await broker.expect('auth', {
-      reasonCode: 0x19,
-      properties: { authenticationMethod: METHOD, authenticationData: bytes('hello') },
-    });
-    const publishing = client.publish('a', 'x', { qos: 1 });
-    const { packetId } = await broker.expect('publish');
-    broker.send({ type: 'puback', packetId: packetId! }, auth(0x18, 'why'));
-    await broker.expect('auth', { reasonCode: 0x18 });
-    await stage.until(publishing);
-    expect(outcome()).toBe('pending');
-    broker.send(auth(0, 'proof'));
-    await stage.clock.advance(0);
-    expect(outcome()).toEqual({ value: undefined });
-    expect(recording.calls).toEqual(['start', 'continue why', 'finish proof']);
-    expect(recording.contexts.at(-1)).toMatchObject({ attempt: 0, reauthentication: true });
-    await stage.end(client, broker);
-  });
-
-  it('shares one exchange between simultaneous calls, and begins another one after it', async () => {
-    const { stage, client, broker } = await online(plain({}));
-    const both = Promise.all([client.reauthenticate(), client.reauthenticate()]);
-    await reauthenticate(stage, broker);
-    await stage.until(both);
-    expect(broker.unread).toEqual([]);
-    const third = client.reauthenticate();
-    await reauthenticate(stage, broker);
-    await stage.until(third);
-    await stage.end(client, broker);
-  });
-
-  it('v5 MQTT-4.12.1-2 rejects if the server refuses with DISCONNECT, and the client connects again', async () => {
-    const { stage, client, broker } = await online(plain({}));
-    const error = errorOf<ConnectionLostError>(client.reauthenticate());
-    await broker.expect('auth');
-    broker.send({ type: 'disconnect', reasonCode: 0x87, properties: { reasonString: 'expired' } });
-    expect(await stage.until(error)).toMatchObject({
-      code: 'ERR_MQTT_CONNECTION_LOST',
-      reasonCode: 0x87,
-      properties: { reasonString: 'expired' },
-    });
-    const next = await stage.network.next();
-    await next.accept(OK);
-    await stage.clock.advance(0);
-    expect(client.state).toBe('connected');
-    await stage.end(client, next);
-  });
-
-  it('rejects if the connection is lost, replaced or ended', async () => {
-    for (const how of ['lost', 'replaced', 'ended'] as const) {
-      const { stage, client, broker } = await online(plain({}));
-      const error = errorOf<MqttError>(client.reauthenticate());
-      await broker.expect('auth');
-      if (how === 'lost') broker.reset();
-      else if (how === 'replaced') client.reconnect().catch(() => {});
-      else void client.disconnect();
-      const { code } = await stage.until(error);
-      expect(code).toBe(how === 'ended' ? 'ERR_MQTT_CLOSED' : 'ERR_MQTT_CONNECTION_LOST');
-      broker.close();
-      await stage.until(client.disconnect());
-      await stage.clock.advance(1_000);
-    }
-  });
-
-  it('v5 MQTT-4.12.1-2 closes and rejects if a function fails once AUTH was sent', async () => {
-    const failing = plain({
-      continue: () => Promise.reject(Object.assign(new Error('no'), { reasonCode: 0x83 })),
-    });
-    const { stage, client, broker } = await online(failing);
-    const lost = eventsOf(client, 'disconnected');
-    const error = errorOf(client.reauthenticate());
-    await broker.expect('auth');
-    broker.send(auth(0x18));
-    await broker.expect('disconnect', { reasonCode: 0x83 });
-    await broker.expectClose();
-    expect(await stage.until(error)).toMatchObject({ phase: 'authentication', reasonCode: 0x83 });
-    expect(lost[0]?.reason).toMatchObject({
-      code: 'ERR_MQTT_CONNECTION_LOST',
-      message: 'closed: authentication.continue failed: no',
-    });
-    await stage.until(client.disconnect());
-  });
-
-  it('keeps the connection if start fails, as nothing was sent', async () => {
-    let calls = 0;
-    const start = (): string => {
-      if (++calls === 2) throw new Error('no token');
-      return 'token';
-    };
-    const { stage, client, broker } = await online(plain({ start }));
-    expect(await errorOf(client.reauthenticate())).toMatchObject({
-      phase: 'authentication',
-      message: 'authentication.start failed: no token',
-    });
-    expect(client.state).toBe('connected');
-    const again = client.reauthenticate();
-    await reauthenticate(stage, broker);
-    await stage.until(again);
-    await stage.end(client, broker);
-  });
-
-  it('takes a signal and a timeout, which reject only the call', async () => {
-    const { stage, client, broker } = await online(plain({}));
-    const controller = new AbortController();
-    const aborted = errorOf(client.reauthenticate({ signal: controller.signal }));
-    const late = errorOf(client.reauthenticate({ timeout: 100 }));
-    const patient = client.reauthenticate();
-    await broker.expect('auth', { reasonCode: 0x19 });
-    controller.abort(new Error('enough'));
-    expect(await aborted).toMatchObject({ message: 'enough' });
-    await stage.clock.advance(100);
-    expect(await late).toBeInstanceOf(TimeoutError);
-    broker.send(auth(0));
-    await stage.until(patient);
-    await expect(client.reauthenticate({ signal: AbortSignal.abort(new Error('before')) })).rejects.toThrow(
-      'before',
-    );
-    await expect(client.reauthenticate({ timeout: -1 })).rejects.toThrow(RangeError);
-    await expect(client.reauthenticate({ patience: 1 } as never)).rejects.toThrow(TypeError);
-    expect(broker.unread).toEqual([]);
-    await stage.end(client, broker);
-  });
-
-  it('is not begun if every caller has left before its first data was made', async () => {
-    const token = latch<string>();
-    const signals: AbortSignal[] = [];
-    let calls = 0;
-    const start = ({ signal }: AuthenticationContext): string | Promise<string> => {
-      signals.push(signal);
-      return ++calls === 2 ? token.promise : 'token';
-    };
-    const { stage, client, broker } = await online(plain({ start }));
-    const late = errorOf(client.reauthenticate({ timeout: 100 }));
-    await stage.clock.advance(100);
-    expect(await late).toBeInstanceOf(TimeoutError);
-    expect(signals[1]?.aborted).toBe(true);
-    token.resolve('late');
-    await stage.clock.advance(0);
-    expect(broker.unread).toEqual([]);
-    const again = client.reauthenticate();
-    await reauthenticate(stage, broker);
-    await stage.until(again);
-    await stage.end(client, broker);
-  });
-
-  it('v5 MQTT-4.12.1-2 closes if the server does not answer within connectTimeout', async () => {
-    const stage = new Stage();
-    const { client, broker } = await stage.online({ ...options(plain({})), connectTimeout: 500 }, OK);
-    const error = errorOf(client.reauthenticate());
-    await broker.expect('auth');
-    await broker.expect('disconnect', { reasonCode: 0x80 });
-    expect(await stage.until(error)).toBeInstanceOf(TimeoutError);
-    await stage.until(client.disconnect());
-  });
-
-  it('rejects without a connection, and on a client without authentication', async () => {
-    const stage = new Stage();
-    const client = stage.client(options(plain({})));
-    await expect(client.reauthenticate()).rejects.toThrow(ClosedError);
-    await expect(client.reauthenticate()).rejects.toThrow('the client is offline');
-    const broker = await stage.connect(client, OK);
-    broker.reset();
-    await stage.clock.advance(0);
-    expect(client.state).toBe('waiting');
-    await expect(client.reauthenticate()).rejects.toThrow(ConnectionLostError);
-    await stage.until(client.disconnect());
-    await expect(client.reauthenticate()).rejects.toThrow(ClosedError);
-    for (const protocolVersion of [4, 5] as const)
-      await expect(stage.client({ protocolVersion }).reauthenticate()).rejects.toThrow(TypeError);
-  });
-
-  it('an open one is dropped by drain()', async () => {
-    const { stage, client, broker } = await online(plain({}));
-    const error = errorOf(client.reauthenticate());
-    await broker.expect('auth');
-    const draining = client.drain();
-    await broker.expect('disconnect');
-    broker.close();
-    await stage.until(draining);
-    expect(await error).toBeInstanceOf(ClosedError);
-    expect(await error).toBeInstanceOf(MqttError);
   });
 });

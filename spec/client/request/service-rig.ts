@@ -4,7 +4,7 @@ import type { ServeOptions, Service } from '../../../lib/client/request/service.
 import type { PublishPacket, PublishProperties, QoS } from '../../../lib/codec/packets.ts';
 import { bytes, Stage } from '../../scenarios/stage.ts';
 import type { ScriptedBroker } from '../../support/scripted-broker.ts';
-import { V5 } from './request-rig.ts';
+import { grant, V5 } from './request-rig.ts';
 
 /** What a request has; `topic` and `text` have defaults. */
 export interface RequestFields extends PublishProperties {
@@ -32,8 +32,7 @@ export class ServiceRig {
     rig.client = client;
     rig.broker = broker;
     const serving = client.serve(topicFilter, serve);
-    const { packetId, subscriptions } = await broker.expect('subscribe');
-    broker.send({ type: 'suback', packetId, reasonCodes: subscriptions.map(({ qos }) => qos) });
+    await grant(broker);
     rig.service = await rig.stage.until(serving);
     return rig;
   }
