@@ -38,7 +38,7 @@ const ROWS: readonly (readonly [fact: Fact | 'order', broker: string, client: st
   [
     'copies',
     'copies of a message that matches two filters of a client, with QoS 0 and QoS 1',
-    'asks for the higher QoS for both. Each subscription gets the message at least once',
+    'with Subscription Identifiers: each subscription gets the message once, with its QoS. Without: asks for the higher QoS for both, and each gets the message at least once',
   ],
   [
     'shared subscriptions',
