@@ -309,3 +309,17 @@ describe('v5 R6 Maximum Packet Size', () => {
     }
   });
 });
+
+describe.each([4, 5] as const)('v%i a message from the server', (version) => {
+  it(`v${version} MQTT-3.3.2-3, MQTT-3.3.4-1, MQTT-4.5.0-2 is answered by its QoS, whatever its topic`, () => {
+    const rig = online({ protocolVersion: version });
+    rig.effects.onReceipt = () => 'acknowledge';
+    rig.send(
+      publish({ topic: 'x' }),
+      publish({ topic: 'y', packetId: 1 }),
+      publish({ topic: 'z', packetId: 2, qos: 2 }),
+    );
+    expect(brief(rig.sent())).toEqual(['puback 1', 'pubrec 2']);
+    expect(rig.effects.delivered.map(({ topic }) => topic)).toEqual(['x', 'y', 'z']);
+  });
+});

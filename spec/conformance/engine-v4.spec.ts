@@ -92,18 +92,6 @@ describe('v4 what is sent', () => {
 });
 
 describe('v4 what comes', () => {
-  it('v4 MQTT-3.3.2-3, MQTT-3.3.4-1, MQTT-4.5.0-2 is answered by its QoS, whatever its topic', () => {
-    const rig = online(V4);
-    rig.effects.onReceipt = () => 'acknowledge';
-    rig.send(
-      publish({ topic: 'x' }),
-      publish({ topic: 'y', packetId: 1 }),
-      publish({ topic: 'z', packetId: 2, qos: 2 }),
-    );
-    expect(brief(rig.sent())).toEqual(['puback 1', 'pubrec 2']);
-    expect(rig.effects.delivered.map(({ topic }) => topic)).toEqual(['x', 'y', 'z']);
-  });
-
   it('v4 MQTT-3.3.1-8, -9 tells RETAIN as it came', () => {
     const decoder = new Decoder({ protocolVersion: 4, receiver: 'client' });
     for (const first of [0x31, 0x30]) decoder.push(Uint8Array.of(first, 4, 0, 1, 0x61, 0x68));

@@ -208,18 +208,6 @@ describe('v5 3.2 CONNACK', () => {
 });
 
 describe('v5 3.3 PUBLISH', () => {
-  it('v5 MQTT-3.3.2-3, MQTT-3.3.4-1, MQTT-4.5.0-2 is answered by its QoS, whatever its topic', () => {
-    const rig = online();
-    rig.effects.onReceipt = () => 'acknowledge';
-    rig.send(
-      publish({ topic: 'x' }),
-      publish({ topic: 'y', packetId: 1 }),
-      publish({ topic: 'z', packetId: 2, qos: 2 }),
-    );
-    expect(brief(rig.sent())).toEqual(['puback 1', 'pubrec 2']);
-    expect(rig.effects.delivered.map(({ topic }) => topic)).toEqual(['x', 'y', 'z']);
-  });
-
   it('v5 MQTT-3.3.4-2 in several copies is several messages', () => {
     const rig = online();
     rig.send(publish({ packetId: 1, payload: 'm' }), publish({ packetId: 2, payload: 'm' }));

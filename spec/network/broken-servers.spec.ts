@@ -11,7 +11,7 @@ import {
   ProtocolError,
 } from '../../lib/index.ts';
 import { leakGuard } from '../support/leaks.ts';
-import { freePort } from '../support/mosquitto.ts';
+import { freePort } from '../support/ports.ts';
 import { endPrograms, startProgram } from './children.ts';
 
 /*

@@ -11,7 +11,7 @@ import { WebSocketServer } from 'ws';
 import type { ClientOptions, TlsOptions } from '../../lib/index.ts';
 import { certificates, PASSPHRASE } from '../support/certificates.ts';
 import { atEnd } from '../support/endings.ts';
-import { freePort } from '../support/mosquitto.ts';
+import { freePort } from '../support/ports.ts';
 import { describeWithSecureMosquitto } from '../support/programs.ts';
 import { actor, aedes, endActors, mosquitto } from './actors.ts';
 import { serversOfEachTransport, optionsOf, SCHEMES } from './transport-table.ts';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type LocalBroker, startAedes } from '../support/aedes.ts';
 import { leakGuard } from '../support/leaks.ts';
-import { freePort } from '../support/mosquitto.ts';
+import { freePort } from '../support/ports.ts';
 import { endPrograms, startProgram } from './children.ts';
 
 /*

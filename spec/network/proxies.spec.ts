@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { Client, type ClientOptions, ConnectError } from '../../lib/index.ts';
 import { atEnd } from '../support/endings.ts';
 import type { HttpProxy } from '../support/http-proxy.ts';
-import { freePort } from '../support/mosquitto.ts';
+import { freePort } from '../support/ports.ts';
 import { describeWithMosquitto } from '../support/programs.ts';
 import type { SocksProxy } from '../support/socks-proxy.ts';
 import { errorOf, everythingOf, httpProxy, socksProxy } from '../support/tunnel-rig.ts';

@@ -1,6 +1,7 @@
 import type { ClientOptions } from '../../lib/index.ts';
 import type { Certificates } from '../support/certificates.ts';
-import { freePort, type Mosquitto } from '../support/mosquitto.ts';
+import { type Mosquitto } from '../support/mosquitto.ts';
+import { freePort } from '../support/ports.ts';
 import { mosquitto } from './actors.ts';
 
 export const SCHEMES = ['mqtt', 'mqtts', 'ws', 'wss'] as const;

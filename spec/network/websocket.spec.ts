@@ -8,7 +8,7 @@ import { encode } from '../../lib/codec/codec.ts';
 import type { ProtocolVersion } from '../../lib/codec/packets.ts';
 import { Client, type ClientOptions, ConnectError, ProtocolError } from '../../lib/index.ts';
 import { atEnd } from '../support/endings.ts';
-import { freePort } from '../support/mosquitto.ts';
+import { freePort } from '../support/ports.ts';
 import { describeWithMosquitto } from '../support/programs.ts';
 import { actor, aedes, endActors, faultProxy, inTime, mosquitto } from './actors.ts';
 

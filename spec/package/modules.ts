@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { endPrograms, startNode } from '../network/children.ts';
 import { type LocalBroker, startAedes } from '../support/aedes.ts';
-import { freePort } from '../support/mosquitto.ts';
+import { freePort } from '../support/ports.ts';
 import { leakGuard } from '../support/leaks.ts';
 import { type Installed, installedPackage } from './built-package.ts';
 

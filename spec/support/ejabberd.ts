@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort } from './mosquitto.ts';
+import { freePort } from './ports.ts';
 import { programPath } from './program-path.ts';
-import { accepts, type SizeLimit, type StartedBroker, startServer } from './server-process.ts';
+import { type SizeLimit, type StartedBroker, startServer } from './server-process.ts';
+import { accepts } from './ports.ts';
 
 /** User names are Jabber identifiers. With any password, it accepts each of this host. */
 export const EJABBERD_USER = { username: 'spec@localhost', password: 'any' } as const;

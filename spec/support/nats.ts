@@ -1,6 +1,7 @@
-import { freePort } from './mosquitto.ts';
+import { freePort } from './ports.ts';
 import { programPath } from './program-path.ts';
-import { accepts, type SizeLimit, type StartedBroker, startServer } from './server-process.ts';
+import { type SizeLimit, type StartedBroker, startServer } from './server-process.ts';
+import { accepts } from './ports.ts';
 
 /** Seconds after which it sends an unacknowledged message again. Its default of 30 is too long for specs. */
 export const NATS_ACK_WAIT = 1;

@@ -1,8 +1,9 @@
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort } from './mosquitto.ts';
+import { freePort } from './ports.ts';
 import { programPath } from './program-path.ts';
-import { accepts, type SizeLimit, type StartedBroker, startServer } from './server-process.ts';
+import { type SizeLimit, type StartedBroker, startServer } from './server-process.ts';
+import { accepts } from './ports.ts';
 
 /** `rabbitmq-server` in the path of Debian would run as another user. */
 const PLACES = ['/usr/lib/rabbitmq/bin', '/opt/homebrew/sbin'];

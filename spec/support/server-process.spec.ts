@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import { expect, it } from '@jest/globals';
 import { leakGuard } from './leaks.ts';
-import { freePort } from './mosquitto.ts';
-import { accepts, printedRelease, type ServerProcess, startServer } from './server-process.ts';
+import { freePort } from './ports.ts';
+import { printedRelease, type ServerProcess, startServer } from './server-process.ts';
+import { accepts } from './ports.ts';
 
 leakGuard();
 

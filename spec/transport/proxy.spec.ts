@@ -6,7 +6,7 @@ import { openTunnel } from '../../lib/transport/proxy.ts';
 import type { DialOptions } from '../../lib/transport/transport.ts';
 import { endWithTest, held, listening } from '../support/endings.ts';
 import type { HttpProxy } from '../support/http-proxy.ts';
-import { freePort } from '../support/mosquitto.ts';
+import { freePort } from '../support/ports.ts';
 import { dialContext } from '../support/dial-contexts.ts';
 import type { SocksProxy } from '../support/socks-proxy.ts';
 import { errorOf, everythingOf, httpProxy, read, serverAt, socksProxy } from '../support/tunnel-rig.ts';

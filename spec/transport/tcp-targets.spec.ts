@@ -8,7 +8,7 @@ import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { dialTcp, openSocket } from '../../lib/transport/tcp.ts';
 import type { TransportReceiver, DialOptions, Transport } from '../../lib/transport/transport.ts';
 import { endWithTest, held, listening } from '../support/endings.ts';
-import { freePort } from '../support/mosquitto.ts';
+import { freePort } from '../support/ports.ts';
 import { errorOf, serverAt } from '../support/tunnel-rig.ts';
 
 /*
