@@ -16,7 +16,9 @@ export type MqttErrorCode =
   | 'ERR_MQTT_CLOSED'
   | 'ERR_MQTT_POISONED_MESSAGE'
   | 'ERR_MQTT_REQUEST'
-  | 'ERR_MQTT_NO_SUBSCRIBER';
+  | 'ERR_MQTT_NO_SUBSCRIBER'
+  | 'ERR_MQTT_STORE'
+  | 'ERR_MQTT_STORE_LOCKED';
 
 /** A code that a service has given to `request.fail()`: text that does not begin with `ERR_MQTT_`. */
 export type ServiceErrorCode = string & Record<never, never>;
@@ -283,6 +285,29 @@ export class PoisonedMessageError extends MqttError implements MessageFate {
   }
 }
 
+/** Options of a `StoreError`. */
+export interface StoreErrorOptions extends ErrorOptions {
+  readonly code?: 'ERR_MQTT_STORE' | 'ERR_MQTT_STORE_LOCKED' | undefined;
+  readonly fate?: MessageFate | undefined;
+}
+
+/**
+ * The store could not be opened, read or written. The code is `ERR_MQTT_STORE_LOCKED` if another process or client has the
+ * session, else `ERR_MQTT_STORE`.
+ */
+export class StoreError extends MqttError {
+  /** For `publish()`: what is known of the delivery. */
+  readonly delivery: Delivery | undefined;
+  /** For `publish()`: whether the store has the message, so that it is sent after the next `connect()`. */
+  readonly kept: boolean | undefined;
+
+  constructor(message: string, options: StoreErrorOptions = {}) {
+    super(options.code ?? 'ERR_MQTT_STORE', message, options);
+    this.delivery = options.fate?.delivery;
+    this.kept = options.fate?.kept;
+  }
+}
+
 /** Options of a `RequestError`. */
 export interface RequestErrorOptions extends ErrorOptions {
   readonly remote?: boolean | undefined;
@@ -321,6 +346,7 @@ for (const [name, kind] of Object.entries({
   ClosedError,
   PoisonedMessageError,
   RequestError,
+  StoreError,
 }))
   register(kind, name);
 

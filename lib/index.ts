@@ -65,6 +65,7 @@ export type {
   TlsOptions,
   WebSocketOptions,
 } from './transport/options.ts';
+export type { SessionStore, StoreChange, StoreRange, StoreRecord } from './store/session-store.ts';
 export { transportOver } from './transport/stream.ts';
 export type {
   Dial,
@@ -88,6 +89,7 @@ export {
   PublishError,
   QueueFullError,
   RequestError,
+  StoreError,
   SubscribeError,
   TimeoutError,
   UnsubscribeError,
@@ -101,4 +103,5 @@ export {
   type PublishFailure,
   type RequestErrorOptions,
   type ServiceErrorCode,
+  type StoreErrorOptions,
 } from './errors.ts';

@@ -27,8 +27,19 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   connection: [...GROUND, 'topic', 'codec'],
   engine: [...GROUND, 'topic', 'codec', 'session', 'connection'],
   transport: GROUND,
-  client: [...GROUND, 'topic', 'codec', 'session', 'connection', 'engine', 'transport'],
-  'index.ts': [...GROUND, 'topic', 'codec', 'session', 'connection', 'engine', 'transport', 'client'],
+  store: GROUND,
+  client: [...GROUND, 'topic', 'codec', 'session', 'connection', 'engine', 'transport', 'store'],
+  'index.ts': [
+    ...GROUND,
+    'topic',
+    'codec',
+    'session',
+    'connection',
+    'engine',
+    'transport',
+    'client',
+    'store',
+  ],
 };
 
 /** What rooms of `client/` may not import. `config/` takes types of the clock and of payloads, which a Will has too. */
