@@ -47,7 +47,12 @@ export interface DisconnectOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const machine: Platform = { clock: systemClock, dial: openTransport, random: Math.random };
+const machine: Platform = {
+  clock: systemClock,
+  wallClock: Date.now,
+  dial: openTransport,
+  random: Math.random,
+};
 
 /**
  * An MQTT client. `new` checks the options and does nothing else. After `connect()` a lost connection is restored, with its

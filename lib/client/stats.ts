@@ -6,7 +6,12 @@ import type { UnmatchedMessages } from './receive/unmatched-messages.ts';
 import type { Router } from './receive/router.ts';
 
 /** Client statistics. Counters run from construction. */
-export interface ClientStats extends Counts {
+export interface ClientStats extends Omit<Counts, 'stored'> {
+  /**
+   * Published messages in the store that are not over, in flight or waiting, and their bytes; all 0 without a store.
+   * `failed`: stored messages without a call that waited for them that were not delivered (`publish-failed`).
+   */
+  readonly stored: Counts['stored'] & { readonly failed: number };
   /** Messages held without a subscription (`unmatched`). */
   readonly held: number;
   /** Messages discarded because there was no subscription, or it had ended. With QoS 1 and 2 they were acknowledged. */
@@ -43,6 +48,8 @@ export interface ClientStats extends Counts {
 export class Counters {
   discarded = 0;
   overflowed = 0;
+  /** Messages that failed, and that no call waited for. */
+  unattended = 0;
   lastError: MqttError | undefined = undefined;
   #failures: Map<string, number> | undefined = undefined;
 
@@ -59,6 +66,7 @@ export class Counters {
     const { answered: count, roundTrips, longestRoundTrip: max } = traffic;
     return {
       ...counts,
+      stored: { ...counts.stored, failed: this.unattended },
       held: unmatched.depth,
       discarded: this.discarded,
       overflowed: this.overflowed,

@@ -21,6 +21,13 @@ export type StatusEvent =
     }
   /** The server has lost the session. The application held `unsettled` messages of it. */
   | { readonly type: 'session-lost'; readonly unsettled: number }
+  /**
+   * The store was opened: `messages` of an earlier process are to be sent. `setAside`: records that could not be read, and
+   * are kept there under another key.
+   */
+  | { readonly type: 'recovered'; readonly messages: number; readonly setAside: number }
+  /** A stored message that no call waits for is not delivered: it was refused, has expired or was given up. */
+  | { readonly type: 'publish-failed'; readonly topic: string; readonly error: MqttError }
   /** `subscription` has dropped messages, `dropped` in all. At most once a second for each subscription. */
   | { readonly type: 'overflow'; readonly subscription: Subscription; readonly dropped: number }
   /** A message was not settled for `ms` and held up others: it was skipped, or acknowledged in a clean session. */

@@ -4,6 +4,7 @@ import { AckWriter } from './ack-writer.ts';
 import type { EngineContext } from './engine-context.ts';
 import type { Effects } from './effects.ts';
 import type { EngineOptions } from './options.ts';
+import type { StoreGate } from './store-gate.ts';
 import { type Timers, Timer } from './timers.ts';
 
 /**
@@ -13,7 +14,8 @@ import { type Timers, Timer } from './timers.ts';
  */
 export class Acknowledgements {
   readonly #incoming: Incoming;
-  readonly #writer = new AckWriter();
+  /** With a store, QoS 2 is answered when that has a record. */
+  readonly #writer: AckWriter | StoreGate;
   readonly #timers: Timers;
   readonly #options: EngineOptions;
   readonly #effects: Effects;
@@ -24,6 +26,7 @@ export class Acknowledgements {
 
   constructor(context: EngineContext) {
     this.#incoming = context.session.incoming;
+    this.#writer = context.gate ?? new AckWriter();
     ({ timers: this.#timers, options: this.#options, effects: this.#effects } = context);
   }
 

@@ -52,6 +52,8 @@ export type Change =
       readonly results: readonly FilterResult[];
       readonly givenUp: ReadonlySet<string>;
     }
+  /** A stored message that no call waits for will not be delivered. */
+  | { readonly type: 'publishFailed'; readonly topicName: string; readonly error: MqttError }
   /** The client has ended. `error`: unless `disconnect()` ended it. */
   | { readonly type: 'closed'; readonly error: MqttError | undefined };
 

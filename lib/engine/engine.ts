@@ -5,6 +5,7 @@ import { ClosedError, type ConnectError, ProtocolError, type MqttError } from '.
 import type { Exchange } from '../session/exchange.ts';
 import type { Receipt } from '../session/incoming.ts';
 import type { Request } from '../session/request.ts';
+import type { Journal } from '../session/journal.ts';
 import { Session } from '../session/session.ts';
 import { Acknowledgements } from './acknowledgements.ts';
 import { Authentication, type AuthenticationWaiter } from './authentication.ts';
@@ -12,6 +13,7 @@ import { ConnectionTimers } from './connection-timers.ts';
 import { ConnectionState } from './connection-state.ts';
 import { countsOf, type Counts } from './counts.ts';
 import type { Effects } from './effects.ts';
+import { EngineStore } from './engine-store.ts';
 import { FlowControl } from './flow-control.ts';
 import { InboundPublish } from './inbound-publish.ts';
 import { InputReader } from './input-reader.ts';
@@ -23,7 +25,9 @@ import { PacketDispatch, type PacketResult } from './packet-dispatch.ts';
 import { Quarantine } from './quarantine.ts';
 import { RequestSender } from './request-sender.ts';
 import type { ClientState } from './states.ts';
+import { StoreGate } from './store-gate.ts';
 import { Timer, Timers } from './timers.ts';
+import { journalOf } from './unattended-publish.ts';
 
 /**
  * An MQTT client without I/O: no socket, clock or promise. Bytes, time and commands go in; bytes come out of
@@ -47,11 +51,16 @@ export class Engine {
   readonly #lifecycle: Lifecycle;
   /** What may be said of messages that the application has not settled. Acknowledgements may be due after each call. */
   readonly acknowledgements: Acknowledgements;
+  /** Undefined for a client without a store. */
+  readonly store: EngineStore | undefined;
+  readonly #journal: Journal | undefined;
 
   constructor(options: EngineOptions, ports: EnginePorts, effects: Effects) {
     const [state, session, timers] = [this.#state, this.#session, this.#timers];
     const keepAliveTimer = this.#keepAliveTimer;
-    const context = { session, timers, options, ports, effects };
+    const journal = journalOf(session, ports, effects);
+    const gate = journal === undefined ? undefined : new StoreGate(session, journal);
+    const context = { session, timers, options, ports, effects, journal, gate };
     const quarantine = new Quarantine(context);
     const outbound = new OutboundPublish(context, quarantine);
     const requests = new RequestSender(context, quarantine);
@@ -67,7 +76,13 @@ export class Engine {
     ({ flow: this.#flow, inboundPublish: this.#inboundPublish, dispatch: this.#dispatch } = parts);
     this.#reader = new InputReader(parts, (connection, now) => this.#packet(connection, now));
     this.#connectionTimers = new ConnectionTimers(context, parts);
-    this.#lifecycle = new Lifecycle(context, parts);
+    const lifecycle = new Lifecycle(context, parts);
+    this.#lifecycle = lifecycle;
+    this.#journal = journal;
+    this.store =
+      journal === undefined || gate === undefined
+        ? undefined
+        : new EngineStore(context, { journal, gate, state, outbound, lifecycle });
   }
 
   get state(): ClientState {
@@ -85,11 +100,12 @@ export class Engine {
 
   /** How much is stored and in flight. */
   get counts(): Counts {
-    return countsOf(this.#session, this.#state.established);
+    return countsOf(this.#session, this.#state.established, this.#journal);
   }
 
-  /** Whether one more message would be sent at once, whatever its QoS. */
-  get hasRoom(): boolean {
+  /** Whether one more message would be sent at once, whatever its QoS, or stored soon. */
+  hasRoom(until: 'acknowledged' | 'stored'): boolean {
+    if (until === 'stored') return this.#outbound.canStore;
     const connection = this.#state.established;
     return connection !== undefined && this.#outbound.hasRoom(connection);
   }

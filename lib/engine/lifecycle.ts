@@ -50,7 +50,7 @@ export class Lifecycle {
   #connectionNumber = 0;
 
   constructor(context: EngineContext, parts: EngineParts) {
-    const { session, options, ports } = context;
+    const { options, ports } = context;
     const { outbound, requests } = parts;
     this.#context = context;
     this.#parts = parts;
@@ -58,7 +58,7 @@ export class Lifecycle {
     ({ timers: this.#timers, options: this.#options, effects: this.#effects } = context);
     this.#attempts = new ConnectAttempts(options, ports);
     this.#resumption = new SessionResume(context, outbound, requests, this.#attempts);
-    this.#shutdown = new Shutdown(session, outbound.references);
+    this.#shutdown = new Shutdown(context, outbound.references);
     this.#clientId = options.clientId;
   }
 
@@ -257,6 +257,17 @@ export class Lifecycle {
     this.#lose(error, now, verdict);
   }
 
+  /** The store has failed: the client ends, as it could not keep its promises. */
+  storeFailed(error: MqttError, now: number): void {
+    const { state, connection } = this.#state;
+    if (state === 'offline' || state === 'closed' || state === 'disconnecting') return;
+    this.#hangUp();
+    if (connection !== undefined) this.#parts.outbound.references.abandonUnsent();
+    this.#parts.authentication.left(error);
+    this.#leaveConnection(now);
+    this.#end(error);
+  }
+
   /** Whether the connection is up, and a re-authentication is open: what ends it now is about that. */
   get #isAuthenticating(): boolean {
     return this.#state.established !== undefined && this.#parts.authentication.isOpen;
@@ -337,6 +348,7 @@ export class Lifecycle {
   #leaveConnection(now: number): void {
     this.#state.leave();
     this.#context.session.connectionLost();
+    this.#context.gate?.connectionLost();
     const { acknowledgements, flow, requests } = this.#parts;
     acknowledgements.disconnected();
     // Requests survive the connection. Their time-out does not include the time without reading.

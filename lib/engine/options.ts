@@ -3,6 +3,7 @@ import type { ConnectIdentity, ConnectSettings } from '../connection/negotiated.
 import type { SlabPool } from '../connection/outbox.ts';
 import type { Traffic } from '../connection/traffic.ts';
 import type { Text } from '../codec/text.ts';
+import type { Checksum } from '../session/records.ts';
 import type { QueueLimits } from '../session/queue.ts';
 import type { Backoff, RetryContext } from './backoff.ts';
 
@@ -25,6 +26,8 @@ export interface EngineOptions extends ConnectSettings {
   readonly onQueueFull: 'reject' | 'wait' | 'drop-oldest';
   readonly queueQos0Offline: boolean;
   readonly onSessionLost: 'resend' | 'reject';
+  /** Whether QoS 0 that waits for a connection is stored, if there is a store. */
+  readonly storeQos0: boolean;
   /** 0 = off. */
   readonly messageRetry: number;
   /** 0 = off. */
@@ -66,6 +69,10 @@ export interface EnginePorts {
   readonly traffic: Traffic;
   /** Buffers of the application; while one is full, the client does not read. */
   readonly buffers: BufferPressure;
+  /** Only with a store: how records are checked. */
+  readonly checksum?: Checksum;
+  /** Only with a store: what to add to a time of the engine for the wall-clock time, in ms. */
+  readonly toWallClock?: () => number;
   /** In [0, 1). */
   readonly random: () => number;
 }

@@ -12,6 +12,7 @@ import {
 } from '../errors.ts';
 import { Stage, type Exchange } from '../session/exchange.ts';
 import type { Queue } from '../session/queue.ts';
+import type { Journal } from '../session/journal.ts';
 import type { Session } from '../session/session.ts';
 import { writePubrel } from './ack-writer.ts';
 import { sendWindow } from './connack.ts';
@@ -20,6 +21,7 @@ import type { EngineOptions } from './options.ts';
 import { borrowsPayload, payloadGone, PayloadReferences, PublishOutput, refusal } from './publish-output.ts';
 import { PublishTimers } from './publish-timers.ts';
 import type { Quarantine } from './quarantine.ts';
+import type { StoreGate } from './store-gate.ts';
 
 /** With so many bytes in the output nothing new is published: it waits in the queue. */
 const HIGH_WATER = 1_048_576;
@@ -35,12 +37,17 @@ export class OutboundPublish {
   readonly #options: EngineOptions;
   readonly #quarantine: Quarantine;
   readonly #output: PublishOutput;
+  /** Only with a store. */
+  readonly #journal: Journal | undefined;
+  readonly #gate: StoreGate | undefined;
+  readonly #admit = (exchange: Exchange): void => this.#accept(exchange);
   /** PUBRELs are sent again on a resumed session, but not before suspect ones may be. */
   #pubrels: 'to be sent again' | 'sent' = 'sent';
   #publishOrder = 0;
 
   constructor(context: EngineContext, quarantine: Quarantine) {
     ({ session: this.#session, options: this.#options } = context);
+    ({ journal: this.#journal, gate: this.#gate } = context);
     this.#quarantine = quarantine;
     this.#output = new PublishOutput(context.ports.text);
     this.timers = new PublishTimers(context);
@@ -58,7 +65,8 @@ export class OutboundPublish {
   publish(exchange: Exchange, connection: Connection | undefined, now: number): void {
     exchange.publishOrder = ++this.#publishOrder;
     if (exchange.canExpire) exchange.calledAt = now;
-    if (connection !== undefined && this.#canGo(exchange, connection))
+    if (this.#isStored(exchange, connection)) this.#enqueue(exchange);
+    else if (connection !== undefined && this.#canGo(exchange, connection))
       this.#transmit(exchange, connection, now);
     else if (exchange.qos === 0 && connection === undefined && !this.#options.queueQos0Offline)
       exchange.end(
@@ -74,7 +82,18 @@ export class OutboundPublish {
   hasRoom(connection: Connection): boolean {
     const { queue, outgoing } = this.#session;
     if (connection.outbox.size >= HIGH_WATER || queue.messages > 0) return false;
-    return outgoing.nextResend === undefined && this.#hasPlace(connection);
+    if (outgoing.nextResend !== undefined || !this.#hasPlace(connection)) return false;
+    // Messages that are being stored will take places of the window.
+    return queue.reserved === 0 || connection.quota.free > queue.reserved + (this.#gate?.departing ?? 0);
+  }
+
+  /** Whether one more message would be stored soon: little waits for the store, and the queue is not full. */
+  get canStore(): boolean {
+    const { queue } = this.#session;
+    const { messages, bytes } = this.#options.queueLimits;
+    if (this.#journal === undefined || this.#journal.unstoredBytes >= HIGH_WATER) return false;
+    if (messages > 0 && queue.messages + queue.reserved >= messages) return false;
+    return bytes === 0 || queue.bytes + queue.reservedBytes < bytes;
   }
 
   /** hot: the window has moved, output has left, or a connection has come up: sends what may go now. */
@@ -93,10 +112,22 @@ export class OutboundPublish {
       const head = queue.peek();
       if (head === undefined || (head.qos > 0 && !this.#admitted(head, connection))) return;
       queue.shift();
-      queue.admitWaiters(this.#options.queueLimits);
+      queue.admitWaiters(this.#options.queueLimits, this.#admit);
       if (head.expires(now)) this.#expire(head);
+      else if (head.qos > 0 && this.#gate?.holds(head) === true) this.#gate.depart(head);
       else this.#transmit(head, connection, now);
     }
+  }
+
+  /** The store has made a commit: what has waited for it goes on. */
+  committed(connection: Connection | undefined, now: number): void {
+    const gate = this.#gate;
+    if (gate === undefined) return;
+    this.#journal?.committed();
+    gate.committed(connection, now, this.#pubrels);
+    if (connection === undefined) return;
+    for (const exchange of gate.takeDeparting()) this.#transmit(exchange, connection, now);
+    this.pump(connection, now);
   }
 
   /**
@@ -130,6 +161,7 @@ export class OutboundPublish {
   startOver(): number {
     this.#pubrels = 'sent';
     this.timers.reset();
+    this.#journal?.sessionBegun();
     const { outgoing, unsettled } = this.#session.discard();
     const goesOut = (exchange: Exchange) => exchange.qos === 1 || this.#options.onSessionLost === 'resend';
     for (const exchange of outgoing) if (!goesOut(exchange)) exchange.end(withoutFrames(sessionLost));
@@ -143,8 +175,11 @@ export class OutboundPublish {
    */
   withdraw(exchange: Exchange, connection: Connection | undefined): boolean {
     exchange.waiter = undefined;
-    this.#session.queue.withdraw(exchange);
-    this.#session.queue.admitWaiters(this.#options.queueLimits);
+    if (exchange.stage === Stage.Storing || exchange.stage === Stage.Stored) {
+      if (exchange.packetId !== 0) this.#session.packetIdentifiers.free(exchange.packetId);
+      this.#journal?.withdraw(exchange);
+    } else this.#session.queue.withdraw(exchange);
+    this.#session.queue.admitWaiters(this.#options.queueLimits, this.#admit);
     if (exchange.stage === Stage.Over) return false;
     if (connection !== undefined) this.references.detach(connection, exchange);
     return exchange.copyPayload() && exchange.qos > 0;
@@ -152,7 +187,7 @@ export class OutboundPublish {
 
   /** The options have changed: the queue and the window of the present connection follow. */
   reconfigured(connection: Connection | undefined, now: number): void {
-    this.#session.queue.admitWaiters(this.#options.queueLimits);
+    this.#session.queue.admitWaiters(this.#options.queueLimits, this.#admit);
     if (connection?.negotiated === undefined) return;
     connection.quota.limit = sendWindow(connection.negotiated, this.#options);
     this.pump(connection, now);
@@ -188,7 +223,8 @@ export class OutboundPublish {
 
   /** Whether one more exchange may be on the wire: the window has room, and the quarantine allows it. */
   #hasPlace({ quota }: Connection): boolean {
-    return quota.free > 0 && this.#quarantine.allows(quota.used);
+    const departing = this.#gate?.departing ?? 0;
+    return quota.free > departing && this.#quarantine.allows(quota.used + departing);
   }
 
   /** Gives a QoS > 0 message its place in the window and its Packet Identifier, if there is one. */
@@ -261,8 +297,21 @@ export class OutboundPublish {
   #written(exchange: Exchange, connection: Connection, now: number): void {
     if (borrowsPayload(exchange)) this.references.track(connection, exchange);
     this.#session.outgoing.written(exchange, connection.connectionNumber, now); // fault: written
+    exchange.segment?.published(exchange);
     connection.quota.take();
     this.timers.start(now);
+  }
+
+  /** Whether `exchange` is stored before it is sent. QoS 0 is only if it has to wait for a connection. */
+  #isStored({ qos }: Exchange, connection: Connection | undefined): boolean {
+    if (this.#journal === undefined) return false;
+    return qos > 0 || (connection === undefined && this.#options.storeQos0);
+  }
+
+  /** `exchange` has room: it waits to be sent, or to be stored first. */
+  #accept(exchange: Exchange): void {
+    if (this.#journal !== undefined && this.#isStored(exchange, undefined)) this.#journal.add(exchange);
+    else this.#session.queue.push(exchange);
   }
 
   #enqueue(exchange: Exchange): void {
@@ -276,7 +325,8 @@ export class OutboundPublish {
       return;
     }
     while (!queue.hasRoomFor(exchange, queueLimits)) {
-      const dropped = fits && onQueueFull === 'drop-oldest' ? queue.shift() : undefined;
+      const drops = fits && onQueueFull === 'drop-oldest';
+      const dropped = drops ? (queue.shift() ?? this.#journal?.dropOldest()) : undefined;
       if (dropped === undefined) {
         exchange.end(queueFull(queue, 'message not sent', 'not-sent'));
         return;
@@ -284,7 +334,7 @@ export class OutboundPublish {
       const { delivery } = dropped;
       dropped.end(withoutFrames(() => queueFull(queue, 'message dropped for a newer one', delivery)));
     }
-    queue.push(exchange);
+    this.#accept(exchange);
   }
 }
 
@@ -295,10 +345,11 @@ function sessionLost(): PublishError {
 }
 
 function queueFull(
-  { messages, bytes }: Queue,
+  { messages, bytes, reserved, reservedBytes }: Queue,
   fate: string,
   delivery: 'not-sent' | 'unknown',
 ): QueueFullError {
-  const text = `${fate}: the queue is full: ${messages} messages, ${bytes} bytes (maxQueued, maxQueuedBytes)`;
+  const [all, size] = [messages + reserved, bytes + reservedBytes];
+  const text = `${fate}: the queue is full: ${all} messages, ${size} bytes (maxQueued, maxQueuedBytes)`;
   return new QueueFullError(text, { delivery });
 }

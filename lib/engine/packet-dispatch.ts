@@ -22,6 +22,7 @@ import type { EngineContext } from './engine-context.ts';
 import type { Effects } from './effects.ts';
 import { tolerate, type InboundPublish } from './inbound-publish.ts';
 import { writePubcomp, writePubrel } from './ack-writer.ts';
+import type { StoreGate } from './store-gate.ts';
 
 const { publish: PUBLISH, puback: PUBACK, pubrec: PUBREC, pubrel: PUBREL, pubcomp: PUBCOMP } = PacketType;
 /** CONNACK and AUTH, and DISCONNECT, which is refused later with its own statement. */
@@ -39,13 +40,14 @@ export class PacketDispatch {
   readonly #inboundPublish: InboundPublish;
   readonly #acknowledgements: Acknowledgements;
   readonly #effects: Effects;
+  readonly #gate: StoreGate | undefined;
   /** Made for the first PUBLISH. */
   #publish: PublishReader | undefined = undefined;
   readonly #text: Text;
   readonly #ack = new AckReader();
 
   constructor(context: EngineContext, inboundPublish: InboundPublish, acknowledgements: Acknowledgements) {
-    ({ session: this.#session, effects: this.#effects } = context);
+    ({ session: this.#session, effects: this.#effects, gate: this.#gate } = context);
     this.#inboundPublish = inboundPublish;
     this.#acknowledgements = acknowledgements;
     this.#text = context.ports.text;
@@ -146,6 +148,7 @@ export class PacketDispatch {
   #onPubrec(connection: Connection, exchange: Exchange, ack: AckReader): void {
     if (exchange.qos !== 2) throw wrongFlow('PUBREC', exchange);
     if (ack.reasonCode >= 0x80) return this.#end(connection, exchange, ack.reasonCode, ack.properties);
+    if (this.#gate?.holdsRelease(exchange, connection.connectionNumber) === true) return;
     if (exchange.stage === Stage.Published) {
       this.#session.outgoing.release(exchange);
       // Not on this connection, if it has not sent the PUBLISH again: then the exchange takes none of its quota.
@@ -170,7 +173,8 @@ export class PacketDispatch {
   /** PUBREL is always answered [MQTT-4.3.3-11], with 0x92 if the identifier is unknown (U-3.6.2-a). */
   #onPubrel(connection: Connection, packetId: number): void {
     const known = this.#session.incoming.onPubrel(packetId);
-    writePubcomp(connection, packetId, known ? 0 : 0x92); // fault: unknown-pubrel
+    if (known && this.#gate !== undefined) this.#gate.completed(connection, packetId);
+    else writePubcomp(connection, packetId, known ? 0 : 0x92); // fault: unknown-pubrel
     this.#acknowledgements.answerDue();
   }
 

@@ -1,5 +1,6 @@
 import type { Connection } from '../connection/connection.ts';
 import type { FilterResult } from '../errors.ts';
+import type { Journal } from '../session/journal.ts';
 import { Request, type RequestWaiter, type SubscriptionEntry } from '../session/request.ts';
 import type { Session } from '../session/session.ts';
 import { sessionPresence, type SessionPresence } from './connack.ts';
@@ -18,6 +19,7 @@ export class SessionResume {
   readonly #attempts: ConnectAttempts;
   readonly #options: EngineOptions;
   readonly #effects: Effects;
+  readonly #journal: Journal | undefined;
 
   constructor(
     context: EngineContext,
@@ -26,6 +28,7 @@ export class SessionResume {
     attempts: ConnectAttempts,
   ) {
     ({ session: this.#session, options: this.#options, effects: this.#effects } = context);
+    this.#journal = context.journal;
     this.#outbound = outbound;
     this.#requests = requests;
     this.#attempts = attempts;
@@ -43,12 +46,18 @@ export class SessionResume {
       );
     // Subscriptions are restored before anything is published.
     this.#requests.flush(connection, now);
-    if (presence !== 'absent') this.#outbound.resume(this.#attempts.isUnknownSession); // fault: absent-session
+    if (presence !== 'absent') this.#outbound.resume(this.#isUnknownSession); // fault: absent-session
     else {
       const unsettled = this.#outbound.startOver();
       if (!this.#attempts.isFirst) this.#effects.changed({ type: 'sessionLost', unsettled });
     }
     this.#outbound.pump(connection, now);
+  }
+
+  /** Whether another client may have used the session. A store knows what this one has done before. */
+  get #isUnknownSession(): boolean {
+    const { isFirst, isUnknownSession } = this.#attempts;
+    return isUnknownSession && !(isFirst && this.#journal?.isKnown === true);
   }
 
   #restored(results: readonly FilterResult[], givenUp: ReadonlySet<string>): void {

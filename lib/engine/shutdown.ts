@@ -1,7 +1,9 @@
 import type { Connection } from '../connection/connection.ts';
 import { ClosedError, messageOf, type Delivery, type MqttError } from '../errors.ts';
 import type { Exchange } from '../session/exchange.ts';
+import type { Journal } from '../session/journal.ts';
 import type { Session } from '../session/session.ts';
+import type { EngineContext } from './engine-context.ts';
 import type { Pending } from './options.ts';
 import { borrowsPayload, type PayloadReferences } from './publish-output.ts';
 
@@ -14,12 +16,14 @@ const never = (): boolean => false;
 export class Shutdown {
   readonly #session: Session;
   readonly #references: PayloadReferences;
+  readonly #journal: Journal | undefined;
   #pending: Pending = 'keep';
   /** Whether the network may still be reading the payload of an exchange. */
   #isBorrowed: (exchange: Exchange) => boolean = never;
 
-  constructor(session: Session, references: PayloadReferences) {
+  constructor({ session, journal }: EngineContext, references: PayloadReferences) {
     this.#session = session;
+    this.#journal = journal;
     this.#references = references;
   }
 
@@ -84,6 +88,16 @@ export class Shutdown {
       if (!kept) session.queue.withdraw(exchange);
       exchange.fail(errors.with(exchange.delivery, kept));
     }
+    if (this.#journal !== undefined) this.#settleStored(this.#journal, errors);
+  }
+
+  /** Messages that are not in the store yet are told when they are: until then, nobody knows whether they are kept. */
+  #settleStored(journal: Journal, errors: ClosedErrors): void {
+    const kept = this.#pending === 'keep';
+    for (const exchange of journal.backlog.awaited()) exchange.fail(errors.with('not-sent', kept));
+    if (kept) return;
+    for (const exchange of journal.takeUnstored()) exchange.end(errors.with('not-sent', false));
+    journal.discard();
   }
 }
 
@@ -109,9 +123,10 @@ class ClosedErrors {
 }
 
 /**
- * Copies the payload of a message that outlives its promise, as the caller may change it once the promise has settled.
- * Returns whether the payload is intact.
+ * Copies the payload of a message that outlives its promise, as the caller may change it once the promise has settled,
+ * unless it is memory of the store. Returns whether the payload is intact.
  */
 function keep(exchange: Exchange): boolean {
-  return exchange.waiter === undefined || exchange.copyPayload();
+  const isOwn = exchange.waiter === undefined || exchange.segment !== undefined;
+  return isOwn || exchange.copyPayload();
 }

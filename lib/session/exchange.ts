@@ -4,6 +4,7 @@ import { portableText } from '../codec/text.ts';
 import type { OutgoingPublish } from '../codec/publish-writer.ts';
 import type { MqttError } from '../errors.ts';
 import type { Linked } from './linked-list.ts';
+import type { Segment } from './segment.ts';
 
 /** The length of a string payload is computed when it is first needed. */
 const NOT_COMPUTED = -1;
@@ -15,6 +16,8 @@ export const Stage = {
   /** PUBREC was received: PUBCOMP is awaited. The PUBLISH is never sent again [MQTT-4.3.3-6]. */ Released: 2,
   /** Acknowledged, given up or withdrawn. */ Over: 3,
   /** Waits for room in the queue. */ AwaitingRoom: 4,
+  /** Waits until the store has it, or its Packet Identifier. */ Storing: 5,
+  /** Waits in the store alone, behind those in the queue. */ Stored: 6,
 } as const;
 export type Stage = (typeof Stage)[keyof typeof Stage];
 
@@ -27,7 +30,7 @@ export interface Transmission {
 
 /** Of a message that was never written. */
 const NEVER: Transmission = { connectionNumber: 0, at: 0 };
-/** Of a message that was written in a session that the server has lost: it is on no connection. */
+/** Of a message that was written in a session that the server has lost, or by an earlier process: it is on no connection. */
 const LOST: Transmission = { connectionNumber: 0, at: 0 };
 
 /** Waits for the end of an exchange. Called at most once, and must not call into the engine. */
@@ -36,6 +39,8 @@ export interface PublishWaiter {
   settled(reasonCode: number, properties: AckProperties): void;
   /** The message will not be acknowledged, or the client has ended. */
   failed(error: MqttError): void;
+  /** The store has the message. Returns whether that is all that was waited for: it is not called again then. */
+  stored(): 'done' | 'waits';
 }
 
 /** One published message, from `publish()` to its last acknowledgement. It outlives Network Connections. */
@@ -61,6 +66,8 @@ export class Exchange implements OutgoingPublish, Linked<Exchange> {
   ignoresPubcomp = false;
   /** Bytes that it takes in the queue. */
   queuedBytes = 0;
+  /** Where the store has it. */
+  segment: Segment | undefined = undefined;
   /** Bytes of the payload when it was published. */
   #payloadBytes: number;
 
@@ -124,6 +131,7 @@ export class Exchange implements OutgoingPublish, Linked<Exchange> {
     this.packetId = 0;
     this.ignoresPubcomp = false;
     this.stage = Stage.Waiting;
+    this.segment?.startedOver(this);
     if (this.written) this.transmission = LOST;
   }
 
@@ -131,6 +139,7 @@ export class Exchange implements OutgoingPublish, Linked<Exchange> {
     const { waiter } = this;
     this.waiter = undefined;
     this.stage = Stage.Over;
+    this.leaveStore();
     this.dropPayload();
     waiter?.settled(reasonCode, properties); // fault: refusal
   }
@@ -140,6 +149,24 @@ export class Exchange implements OutgoingPublish, Linked<Exchange> {
     if (!this.isIntact) return false;
     if (typeof this.payload !== 'string') this.payload = copyOf(this.payload); // fault: copy-payload
     return true;
+  }
+
+  /** The exchange is over: a restarted process does not send it again. */
+  leaveStore(): void {
+    this.segment?.ended(this); // fault: kept-record
+    this.segment = undefined;
+  }
+
+  /** The payload is the same bytes in other memory. */
+  usePayload(payload: Uint8Array): void {
+    this.payload = payload;
+    this.#payloadBytes = payload.length;
+  }
+
+  /** It was written by an earlier process, in a session that the server may still have. */
+  recover(packetId: number): void {
+    this.packetId = packetId;
+    this.transmission = LOST;
   }
 
   /** The exchange is over: it no longer keeps its payload in memory. */
@@ -169,6 +196,7 @@ export class Exchange implements OutgoingPublish, Linked<Exchange> {
   /** The exchange is over without an acknowledgement. */
   end(error: MqttError): void {
     this.stage = Stage.Over;
+    this.leaveStore();
     this.dropPayload();
     this.fail(error);
   }

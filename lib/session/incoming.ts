@@ -18,6 +18,8 @@ const BETWEEN_CONNECTIONS = -1;
 /** No Network Connection: their numbers start at 1. */
 const NO_CONNECTION = 0;
 
+const NOTHING = new Uint8Array(0);
+
 /** The fields of a PUBLISH that a receipt keeps. */
 export type ReceivedPublish = Pick<PublishReader, 'packetId' | 'qos' | 'topic'>;
 
@@ -132,6 +134,13 @@ export class Incoming {
     return known.connectionNumber === this.#connectionNumber && !duplicate
       ? Arrival.IdentifierInUse
       : Arrival.New;
+  }
+
+  /** Takes over a QoS 2 message that an earlier process has answered with PUBREC: it is not delivered again. */
+  restoreReceived(packetId: number): void {
+    const receipt = new Receipt({ packetId, qos: 2, topic: '' }, NOTHING, 0, NO_CONNECTION);
+    receipt.state = ReceiptState.Received;
+    this.#table.set(receipt);
   }
 
   /** Adds a new message of `size` bytes. An older message with its identifier is over. */

@@ -67,6 +67,7 @@ export class Outgoing {
   /** The exchange is over without its last acknowledgement, its Packet Identifier free. */
   giveUp(exchange: Exchange): void {
     this.end(exchange);
+    exchange.leaveStore();
     if (exchange.qos === 2) this.orphanedIds.add(exchange.packetId);
   }
 

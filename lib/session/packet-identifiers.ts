@@ -22,6 +22,14 @@ export class PacketIdentifiers {
     return packetId;
   }
 
+  /** Takes an identifier that an earlier process has given out. Returns false if it is in use. */
+  takeAgain(packetId: number): boolean {
+    if (this.#used.has(packetId)) return false;
+    this.#used.add(packetId);
+    if (packetId > this.#last) this.#last = packetId;
+    return true;
+  }
+
   free(packetId: number): void {
     this.#used.delete(packetId);
   }
@@ -34,6 +42,10 @@ export class PacketIdentifiers {
  */
 export class OrphanedIds {
   readonly #orphaned = new IdentifierSet();
+
+  get size(): number {
+    return this.#orphaned.size;
+  }
 
   /** A QoS 2 message was given up. */
   add(packetId: number): void {

@@ -21,6 +21,9 @@ export class Queue {
   #bytes = 0;
   #qos0 = 0;
   #waiterCount = 0;
+  /** Messages that wait elsewhere, and count as queued: see `reserve()`. */
+  #reserved = 0;
+  #reservedBytes = 0;
 
   /** Messages in the queue. */
   get messages(): number {
@@ -30,6 +33,16 @@ export class Queue {
   /** Their bytes: topic, properties and payload. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Messages that wait in the store, or to be stored. They count against the limits. */
+  get reserved(): number {
+    return this.#reserved;
+  }
+
+  /** Their bytes. */
+  get reservedBytes(): number {
+    return this.#reservedBytes;
   }
 
   /** Messages that wait for room in the queue. */
@@ -44,8 +57,8 @@ export class Queue {
 
   /** Whether `exchange` can be added without exceeding a limit. */
   hasRoomFor(exchange: Exchange, limits: QueueLimits): boolean {
-    if (limits.messages > 0 && this.#messages >= limits.messages) return false;
-    return limits.bytes === 0 || this.#bytes + sizeOf(exchange) <= limits.bytes;
+    if (limits.messages > 0 && this.#messages + this.#reserved >= limits.messages) return false;
+    return limits.bytes === 0 || this.#bytes + this.#reservedBytes + sizeOf(exchange) <= limits.bytes;
   }
 
   /** Whether `exchange` would fit into an empty queue. */
@@ -58,19 +71,31 @@ export class Queue {
     this.#ring.push(exchange); // fault: queue-order
   }
 
+  /** `exchange` waits elsewhere. */
+  reserve(exchange: Exchange): void {
+    exchange.queuedBytes = sizeOf(exchange);
+    this.changeReserved(1, exchange.queuedBytes);
+  }
+
+  /** `messages` more, or less, wait elsewhere. */
+  changeReserved(messages: number, bytes: number): void {
+    this.#reserved += messages;
+    this.#reservedBytes += bytes;
+  }
+
   addWaiter(exchange: Exchange): void {
     exchange.stage = Stage.AwaitingRoom;
     this.#waiters.push(exchange);
     this.#countWaiter(exchange, 1);
   }
 
-  /** Moves waiters into the queue, in their order, as far as there is room. */
-  admitWaiters(limits: QueueLimits): void {
+  /** Hands waiters to `admit`, in their order, as far as there is room. */
+  admitWaiters(limits: QueueLimits, admit: (exchange: Exchange) => void): void {
     for (let first = this.#waiters.peek(); first !== undefined; first = this.#waiters.peek()) {
       if (first.stage === Stage.AwaitingRoom) {
         if (!this.hasRoomFor(first, limits)) return;
         this.#countWaiter(first, -1);
-        this.push(first);
+        admit(first);
       }
       this.#waiters.shift();
     }
@@ -115,6 +140,7 @@ export class Queue {
     else if (exchange.stage === Stage.Waiting) this.#discount(exchange); // fault: waiting-count
     else return;
     exchange.stage = Stage.Over; // fault: withdrawn
+    exchange.leaveStore();
     exchange.dropPayload();
     tidy(this.#ring, this.#messages);
     tidy(this.#waiters, this.#waiterCount);
@@ -150,6 +176,6 @@ function tidy(ring: Ring<Exchange>, count: number): void {
 }
 
 /** Bytes of a message: topic, properties and payload. */
-function sizeOf({ topicName, payloadBytes, properties }: Exchange): number {
+export function sizeOf({ topicName, payloadBytes, properties }: Exchange): number {
   return topicName.length + sizeOfProperties(properties) + payloadBytes;
 }

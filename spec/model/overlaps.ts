@@ -95,6 +95,7 @@ class OverlapWorld {
       { protocolVersion: 5, clientId: 'me', cleanStart: false, sessionExpiryInterval: 60, keepAlive: 0 },
       {
         clock: this.#clock,
+        wallClock: () => this.#clock.now(),
         random: () => 0.5,
         dial: (target, { signal }) => this.#network.dial(target, signal),
       },

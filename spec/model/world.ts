@@ -83,6 +83,7 @@ export class World {
     this.broker = new ModelBroker(options, this.model, this.order, this.clock);
     this.client = makeClient('mqtt://server', client, {
       clock: this.clock,
+      wallClock: () => this.clock.now(),
       random: () => 0.5,
       dial: (_target, { signal }) => this.#dial(signal),
     });

@@ -274,7 +274,8 @@ describe('peers: errors of others', () => {
       signals.push(signal);
       return new Promise<never>(() => {});
     };
-    const client = new Client('mqtt://192.0.2.1', {}, { clock: stage.clock, random: () => 0.5, dial });
+    const platform = { clock: stage.clock, wallClock: Date.now, random: () => 0.5, dial };
+    const client = new Client('mqtt://192.0.2.1', {}, platform);
     const outcome = watch(client.connect());
     await stage.clock.advance(30_000);
     expect([outcome(), signals[0]!.aborted, stage.clock.armed]).toMatchObject([

@@ -43,6 +43,7 @@ export class Stage {
       { logger, ...options },
       {
         clock: this.clock,
+        wallClock: () => this.clock.now(),
         random: () => this.random,
         dial: (target, { signal }) => {
           this.targets.push(target);

@@ -25,6 +25,8 @@ const NO_OPTIONS: { readonly [Key in keyof ClientOptions]-?: undefined } = {
   maxQueued: undefined,
   maxQueuedBytes: undefined,
   onQueueFull: undefined,
+  store: undefined,
+  storeQos0: undefined,
   queueQos0Offline: undefined,
   onSessionLost: undefined,
   messageRetry: undefined,

@@ -254,7 +254,7 @@ describe('Queue', () => {
     expect([queue.messages, queue.waiters, queue.qos0]).toEqual([1, 1_000, 1]);
     const [first, middle, last] = [all[0], all[500], all[999]] as [Exchange, Exchange, Exchange];
     for (const exchange of all) if (![first, middle, last].includes(exchange)) queue.withdraw(exchange);
-    queue.admitWaiters({ messages: 3, bytes: 0 });
+    queue.admitWaiters({ messages: 3, bytes: 0 }, (exchange) => queue.push(exchange));
     expect([queue.messages, queue.waiters, queue.qos0]).toEqual([3, 1, 1]);
     expect([...queue].slice(1)).toEqual([first, middle]);
     expect(queue.takeWaiters()).toEqual([last]);

@@ -20,6 +20,7 @@ export const ENGINE_DEFAULTS: EngineOptions = {
   onQueueFull: 'reject',
   queueQos0Offline: true,
   onSessionLost: 'resend',
+  storeQos0: false,
   messageRetry: 0,
   ackTimeout: 0,
   requestTimeout: 30_000,

@@ -160,4 +160,8 @@ export class Waiter implements PublishWaiter, RequestWaiter {
     this.told++;
     this.error = error;
   }
+
+  stored(): 'waits' {
+    return 'waits';
+  }
 }

@@ -12,6 +12,7 @@ import type {
   TlsOptions,
   WebSocketOptions,
 } from '../../transport/options.ts';
+import type { SessionStore } from '../../store/session-store.ts';
 import type { Dial } from '../../transport/transport.ts';
 import type { Logger } from '../logger.ts';
 import type { Authentication } from './authentication.ts';
@@ -145,6 +146,14 @@ export interface ClientOptions<UserData = undefined> extends NetworkOptions, Ide
    */
   readonly onSessionLost?: 'resend' | 'reject' | undefined;
   /**
+   * Keeps published QoS 1 and 2 messages, and what has to be known of the session, where they survive the process: see
+   * docs/durability.md. They are sent after they were stored, and what an earlier process has left is sent first. Needs a
+   * fixed `clientId`. If the store fails, the client ends with a `StoreError`. @default none
+   */
+  readonly store?: SessionStore | undefined;
+  /** Whether QoS 0 messages that wait for a connection are stored as well. @default false */
+  readonly storeQos0?: boolean | undefined;
+  /**
    * ms until the client sends the oldest unanswered message again on the same connection; 0 = off. Above 0 it is a
    * `TypeError` on 5.0 [v5 MQTT-4.4.0-1]. @default 5000 on 3.1 and 3.1.1, 0 on 5.0
    */
@@ -214,7 +223,8 @@ export type FixedOption =
   | 'receiveBuffer'
   | 'unmatched'
   | 'maximumPacketSize'
-  | 'properties';
+  | 'properties'
+  | 'store';
 
 /**
  * The options that `configure()` changes. The options of `IdentityOptions` and `NetworkOptions`, `keepAlive`,

@@ -5,6 +5,7 @@
 
 import { NO_PROPERTIES, type ProtocolVersion, type WillMessage } from '../../codec/packets.ts';
 import type { EngineOptions } from '../../engine/options.ts';
+import type { SessionStore } from '../../store/session-store.ts';
 import type { AttemptContext } from '../../transport/options.ts';
 import type { Logger } from '../logger.ts';
 import type { ClientOptions, FixedOption, IdentityOptions, NetworkOptions } from './client-options.ts';
@@ -23,7 +24,8 @@ type WithoutDefault =
   | Exclude<keyof IdentityOptions, 'properties'>
   | 'pingTimeout'
   | 'maximumPacketSize'
-  | 'logger';
+  | 'logger'
+  | 'store';
 
 /** The function form of an option that may also be a value. */
 type FunctionOf<Key extends keyof ClientOptions> = Extract<
@@ -122,6 +124,8 @@ export const SCHEMA: Schema = {
   onQueueFull: { section: 'engine', applies: 'at-once', default: 'reject', check: choice('reject', 'wait', 'drop-oldest') },
   queueQos0Offline: { section: 'engine', applies: 'at-once', default: true, check: boolean },
   onSessionLost: { section: 'engine', applies: 'at-once', default: 'resend', check: choice('resend', 'reject') },
+  store: { section: 'client', applies: 'never', default: undefined, check: toStore },
+  storeQos0: { section: 'engine', applies: 'at-once', default: false, check: boolean },
   messageRetry: {
     section: 'engine', applies: 'at-once', check: toMessageRetry,
     default: ({ protocolVersion }) => (protocolVersion < 5 ? 5_000 : 0),
@@ -207,6 +211,14 @@ function toMessageRetry(name: string, value: unknown, { protocolVersion }: Sessi
       `${name}: expected 0 with protocolVersion 5, which forbids it [v5 MQTT-4.4.0-1], got ${messageRetry}`,
     );
   return messageRetry;
+}
+
+function toStore(name: string, value: unknown): SessionStore {
+  if (typeof value !== 'object' || value === null) throw wrongType(name, 'a SessionStore', value);
+  const store = value as SessionStore;
+  for (const method of ['open', 'read', 'commit', 'clear', 'close'] as const)
+    callable(`${name}.${method}`, store[method]);
+  return store;
 }
 
 function toLogger(name: string, value: unknown): Logger {

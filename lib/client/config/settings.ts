@@ -22,6 +22,8 @@ import { checkKeys } from './validate.ts';
 /** What a client needs from the machine, so that specs can replace it. @internal */
 export interface Platform {
   readonly clock: Clock;
+  /** The time in ms since 1970. */
+  readonly wallClock: () => number;
   readonly dial: OpenTransport;
   /** In [0, 1). */
   readonly random: () => number;
@@ -34,6 +36,7 @@ export interface Settings<UserData> extends Pick<
   | 'followServerReference'
   | 'logger'
   | 'serverOrder'
+  | 'store'
   | 'transport'
   | 'unmatched'
   | 'userData'
@@ -63,6 +66,7 @@ export function toSettings<UserData>(
     logger,
     reconnect,
     serverOrder,
+    store,
     transport,
     unmatched,
     userData,
@@ -79,6 +83,7 @@ export function toSettings<UserData>(
     retryInitial: reconnect !== false && reconnect.retryInitial,
     unmatched,
     logger,
+    store,
     userData,
   };
 }
@@ -133,6 +138,7 @@ function toEngineOptions(
     onQueueFull: checked.onQueueFull,
     queueQos0Offline: checked.queueQos0Offline,
     onSessionLost: checked.onSessionLost,
+    storeQos0: checked.storeQos0,
     messageRetry: checked.messageRetry,
     ackTimeout: checked.ackTimeout,
     requestTimeout: checked.requestTimeout,
@@ -162,6 +168,10 @@ function checkIdentities(
   endpoints: readonly Endpoint[],
 ): void {
   const { protocolVersion, cleanStart, clientId = '' } = checked;
+  if (checked.store !== undefined && (typeof clientId === 'function' || clientId === ''))
+    throw new TypeError(
+      'clientId: expected a text that is not empty, as the store keeps the session under it',
+    );
   const ownId = typeof clientId === 'function' ? '' : toClientId(clientId, cleanStart, protocolVersion);
   for (const endpoint of endpoints) {
     const fromUrl = typeof endpoint === 'function' ? {} : endpoint.credentials;

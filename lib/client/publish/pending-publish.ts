@@ -1,6 +1,6 @@
 import { NO_PROPERTIES, type AckProperties, type PublishProperties, type QoS } from '../../codec/packets.ts';
-import { reasonCodeName } from '../../codec/reason-codes.ts';
-import { PublishError, shown, withoutFrames } from '../../errors.ts';
+import { refusedMessage } from '../../engine/publish-refusal.ts';
+import { withoutFrames } from '../../errors.ts';
 import { Exchange, type PublishWaiter } from '../../session/exchange.ts';
 
 /** The result of a successful `publish()`. */
@@ -48,20 +48,23 @@ export class PendingPublish extends Exchange implements PublishWaiter {
   settled(reasonCode: number, properties: AckProperties): void {
     if (reasonCode === 0 && properties === NO_PROPERTIES) this.#resolve(PUBLISHED);
     else if (reasonCode < 0x80) this.#resolve({ reasonCode, properties }); // fault: refused
-    else this.#reject(withoutFrames(() => refused(reasonCode, properties)));
+    else this.#reject(withoutFrames(() => refusedMessage(reasonCode, properties)));
   }
 
   /** A call that was cancelled fails with any `reason`. Its message may still be sent. */
   failed(reason: unknown): void {
     this.#reject(reason);
   }
+
+  stored(): 'done' | 'waits' {
+    return 'waits';
+  }
 }
 
-function refused(reasonCode: number, properties: AckProperties): PublishError {
-  const name = `${reasonCodeName(reasonCode)} (0x${reasonCode.toString(16)})`;
-  const why = properties.reasonString === undefined ? '' : `: ${shown(properties.reasonString)}`;
-  const fate = { delivery: 'rejected', kept: false } as const;
-  return new PublishError(`the server refused the message: ${name}${why}`, reasonCode, fate, {
-    ...properties,
-  });
+/** The same for a call that waits until the store has the message. */
+export class StoredPublish extends PendingPublish {
+  override stored(): 'done' {
+    this.settled(0, NO_PROPERTIES);
+    return 'done';
+  }
 }

@@ -9,7 +9,13 @@ import { withCancellation, checkCall, isCancellable, type CallOptions } from '..
 import { checkEncodable, boolean, oneOf, string } from '../config/validate.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Driver } from '../runtime/driver.ts';
-import { PendingPublish, PUBLISHED, PUBLISHED_AT_ONCE, type PublishResult } from './pending-publish.ts';
+import {
+  PendingPublish,
+  StoredPublish,
+  PUBLISHED,
+  PUBLISHED_AT_ONCE,
+  type PublishResult,
+} from './pending-publish.ts';
 import { toPayload, type Payload } from './payload.ts';
 
 /** Options of `publish()`. */
@@ -20,9 +26,15 @@ export interface PublishOptions extends CallOptions {
   readonly retain?: boolean | undefined;
   /** 5.0. Those of a received message fit: its Subscription Identifiers are left out. */
   readonly properties?: Omit<PublishProperties, 'subscriptionIdentifiers'> | undefined;
+  /**
+   * When the call resolves: `acknowledged`, or `stored` as soon as the store has the message, which is sent even if the
+   * process ends. What becomes of it then is reported by `status()` only if it fails (`publish-failed`). `stored` needs
+   * QoS 1 or 2 and the option `store`. @default "acknowledged"
+   */
+  readonly until?: 'acknowledged' | 'stored' | undefined;
 }
 
-const KEYS = ['qos', 'retain', 'properties', 'signal', 'timeout'];
+const KEYS = ['qos', 'retain', 'properties', 'until', 'signal', 'timeout'];
 const QOS = [0, 1, 2];
 const NO_OPTIONS: PublishOptions = {};
 const NO_PAYLOAD = new Uint8Array(0);
@@ -45,7 +57,10 @@ export class PublishCalls {
   /** The last valid Topic Name: most calls repeat the previous one. */
   #lastTopicName: string | undefined = undefined;
 
-  constructor(driver: Driver, clock: Clock, version: ProtocolVersion) {
+  readonly #hasStore: boolean;
+
+  constructor(driver: Driver, clock: Clock, version: ProtocolVersion, hasStore: boolean) {
+    this.#hasStore = hasStore;
     this.#driver = driver;
     this.#clock = clock;
     this.#version = version;
@@ -66,7 +81,8 @@ export class PublishCalls {
     const properties = given === undefined ? undefined : ownProperties(given);
     const canCancel = isCancellable(options);
     const kept = canCancel ? ownLarge(content) : content;
-    const exchange = new PendingPublish(topicName, kept, qos, retain, properties);
+    const kind = options.until === 'stored' ? StoredPublish : PendingPublish;
+    const exchange = new kind(topicName, kept, qos, retain, properties);
     if (canCancel) this.#cancelOn(exchange, options);
     this.#driver.publish(exchange);
     return exchange.promise;
@@ -101,8 +117,9 @@ export class PublishCalls {
   /** Checks the options. Returns the properties to send. */
   #check(options: PublishOptions, topicName: string): PublishProperties | undefined {
     checkCall('publish', options, KEYS);
-    const { qos, retain } = options;
+    const { qos, retain, until } = options;
     if (qos !== undefined) oneOf('qos', qos, QOS);
+    if (until !== undefined) this.#checkUntil(until, qos);
     if (retain !== undefined) boolean('retain', retain);
     if (options.properties === undefined) return undefined;
     if (this.#version < 5) throw new TypeError('properties: expected none, as only MQTT 5.0 has them');
@@ -110,6 +127,13 @@ export class PublishCalls {
     // Encoded now, so that the call reports what is wrong.
     checkEncodable(() => encode({ type: 'publish', topic: topicName, payload: NO_PAYLOAD, properties }, 5));
     return properties;
+  }
+
+  #checkUntil(until: unknown, qos: QoS | undefined): void {
+    if (oneOf('until', until, ['acknowledged', 'stored']) === 'acknowledged') return;
+    if (!this.#hasStore) throw new TypeError('until: expected "acknowledged", as the client has no store');
+    if ((qos ?? 0) === 0)
+      throw new TypeError('until: expected "acknowledged" with QoS 0, which is not stored');
   }
 
   /** Cancelling rejects the promise. A message that was written is completed without it. */

@@ -38,7 +38,7 @@ export type PublishOutcome<P extends Publication = Publication> =
       readonly error: unknown;
     };
 
-type MessageDefaults = Pick<PublishManyOptions, 'qos' | 'retain'>;
+type MessageDefaults = Pick<PublishManyOptions, 'qos' | 'retain' | 'until'>;
 
 /**
  * Options of `publishMany()`. Aborting ends the iteration with the reason of the signal. Messages that were pulled are
@@ -49,6 +49,8 @@ export interface PublishManyOptions extends CallOptions {
   readonly qos?: QoS | undefined;
   /** Of publications that name none. @default false */
   readonly retain?: boolean | undefined;
+  /** When a message counts as published: see `PublishOptions`. @default "acknowledged" */
+  readonly until?: 'acknowledged' | 'stored' | undefined;
 }
 
 /** What `publishMany()` needs of its client. */
@@ -73,6 +75,7 @@ export function publishMany<P extends Publication>(
   const checked = checkCallWith<MessageDefaults>('publishMany', options, {
     qos: choice(0, 1, 2),
     retain: boolean,
+    until: choice('acknowledged', 'stored'),
   });
   const iterate = iteratorOf(source);
   let flow: Flow<P> | undefined = undefined;
@@ -188,7 +191,7 @@ class Flow<P extends Publication> {
     else if (driver.state === 'closed' || driver.state === 'disconnecting')
       this.#enter('finishing', { reason: new ClosedError('publishMany: the client is closed') });
     while (this.#isFlowing() && this.#pull === 'idle' && this.#sent.length < MAX_AHEAD) {
-      if (!driver.hasRoom) return;
+      if (!driver.hasRoom(this.#options.until)) return;
       this.#ask();
     }
   }
@@ -234,12 +237,13 @@ class Flow<P extends Publication> {
       const { qos = this.#options.qos ?? 0, retain = this.#options.retain ?? false } = publication;
       // A received message always has properties, which may be empty.
       const hasProperties = properties !== undefined && Object.keys(properties).length > 0;
-      const { timeout } = this.#options;
+      const { timeout, until } = this.#options;
       const result = await this.#parts.publishCalls.publish(topic, payload, {
         qos,
         retain,
         properties: hasProperties ? properties : undefined,
         timeout,
+        until,
       });
       return { status: 'published', publication, result };
     } catch (error) {

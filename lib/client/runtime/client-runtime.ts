@@ -23,6 +23,8 @@ import type { PrepareContext, PreparedDial } from './dialer.ts';
 import { Driver, type DriverListener } from './driver.ts';
 import { EventQueue } from './event-queue.ts';
 import { Notifier } from './notifier.ts';
+import { StoredSession } from './stored-session.ts';
+import { storePortsOf } from './store-ports.ts';
 import { InboundParts } from './inbound-parts.ts';
 
 /**
@@ -38,6 +40,8 @@ export class ClientRuntime<UserData> implements DriverListener {
   readonly logger: ClientLogger;
   readonly driver: Driver;
   readonly connectCalls: ConnectCalls;
+  /** Only with a store. */
+  readonly storedSession: StoredSession | undefined = undefined;
   /** Called whenever there may be room, or nothing left to wait for. */
   readonly #progress = new Notifier();
   readonly #platform: Platform;
@@ -63,9 +67,28 @@ export class ClientRuntime<UserData> implements DriverListener {
     const buffers = new BufferPressure(engine.receiveBuffer);
     this.#pressure = buffers;
     const prepare = (context: PrepareContext): Promise<PreparedDial> => this.#prepare(context);
-    const driver = new Driver(engine, { clock, random, events, endpoints, prepare, buffers });
+    const { store } = configuration.settings;
+    const storePorts = store === undefined ? undefined : storePortsOf(platform);
+    const driver = new Driver(engine, {
+      clock,
+      random,
+      events,
+      endpoints,
+      prepare,
+      buffers,
+      store: storePorts,
+    });
     this.driver = driver;
-    this.connectCalls = new ConnectCalls({ clock, configuration, driver, endpoints });
+    if (store !== undefined)
+      this.storedSession = new StoredSession({
+        store,
+        clientId: engine.clientId,
+        driver,
+        logger: this.logger,
+        status: this.status,
+      });
+    const { storedSession } = this;
+    this.connectCalls = new ConnectCalls({ clock, configuration, driver, endpoints, storedSession });
     driver.listen(this);
   }
 
@@ -140,6 +163,7 @@ export class ClientRuntime<UserData> implements DriverListener {
   onProgress(): void {
     this.#inbound?.drain.checkDone();
     this.#progress.notify();
+    this.storedSession?.pump();
   }
 
   changed(change: Change): void {
@@ -179,6 +203,11 @@ export class ClientRuntime<UserData> implements DriverListener {
       case 'sessionLost':
         this.#sessionLost(change.unsettled);
         break;
+      case 'publishFailed':
+        counters.unattended++;
+        logger.error(`a stored message is not delivered: ${messageOf(change.error)}`);
+        status.report({ type: 'publish-failed', topic: change.topicName, error: change.error });
+        break;
       case 'tolerated':
         logger.warn(change.what);
         break;
@@ -196,7 +225,8 @@ export class ClientRuntime<UserData> implements DriverListener {
   }
 
   #makePublishCalls(): PublishCalls {
-    return new PublishCalls(this.driver, this.#platform.clock, this.settings.engine.protocolVersion);
+    const { engine, store } = this.settings;
+    return new PublishCalls(this.driver, this.#platform.clock, engine.protocolVersion, store !== undefined);
   }
 
   #makeInbound(): InboundParts {
@@ -254,6 +284,7 @@ export class ClientRuntime<UserData> implements DriverListener {
     }
     this.#requests?.closed(error);
     this.#inbound?.closed(error);
+    void this.storedSession?.close();
     status.report(error === undefined ? { type: 'closed' } : { type: 'closed', error });
   }
 
@@ -264,6 +295,7 @@ export class ClientRuntime<UserData> implements DriverListener {
     const { target, credentials } = await ask('url', () => this.endpoints.resolve(context));
     const { signal } = context;
     const { localAddress } = network;
+    await this.storedSession?.open();
     // The attempt may be over: nothing more is asked for it.
     signal.throwIfAborted();
     let inputs = await connectInputs(context, credentials);

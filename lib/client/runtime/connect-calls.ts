@@ -4,6 +4,7 @@ import { boolean, integerIn } from '../config/validate.ts';
 import type { Clock } from './clock.ts';
 import { ConnectQueue } from './connect-queue.ts';
 import type { Driver } from './driver.ts';
+import type { StoredSession } from './stored-session.ts';
 import type { Settings } from '../config/settings.ts';
 import { toLocalAddress } from '../config/network-options.ts';
 import { toHost, type Endpoints } from '../config/endpoints.ts';
@@ -49,6 +50,7 @@ interface ConnectCallsParts {
   readonly configuration: { readonly settings: Settings<unknown> };
   readonly driver: Driver;
   readonly endpoints: Endpoints;
+  readonly storedSession: Pick<StoredSession, 'close'> | undefined;
 }
 
 /** `connect()`, `reconnect()` and `closed`: what waits for a connection or its end. */
@@ -83,6 +85,7 @@ export class ConnectCalls {
     const { state } = this.#driver;
     if (state !== 'closed' && state !== 'offline') await this.closed.catch(() => {});
     await this.#driver.gracefulClose();
+    await this.#parts.storedSession?.close();
   }
 
   async connect(options?: ConnectOptions): Promise<Connack> {

@@ -1,5 +1,5 @@
 import type { Credentials } from '../../engine/options.ts';
-import { ConnectError, type ConnectPhase, messageOf, type MqttError } from '../../errors.ts';
+import { ConnectError, type ConnectPhase, messageOf, type MqttError, StoreError } from '../../errors.ts';
 import type { DialContext, Transport } from '../../transport/transport.ts';
 import type { EventQueue } from './event-queue.ts';
 
@@ -20,7 +20,7 @@ export interface DialerHost {
   prepare(context: PrepareContext): Promise<PreparedDial>;
   gracefulClose(): Promise<void>;
   opened(transport: Transport, credentials: Credentials): void;
-  failed(error: ConnectError): void;
+  failed(error: ConnectError | StoreError): void;
 }
 
 /** The present attempt to connect: from asking the application to an open Network Connection. */
@@ -86,8 +86,8 @@ export class Dialer {
 }
 
 /** The error of an attempt that failed in `phase`, for the caller of `connect()`. */
-function failedIn(phase: ConnectPhase, cause: unknown): ConnectError {
+function failedIn(phase: ConnectPhase, cause: unknown): ConnectError | StoreError {
   // The transport knows the phase better.
-  if (cause instanceof ConnectError) return cause;
+  if (cause instanceof ConnectError || cause instanceof StoreError) return cause;
   return new ConnectError(phase, `no connection: ${messageOf(cause)}`, { cause });
 }

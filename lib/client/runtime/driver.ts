@@ -6,6 +6,7 @@ import type { RetryContext } from '../../engine/backoff.ts';
 import type { Counts } from '../../engine/counts.ts';
 import type { AuthenticationWaiter } from '../../engine/authentication.ts';
 import type { Change, Effects } from '../../engine/effects.ts';
+import type { EngineStore } from '../../engine/engine-store.ts';
 import { Engine } from '../../engine/engine.ts';
 import type {
   BufferPressure,
@@ -43,6 +44,8 @@ export interface DriverHost {
   /** Asks the application for the server and the credentials; `dial()` opens the Network Connection. */
   prepare(context: PrepareContext): Promise<PreparedDial>;
   readonly buffers: BufferPressure;
+  /** Only with a store. */
+  readonly store?: Pick<EnginePorts, 'checksum' | 'toWallClock'> | undefined;
 }
 
 export interface DriverListener {
@@ -123,6 +126,7 @@ export class Driver implements Settler {
       traffic: this.#traffic,
       buffers: host.buffers,
       random: host.random,
+      ...host.store,
     };
     this.#engine = new Engine(options, ports, this.#effects());
   }
@@ -160,9 +164,9 @@ export class Driver implements Settler {
     return this.#clock.now() - this.#stateAt;
   }
 
-  /** Whether one more message would be sent at once, whatever its QoS. */
-  get hasRoom(): boolean {
-    return this.#engine.hasRoom;
+  /** Whether one more message would be sent at once, whatever its QoS, or stored soon. */
+  hasRoom(until: 'acknowledged' | 'stored' = 'acknowledged'): boolean {
+    return this.#engine.hasRoom(until);
   }
 
   /** Whether the network is read. Reading stops while the application is too slow for what arrives. */
@@ -222,6 +226,30 @@ export class Driver implements Settler {
     if (after >= SLAB_SIZE) this.#link?.writeFull();
     this.#schedule();
     return this.#yield.written(after - before);
+  }
+
+  /** Whether something waits to be stored. */
+  get hasStoreChanges(): boolean {
+    return this.#engine.store?.isNeeded === true;
+  }
+
+  /** Whether the session in the store is to be removed. */
+  get isDiscarded(): boolean {
+    return this.#engine.store?.isDiscarded === true;
+  }
+
+  /** Calls the engine of a client with a store about it. What may be sent then leaves at the end of the turn. */
+  callStore<T>(call: (store: EngineStore, now: number) => T): T {
+    const now = this.#schedule();
+    return this.askStore((store) => call(store, now));
+  }
+
+  /** The same where nothing can be sent. */
+  askStore<T>(call: (store: EngineStore) => T): T {
+    return this.#run(({ store }) => {
+      if (store === undefined) throw new TypeError('this client has no store');
+      return call(store);
+    });
   }
 
   reconfigured(): void {

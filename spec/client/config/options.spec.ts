@@ -21,11 +21,13 @@ import { ProtocolError } from '../../../lib/errors.ts';
 import { Stage } from '../../scenarios/stage.ts';
 import { firstAttempt } from '../../support/dial-contexts.ts';
 import { THROWN } from '../../support/thrown.ts';
+import { MemoryStore } from '../../support/memory-store.ts';
 
 type Key = keyof ClientOptions;
 const KEYS = Object.keys(SCHEMA) as Key[];
 
 const logger = { debug() {}, info() {}, warn() {}, error() {} };
+const store = new MemoryStore();
 const transport = () => Promise.reject(new Error('not dialled'));
 const RECONNECT = { minDelay: 1_000, maxDelay: 120_000, factor: 2, jitter: 0.2, retryInitial: false };
 
@@ -48,6 +50,8 @@ const OPTIONS: Readonly<Record<Key, readonly [byDefault: unknown, other: unknown
   onQueueFull: ['reject', 'wait'],
   queueQos0Offline: [true, false],
   onSessionLost: ['resend', 'reject'],
+  store: [undefined, store],
+  storeQos0: [false, true],
   messageRetry: [5_000, 0],
   ackTimeout: [0, 7],
   requestTimeout: [30_000, 7],

@@ -1,0 +1,151 @@
+import { Stage, type Exchange } from './exchange.ts';
+import type { Queue } from './queue.ts';
+import { keyOf, MESSAGES } from './records.ts';
+import type { Segment } from './segment.ts';
+
+/** Messages, and bytes of them, that are kept in memory ahead of the network. */
+const PAGE_MESSAGES = 4_096;
+const PAGE_BYTES = 4_194_304;
+/** Segments that are read at a time. */
+const SEGMENTS = 16;
+
+/** Records to read: see `StoreRange`. */
+export interface Range {
+  readonly after: string;
+  readonly before: string;
+  readonly limit: number;
+}
+
+/**
+ * The messages that wait in the store alone, behind those of the queue. Their number costs no memory, but the calls that
+ * wait for them do.
+ */
+export class Backlog {
+  readonly #queue: Queue;
+  /** Messages that callers wait for, by place. */
+  readonly #awaited = new Map<number, Exchange>();
+  /** Places of messages that were withdrawn. */
+  readonly #withdrawn = new Set<number>();
+  #messages = 0;
+  #bytes = 0;
+  /** The last place that was read, or did not have to be. */
+  #readTo = 0;
+  #reading: 'no' | 'yes' = 'no';
+  /** Messages that were added since the present reading began. It does not include them. */
+  #added = 0;
+
+  constructor(queue: Queue) {
+    this.#queue = queue;
+  }
+
+  get isEmpty(): boolean {
+    return this.#messages === 0;
+  }
+
+  /** An earlier process has left `messages`. They are read from the first place on. */
+  start(messages: number, bytes: number): void {
+    this.#messages = messages;
+    this.#bytes = bytes;
+    this.#readTo = 0;
+    this.#queue.changeReserved(messages, bytes);
+  }
+
+  /** Whether the messages of `segment`, which has just been stored, stay in memory. */
+  hasRoomFor(segment: Segment, bytes: number): boolean {
+    const { messages, bytes: queued } = this.#queue;
+    if (!this.isEmpty || this.#reading === 'yes') return false;
+    return messages === 0 || (messages + segment.count <= PAGE_MESSAGES && queued + bytes <= PAGE_BYTES);
+  }
+
+  /** `exchange` leaves memory. It counts as queued already. */
+  add(exchange: Exchange): void {
+    if (this.isEmpty && this.#reading === 'no') this.#readTo = exchange.publishOrder - 1;
+    this.#messages++;
+    this.#added++;
+    this.#bytes += exchange.queuedBytes;
+    exchange.stage = Stage.Stored;
+    exchange.segment = undefined;
+    if (exchange.waiter !== undefined) this.#awaited.set(exchange.publishOrder, exchange);
+    exchange.dropPayload();
+  }
+
+  /** The caller of a message no longer wants it. */
+  withdraw(exchange: Exchange): void {
+    this.#awaited.delete(exchange.publishOrder);
+    this.#withdrawn.add(exchange.publishOrder);
+    exchange.stage = Stage.Over;
+    this.#remove(exchange.queuedBytes);
+  }
+
+  /** A message that an earlier process has withdrawn. */
+  noteWithdrawn(place: number): void {
+    this.#withdrawn.add(place);
+  }
+
+  /** What to read now, if the queue runs low: up to `lastPlace`, as the store may have messages behind it that do not count yet. */
+  nextRange(lastPlace: number): Range | undefined {
+    if (this.#reading === 'yes' || this.isEmpty) return undefined;
+    if (this.#queue.messages > PAGE_MESSAGES / 2 || this.#queue.bytes > PAGE_BYTES / 2) return undefined;
+    return this.beginReading(lastPlace);
+  }
+
+  beginReading(lastPlace: number): Range {
+    this.#reading = 'yes';
+    this.#added = 0;
+    return {
+      after: keyOf(MESSAGES, this.#readTo),
+      before: keyOf(MESSAGES, lastPlace + 1),
+      limit: SEGMENTS,
+    };
+  }
+
+  /** Everything up to `place` was read. */
+  readUpTo(place: number): void {
+    this.#readTo = place;
+  }
+
+  /** A range was read. `isLast`: there is nothing behind it. Returns how many messages are missing. */
+  rangeRead(isLast: boolean): number {
+    this.#reading = 'no';
+    const missing = isLast ? Math.max(0, this.#messages - this.#added) : 0;
+    for (let i = 0; i < missing; i++) this.#remove(0);
+    return missing;
+  }
+
+  /** Takes a message that was read out of the backlog. Returns the exchange that its caller waits for, if there is one. */
+  take(place: number, bytes: number): Exchange | undefined {
+    this.#remove(bytes);
+    const exchange = this.#awaited.get(place);
+    this.#awaited.delete(place);
+    return exchange;
+  }
+
+  /** Whether the message at `place` was withdrawn. It no longer is: it is over. */
+  takeWithdrawn(place: number): boolean {
+    return this.#withdrawn.delete(place);
+  }
+
+  /** Messages that callers wait for. */
+  awaited(): Iterable<Exchange> {
+    return this.#awaited.values();
+  }
+
+  /** Forgets everything. The store keeps it. */
+  clear(): void {
+    this.#queue.changeReserved(-this.#messages, -this.#bytes);
+    this.#awaited.clear();
+    this.#withdrawn.clear();
+    this.#messages = 0;
+    this.#bytes = 0;
+    this.#readTo = 0;
+    this.#reading = 'no';
+  }
+
+  #remove(bytes: number): void {
+    this.#messages--;
+    // The last message takes what is left: a message may be counted differently once it was read.
+    const removed = this.#messages === 0 ? this.#bytes : bytes;
+    this.#bytes -= removed;
+    this.#queue.changeReserved(-1, -removed);
+  }
+}

@@ -1,0 +1,461 @@
+import type { Text } from '../codec/text.ts';
+import type { StoreChange } from '../store/session-store.ts';
+import { Backlog, type Range } from './backlog.ts';
+import { Exchange, Stage, type PublishWaiter } from './exchange.ts';
+import { sizeOf } from './queue.ts';
+import {
+  asideKeyOf,
+  inspect,
+  keyOf,
+  MESSAGES,
+  placeOf,
+  PROGRESS,
+  progressRecord,
+  readProgress,
+  readSegment,
+  RECEIVED_KEY,
+  receivedRecord,
+  SegmentWriter,
+  SESSION_KEY,
+  sessionRecord,
+  WITHDRAWN,
+  type Checksum,
+  type SessionFacts,
+  type StoredMessage,
+} from './records.ts';
+import { Progress, Segment, type SegmentOwner } from './segment.ts';
+import type { Session } from './session.ts';
+
+/** What the journal needs from the platform. */
+export interface JournalPorts {
+  readonly text: Text;
+  readonly checksum: Checksum;
+  /** What to add to a time of the engine for the wall-clock time, in ms. */
+  readonly toWallClock: () => number;
+  /** Makes the waiter of a message that no call waits for. */
+  readonly unattended: (topicName: string) => PublishWaiter;
+}
+
+/** Changes of the store that are made together, or not at all. */
+export interface Commit {
+  readonly changes: readonly StoreChange[];
+  /** Whether a packet or a call waits for it. */
+  readonly sync: boolean;
+}
+
+/** A record that was read. */
+export interface ReadRecord {
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
+/** One segment of the commit that is under way. */
+interface Storing {
+  readonly segment: Segment;
+  readonly exchanges: readonly Exchange[];
+  readonly bytes: number;
+}
+
+/**
+ * What the store has to be told about the session, and the messages that wait for it. One commit is under way at a time;
+ * what changes meanwhile is the next one.
+ *
+ * Every commit is a state that the session had. So a crash loses the latest changes at most, and never one of them alone.
+ */
+export class Journal implements SegmentOwner {
+  readonly backlog: Backlog;
+  readonly #session: Session;
+  readonly #ports: JournalPorts;
+  readonly #writer: SegmentWriter;
+  #state: 'closed' | 'open' | 'discarded' = 'closed';
+  /** Messages for the next commit. */
+  #waiting: Exchange[] = [];
+  /** Those of the present commit; undefined: none is under way. */
+  #underway: readonly Storing[] | undefined = undefined;
+  readonly #changed = new Set<Segment>();
+  /** Changes of records that belong to no segment. */
+  #others: StoreChange[] = [];
+  readonly #received = new Set<number>();
+  /** Records that have to be written again. */
+  readonly #stale = new Set<'received' | 'session'>();
+  #urgency: 'none' | 'sync' = 'none';
+  #messages = 0;
+  #bytes = 0;
+  #lastPlace = 0;
+  #lastRelease = 0;
+  #knowledge: 'known' | 'unknown' = 'unknown';
+  /** Records that could not be read. */
+  setAside = 0;
+
+  constructor(session: Session, ports: JournalPorts) {
+    this.#session = session;
+    this.#ports = ports;
+    this.#writer = new SegmentWriter(ports.text, ports.checksum);
+    this.backlog = new Backlog(session.queue);
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  /** Whether the session in the store is to be removed. */
+  get isDiscarded(): boolean {
+    return this.#state === 'discarded';
+  }
+
+  /** Whether the next commit has something to do. */
+  get hasChanges(): boolean {
+    return (
+      this.#waiting.length > 0 || this.#changed.size > 0 || this.#others.length > 0 || this.#stale.size > 0
+    );
+  }
+
+  /** Messages in the store that are not over, those of the present commit included. */
+  get messages(): number {
+    return this.#messages;
+  }
+
+  /** Their bytes: topic, properties and payload. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Bytes of messages that are not in the store yet. */
+  get unstoredBytes(): number {
+    let bytes = 0;
+    for (const exchange of this.#waiting) bytes += exchange.queuedBytes;
+    for (const part of this.#underway ?? []) bytes += part.bytes;
+    return bytes;
+  }
+
+  /** Whether this store knows all Packet Identifiers under which the server may hold QoS 2 messages of this session. */
+  get isKnown(): boolean {
+    return this.#knowledge === 'known';
+  }
+
+  // --- what happens in the session -----------------------------------------------------------------------------
+
+  /** `exchange` is stored with the next commit. */
+  add(exchange: Exchange): void {
+    exchange.stage = Stage.Storing;
+    this.#session.queue.reserve(exchange);
+    this.#waiting.push(exchange);
+  }
+
+  /** The caller of a message that waits in the store, or for it, no longer wants it. */
+  withdraw(exchange: Exchange): void {
+    if (exchange.stage === Stage.Stored) {
+      this.backlog.withdraw(exchange);
+      this.#others.push({
+        type: 'put',
+        key: keyOf(WITHDRAWN, exchange.publishOrder),
+        value: new Uint8Array(0),
+      });
+      this.ended(exchange);
+      return;
+    }
+    // With a Packet Identifier it waits for the record of that, and no longer counts as queued.
+    if (exchange.packetId === 0) this.#session.queue.changeReserved(-1, -exchange.queuedBytes);
+    exchange.stage = Stage.Over;
+    exchange.leaveStore();
+    exchange.dropPayload();
+  }
+
+  /**
+   * Gives up a message that is not in the store yet, to make room: the oldest of those that wait for the next commit. Its
+   * waiter is still to be told.
+   */
+  dropOldest(): Exchange | undefined {
+    const oldest = this.#waiting.find(({ stage }) => stage === Stage.Storing);
+    if (oldest !== undefined) this.withdraw(oldest);
+    return oldest;
+  }
+
+  /** The next commit has to be made before something can be sent. */
+  hurry(): void {
+    this.#urgency = 'sync';
+  }
+
+  /** PUBREC was received for a stored message. */
+  released(exchange: Exchange): void {
+    exchange.segment?.released(exchange, ++this.#lastRelease); // fault: release-record
+    this.hurry();
+  }
+
+  /** PUBREC is about to be sent for a QoS 2 message of the server. Returns whether a record of it has to be written first. */
+  received(packetId: number): boolean {
+    if (this.#received.has(packetId)) return false;
+    this.#received.add(packetId);
+    this.#stale.add('received');
+    this.hurry();
+    return true;
+  }
+
+  /** PUBCOMP is about to be sent. Returns whether that has to be recorded first: the server may use the identifier again then. */
+  completed(packetId: number): boolean {
+    if (!this.#received.delete(packetId)) return false;
+    this.#stale.add('received');
+    this.hurry();
+    return true;
+  }
+
+  /** The server has no session: it begins now. */
+  sessionBegun(): void {
+    if (this.#received.size > 0) this.#stale.add('received');
+    this.#received.clear();
+    if (this.#knowledge === 'unknown') this.#stale.add('session');
+    this.#knowledge = 'known';
+  }
+
+  changed(segment: Segment): void {
+    this.#changed.add(segment);
+  }
+
+  ended(exchange: Exchange): void {
+    this.#messages--;
+    this.#bytes -= exchange.queuedBytes;
+    this.#stale.add('session');
+  }
+
+  // --- commits -------------------------------------------------------------------------------------------------
+
+  /** The changes since the last commit, unless one is under way or nothing has changed. */
+  takeCommit(): Commit | undefined {
+    if (this.#state !== 'open' || this.#underway !== undefined) return undefined;
+    if (this.#session.outgoing.orphanedIds.size > 0 && this.isKnown) {
+      this.#knowledge = 'unknown';
+      this.#stale.add('session');
+    }
+    const changes: StoreChange[] = [];
+    const storing = this.#store(changes);
+    for (const segment of this.#changed) this.#record(segment, changes);
+    this.#changed.clear();
+    changes.push(...this.#others);
+    this.#others = [];
+    this.#recordSession(changes);
+    if (changes.length === 0) return undefined;
+    const sync = storing.length > 0 || this.#urgency === 'sync'; // fault: lazy-commit
+    this.#urgency = 'none';
+    this.#underway = storing;
+    return { changes, sync };
+  }
+
+  /** The present commit was made: its messages may be sent from now on. */
+  committed(): void {
+    const storing = this.#underway ?? [];
+    this.#underway = undefined;
+    for (const part of storing) this.#stored(part);
+  }
+
+  #store(changes: StoreChange[]): Storing[] {
+    const exchanges = this.#waiting.filter(({ stage }) => stage === Stage.Storing);
+    this.#waiting = [];
+    const storing: Storing[] = [];
+    for (let from = 0; from < exchanges.length;) {
+      const { value, count } = this.#writer.write(exchanges, from, this.#ports.toWallClock());
+      const segment = new Segment(this.#lastPlace + 1, count, this);
+      const part = exchanges.slice(from, from + count);
+      let bytes = 0;
+      for (const exchange of part) {
+        exchange.publishOrder = ++this.#lastPlace;
+        exchange.segment = segment;
+        bytes += exchange.queuedBytes;
+      }
+      this.#messages += count;
+      this.#bytes += bytes;
+      this.#stale.add('session');
+      changes.push({ type: 'put', key: keyOf(MESSAGES, segment.first), value });
+      storing.push({ segment, exchanges: part, bytes });
+      from += count;
+    }
+    return storing;
+  }
+
+  /** Writes the progress of a segment, or removes it with its last message. */
+  #record(segment: Segment, changes: StoreChange[]): void {
+    const key = keyOf(PROGRESS, segment.first);
+    if (segment.live > 0) {
+      changes.push({ type: 'put', key, value: progressRecord(segment, this.#ports.checksum) });
+      segment.recorded = 'progress';
+      return;
+    }
+    changes.push({ type: 'delete', key: keyOf(MESSAGES, segment.first) });
+    if (segment.recorded === 'progress') changes.push({ type: 'delete', key });
+  }
+
+  #recordSession(changes: StoreChange[]): void {
+    const { checksum } = this.#ports;
+    if (this.#stale.has('received'))
+      changes.push(
+        this.#received.size === 0
+          ? { type: 'delete', key: RECEIVED_KEY }
+          : { type: 'put', key: RECEIVED_KEY, value: receivedRecord(this.#received, checksum) },
+      );
+    if (this.#stale.has('session')) {
+      const facts = {
+        isKnown: this.isKnown,
+        messages: this.#messages,
+        bytes: this.#bytes,
+        lastPlace: this.#lastPlace,
+      };
+      changes.push({ type: 'put', key: SESSION_KEY, value: sessionRecord(facts, checksum) });
+    }
+    this.#stale.clear();
+  }
+
+  #stored({ segment, exchanges, bytes }: Storing): void {
+    const { queue } = this.#session;
+    const staysInMemory = this.backlog.hasRoomFor(segment, bytes);
+    // Without its segment in memory, each message that was withdrawn meanwhile has a record of its own.
+    if (!staysInMemory && segment.live > 0) this.#changed.delete(segment);
+    for (const exchange of exchanges) {
+      if (exchange.stage === Stage.Over) {
+        if (!staysInMemory && segment.live > 0) this.#noteWithdrawn(exchange.publishOrder);
+        continue;
+      }
+      if (exchange.waiter?.stored() !== 'waits') exchange.waiter = this.#ports.unattended(exchange.topicName);
+      if (staysInMemory) {
+        queue.changeReserved(-1, -exchange.queuedBytes);
+        queue.push(exchange);
+      } else this.backlog.add(exchange);
+    }
+  }
+
+  #noteWithdrawn(place: number): void {
+    this.backlog.noteWithdrawn(place);
+    this.#others.push({ type: 'put', key: keyOf(WITHDRAWN, place), value: new Uint8Array(0) });
+  }
+
+  // --- reading -------------------------------------------------------------------------------------------------
+
+  /** The records to read now: the queue runs low, and messages wait in the store alone. */
+  nextRange(): Range | undefined {
+    if (this.#state !== 'open') return undefined;
+    const first = this.#underway?.[0]?.segment.first;
+    return this.backlog.nextRange(first === undefined ? this.#lastPlace : first - 1);
+  }
+
+  /** The records of `nextRange()`. They go into the queue. */
+  rangeRead(range: Range, records: readonly ReadRecord[]): void {
+    for (const record of records)
+      for (const exchange of this.read(record)) this.#session.queue.push(exchange);
+    this.pageRead(records.length < range.limit);
+  }
+
+  /** `isLast`: there was nothing behind the records that were read. Messages that should have been there are not counted any more. */
+  pageRead(isLast: boolean): void {
+    const missing = this.backlog.rangeRead(isLast);
+    if (missing === 0) return;
+    this.#messages -= missing;
+    this.#stale.add('session');
+  }
+
+  /**
+   * Reads one segment and, if it has one, the record of its progress. Returns its messages that are not over; none if the
+   * record cannot be read and is set aside.
+   */
+  read({ key, value }: ReadRecord, progress?: Uint8Array): Exchange[] {
+    const first = placeOf(key);
+    const messages = inspect(value, this.#ports.checksum) === 'sound' ? readSegment(value) : undefined; // fault: unchecked-record
+    this.backlog.readUpTo(first + (messages?.length ?? 1) - 1);
+    if (messages === undefined || messages.length === 0) {
+      this.putAside({ key, value });
+      return [];
+    }
+    const segment = new Segment(first, messages.length, this);
+    if (progress !== undefined) {
+      segment.recorded = 'progress';
+      if (!readProgress(progress, segment)) this.putAside({ key: keyOf(PROGRESS, first), value: progress });
+    }
+    const exchanges: Exchange[] = [];
+    messages.forEach((message, i) => {
+      const place = first + i;
+      if (this.backlog.takeWithdrawn(place)) {
+        this.#others.push({ type: 'delete', key: keyOf(WITHDRAWN, place) });
+        segment.restore(place, Progress.Over, 0, 0);
+        this.#changed.add(segment);
+      } else if (segment.progressAt(place) !== Progress.Over)
+        exchanges.push(this.#toExchange(message, place, segment));
+    });
+    return exchanges;
+  }
+
+  #toExchange({ publish, calledAt }: StoredMessage, place: number, segment: Segment): Exchange {
+    const { topic, payload, qos, retain } = publish;
+    const properties = Object.keys(publish.properties).length === 0 ? undefined : publish.properties;
+    const read = new Exchange(topic, payload, qos, retain, properties);
+    const exchange = this.backlog.take(place, sizeOf(read)) ?? read;
+    exchange.usePayload(payload);
+    exchange.calledAt = calledAt - this.#ports.toWallClock();
+    exchange.publishOrder = place;
+    exchange.segment = segment;
+    exchange.waiter ??= this.#ports.unattended(topic);
+    return exchange;
+  }
+
+  /** Keeps a record that cannot be read where it is in nobody's way. */
+  putAside({ key, value }: ReadRecord): void {
+    this.setAside++;
+    this.#others.push({ type: 'put', key: asideKeyOf(key), value }, { type: 'delete', key });
+  }
+
+  // --- opening and closing -------------------------------------------------------------------------------------
+
+  /** The store is open. `recovered()` follows. */
+  open(facts: SessionFacts): void {
+    this.#state = 'open';
+    this.#messages = facts.messages;
+    this.#bytes = facts.bytes;
+    this.#lastPlace = facts.lastPlace;
+    this.#knowledge = facts.isKnown ? 'known' : 'unknown';
+    this.backlog.start(facts.messages, facts.bytes);
+  }
+
+  /** Takes over a message that an earlier process has received up to PUBREC. */
+  restoreReceived(packetId: number): void {
+    this.#received.add(packetId);
+  }
+
+  /** Takes over the highest place in the order of the PUBRECs. */
+  restoreRelease(release: number): void {
+    if (release > this.#lastRelease) this.#lastRelease = release;
+  }
+
+  /** Nothing is kept: no commit follows, and the records are removed. */
+  discard(): void {
+    if (this.#state === 'open') this.#state = 'discarded';
+  }
+
+  /**
+   * The store is closed, or has failed. Returns the messages that it does not have, in call order. Everything else is in the
+   * store, and leaves memory.
+   */
+  close(): Exchange[] {
+    const left = this.takeUnstored();
+    this.#state = 'closed';
+    this.#changed.clear();
+    this.#others = [];
+    this.#received.clear();
+    this.#stale.clear();
+    this.#urgency = 'none';
+    this.#messages = 0;
+    this.#bytes = 0;
+    this.#lastRelease = 0;
+    this.setAside = 0;
+    this.backlog.clear();
+    return left;
+  }
+
+  /** Takes all messages that are not in the store, in call order. */
+  takeUnstored(): Exchange[] {
+    const unstored = [...(this.#underway ?? []).flatMap(({ exchanges }) => exchanges), ...this.#waiting];
+    this.#underway = undefined;
+    this.#waiting = [];
+    const left = unstored.filter(({ stage }) => stage === Stage.Storing);
+    for (const exchange of left) {
+      exchange.segment = undefined;
+      this.#session.queue.changeReserved(-1, -exchange.queuedBytes);
+    }
+    return left;
+  }
+}
