@@ -21,13 +21,14 @@ const GROUND = ['errors.ts', 'bytes.ts'];
 const FLOORS: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': [],
   'bytes.ts': [],
+  'packages.ts': ['errors.ts'],
   topic: GROUND,
   codec: [...GROUND, 'topic'],
   session: [...GROUND, 'topic', 'codec'],
   connection: [...GROUND, 'topic', 'codec'],
   engine: [...GROUND, 'topic', 'codec', 'session', 'connection'],
-  transport: GROUND,
-  store: GROUND,
+  transport: [...GROUND, 'packages.ts'],
+  store: [...GROUND, 'packages.ts'],
   client: [...GROUND, 'topic', 'codec', 'session', 'connection', 'engine', 'transport', 'store'],
   'index.ts': [
     ...GROUND,
@@ -68,7 +69,7 @@ const OPTIONAL = ['socks', 'proxy-from-env'];
 const PURE = [...GROUND, 'topic', 'codec', 'session', 'connection', 'engine'];
 
 /** The one file that imports what it is told to. */
-const LOADER = 'transport/packages.ts';
+const LOADER = 'packages.ts';
 
 const IMPURE =
   /(?<![.\w$])(?:Date|Math\s*(?:\?\.|\.)\s*random|Math\s*\[|Promise|PromiseLike|async|await|setTimeout|setInterval|setImmediate|queueMicrotask|performance|process|globalThis|Buffer)(?![\w$])/g;

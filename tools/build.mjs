@@ -17,7 +17,7 @@ import { build } from 'esbuild';
 process.chdir(fileURLToPath(new URL('../', import.meta.url)));
 
 const ENTRIES = ['index', 'codec/codec'];
-/** Start of an `import()` with a computed name: see lib/transport/packages.ts. */
+/** Start of an `import()` with a computed name: see lib/packages.ts. */
 const COMPUTED_IMPORT = /await import\((?=(?:\s*\/\*[^*]*\*\/)+\s*name\s*\))/g;
 const RELATIVE_IMPORT = /\b(?:from|import\()\s*['"](\.[^'"]+)['"]/g;
 const OPTIONS = { bundle: true, platform: 'node', target: 'node20', sourcemap: true, logLevel: 'warning' };
