@@ -53,6 +53,7 @@ const CLOSED: Readonly<Record<string, RegExp>> = {
 /** What a floor may import from outside: names or, with a colon at the end, how they begin. */
 const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
   transport: ['node:', 'ws', 'socks', 'proxy-from-env'],
+  store: ['node:'],
   client: ['node:', 'p-queue'],
 };
 
@@ -64,7 +65,7 @@ const ONLY_IN: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** What may not be installed: it is loaded by name where it is needed, so that bundlers leave it alone. */
-const OPTIONAL = ['socks', 'proxy-from-env'];
+const OPTIONAL = ['socks', 'proxy-from-env', 'classic-level'];
 
 const PURE = [...GROUND, 'topic', 'codec', 'session', 'connection', 'engine'];
 
@@ -75,7 +76,7 @@ const IMPURE =
   /(?<![.\w$])(?:Date|Math\s*(?:\?\.|\.)\s*random|Math\s*\[|Promise|PromiseLike|async|await|setTimeout|setInterval|setImmediate|queueMicrotask|performance|process|globalThis|Buffer)(?![\w$])/g;
 
 /** Entry points of the package: they alone hand on what other files export. */
-const ENTRIES = ['index.ts', 'codec/codec.ts'];
+const ENTRIES = ['index.ts', 'codec/codec.ts', 'store/store.ts', 'store/conformance.ts'];
 
 const RE_EXPORT = /\bexport\s+(?:type\s+)?(?:\*(?:\s*as\s+[\w$]+)?|\{[^}]*\})\s*from\s*""\s*;?/g;
 
@@ -259,6 +260,7 @@ describe('the floors', () => {
     ['transport/socks-proxy.ts', "import { SocksClient } from 'socks';"],
     ['transport/socks-proxy.ts', "const a = await import('socks');"],
     ['transport/proxy.ts', "import 'proxy-from-env';"],
+    ['store/level-directory.ts', "import type { ClassicLevel } from 'classic-level';"],
     ['client/config/network-options.ts', "import type { getProxyForUrl } from 'proxy-from-env';"],
     ['client/client.ts', "import WebSocket from 'ws';"],
     ['client/client.ts', "import { a } from '../index.ts';"],
