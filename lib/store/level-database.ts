@@ -37,6 +37,7 @@ export interface LevelDatabase {
   readonly status: string;
   open(): Promise<void>;
   close(): Promise<void>;
+  on?(event: 'closed', listener: () => void): unknown;
   batch(operations: LevelOperation[], options: LevelBatchOptions): Promise<void>;
   iterator(options: LevelRange & LevelEncodings): LevelIterator<[string, Uint8Array]>;
   keys(options: LevelRange & Pick<LevelEncodings, 'keyEncoding'>): LevelIterator<string>;

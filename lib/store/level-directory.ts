@@ -33,7 +33,7 @@ export async function openDirectory(path: string, owner: SessionOwner): Promise<
     throw storeErrorOf(cause, place, 'be opened');
   }
   const opened = database;
-  return { database: opened, release: () => opened.close() };
+  return { database: opened, health: { failure: undefined }, release: () => opened.close() };
 }
 
 /** The store in a directory, as error messages name it. */

@@ -1,8 +1,9 @@
 /** A database that the application has made. Sessions of several clients can be in it, and other things. */
 
+import { StoreError } from '../errors.ts';
 import type { LevelDatabase } from './level-database.ts';
 import { lockedError, storeErrorOf } from './level-errors.ts';
-import type { LevelPossession } from './level-session.ts';
+import type { LevelHealth, LevelPossession } from './level-session.ts';
 import { nameOf, prefixOf, type SessionOwner } from './session-keys.ts';
 
 /** The database of the application, as error messages name it. */
@@ -16,14 +17,20 @@ interface Users {
   readonly wasClosed: boolean;
 }
 
+const HEALTH = new WeakMap<LevelDatabase, LevelHealth>();
 const USERS = new WeakMap<LevelDatabase, Users>();
 
 /**
  * Takes a session of `database` into possession, and opens the database if it is closed.
- * @throws StoreError if another store has the session, or the database cannot be opened
+ * @throws StoreError if another store has the session, or the database cannot be opened, or has failed to write
  */
 export async function openInstance(database: LevelDatabase, owner: SessionOwner): Promise<LevelPossession> {
   const prefix = prefixOf(owner);
+  const health = healthOf(database);
+  if (health.failure !== undefined)
+    throw new StoreError(`${INSTANCE} has failed to write: close it, and open it again`, {
+      cause: health.failure,
+    });
   const users = usersOf(database);
   if (users.prefixes.has(prefix))
     throw lockedError(
@@ -40,7 +47,19 @@ export async function openInstance(database: LevelDatabase, owner: SessionOwner)
     const isLast = leave(database, users, prefix);
     if (isLast && users.wasClosed) await database.close();
   };
-  return { database, release };
+  return { database, health, release };
+}
+
+function healthOf(database: LevelDatabase): LevelHealth {
+  let health = HEALTH.get(database);
+  if (health === undefined) {
+    const created: LevelHealth = { failure: undefined };
+    health = created;
+    HEALTH.set(database, created);
+    database.on?.('closed', () => (created.failure = undefined));
+  }
+  if (database.status !== 'open') health.failure = undefined;
+  return health;
 }
 
 function usersOf(database: LevelDatabase): Users {

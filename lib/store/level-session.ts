@@ -7,9 +7,19 @@ import { endOf } from './session-keys.ts';
 import type { StoreChange, StoreRange, StoreRecord } from './session-store.ts';
 import { UnsyncedChanges } from './unsynced-changes.ts';
 
+/** What is known of an open database. */
+export interface LevelHealth {
+  /**
+   * Of a write, by any session. LevelDB may have left a torn record in its log: until it is closed, it is not written to
+   * any more, as what comes behind that record could not be read.
+   */
+  failure: StoreError | undefined;
+}
+
 /** A database that a session possesses. */
 export interface LevelPossession {
   readonly database: LevelDatabase;
+  readonly health: LevelHealth;
   /** Gives it up. */
   release(): Promise<void>;
 }
@@ -34,7 +44,7 @@ export class LevelSession {
   readonly #unsynced = new UnsyncedChanges();
   /** Calls that have not settled. */
   readonly #running = new Set<Promise<unknown>>();
-  /** Of a write. What the database has got is unknown from then on. */
+  /** The first one that the session has met, also if the database was closed and opened again since. */
   #failure: StoreError | undefined;
 
   constructor(possession: LevelPossession, options: LevelSessionOptions) {
@@ -100,11 +110,13 @@ export class LevelSession {
       await this.#run('be written', work);
     } catch (error) {
       this.#failure ??= error as StoreError;
+      this.#possession.health.failure ??= this.#failure;
       throw error;
     }
   }
 
   async #run<T>(action: string, work: () => Promise<T>): Promise<T> {
+    this.#failure ??= this.#possession.health.failure;
     if (this.#failure !== undefined) throw this.#failure;
     const running = work();
     this.#running.add(running);

@@ -37,7 +37,8 @@ export interface LevelStoreOptions {
  * the last client. Records are below the key `mqtt-await/`. Only `classic-level` knows `sync`: what another database
  * promises is up to it.
  *
- * After a commit has failed, every call rejects with its error until the store is closed and opened again.
+ * After a commit has failed, every call rejects with its error until the store is closed and opened again. A database of
+ * the application has to be closed and opened as well, and its other clients end, too.
  * @throws TypeError for wrong arguments. Everything else is a `StoreError` of the methods
  */
 export function levelStore(

@@ -53,24 +53,32 @@ describe('after a failure', () => {
   it.each(['batch', 'clear'] as const)('of %s, every call but close() rejects with it', async (method) => {
     const database = new MemoryLevel();
     let isFull = true;
-    const store = levelStore(
-      replacing(database, {
-        [method]: async () => {
-          if (isFull) throw noSpace;
-        },
-      }),
-    );
+    const shared = replacing(database, {
+      [method]: async () => {
+        if (isFull) throw noSpace;
+      },
+    });
+    const store = levelStore(shared);
+    const other = levelStore(shared);
     await store.open('a');
+    await other.open('b');
     const write = (): Promise<void> => (method === 'batch' ? store.commit([put('a')], SYNC) : store.clear());
     const error: unknown = await write().catch((caught: unknown) => caught);
     expect(error).toMatchObject({ name: 'StoreError', message: expect.stringContaining('no space left') });
     isFull = false;
     for (const call of [write(), store.commit([], NO_SYNC), keysOf(store), store.clear()])
       await expect(call).rejects.toBe(error);
+    // What another client writes behind a torn record could not be read.
+    await expect(other.commit([put('b')], SYNC)).rejects.toBe(error);
     await store.close();
+    await expect(store.open('a')).rejects.toThrow('has failed to write: close it, and open it again');
+    await database.close();
+    await database.open();
     await store.open('a');
     expect(await keysOf(store)).toBe('');
+    await expect(keysOf(other)).rejects.toBe(error);
     await store.close();
+    await other.close();
   });
 
   it('of a read, the store goes on', async () => {

@@ -25,6 +25,7 @@ export function replacing(database: LevelDatabase, methods: Partial<LevelDatabas
     },
     open: () => database.open(),
     close: () => database.close(),
+    on: (event, listener) => database.on?.(event, listener),
     batch: (operations, options) => database.batch(operations, options),
     iterator: (options) => database.iterator(options),
     keys: (options) => database.keys(options),
