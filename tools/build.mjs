@@ -1,8 +1,8 @@
 /*
  * Builds `dist/`: an ES module and a CommonJS module for each entry, each with its declarations.
  *
- *   index.js   codec/codec.js     ES modules with shared chunks; dependencies are not bundled
- *   index.cjs  codec/codec.cjs    the same as CommonJS; p-queue is bundled, as it is an ES module only
+ *   index.js   codec/codec.js …   ES modules with shared chunks; dependencies are not bundled
+ *   index.cjs  codec/codec.cjs …  the same as CommonJS; p-queue is bundled, as it is an ES module only
  *   *.d.ts  *.d.cts               only the declarations that the entries refer to
  *
  * Source maps and declaration maps refer to `lib/`, which is published with `dist/`. They contain no sources.
@@ -16,8 +16,8 @@ import { build } from 'esbuild';
 
 process.chdir(fileURLToPath(new URL('../', import.meta.url)));
 
-const ENTRIES = ['index', 'codec/codec'];
-/** Start of an `import()` with a computed name: see lib/transport/packages.ts. */
+const ENTRIES = ['index', 'codec/codec', 'store/store', 'store/conformance'];
+/** Start of an `import()` with a computed name: see lib/packages.ts. */
 const COMPUTED_IMPORT = /await import\((?=(?:\s*\/\*[^*]*\*\/)+\s*name\s*\))/g;
 const RELATIVE_IMPORT = /\b(?:from|import\()\s*['"](\.[^'"]+)['"]/g;
 const OPTIONS = { bundle: true, platform: 'node', target: 'node20', sourcemap: true, logLevel: 'warning' };

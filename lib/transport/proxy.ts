@@ -6,7 +6,7 @@ import type * as ProxyFromEnv from 'proxy-from-env';
 import { messageOf } from '../errors.ts';
 import { requestTunnel } from './http-proxy.ts';
 import type { ProxyOptions, TlsOptions } from './options.ts';
-import { loadPackage } from './packages.ts';
+import { loadPackage } from '../packages.ts';
 import { parseProxyUrl, type ProxyServer } from './proxy-url.ts';
 import { negotiateTunnel } from './socks-proxy.ts';
 import { openSocket } from './tcp.ts';

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { setImmediate } from 'node:timers';
 import type * as Socks from 'socks';
 import { messageOf } from '../errors.ts';
-import { loadPackage } from './packages.ts';
+import { loadPackage } from '../packages.ts';
 import type { Destination, ProxyServer } from './proxy-url.ts';
 
 /** Maximum ms of a timer. */

@@ -6,7 +6,7 @@ import type * as Ws from 'ws';
 import { ConnectError, messageOf } from '../errors.ts';
 import { unlessAborted } from './abortable.ts';
 import type { HttpHeaders } from './options.ts';
-import { loadPackage } from './packages.ts';
+import { loadPackage } from '../packages.ts';
 import type { DialContext, DialOptions, Transport } from './transport.ts';
 import { authorityOf } from './url.ts';
 import { type Explain, WebSocketTransport } from './websocket-transport.ts';

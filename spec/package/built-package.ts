@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -72,6 +72,7 @@ async function install(): Promise<Installed> {
     const link = (...names: readonly string[]): void => {
       for (const name of names) {
         const path = join(directory, 'node_modules', name);
+        if (existsSync(path)) continue;
         mkdirSync(dirname(path), { recursive: true });
         symlinkSync(join(ROOT, 'node_modules', name), path, 'junction');
       }

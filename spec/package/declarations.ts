@@ -39,6 +39,8 @@ async function main(): Promise<void> {
   const service: MqttClient = client;
   await service.drain();
   const packet: Packet | undefined = new Decoder().next();
+  const store: SessionStore = levelStore('./outbox', { scope: undefined, sync: undefined });
+  for (const { name, check } of storePromises({ make: () => store })) take(name, check);
   take(encode({ type: 'pingreq' }, 5), packet, new MqttError('ERR_MQTT_CLOSED', 'a').code);
 }
 function take(..._: unknown[]): void {}
@@ -50,13 +52,20 @@ const TYPES = 'Client, MqttClient, QoS, Subscription';
 const ESM = `
 import { ${NAMES}, type ${TYPES.replaceAll(', ', ', type ')} } from 'mqtt-await';
 import { Decoder, encode, type Packet } from 'mqtt-await/codec';
+import { levelStore, type SessionStore } from 'mqtt-await/store';
+import { storePromises } from 'mqtt-await/store/conformance';
 ${USE}`;
 
 const REQUIRE = `
 import mqtt = require('mqtt-await');
 import codec = require('mqtt-await/codec');
+import stores = require('mqtt-await/store');
+import conformance = require('mqtt-await/store/conformance');
 const { ${NAMES} } = mqtt;
 const { Decoder, encode } = codec;
+const { levelStore } = stores;
+const { storePromises } = conformance;
+type SessionStore = stores.SessionStore;
 type Client = mqtt.Client;
 type MqttClient = mqtt.MqttClient;
 type QoS = mqtt.QoS;

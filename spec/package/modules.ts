@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
@@ -19,6 +19,16 @@ let installed: Installed;
 let broker: LocalBroker;
 /** The URL of a server that does not exist. */
 let nowhere: string;
+
+/** Stores a record, and opens the store twice. */
+const STORE = `
+  const store = levelStore('./outbox');
+  await store.open('a');
+  await store.commit([{ type: 'put', key: 'k', value: new Uint8Array(1) }], { sync: true });
+  for (const { key } of await store.read({ after: '', before: '~', limit: 10 })) console.log(key);
+  console.log((await levelStore('./outbox').open('a').catch((error) => error)).code);
+  await store.clear();
+  await store.close();`;
 
 /** Runs a program that has the package installed. */
 async function run(name: string, source: string, flags: readonly string[] = []): Promise<unknown> {
@@ -65,6 +75,49 @@ export function describeModules(): void {
         expect(await run('program.mjs', source)).toEqual({
           code: 0,
           lines: ['built', 'function MqttError'],
+          complaint: '',
+        });
+      },
+      LONG,
+    );
+
+    it(
+      'finds the store, which names the package that a path needs',
+      async () => {
+        const source = `
+          import { StoreError } from 'mqtt-await';
+          import { levelStore } from 'mqtt-await/store';
+          const store = levelStore('./outbox');
+          const error = await store.open('a').catch((error) => error);
+          console.log(error instanceof StoreError, error.message);`;
+        expect(await run('store-alone.mjs', source)).toEqual({
+          code: 0,
+          lines: [
+            'true levelStore() with a path needs the package classic-level, which is not installed: npm install classic-level',
+          ],
+          complaint: '',
+        });
+        expect(existsSync(join(installed.directory, 'outbox'))).toBe(false);
+        installed.link('classic-level');
+        expect(await run('store.mjs', `import { levelStore } from 'mqtt-await/store';${STORE}`)).toEqual({
+          code: 0,
+          lines: ['k', 'ERR_MQTT_STORE_LOCKED'],
+          complaint: '',
+        });
+      },
+      LONG,
+    );
+
+    it(
+      'finds the promises of a store',
+      async () => {
+        const source = `
+          import { storePromises } from 'mqtt-await/store/conformance';
+          const [promise] = storePromises({ make: () => { throw new Error('none'); } });
+          console.log(promise.name, await promise.check().catch((error) => error.message));`;
+        expect(await run('promises.mjs', source)).toEqual({
+          code: 0,
+          lines: ['a new session is empty none'],
           complaint: '',
         });
       },
@@ -147,6 +200,24 @@ export function describeModules(): void {
         const loaded = process.moduleLoadList.filter((name) => /NativeModule (tls|_tls_wrap|https)$/.test(name));
         console.log(loaded.join() + Object.keys(require.cache).filter((path) => /[\\\\/]ws[\\\\/]/.test(path)).join());`;
         expect(await run('light.cjs', source)).toEqual({ code: 0, lines: [''], complaint: '' });
+      },
+      LONG,
+    );
+
+    it(
+      'finds the store',
+      async () => {
+        installed.link('classic-level');
+        const source = `
+        const { levelStore } = require('mqtt-await/store');
+        const { storePromises } = require('mqtt-await/store/conformance');
+        if (storePromises({}).length < 10) throw new Error('too few');
+        (async () => {${STORE}})();`;
+        expect(await run('store.cjs', source, ['--no-experimental-require-module'])).toEqual({
+          code: 0,
+          lines: ['k', 'ERR_MQTT_STORE_LOCKED'],
+          complaint: '',
+        });
       },
       LONG,
     );

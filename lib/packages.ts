@@ -1,6 +1,6 @@
 /** Loads optional packages when they are needed, from the directory of the program. */
 
-import { codeOf, messageOf } from '../errors.ts';
+import { codeOf, messageOf } from './errors.ts';
 
 /**
  * Loads the package `name`. `use` names what needs it. Bundlers do not follow an import whose name is an argument; the

@@ -1,6 +1,6 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import { loadPackage } from '../../lib/transport/packages.ts';
-import { errorOf } from '../support/tunnel-rig.ts';
+import { loadPackage } from '../lib/packages.ts';
+import { errorOf } from './support/tunnel-rig.ts';
 
 describe('loadPackage()', () => {
   it('returns what import() does', async () => {
