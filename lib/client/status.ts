@@ -22,10 +22,10 @@ export type StatusEvent =
   /** The server has lost the session. The application held `unsettled` messages of it. */
   | { readonly type: 'session-lost'; readonly unsettled: number }
   /**
-   * The store was opened: `messages` of an earlier process are to be sent. `setAside`: records that could not be read, and
+   * The store was opened: `messages` of an earlier process are to be sent. `unreadable`: records that could not be read, and
    * are kept there under another key.
    */
-  | { readonly type: 'recovered'; readonly messages: number; readonly setAside: number }
+  | { readonly type: 'recovered'; readonly messages: number; readonly unreadable: number }
   /** A stored message that no call waits for is not delivered: it was refused, has expired or was given up. */
   | { readonly type: 'publish-failed'; readonly topic: string; readonly error: MqttError }
   /** `subscription` has dropped messages, `dropped` in all. At most once a second for each subscription. */

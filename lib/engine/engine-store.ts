@@ -1,7 +1,7 @@
+import type { StoreRange, StoreRecord } from '../store/session-store.ts';
 import { ClosedError, StoreError, withoutFrames, type MqttError } from '../errors.ts';
 import { Stage } from '../session/exchange.ts';
-import type { Commit, Journal, ReadRecord } from '../session/journal.ts';
-import type { Range } from '../session/backlog.ts';
+import type { Commit, Journal } from '../session/journal.ts';
 import { Recovery } from '../session/recovery.ts';
 import type { ConnectionState } from './connection-state.ts';
 import type { EngineContext } from './engine-context.ts';
@@ -22,7 +22,7 @@ export interface Recovered {
   /** Messages that are to be sent. */
   readonly messages: number;
   /** Records that could not be read, so far. */
-  readonly setAside: number;
+  readonly unreadable: number;
 }
 
 /**
@@ -57,8 +57,8 @@ export class EngineStore {
 
   /** The recovery is done. */
   recovered(): Recovered {
-    const { messages, setAside } = this.#journal;
-    return { messages, setAside };
+    const { messages, unreadable } = this.#journal;
+    return { messages, unreadable };
   }
 
   /** The changes to commit now. `committed()` or `failed()` follows. */
@@ -74,11 +74,11 @@ export class EngineStore {
     if (state.state === 'closed' || state.state === 'disconnecting') this.#failStored();
   }
 
-  nextRange(): Range | undefined {
+  nextRange(): StoreRange | undefined {
     return this.#journal.nextRange();
   }
 
-  rangeRead(range: Range, records: readonly ReadRecord[], now: number): void {
+  rangeRead(range: StoreRange, records: readonly StoreRecord[], now: number): void {
     this.#journal.rangeRead(range, records);
     const { outbound, state } = this.#parts;
     if (state.established !== undefined) outbound.pump(state.established, now);

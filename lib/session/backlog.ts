@@ -1,3 +1,4 @@
+import type { StoreRange } from '../store/session-store.ts';
 import { Stage, type Exchange } from './exchange.ts';
 import type { Queue } from './queue.ts';
 import { keyOf, MESSAGES } from './records.ts';
@@ -8,13 +9,6 @@ const PAGE_MESSAGES = 4_096;
 const PAGE_BYTES = 4_194_304;
 /** Segments that are read at a time. */
 const SEGMENTS = 16;
-
-/** Records to read: see `StoreRange`. */
-export interface Range {
-  readonly after: string;
-  readonly before: string;
-  readonly limit: number;
-}
 
 /**
  * The messages that wait in the store alone, behind those of the queue. Their number costs no memory, but the calls that
@@ -83,13 +77,13 @@ export class Backlog {
   }
 
   /** What to read now, if the queue runs low: up to `lastPlace`, as the store may have messages behind it that do not count yet. */
-  nextRange(lastPlace: number): Range | undefined {
+  nextRange(lastPlace: number): StoreRange | undefined {
     if (this.#reading === 'yes' || this.isEmpty) return undefined;
     if (this.#queue.messages > PAGE_MESSAGES / 2 || this.#queue.bytes > PAGE_BYTES / 2) return undefined;
     return this.beginReading(lastPlace);
   }
 
-  beginReading(lastPlace: number): Range {
+  beginReading(lastPlace: number): StoreRange {
     this.#reading = 'yes';
     this.#added = 0;
     return {

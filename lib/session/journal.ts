@@ -1,10 +1,10 @@
 import type { Text } from '../codec/text.ts';
-import type { StoreChange } from '../store/session-store.ts';
-import { Backlog, type Range } from './backlog.ts';
+import type { StoreChange, StoreRange, StoreRecord } from '../store/session-store.ts';
+import { Backlog } from './backlog.ts';
 import { Exchange, Stage, type PublishWaiter } from './exchange.ts';
 import { sizeOf } from './queue.ts';
 import {
-  asideKeyOf,
+  unreadableKeyOf,
   inspect,
   keyOf,
   MESSAGES,
@@ -23,7 +23,7 @@ import {
   type SessionFacts,
   type StoredMessage,
 } from './records.ts';
-import { Progress, Segment, type SegmentOwner } from './segment.ts';
+import { Progress, Segment, type SegmentMessage, type SegmentOwner } from './segment.ts';
 import type { Session } from './session.ts';
 
 /** What the journal needs from the platform. */
@@ -41,12 +41,6 @@ export interface Commit {
   readonly changes: readonly StoreChange[];
   /** Whether a packet or a call waits for it. */
   readonly sync: boolean;
-}
-
-/** A record that was read. */
-export interface ReadRecord {
-  readonly key: string;
-  readonly value: Uint8Array;
 }
 
 /** One segment of the commit that is under way. */
@@ -85,7 +79,7 @@ export class Journal implements SegmentOwner {
   #lastRelease = 0;
   #knowledge: 'known' | 'unknown' = 'unknown';
   /** Records that could not be read. */
-  setAside = 0;
+  unreadable = 0;
 
   constructor(session: Session, ports: JournalPorts) {
     this.#session = session;
@@ -211,9 +205,9 @@ export class Journal implements SegmentOwner {
     this.#changed.add(segment);
   }
 
-  ended(exchange: Exchange): void {
+  ended({ queuedBytes }: SegmentMessage): void {
     this.#messages--;
-    this.#bytes -= exchange.queuedBytes;
+    this.#bytes -= queuedBytes;
     this.#stale.add('session');
   }
 
@@ -254,9 +248,11 @@ export class Journal implements SegmentOwner {
     for (let from = 0; from < exchanges.length;) {
       const { value, count } = this.#writer.write(exchanges, from, this.#ports.toWallClock());
       const segment = new Segment(this.#lastPlace + 1, count, this);
-      const part = exchanges.slice(from, from + count);
+      const part: Exchange[] = [];
       let bytes = 0;
-      for (const exchange of part) {
+      for (let i = from; i < from + count; i++) {
+        const exchange = exchanges[i] as Exchange;
+        part.push(exchange);
         exchange.publishOrder = ++this.#lastPlace;
         exchange.segment = segment;
         bytes += exchange.queuedBytes;
@@ -329,14 +325,14 @@ export class Journal implements SegmentOwner {
   // --- reading -------------------------------------------------------------------------------------------------
 
   /** The records to read now: the queue runs low, and messages wait in the store alone. */
-  nextRange(): Range | undefined {
+  nextRange(): StoreRange | undefined {
     if (this.#state !== 'open') return undefined;
     const first = this.#underway?.[0]?.segment.first;
     return this.backlog.nextRange(first === undefined ? this.#lastPlace : first - 1);
   }
 
   /** The records of `nextRange()`. They go into the queue. */
-  rangeRead(range: Range, records: readonly ReadRecord[]): void {
+  rangeRead(range: StoreRange, records: readonly StoreRecord[]): void {
     for (const record of records)
       for (const exchange of this.read(record)) this.#session.queue.push(exchange);
     this.pageRead(records.length < range.limit);
@@ -352,20 +348,21 @@ export class Journal implements SegmentOwner {
 
   /**
    * Reads one segment and, if it has one, the record of its progress. Returns its messages that are not over; none if the
-   * record cannot be read and is set aside.
+   * record cannot be read and is kept under another key.
    */
-  read({ key, value }: ReadRecord, progress?: Uint8Array): Exchange[] {
+  read({ key, value }: StoreRecord, progress?: Uint8Array): Exchange[] {
     const first = placeOf(key);
     const messages = inspect(value, this.#ports.checksum) === 'sound' ? readSegment(value) : undefined; // fault: unchecked-record
     this.backlog.readUpTo(first + (messages?.length ?? 1) - 1);
     if (messages === undefined || messages.length === 0) {
-      this.putAside({ key, value });
+      this.keepUnreadable({ key, value });
       return [];
     }
     const segment = new Segment(first, messages.length, this);
     if (progress !== undefined) {
       segment.recorded = 'progress';
-      if (!readProgress(progress, segment)) this.putAside({ key: keyOf(PROGRESS, first), value: progress });
+      if (!readProgress(progress, segment))
+        this.keepUnreadable({ key: keyOf(PROGRESS, first), value: progress });
     }
     const exchanges: Exchange[] = [];
     messages.forEach((message, i) => {
@@ -394,9 +391,9 @@ export class Journal implements SegmentOwner {
   }
 
   /** Keeps a record that cannot be read where it is in nobody's way. */
-  putAside({ key, value }: ReadRecord): void {
-    this.setAside++;
-    this.#others.push({ type: 'put', key: asideKeyOf(key), value }, { type: 'delete', key });
+  keepUnreadable({ key, value }: StoreRecord): void {
+    this.unreadable++;
+    this.#others.push({ type: 'put', key: unreadableKeyOf(key), value }, { type: 'delete', key });
   }
 
   // --- opening and closing -------------------------------------------------------------------------------------
@@ -441,7 +438,7 @@ export class Journal implements SegmentOwner {
     this.#messages = 0;
     this.#bytes = 0;
     this.#lastRelease = 0;
-    this.setAside = 0;
+    this.unreadable = 0;
     this.backlog.clear();
     return left;
   }

@@ -14,6 +14,7 @@
  * digits, so that keys are ordered like places.
  */
 
+import { copyOf } from '../bytes.ts';
 import { Decoder } from '../codec/codec.ts';
 import type { PublishPacket, PublishProperties } from '../codec/packets.ts';
 import { PublishWriter, type OutgoingPublish } from '../codec/publish-writer.ts';
@@ -36,7 +37,7 @@ export const RECEIVED_KEY = 'received';
 export const MESSAGES = 'm/';
 export const PROGRESS = 'p/';
 export const WITHDRAWN = 'w/';
-const SET_ASIDE = 'x/';
+const UNREADABLE = 'x/';
 
 /** Computes the checksum of bytes, an unsigned 32-bit integer. */
 export type Checksum = (bytes: Uint8Array) => number;
@@ -47,12 +48,12 @@ export function keyOf(prefix: string, place: number): string {
 }
 
 export function placeOf(key: string): number {
-  return Number.parseInt(key.slice(2), 16);
+  return Number.parseInt(key.substring(2), 16);
 }
 
 /** The key under which a record that cannot be read is kept. */
-export function asideKeyOf(key: string): string {
-  return SET_ASIDE + key;
+export function unreadableKeyOf(key: string): string {
+  return UNREADABLE + key;
 }
 
 /** Behind all keys with `prefix`. */
@@ -213,7 +214,7 @@ export class SegmentWriter {
       ends.push(this.#at);
       lengths.push(this.#writer.payloadLength);
     }
-    const value = this.#bytes.slice(0, this.#at);
+    const value = copyOf(this.#bytes.subarray(0, this.#at));
     ends.forEach((end, i) => exchanges[from + i]?.usePayload(value.subarray(end - (lengths[i] ?? 0), end)));
     if (this.#bytes.length > 2 * SEGMENT_BYTES) this.#bytes = new Uint8Array(4_096);
     return { value: seal(value, this.#checksum), count: ends.length };

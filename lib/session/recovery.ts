@@ -1,7 +1,7 @@
+import type { StoreRange, StoreRecord } from '../store/session-store.ts';
 import { StoreError } from '../errors.ts';
-import type { Range } from './backlog.ts';
 import { Exchange } from './exchange.ts';
-import type { Journal, ReadRecord } from './journal.ts';
+import type { Journal } from './journal.ts';
 import { sizeOf } from './queue.ts';
 import {
   inspect,
@@ -38,11 +38,11 @@ export class Recovery {
   #facts: SessionFacts | undefined = undefined;
   /** By the first place of its segment. */
   readonly #progress = new Map<number, Uint8Array>();
-  readonly #aside: ReadRecord[] = [];
+  readonly #unreadable: StoreRecord[] = [];
   readonly #received: number[] = [];
   /** Messages that await PUBCOMP, in the order of calls. */
   readonly #released: Exchange[] = [];
-  #range: Range = { after: PROGRESS, before: `${WITHDRAWN}~`, limit: RECORDS };
+  #range: StoreRange = { after: PROGRESS, before: `${WITHDRAWN}~`, limit: RECORDS };
 
   constructor(session: Session, journal: Journal, checksum: Checksum) {
     this.#session = session;
@@ -51,7 +51,7 @@ export class Recovery {
   }
 
   /** The records to read next; undefined: all is there. */
-  get range(): Range | undefined {
+  get range(): StoreRange | undefined {
     return this.#step === 'done' ? undefined : this.#range;
   }
 
@@ -59,7 +59,7 @@ export class Recovery {
    * The records of `range`, in order.
    * @throws StoreError if a newer version has written the session
    */
-  read(records: readonly ReadRecord[]): void {
+  read(records: readonly StoreRecord[]): void {
     const isLast = records.length < this.#range.limit;
     for (const record of records) this.#take(record);
     if (this.#step === 'messages') this.#journal.pageRead(isLast);
@@ -73,7 +73,7 @@ export class Recovery {
     else this.#next(isLast);
   }
 
-  #take(record: ReadRecord): void {
+  #take(record: StoreRecord): void {
     if (this.#step === 'state') this.#takeState(record);
     else if (this.#step === 'count') this.#takeCount(record);
     else {
@@ -84,7 +84,7 @@ export class Recovery {
     }
   }
 
-  #takeState(record: ReadRecord): void {
+  #takeState(record: StoreRecord): void {
     const { key, value } = record;
     if (key.startsWith(WITHDRAWN)) {
       this.#journal.backlog.noteWithdrawn(placeOf(key));
@@ -93,7 +93,7 @@ export class Recovery {
     const state = inspect(value, this.#checksum);
     if (state === 'newer' && key === SESSION_KEY)
       throw new StoreError('the store was written by a newer version of mqtt-await: use that version');
-    if (state !== 'sound') this.#aside.push(record);
+    if (state !== 'sound') this.#unreadable.push(record);
     else if (key === SESSION_KEY) this.#facts = readSession(value);
     else if (key === RECEIVED_KEY) this.#received.push(...readReceived(value));
     else this.#progress.set(placeOf(key), value);
@@ -106,7 +106,7 @@ export class Recovery {
     this.#range = { after: MESSAGES, before: keyOf(MESSAGES, EVERYTHING), limit: 16 };
   }
 
-  #takeCount({ key, value }: ReadRecord): void {
+  #takeCount({ key, value }: StoreRecord): void {
     const messages = (inspect(value, this.#checksum) === 'sound' && readSegment(value)) || [];
     const facts = this.#facts ?? NOTHING;
     let { bytes } = facts;
@@ -123,7 +123,7 @@ export class Recovery {
   #open(): void {
     this.#step = 'messages';
     this.#journal.open(this.#facts ?? NOTHING);
-    for (const record of this.#aside) this.#journal.putAside(record);
+    for (const record of this.#unreadable) this.#journal.keepUnreadable(record);
     for (const packetId of this.#received) {
       this.#journal.restoreReceived(packetId);
       this.#session.incoming.restoreReceived(packetId); // fault: forgotten-receipt
@@ -164,7 +164,7 @@ export class Recovery {
     }
     // Their segments cannot be read.
     for (const [first, value] of this.#progress)
-      this.#journal.putAside({ key: keyOf(PROGRESS, first), value });
+      this.#journal.keepUnreadable({ key: keyOf(PROGRESS, first), value });
     this.#progress.clear();
   }
 }

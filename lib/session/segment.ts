@@ -1,5 +1,3 @@
-import type { Exchange } from './exchange.ts';
-
 /** How far a stored message is on its way, as the store has to know it. */
 export const Progress = {
   /** It was never written, or its session was lost since. */ Waiting: 0,
@@ -9,12 +7,20 @@ export const Progress = {
 } as const;
 export type Progress = (typeof Progress)[keyof typeof Progress];
 
+/** What a segment has to know of a message. */
+export interface SegmentMessage {
+  readonly packetId: number;
+  /** Its place in the order of calls. */
+  readonly publishOrder: number;
+  readonly queuedBytes: number;
+}
+
 /** Is told what changes in its segments. */
 export interface SegmentOwner {
   /** The progress of a message has changed. */
   changed(segment: Segment): void;
   /** A message is over. */
-  ended(exchange: Exchange): void;
+  ended(message: SegmentMessage): void;
 }
 
 /**
@@ -69,7 +75,7 @@ export class Segment {
   }
 
   /** hot: the message is about to be written under its Packet Identifier. */
-  published({ packetId, publishOrder }: Exchange): void {
+  published({ packetId, publishOrder }: SegmentMessage): void {
     const at = publishOrder - this.first;
     const packetIds = (this.#packetIds ??= new Uint16Array(this.count));
     if (this.#progress[at] === Progress.Published && packetIds[at] === packetId) return;
@@ -78,7 +84,7 @@ export class Segment {
   }
 
   /** PUBREC was received. `release`: its place in the order of the PUBRECs. */
-  released({ publishOrder }: Exchange, release: number): void {
+  released({ publishOrder }: SegmentMessage, release: number): void {
     const at = publishOrder - this.first;
     this.#releases ??= new Float64Array(this.count);
     this.#releases[at] = release;
@@ -86,17 +92,17 @@ export class Segment {
   }
 
   /** The message will be sent as a new one. */
-  startedOver({ publishOrder }: Exchange): void {
+  startedOver({ publishOrder }: SegmentMessage): void {
     const at = publishOrder - this.first;
     if (this.#progress[at] !== Progress.Waiting) this.#set(at, Progress.Waiting);
   }
 
   /** hot: the message is acknowledged, given up or withdrawn. */
-  ended(exchange: Exchange): void {
-    const at = exchange.publishOrder - this.first;
+  ended(message: SegmentMessage): void {
+    const at = message.publishOrder - this.first;
     if (this.#progress[at] === Progress.Over) return;
     this.#live--;
-    this.#owner.ended(exchange);
+    this.#owner.ended(message);
     this.#set(at, Progress.Over);
   }
 

@@ -1,7 +1,6 @@
-import type { Range } from '../../session/backlog.ts';
 import type { Commit } from '../../session/journal.ts';
 import { messageOf, StoreError } from '../../errors.ts';
-import type { SessionStore } from '../../store/session-store.ts';
+import type { SessionStore, StoreRange } from '../../store/session-store.ts';
 import type { Logger } from '../logger.ts';
 import type { Status } from '../status.ts';
 import type { Driver } from './driver.ts';
@@ -85,11 +84,13 @@ export class StoredSession {
       const records = await store.read(range);
       driver.callStore(() => recovery.read(records));
     }
-    const { messages, setAside } = driver.callStore((engine) => engine.recovered());
-    if (setAside > 0)
-      logger.error(`the store has ${setAside} records that cannot be read: they were set aside`);
+    const { messages, unreadable } = driver.callStore((engine) => engine.recovered());
+    if (unreadable > 0)
+      logger.error(
+        `the store has ${unreadable} records that cannot be read: they were kept under another key`,
+      );
     if (messages > 0) logger.info(`${messages} messages of an earlier process are sent`);
-    if (messages > 0 || setAside > 0) status.report({ type: 'recovered', messages, setAside });
+    if (messages > 0 || unreadable > 0) status.report({ type: 'recovered', messages, unreadable });
   }
 
   #beginCommit(): void {
@@ -116,7 +117,7 @@ export class StoredSession {
     if (range !== undefined) this.#reading = this.#read(range);
   }
 
-  async #read(range: Range): Promise<void> {
+  async #read(range: StoreRange): Promise<void> {
     const { store, driver } = this.#parts;
     try {
       const records = await store.read(range);
