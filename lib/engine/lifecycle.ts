@@ -108,6 +108,8 @@ export class Lifecycle {
     }
     this.#timers.stopAll();
     this.#parts.authentication.left(new ClosedError('the client was disconnected'));
+    // What waits for its record is not sent on this connection any more.
+    this.#context.gate?.connectionLost();
     shutdown.begin(request.pending, connection);
     if (connection === undefined) {
       this.#hangUp();

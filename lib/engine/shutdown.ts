@@ -84,7 +84,8 @@ export class Shutdown {
     // A copy: withdrawing changes the queue.
     const waiting = [...session.queue];
     for (const exchange of waiting) {
-      const kept = pending === 'keep' && exchange.qos > 0 && keep(exchange);
+      const isStored = exchange.segment !== undefined;
+      const kept = pending === 'keep' && (exchange.qos > 0 || isStored) && keep(exchange);
       if (!kept) session.queue.withdraw(exchange);
       exchange.fail(errors.with(exchange.delivery, kept));
     }

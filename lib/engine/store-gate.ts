@@ -21,7 +21,7 @@ class Awaiting<T> {
 
   /** The next commit was begun. */
   begun(): void {
-    this.#underway = this.#next;
+    this.#underway.push(...this.#next);
     this.#next = [];
   }
 

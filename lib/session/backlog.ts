@@ -36,6 +36,11 @@ export class Backlog {
     return this.#messages === 0;
   }
 
+  /** Bytes of topic, properties and payload. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** An earlier process has left `messages`. They are read from the first place on. */
   start(messages: number, bytes: number): void {
     this.#messages = messages;

@@ -116,10 +116,7 @@ export class Journal implements SegmentOwner {
 
   /** Bytes of messages that are not in the store yet. */
   get unstoredBytes(): number {
-    let bytes = 0;
-    for (const exchange of this.#waiting) bytes += exchange.queuedBytes;
-    for (const part of this.#underway ?? []) bytes += part.bytes;
-    return bytes;
+    return this.#session.queue.reservedBytes - this.backlog.bytes;
   }
 
   /** Whether this store knows all Packet Identifiers under which the server may hold QoS 2 messages of this session. */

@@ -117,6 +117,7 @@ describe('stats()', () => {
       inFlight: 0,
       window: 0,
       queued: { messages: 0, bytes: 0 },
+      stored: { messages: 0, bytes: 0, failed: 0 },
       unsettled: { messages: 0, bytes: 0 },
       skipped: 0,
       held: 0,

@@ -267,6 +267,7 @@ describe('the counts of an engine', () => {
       inFlight: 2,
       window: 2,
       queued: { messages: 1, bytes: 4 },
+      stored: { messages: 0, bytes: 0 },
       unsettled: { messages: 1, bytes: 8 },
       skipped: 0,
     });

@@ -32,6 +32,7 @@ const CHOICES: [name: keyof ClientOptions, allowed: unknown[], read: (e: Engine)
   ['onQueueFull', ['reject', 'wait', 'drop-oldest'], (e) => e.onQueueFull],
   ['queueQos0Offline', [true, false], (e) => e.queueQos0Offline],
   ['onSessionLost', ['resend', 'reject'], (e) => e.onSessionLost],
+  ['storeQos0', [true, false], (e) => e.storeQos0],
   ['resubscribe', [true, false], (e) => e.resubscribe],
   ['protocolVersion', [3, 4, 5], (e) => e.protocolVersion],
 ];
@@ -54,6 +55,7 @@ describe('the defaults', () => {
       onQueueFull: 'reject',
       queueQos0Offline: true,
       onSessionLost: 'resend',
+      storeQos0: false,
       messageRetry: 5_000,
       ackTimeout: 0,
       receiveBuffer: 67_108_864,
