@@ -173,7 +173,7 @@ export class Client<UserData = undefined> implements AsyncDisposable {
     checkSignal(signal);
     this.#runtime.connectCalls.abort(new ClosedError('the client was disconnected'));
     this.#runtime.driver.disconnect({ reasonCode, properties, pending, timeout });
-    const ended = this.#runtime.connectCalls.ended();
+    const ended = this.#runtime.connectCalls.ended(timeout);
     await new Promise<void>((resolve, reject) => {
       const done = withCancellation({ signal }, this.#platform.clock, 'disconnect', reject);
       ended.then(resolve, reject).finally(done);

@@ -190,6 +190,27 @@ describe('a store', () => {
     await client.disconnect();
   });
 
+  it('that does not answer does not keep disconnect() waiting for longer than its timeout', async () => {
+    const { stage, client, broker, store } = await online();
+    store.mode = 'held';
+    const published = watch(client.publish('a', '1', { qos: 1 }));
+    await settled();
+    const ended = watch(client.disconnect({ timeout: 100 }));
+    await settled();
+    broker.close();
+    await stage.clock.advance(99);
+    expect([ended(), published()]).toEqual(['pending', 'pending']);
+    await stage.clock.advance(1);
+    expect([ended(), published()]).toEqual([{ value: undefined }, 'pending']);
+    store.mode = 'at once';
+    store.release();
+    await stage.clock.advance(0);
+    expect([published(), store.isOpen]).toMatchObject([
+      { error: { delivery: 'not-sent', kept: true } },
+      false,
+    ]);
+  });
+
   it('that fails ends the client, and what it has is sent after the next connect()', async () => {
     const { stage, client, broker, store } = await online();
     const first = watch(client.publish('a', '1', { qos: 1 }));

@@ -80,12 +80,20 @@ export class ConnectCalls {
     return this.#closed.promise;
   }
 
-  /** Resolves when the client is closed, with or without an error; at once if it was never used. */
-  async ended(): Promise<void> {
+  /**
+   * Resolves when the client is closed, with or without an error; at once if it was never used. A store that takes longer
+   * than `timeout` ms to close is not waited for.
+   */
+  async ended(timeout?: number): Promise<void> {
     const { state } = this.#driver;
     if (state !== 'closed' && state !== 'offline') await this.closed.catch(() => {});
     await this.#driver.gracefulClose();
-    await this.#parts.storedSession?.close();
+    const closing = this.#parts.storedSession?.close();
+    if (closing === undefined || timeout === undefined) return closing;
+    await new Promise<void>((resolve) => {
+      const done = withCancellation({ timeout }, this.#parts.clock, 'disconnect', () => resolve());
+      void closing.then(resolve).finally(done);
+    });
   }
 
   async connect(options?: ConnectOptions): Promise<Connack> {
