@@ -1,8 +1,8 @@
-import { crc32 } from 'node:zlib';
 import type { EnginePorts } from '../../engine/options.ts';
 import type { Platform } from '../config/settings.ts';
 
-/** What the engine of a client with a store needs from the machine. */
+/** What the engine of a client with a store needs from the machine. Others do not load the module for checksums. */
 export function storePortsOf({ clock, wallClock }: Platform): Pick<EnginePorts, 'checksum' | 'toWallClock'> {
+  const { crc32 } = process.getBuiltinModule('node:zlib');
   return { checksum: (bytes) => crc32(bytes), toWallClock: () => wallClock() - clock.now() };
 }
