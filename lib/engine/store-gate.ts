@@ -115,15 +115,15 @@ export class StoreGate implements Answers {
 
   /** PUBREC is sent in the order of receipt [MQTT-4.6.0-3], so it also waits for those before it. */
   pubrec(packetId: number, reasonCode: number): void {
-    const isUnrecorded = reasonCode < 0x80 && this.#journal.received(packetId); // fault: early-pubrec
-    if (isUnrecorded || this.#answers.length > 0) this.#answers.add({ type: 'pubrec', packetId, reasonCode });
+    const isUnknown = reasonCode < 0x80 && this.#journal.received(packetId); // fault: early-pubrec
+    if (isUnknown || this.#answers.length > 0) this.#answers.add({ type: 'pubrec', packetId, reasonCode });
     else this.#writer.pubrec(packetId, reasonCode);
   }
 
-  /** PUBREL has ended the message with `packetId`. */
-  completed(connection: Connection, packetId: number): void {
-    if (this.#journal.completed(packetId)) this.#answers.add({ type: 'pubcomp', packetId, reasonCode: 0 }); // fault: early-pubcomp
-    else writePubcomp(connection, packetId, 0);
+  /** PUBREL has ended the message with `packetId`: PUBCOMP follows. */
+  completed(connection: Connection, packetId: number, reasonCode: number): void {
+    if (this.#journal.completed(packetId)) this.#answers.add({ type: 'pubcomp', packetId, reasonCode }); // fault: early-pubcomp
+    else writePubcomp(connection, packetId, reasonCode);
   }
 
   // --- commits -------------------------------------------------------------------------------------------------

@@ -50,6 +50,13 @@ interface Storing {
   readonly bytes: number;
 }
 
+/** The commit that is under way. */
+interface Underway {
+  readonly storing: readonly Storing[];
+  /** Whether it has the messages of the server that were answered with PUBREC. */
+  readonly tellsReceived: boolean;
+}
+
 /**
  * What the store has to be told about the session, and the messages that wait for it. One commit is under way at a time;
  * what changes meanwhile is the next one.
@@ -64,8 +71,8 @@ export class Journal implements SegmentOwner {
   #state: 'closed' | 'open' | 'discarded' = 'closed';
   /** Messages for the next commit. */
   #waiting: Exchange[] = [];
-  /** Those of the present commit; undefined: none is under way. */
-  #underway: readonly Storing[] | undefined = undefined;
+  /** Undefined: no commit is under way. */
+  #underway: Underway | undefined = undefined;
   readonly #changed = new Set<Segment>();
   /** Changes of records that belong to no segment. */
   #others: StoreChange[] = [];
@@ -173,18 +180,22 @@ export class Journal implements SegmentOwner {
     this.hurry();
   }
 
-  /** PUBREC is about to be sent for a QoS 2 message of the server. Returns whether a record of it has to be written first. */
+  /** PUBREC is about to be sent for a QoS 2 message of the server. Returns whether the store has to be told first. */
   received(packetId: number): boolean {
-    if (this.#received.has(packetId)) return false;
+    const isNew = !this.#received.has(packetId);
     this.#received.add(packetId);
-    this.#stale.add('received');
-    this.hurry();
-    return true;
+    return this.#tellsReceived(isNew);
   }
 
-  /** PUBCOMP is about to be sent. Returns whether that has to be recorded first: the server may use the identifier again then. */
+  /** PUBCOMP is about to be sent: the server may use the identifier again. Returns whether the store has to be told first. */
   completed(packetId: number): boolean {
-    if (!this.#received.delete(packetId)) return false;
+    return this.#tellsReceived(this.#received.delete(packetId));
+  }
+
+  /** If the server asks again, on a new connection, the store may still have to be told of the first time. */
+  #tellsReceived(isChanged: boolean): boolean {
+    const isUnknown = this.#stale.has('received') || (this.#underway?.tellsReceived ?? false);
+    if (!isChanged && !isUnknown) return false;
     this.#stale.add('received');
     this.hurry();
     return true;
@@ -218,6 +229,7 @@ export class Journal implements SegmentOwner {
       this.#stale.add('session');
     }
     const changes: StoreChange[] = [];
+    const tellsReceived = this.#stale.has('received');
     const storing = this.#store(changes);
     for (const segment of this.#changed) this.#record(segment, changes);
     this.#changed.clear();
@@ -227,13 +239,13 @@ export class Journal implements SegmentOwner {
     if (changes.length === 0) return undefined;
     const sync = storing.length > 0 || this.#urgency === 'sync'; // fault: lazy-commit
     this.#urgency = 'none';
-    this.#underway = storing;
+    this.#underway = { storing, tellsReceived };
     return { changes, sync };
   }
 
   /** The present commit was made: its messages may be sent from now on. */
   committed(): void {
-    const storing = this.#underway ?? [];
+    const storing = this.#underway?.storing ?? [];
     this.#underway = undefined;
     for (const part of storing) this.#stored(part);
   }
@@ -324,7 +336,7 @@ export class Journal implements SegmentOwner {
   /** The records to read now: the queue runs low, and messages wait in the store alone. */
   nextRange(): StoreRange | undefined {
     if (this.#state !== 'open') return undefined;
-    const first = this.#underway?.[0]?.segment.first;
+    const first = this.#underway?.storing[0]?.segment.first;
     return this.backlog.nextRange(first === undefined ? this.#lastPlace : first - 1);
   }
 
@@ -442,7 +454,10 @@ export class Journal implements SegmentOwner {
 
   /** Takes all messages that are not in the store, in call order. */
   takeUnstored(): Exchange[] {
-    const unstored = [...(this.#underway ?? []).flatMap(({ exchanges }) => exchanges), ...this.#waiting];
+    const unstored = [
+      ...(this.#underway?.storing ?? []).flatMap(({ exchanges }) => exchanges),
+      ...this.#waiting,
+    ];
     this.#underway = undefined;
     this.#waiting = [];
     const left = unstored.filter(({ stage }) => stage === Stage.Storing);
