@@ -184,6 +184,7 @@ export class SegmentWriter {
   readonly #writer: PublishWriter;
   readonly #checksum: Checksum;
   #bytes = new Uint8Array(4_096);
+  #view = viewOf(this.#bytes);
   #at = HEADER;
 
   constructor(text: Text, checksum: Checksum) {
@@ -209,14 +210,14 @@ export class SegmentWriter {
       const size = 8 + this.#writer.measure(message, exchange.topicName, 5);
       if (ends.length > 0 && this.#at + size > SEGMENT_BYTES) break;
       this.#reserve(size);
-      viewOf(this.#bytes).setFloat64(this.#at, exchange.calledAt + toWallClock);
+      this.#view.setFloat64(this.#at, exchange.calledAt + toWallClock);
       this.#at = this.#writer.write(this.#bytes, this.#at + 8, message, 1, false);
       ends.push(this.#at);
       lengths.push(this.#writer.payloadLength);
     }
     const value = copyOf(this.#bytes.subarray(0, this.#at));
     ends.forEach((end, i) => exchanges[from + i]?.usePayload(value.subarray(end - (lengths[i] ?? 0), end)));
-    if (this.#bytes.length > 2 * SEGMENT_BYTES) this.#bytes = new Uint8Array(4_096);
+    if (this.#bytes.length > 2 * SEGMENT_BYTES) this.#use(new Uint8Array(4_096));
     return { value: seal(value, this.#checksum), count: ends.length };
   }
 
@@ -225,7 +226,12 @@ export class SegmentWriter {
     if (needed <= this.#bytes.length) return;
     const bytes = new Uint8Array(Math.max(needed, 2 * this.#bytes.length));
     bytes.set(this.#bytes.subarray(0, this.#at));
+    this.#use(bytes);
+  }
+
+  #use(bytes: Uint8Array<ArrayBuffer>): void {
     this.#bytes = bytes;
+    this.#view = viewOf(bytes);
   }
 }
 
