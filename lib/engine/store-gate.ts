@@ -96,7 +96,7 @@ export class StoreGate implements Answers {
   holdsRelease(exchange: Exchange, connectionNumber: number): boolean {
     const { segment, publishOrder } = exchange;
     if (segment === undefined || exchange.stage !== Stage.Published) return false; // fault: early-pubrel
-    // The server has answered again before the first PUBREC was recorded.
+    // The server has answered again before the store had the first PUBREC.
     if (segment.progressAt(publishOrder) === Progress.Released) return true;
     this.#journal.released(exchange);
     this.#releases.add({ exchange, connectionNumber });

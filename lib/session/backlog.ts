@@ -3,12 +3,7 @@ import { Stage, type Exchange } from './exchange.ts';
 import type { Queue } from './queue.ts';
 import { keyOf, MESSAGES } from './records.ts';
 import type { Segment } from './segment.ts';
-
-/** Messages, and bytes of them, that are kept in memory ahead of the network. */
-const PAGE_MESSAGES = 4_096;
-const PAGE_BYTES = 4_194_304;
-/** Segments that are read at a time. */
-const SEGMENTS = 16;
+import type { StoreSizes } from './store-sizes.ts';
 
 /**
  * The messages that wait in the store alone, behind those of the queue. Their number costs no memory, but the calls that
@@ -16,6 +11,7 @@ const SEGMENTS = 16;
  */
 export class Backlog {
   readonly #queue: Queue;
+  readonly #sizes: StoreSizes;
   /** Messages that callers wait for, by place. */
   readonly #awaited = new Map<number, Exchange>();
   /** Places of messages that were withdrawn. */
@@ -28,8 +24,9 @@ export class Backlog {
   /** Messages that were added since the present reading began. It does not include them. */
   #added = 0;
 
-  constructor(queue: Queue) {
+  constructor(queue: Queue, sizes: StoreSizes) {
     this.#queue = queue;
+    this.#sizes = sizes;
   }
 
   get isEmpty(): boolean {
@@ -47,8 +44,9 @@ export class Backlog {
   /** Whether the messages of `segment`, which has just been stored, stay in memory. */
   hasRoomFor(segment: Segment, bytes: number): boolean {
     const { messages, bytes: queued } = this.#queue;
+    const { pageMessages, pageBytes } = this.#sizes;
     if (!this.isEmpty || this.#reading === 'yes') return false;
-    return messages === 0 || (messages + segment.count <= PAGE_MESSAGES && queued + bytes <= PAGE_BYTES);
+    return messages === 0 || (messages + segment.count <= pageMessages && queued + bytes <= pageBytes);
   }
 
   /** `exchange` leaves memory. It counts as queued already. */
@@ -79,7 +77,8 @@ export class Backlog {
   /** What to read now, if the queue runs low: up to `lastPlace`, as the store may have messages behind it that do not count yet. */
   nextRange(lastPlace: number): StoreRange | undefined {
     if (this.#reading === 'yes' || this.isEmpty) return undefined;
-    if (this.#queue.messages > PAGE_MESSAGES / 2 || this.#queue.bytes > PAGE_BYTES / 2) return undefined;
+    const { pageMessages, pageBytes } = this.#sizes;
+    if (this.#queue.messages > pageMessages / 2 || this.#queue.bytes > pageBytes / 2) return undefined;
     return this.beginReading(lastPlace);
   }
 
@@ -89,7 +88,7 @@ export class Backlog {
     return {
       after: keyOf(MESSAGES, this.#readTo),
       before: keyOf(MESSAGES, lastPlace + 1),
-      limit: SEGMENTS,
+      limit: this.#sizes.segmentsPerRead,
     };
   }
 

@@ -25,6 +25,7 @@ import {
 } from './records.ts';
 import { Progress, Segment, type SegmentMessage, type SegmentOwner } from './segment.ts';
 import type { Session } from './session.ts';
+import { STORE_SIZES, type StoreSizes } from './store-sizes.ts';
 
 /** What the journal needs from the platform. */
 export interface JournalPorts {
@@ -34,6 +35,8 @@ export interface JournalPorts {
   readonly toWallClock: () => number;
   /** Makes the waiter of a message that no call waits for. */
   readonly unattended: (topicName: string) => PublishWaiter;
+  /** Default: `STORE_SIZES`. */
+  readonly storeSizes?: StoreSizes | undefined;
 }
 
 /** Changes of the store that are made together, or not at all. */
@@ -58,6 +61,7 @@ interface Storing {
  */
 export class Journal implements SegmentOwner {
   readonly backlog: Backlog;
+  readonly sizes: StoreSizes;
   readonly #session: Session;
   readonly #ports: JournalPorts;
   readonly #writer: SegmentWriter;
@@ -84,8 +88,9 @@ export class Journal implements SegmentOwner {
   constructor(session: Session, ports: JournalPorts) {
     this.#session = session;
     this.#ports = ports;
-    this.#writer = new SegmentWriter(ports.text, ports.checksum);
-    this.backlog = new Backlog(session.queue);
+    this.sizes = ports.storeSizes ?? STORE_SIZES;
+    this.#writer = new SegmentWriter(ports.text, ports.checksum, this.sizes);
+    this.backlog = new Backlog(session.queue, this.sizes);
   }
 
   get isOpen(): boolean {
@@ -185,7 +190,7 @@ export class Journal implements SegmentOwner {
     return true;
   }
 
-  /** PUBCOMP is about to be sent. Returns whether that has to be recorded first: the server may use the identifier again then. */
+  /** PUBCOMP is about to be sent. Returns whether the store has to know first: the server may use the identifier again then. */
   completed(packetId: number): boolean {
     if (!this.#received.delete(packetId)) return false;
     this.#stale.add('received');
@@ -222,11 +227,11 @@ export class Journal implements SegmentOwner {
     }
     const changes: StoreChange[] = [];
     const storing = this.#store(changes);
-    for (const segment of this.#changed) this.#record(segment, changes);
+    for (const segment of this.#changed) this.#writeProgress(segment, changes);
     this.#changed.clear();
     changes.push(...this.#others);
     this.#others = [];
-    this.#recordSession(changes);
+    this.#writeSession(changes);
     if (changes.length === 0) return undefined;
     const sync = storing.length > 0 || this.#urgency === 'sync'; // fault: lazy-commit
     this.#urgency = 'none';
@@ -268,18 +273,18 @@ export class Journal implements SegmentOwner {
   }
 
   /** Writes the progress of a segment, or removes it with its last message. */
-  #record(segment: Segment, changes: StoreChange[]): void {
+  #writeProgress(segment: Segment, changes: StoreChange[]): void {
     const key = keyOf(PROGRESS, segment.first);
     if (segment.live > 0) {
       changes.push({ type: 'put', key, value: progressRecord(segment, this.#ports.checksum) });
-      segment.recorded = 'progress';
+      segment.inStore = 'progress';
       return;
     }
     changes.push({ type: 'delete', key: keyOf(MESSAGES, segment.first) });
-    if (segment.recorded === 'progress') changes.push({ type: 'delete', key });
+    if (segment.inStore === 'progress') changes.push({ type: 'delete', key });
   }
 
-  #recordSession(changes: StoreChange[]): void {
+  #writeSession(changes: StoreChange[]): void {
     const { checksum } = this.#ports;
     if (this.#stale.has('received'))
       changes.push(
@@ -333,8 +338,7 @@ export class Journal implements SegmentOwner {
 
   /** The records of `nextRange()`. They go into the queue. */
   rangeRead(range: StoreRange, records: readonly StoreRecord[]): void {
-    for (const record of records)
-      for (const exchange of this.read(record)) this.#session.queue.push(exchange);
+    for (const one of records) for (const exchange of this.read(one)) this.#session.queue.push(exchange);
     this.pageRead(records.length < range.limit);
   }
 
@@ -360,7 +364,7 @@ export class Journal implements SegmentOwner {
     }
     const segment = new Segment(first, messages.length, this);
     if (progress !== undefined) {
-      segment.recorded = 'progress';
+      segment.inStore = 'progress';
       if (!readProgress(progress, segment))
         this.keepUnreadable({ key: keyOf(PROGRESS, first), value: progress });
     }
