@@ -16,6 +16,8 @@ export class Backlog {
   readonly #awaited = new Map<number, Exchange>();
   /** Places of messages that were withdrawn. */
   readonly #withdrawn = new Set<number>();
+  /** First places of segments without messages, which the store is about to remove. */
+  readonly #skipped = new Set<number>();
   #messages = 0;
   #bytes = 0;
   /** The last place that was read, or did not have to be. */
@@ -23,6 +25,7 @@ export class Backlog {
   #reading: 'no' | 'yes' = 'no';
   /** Messages that were added since the present reading began. It does not include them. */
   #added = 0;
+  #addedBytes = 0;
 
   constructor(queue: Queue, sizes: StoreSizes) {
     this.#queue = queue;
@@ -53,8 +56,9 @@ export class Backlog {
   add(exchange: Exchange): void {
     if (this.isEmpty && this.#reading === 'no') this.#readTo = exchange.publishOrder - 1;
     this.#messages++;
-    this.#added++;
     this.#bytes += exchange.queuedBytes;
+    this.#added++;
+    this.#addedBytes += exchange.queuedBytes;
     exchange.stage = Stage.Stored;
     exchange.segment = undefined;
     if (exchange.waiter !== undefined) this.#awaited.set(exchange.publishOrder, exchange);
@@ -85,6 +89,7 @@ export class Backlog {
   beginReading(lastPlace: number): StoreRange {
     this.#reading = 'yes';
     this.#added = 0;
+    this.#addedBytes = 0;
     return {
       after: keyOf(MESSAGES, this.#readTo),
       before: keyOf(MESSAGES, lastPlace + 1),
@@ -97,12 +102,16 @@ export class Backlog {
     this.#readTo = place;
   }
 
-  /** A range was read. `isLast`: there is nothing behind it. Returns how many messages are missing. */
-  rangeRead(isLast: boolean): number {
+  /** A range was read. `isLast`: there is nothing behind it. Returns the messages that are missing, and their bytes. */
+  rangeRead(isLast: boolean): { readonly messages: number; readonly bytes: number } {
     this.#reading = 'no';
-    const missing = isLast ? Math.max(0, this.#messages - this.#added) : 0;
-    for (let i = 0; i < missing; i++) this.#remove(0);
-    return missing;
+    if (this.isEmpty) this.#skipped.clear();
+    const messages = isLast ? Math.max(0, this.#messages - this.#added) : 0;
+    const bytes = messages > 0 ? Math.max(0, this.#bytes - this.#addedBytes) : 0;
+    this.#messages -= messages;
+    this.#bytes -= bytes;
+    this.#queue.changeReserved(-messages, -bytes);
+    return { messages, bytes };
   }
 
   /** Takes a message that was read out of the backlog. Returns the exchange that its caller waits for, if there is one. */
@@ -118,6 +127,15 @@ export class Backlog {
     return this.#withdrawn.delete(place);
   }
 
+  /** The messages of the segment that begins at `first` are over: if it is still read, it brings none. */
+  skip(first: number): void {
+    this.#skipped.add(first);
+  }
+
+  takeSkipped(first: number): boolean {
+    return this.#skipped.delete(first);
+  }
+
   /** Messages that callers wait for. */
   awaited(): Iterable<Exchange> {
     return this.#awaited.values();
@@ -128,6 +146,7 @@ export class Backlog {
     this.#queue.changeReserved(-this.#messages, -this.#bytes);
     this.#awaited.clear();
     this.#withdrawn.clear();
+    this.#skipped.clear();
     this.#messages = 0;
     this.#bytes = 0;
     this.#readTo = 0;

@@ -74,6 +74,9 @@ export class Journal implements SegmentOwner {
   /** Changes of records that belong to no segment. */
   #others: StoreChange[] = [];
   readonly #received = new Set<number>();
+  /** Packet Identifiers that came or went since the last commit, and with the one under way. */
+  #receipts = new Set<number>();
+  #receiptsUnderway = new Set<number>();
   /** Records that have to be written again. */
   readonly #stale = new Set<'received' | 'session'>();
   #urgency: 'none' | 'sync' = 'none';
@@ -183,16 +186,24 @@ export class Journal implements SegmentOwner {
 
   /** PUBREC is about to be sent for a QoS 2 message of the server. Returns whether a record of it has to be written first. */
   received(packetId: number): boolean {
-    if (this.#received.has(packetId)) return false;
+    const isStored = this.#received.has(packetId) && !this.#isUnstored(packetId);
     this.#received.add(packetId);
-    this.#stale.add('received');
-    this.hurry();
-    return true;
+    return !isStored && this.#receiptChanged(packetId);
   }
 
   /** PUBCOMP is about to be sent. Returns whether the store has to know first: the server may use the identifier again then. */
   completed(packetId: number): boolean {
-    if (!this.#received.delete(packetId)) return false;
+    const isStored = !this.#received.delete(packetId) && !this.#isUnstored(packetId);
+    return !isStored && this.#receiptChanged(packetId);
+  }
+
+  /** Whether the store may not know yet what has become of `packetId`. */
+  #isUnstored(packetId: number): boolean {
+    return this.#receipts.has(packetId) || this.#receiptsUnderway.has(packetId);
+  }
+
+  #receiptChanged(packetId: number): true {
+    this.#receipts.add(packetId);
     this.#stale.add('received');
     this.hurry();
     return true;
@@ -236,6 +247,8 @@ export class Journal implements SegmentOwner {
     const sync = storing.length > 0 || this.#urgency === 'sync'; // fault: lazy-commit
     this.#urgency = 'none';
     this.#underway = storing;
+    this.#receiptsUnderway = this.#receipts;
+    this.#receipts = new Set();
     return { changes, sync };
   }
 
@@ -243,6 +256,7 @@ export class Journal implements SegmentOwner {
   committed(): void {
     const storing = this.#underway ?? [];
     this.#underway = undefined;
+    this.#receiptsUnderway.clear();
     for (const part of storing) this.#stored(part);
   }
 
@@ -309,6 +323,7 @@ export class Journal implements SegmentOwner {
     const staysInMemory = this.backlog.hasRoomFor(segment, bytes);
     // Without its segment in memory, each message that was withdrawn meanwhile has a record of its own.
     if (!staysInMemory && segment.live > 0) this.#changed.delete(segment);
+    else if (!staysInMemory) this.backlog.skip(segment.first);
     for (const exchange of exchanges) {
       if (exchange.stage === Stage.Over) {
         if (!staysInMemory && segment.live > 0) this.#noteWithdrawn(exchange.publishOrder);
@@ -345,8 +360,9 @@ export class Journal implements SegmentOwner {
   /** `isLast`: there was nothing behind the records that were read. Messages that should have been there are not counted any more. */
   pageRead(isLast: boolean): void {
     const missing = this.backlog.rangeRead(isLast);
-    if (missing === 0) return;
-    this.#messages -= missing;
+    if (missing.messages === 0) return;
+    this.#messages -= missing.messages;
+    this.#bytes -= missing.bytes;
     this.#stale.add('session');
   }
 
@@ -358,6 +374,7 @@ export class Journal implements SegmentOwner {
     const first = placeOf(key);
     const messages = inspect(value, this.#ports.checksum) === 'sound' ? readSegment(value) : undefined; // fault: unchecked-record
     this.backlog.readUpTo(first + (messages?.length ?? 1) - 1);
+    if (this.backlog.takeSkipped(first)) return [];
     if (messages === undefined || messages.length === 0) {
       this.keepUnreadable({ key, value });
       return [];
@@ -385,7 +402,8 @@ export class Journal implements SegmentOwner {
     const { topic, payload, qos, retain } = publish;
     const properties = Object.keys(publish.properties).length === 0 ? undefined : publish.properties;
     const read = new Exchange(topic, payload, qos, retain, properties);
-    const exchange = this.backlog.take(place, sizeOf(read)) ?? read;
+    read.queuedBytes = sizeOf(read);
+    const exchange = this.backlog.take(place, read.queuedBytes) ?? read;
     exchange.usePayload(payload);
     exchange.calledAt = calledAt - this.#ports.toWallClock();
     exchange.publishOrder = place;
@@ -437,6 +455,8 @@ export class Journal implements SegmentOwner {
     this.#changed.clear();
     this.#others = [];
     this.#received.clear();
+    this.#receipts.clear();
+    this.#receiptsUnderway.clear();
     this.#stale.clear();
     this.#urgency = 'none';
     this.#messages = 0;
