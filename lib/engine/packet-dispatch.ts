@@ -173,8 +173,9 @@ export class PacketDispatch {
   /** PUBREL is always answered [MQTT-4.3.3-11], with 0x92 if the identifier is unknown (U-3.6.2-a). */
   #onPubrel(connection: Connection, packetId: number): void {
     const known = this.#session.incoming.onPubrel(packetId);
-    if (known && this.#gate !== undefined) this.#gate.completed(connection, packetId);
-    else writePubcomp(connection, packetId, known ? 0 : 0x92); // fault: unknown-pubrel
+    const reasonCode = known ? 0 : 0x92;
+    if (this.#gate !== undefined) this.#gate.completed(connection, packetId, reasonCode);
+    else writePubcomp(connection, packetId, reasonCode); // fault: unknown-pubrel
     this.#acknowledgements.answerDue();
   }
 

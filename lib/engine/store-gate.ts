@@ -32,6 +32,10 @@ class Awaiting<T> {
     return done;
   }
 
+  find(predicate: (item: T) => boolean): T | undefined {
+    return this.#underway.find(predicate) ?? this.#next.find(predicate);
+  }
+
   takeAll(): readonly T[] {
     const all = [...this.#underway, ...this.#next];
     this.#underway = [];
@@ -47,10 +51,10 @@ interface Answer {
   readonly reasonCode: number;
 }
 
-/** PUBREC that was received on a connection. */
+/** PUBREC that was received, and on which connection last. */
 interface Release {
   readonly exchange: Exchange;
-  readonly connectionNumber: number;
+  connectionNumber: number;
 }
 
 /**
@@ -96,7 +100,9 @@ export class StoreGate implements Answers {
   holdsRelease(exchange: Exchange, connectionNumber: number): boolean {
     const { segment, publishOrder } = exchange;
     if (segment === undefined || exchange.stage !== Stage.Published) return false; // fault: early-pubrel
-    // The server has answered again before the first PUBREC was recorded.
+    // The server has answered again before the store had the first PUBREC.
+    const release = this.#releases.find((one) => one.exchange === exchange);
+    if (release !== undefined) release.connectionNumber = connectionNumber;
     if (segment.progressAt(publishOrder) === Progress.Released) return true;
     this.#journal.released(exchange);
     this.#releases.add({ exchange, connectionNumber });
@@ -120,10 +126,10 @@ export class StoreGate implements Answers {
     else this.#writer.pubrec(packetId, reasonCode);
   }
 
-  /** PUBREL has ended the message with `packetId`. */
-  completed(connection: Connection, packetId: number): void {
-    if (this.#journal.completed(packetId)) this.#answers.add({ type: 'pubcomp', packetId, reasonCode: 0 }); // fault: early-pubcomp
-    else writePubcomp(connection, packetId, 0);
+  /** PUBREL has ended the message with `packetId`, or no message has it. */
+  completed(connection: Connection, packetId: number, reasonCode: number): void {
+    if (this.#journal.completed(packetId)) this.#answers.add({ type: 'pubcomp', packetId, reasonCode }); // fault: early-pubcomp
+    else writePubcomp(connection, packetId, reasonCode);
   }
 
   // --- commits -------------------------------------------------------------------------------------------------

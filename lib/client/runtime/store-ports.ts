@@ -2,7 +2,9 @@ import { crc32 } from 'node:zlib';
 import type { EnginePorts } from '../../engine/options.ts';
 import type { Platform } from '../config/settings.ts';
 
+export type StorePorts = Pick<EnginePorts, 'checksum' | 'storeSizes' | 'toWallClock'>;
+
 /** What the engine of a client with a store needs from the machine. */
-export function storePortsOf({ clock, wallClock }: Platform): Pick<EnginePorts, 'checksum' | 'toWallClock'> {
-  return { checksum: (bytes) => crc32(bytes), toWallClock: () => wallClock() - clock.now() };
+export function storePortsOf({ clock, storeSizes, wallClock }: Platform): StorePorts {
+  return { checksum: (bytes) => crc32(bytes), toWallClock: () => wallClock() - clock.now(), storeSizes };
 }
