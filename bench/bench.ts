@@ -9,6 +9,7 @@
  *   npm run bench -- --base DIR            also the package of another checkout, in the same run
  *   npm run bench -- --sweep [NAME]        how figures grow
  *   npm run bench -- --memory              what clients and messages hold, and the longest pauses
+ *   npm run bench -- --store               clients with a store, and a backlog of 1,000,000 messages
  *   npm run bench -- --profile DIR         mqtt-await only; a .cpuprofile per scenario in DIR
  *   npm run bench -- --json FILE           writes the results to FILE instead of bench/results.json
  *   npm run bench -- --write-docs          runs nothing; fills docs/performance.md and its charts from the results
@@ -20,12 +21,13 @@ import { parseArgs } from 'node:util';
 import type { Contender, Over } from './client/task.ts';
 import { writeDocs } from './report/docs.ts';
 import { originOf, RESULTS, save } from './report/results.ts';
-import { aligned, memoryRows, pauseRows, report, sweepRows } from './report/table.ts';
+import { aligned, memoryRows, pauseRows, report, storedRows, sweepRows } from './report/table.ts';
 import { killAll } from './run/children.ts';
 import { buildPackages } from './run/packages.ts';
 import { countOf, runOnce, runScenarios, type Machine } from './run/runner.ts';
 import { Servers } from './run/servers.ts';
 import type { Scenario } from './scenario.ts';
+import { STORED } from './stored.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { MEMORY, PAUSES, scenariosOf, SWEEPS } from './sweeps.ts';
 
@@ -48,12 +50,13 @@ const { values } = parseArgs({
     scale: { type: 'string' },
     sweep: { type: 'string' },
     memory: { type: 'boolean', default: false },
+    store: { type: 'boolean', default: false },
     profile: { type: 'string' },
     json: { type: 'string' },
     'write-docs': { type: 'boolean', default: false },
   },
 });
-const isMain = values.sweep === undefined && !values.memory;
+const isMain = values.sweep === undefined && !values.memory && !values.store;
 const runs = positive('runs', values.runs ?? (values.quick ? '1' : isMain ? '5' : '3'));
 const scale = positive('scale', values.scale ?? (values.quick ? '0.5' : '1'));
 const chosen = values.with?.split(',') as Contender[] | undefined;
@@ -87,6 +90,7 @@ function named(): Scenario[] {
   const all = [
     ...(isMain ? SCENARIOS : sweeps.flatMap(scenariosOf)),
     ...(values.memory ? [...MEMORY, ...PAUSES] : []),
+    ...(values.store ? STORED : []),
   ];
   const prefixes = values.only.split(',');
   const isPart = ({ id, quick }: Scenario): boolean =>
@@ -138,6 +142,8 @@ async function compare(machine: Machine, scenarios: readonly Scenario[]): Promis
   if (memory.length > 0) console.log(`\n${aligned(memoryRows(memory))}`);
   const pauses = results.filter(({ scenario }) => PAUSES.includes(scenario));
   if (pauses.length > 0) console.log(`\n${aligned(pauseRows(pauses))}`);
+  const stored = results.filter(({ scenario }) => STORED.includes(scenario));
+  if (stored.length > 0) console.log(`\n${aligned(storedRows(stored))}`);
   console.log(`\n${origin.date}, Node ${origin.node}, ${origin.machine}, ${runs} runs each`);
 }
 

@@ -36,6 +36,7 @@ export const PUBLISH: Workload = {
   intake: 'loop',
   filters: 'one',
   version: 4,
+  store: 'none',
 };
 export const RECEIVE: Workload = { ...PUBLISH, direction: 'receive', window: 1 };
 

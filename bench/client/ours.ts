@@ -1,6 +1,7 @@
 /** mqtt-await, as published. */
 import type * as Package from '../../lib/index.ts';
 import type { Client, Message } from '../../lib/index.ts';
+import { KEPT, storeOf } from './stored.ts';
 import { check, fail, inTurn, withPromises, type Peer, type PeerOptions } from './peer.ts';
 
 // A variable, so that the compiler does not look for a built package.
@@ -45,7 +46,9 @@ export async function ours(options: PeerOptions): Promise<Peer> {
   const { connect } = await load();
   const { url, ca, workload } = options;
   const { qos, window, version, intake } = workload;
+  const store = await storeOf(workload);
   const client = await connect(url, {
+    ...(store !== undefined && { ...KEPT, store }),
     maxInflight: Math.min(Math.max(window, 20), 65_535),
     protocolVersion: version,
     // The null server takes small packets only.

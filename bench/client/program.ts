@@ -14,6 +14,8 @@ const JOBS: Readonly<Record<Exclude<Job, 'import'>, () => Promise<(task: Task) =
   'latest-per-topic': async () => (await import('./retained.ts')).latestPerTopic,
   kept: async () => (await import('./retained.ts')).kept,
   'kept-copies': async () => (await import('./retained.ts')).keptCopies,
+  'backlog-written': async () => (await import('./stored.ts')).backlogWritten,
+  'backlog-sent': async () => (await import('./stored.ts')).backlogSent,
   idle: async () => (await import('./idle.ts')).idle,
 };
 

@@ -24,6 +24,8 @@ export interface Workload {
   /** The Topic Filters of the receiver: one for everything, or one per topic with a subscription each. */
   readonly filters: 'one' | 'exact' | 'plus' | 'hash';
   readonly version: 4 | 5;
+  /** The store of mqtt-await: none, or on disk, with each commit synced or not. */
+  readonly store: 'none' | 'synced' | 'unsynced';
 }
 
 export type Job =
@@ -37,7 +39,9 @@ export type Job =
   | 'in-flight'
   | 'latest-per-topic'
   | 'kept'
-  | 'kept-copies';
+  | 'kept-copies'
+  | 'backlog-written'
+  | 'backlog-sent';
 
 export interface Task {
   readonly job: Job;
@@ -49,6 +53,8 @@ export interface Task {
   /** Number of messages, turns or clients before the measurement, and in it. */
   readonly warmUp: number;
   readonly count: number;
+  /** The directory of the store, if another process uses it, too. */
+  readonly directory?: string;
 }
 
 /** All figures are per message, turn or client ("item") unless they say otherwise. */

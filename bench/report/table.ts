@@ -154,6 +154,23 @@ export const memoryRows = (results: readonly Result[]): Row[] =>
     })),
   );
 
+/** One row per scenario of clients with a store. */
+export const storedRows = (results: readonly Result[]): Row[] =>
+  results.map((result) => {
+    const { scenario, contenders } = result;
+    const { ours = {} } = contenders;
+    const verdicts = scenario.goals.flatMap((goal) => judge(goal, result, results) ?? []);
+    return {
+      store: scenario.title,
+      'messages/s': spread('rate', ours.rate),
+      'CPU µs': spread('cpu', ours.cpu),
+      'peak RSS, MiB': spread('peak', ours.peak),
+      'ms per 100,000': inUnit('ms', ours.rate === undefined ? undefined : 1e8 / ours.rate.median),
+      'until connected, ms': inUnit('ms', ours.p50 === undefined ? undefined : ours.p50.median / 1_000),
+      goals: verdicts.map(({ goal, isMet, value }) => verdict(goal, isMet, value)).join(', '),
+    };
+  });
+
 export const pauseRows = (results: readonly Result[]): Row[] =>
   results.flatMap(({ scenario, contenders }) =>
     (Object.keys(contenders) as Contender[]).map((contender) => ({

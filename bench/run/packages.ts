@@ -57,7 +57,7 @@ async function install(root: string, directory: string): Promise<string> {
     });
   }
   for (const name of [...SOURCES.slice(1), 'node_modules']) rmSync(join(home, name), { recursive: true });
-  for (const name of ['ws', 'p-queue', 'mqtt'])
+  for (const name of ['ws', 'p-queue', 'mqtt', 'classic-level'])
     symlinkSync(join(modules, name), join(directory, 'node_modules', name), 'junction');
   writeFileSync(join(directory, 'package.json'), '{"type":"module"}');
   await build({

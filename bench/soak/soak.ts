@@ -5,6 +5,7 @@
  *   npm run soak                     five minutes
  *   npm run soak -- --minutes 60     an hour
  *   npm run soak -- --seed 7         other faults; the same seed gives the same faults
+ *   npm run soak -- --kills 200      instead kills a program with a store 200 times
  *
  * Exit code 0: all promises were kept. Requires Mosquitto, and starts it on a free local port.
  */
@@ -16,17 +17,23 @@ import { FaultProxy } from '../../spec/support/fault-proxy.ts';
 import { type Mosquitto, startMosquitto } from '../../spec/support/mosquitto.ts';
 import { programPath } from '../../spec/support/program-path.ts';
 import { Faults } from './faults.ts';
+import { soakKills } from './kills.ts';
 import { growth, handles, memory } from './gauge.ts';
 import { Stream } from './ledger.ts';
 import { Consumer, type Plan, Publisher } from './parties.ts';
 
 const { values } = parseArgs({
-  options: { minutes: { type: 'string', default: '5' }, seed: { type: 'string', default: '1' } },
+  options: {
+    minutes: { type: 'string', default: '5' },
+    seed: { type: 'string', default: '1' },
+    kills: { type: 'string', default: '0' },
+  },
 });
 const duration = Number(values.minutes) * 60_000;
 const seed = Number(values.seed);
-if (!(duration > 0) || !Number.isInteger(seed)) {
-  console.error('expected --minutes above 0 and an integer for --seed');
+const kills = Number(values.kills);
+if (!(duration > 0) || !Number.isInteger(seed) || !Number.isInteger(kills)) {
+  console.error('expected --minutes above 0, and integers for --seed and --kills');
   process.exit(1);
 }
 
@@ -87,7 +94,7 @@ interface Stage {
   readonly reading: readonly Promise<void>[];
 }
 
-async function setUp(random: () => number): Promise<Stage> {
+async function brokerOfRun(): Promise<Mosquitto> {
   const broker = await startMosquitto({
     persistence: true,
     // With a limited window Mosquitto 2.0.11 sends new messages before waiting ones, which breaks the order.
@@ -100,6 +107,11 @@ async function setUp(random: () => number): Promise<Stage> {
     ],
   });
   undoing.push(() => broker.stop());
+  return broker;
+}
+
+async function setUp(random: () => number): Promise<Stage> {
+  const broker = await brokerOfRun();
   const proxies: FaultProxy[] = [];
   const proxy = async (): Promise<string> => {
     const one = await FaultProxy.to(broker.port);
@@ -320,7 +332,8 @@ if (programPath('mosquitto') === undefined) {
   process.exitCode = 1;
 } else {
   try {
-    await run();
+    if (kills > 0) await soakKills({ broker: await brokerOfRun(), rounds: kills, seed, complain, undoing });
+    else await run();
   } catch (error) {
     complain(error instanceof Error ? String(error.stack) : String(error));
   } finally {

@@ -4,6 +4,7 @@ import type { SlabPool } from '../connection/outbox.ts';
 import type { Traffic } from '../connection/traffic.ts';
 import type { Text } from '../codec/text.ts';
 import type { Checksum } from '../session/records.ts';
+import type { StoreSizes } from '../session/store-sizes.ts';
 import type { QueueLimits } from '../session/queue.ts';
 import type { Backoff, RetryContext } from './backoff.ts';
 
@@ -73,6 +74,8 @@ export interface EnginePorts {
   readonly checksum?: Checksum;
   /** Only with a store: what to add to a time of the engine for the wall-clock time, in ms. */
   readonly toWallClock?: () => number;
+  /** Only with a store. Default: `STORE_SIZES`. */
+  readonly storeSizes?: StoreSizes | undefined;
   /** In [0, 1). */
   readonly random: () => number;
 }

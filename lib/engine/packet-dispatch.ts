@@ -174,8 +174,8 @@ export class PacketDispatch {
   #onPubrel(connection: Connection, packetId: number): void {
     const known = this.#session.incoming.onPubrel(packetId);
     const reasonCode = known ? 0 : 0x92;
-    if (this.#gate === undefined) writePubcomp(connection, packetId, reasonCode); // fault: unknown-pubrel
-    else this.#gate.completed(connection, packetId, reasonCode);
+    if (this.#gate !== undefined) this.#gate.completed(connection, packetId, reasonCode);
+    else writePubcomp(connection, packetId, reasonCode); // fault: unknown-pubrel
     this.#acknowledgements.answerDue();
   }
 

@@ -21,7 +21,7 @@ class Awaiting<T> {
 
   /** The next commit was begun. */
   begun(): void {
-    this.#underway.push(...this.#next);
+    this.#underway = this.#next;
     this.#next = [];
   }
 
@@ -30,6 +30,10 @@ class Awaiting<T> {
     const done = this.#underway;
     this.#underway = [];
     return done;
+  }
+
+  find(predicate: (item: T) => boolean): T | undefined {
+    return this.#underway.find(predicate) ?? this.#next.find(predicate);
   }
 
   takeAll(): readonly T[] {
@@ -47,10 +51,10 @@ interface Answer {
   readonly reasonCode: number;
 }
 
-/** PUBREC that was received on a connection. */
+/** PUBREC that was received, and on which connection last. */
 interface Release {
   readonly exchange: Exchange;
-  readonly connectionNumber: number;
+  connectionNumber: number;
 }
 
 /**
@@ -96,7 +100,9 @@ export class StoreGate implements Answers {
   holdsRelease(exchange: Exchange, connectionNumber: number): boolean {
     const { segment, publishOrder } = exchange;
     if (segment === undefined || exchange.stage !== Stage.Published) return false; // fault: early-pubrel
-    // The server has answered again before the first PUBREC was recorded.
+    // The server has answered again before the store had the first PUBREC.
+    const release = this.#releases.find((one) => one.exchange === exchange);
+    if (release !== undefined) release.connectionNumber = connectionNumber;
     if (segment.progressAt(publishOrder) === Progress.Released) return true;
     this.#journal.released(exchange);
     this.#releases.add({ exchange, connectionNumber });
@@ -115,12 +121,12 @@ export class StoreGate implements Answers {
 
   /** PUBREC is sent in the order of receipt [MQTT-4.6.0-3], so it also waits for those before it. */
   pubrec(packetId: number, reasonCode: number): void {
-    const isUnknown = reasonCode < 0x80 && this.#journal.received(packetId); // fault: early-pubrec
-    if (isUnknown || this.#answers.length > 0) this.#answers.add({ type: 'pubrec', packetId, reasonCode });
+    const isUnrecorded = reasonCode < 0x80 && this.#journal.received(packetId); // fault: early-pubrec
+    if (isUnrecorded || this.#answers.length > 0) this.#answers.add({ type: 'pubrec', packetId, reasonCode });
     else this.#writer.pubrec(packetId, reasonCode);
   }
 
-  /** PUBREL has ended the message with `packetId`: PUBCOMP follows. */
+  /** PUBREL has ended the message with `packetId`, or no message has it. */
   completed(connection: Connection, packetId: number, reasonCode: number): void {
     if (this.#journal.completed(packetId)) this.#answers.add({ type: 'pubcomp', packetId, reasonCode }); // fault: early-pubcomp
     else writePubcomp(connection, packetId, reasonCode);

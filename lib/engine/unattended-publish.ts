@@ -33,8 +33,8 @@ class UnattendedPublish implements PublishWaiter {
 
 /** The journal of a client with a store. */
 export function journalOf(session: Session, ports: EnginePorts, effects: Effects): Journal | undefined {
-  const { checksum, text, toWallClock } = ports;
+  const { checksum, storeSizes, text, toWallClock } = ports;
   if (checksum === undefined || toWallClock === undefined) return undefined;
   const unattended = (topicName: string): PublishWaiter => new UnattendedPublish(topicName, effects);
-  return new Journal(session, { text, checksum, toWallClock, unattended });
+  return new Journal(session, { text, checksum, toWallClock, unattended, storeSizes });
 }

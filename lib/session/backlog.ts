@@ -3,12 +3,7 @@ import { Stage, type Exchange } from './exchange.ts';
 import type { Queue } from './queue.ts';
 import { keyOf, MESSAGES } from './records.ts';
 import type { Segment } from './segment.ts';
-
-/** Messages, and bytes of them, that are kept in memory ahead of the network. */
-const PAGE_MESSAGES = 4_096;
-const PAGE_BYTES = 4_194_304;
-/** Segments that are read at a time. */
-const SEGMENTS = 16;
+import type { StoreSizes } from './store-sizes.ts';
 
 /**
  * The messages that wait in the store alone, behind those of the queue. Their number costs no memory, but the calls that
@@ -16,10 +11,13 @@ const SEGMENTS = 16;
  */
 export class Backlog {
   readonly #queue: Queue;
+  readonly #sizes: StoreSizes;
   /** Messages that callers wait for, by place. */
   readonly #awaited = new Map<number, Exchange>();
   /** Places of messages that were withdrawn. */
   readonly #withdrawn = new Set<number>();
+  /** First places of segments without messages, which the store is about to remove. */
+  readonly #skipped = new Set<number>();
   #messages = 0;
   #bytes = 0;
   /** The last place that was read, or did not have to be. */
@@ -27,9 +25,11 @@ export class Backlog {
   #reading: 'no' | 'yes' = 'no';
   /** Messages that were added since the present reading began. It does not include them. */
   #added = 0;
+  #addedBytes = 0;
 
-  constructor(queue: Queue) {
+  constructor(queue: Queue, sizes: StoreSizes) {
     this.#queue = queue;
+    this.#sizes = sizes;
   }
 
   get isEmpty(): boolean {
@@ -52,16 +52,18 @@ export class Backlog {
   /** Whether the messages of `segment`, which has just been stored, stay in memory. */
   hasRoomFor(segment: Segment, bytes: number): boolean {
     const { messages, bytes: queued } = this.#queue;
+    const { pageMessages, pageBytes } = this.#sizes;
     if (!this.isEmpty || this.#reading === 'yes') return false;
-    return messages === 0 || (messages + segment.count <= PAGE_MESSAGES && queued + bytes <= PAGE_BYTES);
+    return messages === 0 || (messages + segment.count <= pageMessages && queued + bytes <= pageBytes);
   }
 
   /** `exchange` leaves memory. It counts as queued already. */
   add(exchange: Exchange): void {
     if (this.isEmpty && this.#reading === 'no') this.#readTo = exchange.publishOrder - 1;
     this.#messages++;
-    this.#added++;
     this.#bytes += exchange.queuedBytes;
+    this.#added++;
+    this.#addedBytes += exchange.queuedBytes;
     exchange.stage = Stage.Stored;
     exchange.segment = undefined;
     if (exchange.waiter !== undefined) this.#awaited.set(exchange.publishOrder, exchange);
@@ -84,17 +86,19 @@ export class Backlog {
   /** What to read now, if the queue runs low: up to `lastPlace`, as the store may have messages behind it that do not count yet. */
   nextRange(lastPlace: number): StoreRange | undefined {
     if (this.#reading === 'yes' || this.isEmpty) return undefined;
-    if (this.#queue.messages > PAGE_MESSAGES / 2 || this.#queue.bytes > PAGE_BYTES / 2) return undefined;
+    const { pageMessages, pageBytes } = this.#sizes;
+    if (this.#queue.messages > pageMessages / 2 || this.#queue.bytes > pageBytes / 2) return undefined;
     return this.beginReading(lastPlace);
   }
 
   beginReading(lastPlace: number): StoreRange {
     this.#reading = 'yes';
     this.#added = 0;
+    this.#addedBytes = 0;
     return {
       after: keyOf(MESSAGES, this.#readTo),
       before: keyOf(MESSAGES, lastPlace + 1),
-      limit: SEGMENTS,
+      limit: this.#sizes.segmentsPerRead,
     };
   }
 
@@ -103,12 +107,16 @@ export class Backlog {
     this.#readTo = place;
   }
 
-  /** A range was read. `isLast`: there is nothing behind it. Returns how many messages are missing. */
-  rangeRead(isLast: boolean): number {
+  /** A range was read. `isLast`: there is nothing behind it. Returns the messages that are missing, and their bytes. */
+  rangeRead(isLast: boolean): { readonly messages: number; readonly bytes: number } {
     this.#reading = 'no';
-    const missing = isLast ? Math.max(0, this.#messages - this.#added) : 0;
-    for (let i = 0; i < missing; i++) this.#remove(0);
-    return missing;
+    if (this.isEmpty) this.#skipped.clear();
+    const messages = isLast ? Math.max(0, this.#messages - this.#added) : 0;
+    const bytes = messages > 0 ? Math.max(0, this.#bytes - this.#addedBytes) : 0;
+    this.#messages -= messages;
+    this.#bytes -= bytes;
+    this.#queue.changeReserved(-messages, -bytes);
+    return { messages, bytes };
   }
 
   /** Takes a message that was read out of the backlog. Returns the exchange that its caller waits for, if there is one. */
@@ -124,6 +132,15 @@ export class Backlog {
     return this.#withdrawn.delete(place);
   }
 
+  /** The messages of the segment that begins at `first` are over: if it is still read, it brings none. */
+  skip(first: number): void {
+    this.#skipped.add(first);
+  }
+
+  takeSkipped(first: number): boolean {
+    return this.#skipped.delete(first);
+  }
+
   /** Messages that callers wait for. */
   awaited(): Iterable<Exchange> {
     return this.#awaited.values();
@@ -134,6 +151,7 @@ export class Backlog {
     this.#queue.changeReserved(-this.#messages, -this.#bytes);
     this.#awaited.clear();
     this.#withdrawn.clear();
+    this.#skipped.clear();
     this.#messages = 0;
     this.#bytes = 0;
     this.#readTo = 0;

@@ -25,6 +25,7 @@ import {
 } from './records.ts';
 import { Progress, Segment, type SegmentMessage, type SegmentOwner } from './segment.ts';
 import type { Session } from './session.ts';
+import { STORE_SIZES, type StoreSizes } from './store-sizes.ts';
 
 /** What the journal needs from the platform. */
 export interface JournalPorts {
@@ -34,6 +35,8 @@ export interface JournalPorts {
   readonly toWallClock: () => number;
   /** Makes the waiter of a message that no call waits for. */
   readonly unattended: (topicName: string) => PublishWaiter;
+  /** Default: `STORE_SIZES`. */
+  readonly storeSizes?: StoreSizes | undefined;
 }
 
 /** Changes of the store that are made together, or not at all. */
@@ -50,13 +53,6 @@ interface Storing {
   readonly bytes: number;
 }
 
-/** The commit that is under way. */
-interface Underway {
-  readonly storing: readonly Storing[];
-  /** Whether it has the messages of the server that were answered with PUBREC. */
-  readonly tellsReceived: boolean;
-}
-
 /**
  * What the store has to be told about the session, and the messages that wait for it. One commit is under way at a time;
  * what changes meanwhile is the next one.
@@ -65,18 +61,22 @@ interface Underway {
  */
 export class Journal implements SegmentOwner {
   readonly backlog: Backlog;
+  readonly sizes: StoreSizes;
   readonly #session: Session;
   readonly #ports: JournalPorts;
   readonly #writer: SegmentWriter;
   #state: 'closed' | 'open' | 'discarded' = 'closed';
   /** Messages for the next commit. */
   #waiting: Exchange[] = [];
-  /** Undefined: no commit is under way. */
-  #underway: Underway | undefined = undefined;
+  /** Those of the present commit; undefined: none is under way. */
+  #underway: readonly Storing[] | undefined = undefined;
   readonly #changed = new Set<Segment>();
   /** Changes of records that belong to no segment. */
   #others: StoreChange[] = [];
   readonly #received = new Set<number>();
+  /** Packet Identifiers that came or went since the last commit, and with the one under way. */
+  #receipts = new Set<number>();
+  #receiptsUnderway = new Set<number>();
   /** Records that have to be written again. */
   readonly #stale = new Set<'received' | 'session'>();
   #urgency: 'none' | 'sync' = 'none';
@@ -91,8 +91,9 @@ export class Journal implements SegmentOwner {
   constructor(session: Session, ports: JournalPorts) {
     this.#session = session;
     this.#ports = ports;
-    this.#writer = new SegmentWriter(ports.text, ports.checksum);
-    this.backlog = new Backlog(session.queue);
+    this.sizes = ports.storeSizes ?? STORE_SIZES;
+    this.#writer = new SegmentWriter(ports.text, ports.checksum, this.sizes);
+    this.backlog = new Backlog(session.queue, this.sizes);
   }
 
   get isOpen(): boolean {
@@ -123,7 +124,10 @@ export class Journal implements SegmentOwner {
 
   /** Bytes of messages that are not in the store yet. */
   get unstoredBytes(): number {
-    return this.#session.queue.reservedBytes - this.backlog.bytes;
+    let bytes = 0;
+    for (const exchange of this.#waiting) bytes += exchange.queuedBytes;
+    for (const part of this.#underway ?? []) bytes += part.bytes;
+    return bytes;
   }
 
   /** Whether this store knows all Packet Identifiers under which the server may hold QoS 2 messages of this session. */
@@ -180,22 +184,26 @@ export class Journal implements SegmentOwner {
     this.hurry();
   }
 
-  /** PUBREC is about to be sent for a QoS 2 message of the server. Returns whether the store has to be told first. */
+  /** PUBREC is about to be sent for a QoS 2 message of the server. Returns whether a record of it has to be written first. */
   received(packetId: number): boolean {
-    const isNew = !this.#received.has(packetId);
+    const isStored = this.#received.has(packetId) && !this.#isUnstored(packetId);
     this.#received.add(packetId);
-    return this.#tellsReceived(isNew);
+    return !isStored && this.#receiptChanged(packetId);
   }
 
-  /** PUBCOMP is about to be sent: the server may use the identifier again. Returns whether the store has to be told first. */
+  /** PUBCOMP is about to be sent. Returns whether the store has to know first: the server may use the identifier again then. */
   completed(packetId: number): boolean {
-    return this.#tellsReceived(this.#received.delete(packetId));
+    const isStored = !this.#received.delete(packetId) && !this.#isUnstored(packetId);
+    return !isStored && this.#receiptChanged(packetId);
   }
 
-  /** If the server asks again, on a new connection, the store may still have to be told of the first time. */
-  #tellsReceived(isChanged: boolean): boolean {
-    const isUnknown = this.#stale.has('received') || (this.#underway?.tellsReceived ?? false);
-    if (!isChanged && !isUnknown) return false;
+  /** Whether the store may not know yet what has become of `packetId`. */
+  #isUnstored(packetId: number): boolean {
+    return this.#receipts.has(packetId) || this.#receiptsUnderway.has(packetId);
+  }
+
+  #receiptChanged(packetId: number): true {
+    this.#receipts.add(packetId);
     this.#stale.add('received');
     this.hurry();
     return true;
@@ -229,24 +237,26 @@ export class Journal implements SegmentOwner {
       this.#stale.add('session');
     }
     const changes: StoreChange[] = [];
-    const tellsReceived = this.#stale.has('received');
     const storing = this.#store(changes);
-    for (const segment of this.#changed) this.#record(segment, changes);
+    for (const segment of this.#changed) this.#writeProgress(segment, changes);
     this.#changed.clear();
     changes.push(...this.#others);
     this.#others = [];
-    this.#recordSession(changes);
+    this.#writeSession(changes);
     if (changes.length === 0) return undefined;
     const sync = storing.length > 0 || this.#urgency === 'sync'; // fault: lazy-commit
     this.#urgency = 'none';
-    this.#underway = { storing, tellsReceived };
+    this.#underway = storing;
+    this.#receiptsUnderway = this.#receipts;
+    this.#receipts = new Set();
     return { changes, sync };
   }
 
   /** The present commit was made: its messages may be sent from now on. */
   committed(): void {
-    const storing = this.#underway?.storing ?? [];
+    const storing = this.#underway ?? [];
     this.#underway = undefined;
+    this.#receiptsUnderway.clear();
     for (const part of storing) this.#stored(part);
   }
 
@@ -277,18 +287,18 @@ export class Journal implements SegmentOwner {
   }
 
   /** Writes the progress of a segment, or removes it with its last message. */
-  #record(segment: Segment, changes: StoreChange[]): void {
+  #writeProgress(segment: Segment, changes: StoreChange[]): void {
     const key = keyOf(PROGRESS, segment.first);
     if (segment.live > 0) {
       changes.push({ type: 'put', key, value: progressRecord(segment, this.#ports.checksum) });
-      segment.recorded = 'progress';
+      segment.inStore = 'progress';
       return;
     }
     changes.push({ type: 'delete', key: keyOf(MESSAGES, segment.first) });
-    if (segment.recorded === 'progress') changes.push({ type: 'delete', key });
+    if (segment.inStore === 'progress') changes.push({ type: 'delete', key });
   }
 
-  #recordSession(changes: StoreChange[]): void {
+  #writeSession(changes: StoreChange[]): void {
     const { checksum } = this.#ports;
     if (this.#stale.has('received'))
       changes.push(
@@ -313,6 +323,7 @@ export class Journal implements SegmentOwner {
     const staysInMemory = this.backlog.hasRoomFor(segment, bytes);
     // Without its segment in memory, each message that was withdrawn meanwhile has a record of its own.
     if (!staysInMemory && segment.live > 0) this.#changed.delete(segment);
+    else if (!staysInMemory) this.backlog.skip(segment.first);
     for (const exchange of exchanges) {
       if (exchange.stage === Stage.Over) {
         if (!staysInMemory && segment.live > 0) this.#noteWithdrawn(exchange.publishOrder);
@@ -336,22 +347,22 @@ export class Journal implements SegmentOwner {
   /** The records to read now: the queue runs low, and messages wait in the store alone. */
   nextRange(): StoreRange | undefined {
     if (this.#state !== 'open') return undefined;
-    const first = this.#underway?.storing[0]?.segment.first;
+    const first = this.#underway?.[0]?.segment.first;
     return this.backlog.nextRange(first === undefined ? this.#lastPlace : first - 1);
   }
 
   /** The records of `nextRange()`. They go into the queue. */
   rangeRead(range: StoreRange, records: readonly StoreRecord[]): void {
-    for (const record of records)
-      for (const exchange of this.read(record)) this.#session.queue.push(exchange);
+    for (const one of records) for (const exchange of this.read(one)) this.#session.queue.push(exchange);
     this.pageRead(records.length < range.limit);
   }
 
   /** `isLast`: there was nothing behind the records that were read. Messages that should have been there are not counted any more. */
   pageRead(isLast: boolean): void {
     const missing = this.backlog.rangeRead(isLast);
-    if (missing === 0) return;
-    this.#messages -= missing;
+    if (missing.messages === 0) return;
+    this.#messages -= missing.messages;
+    this.#bytes -= missing.bytes;
     this.#stale.add('session');
   }
 
@@ -363,13 +374,14 @@ export class Journal implements SegmentOwner {
     const first = placeOf(key);
     const messages = inspect(value, this.#ports.checksum) === 'sound' ? readSegment(value) : undefined; // fault: unchecked-record
     this.backlog.readUpTo(first + (messages?.length ?? 1) - 1);
+    if (this.backlog.takeSkipped(first)) return [];
     if (messages === undefined || messages.length === 0) {
       this.keepUnreadable({ key, value });
       return [];
     }
     const segment = new Segment(first, messages.length, this);
     if (progress !== undefined) {
-      segment.recorded = 'progress';
+      segment.inStore = 'progress';
       if (!readProgress(progress, segment))
         this.keepUnreadable({ key: keyOf(PROGRESS, first), value: progress });
     }
@@ -390,7 +402,8 @@ export class Journal implements SegmentOwner {
     const { topic, payload, qos, retain } = publish;
     const properties = Object.keys(publish.properties).length === 0 ? undefined : publish.properties;
     const read = new Exchange(topic, payload, qos, retain, properties);
-    const exchange = this.backlog.take(place, sizeOf(read)) ?? read;
+    read.queuedBytes = sizeOf(read);
+    const exchange = this.backlog.take(place, read.queuedBytes) ?? read;
     exchange.usePayload(payload);
     exchange.calledAt = calledAt - this.#ports.toWallClock();
     exchange.publishOrder = place;
@@ -442,6 +455,8 @@ export class Journal implements SegmentOwner {
     this.#changed.clear();
     this.#others = [];
     this.#received.clear();
+    this.#receipts.clear();
+    this.#receiptsUnderway.clear();
     this.#stale.clear();
     this.#urgency = 'none';
     this.#messages = 0;
@@ -454,10 +469,7 @@ export class Journal implements SegmentOwner {
 
   /** Takes all messages that are not in the store, in call order. */
   takeUnstored(): Exchange[] {
-    const unstored = [
-      ...(this.#underway?.storing ?? []).flatMap(({ exchanges }) => exchanges),
-      ...this.#waiting,
-    ];
+    const unstored = [...(this.#underway ?? []).flatMap(({ exchanges }) => exchanges), ...this.#waiting];
     this.#underway = undefined;
     this.#waiting = [];
     const left = unstored.filter(({ stage }) => stage === Stage.Storing);

@@ -21,16 +21,13 @@ import { PublishWriter, type OutgoingPublish } from '../codec/publish-writer.ts'
 import type { Text } from '../codec/text.ts';
 import type { Exchange } from './exchange.ts';
 import { Progress, type Segment } from './segment.ts';
+import type { StoreSizes } from './store-sizes.ts';
 
 /** The layout that this version writes. It reads no other. */
 export const LAYOUT = 1;
 
 /** Bytes before the content of a value. */
 const HEADER = 5;
-/** Messages of a segment. */
-export const SEGMENT_MESSAGES = 1_024;
-/** Bytes of a segment, unless one message is larger. */
-export const SEGMENT_BYTES = 262_144;
 
 export const SESSION_KEY = 'session';
 export const RECEIVED_KEY = 'received';
@@ -183,13 +180,15 @@ export function readProgress(value: Uint8Array, segment: Segment): boolean {
 export class SegmentWriter {
   readonly #writer: PublishWriter;
   readonly #checksum: Checksum;
+  readonly #sizes: StoreSizes;
   #bytes = new Uint8Array(4_096);
   #view = viewOf(this.#bytes);
   #at = HEADER;
 
-  constructor(text: Text, checksum: Checksum) {
+  constructor(text: Text, checksum: Checksum, sizes: StoreSizes) {
     this.#writer = new PublishWriter(text);
     this.#checksum = checksum;
+    this.#sizes = sizes;
   }
 
   /**
@@ -203,12 +202,13 @@ export class SegmentWriter {
   ): { readonly value: Uint8Array; readonly count: number } {
     const ends: number[] = [];
     const lengths: number[] = [];
+    const { segmentMessages, segmentBytes } = this.#sizes;
     this.#at = HEADER;
-    for (let i = from; i < exchanges.length && ends.length < SEGMENT_MESSAGES; i++) {
+    for (let i = from; i < exchanges.length && ends.length < segmentMessages; i++) {
       const exchange = exchanges[i] as Exchange;
       const message = withoutTopicAlias(exchange);
       const size = 8 + this.#writer.measure(message, exchange.topicName, 5);
-      if (ends.length > 0 && this.#at + size > SEGMENT_BYTES) break;
+      if (ends.length > 0 && this.#at + size > segmentBytes) break;
       this.#reserve(size);
       this.#view.setFloat64(this.#at, exchange.calledAt + toWallClock);
       this.#at = this.#writer.write(this.#bytes, this.#at + 8, message, 1, false);
@@ -217,7 +217,7 @@ export class SegmentWriter {
     }
     const value = copyOf(this.#bytes.subarray(0, this.#at));
     ends.forEach((end, i) => exchanges[from + i]?.usePayload(value.subarray(end - (lengths[i] ?? 0), end)));
-    if (this.#bytes.length > 2 * SEGMENT_BYTES) this.#use(new Uint8Array(4_096));
+    if (this.#bytes.length > 2 * segmentBytes) this.#use(new Uint8Array(4_096));
     return { value: seal(value, this.#checksum), count: ends.length };
   }
 

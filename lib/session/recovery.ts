@@ -4,6 +4,7 @@ import { Exchange } from './exchange.ts';
 import type { Journal } from './journal.ts';
 import { sizeOf } from './queue.ts';
 import {
+  endOf,
   inspect,
   keyOf,
   MESSAGES,
@@ -23,7 +24,6 @@ import type { Session } from './session.ts';
 
 const NOTHING: SessionFacts = { isKnown: false, messages: 0, bytes: 0, lastPlace: 0 };
 const EVERYTHING = Number.MAX_SAFE_INTEGER - 1;
-const RECORDS = 256;
 
 /**
  * Reads what an earlier process has left in the store, in three steps: all records about the state of the session; only
@@ -42,12 +42,13 @@ export class Recovery {
   readonly #received: number[] = [];
   /** Messages that await PUBCOMP, in the order of calls. */
   readonly #released: Exchange[] = [];
-  #range: StoreRange = { after: PROGRESS, before: `${WITHDRAWN}~`, limit: RECORDS };
+  #range: StoreRange;
 
   constructor(session: Session, journal: Journal, checksum: Checksum) {
     this.#session = session;
     this.#journal = journal;
     this.#checksum = checksum;
+    this.#range = { after: PROGRESS, before: endOf(WITHDRAWN), limit: journal.sizes.recordsPerRead };
   }
 
   /** The records to read next; undefined: all is there. */
@@ -61,7 +62,7 @@ export class Recovery {
    */
   read(records: readonly StoreRecord[]): void {
     const isLast = records.length < this.#range.limit;
-    for (const record of records) this.#take(record);
+    for (const one of records) this.#take(one);
     if (this.#step === 'messages') this.#journal.pageRead(isLast);
     const last = records.at(-1);
     if (!isLast && last !== undefined && this.#step !== 'messages') {
@@ -73,19 +74,18 @@ export class Recovery {
     else this.#next(isLast);
   }
 
-  #take(record: StoreRecord): void {
-    if (this.#step === 'state') this.#takeState(record);
-    else if (this.#step === 'count') this.#takeCount(record);
+  #take(found: StoreRecord): void {
+    if (this.#step === 'state') this.#takeState(found);
+    else if (this.#step === 'count') this.#takeCount(found);
     else {
-      const first = placeOf(record.key);
+      const first = placeOf(found.key);
       const progress = this.#progress.get(first);
       this.#progress.delete(first);
-      for (const exchange of this.#journal.read(record, progress)) this.#restore(exchange);
+      for (const exchange of this.#journal.read(found, progress)) this.#restore(exchange);
     }
   }
 
-  #takeState(record: StoreRecord): void {
-    const { key, value } = record;
+  #takeState({ key, value }: StoreRecord): void {
     if (key.startsWith(WITHDRAWN)) {
       this.#journal.backlog.noteWithdrawn(placeOf(key));
       return;
@@ -93,7 +93,7 @@ export class Recovery {
     const state = inspect(value, this.#checksum);
     if (state === 'newer' && key === SESSION_KEY)
       throw new StoreError('the store was written by a newer version of mqtt-await: use that version');
-    if (state !== 'sound') this.#unreadable.push(record);
+    if (state !== 'sound') this.#unreadable.push({ key, value });
     else if (key === SESSION_KEY) this.#facts = readSession(value);
     else if (key === RECEIVED_KEY) this.#received.push(...readReceived(value));
     else this.#progress.set(placeOf(key), value);
@@ -103,7 +103,8 @@ export class Recovery {
   #count(): void {
     this.#step = 'count';
     this.#facts = NOTHING;
-    this.#range = { after: MESSAGES, before: keyOf(MESSAGES, EVERYTHING), limit: 16 };
+    const { segmentsPerRead: limit } = this.#journal.sizes;
+    this.#range = { after: MESSAGES, before: keyOf(MESSAGES, EVERYTHING), limit };
   }
 
   #takeCount({ key, value }: StoreRecord): void {
@@ -123,7 +124,7 @@ export class Recovery {
   #open(): void {
     this.#step = 'messages';
     this.#journal.open(this.#facts ?? NOTHING);
-    for (const record of this.#unreadable) this.#journal.keepUnreadable(record);
+    for (const one of this.#unreadable) this.#journal.keepUnreadable(one);
     for (const packetId of this.#received) {
       this.#journal.restoreReceived(packetId);
       this.#session.incoming.restoreReceived(packetId); // fault: forgotten-receipt

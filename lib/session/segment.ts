@@ -40,8 +40,8 @@ export class Segment {
   #releases: Float64Array | undefined = undefined;
   /** Messages that are not over. */
   #live: number;
-  /** Whether the store has a record of the progress. */
-  recorded: 'nothing' | 'progress' = 'nothing';
+  /** `progress`: the store has a record of the progress, too. */
+  inStore: 'messages' | 'progress' = 'messages';
 
   constructor(first: number, count: number, owner: SegmentOwner) {
     this.first = first;

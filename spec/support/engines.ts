@@ -5,8 +5,8 @@ import { connack } from './packets.ts';
 import { Rig } from './rig.ts';
 
 /** An engine that has never connected. */
-export function offline(options?: Partial<EngineOptions>): Rig {
-  return new Rig(options);
+export function offline(options?: Partial<EngineOptions>, ports?: Partial<EnginePorts>): Rig {
+  return new Rig(options, ports);
 }
 
 /** An engine whose first connection was accepted with `answer`. Its output and log are empty. */

@@ -2,6 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { EngineOptions } from '../../engine/options.ts';
+import type { StoreSizes } from '../../session/store-sizes.ts';
 import type { OpenTransport } from '../../transport/transport.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { ClientOptions, ConfigurableOptions } from './client-options.ts';
@@ -27,6 +28,8 @@ export interface Platform {
   readonly dial: OpenTransport;
   /** In [0, 1). */
   readonly random: () => number;
+  /** How much of a stored session is read, written and kept in memory together. */
+  readonly storeSizes?: StoreSizes;
 }
 
 /** What the parts of a client need of its options. */

@@ -34,6 +34,7 @@ import type { EventQueue } from './event-queue.ts';
 import { GracefulClose } from './graceful-close.ts';
 import { Link } from './link.ts';
 import { allocate, protect, slabs } from './memory.ts';
+import type { StorePorts } from './store-ports.ts';
 
 export interface DriverHost {
   readonly clock: Clock;
@@ -45,7 +46,7 @@ export interface DriverHost {
   prepare(context: PrepareContext): Promise<PreparedDial>;
   readonly buffers: BufferPressure;
   /** Only with a store. */
-  readonly store?: Pick<EnginePorts, 'checksum' | 'toWallClock'> | undefined;
+  readonly store?: StorePorts | undefined;
 }
 
 export interface DriverListener {
