@@ -9,7 +9,7 @@ import { printedRelease, type StartedBroker } from '../support/server-process.ts
 import type { Measure } from './broker-measures.ts';
 
 /*
- * The brokers of docs/brokers.md, and what each of them does: brokers.spec.ts measures every value.
+ * The brokers of docs/brokers.md, and what each of them does: broker-specs.ts measures every value.
  */
 
 /** Its package exports no manifest. */

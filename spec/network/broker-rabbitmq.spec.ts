@@ -1,0 +1,3 @@
+import { brokerSpecs } from './broker-specs.ts';
+
+brokerSpecs('RabbitMQ');
