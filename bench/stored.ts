@@ -18,14 +18,14 @@ export const STORED: readonly Scenario[] = [
     id: 'store-q1-none',
     title: 'no store',
     workload: { ...PUBLISH, qos: 1 },
-    counts: [200 * K, 0, 0],
+    counts: [600 * K, 0, 0],
   },
   {
     ...COMMON,
     id: 'store-q1-unsynced',
     title: '`sync: false`',
     workload: { ...PUBLISH, qos: 1, store: 'unsynced' },
-    counts: [200 * K, 0, 0],
+    counts: [600 * K, 0, 0],
     goals: [{ metric: 'cpu', within: 2.5, of: 'store-q1-none' }],
   },
   {
@@ -33,7 +33,7 @@ export const STORED: readonly Scenario[] = [
     id: 'store-q1-synced',
     title: 'synced',
     workload: { ...PUBLISH, qos: 1, store: 'synced' },
-    counts: [200 * K, 0, 0],
+    counts: [600 * K, 0, 0],
   },
   {
     ...COMMON,

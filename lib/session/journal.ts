@@ -329,8 +329,9 @@ export class Journal implements SegmentOwner {
         if (!staysInMemory && segment.live > 0) this.#noteWithdrawn(exchange.publishOrder);
         continue;
       }
-      if (exchange.waiter?.stored() !== 'waits') exchange.waiter = this.#ports.unattended(exchange.topicName);
+      if (exchange.waiter?.stored() !== 'waits') exchange.waiter = undefined;
       if (staysInMemory) {
+        exchange.waiter ??= this.#ports.unattended(exchange.topicName);
         queue.changeReserved(-1, -exchange.queuedBytes);
         queue.push(exchange);
       } else this.backlog.add(exchange);

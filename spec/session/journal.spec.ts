@@ -62,6 +62,17 @@ describe('a commit', () => {
   });
 });
 
+describe('a message in the store alone', () => {
+  it('is in memory only if its call waits for more than the store', () => {
+    const rig = new JournalRig();
+    const all = Array.from({ length: 8 }, (_, i) => rig.add(`${i}`));
+    const [, , , , , sixth, ...others] = all;
+    for (const { waiter } of others) waiter.stored = () => 'done';
+    rig.commit();
+    expect([...rig.journal.backlog.awaited()]).toEqual([all[4]?.exchange, sixth?.exchange]);
+  });
+});
+
 describe('a message that was withdrawn', () => {
   it('before its commit is never stored', () => {
     const rig = new JournalRig();

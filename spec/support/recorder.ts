@@ -161,7 +161,7 @@ export class Waiter implements PublishWaiter, RequestWaiter {
     this.error = error;
   }
 
-  stored(): 'waits' {
+  stored(): 'done' | 'waits' {
     return 'waits';
   }
 }
