@@ -212,9 +212,9 @@ describeWithMosquitto('a link of 10 kB/s', () => {
       });
       const [listened, ...outcomes] = await Promise.all([
         listening(broker.port),
-        overSlowLink(broker.port, { messageRetry: 1_000 }, await witness(broker)),
+        overSlowLink(broker.port, { messageRetry: 2_000 }, await witness(broker)),
         overSlowLink(other.port, { protocolVersion: 5 }, await witness(other)),
-        overSlowLink(local.port, { protocolVersion: 3, messageRetry: 1_000 }, async () => seen),
+        overSlowLink(local.port, { protocolVersion: 3, messageRetry: 2_000 }, async () => seen),
       ]);
       expect(listened).toEqual({ received: BACKLOG, losses: 0 });
       expect(outcomes).toEqual([NOTHING_LOST, NOTHING_LOST, NOTHING_LOST]);

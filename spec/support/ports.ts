@@ -1,13 +1,26 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 
-/** A free port. */
+/** Ports below those that Linux and macOS give to outgoing connections and to `listen(0)`. */
+const [FIRST, PAST] = [20_000, 32_768] as const;
+
+/**
+ * A free port. It stays free until a server of a spec takes it: one that the system chooses could be given to somebody
+ * else meanwhile, as specs run concurrently and open thousands of connections.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = FIRST + Math.floor(Math.random() * (PAST - FIRST));
+    const server = createServer().listen(port, '127.0.0.1');
+    try {
+      await once(server, 'listening');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') continue;
+      throw error;
+    }
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 /** Whether a server listens on a local port. */
