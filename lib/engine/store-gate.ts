@@ -85,7 +85,7 @@ export class StoreGate implements Answers {
 
   /** Whether `exchange`, which has its Packet Identifier, has to wait before it is written. */
   holds({ qos, segment }: Exchange): boolean {
-    return this.#departing.length > 0 || (qos === 2 && segment !== undefined); // fault: early-publish
+    return this.#departing.length > 0 || (qos === 2 && segment !== undefined);
   }
 
   /** `exchange` is written when the store knows its Packet Identifier. */
@@ -99,7 +99,7 @@ export class StoreGate implements Answers {
   /** PUBREC was received. Returns whether PUBREL has to wait. */
   holdsRelease(exchange: Exchange, connectionNumber: number): boolean {
     const { segment, publishOrder } = exchange;
-    if (segment === undefined || exchange.stage !== Stage.Published) return false; // fault: early-pubrel
+    if (segment === undefined || exchange.stage !== Stage.Published) return false;
     // The server has answered again before the store had the first PUBREC.
     const release = this.#releases.find((one) => one.exchange === exchange);
     if (release !== undefined) release.connectionNumber = connectionNumber;
@@ -121,14 +121,14 @@ export class StoreGate implements Answers {
 
   /** PUBREC is sent in the order of receipt [MQTT-4.6.0-3], so it also waits for those before it. */
   pubrec(packetId: number, reasonCode: number): void {
-    const isUnrecorded = reasonCode < 0x80 && this.#journal.received(packetId); // fault: early-pubrec
+    const isUnrecorded = reasonCode < 0x80 && this.#journal.received(packetId);
     if (isUnrecorded || this.#answers.length > 0) this.#answers.add({ type: 'pubrec', packetId, reasonCode });
     else this.#writer.pubrec(packetId, reasonCode);
   }
 
   /** PUBREL has ended the message with `packetId`, or no message has it. */
   completed(connection: Connection, packetId: number, reasonCode: number): void {
-    if (this.#journal.completed(packetId)) this.#answers.add({ type: 'pubcomp', packetId, reasonCode }); // fault: early-pubcomp
+    if (this.#journal.completed(packetId)) this.#answers.add({ type: 'pubcomp', packetId, reasonCode });
     else writePubcomp(connection, packetId, reasonCode);
   }
 

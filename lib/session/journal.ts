@@ -180,7 +180,7 @@ export class Journal implements SegmentOwner {
 
   /** PUBREC was received for a stored message. */
   released(exchange: Exchange): void {
-    exchange.segment?.released(exchange, ++this.#lastRelease); // fault: release-record
+    exchange.segment?.released(exchange, ++this.#lastRelease);
     this.hurry();
   }
 
@@ -244,7 +244,7 @@ export class Journal implements SegmentOwner {
     this.#others = [];
     this.#writeSession(changes);
     if (changes.length === 0) return undefined;
-    const sync = storing.length > 0 || this.#urgency === 'sync'; // fault: lazy-commit
+    const sync = storing.length > 0 || this.#urgency === 'sync';
     this.#urgency = 'none';
     this.#underway = storing;
     this.#receiptsUnderway = this.#receipts;
@@ -373,7 +373,7 @@ export class Journal implements SegmentOwner {
    */
   read({ key, value }: StoreRecord, progress?: Uint8Array): Exchange[] {
     const first = placeOf(key);
-    const messages = inspect(value, this.#ports.checksum) === 'sound' ? readSegment(value) : undefined; // fault: unchecked-record
+    const messages = inspect(value, this.#ports.checksum) === 'sound' ? readSegment(value) : undefined;
     this.backlog.readUpTo(first + (messages?.length ?? 1) - 1);
     if (this.backlog.takeSkipped(first)) return [];
     if (messages === undefined || messages.length === 0) {
