@@ -1,7 +1,7 @@
 /** mqtt-await, as published. */
 import type * as Package from '../../lib/index.ts';
 import type { Client, Message } from '../../lib/index.ts';
-import { KEPT, storeOf } from './store-options.ts';
+import { KEPT, storeOf } from './store.ts';
 import { check, fail, inTurn, withPromises, type Peer, type PeerOptions } from './peer.ts';
 
 // A variable, so that the compiler does not look for a built package.

@@ -1,10 +1,10 @@
-/** Clients with a store: the store itself, and a backlog that one process writes and the next one sends. */
+/** A backlog that one process stores and the next one sends. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { measure } from './measure.ts';
 import { load } from './ours.ts';
 import { withPromises } from './peer.ts';
-import { KEPT, scratch, storeOf } from './store-options.ts';
+import { KEPT, scratch, storeOf } from './store.ts';
 import { topicOf, type Figures, type Task } from './task.ts';
 
 /** Stores messages without a connection, in the directory of the task. */

@@ -1,4 +1,4 @@
-/** The options of clients with a store. */
+/** The store of a client. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type * as Store from '../../lib/store/store.ts';
