@@ -126,7 +126,7 @@ export class EngineStore {
   /** What is in the store leaves memory. */
   #forget(): void {
     const { outgoing, packetIdentifiers, queue } = this.#context.session;
-    for (const exchange of outgoing.takeAll()) {
+    for (const exchange of outgoing.leave()) {
       packetIdentifiers.free(exchange.packetId);
       exchange.segment = undefined;
       exchange.dropPayload();

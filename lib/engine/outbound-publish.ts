@@ -113,9 +113,8 @@ export class OutboundPublish {
       if (head === undefined || (head.qos > 0 && !this.#admitted(head, connection))) return;
       queue.shift();
       queue.admitWaiters(this.#options.queueLimits, this.#admit);
-      if (head.expires(now)) this.#expire(head);
-      else if (head.qos > 0 && this.#gate?.holds(head) === true) this.#gate.depart(head);
-      else this.#transmit(head, connection, now);
+      if (head.qos > 0 && this.#gate?.holds(head) === true) this.#gate.depart(head);
+      else this.#transmitUnlessExpired(head, connection, now);
     }
   }
 
@@ -126,7 +125,7 @@ export class OutboundPublish {
     this.#journal?.committed();
     gate.committed(connection, now, this.#pubrels);
     if (connection === undefined) return;
-    for (const exchange of gate.takeDeparting()) this.#transmit(exchange, connection, now);
+    for (const exchange of gate.takeDeparting()) this.#transmitUnlessExpired(exchange, connection, now);
     this.pump(connection, now);
   }
 
@@ -232,6 +231,12 @@ export class OutboundPublish {
     if (!this.#hasPlace(connection)) return false;
     exchange.packetId = this.#session.packetIdentifiers.take();
     return exchange.packetId !== 0;
+  }
+
+  /** A message that has waited. Its time is counted once: when it is written. */
+  #transmitUnlessExpired(exchange: Exchange, connection: Connection, now: number): void {
+    if (exchange.expires(now)) this.#expire(exchange);
+    else this.#transmit(exchange, connection, now);
   }
 
   /** hot: first transmission. */

@@ -109,10 +109,15 @@ export class Outgoing {
 
   /** The server has no session: removes and returns all, in call order. */
   takeAll(): Exchange[] {
+    this.orphanedIds.clear();
+    return this.leave();
+  }
+
+  /** Removes and returns all, in call order, while the server still has the session. */
+  leave(): Exchange[] {
     const all = this.all();
     for (const exchange of all) this.end(exchange);
     this.#resend = undefined;
-    this.orphanedIds.clear();
     return all;
   }
 

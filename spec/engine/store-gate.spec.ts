@@ -109,6 +109,34 @@ describe('a published message', () => {
   });
 });
 
+describe('a message that expires while it waits for the store', () => {
+  it('is not written', () => {
+    const stored = new StoredRig();
+    const { rig } = stored;
+    const { waiter } = rig.publish('two', { qos: 2, properties: { messageExpiryInterval: 10 } });
+    stored.begin();
+    stored.made();
+    stored.begin();
+    rig.advance(10_000);
+    expect(stored.made()).toEqual([]);
+    expect(waiter.error).toMatchObject({ name: 'TimeoutError', delivery: 'not-sent', kept: false });
+  });
+
+  it('has waited only once, however often it was about to be written', () => {
+    const stored = new StoredRig();
+    const { rig } = stored;
+    const { exchange } = rig.publish('two', { qos: 2, properties: { messageExpiryInterval: 10 } });
+    stored.begin();
+    rig.advance(4_000);
+    stored.made();
+    stored.begin();
+    stored.resume();
+    stored.made();
+    expect(stored.commit()).toEqual(['publish two 2']);
+    expect(exchange.properties?.messageExpiryInterval).toBe(10 - Math.floor((rig.now - 1_000_000) / 1_000));
+  });
+});
+
 describe('PUBREL', () => {
   it('is written after the store has its PUBREC', () => {
     const stored = new StoredRig();

@@ -152,6 +152,18 @@ describe('a published message of QoS 1 or 2', () => {
   });
 });
 
+describe('a session that an unknown client has used', () => {
+  it('is not taken for a known one when the store was closed and opened again', async () => {
+    const { stage, client, broker } = await online(new MemoryStore(), {}, found);
+    await stage.end(client, broker);
+    const next = await stage.connect(client, found);
+    client.publish('a', '1', { qos: 2 }).catch(() => {});
+    const { packetId } = await next.expect('pubrel');
+    await next.expect('publish', { topic: 'a', packetId: packetId! });
+    await stage.end(client, next);
+  });
+});
+
 describe('a QoS 2 message of the server', () => {
   it('is answered with PUBREC after the store knows its Packet Identifier, and not delivered again', async () => {
     const { stage, client, broker, store } = await online();
