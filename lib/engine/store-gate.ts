@@ -102,7 +102,7 @@ export class StoreGate implements Answers {
     if (segment === undefined || exchange.stage !== Stage.Published) return false; // fault: early-pubrel
     // The server has answered again before the store had the first PUBREC.
     const release = this.#releases.find((one) => one.exchange === exchange);
-    if (release !== undefined) release.connectionNumber = connectionNumber;
+    if (release !== undefined) release.connectionNumber = connectionNumber; // fault: repeated-pubrec
     if (segment.progressAt(publishOrder) === Progress.Released) return true;
     this.#journal.released(exchange);
     this.#releases.add({ exchange, connectionNumber });
@@ -158,13 +158,13 @@ export class StoreGate implements Answers {
 
   /** The connection ended: its answers are void, and messages that were not written wait in the queue again. */
   connectionLost(): void {
-    this.#answers.takeAll();
+    this.#answers.takeAll(); // fault: stale-answers
     const departing = this.#departing.takeAll().filter(({ stage }) => stage === Stage.Storing);
     for (const exchange of departing) {
       this.#session.packetIdentifiers.free(exchange.packetId);
       exchange.startOver();
     }
-    this.#session.queue.putBack(departing);
+    this.#session.queue.putBack(departing); // fault: departing
   }
 
   /** The store is closed. */

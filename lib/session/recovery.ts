@@ -81,7 +81,7 @@ export class Recovery {
       const first = placeOf(found.key);
       const progress = this.#progress.get(first);
       this.#progress.delete(first);
-      for (const exchange of this.#journal.read(found, progress)) this.#restore(exchange);
+      for (const exchange of this.#journal.read(found, progress)) this.#restore(exchange); // fault: recovered-order
     }
   }
 
