@@ -33,7 +33,7 @@ export class Backlog {
   }
 
   get isEmpty(): boolean {
-    return this.#messages === 0;
+    return this.#messages <= 0;
   }
 
   /** An earlier process has left `messages`. They are read from the first place on. */

@@ -179,10 +179,11 @@ export class Journal implements SegmentOwner {
     this.#urgency = 'sync';
   }
 
-  /** PUBREC was received for a stored message. */
-  released(exchange: Exchange): void {
+  /** PUBREC was received for a stored message. Returns its place in the order of the PUBRECs. */
+  released(exchange: Exchange): number {
     exchange.segment?.released(exchange, ++this.#lastRelease); // fault: release-record
     this.hurry();
+    return this.#lastRelease;
   }
 
   /** PUBREC is about to be sent for a QoS 2 message of the server. Returns whether a record of it has to be written first. */
