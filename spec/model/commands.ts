@@ -291,27 +291,62 @@ const crashWhileAnswering: Happenings = fc.tuple(fc.boolean(), fc.nat({ max: 12 
 );
 
 /** A commit is under way on one connection, and made on the next one, or never. */
-const commitOverLoss: Happenings = fc.tuple(fc.boolean(), fc.boolean()).map(
-  ([isCrash, isPressed]) =>
+const commitOverLoss: Happenings = fc.tuple(fc.boolean(), fc.boolean(), fc.boolean()).map(
+  ([isCrash, isPressed, isAnsweredFirst]) =>
     new Happening(
-      `connection breaks while commits are held${isPressed ? ', the next one takes nothing' : ''}${isCrash ? ', and the process crashes' : ', and they are made'}`,
+      `connection breaks while commits are held, ${isAnsweredFirst ? 'after' : 'before'} PUBREC${isPressed ? ', the next one takes nothing' : ''}${isCrash ? ', and the process crashes' : ', and they are made'}`,
       async (world) => {
         world.publish(2, 8, 'text', 'none');
         world.serverPublishes('in/a', 2, 8);
         await world.settle();
         world.commits('held');
-        world.broker.give(Infinity);
-        for (const reader of world.readers) reader.take(5);
-        await world.settle();
+        const begin = [
+          () => world.broker.give(Infinity),
+          () => {
+            for (const reader of world.readers) reader.take(5);
+          },
+        ];
+        for (const one of isAnsweredFirst ? begin : begin.toReversed()) {
+          one();
+          await world.settle();
+        }
         world.pressesNext = isPressed;
         world.cut('between packets');
         await world.pass(1_100);
+        if (!isAnsweredFirst) world.makeOneCommit();
+        await world.settle();
         world.broker.give(Infinity);
+        await world.settle();
+        if (!isAnsweredFirst) world.makeOneCommit();
         await world.settle();
         if (isCrash) await world.crash('process', 0);
         world.commits('at once');
         await world.settle();
         world.press(Infinity);
+      },
+    ),
+);
+
+const givenUpWhileStored: Happenings = fc.tuple(fc.integer({ min: 1, max: 3 }), fc.boolean()).map(
+  ([times, isCrash]) =>
+    new Happening(
+      `${times} of 3 calls are given up during their commit, behind a backlog${isCrash ? ', and the process crashes' : ''}`,
+      async (world) => {
+        for (let i = 0; i < 6; i++) world.publish(1, 8, 'text', 'none');
+        await world.settle();
+        world.commits('held');
+        for (let i = 0; i < 3; i++) world.publish(1, 8, 'text', 'signal');
+        await world.settle();
+        for (let i = 0; i < times; i++) world.abort(20);
+        // The next commit is under way while the store is read.
+        world.makeOneCommit();
+        for (let i = 0; i < 4; i++) {
+          await world.settle();
+          world.broker.give(3);
+        }
+        world.commits('at once');
+        await world.settle();
+        if (isCrash) await world.crash('process', 0);
       },
     ),
 );
@@ -353,5 +388,6 @@ export const storedHappenings: Happenings = fc.oneof(
   { weight: 6, arbitrary: crash },
   { weight: 2, arbitrary: crashWhileAnswering },
   { weight: 2, arbitrary: commitOverLoss },
+  { weight: 1, arbitrary: givenUpWhileStored },
   { weight: 1, arbitrary: storeFails },
 );

@@ -94,7 +94,7 @@ export class Exchanges {
   onPublish(connection: ServerConnection, publish: PublishPacket, written: number): void {
     const { model } = this.#broker;
     const topic = connection.aliases.resolve(publish);
-    const tag = model.arrived(publish, connection.number, written);
+    const tag = model.arrived(publish, connection.number, connection.wire.wasPressed ? 0 : written);
     if (tag !== undefined && topic !== topicOf(tag)) model.broken(`p${tag} arrived under ${topic}`);
     if (tag === undefined || publish.qos === 0) return;
     const { qos } = publish;

@@ -68,6 +68,8 @@ export class Wire implements Transport {
   #isFirst = false;
   /** Whether the server neither reads nor writes. */
   #isFrozen = false;
+  /** Whether the client may have had output that the network did not take at once. */
+  wasPressed = false;
   /** Maximum bytes of one read. */
   chunk = Infinity;
   /** Whether it ended with output of the client that the server never received. */
@@ -166,11 +168,13 @@ export class Wire implements Transport {
 
   /** The network accepts the first bytes, and no others. */
   pressAfterConnect(): void {
+    this.wasPressed = true;
     this.#isFirst = true;
   }
 
   /** The network accepts more bytes; without a limit also those it kept. */
   press(room: number): void {
+    this.wasPressed ||= room < Infinity;
     this.#room = room;
     if (room < Infinity || this.#held.length === 0) return;
     const held = this.#held;

@@ -166,11 +166,7 @@ export class World {
     });
     const caller = this.#process;
     promise.then(
-      () => {
-        if (!caller.isRunning) return;
-        reuse();
-        this.model.resolved(publication);
-      },
+      () => caller.isRunning && (reuse(), this.model.resolved(publication)),
       (error: unknown) => {
         if (!caller.isRunning) return;
         reuse();

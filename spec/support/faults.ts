@@ -217,7 +217,7 @@ export const faults: readonly Fault[] = [
   // connections that end while commits are under way
   fault('answers that wait for the store are written on the next connection', { 'stale-answers': drop }),
   fault('messages that wait for the store are lost with the connection', { departing: drop }),
-  fault('a PUBREC that comes again before the first one is stored is never answered', {
+  fault('PUBREL answers a PUBREC that came before the PUBLISH was sent again', {
     'repeated-pubrec': drop,
   }),
   fault('what is being committed counts as stored on the next connection', { 'unstored-receipt': never }),
