@@ -324,8 +324,10 @@ export class Journal implements SegmentOwner {
     const { queue } = this.#session;
     const staysInMemory = this.backlog.hasRoomFor(segment, bytes);
     // Without its segment in memory, each message that was withdrawn meanwhile has a record of its own.
-    if (!staysInMemory && segment.live > 0) this.#changed.delete(segment);
-    else if (!staysInMemory) this.backlog.skip(segment.first);
+    if (!staysInMemory && segment.live > 0) {
+      this.#changed.delete(segment);
+      this.backlog.begin(segment);
+    } else if (!staysInMemory) this.backlog.skip(segment.first);
     for (const exchange of exchanges) {
       if (exchange.stage === Stage.Over) {
         if (!staysInMemory && segment.live > 0) this.#noteWithdrawn(exchange.publishOrder); // fault: withdrawn-meanwhile
