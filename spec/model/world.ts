@@ -55,7 +55,7 @@ export class World {
   #aborts: { readonly publication: Publication; abort(): void }[] = [];
   #frozenSince: number | undefined;
   #chunk = Infinity;
-  readonly #reading: Reading;
+  #reading: Reading;
   readonly #makeClient: MakeClient;
   #process: ClientProcess;
   #store: MemoryStore | undefined;
@@ -302,6 +302,7 @@ export class World {
     this.broker.session?.exchanges.forgotten(survives);
     for (const reader of this.readers) reader.abandon();
     this.readers = READERS.map((one) => new Reader(one, this.model));
+    this.#reading = new Reading(this.model, this.setting.client);
     this.model.arrivals.clientEndedAt = this.order.next();
   }
 
