@@ -128,7 +128,7 @@ export class Arrivals {
     if (how === 'refused') this.#of(tag).isRefused = true;
     if (this.#tagOf(message) !== tag) this.#model.broken(`m${tag} was overwritten while ${reader} had it`);
     copy.isInHand = false;
-    if (copy.settledAt === 0) {
+    if (copy.settledAt === 0 || copy.settledBy < this.crashes) {
       copy.settledAt = this.#model.order.next();
       copy.settledBy = this.crashes;
       const { topic, qos, isLost } = this.#of(tag);

@@ -264,6 +264,11 @@ export class ModelBroker {
     this.session.deliveries.connected(connection, window);
   }
 
+  /** It loses its session at once. No client is connected. */
+  loseSession(): void {
+    this.#forget();
+  }
+
   #begin(): ServerSession {
     const number = ++this.#sessions;
     return {

@@ -63,6 +63,8 @@ export class Exchanges {
 
   /** The memory of the client is gone. `survives`: whether the store has what happened before a commit. */
   forgotten(survives: (mark: number) => boolean): void {
+    // What a client gives up stays here under its Packet Identifier, which the next process gives out again.
+    if (this.#broker.model.hasGivenUp) this.abandoned();
     this.#isInherited = true;
     for (const one of this.#finished.values()) if (!survives(one.mark)) one.over = FORGOTTEN;
     for (const [packetId, { tag, qos, publishedMark, recordedMark, ...rest }] of this.#open) {

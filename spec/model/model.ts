@@ -304,6 +304,7 @@ export class Model {
     if ((delivery === 'rejected') !== refused) this.broken(`${said}: the answer was ${answer?.reasonCode}`);
     if (answer !== undefined && !refused && answer.over?.lostInput !== true)
       this.broken(`${said}, though it was acknowledged`);
+    this.hasGivenUp ||= name === 'PoisonedMessageError';
     if (name === 'PoisonedMessageError' && this.connectionsLost < 3)
       this.broken(`${said} after ${this.connectionsLost} losses`);
   }

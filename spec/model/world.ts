@@ -296,7 +296,7 @@ export class World {
   /** Memory is gone, up to the commit number `last`. */
   #forget(last: number): void {
     // The client would take the session for the lost one, whose messages are in the store.
-    if (this.model.sessionsLost > 0 && last <= this.model.sessionMark) this.broker.forgets = true;
+    if (this.model.sessionsLost > 0 && last <= this.model.sessionMark) this.broker.loseSession();
     const survives = (mark: number): boolean => last > mark;
     this.model.forgotten(survives);
     this.broker.session?.exchanges.forgotten(survives);
