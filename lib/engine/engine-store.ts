@@ -110,6 +110,7 @@ export class EngineStore {
   #rejectUnstored(cause: MqttError): void {
     const fate = { delivery: 'not-sent', kept: false } as const;
     for (const exchange of this.#journal.close())
+      // fault: kept-unstored
       exchange.end(
         withoutFrames(() => new StoreError(`message not stored: ${cause.message}`, { fate, cause })),
       );

@@ -148,7 +148,7 @@ export class PacketDispatch {
   #onPubrec(connection: Connection, exchange: Exchange, ack: AckReader): void {
     if (exchange.qos !== 2) throw wrongFlow('PUBREC', exchange);
     if (ack.reasonCode >= 0x80) return this.#end(connection, exchange, ack.reasonCode, ack.properties);
-    if (this.#gate?.holdsRelease(exchange, connection.connectionNumber) === true) return;
+    if (this.#gate?.holdsRelease(exchange) === true) return;
     if (exchange.stage === Stage.Published) {
       this.#session.outgoing.release(exchange);
       // Not on this connection, if it has not sent the PUBLISH again: then the exchange takes none of its quota.

@@ -32,10 +32,6 @@ class Awaiting<T> {
     return done;
   }
 
-  find(predicate: (item: T) => boolean): T | undefined {
-    return this.#underway.find(predicate) ?? this.#next.find(predicate);
-  }
-
   takeAll(): readonly T[] {
     const all = [...this.#underway, ...this.#next];
     this.#underway = [];
@@ -51,10 +47,10 @@ interface Answer {
   readonly reasonCode: number;
 }
 
-/** PUBREC that was received, and on which connection last. */
+/** PUBREC that was received, and its place in the order of the PUBRECs. */
 interface Release {
   readonly exchange: Exchange;
-  connectionNumber: number;
+  readonly place: number;
 }
 
 /**
@@ -85,7 +81,7 @@ export class StoreGate implements Answers {
 
   /** Whether `exchange`, which has its Packet Identifier, has to wait before it is written. */
   holds({ qos, segment }: Exchange): boolean {
-    return this.#departing.length > 0 || (qos === 2 && segment !== undefined);
+    return this.#departing.length > 0 || (qos === 2 && segment !== undefined); // fault: early-publish
   }
 
   /** `exchange` is written when the store knows its Packet Identifier. */
@@ -97,15 +93,12 @@ export class StoreGate implements Answers {
   }
 
   /** PUBREC was received. Returns whether PUBREL has to wait. */
-  holdsRelease(exchange: Exchange, connectionNumber: number): boolean {
+  holdsRelease(exchange: Exchange): boolean {
     const { segment, publishOrder } = exchange;
-    if (segment === undefined || exchange.stage !== Stage.Published) return false;
+    if (segment === undefined || exchange.stage !== Stage.Published) return false; // fault: early-pubrel
     // The server has answered again before the store had the first PUBREC.
-    const release = this.#releases.find((one) => one.exchange === exchange);
-    if (release !== undefined) release.connectionNumber = connectionNumber;
     if (segment.progressAt(publishOrder) === Progress.Released) return true;
-    this.#journal.released(exchange);
-    this.#releases.add({ exchange, connectionNumber });
+    this.#releases.add({ exchange, place: this.#journal.released(exchange) });
     return true;
   }
 
@@ -121,14 +114,14 @@ export class StoreGate implements Answers {
 
   /** PUBREC is sent in the order of receipt [MQTT-4.6.0-3], so it also waits for those before it. */
   pubrec(packetId: number, reasonCode: number): void {
-    const isUnrecorded = reasonCode < 0x80 && this.#journal.received(packetId);
+    const isUnrecorded = reasonCode < 0x80 && this.#journal.received(packetId); // fault: early-pubrec
     if (isUnrecorded || this.#answers.length > 0) this.#answers.add({ type: 'pubrec', packetId, reasonCode });
     else this.#writer.pubrec(packetId, reasonCode);
   }
 
   /** PUBREL has ended the message with `packetId`, or no message has it. */
   completed(connection: Connection, packetId: number, reasonCode: number): void {
-    if (this.#journal.completed(packetId)) this.#answers.add({ type: 'pubcomp', packetId, reasonCode });
+    if (this.#journal.completed(packetId)) this.#answers.add({ type: 'pubcomp', packetId, reasonCode }); // fault: early-pubcomp
     else writePubcomp(connection, packetId, reasonCode);
   }
 
@@ -158,13 +151,13 @@ export class StoreGate implements Answers {
 
   /** The connection ended: its answers are void, and messages that were not written wait in the queue again. */
   connectionLost(): void {
-    this.#answers.takeAll();
+    this.#answers.takeAll(); // fault: stale-answers
     const departing = this.#departing.takeAll().filter(({ stage }) => stage === Stage.Storing);
     for (const exchange of departing) {
       this.#session.packetIdentifiers.free(exchange.packetId);
       exchange.startOver();
     }
-    this.#session.queue.putBack(departing);
+    this.#session.queue.putBack(departing); // fault: departing
   }
 
   /** The store is closed. */
@@ -174,20 +167,21 @@ export class StoreGate implements Answers {
   }
 
   #release(
-    { exchange, connectionNumber }: Release,
+    { exchange, place }: Release,
     connection: Connection | undefined,
     now: number,
     pubrels: 'to be sent again' | 'sent',
   ): void {
-    if (exchange.stage !== Stage.Published || exchange.segment === undefined) return;
-    if (exchange.segment.progressAt(exchange.publishOrder) !== Progress.Released) return;
+    const { segment, publishOrder } = exchange;
+    if (exchange.stage !== Stage.Published || segment === undefined) return;
+    // The PUBLISH was sent again since, on another connection: the PUBREC of that counts.
+    if (segment.progressAt(publishOrder) !== Progress.Released) return;
+    if (segment.releaseAt(publishOrder) !== place) return; // fault: repeated-pubrec
     const { outgoing } = this.#session;
     outgoing.release(exchange);
     // Without a connection, or before the PUBRELs of a resumed session were sent, it goes out with those.
     if (connection === undefined || pubrels === 'to be sent again') return;
     const isHere = exchange.connectionNumber === connection.connectionNumber;
-    // The PUBLISH was sent again on this connection: its PUBREC is still to come, and is answered then.
-    if (isHere && connectionNumber !== connection.connectionNumber) return;
     outgoing.written(exchange, connection.connectionNumber, now);
     if (!isHere) connection.quota.take();
     writePubrel(connection, exchange.packetId, 0);

@@ -22,6 +22,8 @@ export class Backlog {
   #bytes = 0;
   /** The last place that was read, or did not have to be. */
   #readTo = 0;
+  /** The last place that the present reading may bring. */
+  #lastPlace = 0;
   #reading: 'no' | 'yes' = 'no';
   /** Messages that were added since the present reading began. It does not include them. */
   #added = 0;
@@ -32,8 +34,9 @@ export class Backlog {
     this.#sizes = sizes;
   }
 
+  /** Whether nothing is to be read: withdrawn messages are, to remove them from the store. */
   get isEmpty(): boolean {
-    return this.#messages === 0;
+    return this.#messages <= 0 && this.#withdrawn.size === 0;
   }
 
   /** Bytes of topic, properties and payload. */
@@ -57,9 +60,13 @@ export class Backlog {
     return messages === 0 || (messages + segment.count <= pageMessages && queued + bytes <= pageBytes);
   }
 
+  /** `segment` leaves memory: `add()` and `noteWithdrawn()` follow for its messages. */
+  begin({ first }: Segment): void {
+    if (this.isEmpty && this.#reading === 'no') this.#readTo = first - 1;
+  }
+
   /** `exchange` leaves memory. It counts as queued already. */
   add(exchange: Exchange): void {
-    if (this.isEmpty && this.#reading === 'no') this.#readTo = exchange.publishOrder - 1;
     this.#messages++;
     this.#bytes += exchange.queuedBytes;
     this.#added++;
@@ -93,6 +100,7 @@ export class Backlog {
 
   beginReading(lastPlace: number): StoreRange {
     this.#reading = 'yes';
+    this.#lastPlace = lastPlace;
     this.#added = 0;
     this.#addedBytes = 0;
     return {
@@ -110,6 +118,9 @@ export class Backlog {
   /** A range was read. `isLast`: there is nothing behind it. Returns the messages that are missing, and their bytes. */
   rangeRead(isLast: boolean): { readonly messages: number; readonly bytes: number } {
     this.#reading = 'no';
+    // The store has lost their segments.
+    if (isLast)
+      for (const place of this.#withdrawn) if (place <= this.#lastPlace) this.#withdrawn.delete(place);
     if (this.isEmpty) this.#skipped.clear();
     const messages = isLast ? Math.max(0, this.#messages - this.#added) : 0;
     const bytes = messages > 0 ? Math.max(0, this.#bytes - this.#addedBytes) : 0;

@@ -153,7 +153,7 @@ export class Exchange implements OutgoingPublish, Linked<Exchange> {
 
   /** The exchange is over: a restarted process does not send it again. */
   leaveStore(): void {
-    this.segment?.ended(this);
+    this.segment?.ended(this); // fault: kept-record
     this.segment = undefined;
   }
 

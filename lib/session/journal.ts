@@ -141,13 +141,14 @@ export class Journal implements SegmentOwner {
   add(exchange: Exchange): void {
     exchange.stage = Stage.Storing;
     this.#session.queue.reserve(exchange);
-    this.#waiting.push(exchange);
+    this.#waiting.push(exchange); // fault: early-stored
   }
 
   /** The caller of a message that waits in the store, or for it, no longer wants it. */
   withdraw(exchange: Exchange): void {
     if (exchange.stage === Stage.Stored) {
       this.backlog.withdraw(exchange);
+      // fault: withdrawn-record
       this.#others.push({
         type: 'put',
         key: keyOf(WITHDRAWN, exchange.publishOrder),
@@ -178,10 +179,11 @@ export class Journal implements SegmentOwner {
     this.#urgency = 'sync';
   }
 
-  /** PUBREC was received for a stored message. */
-  released(exchange: Exchange): void {
-    exchange.segment?.released(exchange, ++this.#lastRelease);
+  /** PUBREC was received for a stored message. Returns its place in the order of the PUBRECs. */
+  released(exchange: Exchange): number {
+    exchange.segment?.released(exchange, ++this.#lastRelease); // fault: release-record
     this.hurry();
+    return this.#lastRelease;
   }
 
   /** PUBREC is about to be sent for a QoS 2 message of the server. Returns whether a record of it has to be written first. */
@@ -199,7 +201,7 @@ export class Journal implements SegmentOwner {
 
   /** Whether the store may not know yet what has become of `packetId`. */
   #isUnstored(packetId: number): boolean {
-    return this.#receipts.has(packetId) || this.#receiptsUnderway.has(packetId);
+    return this.#receipts.has(packetId) || this.#receiptsUnderway.has(packetId); // fault: unstored-receipt
   }
 
   #receiptChanged(packetId: number): true {
@@ -244,7 +246,7 @@ export class Journal implements SegmentOwner {
     this.#others = [];
     this.#writeSession(changes);
     if (changes.length === 0) return undefined;
-    const sync = storing.length > 0 || this.#urgency === 'sync';
+    const sync = storing.length > 0 || this.#urgency === 'sync'; // fault: lazy-commit
     this.#urgency = 'none';
     this.#underway = storing;
     this.#receiptsUnderway = this.#receipts;
@@ -290,7 +292,7 @@ export class Journal implements SegmentOwner {
   #writeProgress(segment: Segment, changes: StoreChange[]): void {
     const key = keyOf(PROGRESS, segment.first);
     if (segment.live > 0) {
-      changes.push({ type: 'put', key, value: progressRecord(segment, this.#ports.checksum) });
+      changes.push({ type: 'put', key, value: progressRecord(segment, this.#ports.checksum) }); // fault: progress-record
       segment.inStore = 'progress';
       return;
     }
@@ -322,11 +324,13 @@ export class Journal implements SegmentOwner {
     const { queue } = this.#session;
     const staysInMemory = this.backlog.hasRoomFor(segment, bytes);
     // Without its segment in memory, each message that was withdrawn meanwhile has a record of its own.
-    if (!staysInMemory && segment.live > 0) this.#changed.delete(segment);
-    else if (!staysInMemory) this.backlog.skip(segment.first);
+    if (!staysInMemory && segment.live > 0) {
+      this.#changed.delete(segment);
+      this.backlog.begin(segment);
+    } else if (!staysInMemory) this.backlog.skip(segment.first);
     for (const exchange of exchanges) {
       if (exchange.stage === Stage.Over) {
-        if (!staysInMemory && segment.live > 0) this.#noteWithdrawn(exchange.publishOrder);
+        if (!staysInMemory && segment.live > 0) this.#noteWithdrawn(exchange.publishOrder); // fault: withdrawn-meanwhile
         continue;
       }
       if (exchange.waiter?.stored() !== 'waits') exchange.waiter = undefined;
@@ -354,6 +358,7 @@ export class Journal implements SegmentOwner {
 
   /** The records of `nextRange()`. They go into the queue. */
   rangeRead(range: StoreRange, records: readonly StoreRecord[]): void {
+    // fault: page-order
     for (const one of records) for (const exchange of this.read(one)) this.#session.queue.push(exchange);
     this.pageRead(records.length < range.limit);
   }
@@ -373,9 +378,9 @@ export class Journal implements SegmentOwner {
    */
   read({ key, value }: StoreRecord, progress?: Uint8Array): Exchange[] {
     const first = placeOf(key);
-    const messages = inspect(value, this.#ports.checksum) === 'sound' ? readSegment(value) : undefined;
-    this.backlog.readUpTo(first + (messages?.length ?? 1) - 1);
-    if (this.backlog.takeSkipped(first)) return [];
+    const messages = inspect(value, this.#ports.checksum) === 'sound' ? readSegment(value) : undefined; // fault: unchecked-record
+    this.backlog.readUpTo(first + (messages?.length ?? 1) - 1); // fault: read-to
+    if (this.backlog.takeSkipped(first)) return []; // fault: skipped-segment
     if (messages === undefined || messages.length === 0) {
       this.keepUnreadable({ key, value });
       return [];
@@ -403,10 +408,10 @@ export class Journal implements SegmentOwner {
     const { topic, payload, qos, retain } = publish;
     const properties = Object.keys(publish.properties).length === 0 ? undefined : publish.properties;
     const read = new Exchange(topic, payload, qos, retain, properties);
-    read.queuedBytes = sizeOf(read);
+    read.queuedBytes = sizeOf(read); // fault: recovered-bytes
     const exchange = this.backlog.take(place, read.queuedBytes) ?? read;
     exchange.usePayload(payload);
-    exchange.calledAt = calledAt - this.#ports.toWallClock();
+    exchange.calledAt = calledAt - this.#ports.toWallClock(); // fault: stored-time
     exchange.publishOrder = place;
     exchange.segment = segment;
     exchange.waiter ??= this.#ports.unattended(topic);

@@ -24,7 +24,7 @@ export class PacketIdentifiers {
 
   /** Takes an identifier that an earlier process has given out. Returns false if it is in use. */
   takeAgain(packetId: number): boolean {
-    if (this.#used.has(packetId)) return false;
+    if (this.#used.has(packetId)) return false; // fault: recovered-identifier
     this.#used.add(packetId);
     if (packetId > this.#last) this.#last = packetId;
     return true;

@@ -81,7 +81,7 @@ export class Recovery {
       const first = placeOf(found.key);
       const progress = this.#progress.get(first);
       this.#progress.delete(first);
-      for (const exchange of this.#journal.read(found, progress)) this.#restore(exchange);
+      for (const exchange of this.#journal.read(found, progress)) this.#restore(exchange); // fault: recovered-order
     }
   }
 
@@ -127,7 +127,7 @@ export class Recovery {
     for (const one of this.#unreadable) this.#journal.keepUnreadable(one);
     for (const packetId of this.#received) {
       this.#journal.restoreReceived(packetId);
-      this.#session.incoming.restoreReceived(packetId);
+      this.#session.incoming.restoreReceived(packetId); // fault: forgotten-receipt
     }
     this.#next(false);
   }
@@ -160,7 +160,7 @@ export class Recovery {
     this.#step = 'done';
     const order = (exchange: Exchange): number => exchange.segment?.releaseAt(exchange.publishOrder) ?? 0;
     for (const exchange of this.#released.toSorted((a, b) => order(a) - order(b))) {
-      this.#session.outgoing.release(exchange);
+      this.#session.outgoing.release(exchange); // fault: recovered-release
       this.#journal.restoreRelease(order(exchange));
     }
     // Their segments cannot be read.

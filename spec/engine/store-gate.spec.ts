@@ -174,7 +174,8 @@ describe('PUBREL', () => {
     stored.begin();
     stored.resume();
     expect(stored.send({ type: 'pubrec', packetId })).toEqual([]);
-    expect(stored.made()).toEqual([`pubrel ${packetId}`]);
+    expect(stored.made()).toEqual([]);
+    expect(stored.commit()).toEqual([`pubrel ${packetId}`]);
   });
 });
 

@@ -9,6 +9,8 @@ interface Copy {
   given: number;
   /** When the application had processed it; 0 = not yet. */
   settledAt: number;
+  /** The process that has processed it. */
+  settledBy: number;
   isInHand: boolean;
 }
 
@@ -22,6 +24,8 @@ interface Arrival {
   /** The server has lost its session, so it expects no acknowledgement. */
   isLost: boolean;
   isAcknowledged: boolean;
+  /** Whether a client has written PUBREC, which says that it will not be delivered again. */
+  isAnswered: boolean;
   /** When the server last wrote it, and whether it was acknowledged before the application had processed it. */
   writtenAt: number;
   isEarly: boolean;
@@ -60,6 +64,8 @@ export class Arrivals {
   /** QoS > 0 messages settled by their only reader, and the maximum number settled by any. */
   settledAlone = 0;
   settledAtMost = 0;
+  /** Processes that were killed. */
+  crashes = 0;
   readonly #last = new Map<string, { qos0: number; first: number }>();
 
   constructor(model: Model) {
@@ -75,6 +81,7 @@ export class Arrivals {
       copies: new Map(),
       isLost: false,
       isAcknowledged: false,
+      isAnswered: false,
       writtenAt: Infinity,
       isEarly: false,
       isRefused: false,
@@ -107,7 +114,8 @@ export class Arrivals {
     )
       this.#model.broken(`${reader} got m${tag} as ${message.topic} with QoS ${message.qos}`);
     let copy = arrival.copies.get(reader);
-    if (copy === undefined) arrival.copies.set(reader, (copy = { given: 0, settledAt: 0, isInHand: false }));
+    if (copy === undefined)
+      arrival.copies.set(reader, (copy = { given: 0, settledAt: 0, settledBy: 0, isInHand: false }));
     this.#checkOnce(reader, arrival, copy);
     if (copy.given === 0) this.#checkOrder(reader, arrival);
     copy.given++;
@@ -120,8 +128,9 @@ export class Arrivals {
     if (how === 'refused') this.#of(tag).isRefused = true;
     if (this.#tagOf(message) !== tag) this.#model.broken(`m${tag} was overwritten while ${reader} had it`);
     copy.isInHand = false;
-    if (copy.settledAt === 0) {
+    if (copy.settledAt === 0 || copy.settledBy < this.crashes) {
       copy.settledAt = this.#model.order.next();
+      copy.settledBy = this.crashes;
       const { topic, qos, isLost } = this.#of(tag);
       if (qos > 0 && !this.atOnce.has(reader)) {
         this.settledAtMost++;
@@ -139,6 +148,7 @@ export class Arrivals {
   acknowledged(tag: number): void {
     const arrival = this.#of(tag);
     arrival.isAcknowledged = true;
+    arrival.isAnswered = true;
     const wanted = [...(this.wants.get(arrival.topic) ?? [])];
     if (wanted.some((reader) => this.atOnce.has(reader)) || this.#mayBeLetGo()) return;
     const { isPersistent, patience } = this.#model.rules;
@@ -152,6 +162,11 @@ export class Arrivals {
       arrival.isEarly = isAbsent();
       if (!arrival.isEarly) this.#model.broken(wrong);
     });
+  }
+
+  /** PUBREC was written. */
+  answered(tag: number): void {
+    this.#of(tag).isAnswered = true;
   }
 
   #tooEarly({ tag, qos, copies: all }: Arrival, wanted: number): string | undefined {
@@ -179,7 +194,7 @@ export class Arrivals {
   }
 
   #checkOnce(reader: string, arrival: Arrival, copy: Copy): void {
-    const { tag, qos, isAcknowledged, topic, isRefused } = arrival;
+    const { tag, qos, isAcknowledged, isAnswered, topic, isRefused } = arrival;
     if (copy.given === 0) return;
     const again = `${reader} got m${tag} (QoS ${qos}) again`;
     if (qos === 0) return this.#model.broken(again);
@@ -188,6 +203,9 @@ export class Arrivals {
     // If others have not settled it, closing the client leaves it to the server for all.
     const shared = (this.wants.get(topic)?.size ?? 0) > 1;
     if (shared && !isAcknowledged && this.clientEndedAt > copy.settledAt) return;
+    const isForgotten = copy.settledBy < this.crashes && !(isAnswered && qos === 2 && !isRefused);
+    // A refusal that waits for the store, behind answers that do, is forgotten with the connection.
+    if (isForgotten || (isRefused && this.#model.hasStore)) return;
     if ((qos === 1 || isRefused) && this.#model.lostOutputSince(copy.settledAt)) return;
     this.#model.broken(`${again} after it was processed`);
   }

@@ -77,6 +77,13 @@ export class ServerConnection implements Peer {
     this.#broker.ended(this);
   }
 
+  lost(bytes: Uint8Array): void {
+    this.#decoder.push(bytes);
+    for (let packet = this.#decoder.next(); packet !== undefined; packet = this.#decoder.next())
+      if (packet.type === 'pubrec' && (packet.reasonCode ?? 0) < 0x80)
+        this.session?.deliveries.answered(packet.packetId);
+  }
+
   #take(packet: Packet, written: number): void {
     if (this.#isOver) this.#broker.model.broken(`${packet.type} after DISCONNECT`);
     if (packet.type === 'disconnect') this.#isOver = true;
@@ -255,6 +262,11 @@ export class ModelBroker {
     const window = ignoresWindow ? Infinity : protocolVersion === 5 ? announced : this.options.sendWindow;
     this.session.exchanges.connected();
     this.session.deliveries.connected(connection, window);
+  }
+
+  /** It loses its session at once. No client is connected. */
+  loseSession(): void {
+    this.#forget();
   }
 
   #begin(): ServerSession {

@@ -209,6 +209,150 @@ const disconnect: Happenings = fc
 
 const connect: Happenings = fc.constant(new Happening('connect()', (world) => world.connect()));
 
+const publishStored: Happenings = fc
+  .tuple(
+    fc.constantFrom<QoS>(1, 2),
+    count,
+    fc.constantFrom<Bound>('none', 'signal'),
+    fc.constantFrom('acknowledged' as const, 'stored' as const),
+    fc.constantFrom(undefined, undefined, 1, 5),
+  )
+  .map(
+    ([level, times, bound, until, expiry]) =>
+      new Happening(
+        `publish ${times} x QoS ${level}, until ${until}${bound === 'signal' ? ', can be aborted' : ''}${expiry === undefined ? '' : `, expires after ${expiry} s`}`,
+        (world) => {
+          const wishes = {
+            until,
+            ...(expiry !== undefined && world.broker.options.protocolVersion === 5 && { expiry }),
+          };
+          for (let i = 0; i < times; i++) world.publish(level, 8, 'text', bound, wishes);
+        },
+      ),
+  );
+
+const commits: Happenings = fc
+  .constantFrom('at once' as const, 'held' as const)
+  .map(
+    (mode) =>
+      new Happening(mode === 'held' ? 'hold commits' : 'make commits', (world) => world.commits(mode)),
+  );
+
+const makeOneCommit: Happenings = fc.constant(
+  new Happening('make one commit', (world) => world.makeOneCommit()),
+);
+
+/** What a process does while it is killed. */
+const LAST_WORDS: Readonly<Record<string, (world: World) => void>> = {
+  'it is idle': () => {},
+  'it publishes': (world) => {
+    for (let i = 0; i < 3; i++) world.publish(i === 0 ? 1 : 2, 8, 'text', 'none', { until: 'stored' });
+  },
+  'it is answered': ({ broker }) => broker.give(3),
+  'it commits': (world) => world.makeOneCommit(),
+  'it gives up': (world) => {
+    for (let i = 0; i < 3; i++) world.abort(20);
+  },
+};
+
+const crash: Happenings = fc
+  .tuple(
+    fc.constantFrom('process' as const, 'process' as const, 'machine' as const),
+    fc.constantFrom(...Object.keys(LAST_WORDS)),
+    fc.nat({ max: 12 }),
+    fc.nat({ max: 5 }),
+  )
+  .map(
+    ([of, doing, ticks, forgets]) =>
+      new Happening(
+        `crash of the ${of}, ${ticks} ticks later, while ${doing}${forgets === 0 ? ', and the session is lost' : ''}`,
+        async (world) => {
+          if (forgets === 0) world.broker.forgets = true;
+          LAST_WORDS[doing]?.(world);
+          await world.crash(of, ticks);
+        },
+      ),
+  );
+
+const crashWhileAnswering: Happenings = fc.tuple(fc.boolean(), fc.nat({ max: 12 })).map(
+  ([isHeld, ticks]) =>
+    new Happening(
+      `crash while the client answers${isHeld ? ', and commits are held' : ''}`,
+      async (world) => {
+        if (isHeld) world.commits('held');
+        world.press(0);
+        world.broker.give(Infinity);
+        for (const reader of world.readers) reader.take(2);
+        world.readers[1]?.settle(0, world.client);
+        await world.settle();
+        await world.crash('process', ticks);
+      },
+    ),
+);
+
+/** A commit is under way on one connection, and made on the next one, or never. */
+const commitOverLoss: Happenings = fc.tuple(fc.boolean(), fc.boolean(), fc.boolean()).map(
+  ([isCrash, isPressed, isAnsweredFirst]) =>
+    new Happening(
+      `connection breaks while commits are held, ${isAnsweredFirst ? 'after' : 'before'} PUBREC${isPressed ? ', the next one takes nothing' : ''}${isCrash ? ', and the process crashes' : ', and they are made'}`,
+      async (world) => {
+        world.publish(2, 8, 'text', 'none');
+        world.serverPublishes('in/a', 2, 8);
+        await world.settle();
+        world.commits('held');
+        const begin = [
+          () => world.broker.give(Infinity),
+          () => {
+            for (const reader of world.readers) reader.take(5);
+          },
+        ];
+        for (const one of isAnsweredFirst ? begin : begin.toReversed()) {
+          one();
+          await world.settle();
+        }
+        world.pressesNext = isPressed;
+        world.cut('between packets');
+        await world.pass(1_100);
+        if (!isAnsweredFirst) world.makeOneCommit();
+        await world.settle();
+        world.broker.give(Infinity);
+        await world.settle();
+        if (!isAnsweredFirst) world.makeOneCommit();
+        await world.settle();
+        if (isCrash) await world.crash('process', 0);
+        world.commits('at once');
+        await world.settle();
+        world.press(Infinity);
+      },
+    ),
+);
+
+const givenUpWhileStored: Happenings = fc.tuple(fc.integer({ min: 1, max: 3 }), fc.boolean()).map(
+  ([times, isCrash]) =>
+    new Happening(
+      `${times} of 3 calls are given up during their commit, behind a backlog${isCrash ? ', and the process crashes' : ''}`,
+      async (world) => {
+        for (let i = 0; i < 6; i++) world.publish(1, 8, 'text', 'none');
+        await world.settle();
+        world.commits('held');
+        for (let i = 0; i < 3; i++) world.publish(1, 8, 'text', 'signal');
+        await world.settle();
+        for (let i = 0; i < times; i++) world.abort(20);
+        // The next commit is under way while the store is read.
+        world.makeOneCommit();
+        for (let i = 0; i < 4; i++) {
+          await world.settle();
+          world.broker.give(3);
+        }
+        world.commits('at once');
+        await world.settle();
+        if (isCrash) await world.crash('process', 0);
+      },
+    ),
+);
+
+const storeFails: Happenings = fc.constant(new Happening('the store fails', (world) => world.storeFails()));
+
 /** All commands, frequent ones more often. */
 export const happenings: Happenings = fc.oneof(
   { weight: 10, arbitrary: publish },
@@ -233,4 +377,17 @@ export const happenings: Happenings = fc.oneof(
   { weight: 1, arbitrary: reconnect },
   { weight: 1, arbitrary: disconnect },
   { weight: 1, arbitrary: connect },
+);
+
+/** The same, with what happens to a client with a store. */
+export const storedHappenings: Happenings = fc.oneof(
+  { weight: 62, arbitrary: happenings },
+  { weight: 10, arbitrary: publishStored },
+  { weight: 4, arbitrary: commits },
+  { weight: 4, arbitrary: makeOneCommit },
+  { weight: 6, arbitrary: crash },
+  { weight: 2, arbitrary: crashWhileAnswering },
+  { weight: 2, arbitrary: commitOverLoss },
+  { weight: 1, arbitrary: givenUpWhileStored },
+  { weight: 1, arbitrary: storeFails },
 );

@@ -71,6 +71,12 @@ export class Deliveries {
     this.#pump();
   }
 
+  /** The client has written PUBREC, which was lost. */
+  answered(packetId: number): void {
+    const found = this.#all.find((one) => one.packetId === packetId && one.on === this.#connection);
+    if (found !== undefined) this.#broker.model.arrivals.answered(found.tag);
+  }
+
   #release(delivery: Delivery): void {
     const connection = this.#connection;
     this.#broker.answer({ type: 'pubrel', packetId: delivery.packetId }, () => {

@@ -10,15 +10,30 @@ interface Exchange {
   /** When and how PUBREC reached the client; 0 = not yet. */
   recordedAt: number;
   recordedOver: Wire | undefined;
+  /** Commits that were begun when the server received PUBLISH, and the client PUBREC. */
+  readonly publishedMark: number;
+  recordedMark: number;
+  /** Whether the client may have forgotten the PUBREC, and whether it may remember it nevertheless. */
+  isForgotten: boolean;
+  wasRecorded: boolean;
 }
+
+/** The last acknowledgement of a Packet Identifier, and how it reached the client. */
+interface Finished {
+  readonly tag: number;
+  over: { readonly lostInput: boolean } | undefined;
+  readonly mark: number;
+}
+
+/** How what a killed process has received reached its successor. */
+const FORGOTTEN = { lostInput: true };
 
 /** What a server knows of the messages from a client, and what it checks. */
 export class Exchanges {
   readonly #session: number;
   readonly #broker: ModelBroker;
   readonly #open = new Map<number, Exchange>();
-  /** The last acknowledgement of a Packet Identifier, and how it reached the client. */
-  readonly #finished = new Map<number, { readonly tag: number; readonly over: Wire | undefined }>();
+  readonly #finished = new Map<number, Finished>();
   /** QoS 2: messages under Packet Identifiers whose PUBREL has not come (4.3.3). */
   readonly #stored = new Map<number, number>();
   // Of the current connection: Packet Identifiers that were published, released, and are in use.
@@ -27,6 +42,8 @@ export class Exchanges {
   #inFlight = new Set<number>();
   #lastTag = 0;
   #lastRecorded = 0;
+  /** Whether a process of the client was killed: the next one may not know which exchanges are complete. */
+  #isInherited = false;
 
   constructor(session: number, broker: ModelBroker) {
     this.#session = session;
@@ -38,6 +55,27 @@ export class Exchanges {
     for (const packetId of packetIds) this.#stored.set(packetId, 0);
   }
 
+  /** The client has discarded its messages: what it leaves here is nobody's. */
+  abandoned(): void {
+    this.#open.clear();
+    this.#isInherited = true;
+  }
+
+  /** The memory of the client is gone. `survives`: whether the store has what happened before a commit. */
+  forgotten(survives: (mark: number) => boolean): void {
+    // What a client gives up stays here under its Packet Identifier, which the next process gives out again.
+    if (this.#broker.model.hasGivenUp) this.abandoned();
+    this.#isInherited = true;
+    for (const one of this.#finished.values()) if (!survives(one.mark)) one.over = FORGOTTEN;
+    for (const [packetId, { tag, qos, publishedMark, recordedMark, ...rest }] of this.#open) {
+      if (qos === 1 && !survives(publishedMark)) {
+        this.#open.delete(packetId);
+        this.#finished.set(packetId, { tag, over: FORGOTTEN, mark: Infinity });
+      } else if (rest.recordedAt > 0 && !survives(recordedMark))
+        (this.#open.get(packetId) as Exchange).isForgotten = true;
+    }
+  }
+
   /** A new Network Connection. */
   connected(): void {
     this.#published = new Set();
@@ -45,6 +83,10 @@ export class Exchanges {
     this.#inFlight = new Set();
     this.#lastTag = 0;
     this.#lastRecorded = 0;
+    const { model } = this.#broker;
+    // Until the store has a PUBREC, PUBLISH is sent again.
+    for (const one of this.#open.values())
+      if (one.recordedAt > 0 && model.hasStore && !model.isMade(one.recordedMark)) one.isForgotten = true;
   }
 
   uses(packetId: number): boolean {
@@ -54,14 +96,13 @@ export class Exchanges {
   onPublish(connection: ServerConnection, publish: PublishPacket, written: number): void {
     const { model } = this.#broker;
     const topic = connection.aliases.resolve(publish);
-    const tag = model.arrived(publish, connection.number);
+    const tag = model.arrived(publish, connection.number, connection.wire.wasPressed ? 0 : written);
     if (tag !== undefined && topic !== topicOf(tag)) model.broken(`p${tag} arrived under ${topic}`);
     if (tag === undefined || publish.qos === 0) return;
     const { qos } = publish;
     const packetId = publish.packetId as number;
     this.#judge(connection, packetId, publish.duplicate, tag, written);
-    if (!this.#open.has(packetId))
-      this.#open.set(packetId, { tag, qos, recordedAt: 0, recordedOver: undefined });
+    if (!this.#open.has(packetId)) this.#open.set(packetId, this.#begun(tag, qos));
     this.#store(packetId, qos, tag);
     const type = qos === 1 ? 'puback' : 'pubrec';
     if (this.#broker.owes(type, packetId)) return;
@@ -74,15 +115,10 @@ export class Exchanges {
     const { model, options } = this.#broker;
     const exchange = this.#open.get(packetId);
     if (exchange === undefined) {
-      const inherited = options.inherited && this.#session === 1;
+      const inherited = (options.inherited && this.#session === 1) || this.#isInherited;
       const again = options.retries || this.#finished.get(packetId)?.over?.lostInput === true;
       if (!inherited && !again) model.broken(`PUBREL ${packetId} for nothing`);
-    } else if (exchange.recordedAt === 0 || written < exchange.recordedAt)
-      model.broken(`PUBREL of p${exchange.tag} before its PUBREC`);
-    else if (!this.#released.has(packetId)) {
-      if (exchange.recordedAt < this.#lastRecorded)
-        model.broken(`PUBREL of p${exchange.tag} not in the order of the PUBRECs`);
-      this.#lastRecorded = exchange.recordedAt;
+    } else if (!this.#released.has(packetId) && this.#checkRelease(exchange, written)) {
       this.#released.add(packetId);
       this.#inFlight.add(packetId);
     }
@@ -92,6 +128,16 @@ export class Exchanges {
     this.#broker.answer({ type: 'pubcomp', packetId, reasonCode }, () => {
       if (this.#released.has(packetId)) this.#finish(packetId, 0);
     });
+  }
+
+  #checkRelease({ tag, recordedAt, wasRecorded }: Exchange, written: number): boolean {
+    const { model } = this.#broker;
+    const isEarly = recordedAt === 0 || written < recordedAt;
+    if (isEarly && !wasRecorded) model.broken(`PUBREL of p${tag} before its PUBREC`);
+    if (isEarly) return wasRecorded;
+    if (recordedAt < this.#lastRecorded) model.broken(`PUBREL of p${tag} not in the order of the PUBRECs`);
+    this.#lastRecorded = recordedAt;
+    return true;
   }
 
   /** Rejects the message under `packetId`. Returns what to do when the client receives that. */
@@ -116,7 +162,8 @@ export class Exchanges {
       model.broken(`p${tag} under Packet Identifier ${packetId}, which p${known.tag} has`);
     else if (known !== undefined && !duplicate) model.broken(`p${tag} again without DUP`);
     else if (known !== undefined && known.recordedAt > 0 && written > known.recordedAt) {
-      if (known.recordedOver?.lostInput !== true) model.broken(`p${tag} again after its PUBREC`);
+      if (known.isForgotten) known.recordedAt = 0;
+      else if (known.recordedOver?.lostInput !== true) model.broken(`p${tag} again after its PUBREC`);
     } else if (known !== undefined && here && !options.retries)
       model.broken(`p${tag} twice on one connection`);
     const late = options.retries && this.#finished.get(packetId)?.tag === tag;
@@ -132,6 +179,19 @@ export class Exchanges {
     const { protocolVersion, maxInflight, receiveMaximum } = options;
     const window = protocolVersion < 5 ? maxInflight : Math.min(maxInflight, receiveMaximum);
     if (this.#inFlight.size > window) model.broken(`${this.#inFlight.size} in flight, window ${window}`);
+  }
+
+  #begun(tag: number, qos: 1 | 2): Exchange {
+    return {
+      tag,
+      qos,
+      recordedAt: 0,
+      recordedOver: undefined,
+      publishedMark: this.#broker.model.mark,
+      recordedMark: 0,
+      isForgotten: false,
+      wasRecorded: false,
+    };
   }
 
   /** Whether the client may repeat a message that this server does not know, as it or its answer was lost. */
@@ -161,6 +221,9 @@ export class Exchanges {
     const exchange = this.#open.get(packetId);
     if (exchange === undefined || exchange.recordedAt > 0) return;
     exchange.recordedAt = this.#broker.order.next();
+    exchange.recordedMark = this.#broker.model.mark;
+    exchange.isForgotten = false;
+    exchange.wasRecorded = true;
     exchange.recordedOver = this.#broker.connection?.wire;
   }
 
@@ -173,7 +236,7 @@ export class Exchanges {
     this.#published.delete(packetId);
     this.#released.delete(packetId);
     const over = this.#broker.connection?.wire;
-    this.#finished.set(packetId, { tag: exchange.tag, over });
+    this.#finished.set(packetId, { tag: exchange.tag, over, mark: this.#broker.model.mark });
     this.#broker.model.answered(exchange.tag, reasonCode, over);
   }
 }

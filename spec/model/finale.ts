@@ -9,8 +9,8 @@ const STEPS = 90;
  * finite time, and nothing is left at the end.
  */
 export async function finish(world: World): Promise<void> {
-  const { client, model, broker, readers } = world;
   await beFriendly(world);
+  const { client, model, broker, readers } = world;
   const [, manual] = readers as [Reader, Reader, Reader];
   // The application holds one message all the time: nothing else may wait for it.
   await calm(world, 1);
@@ -31,9 +31,11 @@ export async function finish(world: World): Promise<void> {
   const open = broker.session?.deliveries.tags ?? [];
   if (open.length > 0) model.broken(`never acknowledged: ${open.map((tag) => `m${tag}`).join(' ')}`);
   model.arrivals.check();
-  const { pending, inFlight, unsettled } = client.stats();
+  const { pending, inFlight, unsettled, stored } = client.stats();
   if (pending + inFlight + unsettled.messages > 0)
     model.broken(`left: ${pending} pending, ${inFlight} in flight, ${unsettled.messages} unsettled`);
+  if ((stored?.messages ?? 0) + (stored?.bytes ?? 0) > 0)
+    model.broken(`${stored?.messages} messages are left in the store, ${stored?.bytes} bytes`);
   world.check();
   await end(world);
   world.check();
@@ -42,7 +44,9 @@ export async function finish(world: World): Promise<void> {
 async function beFriendly(world: World): Promise<void> {
   const { client, broker, model } = world;
   world.refusals = 0;
+  world.pressesNext = false;
   world.cutReads(Infinity);
+  world.commits('at once');
   broker.forgets = false;
   broker.answersAtOnce = true;
   world.press(Infinity);

@@ -1,6 +1,7 @@
 import type { PublishPacket, QoS } from '../../lib/codec/packets.ts';
 import { Arrivals } from './arrivals.ts';
 import { tagOf } from './payloads.ts';
+import type { MemoryStore } from '../support/memory-store.ts';
 import type { Order, Wire } from './wire.ts';
 
 /** Client options that the rules depend on. */
@@ -38,13 +39,35 @@ export interface Publication {
   /** Session of the server → how often it accepted the message as a new one. */
   readonly taken: Map<number, number>;
   /** The last acknowledgement that the client received. */
-  answer: { readonly reasonCode: number; readonly over: Wire | undefined } | undefined;
-  outcome: 'pending' | 'resolved' | 'rejected';
+  answer:
+    | {
+        readonly reasonCode: number;
+        readonly over: { readonly lostInput: boolean } | undefined;
+        mark: number;
+      }
+    | undefined;
+  /** `gone`: its process was killed before. */
+  outcome: 'pending' | 'resolved' | 'rejected' | 'gone';
   fate: Fate;
+  readonly until: 'acknowledged' | 'stored';
+  /** When it expires, in ms. */
+  readonly expiresAt: number;
+  /** Commits that were begun at the time of the call, and when it settled. */
+  calledMark: number;
+  endedMark: number;
+  /** A killed process has left it in the store. */
+  isOwed: boolean;
   /** The application has asked for it to be forgotten, or agreed to that. */
   mayBeForgotten: boolean;
   /** Neither the client nor the server can know what happened. */
   isExcused: boolean;
+}
+
+/** What an application asks of a message besides its QoS. */
+export interface Wishes {
+  readonly until?: 'acknowledged' | 'stored';
+  /** In seconds. */
+  readonly expiry?: number;
 }
 
 /** The reason of aborted calls. */
@@ -62,6 +85,8 @@ export class Model {
   readonly complaints: string[] = [];
   /** The current session of the server; 0 = none. */
   session = 0;
+  /** Commits that were begun when it began. */
+  sessionMark = 0;
   sessionsLost = 0;
   connection = 0;
   connectionsLost = 0;
@@ -73,6 +98,12 @@ export class Model {
   /** Whether the client has stopped reading. */
   isReadingStopped: () => boolean = () => false;
 
+  /** The store of the client. */
+  store: MemoryStore | undefined;
+  /** Whether the client may have given a message up that was alone on the wire at several losses. */
+  hasGivenUp = false;
+  now: () => number = () => 0;
+
   constructor(rules: Rules, order: Order) {
     this.rules = rules;
     this.order = order;
@@ -83,10 +114,53 @@ export class Model {
     this.complaints.push(what);
   }
 
+  // --- the store -----------------------------------------------------------------------------------------------
+
+  get hasStore(): boolean {
+    return this.store !== undefined;
+  }
+
+  /** Commits that were begun: what happens now is in the next one. */
+  get mark(): number {
+    return this.store?.counts.begun ?? 0;
+  }
+
+  /** Whether the store has what happened at the time of `mark`. */
+  isMade(mark: number): boolean {
+    return this.store !== undefined && this.store.counts.made > mark;
+  }
+
+  isSynced(mark: number): boolean {
+    return this.store !== undefined && this.store.counts.synced > mark;
+  }
+
+  /** The memory of the client is gone. `survives`: whether the store has what happened at the time of a mark. */
+  forgotten(survives: (mark: number) => boolean): void {
+    this.#lossy = { connection: this.connection, at: this.order.next() };
+    for (const one of this.publications) {
+      const { answer, outcome, until } = one;
+      const isWanted = outcome === 'pending' || (outcome === 'resolved' && until === 'stored');
+      if (isWanted && one.qos > 0 && answer === undefined && survives(one.calledMark)) one.isOwed = true;
+      if (!survives(one.calledMark)) one.calledMark = Infinity;
+      if (answer !== undefined && !survives(answer.mark))
+        one.answer = { reasonCode: answer.reasonCode, over: { lostInput: true }, mark: Infinity };
+      // The message was withdrawn in memory only.
+      if (outcome === 'rejected' && one.fate.kept === false && !survives(one.endedMark)) one.fate = {};
+      if (!survives(one.endedMark)) one.endedMark = Infinity;
+    }
+  }
+
+  /** The process is gone with all its calls. */
+  crashed(): void {
+    this.arrivals.crashes++;
+    for (const one of this.publications) if (one.outcome === 'pending') one.outcome = 'gone';
+  }
+
   // --- connections ---------------------------------------------------------------------------------------------
 
   connectionBegan(connection: number, session: number): void {
     this.connection = connection;
+    if (session !== this.session) this.sessionMark = this.mark;
     this.session = session;
   }
 
@@ -116,7 +190,12 @@ export class Model {
 
   // --- published messages --------------------------------------------------------------------------------------
 
-  called(qos: QoS, size: number, goesAtOnce: boolean): Publication {
+  called(
+    qos: QoS,
+    size: number,
+    goesAtOnce: boolean,
+    { until = 'acknowledged', expiry = Infinity }: Wishes,
+  ): Publication {
     const publication: Publication = {
       tag: this.publications.length + 1,
       qos,
@@ -131,13 +210,18 @@ export class Model {
       fate: {},
       mayBeForgotten: false,
       isExcused: false,
+      until,
+      expiresAt: this.now() + expiry * 1_000,
+      calledMark: this.mark,
+      endedMark: Infinity,
+      isOwed: false,
     };
     this.publications.push(publication);
     return publication;
   }
 
   /** The server has received a PUBLISH. Returns its message if it can be determined. */
-  arrived(publish: PublishPacket, connection: number): number | undefined {
+  arrived(publish: PublishPacket, connection: number, written: number): number | undefined {
     const tag = tagOf('p', publish.payload, (one) => this.publications[one - 1]?.size ?? 0);
     const publication = tag === undefined ? undefined : this.publications[tag - 1];
     if (tag === undefined || publication === undefined) {
@@ -156,6 +240,8 @@ export class Model {
     if (outcome === 'rejected' && fate.kept === false)
       if (fate.delivery === 'not-sent' || connection > publication.endedAfter)
         this.broken(`p${tag} arrived, though it was said to be ${fate.delivery} and not kept`);
+    if (seenOn.length === 0 && !this.mayBeUnseen(tag) && this.order.timeOf(written) >= publication.expiresAt)
+      this.broken(`p${tag} was sent after it had expired`);
     if (seenOn.at(-1) !== connection) seenOn.push(connection);
     return tag;
   }
@@ -181,13 +267,15 @@ export class Model {
 
   /** The client has received the last acknowledgement. */
   answered(tag: number, reasonCode: number, over: Wire | undefined): void {
-    this.#of(tag).answer = { reasonCode, over };
+    this.#of(tag).answer = { reasonCode, over, mark: this.mark };
   }
 
   resolved(publication: Publication): void {
     this.#end(publication, 'resolved');
     const { tag, qos, answer } = publication;
-    if (qos > 0 && (answer === undefined || answer.reasonCode >= 0x80))
+    if (publication.until === 'stored' && qos > 0 && answer === undefined) {
+      if (!this.isSynced(publication.calledMark)) this.broken(`p${tag} resolved before it was stored`);
+    } else if (qos > 0 && (answer === undefined || answer.reasonCode >= 0x80))
       this.broken(`p${tag} resolved without an acknowledgement`);
   }
 
@@ -216,6 +304,7 @@ export class Model {
     if ((delivery === 'rejected') !== refused) this.broken(`${said}: the answer was ${answer?.reasonCode}`);
     if (answer !== undefined && !refused && answer.over?.lostInput !== true)
       this.broken(`${said}, though it was acknowledged`);
+    this.hasGivenUp ||= name === 'PoisonedMessageError';
     if (name === 'PoisonedMessageError' && this.connectionsLost < 3)
       this.broken(`${said} after ${this.connectionsLost} losses`);
   }
@@ -225,10 +314,16 @@ export class Model {
     for (const publication of this.publications) {
       const { tag, qos, outcome, fate, answer, seenOn, mayBeForgotten } = publication;
       if (outcome === 'pending') this.broken(`p${tag} (QoS ${qos}) was never settled`);
-      if (outcome === 'rejected' && fate.kept === true && answer === undefined)
+      if (
+        outcome === 'rejected' &&
+        fate.kept === true &&
+        answer === undefined &&
+        !(publication.expiresAt < Infinity)
+      )
         if (!mayBeForgotten && this.connectionsLost < 3 && !this.rules.dropsOldest)
           this.broken(`p${tag} (QoS ${qos}) was kept, and is lost`);
-      if (outcome !== 'resolved' || publication.isExcused) continue;
+      this.#checkStored(publication);
+      if (outcome !== 'resolved' || publication.isExcused || publication.until === 'stored') continue;
       if (qos === 0 && seenOn.length === 0 && !this.mayBeUnseen(tag))
         this.broken(`p${tag} (QoS 0) resolved, and was never written`);
       if (qos > 0 && [...publication.taken.values()].every((times) => times === 0))
@@ -236,10 +331,20 @@ export class Model {
     }
   }
 
+  /** What was stored has been acknowledged. */
+  #checkStored(publication: Publication): void {
+    const { tag, qos, isOwed, until, outcome, answer, isExcused, mayBeForgotten, expiresAt } = publication;
+    if (!isOwed && !(until === 'stored' && outcome === 'resolved' && qos > 0)) return;
+    if (answer !== undefined || isExcused || mayBeForgotten || this.hasGivenUp || expiresAt < Infinity)
+      return;
+    this.broken(`p${tag} (QoS ${qos}) was stored, and is lost`);
+  }
+
   #end(publication: Publication, outcome: 'resolved' | 'rejected'): void {
     if (publication.outcome !== 'pending') this.broken(`p${publication.tag} settled twice`);
     publication.outcome = outcome;
     publication.endedAfter = this.connection;
+    publication.endedMark = this.mark;
   }
 
   #of(tag: number): Publication {

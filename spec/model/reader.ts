@@ -23,6 +23,7 @@ export class Reader {
   #isAsking = false;
   #wanted = 0;
   #isGranted = false;
+  #state: 'reading' | 'abandoned' = 'reading';
   /** Messages in the body of the loop. */
   #inHand: Holding | undefined;
   /** `manual`: received and unsettled messages, oldest first. */
@@ -65,6 +66,13 @@ export class Reader {
   stalled(subscription: object | undefined): void {
     if (subscription !== this.#subscription || subscription === undefined) return;
     if (this.#loop === undefined) this.#model.arrivals.absentUntil.set(this.options.name, Infinity);
+  }
+
+  /** Its process is gone, with all messages that it holds. */
+  abandon(): void {
+    this.#state = 'abandoned';
+    this.#isAsking = false;
+    this.ended();
   }
 
   #granted(subscription: object): void {
@@ -142,13 +150,16 @@ export class Reader {
     );
   }
 
-  /** Only operations that were pending when the client closed may fail. */
+  /** Only operations that were pending when the client closed may fail, and all of them when its store does. */
   #failed(what: string, error: unknown): void {
-    if (this.#isGranted || (error as { code?: string }).code !== 'ERR_MQTT_CLOSED')
+    const { code } = error as { code?: string };
+    if (this.#state === 'abandoned' || code === 'ERR_MQTT_STORE') return;
+    if (this.#isGranted || code !== 'ERR_MQTT_CLOSED')
       this.#model.broken(`${this.options.name} ${what}: ${String(error)}`);
   }
 
   #answered(result: IteratorResult<Message>): void {
+    if (this.#state === 'abandoned') return;
     this.#isAsking = false;
     if (result.done !== true) this.#got(result.value);
   }

@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { happenings } from './commands.ts';
+import { happenings, storedHappenings } from './commands.ts';
 import { finish } from './finale.ts';
 import { World, type MakeClient, type Setting } from './world.ts';
 
@@ -21,7 +21,7 @@ export async function explore(
   { replayPath, ...runs }: Runs,
 ): Promise<Finding | undefined> {
   const property = fc.asyncProperty(
-    fc.commands([happenings], {
+    fc.commands([setting.store === undefined ? happenings : storedHappenings], {
       maxCommands: 50,
       size: 'max',
       ...(replayPath !== undefined && { replayPath }),

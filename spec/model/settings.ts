@@ -54,4 +54,23 @@ export const settings: readonly Setting[] = [
     client: { ...common, protocolVersion: 4, maxInflight: 2, receiveMaximum: 5 },
     server: { sendWindow: 10 },
   },
+  {
+    name: '5.0, a session in a store',
+    client: {
+      ...common,
+      protocolVersion: 5,
+      cleanStart: false,
+      sessionExpiryInterval: 3_600,
+      maxQueued: 30,
+      topicAlias: 'auto',
+    },
+    server: { receiveMaximum: 3, topicAliasMaximum: 2 },
+    store: 'a store in memory',
+  },
+  {
+    name: '3.1.1, a session in a store',
+    client: { ...common, protocolVersion: 4, cleanStart: false, messageRetry: 0 },
+    server: { sendWindow: 6 },
+    store: 'a store in memory',
+  },
 ];

@@ -5,6 +5,8 @@ export interface Peer {
   /** Bytes of the client, which it handed to the network at the time `written`. */
   receive(bytes: Uint8Array, written: number): void;
   closed(): void;
+  /** Bytes of a killed client that the network had accepted, and never delivered. */
+  lost(bytes: Uint8Array): void;
 }
 
 interface Held {
@@ -21,14 +23,27 @@ interface Coming {
 
 /** Counts events, to know their order. */
 export class Order {
+  readonly #now: () => number;
+  /** Of each event, in ms. */
+  readonly #times: number[] = [];
   #last = 0;
+
+  constructor(now: () => number = () => 0) {
+    this.#now = now;
+  }
 
   get now(): number {
     return this.#last;
   }
 
   next(): number {
+    this.#times.push(this.#now());
     return ++this.#last;
+  }
+
+  /** When an event happened, in ms. */
+  timeOf(event: number): number {
+    return this.#times[event - 1] ?? 0;
   }
 }
 
@@ -49,8 +64,12 @@ export class Wire implements Transport {
   #phase: 'open' | 'ending' | 'closed' = 'open';
   /** Number of bytes from the client that the network still accepts. */
   #room = Infinity;
+  /** Whether the room ends with the next bytes. */
+  #isFirst = false;
   /** Whether the server neither reads nor writes. */
   #isFrozen = false;
+  /** Whether the client may have had output that the network did not take at once. */
+  wasPressed = false;
   /** Maximum bytes of one read. */
   chunk = Infinity;
   /** Whether it ended with output of the client that the server never received. */
@@ -102,6 +121,8 @@ export class Wire implements Transport {
     if (bytes.length > this.#room || this.#held.length > 0) this.#held.push({ bytes, at, written });
     else {
       this.#room -= bytes.length;
+      if (this.#isFirst) this.#room = 0;
+      this.#isFirst = false;
       if (this.#isFrozen) this.#stuck.push({ bytes: bytes.slice(), at });
       else this.#peer.receive(bytes.slice(), at);
       written(bytes);
@@ -145,8 +166,15 @@ export class Wire implements Transport {
     this.#deliverSoon();
   }
 
+  /** The network accepts the first bytes, and no others. */
+  pressAfterConnect(): void {
+    this.wasPressed = true;
+    this.#isFirst = true;
+  }
+
   /** The network accepts more bytes; without a limit also those it kept. */
   press(room: number): void {
+    this.wasPressed ||= room < Infinity;
     this.#room = room;
     if (room < Infinity || this.#held.length === 0) return;
     const held = this.#held;
@@ -182,6 +210,15 @@ export class Wire implements Transport {
     if (!this.isOpen) return;
     this.#close();
     this.#receiver?.onClose(error);
+  }
+
+  /** The process of the client is killed: nothing that it does from now on arrives anywhere. */
+  abandon(): void {
+    if (this.#phase === 'closed') return;
+    this.#receiver = undefined;
+    this.lostInput = true;
+    for (const { bytes } of [...this.#stuck, ...this.#held]) this.#peer.lost(bytes);
+    this.#close();
   }
 
   #endIfDue(): void {

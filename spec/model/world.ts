@@ -4,10 +4,12 @@ import type { ClientOptions } from '../../lib/client/config/client-options.ts';
 import type { Platform } from '../../lib/client/config/settings.ts';
 import type { QoS } from '../../lib/codec/packets.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { MemoryStore } from '../support/memory-store.ts';
 import { type ByteKind, payloadOf } from '../support/payload-kinds.ts';
 import { ModelBroker, type ServerOptions } from './broker.ts';
-import { GIVEN_UP, Model, type Publication, type Rules } from './model.ts';
+import { GIVEN_UP, Model, type Publication, type Rules, type Wishes } from './model.ts';
 import { payloadText } from './payloads.ts';
+import { ClientProcess } from './process.ts';
 import { Reader, type ReaderOptions } from './reader.ts';
 import { Reading } from './reading.ts';
 import { topicOf } from './topics.ts';
@@ -21,6 +23,8 @@ export interface Setting {
   readonly name: string;
   readonly client: ClientOptions & { readonly protocolVersion: 4 | 5; readonly receiveMaximum: number };
   readonly server: Partial<ServerOptions>;
+  /** Whether the client has a store. */
+  readonly store?: 'a store in memory';
 }
 
 /** The type of a payload. */
@@ -39,18 +43,22 @@ export const TOPICS = ['in/a', 'in/b', 'in/both', 'in/c'] as const;
 export class World {
   readonly setting: Setting;
   readonly clock: FakeClock = new FakeClock();
-  readonly order: Order = new Order();
+  readonly order: Order = new Order(() => this.clock.now());
   readonly model: Model;
   readonly broker: ModelBroker;
-  readonly client: Client;
-  readonly readers: readonly Reader[];
+  readers: readonly Reader[];
   wire: Wire | undefined;
   /** Number of next connection attempts that fail. */
   refusals = 0;
-  readonly #aborts: { readonly publication: Publication; abort(): void }[] = [];
+  /** Whether the network takes nothing but CONNECT on the next connection. */
+  pressesNext = false;
+  #aborts: { readonly publication: Publication; abort(): void }[] = [];
   #frozenSince: number | undefined;
   #chunk = Infinity;
-  readonly #reading: Reading;
+  #reading: Reading;
+  readonly #makeClient: MakeClient;
+  #process: ClientProcess;
+  #store: MemoryStore | undefined;
 
   constructor(makeClient: MakeClient, setting: Setting) {
     this.setting = setting;
@@ -81,12 +89,10 @@ export class World {
       retries,
     };
     this.broker = new ModelBroker(options, this.model, this.order, this.clock);
-    this.client = makeClient('mqtt://server', client, {
-      clock: this.clock,
-      wallClock: () => this.clock.now(),
-      random: () => 0.5,
-      dial: (_target, { signal }) => this.#dial(signal),
-    });
+    this.#makeClient = makeClient;
+    this.#store = setting.store === undefined ? undefined : new MemoryStore();
+    this.#process = this.#begin();
+    this.model.now = () => this.clock.now();
     this.model.isReadingStopped = () => this.client.stats().reading === 'stopped';
     this.model.arrivals.now = () => this.clock.now();
     this.model.arrivals.overflowed = () => this.client.stats().overflowed;
@@ -94,6 +100,24 @@ export class World {
       this.client.stats().subscriptions.reduce((sum, one) => sum + one.dropped, 0);
     this.readers = READERS.map((one) => new Reader(one, this.model));
     this.#reading = new Reading(this.model, setting.client);
+  }
+
+  get client(): Client {
+    return this.#process.client;
+  }
+
+  get isClosed(): boolean {
+    return this.client.state === 'closed';
+  }
+
+  /** Starts a process on what is stored. */
+  #begin(): ClientProcess {
+    const store = this.#store;
+    this.model.store = store;
+    const options = { ...this.setting.client, ...(store !== undefined && { store }) };
+    return new ClientProcess(this.#makeClient, options, this.clock, (_target, { signal }) =>
+      this.#dial(signal),
+    );
   }
 
   async #dial(signal: AbortSignal): Promise<Wire> {
@@ -106,6 +130,8 @@ export class World {
     }
     this.wire = new Wire(this.order, (wire) => this.broker.accept(wire));
     this.wire.chunk = this.#chunk;
+    if (this.pressesNext) this.wire.pressAfterConnect();
+    this.pressesNext = false;
     this.#frozenSince = undefined;
     this.#reading.asked();
     const wire = this.wire;
@@ -119,12 +145,13 @@ export class World {
 
   // --- events --------------------------------------------------------------------------------------------------
 
-  publish(qos: QoS, size: number, kind: PayloadKind, bound: Bound): void {
+  publish(qos: QoS, size: number, kind: PayloadKind, bound: Bound, wishes: Wishes = {}): void {
     if (qos > 0) this.#reading.asked();
     const publication = this.model.called(
       qos,
       size,
       this.client.state === 'connected' && !this.model.publications.some(isWaitingQos0),
+      wishes,
     );
     const text = payloadText('p', publication.tag, size);
     // The caller owns the payload again, and overwrites it.
@@ -134,10 +161,14 @@ export class World {
       qos,
       ...(bound === 'signal' && { signal: controller.signal }),
       ...(typeof bound === 'number' && { timeout: bound }),
+      ...(wishes.until !== undefined && { until: wishes.until }),
+      ...(wishes.expiry !== undefined && { properties: { messageExpiryInterval: wishes.expiry } }),
     });
+    const caller = this.#process;
     promise.then(
-      () => (reuse(), this.model.resolved(publication)),
+      () => caller.isRunning && (reuse(), this.model.resolved(publication)),
       (error: unknown) => {
+        if (!caller.isRunning) return;
         reuse();
         this.model.rejected(publication, error);
       },
@@ -195,7 +226,11 @@ export class World {
 
   /** Until the client is closed. */
   async #watch(): Promise<void> {
-    for await (const event of this.client.status()) {
+    const process = this.#process;
+    for await (const event of process.client.status()) {
+      if (!process.isRunning) return;
+      if (event.type === 'publish-failed' && event.error instanceof Error)
+        this.model.hasGivenUp ||= event.error.name === 'PoisonedMessageError';
       if (event.type !== 'ack-stalled') continue;
       this.#reading.stalled();
       for (const reader of this.readers) reader.stalled(event.subscription);
@@ -211,11 +246,75 @@ export class World {
     reader.subscribe(this.client);
   }
 
+  // --- the store -----------------------------------------------------------------------------------------------
+
+  /** Commits complete at once, or wait. */
+  commits(mode: 'at once' | 'held'): void {
+    if (this.#store === undefined) return;
+    this.#store.mode = mode;
+    if (mode === 'at once') this.#store.release();
+  }
+
+  /** The commit under way is made, and the next one waits. */
+  makeOneCommit(): void {
+    this.#store?.release();
+  }
+
+  /** The process is killed `ticks` microtasks from now, or the machine fails. The next one starts, and connects. */
+  async crash(of: 'process' | 'machine', ticks: number): Promise<void> {
+    if (this.#store === undefined) return;
+    for (let i = 0; i < ticks; i++) await Promise.resolve();
+    this.#process.kill();
+    this.wire?.abandon();
+    const { made, synced } = this.#store.counts;
+    this.#forget(of === 'process' ? made : synced);
+    this.model.crashed();
+    this.#aborts = [];
+    this.#store = this.#store.crash(of);
+    leaveDamaged(this.#store);
+    this.#process = this.#begin();
+    await this.connect();
+  }
+
+  /** The store fails: the client ends, and connects again. */
+  async storeFails(): Promise<void> {
+    if (this.#store?.isOpen !== true || this.isClosed) return;
+    const { model } = this;
+    this.#store.failure = new Error('no space left on device');
+    this.commits('at once');
+    this.publish(1, 8, 'text', 'none');
+    await this.settle();
+    if (this.client.state === 'disconnecting') await this.pass(1_000);
+    this.#store.failure = undefined;
+    if (!this.isClosed) return;
+    this.#forget(this.#store.counts.made);
+    for (const { tag, outcome } of model.publications)
+      if (outcome === 'pending') model.broken(`p${tag} was not settled when the store failed`);
+    await this.connect();
+  }
+
+  /** Memory is gone, up to the commit number `last`. */
+  #forget(last: number): void {
+    // The client would take the session for the lost one, whose messages are in the store.
+    if (this.model.sessionsLost > 0 && last <= this.model.sessionMark) this.broker.loseSession();
+    const survives = (mark: number): boolean => last > mark;
+    this.model.forgotten(survives);
+    this.broker.session?.exchanges.forgotten(survives);
+    for (const reader of this.readers) reader.abandon();
+    this.readers = READERS.map((one) => new Reader(one, this.model));
+    this.#reading = new Reading(this.model, this.setting.client);
+    this.model.arrivals.clientEndedAt = this.order.next();
+  }
+
   async disconnect(pending: 'keep' | 'discard'): Promise<void> {
-    if (pending === 'discard')
+    if (pending === 'discard') {
       for (const publication of this.model.publications) publication.mayBeForgotten = true;
+      if (this.#store !== undefined) this.broker.session?.exchanges.abandoned();
+    }
     let isOver = false;
     void this.client.disconnect({ pending, timeout: 1_000 }).then(() => (isOver = true));
+    await this.settle();
+    this.commits('at once');
     await this.settle();
     if (!isOver) await this.pass(1_000);
     if (!isOver) this.model.broken('disconnect() did not end');
@@ -251,7 +350,8 @@ export class World {
     this.#reading.check(client, awaits || stats.inFlight > 0 || stats.queued.messages > 0);
     if (stats.reading === 'stopped' && this.#frozenSince !== undefined) this.#frozenSince = clock.now();
     // Messages under way when a session was lost wait again, whatever the limit.
-    if (maxQueued > 0 && stats.queued.messages > maxQueued + (model.sessionsLost > 0 ? 100 : 0))
+    const isLoose = model.sessionsLost > 0 || model.hasStore;
+    if (maxQueued > 0 && stats.queued.messages > maxQueued + (isLoose ? 100 : 0))
       model.broken(`${stats.queued.messages} messages queued, expected ${maxQueued} at the most`);
     for (const { topicFilters, depth } of stats.subscriptions) {
       const options = READERS.find((one) =>
@@ -295,6 +395,15 @@ export class World {
       return;
     model.broken(`p${waiting[0]?.tag} (QoS 0) waits, though the network takes all`);
   }
+}
+
+/** Leaves a record of a message that was changed by a failing disk, before all others. */
+function leaveDamaged({ records }: MemoryStore): void {
+  const [, value] = [...records].find(([key]) => key.startsWith('m/')) ?? [];
+  if (value === undefined) return;
+  const damaged = value.slice();
+  damaged[damaged.length - 1] = 0;
+  records.set('m/00000000000000!', damaged);
 }
 
 function isWaitingQos0({ qos, outcome }: Publication): boolean {

@@ -20,6 +20,7 @@ function backlogBehind(queued: number) {
     exchange.publishOrder = place;
     exchange.waiter = new Waiter();
     queue.reserve(exchange);
+    backlog.begin(new Segment(place, 1, OWNER));
     backlog.add(exchange);
     return exchange;
   };

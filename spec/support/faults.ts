@@ -182,6 +182,67 @@ export const faults: readonly Fault[] = [
   fault('a wait for the next attempt never ends', {
     'reconnect-timer': onlyWhen('this.#attempts.number < 3'),
   }),
+  // the store: what has to be in it, and when
+  fault('a commit is not synced, though something waits for it', {
+    'lazy-commit': replaced('const sync = false;'),
+  }),
+  fault('a commit is made change by change', {
+    'atomic-commit': replaced('for (const change of changes) await store.commit([change], { sync });'),
+  }),
+  fault('a message counts as stored before it is', {
+    'early-stored': after(
+      "if (exchange.waiter?.stored() === 'done') exchange.waiter = this.#ports.unattended(exchange.topicName);",
+    ),
+  }),
+  fault('QoS 2 is written before the store has its Packet Identifier', {
+    'early-publish': within('(qos === 2 && segment !== undefined)', 'false'),
+  }),
+  fault('PUBREL is written before the store has its PUBREC', {
+    'early-pubrel': before('if (segment) this.#journal.released(exchange); return false;'),
+  }),
+  fault('PUBREL is written without a record of its PUBREC', { 'early-pubrel': always }),
+  fault('PUBREC is written before the store knows it', {
+    'early-pubrec': replaced('this.#journal.received(packetId); const isUnrecorded = false;'),
+  }),
+  fault('PUBCOMP is written before the store knows it', {
+    'early-pubcomp': within(
+      'this.#journal.completed(packetId)',
+      'this.#journal.completed(packetId) && this.#journal === undefined',
+    ),
+  }),
+  fault('a PUBREC is not stored', { 'release-record': drop }),
+  fault('a Packet Identifier is not stored', { 'progress-record': drop }),
+  fault('a message stays in the store after its last acknowledgement', { 'kept-record': drop }),
+  fault('a message that could not be stored is never settled', { 'kept-unstored': drop }),
+  // connections that end while commits are under way
+  fault('answers that wait for the store are written on the next connection', { 'stale-answers': drop }),
+  fault('messages that wait for the store are lost with the connection', { departing: drop }),
+  fault('PUBREL answers a PUBREC that came before the PUBLISH was sent again', {
+    'repeated-pubrec': drop,
+  }),
+  fault('what is being committed counts as stored on the next connection', { 'unstored-receipt': never }),
+  // the next process
+  fault('the next process does not know the messages it has received', { 'forgotten-receipt': drop }),
+  fault('the next process sends PUBLISH again after PUBREC', { 'recovered-release': drop }),
+  fault('the next process sends messages again in another order', {
+    'recovered-order': visiting('all.reverse()'),
+  }),
+  fault('the next process gives Packet Identifiers out again', {
+    'recovered-identifier': replaced('if (this.#used) return true;'),
+  }),
+  fault('the next process counts no bytes', { 'recovered-bytes': drop }),
+  fault('the time in the store does not count for the expiry', {
+    'stored-time': after('exchange.calledAt += 60_000;'),
+  }),
+  fault('a damaged record is sent', {
+    'unchecked-record': within("inspect(value, this.#ports.checksum) === 'sound'", 'true'),
+  }),
+  fault('a message that was withdrawn in the store is sent', { 'withdrawn-record': drop }),
+  fault('a message that was withdrawn during its commit is sent', { 'withdrawn-meanwhile': drop }),
+  // the backlog
+  fault('a page of the store is read twice', { 'read-to': drop }),
+  fault('a page of the store is read in another order', { 'page-order': visiting('all.reverse()') }),
+  fault('a segment that is being removed is read', { 'skipped-segment': drop }),
 ];
 
 /** The same, which show only where messages are refused for their size, given up, or name Topic Aliases. */

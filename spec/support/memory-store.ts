@@ -7,6 +7,16 @@ export interface MadeCommit {
   readonly sync: boolean;
 }
 
+/** What a commit number is compared with: commits of all owners, in order. */
+interface CommitCounts {
+  /** Handed over. */
+  begun: number;
+  /** Made: a crash of the process does not lose them. */
+  made: number;
+  /** The last one with a sync, and those before it: a crash of the machine does not lose them. */
+  synced: number;
+}
+
 /**
  * A store in memory that outlives its clients. It can hold commits back, fail, and lose its owner like a process that is
  * killed: `crash()` takes away the store of the present owner, and what was not committed is lost.
@@ -15,15 +25,20 @@ export class MemoryStore implements SessionStore {
   readonly records: Map<string, Uint8Array>;
   /** Made commits, oldest first. */
   readonly commits: MadeCommit[] = [];
+  readonly counts: CommitCounts;
   /** What the next calls reject with. */
   failure: Error | undefined = undefined;
   /** `held`: commits wait for `release()`. */
   mode: 'at once' | 'held' = 'at once';
   #held: (() => void)[] = [];
   #owner: 'nobody' | 'client' | 'gone' = 'nobody';
+  /** What a crash of the machine leaves. */
+  #synced: Map<string, Uint8Array>;
 
-  constructor(records: Map<string, Uint8Array> = new Map()) {
+  constructor(records: Map<string, Uint8Array> = new Map(), commits = 0) {
     this.records = records;
+    this.counts = { begun: commits, made: commits, synced: commits };
+    this.#synced = new Map(records);
   }
 
   /** Keys, in order. */
@@ -56,6 +71,7 @@ export class MemoryStore implements SessionStore {
   }
 
   async commit(changes: readonly StoreChange[], { sync }: { readonly sync: boolean }): Promise<void> {
+    const number = ++this.counts.begun;
     await Promise.resolve();
     if (this.mode === 'held') await new Promise<void>((resolve) => this.#held.push(resolve));
     if (this.#owner === 'gone') await new Promise<never>(() => {});
@@ -64,12 +80,17 @@ export class MemoryStore implements SessionStore {
       if (change.type === 'put') this.records.set(change.key, change.value.slice());
       else this.records.delete(change.key);
     this.commits.push({ changes, sync });
+    this.counts.made = number;
+    if (!sync) return;
+    this.counts.synced = number;
+    this.#synced = new Map(this.records);
   }
 
   async clear(): Promise<void> {
     await Promise.resolve();
     if (this.failure !== undefined) throw this.failure;
     this.records.clear();
+    this.#synced.clear();
   }
 
   async close(): Promise<void> {
@@ -84,9 +105,12 @@ export class MemoryStore implements SessionStore {
     for (const go of held) go();
   }
 
-  /** The process of the owner is killed. Returns the store as the next process finds it. */
-  crash(): MemoryStore {
+  /** The process of the owner is killed, or the machine fails. Returns the store as the next process finds it. */
+  crash(of: 'process' | 'machine' = 'process'): MemoryStore {
     this.#owner = 'gone';
-    return new MemoryStore(new Map(this.records));
+    const { made, synced } = this.counts;
+    return of === 'process'
+      ? new MemoryStore(new Map(this.records), made)
+      : new MemoryStore(new Map(this.#synced), synced);
   }
 }

@@ -101,7 +101,7 @@ export class StoredSession {
   async #make({ changes, sync }: Commit): Promise<void> {
     const { store, driver } = this.#parts;
     try {
-      await store.commit(changes, { sync });
+      await store.commit(changes, { sync }); // fault: atomic-commit
     } catch (cause) {
       this.#commit = undefined;
       await this.#fail('the store could not be written', cause);
