@@ -11,6 +11,13 @@ const COMMON: Omit<Scenario, 'id' | 'title' | 'counts' | 'workload'> = {
   goals: [],
 };
 
+const BACKLOG: Omit<Scenario, 'id' | 'title'> = {
+  ...COMMON,
+  workload: { ...PUBLISH, qos: 1, store: 'synced' },
+  counts: [1_000 * K, 0, 0],
+  goals: [{ metric: 'peak', atMost: 150 }],
+};
+
 /** Publishing at full speed with and without a store, and a backlog that one process writes and the next one sends. */
 export const STORED: readonly Scenario[] = [
   {
@@ -35,22 +42,6 @@ export const STORED: readonly Scenario[] = [
     workload: { ...PUBLISH, qos: 1, store: 'synced' },
     counts: [600 * K, 0, 0],
   },
-  {
-    ...COMMON,
-    id: 'store-backlog-written',
-    title: 'stored without a connection',
-    job: 'backlog-written',
-    workload: { ...PUBLISH, qos: 1, store: 'synced' },
-    counts: [1_000 * K, 0, 0],
-    goals: [{ metric: 'peak', atMost: 150 }],
-  },
-  {
-    ...COMMON,
-    id: 'store-backlog-sent',
-    title: 'sent by the next process',
-    job: 'backlog-sent',
-    workload: { ...PUBLISH, qos: 1, store: 'synced' },
-    counts: [1_000 * K, 0, 0],
-    goals: [{ metric: 'peak', atMost: 150 }],
-  },
+  { ...BACKLOG, id: 'store-backlog-written', title: 'stored without a connection', job: 'backlog-written' },
+  { ...BACKLOG, id: 'store-backlog-sent', title: 'sent by the next process', job: 'backlog-sent' },
 ];

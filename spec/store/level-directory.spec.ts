@@ -21,9 +21,6 @@ afterEach(async () => {
 });
 leakGuard();
 
-const onLinux = process.platform === 'linux' ? it : it.skip;
-const onPosix = process.platform === 'win32' ? it.skip : it;
-
 async function open(path: string, clientId = 'owner', scope = ''): Promise<SessionStore> {
   const store = levelStore(path, { scope });
   opened.push(store);
@@ -42,7 +39,7 @@ const logOf = (path: string): string =>
   join(path, readdirSync(path).find((name) => name.endsWith('.log')) as string);
 
 describe('the directory', () => {
-  onPosix('is created with those above it, and nobody else may enter it', async () => {
+  it('is created with those above it, and nobody else may enter it', async () => {
     const home = temporaryDirectory();
     const path = join(home, 'a/b');
     await open(path);
@@ -51,7 +48,7 @@ describe('the directory', () => {
     expect(statSync(join(home, 'a')).mode).toBe(statSync(join(home, 'usual')).mode);
   });
 
-  onPosix('keeps its mode if it exists', async () => {
+  it('keeps its mode if it exists', async () => {
     const path = join(temporaryDirectory(), 'store');
     mkdirSync(path, { mode: 0o750 });
     const { mode } = statSync(path);
@@ -75,7 +72,7 @@ describe('the directory', () => {
   });
 
   // The superuser may write into any directory, but not here.
-  onLinux('has to be writable', async () => {
+  it('has to be writable', async () => {
     expect(await refusal('/sys/mqtt-await-spec')).toMatch(/cannot be written: this process needs the right/);
   });
 });
@@ -167,7 +164,7 @@ describe('after an accident', () => {
   });
 
   // A limit for the size of files: the system refuses to write, as on a full disk.
-  onLinux('a file that cannot grow ends the store, and what was reported is there', async () => {
+  it('a file that cannot grow ends the store, and what was reported is there', async () => {
     const path = join(temporaryDirectory(), 'store');
     const { code, lines, complaint } = await startProgram('store-owner', path, 'fill').ended;
     expect({ code, complaint }).toEqual({ code: 0, complaint: '' });
