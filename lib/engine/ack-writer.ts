@@ -35,7 +35,8 @@ export class AckWriter implements Answers {
     if (this.connection !== undefined) append(this.connection, Header.puback, packetId, reasonCode);
   }
 
-  pubrec(packetId: number, reasonCode: number): void {
+  pubrec(packetId: number, reasonCode: number): 'written' {
     if (this.connection !== undefined) append(this.connection, Header.pubrec, packetId, reasonCode);
+    return 'written';
   }
 }

@@ -1,5 +1,5 @@
 import type { Connection } from '../connection/connection.ts';
-import { ReceiptState, type Incoming, type Receipt } from '../session/incoming.ts';
+import { awaitsTurn, type Incoming, type Receipt } from '../session/incoming.ts';
 import { AckWriter } from './ack-writer.ts';
 import type { EngineContext } from './engine-context.ts';
 import type { Effects } from './effects.ts';
@@ -21,7 +21,7 @@ export class Acknowledgements {
   readonly #effects: Effects;
   /** The newest message when the Stall timer was set. Those that arrived later are not late when it is due. */
   #stallPlace = 0;
-  /** The settled message for which the Stall timer was set. Once it is answered, the timer starts anew for the next. */
+  /** The message for whose acknowledgement the Stall timer was set. Once it is answered, the timer starts anew for the next. */
   #waiting: Receipt | undefined = undefined;
 
   constructor(context: EngineContext) {
@@ -48,7 +48,7 @@ export class Acknowledgements {
   /** `receipt` was settled or released: writes the acknowledgements that are due. */
   answer(receipt: Receipt, now: number): void {
     this.answerDue();
-    if (receipt.state === ReceiptState.Settled) this.#setTimer(now, receipt);
+    if (awaitsTurn(receipt)) this.#setTimer(now, receipt);
   }
 
   /** One copy of a message is settled. Returns whether an acknowledgement may have been written. */
@@ -114,7 +114,7 @@ export class Acknowledgements {
   #setTimer(now: number, waiting?: Receipt): void {
     const { ackStallTimeout } = this.#options;
     const isSet = this.#timers.at(Timer.Stall) !== Infinity;
-    const isFree = this.#waiting !== undefined && this.#waiting.state !== ReceiptState.Settled;
+    const isFree = this.#waiting !== undefined && !awaitsTurn(this.#waiting);
     if (ackStallTimeout === 0 || (isSet && !isFree)) return;
     this.#waiting = waiting;
     this.#stallPlace = this.#incoming.lastPlace;

@@ -113,10 +113,11 @@ export class StoreGate implements Answers {
   }
 
   /** PUBREC is sent in the order of receipt [MQTT-4.6.0-3], so it also waits for those before it. */
-  pubrec(packetId: number, reasonCode: number): void {
+  pubrec(packetId: number, reasonCode: number): 'written' | 'waits' {
     const isUnrecorded = reasonCode < 0x80 && this.#journal.received(packetId); // fault: early-pubrec
-    if (isUnrecorded || this.#answers.length > 0) this.#answers.add({ type: 'pubrec', packetId, reasonCode });
-    else this.#writer.pubrec(packetId, reasonCode);
+    if (!isUnrecorded && this.#answers.length === 0) return this.#writer.pubrec(packetId, reasonCode);
+    this.#answers.add({ type: 'pubrec', packetId, reasonCode });
+    return 'waits';
   }
 
   /** PUBREL has ended the message with `packetId`, or no message has it. */
@@ -139,8 +140,11 @@ export class StoreGate implements Answers {
     for (const release of this.#releases.takeDone()) this.#release(release, connection, now, pubrels);
     for (const { type, packetId, reasonCode } of this.#answers.takeDone()) {
       if (connection === undefined) continue;
-      if (type === 'pubrec') this.#writer.pubrec(packetId, reasonCode);
-      else writePubcomp(connection, packetId, reasonCode);
+      if (type === 'pubcomp') writePubcomp(connection, packetId, reasonCode);
+      else {
+        this.#writer.pubrec(packetId, reasonCode);
+        if (reasonCode >= 0x80) this.#session.incoming.refused(packetId);
+      }
     }
   }
 

@@ -9,6 +9,7 @@ export const ReceiptState = {
   /** The application is done. The acknowledgement waits for its turn, or for the server to send again. */ Settled: 1,
   /** QoS 2: PUBREC was sent, PUBREL is awaited. */ Received: 2,
   /** Answered, or its identifier names another message now. */ Over: 3,
+  /** QoS 2: the server sent it again after PUBREC, which waits for its turn. */ Repeated: 4,
 } as const;
 export type ReceiptState = (typeof ReceiptState)[keyof typeof ReceiptState];
 
@@ -61,7 +62,8 @@ export class Receipt {
 /** Writes acknowledgements. */
 export interface Answers {
   puback(packetId: number, reasonCode: number): void;
-  pubrec(packetId: number, reasonCode: number): void;
+  /** Returns whether it was written. If not, a refusal is reported to `refused()` when it is. */
+  pubrec(packetId: number, reasonCode: number): 'written' | 'waits';
 }
 
 /** How a PUBLISH relates to the message that has its identifier. */
@@ -128,7 +130,8 @@ export class Incoming {
 
   /** Relates a PUBLISH to `known`, which has its identifier. `same`: topic and payload are equal. */
   classify(known: Receipt, qos: QoS, duplicate: boolean, same: boolean): Arrival {
-    if (known.state === ReceiptState.Received && qos === 2) return Arrival.Repeated; // fault: repeated
+    const isAnswered = known.state === ReceiptState.Received || known.state === ReceiptState.Repeated;
+    if (isAnswered && qos === 2) return Arrival.Repeated; // fault: repeated
     const again = duplicate && same && known.qos === qos;
     if (again) return Arrival.Redelivery; // fault: redelivery
     return known.connectionNumber === this.#connectionNumber && !duplicate
@@ -168,10 +171,14 @@ export class Incoming {
 
   /** The server sent QoS 2 again after PUBREC: PUBREC is sent again, in its turn. */
   resendPubrec(receipt: Receipt): void {
-    if (receipt.connectionNumber !== this.#connectionNumber) {
+    const isHere = receipt.connectionNumber === this.#connectionNumber;
+    // Its PUBREC waits already.
+    if (isHere && receipt.state === ReceiptState.Repeated) return;
+    if (!isHere) {
       receipt.connectionNumber = this.#connectionNumber;
       this.#outstanding++;
     }
+    receipt.state = ReceiptState.Repeated;
     this.#pubrecs.push(receipt);
   }
 
@@ -216,7 +223,7 @@ export class Incoming {
     return this.#place;
   }
 
-  /** Unsettled messages, up to `place`, that have a settled message behind them in their queue. */
+  /** Unsettled messages, up to `place`, that have an acknowledgement behind them in their queue. */
   blocking(place: number): Receipt[] {
     return [...this.#blocking(this.#pubacks, place), ...this.#blocking(this.#pubrecs, place)];
   }
@@ -242,11 +249,16 @@ export class Incoming {
       this.#forget(head);
     }
     for (let head = this.#shiftDue(this.#pubrecs); head !== undefined; head = this.#shiftDue(this.#pubrecs)) {
-      answers.pubrec(head.packetId, head.reasonCode);
-      // A refused message is over: its identifier names a new one next [MQTT-4.3.3-9].
-      if (head.reasonCode >= 0x80) this.#forget(head);
-      else head.state = ReceiptState.Received;
+      const fate = answers.pubrec(head.packetId, head.reasonCode);
+      if (head.reasonCode < 0x80) head.state = ReceiptState.Received;
+      else if (fate === 'written') this.#forget(head);
     }
+  }
+
+  /** A refusing PUBREC was written: the message is over, and its identifier names a new one next [MQTT-4.3.3-9]. */
+  refused(packetId: number): void {
+    const receipt = this.#table.get(packetId);
+    if (receipt?.state === ReceiptState.Settled && receipt.reasonCode >= 0x80) this.#forget(receipt);
   }
 
   /** PUBREL frees the identifier [MQTT-4.3.3-12]. Returns whether it was known. */
@@ -300,7 +312,7 @@ export class Incoming {
 
   #blocking(queue: Ring<Receipt>, place: number): Receipt[] {
     const all = [...queue];
-    const last = all.findLastIndex((receipt) => receipt.state === ReceiptState.Settled);
+    const last = all.findLastIndex(awaitsTurn);
     return all.filter(
       (receipt, at) => at <= last && receipt.place <= place && this.#isUnsettledHere(receipt),
     );
@@ -310,7 +322,7 @@ export class Incoming {
   #shiftDue(queue: Ring<Receipt>): Receipt | undefined {
     for (let head = queue.peek(); head !== undefined; head = queue.peek()) {
       if (this.#isUnsettledHere(head)) {
-        if (!head.isSkippable || !hasSettled(queue)) return undefined;
+        if (!head.isSkippable || !hasWaiting(queue)) return undefined;
         this.skip(head);
       }
       queue.shift();
@@ -357,7 +369,12 @@ export class Incoming {
 }
 
 /** Whether an acknowledgement waits in `queue`. */
-function hasSettled(queue: Ring<Receipt>): boolean {
-  for (const { state } of queue) if (state === ReceiptState.Settled) return true;
+function hasWaiting(queue: Ring<Receipt>): boolean {
+  for (const receipt of queue) if (awaitsTurn(receipt)) return true;
   return false;
+}
+
+/** Whether the acknowledgement of a message waits for its turn, if the message is in its queue. */
+export function awaitsTurn({ state }: Receipt): boolean {
+  return state === ReceiptState.Settled || state === ReceiptState.Repeated;
 }

@@ -205,7 +205,7 @@ export class Arrivals {
     if (shared && !isAcknowledged && this.clientEndedAt > copy.settledAt) return;
     const isForgotten = copy.settledBy < this.crashes && !(isAnswered && qos === 2 && !isRefused);
     // A refusal that waits for the store, behind answers that do, is forgotten with the connection.
-    if (isForgotten || (isRefused && this.#model.hasStore)) return;
+    if (isForgotten) return;
     if ((qos === 1 || isRefused) && this.#model.lostOutputSince(copy.settledAt)) return;
     this.#model.broken(`${again} after it was processed`);
   }

@@ -42,6 +42,30 @@ describe('an unread subscription', () => {
     },
   );
 
+  it('stops a QoS 2 message that is answered a second time no longer than ackStallTimeout', async () => {
+    const stage = new Stage();
+    const { client, broker } = await stage.online({ ...KEEP, ackStallTimeout: 100 });
+    const slow = await stage.subscribe(client, broker, 'slow', { qos: 2, ack: 'manual' });
+    const busy = collect(await stage.subscribe(client, broker, 'busy', { qos: 2 }));
+    const sent = [message('slow', 'x', 1), message('busy', 'y', 2)].map((one) => ({
+      ...one,
+      qos: 2 as const,
+    }));
+    broker.send(...sent);
+    await stage.until(slow.receive());
+    await stage.clock.advance(100);
+    await broker.expect('pubrec', { packetId: 2 });
+    // The PUBREC is lost with the connection.
+    const next = await stage.reconnect(broker, found);
+    next.send(...sent.map(again));
+    await stage.clock.advance(99);
+    expect(next.unread).toEqual([]);
+    await stage.clock.advance(1);
+    await next.expect('pubrec', { packetId: 2 });
+    expect(busy.texts).toEqual(['y']);
+    await stage.end(client, next);
+  });
+
   it('has its messages acknowledged after the next resume, each delivered once', async () => {
     const stage = new Stage();
     const { client, broker } = await stage.online({ ...KEEP, ackStallTimeout: 100 });

@@ -10,8 +10,11 @@ class Written implements Answers {
   puback(packetId: number, reasonCode: number): void {
     this.pubacks.push([packetId, reasonCode]);
   }
-  pubrec(packetId: number, reasonCode: number): void {
+  /** `waits`: PUBRECs wait for something else. */
+  fate: 'written' | 'waits' = 'written';
+  pubrec(packetId: number, reasonCode: number): 'written' | 'waits' {
     this.pubrecs.push([packetId, reasonCode]);
+    return this.fate;
   }
 }
 
@@ -298,6 +301,46 @@ describe('a skipped message', () => {
     incoming.answer(written);
     expect(written.pubacks).toEqual([]);
     expect(incoming.unsettled).toBe(1);
+  });
+});
+
+describe('a QoS 2 message that the server sends again after PUBREC', () => {
+  it('waits for an unsettled message before it, and shows that message as blocking', () => {
+    const [first, second] = [open(1, 2), open(2, 2)];
+    incoming.skip(first);
+    settle(second);
+    expect(ids(written.pubrecs)).toEqual([2]);
+    incoming.connected(2);
+    incoming.matchRedelivery(first);
+    incoming.resendPubrec(second);
+    // The server may repeat it on the same connection, too.
+    incoming.resendPubrec(second);
+    incoming.answer(written);
+    expect([ids(written.pubrecs), incoming.blocking(Infinity)]).toEqual([[2], [first]]);
+    incoming.skip(first);
+    incoming.answer(written);
+    expect([ids(written.pubrecs), incoming.onPubrel(2)]).toEqual([[2, 2], true]);
+  });
+});
+
+describe('a refused QoS 2 message whose PUBREC waits', () => {
+  it('is not forgotten before the PUBREC was written, so that it is not delivered again', () => {
+    written.fate = 'waits';
+    const receipt = open(1, 2);
+    settle(receipt, 0x97);
+    expect(incoming.get(1)).toBe(receipt);
+    incoming.connected(2);
+    expect(incoming.classify(receipt, 2, true, true)).toBe(Arrival.Redelivery);
+    incoming.matchRedelivery(receipt);
+    incoming.answer(written);
+    incoming.refused(1);
+    expect([written.pubrecs, incoming.get(1)]).toEqual([
+      [
+        [1, 0x97],
+        [1, 0x97],
+      ],
+      undefined,
+    ]);
   });
 });
 
