@@ -161,7 +161,7 @@ describe('a record that cannot be read', () => {
     expect(() => rig.crash()).toThrow('newer version');
   });
 
-  it('is set aside if a newer version has written only that', () => {
+  it('is kept under another key if a newer version has written only that', () => {
     const rig = storeWith(1);
     const value = rig.records.get('m/00000000000001')?.slice() ?? new Uint8Array();
     value[0] = LAYOUT + 1;

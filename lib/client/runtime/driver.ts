@@ -270,7 +270,10 @@ export class Driver implements Settler {
 
   /** The caller of `exchange` no longer waits. Returns whether the message is kept. */
   withdraw(exchange: Exchange): boolean {
-    return this.#run((engine) => engine.withdraw(exchange));
+    const kept = this.#run((engine) => engine.withdraw(exchange));
+    // A store has to forget the message, too.
+    this.#schedule();
+    return kept;
   }
 
   request(request: Request): void {
