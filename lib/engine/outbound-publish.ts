@@ -310,7 +310,8 @@ export class OutboundPublish {
   /** Whether `exchange` is stored before it is sent. QoS 0 is only if it has to wait for a connection. */
   #isStored({ qos }: Exchange, connection: Connection | undefined): boolean {
     if (this.#journal === undefined) return false;
-    return qos > 0 || (connection === undefined && this.#options.storeQos0);
+    const { queueQos0Offline, storeQos0 } = this.#options;
+    return qos > 0 || (connection === undefined && queueQos0Offline && storeQos0);
   }
 
   /** `exchange` has room: it waits to be sent, or to be stored first. */

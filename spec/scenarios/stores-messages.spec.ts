@@ -192,6 +192,16 @@ describe('QoS 0', () => {
   });
 });
 
+describe('QoS 0 with queueQos0Offline: false', () => {
+  it('is rejected without a connection, and not stored', async () => {
+    const stage = new Stage();
+    const store = new MemoryStore();
+    const client = stage.client({ ...KEEP, store, storeQos0: true, queueQos0Offline: false });
+    expect(await errorOf(client.publish('a', 'x'))).toMatchObject({ delivery: 'not-sent', kept: false });
+    expect(client.stats().pending).toBe(0);
+  });
+});
+
 describe('disconnect()', () => {
   it('rejects calls with kept: true, and the messages are sent after the next connect()', async () => {
     const stage = new Stage();
