@@ -1,7 +1,7 @@
 import type { StoreRange, StoreRecord } from '../store/session-store.ts';
 import { ClosedError, StoreError, withoutFrames, type MqttError } from '../errors.ts';
 import { Stage } from '../session/exchange.ts';
-import type { Commit, Journal } from '../session/journal.ts';
+import type { Commit, Demand, Journal } from '../session/journal.ts';
 import { Recovery } from '../session/recovery.ts';
 import type { ConnectionState } from './connection-state.ts';
 import type { EngineContext } from './engine-context.ts';
@@ -40,9 +40,9 @@ export class EngineStore {
     this.#journal = parts.journal;
   }
 
-  /** Whether messages wait for the store to be opened, or there is something to commit. */
-  get isNeeded(): boolean {
-    return this.#journal.hasChanges;
+  /** What is to be committed. Messages may wait for the store to be opened, too. */
+  get demand(): Demand {
+    return this.#journal.demand;
   }
 
   /** Whether the session in the store is to be discarded when it is closed. */

@@ -39,6 +39,9 @@ export interface JournalPorts {
   readonly storeSizes?: StoreSizes | undefined;
 }
 
+/** How soon a commit has to be made. `later`: nothing waits for it, so it can wait for more. */
+export type Demand = 'none' | 'later' | 'now';
+
 /** Changes of the store that are made together, or not at all. */
 export interface Commit {
   readonly changes: readonly StoreChange[];
@@ -79,7 +82,7 @@ export class Journal implements SegmentOwner {
   #receiptsUnderway = new Set<number>();
   /** Records that have to be written again. */
   readonly #stale = new Set<'received' | 'session'>();
-  #urgency: 'none' | 'sync' = 'none';
+  #urgency: 'none' | 'now' | 'sync' = 'none';
   #messages = 0;
   #bytes = 0;
   #lastPlace = 0;
@@ -105,11 +108,11 @@ export class Journal implements SegmentOwner {
     return this.#state === 'discarded';
   }
 
-  /** Whether the next commit has something to do. */
-  get hasChanges(): boolean {
-    return (
-      this.#waiting.length > 0 || this.#changed.size > 0 || this.#others.length > 0 || this.#stale.size > 0
-    );
+  /** What the next commit has to do. */
+  get demand(): Demand {
+    if (this.#waiting.length > 0 || this.#others.length > 0 || this.#urgency !== 'none') return 'now';
+    if (this.#changed.size === 0 && this.#stale.size === 0) return 'none';
+    return this.#changed.size < this.sizes.segmentsPerCommit ? 'later' : 'now';
   }
 
   /** Messages in the store that are not over, those of the present commit included. */
@@ -154,7 +157,7 @@ export class Journal implements SegmentOwner {
         key: keyOf(WITHDRAWN, exchange.publishOrder),
         value: new Uint8Array(0),
       });
-      this.ended(exchange);
+      this.ended(exchange, Progress.Waiting);
       return;
     }
     // With a Packet Identifier it waits for the record of that, and no longer counts as queued.
@@ -177,6 +180,11 @@ export class Journal implements SegmentOwner {
   /** The next commit has to be made before something can be sent. */
   hurry(): void {
     this.#urgency = 'sync';
+  }
+
+  /** The next commit does not wait for more, but nothing waits for it. */
+  #commitSoon(): void {
+    if (this.#urgency === 'none') this.#urgency = 'now';
   }
 
   /** PUBREC was received for a stored message. Returns its place in the order of the PUBRECs. */
@@ -217,16 +225,19 @@ export class Journal implements SegmentOwner {
     this.#received.clear();
     if (this.#knowledge === 'unknown') this.#stale.add('session');
     this.#knowledge = 'known';
+    if (this.#stale.size > 0) this.#commitSoon();
   }
 
   changed(segment: Segment): void {
     this.#changed.add(segment);
   }
 
-  ended({ queuedBytes }: SegmentMessage): void {
+  ended({ queuedBytes }: SegmentMessage, progress: Progress): void {
     this.#messages--;
     this.#bytes -= queuedBytes;
     this.#stale.add('session');
+    // Nobody was given it: its caller has withdrawn it, or it has expired. The next process must not send it.
+    if (progress === Progress.Waiting) this.#commitSoon();
   }
 
   // --- commits -------------------------------------------------------------------------------------------------
@@ -245,9 +256,9 @@ export class Journal implements SegmentOwner {
     changes.push(...this.#others);
     this.#others = [];
     this.#writeSession(changes);
-    if (changes.length === 0) return undefined;
     const sync = storing.length > 0 || this.#urgency === 'sync'; // fault: lazy-commit
     this.#urgency = 'none';
+    if (changes.length === 0) return undefined;
     this.#underway = storing;
     this.#receiptsUnderway = this.#receipts;
     this.#receipts = new Set();

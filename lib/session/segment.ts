@@ -19,8 +19,8 @@ export interface SegmentMessage {
 export interface SegmentOwner {
   /** The progress of a message has changed. */
   changed(segment: Segment): void;
-  /** A message is over. */
-  ended(message: SegmentMessage): void;
+  /** A message is over. `progress`: how far it was on its way. */
+  ended(message: SegmentMessage, progress: Progress): void;
 }
 
 /**
@@ -100,9 +100,10 @@ export class Segment {
   /** hot: the message is acknowledged, given up or withdrawn. */
   ended(message: SegmentMessage): void {
     const at = message.publishOrder - this.first;
-    if (this.#progress[at] === Progress.Over) return;
+    const progress = this.progressAt(message.publishOrder);
+    if (progress === Progress.Over) return;
     this.#live--;
-    this.#owner.ended(message);
+    this.#owner.ended(message, progress);
     this.#set(at, Progress.Over);
   }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Client, StatusEvent } from '../../lib/index.ts';
 import { StoreError } from '../../lib/errors.ts';
+import { COMMIT_DELAY } from '../../lib/session/store-sizes.ts';
 import { settled } from '../support/fake-clock.ts';
 import { MemoryStore } from '../support/memory-store.ts';
 import { errorOf, message, Stage, watch } from './stage.ts';
@@ -49,7 +50,7 @@ describe('a published message of QoS 1 or 2', () => {
     await broker.expect('publish', { topic: '2' });
     await broker.expect('publish', { topic: '3' });
     broker.send({ type: 'puback', packetId: packetId! });
-    await stage.clock.advance(0);
+    await stage.clock.advance(COMMIT_DELAY);
     const next = await online(store.crash(), {}, found);
     next.client.publish('4', '4', { qos: 1 }).catch(() => {});
     await next.broker.expect('publish', { topic: '2', packetId: 2, duplicate: true });
@@ -57,6 +58,26 @@ describe('a published message of QoS 1 or 2', () => {
     await next.broker.expect('publish', { topic: '4', duplicate: false });
     await next.stage.end(next.client, next.broker);
     expect(next.broker.packets.filter(({ type }) => type === 'publish')).toHaveLength(3);
+  });
+
+  it('costs a second commit within 5 ms, or none if other messages are stored first', async () => {
+    const { stage, client, broker, store } = await online();
+    const acknowledge = async (topic: string): Promise<void> => {
+      const { packetId } = await broker.expect('publish', { topic });
+      broker.send({ type: 'puback', packetId: packetId! });
+      await stage.clock.advance(COMMIT_DELAY - 1);
+    };
+    const before = store.commits.length;
+    for (const topic of ['a', 'b', 'c']) {
+      client.publish(topic, '1', { qos: 1 }).catch(() => {});
+      await acknowledge(topic);
+    }
+    expect(store.commits.length - before).toBe(3);
+    await stage.clock.advance(1);
+    expect(store.commits.slice(before).map(({ sync }) => sync)).toEqual([true, true, true, false]);
+    expect(store.keys.filter((key) => key !== 'session')).toEqual([]);
+    await stage.end(client, broker);
+    expect(store.commits.length - before).toBe(4);
   });
 
   it('is published as a new one if the server has lost the session', async () => {
@@ -228,6 +249,7 @@ describe('a store', () => {
     const { stage, client, broker, store } = await online();
     const first = watch(client.publish('a', '1', { qos: 1 }));
     await broker.expect('publish', { topic: 'a' });
+    await stage.clock.advance(COMMIT_DELAY);
     store.failure = new Error('no space left on device');
     const second = watch(client.publish('b', '2', { qos: 1 }));
     expect(await errorOf(client.closed)).toBeInstanceOf(StoreError);

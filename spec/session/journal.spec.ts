@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { Stage, type Exchange } from '../../lib/session/exchange.ts';
-import type { Commit } from '../../lib/session/journal.ts';
+import type { Commit, Demand } from '../../lib/session/journal.ts';
 import type { StoreRange, StoreRecord } from '../../lib/store/session-store.ts';
-import { JournalRig } from '../support/journal-rig.ts';
+import { JournalRig, SMALL } from '../support/journal-rig.ts';
 
 const keysOf = ({ changes }: Commit): string[] => changes.map(({ type, key }) => `${type} ${key}`);
 
@@ -34,6 +34,32 @@ describe('a commit', () => {
     rig.journal.released(exchange);
     const released = rig.begin() as Commit;
     expect([storing.sync, written.sync, released.sync]).toEqual([true, false, true]);
+  });
+
+  it('waits for more if nothing waits for it, up to some number of segments', () => {
+    const rig = new JournalRig();
+    for (let n = 0; n < 2 * SMALL.segmentsPerCommit; n++) rig.add('a');
+    const demands: Demand[] = [rig.journal.demand];
+    rig.commit();
+    rig.readAhead();
+    demands.push(rig.journal.demand);
+    for (let sent = 0; sent < 2 * SMALL.segmentsPerCommit; sent++) {
+      rig.readAhead();
+      rig.end(rig.send());
+      const { demand } = rig.journal;
+      if (demand !== demands.at(-1)) demands.push(demand);
+    }
+    expect(demands).toEqual(['now', 'none', 'later', 'now']);
+    rig.commit();
+    expect(rig.journal.demand).toBe('none');
+  });
+
+  it('does not wait for more with a message that was withdrawn', () => {
+    const rig = new JournalRig();
+    const { exchange } = rig.add('a');
+    rig.commit();
+    rig.session.queue.withdraw(exchange);
+    expect(rig.journal.demand).toBe('now');
   });
 
   it('lets messages go on when it is made, and not before', () => {

@@ -35,7 +35,7 @@ function drained(rig: JournalRig): string[] {
 describe('a recovery', () => {
   it('of nothing finds nothing', () => {
     const { journal, keys } = new JournalRig();
-    expect([journal.messages, journal.isKnown, journal.hasChanges, keys]).toEqual([0, false, false, []]);
+    expect([journal.messages, journal.isKnown, journal.demand, keys]).toEqual([0, false, 'none', []]);
   });
 
   it('finds what waits, in order, and reads no more than a page and a range ahead', () => {

@@ -81,6 +81,7 @@ export class ClientRuntime<UserData> implements DriverListener {
     this.driver = driver;
     if (store !== undefined)
       this.storedSession = new StoredSession({
+        clock,
         store,
         clientId: engine.clientId,
         driver,

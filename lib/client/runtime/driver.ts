@@ -229,9 +229,9 @@ export class Driver implements Settler {
     return this.#yield.written(after - before);
   }
 
-  /** Whether something waits to be stored. */
-  get hasStoreChanges(): boolean {
-    return this.#engine.store?.isNeeded === true;
+  /** How soon the store has to be told what has changed. */
+  get storeDemand(): EngineStore['demand'] {
+    return this.#engine.store?.demand ?? 'none';
   }
 
   /** Whether the session in the store is to be removed. */

@@ -1,11 +1,14 @@
 import type { Commit } from '../../session/journal.ts';
+import { COMMIT_DELAY } from '../../session/store-sizes.ts';
 import { messageOf, StoreError } from '../../errors.ts';
 import type { SessionStore, StoreRange } from '../../store/session-store.ts';
 import type { Logger } from '../logger.ts';
 import type { Status } from '../status.ts';
+import type { Clock, Wake } from './clock.ts';
 import type { Driver } from './driver.ts';
 
 interface StoredSessionParts {
+  readonly clock: Clock;
   readonly store: SessionStore;
   readonly clientId: string;
   readonly driver: Driver;
@@ -24,6 +27,8 @@ export class StoredSession {
   #closing: Promise<void> | undefined = undefined;
   /** The commit under way. It never rejects. */
   #commit: Promise<void> | undefined = undefined;
+  /** Makes a commit that nothing waits for. */
+  #delayed: Wake | undefined = undefined;
   /** The reading under way. It never rejects. */
   #reading: Promise<void> | undefined = undefined;
 
@@ -42,9 +47,9 @@ export class StoredSession {
   pump(): void {
     const { driver } = this.#parts;
     if (this.#state === 'open') {
-      if (this.#commit === undefined && driver.hasStoreChanges) this.#beginCommit();
+      if (this.#commit === undefined) this.#meetDemand();
       if (this.#reading === undefined) this.#beginReading();
-    } else if (this.#state === 'closed' && driver.hasStoreChanges && this.#opening === undefined)
+    } else if (this.#state === 'closed' && driver.storeDemand !== 'none' && this.#opening === undefined)
       // Those who wait for a message are told.
       void this.open().catch((error: unknown) => this.#parts.logger.error(messageOf(error)));
   }
@@ -93,9 +98,24 @@ export class StoredSession {
     if (messages > 0 || unreadable > 0) status.report({ type: 'recovered', messages, unreadable });
   }
 
+  /** hot: begins a commit now, or later if nothing waits for it. */
+  #meetDemand(): void {
+    const { clock, driver } = this.#parts;
+    const demand = driver.storeDemand;
+    if (demand === 'now') this.#beginCommit();
+    else if (demand === 'later')
+      this.#delayed ??= clock.wakeAt(clock.now() + COMMIT_DELAY, () => this.#beginCommit());
+  }
+
   #beginCommit(): void {
+    this.#stopDelay();
     const commit = this.#parts.driver.askStore((engine) => engine.takeCommit());
     if (commit !== undefined) this.#commit = this.#make(commit);
+  }
+
+  #stopDelay(): void {
+    this.#delayed?.cancel();
+    this.#delayed = undefined;
   }
 
   async #make({ changes, sync }: Commit): Promise<void> {
@@ -136,6 +156,7 @@ export class StoredSession {
   async #fail(what: string, cause: unknown): Promise<void> {
     if (this.#state !== 'open') return;
     this.#state = 'closed';
+    this.#stopDelay();
     const error = storeError(what, cause);
     this.#parts.driver.callStore((engine, now) => engine.failed(error, now));
     await this.#closeStore();
@@ -147,13 +168,14 @@ export class StoredSession {
     await this.#opening?.catch(() => {});
     while (this.#state === 'open') {
       const { isDiscarded } = driver;
-      if (!isDiscarded && this.#commit === undefined && driver.hasStoreChanges) this.#beginCommit();
+      if (!isDiscarded && this.#commit === undefined && driver.storeDemand !== 'none') this.#beginCommit();
       if (this.#commit === undefined && this.#reading === undefined) break;
       await this.#commit;
       await this.#reading;
     }
     if (this.#state !== 'open') return;
     this.#state = 'closed';
+    this.#stopDelay();
     if (driver.isDiscarded)
       try {
         await store.clear();
