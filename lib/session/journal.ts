@@ -8,13 +8,12 @@ import {
   inspect,
   keyOf,
   MESSAGES,
+  payloadIn,
   placeOf,
   PROGRESS,
   progressRecord,
   readProgress,
   readSegment,
-  RECEIVED_KEY,
-  receivedRecord,
   SegmentWriter,
   SESSION_KEY,
   sessionRecord,
@@ -22,7 +21,9 @@ import {
   type Checksum,
   type SessionFacts,
   type StoredMessage,
+  type WrittenSegment,
 } from './records.ts';
+import { Receipts } from './receipts.ts';
 import { Progress, Segment, type SegmentMessage, type SegmentOwner } from './segment.ts';
 import type { Session } from './session.ts';
 import { STORE_SIZES, type StoreSizes } from './store-sizes.ts';
@@ -52,6 +53,7 @@ export interface Commit {
 /** One segment of the commit that is under way. */
 interface Storing {
   readonly segment: Segment;
+  readonly written: WrittenSegment;
   readonly exchanges: readonly Exchange[];
   readonly bytes: number;
 }
@@ -76,12 +78,8 @@ export class Journal implements SegmentOwner {
   readonly #changed = new Set<Segment>();
   /** Changes of records that belong to no segment. */
   #others: StoreChange[] = [];
-  readonly #received = new Set<number>();
-  /** Packet Identifiers that came or went since the last commit, and with the one under way. */
-  #receipts = new Set<number>();
-  #receiptsUnderway = new Set<number>();
-  /** Records that have to be written again. */
-  readonly #stale = new Set<'received' | 'session'>();
+  readonly #receipts = new Receipts();
+  #sessionRecord: 'stored' | 'stale' = 'stored';
   #urgency: 'none' | 'now' | 'sync' = 'none';
   #messages = 0;
   #bytes = 0;
@@ -111,7 +109,7 @@ export class Journal implements SegmentOwner {
   /** What the next commit has to do. */
   get demand(): Demand {
     if (this.#waiting.length > 0 || this.#others.length > 0 || this.#urgency !== 'none') return 'now';
-    if (this.#changed.size === 0 && this.#stale.size === 0) return 'none';
+    if (this.#changed.size === 0 && this.#sessionRecord === 'stored') return 'none';
     return this.#changed.size < this.sizes.segmentsPerCommit ? 'later' : 'now';
   }
 
@@ -196,36 +194,25 @@ export class Journal implements SegmentOwner {
 
   /** PUBREC is about to be sent for a QoS 2 message of the server. Returns whether a record of it has to be written first. */
   received(packetId: number): boolean {
-    const isStored = this.#received.has(packetId) && !this.#isUnstored(packetId);
-    this.#received.add(packetId);
-    return !isStored && this.#receiptChanged(packetId);
+    return this.#receipts.add(packetId) && this.#answerWaits();
   }
 
-  /** PUBCOMP is about to be sent. Returns whether the store has to know first: the server may use the identifier again then. */
+  /** PUBCOMP is about to be sent. Returns whether the store has to know first. */
   completed(packetId: number): boolean {
-    const isStored = !this.#received.delete(packetId) && !this.#isUnstored(packetId);
-    return !isStored && this.#receiptChanged(packetId);
+    return this.#receipts.end(packetId) && this.#answerWaits();
   }
 
-  /** Whether the store may not know yet what has become of `packetId`. */
-  #isUnstored(packetId: number): boolean {
-    return this.#receipts.has(packetId) || this.#receiptsUnderway.has(packetId); // fault: unstored-receipt
-  }
-
-  #receiptChanged(packetId: number): true {
-    this.#receipts.add(packetId);
-    this.#stale.add('received');
+  #answerWaits(): true {
     this.hurry();
     return true;
   }
 
   /** The server has no session: it begins now. */
   sessionBegun(): void {
-    if (this.#received.size > 0) this.#stale.add('received');
-    this.#received.clear();
-    if (this.#knowledge === 'unknown') this.#stale.add('session');
+    this.#receipts.endAll();
+    if (this.#knowledge === 'unknown') this.#sessionRecord = 'stale';
     this.#knowledge = 'known';
-    if (this.#stale.size > 0) this.#commitSoon();
+    if (this.#receipts.isStale || this.#sessionRecord === 'stale') this.#commitSoon();
   }
 
   changed(segment: Segment): void {
@@ -235,7 +222,7 @@ export class Journal implements SegmentOwner {
   ended({ queuedBytes }: SegmentMessage, progress: Progress): void {
     this.#messages--;
     this.#bytes -= queuedBytes;
-    this.#stale.add('session');
+    this.#sessionRecord = 'stale';
     // Nobody was given it: its caller has withdrawn it, or it has expired. The next process must not send it.
     if (progress === Progress.Waiting) this.#commitSoon();
   }
@@ -247,7 +234,7 @@ export class Journal implements SegmentOwner {
     if (this.#state !== 'open' || this.#underway !== undefined) return undefined;
     if (this.#session.outgoing.orphanedIds.size > 0 && this.isKnown) {
       this.#knowledge = 'unknown';
-      this.#stale.add('session');
+      this.#sessionRecord = 'stale';
     }
     const changes: StoreChange[] = [];
     const storing = this.#store(changes);
@@ -260,8 +247,6 @@ export class Journal implements SegmentOwner {
     this.#urgency = 'none';
     if (changes.length === 0) return undefined;
     this.#underway = storing;
-    this.#receiptsUnderway = this.#receipts;
-    this.#receipts = new Set();
     return { changes, sync };
   }
 
@@ -269,7 +254,7 @@ export class Journal implements SegmentOwner {
   committed(): void {
     const storing = this.#underway ?? [];
     this.#underway = undefined;
-    this.#receiptsUnderway.clear();
+    this.#receipts.committed();
     for (const part of storing) this.#stored(part);
   }
 
@@ -278,7 +263,8 @@ export class Journal implements SegmentOwner {
     this.#waiting = [];
     const storing: Storing[] = [];
     for (let from = 0; from < exchanges.length;) {
-      const { value, count } = this.#writer.write(exchanges, from, this.#ports.toWallClock());
+      const written = this.#writer.write(exchanges, from, this.#ports.toWallClock());
+      const count = written.ends.length;
       const segment = new Segment(this.#lastPlace + 1, count, this);
       const part: Exchange[] = [];
       let bytes = 0;
@@ -291,9 +277,9 @@ export class Journal implements SegmentOwner {
       }
       this.#messages += count;
       this.#bytes += bytes;
-      this.#stale.add('session');
-      changes.push({ type: 'put', key: keyOf(MESSAGES, segment.first), value });
-      storing.push({ segment, exchanges: part, bytes });
+      this.#sessionRecord = 'stale';
+      changes.push({ type: 'put', key: keyOf(MESSAGES, segment.first), value: written.value });
+      storing.push({ segment, written, exchanges: part, bytes });
       from += count;
     }
     return storing;
@@ -313,25 +299,20 @@ export class Journal implements SegmentOwner {
 
   #writeSession(changes: StoreChange[]): void {
     const { checksum } = this.#ports;
-    if (this.#stale.has('received'))
-      changes.push(
-        this.#received.size === 0
-          ? { type: 'delete', key: RECEIVED_KEY }
-          : { type: 'put', key: RECEIVED_KEY, value: receivedRecord(this.#received, checksum) },
-      );
-    if (this.#stale.has('session')) {
-      const facts = {
-        isKnown: this.isKnown,
-        messages: this.#messages,
-        bytes: this.#bytes,
-        lastPlace: this.#lastPlace,
-      };
-      changes.push({ type: 'put', key: SESSION_KEY, value: sessionRecord(facts, checksum) });
-    }
-    this.#stale.clear();
+    const change = this.#receipts.takeChange(checksum);
+    if (change !== undefined) changes.push(change);
+    if (this.#sessionRecord === 'stored') return;
+    this.#sessionRecord = 'stored';
+    const facts = {
+      isKnown: this.isKnown,
+      messages: this.#messages,
+      bytes: this.#bytes,
+      lastPlace: this.#lastPlace,
+    };
+    changes.push({ type: 'put', key: SESSION_KEY, value: sessionRecord(facts, checksum) });
   }
 
-  #stored({ segment, exchanges, bytes }: Storing): void {
+  #stored({ segment, written, exchanges, bytes }: Storing): void {
     const { queue } = this.#session;
     const staysInMemory = this.backlog.hasRoomFor(segment, bytes);
     // Without its segment in memory, each message that was withdrawn meanwhile has a record of its own.
@@ -339,12 +320,16 @@ export class Journal implements SegmentOwner {
       this.#changed.delete(segment);
       this.backlog.begin(segment);
     } else if (!staysInMemory) this.backlog.skip(segment.first);
-    for (const exchange of exchanges) {
+    for (const [i, exchange] of exchanges.entries()) {
       if (exchange.stage === Stage.Over) {
         if (!staysInMemory && segment.live > 0) this.#noteWithdrawn(exchange.publishOrder); // fault: withdrawn-meanwhile
         continue;
       }
-      if (exchange.waiter?.stored() !== 'waits') exchange.waiter = undefined;
+      if (exchange.waiter?.stored() !== 'waits') {
+        exchange.waiter = undefined;
+        // Its caller gets the memory of the payload back.
+        if (staysInMemory) exchange.usePayload(payloadIn(written, i));
+      }
       if (staysInMemory) {
         exchange.waiter ??= this.#ports.unattended(exchange.topicName);
         queue.changeReserved(-1, -exchange.queuedBytes);
@@ -380,7 +365,7 @@ export class Journal implements SegmentOwner {
     if (missing.messages === 0) return;
     this.#messages -= missing.messages;
     this.#bytes -= missing.bytes;
-    this.#stale.add('session');
+    this.#sessionRecord = 'stale';
   }
 
   /**
@@ -449,7 +434,7 @@ export class Journal implements SegmentOwner {
 
   /** Takes over a message that an earlier process has received up to PUBREC. */
   restoreReceived(packetId: number): void {
-    this.#received.add(packetId);
+    this.#receipts.restore(packetId);
   }
 
   /** Takes over the highest place in the order of the PUBRECs. */
@@ -471,10 +456,8 @@ export class Journal implements SegmentOwner {
     this.#state = 'closed';
     this.#changed.clear();
     this.#others = [];
-    this.#received.clear();
     this.#receipts.clear();
-    this.#receiptsUnderway.clear();
-    this.#stale.clear();
+    this.#sessionRecord = 'stored';
     this.#urgency = 'none';
     this.#messages = 0;
     this.#bytes = 0;

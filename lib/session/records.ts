@@ -176,6 +176,20 @@ export function readProgress(value: Uint8Array, segment: Segment): boolean {
   return at === value.length;
 }
 
+/** Messages in one record. */
+export interface WrittenSegment {
+  readonly value: Uint8Array;
+  /** Where the payload of each message ends in `value`. */
+  readonly ends: readonly number[];
+  readonly payloadLengths: readonly number[];
+}
+
+/** The payload of the message with this index, in the memory of the record. */
+export function payloadIn({ value, ends, payloadLengths }: WrittenSegment, index: number): Uint8Array {
+  const end = ends[index] as number;
+  return value.subarray(end - (payloadLengths[index] as number), end);
+}
+
 /** Writes the records of messages. It keeps its memory from one segment to the next. */
 export class SegmentWriter {
   readonly #writer: PublishWriter;
@@ -192,16 +206,12 @@ export class SegmentWriter {
   }
 
   /**
-   * Writes messages from `exchanges[from]` on, as many as fit into one segment. Their payloads are views of the returned
-   * value from then on, so that their callers get the memory back. `toWallClock`: what to add to times of the engine.
+   * Writes messages from `exchanges[from]` on, as many as fit into one segment. `toWallClock`: what to add to times of the
+   * engine.
    */
-  write(
-    exchanges: readonly Exchange[],
-    from: number,
-    toWallClock: number,
-  ): { readonly value: Uint8Array; readonly count: number } {
+  write(exchanges: readonly Exchange[], from: number, toWallClock: number): WrittenSegment {
     const ends: number[] = [];
-    const lengths: number[] = [];
+    const payloadLengths: number[] = [];
     const { segmentMessages, segmentBytes } = this.#sizes;
     this.#at = HEADER;
     for (let i = from; i < exchanges.length && ends.length < segmentMessages; i++) {
@@ -213,12 +223,11 @@ export class SegmentWriter {
       this.#view.setFloat64(this.#at, exchange.calledAt + toWallClock);
       this.#at = this.#writer.write(this.#bytes, this.#at + 8, message, 1, false);
       ends.push(this.#at);
-      lengths.push(this.#writer.payloadLength);
+      payloadLengths.push(this.#writer.payloadLength);
     }
     const value = copyOf(this.#bytes.subarray(0, this.#at));
-    ends.forEach((end, i) => exchanges[from + i]?.usePayload(value.subarray(end - (lengths[i] ?? 0), end)));
     if (this.#bytes.length > 2 * segmentBytes) this.#use(new Uint8Array(4_096));
-    return { value: seal(value, this.#checksum), count: ends.length };
+    return { value: seal(value, this.#checksum), ends, payloadLengths };
   }
 
   #reserve(size: number): void {

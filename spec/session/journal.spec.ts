@@ -88,6 +88,20 @@ describe('a commit', () => {
   });
 });
 
+describe('a message in the store and in memory', () => {
+  it('has the memory of its record, if its caller waited for the store only', () => {
+    const rig = new JournalRig();
+    const [a, b] = [rig.add('a'), rig.add('b')];
+    a.exchange.payload = Uint8Array.of(1, 2, 3);
+    b.exchange.payload = Uint8Array.of(4, 5, 6);
+    const [lent, own] = [a.exchange.payload, b.exchange.payload];
+    a.waiter.stored = () => 'done';
+    rig.commit();
+    expect([a.exchange.payload, b.exchange.payload]).toEqual([lent, own]);
+    expect([a.exchange.payload === lent, b.exchange.payload === own]).toEqual([false, true]);
+  });
+});
+
 describe('a message in the store alone', () => {
   it('is in memory only if its call waits for more than the store', () => {
     const rig = new JournalRig();
