@@ -5,6 +5,7 @@ import { KeepAlive } from './keep-alive.ts';
 import type { ConnectIdentity, ConnectSettings, Negotiated } from './negotiated.ts';
 import { Outbox, type SlabPool } from './outbox.ts';
 import { SendQuota } from './send-quota.ts';
+import { Slices } from './slices.ts';
 import type { Traffic } from './traffic.ts';
 import { TopicAliases } from './topic-aliases.ts';
 
@@ -32,6 +33,7 @@ export class Connection {
   readonly withoutProblemInformation: boolean;
   readonly framer: Framer;
   readonly outbox: Outbox;
+  readonly slices: Slices = new Slices();
   readonly traffic: Traffic;
   keepAlive: KeepAlive;
   quota: SendQuota = new SendQuota(0);

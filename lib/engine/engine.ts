@@ -298,6 +298,7 @@ export class Engine {
     const { connection } = this.#state;
     if (connection === undefined) return;
     connection.piecesOut--;
+    connection.slices.flushed(piece, now - connection.keepAlive.sentAt);
     // Pending output was written after all, so the server still reads.
     if (held) {
       connection.keepAlive.lastFlushAt = now;

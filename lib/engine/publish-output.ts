@@ -10,12 +10,6 @@ import type { Session } from '../session/session.ts';
 /** Payloads up to this many bytes are copied into the slab: a write of their own would cost more than the copy. */
 export const COPY_LIMIT = 16_384;
 
-/**
- * Bytes of a payload that are handed to the transport at once. On a slow link a large payload takes longer than Keep
- * Alive; each slice that has left shows that the connection is alive.
- */
-export const SLICE = 262_144;
-
 /** Bytes of UTF-8 for one UTF-16 unit, at most. */
 const LARGEST_CHARACTER = 3;
 
@@ -65,7 +59,8 @@ export class PublishOutput {
     } else {
       const header = new Uint8Array(size - this.#writer.payloadLength);
       this.#writer.writeHeader(header, 0, message, packetId, duplicate);
-      outbox.appendByReference(header, this.#payload(message, this.#writer.payloadLength), SLICE);
+      const payload = this.#payload(message, this.#writer.payloadLength);
+      outbox.appendByReference(header, payload, connection.slices.size);
     }
     return 0;
   }

@@ -4,7 +4,7 @@ import { ConnectionTimers } from '../../lib/engine/connection-timers.ts';
 import type { EngineParts } from '../../lib/engine/engine-parts.ts';
 import { KeepAliveTimer } from '../../lib/engine/keep-alive-timer.ts';
 import type { OutboundPublish } from '../../lib/engine/outbound-publish.ts';
-import { SLICE } from '../../lib/engine/publish-output.ts';
+import { SMALLEST_SLICE } from '../../lib/connection/slices.ts';
 import type { RequestSender } from '../../lib/engine/request-sender.ts';
 import { Timer, Timers } from '../../lib/engine/timers.ts';
 import { newConnection } from '../support/connections.ts';
@@ -220,7 +220,7 @@ describe('a large message on a slow link', () => {
     const left: Uint8Array[] = [];
     while (left.length < 11) {
       const piece = rig.engine.takeOutput(rig.now)!;
-      expect([waiter.told, piece.length <= SLICE]).toEqual([0, true]);
+      expect([waiter.told, piece.length <= SMALLEST_SLICE]).toEqual([0, true]);
       rig.advance(4_000);
       rig.engine.flushed(piece, true, rig.now);
       left.push(piece);

@@ -1,0 +1,32 @@
+import { describe, expect, it } from '@jest/globals';
+import { LARGEST_SLICE, Slices, SMALLEST_SLICE } from '../../lib/connection/slices.ts';
+
+/** Hands one slice after the other to a link that needs so many ms for each; returns the size of the next. */
+function sizeAfter(slices: Slices, times: readonly number[]): number {
+  for (const ms of times) slices.flushed(new Uint8Array(slices.size), ms);
+  return slices.size;
+}
+
+describe('slices of a large payload', () => {
+  it('grow to 16 MiB while each leaves within 100 ms', () => {
+    const slices = new Slices();
+    expect([slices.size, sizeAfter(slices, [0]), sizeAfter(slices, [99])]).toEqual([
+      SMALLEST_SLICE,
+      2 * SMALLEST_SLICE,
+      4 * SMALLEST_SLICE,
+    ]);
+    expect(sizeAfter(slices, Array(6).fill(0))).toBe(LARGEST_SLICE);
+  });
+
+  it('stay as they are on a link that needs longer, and become small again on a slow one', () => {
+    const slices = new Slices();
+    expect(sizeAfter(slices, [0, 100, 500])).toBe(2 * SMALLEST_SLICE);
+    expect(sizeAfter(slices, [501])).toBe(SMALLEST_SLICE);
+  });
+
+  it('do not grow by smaller pieces, however quickly they leave', () => {
+    const slices = new Slices();
+    slices.flushed(new Uint8Array(SMALLEST_SLICE - 1), 0);
+    expect(slices.size).toBe(SMALLEST_SLICE);
+  });
+});
