@@ -1,3 +1,4 @@
+import { afterAll, beforeAll } from '@jest/globals';
 import type { ProtocolVersion } from '../../lib/codec/packets.ts';
 import { Client, type ClientOptions, type StatusEvent } from '../../lib/index.ts';
 import { type AedesOptions, type LocalBroker, startAedes } from '../support/aedes.ts';
@@ -9,6 +10,7 @@ import {
   type MosquittoSubOptions,
   subscribeWithMosquitto,
 } from '../support/mosquitto-sub.ts';
+import { programPath } from '../support/program-path.ts';
 import { endPrograms } from './children.ts';
 import { WireTap } from './wire-tap.ts';
 
@@ -21,14 +23,45 @@ export function endActors(): void {
   endWithTest(endPrograms);
 }
 
+/** Lines without which Mosquitto drops messages for a slow or absent reader, or sends them late. */
+const PATIENT = ['max_queued_messages 0', 'set_tcp_nodelay true'];
+
 /** A Mosquitto that drops no messages for a slow or absent reader, as it does by default. */
 export async function mosquitto({ config = [], ...options }: MosquittoOptions = {}): Promise<Mosquitto> {
-  const broker = await startMosquitto({
-    ...options,
-    config: ['max_queued_messages 0', 'set_tcp_nodelay true', ...config],
-  });
+  const broker = await startMosquitto({ ...options, config: [...PATIENT, ...config] });
   atEnd(() => broker.stop());
   return broker;
+}
+
+/**
+ * The same for all specs of a file or of a `describe`, which must not use the same topics or Client Identifiers. A
+ * process takes this one tens of ms to start.
+ */
+export function sharedMosquitto(lines: () => Promise<readonly string[]> = async () => []): () => Mosquitto {
+  let broker: Mosquitto | undefined;
+  // Without Mosquitto, other functions say so.
+  if (programPath('mosquitto') !== undefined) {
+    beforeAll(async () => {
+      broker = await startMosquitto({ config: [...PATIENT, ...(await lines())] });
+    });
+    afterAll(() => broker?.stop());
+  }
+  return () => broker as Mosquitto;
+}
+
+/** An independent subscriber for as long as `broker`, from `sharedMosquitto()`. */
+export function sharedMosquittoSub(
+  broker: () => Mosquitto,
+  options: MosquittoSubOptions,
+): () => MosquittoSub {
+  let witness: MosquittoSub | undefined;
+  if (programPath('mosquitto_sub') !== undefined) {
+    beforeAll(async () => {
+      witness = await subscribeWithMosquitto(broker(), options);
+    });
+    afterAll(() => witness?.stop());
+  }
+  return () => witness as MosquittoSub;
 }
 
 export async function aedes(options: AedesOptions = {}): Promise<LocalBroker> {

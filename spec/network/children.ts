@@ -1,9 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { SourceMap } from 'node:module';
 import { createInterface } from 'node:readline';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { buildSync } from 'esbuild';
+import { buildSync, version } from 'esbuild';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** ms after which a program is killed. */
@@ -34,7 +37,25 @@ const running = new Set<ChildProcess>();
 /** Paths of built programs, by name. */
 const built = new Map<string, string>();
 
-/** Builds a program of this folder once: running it from its sources takes a second each time. */
+/** What a program was built from: the version of esbuild, and the hash of each file. */
+interface Origin {
+  readonly esbuild: string;
+  readonly sources: Readonly<Record<string, string>>;
+}
+
+const hashOf = (path: string): string => createHash('sha1').update(readFileSync(path)).digest('hex');
+
+/** Whether a program was built from what its sources are now. */
+function isCurrent(outfile: string): boolean {
+  try {
+    const { esbuild, sources } = JSON.parse(readFileSync(`${outfile}.json`, 'utf8')) as Origin;
+    return esbuild === version && Object.entries(sources).every(([path, hash]) => hashOf(path) === hash);
+  } catch {
+    return false;
+  }
+}
+
+/** Builds a program of this folder when its sources have changed: running it from its sources takes a second each time. */
 function build(name: string): string {
   const known = built.get(name);
   if (known !== undefined) return known;
@@ -43,21 +64,49 @@ function build(name: string): string {
     ROOT,
     `node_modules/.cache/mqtt-await-specs/${process.env['JEST_WORKER_ID'] ?? 0}/${name}.mjs`,
   );
-  buildSync({
+  if (!isCurrent(outfile)) bundle(name, outfile);
+  built.set(name, outfile);
+  return outfile;
+}
+
+function bundle(name: string, outfile: string): void {
+  rmSync(`${outfile}.json`, { force: true });
+  const { metafile } = buildSync({
+    absWorkingDir: ROOT,
     entryPoints: [fileURLToPath(new URL(`programs/${name}.ts`, import.meta.url))],
     bundle: true,
     packages: 'external',
     platform: 'node',
     format: 'esm',
     target: 'node20',
-    // Without sources: Node.js parses the map at every start.
-    sourcemap: 'inline',
+    // Node.js does not know of the map: it would parse it at every start.
+    sourcemap: 'external',
     sourcesContent: false,
     outfile,
+    metafile: true,
     logLevel: 'warning',
   });
-  built.set(name, outfile);
-  return outfile;
+  // This file says how to build.
+  const paths = [
+    fileURLToPath(import.meta.url),
+    ...Object.keys(metafile.inputs).map((path) => join(ROOT, path)),
+  ];
+  const sources = Object.fromEntries(paths.map((path) => [path, hashOf(path)]));
+  writeFileSync(`${outfile}.json`, JSON.stringify({ esbuild: version, sources } satisfies Origin));
+}
+
+/** A text with stack traces of programs, with the places in their sources. */
+function withSources(text: string): string {
+  return text.replaceAll(
+    /(?:file:\/\/)?(\/\S+\.mjs):(\d+):(\d+)/g,
+    (place, outfile: string, line: string, column: string) => {
+      if (!existsSync(`${outfile}.map`)) return place;
+      const map = new SourceMap(JSON.parse(readFileSync(`${outfile}.map`, 'utf8')));
+      const entry = map.findEntry(Number(line) - 1, Number(column) - 1);
+      if (!('originalSource' in entry)) return place;
+      return `${join(dirname(outfile), entry.originalSource)}:${entry.originalLine + 1}:${entry.originalColumn + 1}`;
+    },
+  );
 }
 
 /** Starts one of the programs of this folder. */
@@ -68,7 +117,7 @@ export function startProgram(name: string, ...args: readonly string[]): Child {
 /** Starts one of the programs of this folder, with more variables in its environment. */
 export function startProgramIn(env: NodeJS.ProcessEnv, name: string, ...args: readonly string[]): Child {
   // Some programs measure memory. An unhandled rejection ends any of them.
-  const flags = ['--expose-gc', '--unhandled-rejections=strict', '--enable-source-maps'];
+  const flags = ['--expose-gc', '--unhandled-rejections=strict'];
   return startNode([...flags, build(name), ...args], ROOT, env);
 }
 
@@ -92,7 +141,7 @@ export function startNode(args: readonly string[], cwd: string = ROOT, env: Node
   const ended = once(child, 'close').then(([code, signal]: (number | string | null)[]) => {
     clearTimeout(timer);
     running.delete(child);
-    return { code: code ?? signal ?? '', lines, complaint };
+    return { code: code ?? signal ?? '', lines, complaint: withSources(complaint) };
   });
   const printed = async (line: string): Promise<void> => {
     const seen = new Promise<void>((resolve) => {

@@ -38,14 +38,14 @@ type Work = (client: Client) => Promise<void>;
 const nothing: Work = async () => {};
 
 const publishingQos0: Work = async (client) => {
-  for await (const _ of every(5)) {
+  for await (const _ of every(10)) {
     if (client.state !== 'connected') return;
-    for (let i = 0; i < 50; i++) await client.publish('busy', 'x'.repeat(100));
+    for (let i = 0; i < 10; i++) await client.publish('busy', 'x'.repeat(100));
   }
 };
 
 const publishingQos1: Work = async (client) => {
-  for await (const _ of every(5)) {
+  for await (const _ of every(10)) {
     if (client.state !== 'connected') return;
     void client.publish('busy', 'x', { qos: 1 }).catch(() => {});
   }
@@ -53,7 +53,8 @@ const publishingQos1: Work = async (client) => {
 
 /** More than the kernel buffers for a peer that does not read: then output waits in the client. */
 const filling: Work = async (client) => {
-  while (client.state === 'connected') await client.publish('busy', new Uint8Array(100_000));
+  const payload = new Uint8Array(100_000);
+  while (client.state === 'connected') await client.publish('busy', payload);
 };
 
 interface Case {

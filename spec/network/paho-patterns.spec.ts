@@ -4,9 +4,9 @@ import { readFile } from 'node:fs/promises';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createSecureContext } from 'node:tls';
-import { expect, it } from '@jest/globals';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { WebSocketServer } from 'ws';
 import type { ClientOptions, TlsOptions } from '../../lib/index.ts';
 import { certificates, PASSPHRASE } from '../support/certificates.ts';
@@ -55,12 +55,16 @@ async function fails(url: string, tls: TlsOptions): Promise<unknown> {
 }
 
 describeWithSecureMosquitto('paho: Client(transport)', () => {
+  let path = '';
+  beforeAll(() => {
+    path = join(mkdtempSync(join(tmpdir(), 'mqtt-')), 's');
+  });
+  afterAll(() => rmSync(dirname(path), { recursive: true }));
+  const crossroads = serversOfEachTransport(made, () => [`listener 0 ${path}`]);
+
   it('is the scheme of the URL: mqtt, mqtts, ws, wss and mqtt+unix', async () => {
     expect.assertions(5);
-    const directory = mkdtempSync(join(tmpdir(), 'mqtt-'));
-    atEnd(() => rmSync(directory, { recursive: true }));
-    const path = join(directory, 's');
-    const servers = await serversOfEachTransport(await made(), [`listener 0 ${path}`]);
+    const servers = crossroads();
     for (const scheme of SCHEMES)
       await expectWay(`${scheme}://localhost:${servers.ports[scheme]}`, optionsOf(servers, scheme));
     await expectWay(`mqtt+unix://${path}`);

@@ -6,7 +6,16 @@ import { ConnectionLostError, type StatusEvent } from '../../lib/index.ts';
 import { atEnd } from '../support/endings.ts';
 import { describeWithMosquitto } from '../support/programs.ts';
 import { ScriptedBroker } from '../support/scripted-broker.ts';
-import { type Actor, actor, endActors, faultProxy, inTime, mosquitto, wireTap } from './actors.ts';
+import {
+  type Actor,
+  actor,
+  endActors,
+  faultProxy,
+  inTime,
+  mosquitto,
+  sharedMosquitto,
+  wireTap,
+} from './actors.ts';
 import { startProgram } from './children.ts';
 
 /*
@@ -18,6 +27,8 @@ const LONG = 30_000;
 const PATIENCE = 15_000;
 
 endActors();
+
+const shared = sharedMosquitto();
 
 const several = (what: string, count: number): string[] =>
   Array.from({ length: count }, (_, i) => `${what} ${i}`);
@@ -134,22 +145,21 @@ describeWithMosquitto('two clients with one Client Identifier', () => {
   it.each([3, 4, 5] as const)(
     'evict each other ever more slowly if the server gives no reason, and both report it (protocol version %d)',
     async (protocolVersion) => {
-      const broker = await mosquitto();
-      const tap = await wireTap(broker.port, protocolVersion);
+      const tap = await wireTap(shared().port, protocolVersion);
       const reconnect = { minDelay: 10, maxDelay: 10_000, jitter: 0 };
       const options = { clientId: 'both', protocolVersion, reconnect };
       const actors = [await actor(tap.url, options), await actor(tap.url, options)];
-      const grown = Promise.race(actors.map((one) => delaysUntil(one, 320)));
+      const grown = Promise.race(actors.map((one) => delaysUntil(one, 160)));
       const delays = await inTime(grown, PATIENCE, () => `${tap.connections} connections`);
       const isTold = (event: StatusEvent): boolean =>
         event.type === 'closed' && (event.error as ConnectionLostError | undefined)?.reasonCode === 0x8e;
       if (actors.some(({ events }) => events.some(isTold))) return expect(protocolVersion).toBe(5);
       // From the third short connection on the delay doubles.
-      expect(delays).toEqual([10, 10, 10, 20, 40, 80, 160, 320].slice(-delays.length));
+      expect(delays).toEqual([10, 10, 10, 20, 40, 80, 160].slice(-delays.length));
       for (const { events } of actors)
         expect(events.some((event) => event.type === 'disconnected' && event.flapping)).toBe(true);
       // As many as needed, and no more.
-      expect(tap.connections).toBeLessThanOrEqual(2 * 9);
+      expect(tap.connections).toBeLessThanOrEqual(2 * 8);
     },
     LONG,
   );

@@ -1,16 +1,14 @@
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { setTimeout as pause } from 'node:timers/promises';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { inspect } from 'node:util';
 import { expect, it } from '@jest/globals';
 import type { ClientOptions, ConnectError, TlsOptions } from '../../lib/index.ts';
 import { type Certificates, certificates, PASSPHRASE } from '../support/certificates.ts';
 import { atEnd } from '../support/endings.ts';
-import { type Mosquitto } from '../support/mosquitto.ts';
 import { freePort } from '../support/ports.ts';
 import { describeWithSecureMosquitto } from '../support/programs.ts';
-import { actor, type Actor, endActors, faultProxy, mosquitto } from './actors.ts';
+import { actor, type Actor, endActors, faultProxy, mosquitto, sharedMosquitto } from './actors.ts';
 import { startProgramIn } from './children.ts';
 
 /*
@@ -23,47 +21,57 @@ const made = certificates();
 
 endActors();
 
+/** Lines for a listener that requires certificates. */
+const MUTUAL = ['cafile $/client-ca.pem', 'require_certificate true'];
+
+/** Listeners of one Mosquitto: a certificate, and further lines. */
+const LISTENERS = {
+  plain: ['server'],
+  mutual: ['server', ...MUTUAL],
+  expired: ['expired'],
+  fake: ['fake'],
+  elsewhere: ['wrong-host'],
+  latest: ['server', 'tls_version tlsv1.3'],
+  psk: ['psk', 'psk_hint spec', 'psk_file $/psk'],
+} as const;
+type Listener = keyof typeof LISTENERS;
+
 /** A Mosquitto that listens with TLS. */
 interface Secured {
-  readonly broker: Mosquitto;
   readonly port: number;
   readonly url: string;
   readonly files: Certificates;
 }
 
-/** A Mosquitto with a certificate, and further lines for its listener. */
-async function secured(certificate = 'server', lines: readonly string[] = []): Promise<Secured> {
-  const files = await made();
-  const port = await freePort();
+/** The lines of a listener. */
+function listener(port: number, files: Certificates, [certificate, ...lines]: readonly string[]): string[] {
   const keys = certificate === 'psk' ? [] : ['certfile', 'keyfile'];
-  const broker = await mosquitto({
-    config: [
-      `listener ${port} 127.0.0.1`,
-      ...keys.map((key) => `${key} ${files.file(`${certificate}.${key === 'certfile' ? 'pem' : 'key'}`)}`),
-      ...lines.map((line) => line.replace('$', files.directory)),
-    ],
-  });
-  await listens(port);
-  return { broker, port, url: `mqtts://localhost:${port}`, files };
+  return [
+    `listener ${port} 127.0.0.1`,
+    ...keys.map((key) => `${key} ${files.file(`${certificate}.${key === 'certfile' ? 'pem' : 'key'}`)}`),
+    ...lines.map((line) => line.replace('$', files.directory)),
+  ];
 }
 
-/** The second listener starts after the first. */
-async function listens(port: number): Promise<void> {
-  for (;;) {
-    const socket = connect(port, '127.0.0.1');
-    try {
-      await once(socket, 'connect');
-      return;
-    } catch {
-      await pause(2);
-    } finally {
-      socket.destroy();
-    }
+const ports = new Map<Listener, number>();
+
+/** The lines of all listeners. */
+async function listeners(): Promise<readonly string[]> {
+  const files = await made();
+  await writeFile(files.file('psk'), 'me:00112233445566778899aabbccddeeff\n');
+  const config: string[] = [];
+  for (const [name, lines] of Object.entries(LISTENERS) as [Listener, readonly string[]][]) {
+    const port = await freePort();
+    ports.set(name, port);
+    config.push(...listener(port, files, lines));
   }
+  return config;
 }
 
-/** Lines for a listener that requires certificates. */
-const MUTUAL = ['cafile $/client-ca.pem', 'require_certificate true'];
+async function secured(name: Listener = 'plain'): Promise<Secured> {
+  const port = ports.get(name) as number;
+  return { port, url: `mqtts://localhost:${port}`, files: await made() };
+}
 
 const VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const;
 const only = (version: (typeof VERSIONS)[number]): TlsOptions => ({
@@ -106,6 +114,8 @@ async function refusal(url: string, options: ClientOptions): Promise<ConnectErro
 }
 
 describeWithSecureMosquitto('TLS', () => {
+  const shared = sharedMosquitto(listeners);
+
   it('carries small and large messages to a server that is verified by an authority in a file', async () => {
     const { url } = await secured();
     const one = await actor(url, await trusting());
@@ -114,7 +124,7 @@ describeWithSecureMosquitto('TLS', () => {
   });
 
   it.each(VERSIONS)('identifies the client by its certificate, with %s', async (version) => {
-    const { url, files } = await secured('server', MUTUAL);
+    const { url, files } = await secured('mutual');
     const encrypted = { ...(await pair()), keyFile: files.file('client-encrypted.key') };
     for (const tls of [
       await pair(),
@@ -126,7 +136,7 @@ describeWithSecureMosquitto('TLS', () => {
   });
 
   it.each(VERSIONS)('peers P28: reports why the server rejected the client, with %s', async (version) => {
-    const { url, files } = await secured('server', MUTUAL);
+    const { url, files } = await secured('mutual');
     const none = await refusal(url, await trusting(only(version)));
     expect(none.message).toContain('requires a client certificate');
     const stranger = await refusal(url, await trusting({ ...(await pair('stranger')), ...only(version) }));
@@ -152,7 +162,7 @@ describeWithSecureMosquitto('TLS', () => {
   });
 
   it('verifies the host name unless it is turned off, and the authority in any case', async () => {
-    const { url, files } = await secured('wrong-host');
+    const { url, files } = await secured('elsewhere');
     expect((await refusal(url, await trusting())).message).toContain(
       'is not for localhost: it is for DNS:elsewhere',
     );
@@ -162,16 +172,14 @@ describeWithSecureMosquitto('TLS', () => {
   });
 
   it('uses only the allowed versions', async () => {
-    const { url } = await secured('server', ['tls_version tlsv1.3']);
+    const { url } = await secured('latest');
     expect(await carries(await actor(url, await trusting({ minVersion: 'TLSv1.3' })))).toBe(true);
     const refused = await refusal(url, await trusting({ maxVersion: 'TLSv1.2' }));
     expect(refused.message).toContain('no version that this client allows (minVersion: any, maxVersion');
   });
 
   it('supports a pre-shared key', async () => {
-    const files = await made();
-    await writeFile(files.file('psk'), 'me:00112233445566778899aabbccddeeff\n');
-    const { url } = await secured('psk', ['psk_hint spec', 'psk_file $/psk']);
+    const { url } = await secured('psk');
     const psk = Buffer.from('00112233445566778899aabbccddeeff', 'hex');
     const tls: TlsOptions = {
       ciphers: 'PSK-AES256-GCM-SHA384:PSK-AES128-CBC-SHA256:TLS_AES_128_GCM_SHA256',
@@ -183,8 +191,7 @@ describeWithSecureMosquitto('TLS', () => {
   });
 
   it('peers P28: fails on a port without TLS', async () => {
-    const { broker } = await secured();
-    const refused = await refusal(`mqtts://localhost:${broker.port}`, await trusting());
+    const refused = await refusal(`mqtts://localhost:${shared().port}`, await trusting());
     expect(refused.message).toContain('may not speak TLS on this port');
   });
 
@@ -193,7 +200,9 @@ describeWithSecureMosquitto('TLS', () => {
     for (const name of ['ca', 'server', 'client'])
       for (const ending of ['pem', 'key'])
         await writeFile(files.file(`used-${name}.${ending}`), await files.read(`${name}.${ending}`));
-    const { broker, url, port } = await secured('used-server', MUTUAL);
+    const port = await freePort();
+    const broker = await mosquitto({ config: listener(port, files, ['used-server', ...MUTUAL]) });
+    const url = `mqtts://localhost:${port}`;
     const caFile = files.file('used-ca.pem');
     const one = await actor(url, await trusting({ caFile, ...(await pair('used-client')) }));
     expect(await carries(one)).toBe(true);
@@ -206,7 +215,6 @@ describeWithSecureMosquitto('TLS', () => {
       await writeFile(files.file(`used-${name}`), await files.read(now));
     const connected = one.next('connected');
     await broker.start();
-    await listens(port);
     await connected;
     expect(await carries(one)).toBe(true);
     // A client that does not know the new authority cannot connect.
@@ -214,7 +222,7 @@ describeWithSecureMosquitto('TLS', () => {
   });
 
   it('reconnects after each cut, with one attempt', async () => {
-    const { port } = await secured('server', MUTUAL);
+    const { port } = await secured('mutual');
     const proxy = await faultProxy(port);
     const one = await actor(`mqtts://localhost:${proxy.port}`, await trusting(await pair()));
     for (const how of ['cut', 'reset', 'cut', 'reset'] as const) {

@@ -30,6 +30,8 @@ export interface MosquittoSub {
   readonly messages: readonly PrintedMessage[];
   /** All messages, after `count` of them or after `stop()`. Rejects if the process ends before that. */
   readonly done: Promise<readonly PrintedMessage[]>;
+  /** The messages of one topic, when this many have come. Rejects if the process ends before that. */
+  seen(topic: string, count: number): Promise<readonly PrintedMessage[]>;
   /** Stops the process. */
   stop(): Promise<void>;
 }
@@ -62,6 +64,7 @@ export async function subscribeWithMosquitto(
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const messages: PrintedMessage[] = [];
+  const looking = new Set<() => void>();
   let rest = '';
   let complaint = '';
   let isStopped = false;
@@ -69,6 +72,7 @@ export async function subscribeWithMosquitto(
     const lines = (rest + text).split('\n');
     rest = lines.pop() as string;
     messages.push(...lines.map(parse));
+    for (const look of looking) look();
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text));
   const done = once(child, 'close').then(([code]) => {
@@ -78,6 +82,20 @@ export async function subscribeWithMosquitto(
     );
   });
   done.catch(() => {}); // handled by its callers
+  const seen = (topic: string, number: number): Promise<readonly PrintedMessage[]> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => {
+        const found = messages.filter((message) => message.topic === topic);
+        if (found.length < number) return;
+        looking.delete(look);
+        resolve(found);
+      };
+      looking.add(look);
+      const early = (): void =>
+        reject(new Error(`expected ${number} messages of ${topic}, got the end of mosquitto_sub`));
+      done.then(early, early);
+      look();
+    });
   const stop = async (): Promise<void> => {
     isStopped = true;
     child.kill('SIGKILL');
@@ -89,7 +107,7 @@ export async function subscribeWithMosquitto(
     await stop();
     throw error;
   }
-  return { messages, done, stop };
+  return { messages, done, seen, stop };
 }
 
 function parse(line: string): PrintedMessage {

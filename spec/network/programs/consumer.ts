@@ -1,18 +1,24 @@
-/** consumer URL VERSION COUNT: prints `ready`, reads COUNT messages from `spec/<qos>` per QoS, and prints summaries. */
-import { connect, type Client } from '../../../lib/index.ts';
-import type { ProtocolVersion, QoS } from '../../../lib/codec/packets.ts';
-import { Sequence, type Summary } from './numbered.ts';
+/**
+ * consumer COUNT (URL VERSION)…: for each server reads COUNT messages from `spec/<qos>` per QoS. Prints `ready` when it has
+ * subscribed everywhere, and summaries.
+ */
+import {
+  connect,
+  type Client,
+  type ProtocolVersion,
+  type QoS,
+  type Subscription,
+} from '../../../lib/index.ts';
+import { Sequence, serversOf, type Summary } from './numbered.ts';
 
-const [url = '', version = '', count = ''] = process.argv.slice(2);
+const [count = '', ...servers] = process.argv.slice(2);
 
 interface Taken extends Summary {
   readonly dropped: number;
 }
 
-async function take(client: Client, qos: QoS, subscribed: () => void): Promise<Taken> {
+async function take(subscription: Subscription, qos: QoS): Promise<Taken> {
   const sequence = new Sequence();
-  const subscription = await client.subscribe(`spec/${qos}`, { qos });
-  subscribed();
   for await (const message of subscription) {
     sequence.add(message.text());
     if (message.qos !== qos) sequence.wrong ??= `expected QoS ${qos}, got ${message.qos}`;
@@ -23,15 +29,29 @@ async function take(client: Client, qos: QoS, subscribed: () => void): Promise<T
   return { ...sequence.summary(), dropped: subscription.dropped };
 }
 
-const client = await connect(url, {
-  protocolVersion: Number(version) as ProtocolVersion,
-  // Mosquitto 2.0.11 exceeds the Receive Maximum of a busy client of 5.0, unless it is this high.
-  ...(version === '5' && { receiveMaximum: 65_535 }),
-});
-let subscribed = 0;
-const ready = (): void => {
-  if (++subscribed === 3) console.log('ready');
-};
-const taken = await Promise.all(([0, 1, 2] as const).map((qos) => take(client, qos, ready)));
-await client.disconnect();
-console.log(JSON.stringify(taken));
+/** Subscribes at one server. The returned function resolves when all messages have come. */
+async function consume(
+  url: string,
+  protocolVersion: ProtocolVersion,
+): Promise<() => Promise<readonly Taken[]>> {
+  const client: Client = await connect(url, {
+    protocolVersion,
+    // Mosquitto 2.0.11 exceeds the Receive Maximum of a busy client of 5.0, unless it is this high.
+    ...(protocolVersion === 5 && { receiveMaximum: 65_535 }),
+  });
+  const taking = await Promise.all(
+    ([0, 1, 2] as const).map(async (qos) => {
+      const subscription = await client.subscribe(`spec/${qos}`, { qos });
+      return () => take(subscription, qos);
+    }),
+  );
+  return async () => {
+    const taken = await Promise.all(taking.map((begin) => begin()));
+    await client.disconnect();
+    return taken;
+  };
+}
+
+const consumers = await Promise.all(serversOf(servers).map(({ url, version }) => consume(url, version)));
+console.log('ready');
+console.log(JSON.stringify(await Promise.all(consumers.map((begin) => begin()))));

@@ -1,17 +1,22 @@
 /**
- * mutants VERSION COUNT SEED: connects COUNT times to a server that sends garbage after CONNACK: mutated packets or random
- * bytes in turn. Prints how the connections ended, and the growth of memory since the first tenth.
+ * mutants COUNT SEED VERSION…: for each protocol version, connects COUNT times to a server that sends garbage after CONNACK:
+ * mutated packets or random bytes in turn. Prints a line for each version: how the connections ended, and the growth of
+ * memory since the first tenth.
  */
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, createServer, type Server } from 'node:net';
 import { encode, type EncodablePacket } from '../../../lib/codec/codec.ts';
 import type { ProtocolVersion } from '../../../lib/codec/packets.ts';
 import { Client } from '../../../lib/index.ts';
 import { seeded } from '../random.ts';
 import { memoryInUse } from './memory-in-use.ts';
 
-const [version, count, seed] = process.argv.slice(2).map(Number) as [ProtocolVersion, number, number];
-const random = seeded(seed);
+const [count, seed, ...versions] = process.argv.slice(2).map(Number) as [
+  number,
+  number,
+  ...ProtocolVersion[],
+];
+let random = seeded(seed);
 const below = (limit: number): number => Math.floor(random() * limit);
 
 const payload = new TextEncoder().encode('x'.repeat(300));
@@ -25,25 +30,20 @@ const PACKETS: readonly EncodablePacket[] = [
   { type: 'pubcomp', packetId: 2 },
   { type: 'suback', packetId: 3, reasonCodes: [0, 1] },
   { type: 'pingresp' },
-  ...(version === 5
-    ? ([
-        {
-          type: 'publish',
-          topic: 'a/b',
-          payload,
-          properties: { userProperties: [['a', 'b']], topicAlias: 1 },
-        },
-        { type: 'disconnect', reasonCode: 0x8b, properties: { reasonString: 'because' } },
-      ] satisfies EncodablePacket[])
-    : []),
+];
+const PACKETS_5: readonly EncodablePacket[] = [
+  ...PACKETS,
+  { type: 'publish', topic: 'a/b', payload, properties: { userProperties: [['a', 'b']], topicAlias: 1 } },
+  { type: 'disconnect', reasonCode: 0x8b, properties: { reasonString: 'because' } },
 ];
 
 /** Valid packets with a few mutations. */
-function mutant(): Uint8Array {
-  const packets = Array.from({ length: 1 + below(8) }, () =>
-    encode(PACKETS[below(PACKETS.length)]!, version),
+function mutant(version: ProtocolVersion): Uint8Array {
+  const packets = version === 5 ? PACKETS_5 : PACKETS;
+  const encoded = Array.from({ length: 1 + below(8) }, () =>
+    encode(packets[below(packets.length)]!, version),
   );
-  const bytes = packets.flatMap((packet) => [...packet]);
+  const bytes = encoded.flatMap((packet) => [...packet]);
   for (let changes = 1 + below(4); changes > 0; changes--) {
     const at = below(bytes.length);
     switch (below(5)) {
@@ -76,25 +76,25 @@ function noise(): Uint8Array {
   return Uint8Array.from([types[below(types.length)]!, ...size, ...bytes]);
 }
 
-/** The bytes after CONNACK, by number of the stream. */
-const stream = (i: number): Uint8Array => (i % 2 === 0 ? mutant() : noise());
-
-let streams = 0;
-const server = createServer((socket) => {
-  socket.on('error', () => {});
-  // Further packets of the client are ignored.
-  socket.once('data', () => {
-    socket.write(encode({ type: 'connack' }, version));
-    socket.end(stream(streams++));
-    socket.resume();
+/** A server of garbage. */
+async function garbage(version: ProtocolVersion): Promise<Server> {
+  let streams = 0;
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    // Further packets of the client are ignored.
+    socket.once('data', () => {
+      socket.write(encode({ type: 'connack' }, version));
+      socket.end(streams++ % 2 === 0 ? mutant(version) : noise());
+      socket.resume();
+    });
   });
-});
-server.listen(0, '127.0.0.1');
-await once(server, 'listening');
-const url = `mqtt://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
 
 /** Name and code of the error that ended one connection. */
-async function suffer(): Promise<string> {
+async function suffer(url: string, version: ProtocolVersion): Promise<string> {
   const client = new Client(url, { protocolVersion: version, reconnect: false, keepAlive: 0 });
   // CONNACK and the garbage may come together, and then the connection ends at once.
   await client.connect();
@@ -115,24 +115,27 @@ async function suffer(): Promise<string> {
 /** Concurrent connections. */
 const TOGETHER = 8;
 
-const endings: Record<string, number> = {};
-
-/** Runs a number of connections. */
-async function sufferAll(connections: number): Promise<void> {
-  let begun = 0;
-  const one = async (): Promise<void> => {
-    while (begun++ < connections) {
-      const ending = await suffer();
-      endings[ending] = (endings[ending] ?? 0) + 1;
-    }
+for (const version of versions) {
+  random = seeded(seed);
+  const server = await garbage(version);
+  const url = `mqtt://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const endings: Record<string, number> = {};
+  /** Runs a number of connections. */
+  const sufferAll = async (connections: number): Promise<void> => {
+    let begun = 0;
+    const one = async (): Promise<void> => {
+      while (begun++ < connections) {
+        const ending = await suffer(url, version);
+        endings[ending] = (endings[ending] ?? 0) + 1;
+      }
+    };
+    await Promise.all(Array.from({ length: TOGETHER }, one));
   };
-  await Promise.all(Array.from({ length: TOGETHER }, one));
+  const first = Math.floor(count / 10);
+  await sufferAll(first);
+  const before = await memoryInUse();
+  await sufferAll(count - first);
+  const growth = (await memoryInUse()) - before;
+  server.close();
+  console.log(JSON.stringify({ version, endings, growth }));
 }
-
-const first = Math.floor(count / 10);
-await sufferAll(first);
-const before = await memoryInUse();
-await sufferAll(count - first);
-const growth = (await memoryInUse()) - before;
-server.close();
-console.log(JSON.stringify({ endings, growth }));

@@ -1,4 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
+import type { ProtocolVersion } from '../../../lib/codec/packets.ts';
 
 /** Numbered messages with a checksum. */
 export function numbered(i: number): string {
@@ -36,4 +37,11 @@ export interface Summary {
   readonly count: number;
   readonly hash: string;
   readonly wrong?: string;
+}
+
+/** The servers in arguments: `URL VERSION` each. */
+export function serversOf(args: readonly string[]): readonly { url: string; version: ProtocolVersion }[] {
+  return args.flatMap((url, i) =>
+    i % 2 === 0 ? [{ url, version: Number(args[i + 1]) as ProtocolVersion }] : [],
+  );
 }

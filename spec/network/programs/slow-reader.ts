@@ -68,9 +68,14 @@ const QUIET = new Set(['connecting', 'connected', 'closed']);
 /** When all messages were published. */
 let allPublished = Infinity;
 let [before, growth] = [0, 0];
+let measuring: Promise<void> | undefined;
 
-async function measure(): Promise<void> {
-  growth = Math.max(growth, (await memoryInUse()) - before);
+/** Measures the growth of memory. Readers that ask meanwhile wait for the same measurement: it is of the whole process. */
+function measure(): Promise<void> {
+  return (measuring ??= (async () => {
+    growth = Math.max(growth, (await memoryInUse()) - before);
+    measuring = undefined;
+  })());
 }
 
 /** The number of a message: at the front of its payload, or in the third topic level if it has no payload. */
@@ -120,7 +125,6 @@ class Reader {
   async #end(subscription: Subscription, done: Promise<void>): Promise<Observed> {
     while (this.#received < this.#plan.count && !this.#isSilent()) await pause(50);
     await pause(AFTERMATH);
-    await measure();
     const dropped = subscription.dropped + this.#client.stats().overflowed;
     await subscription.unsubscribe();
     await done;
@@ -220,4 +224,5 @@ process.stdin.once('data', () => {
   process.stdin.destroy();
 });
 const observed = await Promise.all(ends.map((end) => end()));
+await measure();
 console.log(JSON.stringify({ readers: observed, growth } satisfies Report));
