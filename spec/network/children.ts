@@ -34,7 +34,10 @@ const running = new Set<ChildProcess>();
 /** Paths of built programs, by name. */
 const built = new Map<string, string>();
 
-/** Builds a program of this folder once: running it from its sources takes a second each time. */
+/**
+ * Builds a program of this folder once: running it from its sources takes a second each time. The file has no source map:
+ * Node.js would parse it at every start, which takes longer than the start itself. Stacks refer to the built file.
+ */
 function build(name: string): string {
   const known = built.get(name);
   if (known !== undefined) return known;
@@ -50,9 +53,6 @@ function build(name: string): string {
     platform: 'node',
     format: 'esm',
     target: 'node20',
-    // Without sources: Node.js parses the map at every start.
-    sourcemap: 'inline',
-    sourcesContent: false,
     outfile,
     logLevel: 'warning',
   });
@@ -68,7 +68,7 @@ export function startProgram(name: string, ...args: readonly string[]): Child {
 /** Starts one of the programs of this folder, with more variables in its environment. */
 export function startProgramIn(env: NodeJS.ProcessEnv, name: string, ...args: readonly string[]): Child {
   // Some programs measure memory. An unhandled rejection ends any of them.
-  const flags = ['--expose-gc', '--unhandled-rejections=strict', '--enable-source-maps'];
+  const flags = ['--expose-gc', '--unhandled-rejections=strict'];
   return startNode([...flags, build(name), ...args], ROOT, env);
 }
 
