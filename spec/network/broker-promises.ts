@@ -25,13 +25,37 @@ export interface Stand {
   readonly broker: TestedBroker;
   readonly version: ProtocolVersion;
   readonly port: () => number;
+  readonly waits: Waits;
+}
+
+/**
+ * Specs that mostly wait, such as for the time that a client takes to find out which message costs the connection. The
+ * first one that is called runs all of them at the same time, and each tells how it went.
+ */
+export class Waits {
+  readonly #bodies: (() => Promise<void>)[] = [];
+  #outcomes: Promise<PromiseSettledResult<void>[]> | undefined;
+
+  /** The body of such a spec. */
+  together(body: () => Promise<void>): () => Promise<void> {
+    const index = this.#bodies.push(body) - 1;
+    return async () => {
+      this.#outcomes ??= Promise.allSettled(this.#bodies.map((one) => one()));
+      const outcome = (await this.#outcomes)[index];
+      if (outcome?.status !== 'fulfilled') throw outcome?.reason;
+    };
+  }
 }
 
 let count = 0;
 /** A level of Topic Names, and a Client Identifier, that no other spec has. */
 const fresh = (): string => `p${++count}`;
 
-const join = ({ broker, version, port }: Stand, options: ClientOptions = {}, at = port()): Promise<Actor> =>
+const join = (
+  { broker, version, port }: Omit<Stand, 'waits'>,
+  options: ClientOptions = {},
+  at = port(),
+): Promise<Actor> =>
   actor(`mqtt://127.0.0.1:${at}`, { protocolVersion: version, ...broker.credentials, ...options });
 
 /** Options of a session that outlives its connections. */
@@ -184,7 +208,7 @@ export function sessionsResume(stand: Stand): void {
 }
 
 export function messagesComeAgain(stand: Stand): void {
-  const { broker, version } = stand;
+  const { broker, version, waits } = stand;
   it('a subscription that nobody reads delays others for ackStallTimeout only, in a clean session', async () => {
     const topic = fresh();
     const { client: reader } = await join(stand, { ackStallTimeout: 100 });
@@ -197,26 +221,30 @@ export function messagesComeAgain(stand: Stand): void {
   });
 
   if (valueOf(broker, 'resume', version)?.startsWith('4') === true)
-    it('a message that the broker sends again while the application has it is delivered once', async () => {
-      const topic = fresh();
-      const tap = await wireTap(stand.port(), version);
-      const again = new Promise<void>((resolve) => {
-        tap.onPacket = (packet, from) => {
-          if (packet.type === 'publish' && from === 'server' && packet.duplicate) resolve();
-        };
-      });
-      const { client } = await join(stand, {}, tap.port);
-      const subscription = await client.subscribe(topic, { qos: 1 });
-      await client.publish(topic, 'slow', { qos: 1 });
-      const got: string[] = [];
-      for await (const message of subscription) {
-        got.push(message.text());
-        if (message.text() === 'end') break;
-        await again;
-        await client.publish(topic, 'end', { qos: 1 });
-      }
-      expect(got).toEqual(['slow', 'end']);
-    });
+    it(
+      'a message that the broker sends again while the application has it is delivered once',
+      waits.together(async () => {
+        const topic = fresh();
+        const tap = await wireTap(stand.port(), version);
+        const again = new Promise<void>((resolve) => {
+          tap.onPacket = (packet, from) => {
+            if (packet.type === 'publish' && from === 'server' && packet.duplicate) resolve();
+          };
+        });
+        const { client } = await join(stand, {}, tap.port);
+        const subscription = await client.subscribe(topic, { qos: 1 });
+        await client.publish(topic, 'slow', { qos: 1 });
+        const got: string[] = [];
+        for await (const message of subscription) {
+          got.push(message.text());
+          if (message.text() === 'end') break;
+          await again;
+          await client.publish(topic, 'end', { qos: 1 });
+        }
+        expect(got).toEqual(['slow', 'end']);
+      }),
+      LONG,
+    );
 
   if (valueOf(broker, 'asterisk', version) === 'arrives invalid')
     it('a message with an invalid Topic Name ends the connection, and in a persistent session each later one', async () => {
@@ -241,7 +269,7 @@ async function forget(stand: Stand, clientId: string, client: Client): Promise<v
 }
 
 export function subscriptionsOverlap(stand: Stand): void {
-  const { broker, version } = stand;
+  const { broker, version, waits } = stand;
   // With Subscription Identifiers, the client knows which copy is for which subscription.
   const isIdentified = version === 5 && valueOf(broker, 'Subscription Identifiers', version) === 'yes';
   const hasOneCopy = isIdentified || valueOf(broker, 'copies', version)?.startsWith('one') === true;
@@ -292,11 +320,15 @@ export function subscriptionsOverlap(stand: Stand): void {
     });
   }
   if (shared.startsWith('closes')) {
-    it('a shared subscription is refused with an error, and the client goes on', async () => {
-      const { client } = await join(stand);
-      await expect(client.subscribe(`$share/g/${fresh()}`)).rejects.toThrow(SubscribeError);
-      await client.publish(fresh(), 'x', { qos: 1 });
-    });
+    it(
+      'a shared subscription is refused with an error, and the client goes on',
+      waits.together(async () => {
+        const { client } = await join(stand);
+        await expect(client.subscribe(`$share/g/${fresh()}`)).rejects.toThrow(SubscribeError);
+        await client.publish(fresh(), 'x', { qos: 1 });
+      }),
+      LONG,
+    );
   }
 }
 
@@ -310,11 +342,11 @@ const LAST_ATTEMPT: Readonly<Record<string, string>> = {
 };
 
 export function messagesAreRefused(stand: Stand): void {
-  const { broker, version } = stand;
+  const { broker, version, waits } = stand;
   const tooLarge = valueOf(broker, 'too large', version) ?? '';
   it(
     `a message of nearly ${MAXIMUM_SIZE} bytes arrives intact; for a larger one the broker ${tooLarge}, and the client goes on`,
-    async () => {
+    waits.together(async () => {
       const topic = fresh();
       const { client } = await join(stand);
       const subscription = await client.subscribe(topic, { qos: 1 });
@@ -340,29 +372,37 @@ export function messagesAreRefused(stand: Stand): void {
       client.configure({ ackTimeout: 0 });
       await client.publish(topic, 'next', { qos: 1 });
       expect((await subscription.receive({ timeout: PATIENCE })).text()).toBe('next');
-    },
+    }),
     LONG,
   );
 
   if (valueOf(broker, 'QoS 2', version) === 'closes the connection')
-    it('a message of QoS 2 that the broker does not accept is given up, and the client goes on', async () => {
-      const { client } = await join(stand);
-      await expect(client.publish(fresh(), 'x', { qos: 2 })).rejects.toThrow(PoisonedMessageError);
-      await client.publish(fresh(), 'x', { qos: 1 });
-    });
+    it(
+      'a message of QoS 2 that the broker does not accept is given up, and the client goes on',
+      waits.together(async () => {
+        const { client } = await join(stand);
+        await expect(client.publish(fresh(), 'x', { qos: 2 })).rejects.toThrow(PoisonedMessageError);
+        await client.publish(fresh(), 'x', { qos: 1 });
+      }),
+      LONG,
+    );
 
   if (valueOf(broker, 'space', version) === 'closes the connection')
-    it('a Topic Name that the broker does not accept: QoS 1 is given up, QoS 0 costs a connection', async () => {
-      const { client, next } = await join(stand);
-      const topic = `${fresh()}/b c`;
-      await expect(client.subscribe(topic)).rejects.toThrow(SubscribeError);
-      await expect(client.publish(topic, 'x', { qos: 1 })).rejects.toThrow(PoisonedMessageError);
-      await client.publish(fresh(), 'x', { qos: 1 });
-      const lost = next('disconnected');
-      await client.publish(topic, 'x');
-      await inTime(lost, PATIENCE, () => client.state);
-      await client.publish(fresh(), 'x', { qos: 1 });
-    });
+    it(
+      'a Topic Name that the broker does not accept: QoS 1 is given up, QoS 0 costs a connection',
+      waits.together(async () => {
+        const { client, next } = await join(stand);
+        const topic = `${fresh()}/b c`;
+        await expect(client.subscribe(topic)).rejects.toThrow(SubscribeError);
+        await expect(client.publish(topic, 'x', { qos: 1 })).rejects.toThrow(PoisonedMessageError);
+        await client.publish(fresh(), 'x', { qos: 1 });
+        const lost = next('disconnected');
+        await client.publish(topic, 'x');
+        await inTime(lost, PATIENCE, () => client.state);
+        await client.publish(fresh(), 'x', { qos: 1 });
+      }),
+      LONG,
+    );
 }
 
 /** Versions that a broker does not have. */

@@ -12,6 +12,7 @@ import {
   type Stand,
   subscriptionsOverlap,
   versionsAreRefused,
+  Waits,
 } from './broker-promises.ts';
 import { BROKERS, type TestedBroker, valueOf } from './broker-table.ts';
 import { PacketClient } from './packet-client.ts';
@@ -91,9 +92,10 @@ function specs(broker: TestedBroker): void {
     await started?.stop();
   });
 
+  const waits = new Waits();
   for (const version of broker.versions) {
     describe(`MQTT ${NAMES[version]}`, () => {
-      const stand: Stand = { broker, version, port };
+      const stand: Stand = { broker, version, port, waits };
       messagesArrive(stand);
       sessionsResume(stand);
       messagesComeAgain(stand);

@@ -58,7 +58,10 @@ export const BROKERS: readonly TestedBroker[] = [
     installed: () => printedRelease('mosquitto', '-h'),
     versions: [3, 4, 5],
     credentials: {},
-    start: () => startMosquitto({ config: [`max_packet_size ${MAXIMUM_SIZE}`, 'max_queued_messages 0'] }),
+    start: () =>
+      startMosquitto({
+        config: [`max_packet_size ${MAXIMUM_SIZE}`, 'max_queued_messages 0', 'set_tcp_nodelay true'],
+      }),
     keepsOrder: true,
     values: {
       'Keep Alive': 'yes',

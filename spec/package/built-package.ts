@@ -1,7 +1,18 @@
 import { execFile } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -30,8 +41,6 @@ export interface Installed {
   readonly directory: string;
   /** The directory of the package in it. */
   readonly home: string;
-  /** Bytes of the packed file. */
-  readonly packedSize: number;
   /** The files of the package, as paths in it with forward slashes. */
   readonly files: readonly string[];
   /** Links a package of this repository's `node_modules` for the application. */
@@ -40,8 +49,6 @@ export interface Installed {
 }
 
 const run = promisify(execFile);
-const npm = (args: readonly string[], cwd: string): Promise<{ stdout: string }> =>
-  run('npm', args, { cwd, shell: process.platform === 'win32', maxBuffer: 2 ** 24 });
 
 let installed: Promise<Installed> | undefined;
 
@@ -51,7 +58,10 @@ export function installedPackage(): Promise<Installed> {
   return installed;
 }
 
-/** Builds the package by its own script in a separate directory, packs it with npm, and installs that. */
+/**
+ * Builds the package by its own script in a separate directory, and installs the files that npm packs. Types are checked
+ * by `npm run check`, not here.
+ */
 async function install(): Promise<Installed> {
   const directory = mkdtempSync(join(tmpdir(), 'mqtt-await-built-'));
   const remove = (): void => rmSync(directory, { recursive: true });
@@ -62,12 +72,13 @@ async function install(): Promise<Installed> {
     const { scripts } = JSON.parse(readFileSync(join(work, 'package.json'), 'utf8')) as {
       readonly scripts: { readonly build: string };
     };
-    await run(scripts.build, { cwd: work, shell: true, maxBuffer: 2 ** 24 });
-    const { stdout } = await npm(['pack', '--json', '--ignore-scripts', '--pack-destination', '..'], work);
-    const [packed] = JSON.parse(stdout) as [{ filename: string; size: number; files: { path: string }[] }];
+    await run(`${scripts.build} --noCheck`, { cwd: work, shell: true, maxBuffer: 2 ** 24 });
+    const files = await packedFiles(work, join(directory, 'names'));
     const home = join(directory, 'node_modules/mqtt-await');
-    mkdirSync(home, { recursive: true });
-    await run('tar', ['-xzf', join(directory, packed.filename), '-C', home, '--strip-components=1']);
+    for (const file of files) {
+      mkdirSync(dirname(join(home, file)), { recursive: true });
+      renameSync(join(work, file), join(home, file));
+    }
     rmSync(work, { recursive: true });
     const link = (...names: readonly string[]): void => {
       for (const name of names) {
@@ -78,11 +89,35 @@ async function install(): Promise<Installed> {
       }
     };
     link(...DEPENDENCIES);
-    const { size, files } = packed;
-    return { directory, home, packedSize: size, files: files.map(({ path }) => path), link, remove };
+    return { directory, home, files, link, remove };
   } catch (error) {
     remove();
     // The compiler reports on stdout.
     throw new Error(`the build failed: ${(error as { stdout?: string }).stdout ?? ''}`, { cause: error });
   }
+}
+
+/** Files whose contents decide what npm packs. */
+const DECIDING = ['package.json', '.npmignore', '.gitignore'];
+
+/**
+ * What npm packs of `work`, as `npm pack` reports it. It packs a copy in `names` whose files are empty: their contents
+ * do not matter for the list, and npm would compress them for two seconds.
+ */
+async function packedFiles(work: string, names: string): Promise<readonly string[]> {
+  for (const entry of readdirSync(work, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    const copy = join(names, path.slice(work.length));
+    mkdirSync(dirname(copy), { recursive: true });
+    writeFileSync(copy, DECIDING.includes(basename(path)) ? readFileSync(path) : '');
+  }
+  const { stdout } = await run('npm', ['pack', '--json', '--dry-run', '--ignore-scripts'], {
+    cwd: names,
+    shell: process.platform === 'win32',
+    maxBuffer: 2 ** 24,
+  });
+  rmSync(names, { recursive: true });
+  const [packed] = JSON.parse(stdout) as [{ files: { path: string }[] }];
+  return packed.files.map(({ path }) => path);
 }

@@ -15,8 +15,12 @@ function compile(directory) {
   const { config } = ts.readConfigFile(path.join(directory, 'tsconfig.json'), ts.sys.readFile);
   const { fileNames, options, errors } = ts.parseJsonConfigFileContent(config, ts.sys, directory);
   const host = ts.createCompilerHost(options);
-  // From TypeScript 5.3 on. Comments do not change the types of TypeScript files.
-  host.jsDocParsingMode = ts.JSDocParsingMode?.ParseNone;
+  const { readFile } = host;
+  // Without comments of JSDoc they are parsed sooner. Comments do not change the types of TypeScript files.
+  host.readFile = (file) => {
+    const text = readFile.call(host, file);
+    return isForeign(file) ? text?.replaceAll('/**', '/* ') : text;
+  };
   const { getSourceFile } = host;
   host.getSourceFile = (file, ...rest) => {
     if (!isForeign(file)) return getSourceFile(file, ...rest);

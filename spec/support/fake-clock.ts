@@ -7,7 +7,7 @@ const TURNS = 3;
 /** Number of wakes that counts as an endless loop. */
 const MOST_STEPS = 100_000;
 /** Number of wakes at one time that counts as an endless loop. */
-const MOST_AT_ONCE = 100_000;
+const MOST_AT_ONCE = 10_000;
 
 interface Armed extends Wake {
   readonly at: number;

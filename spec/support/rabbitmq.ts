@@ -1,5 +1,5 @@
-import { realpathSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync, realpathSync, symlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { freePort } from './ports.ts';
 import { programPath } from './program-path.ts';
 import { type SizeLimit, type StartedBroker, startServer } from './server-process.ts';
@@ -16,6 +16,26 @@ export function rabbitMqRelease(): string | undefined {
   return path === undefined ? undefined : /rabbitmq_server-([\d.]+)/.exec(realpathSync(path))?.[1];
 }
 
+/** Plugins, and libraries of plugins, that the server does not need for MQTT over TCP. */
+const UNUSED =
+  /^(?:amqp10_client|cowboy|cowlib|eetcd|gun|jose|prometheus|quantile_estimator|rabbitmq_(?!prelaunch|mqtt-).*)-/;
+
+/**
+ * Writes a home for the server that has only what it needs, as links: at every start, it looks for each module in all
+ * plugins, and reads those of all plugins. Returns the directory of the scripts in it.
+ */
+function writeHome(directory: string): string {
+  const scripts = dirname(realpathSync(rabbitMqPath() ?? 'rabbitmq-server'));
+  const [sbin, plugins] = [join(directory, 'home/sbin'), join(directory, 'home/plugins')];
+  mkdirSync(sbin, { recursive: true });
+  mkdirSync(plugins);
+  for (const name of readdirSync(scripts)) symlinkSync(join(scripts, name), join(sbin, name));
+  const all = join(scripts, '../plugins');
+  for (const name of readdirSync(all))
+    if (!UNUSED.test(name)) symlinkSync(join(all, name), join(plugins, name));
+  return sbin;
+}
+
 /**
  * Starts RabbitMQ with its MQTT plugin only: MQTT 3.1 and 3.1.1. It does not start without a port mapper of Erlang nodes
  * (epmd), and would leave one running: so this starts one of its own first, on a free port.
@@ -28,6 +48,7 @@ export function startRabbitMq({ maximumSize }: SizeLimit = {}): Promise<StartedB
       ERL_EPMD_ADDRESS: '127.0.0.1',
       ERL_CRASH_DUMP_BYTES: '0',
       ERL_INETRC: processes.write('inetrc', '{lookup, [file]}.'),
+      RABBITMQ_SCRIPTS_DIR: writeHome(processes.directory),
       RABBITMQ_NODENAME: 'spec@localhost',
       RABBITMQ_DIST_PORT: `${node}`,
       RABBITMQ_CONF_ENV_FILE: processes.write('rabbitmq-env.conf'),
