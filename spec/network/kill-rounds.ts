@@ -36,6 +36,8 @@ export async function runKillRounds(options: KillRounds): Promise<readonly numbe
     if (round > rounds) break;
     // It is ready when the present one is killed.
     const next = start();
+    // Every other one is killed at any moment, also while it opens its store.
+    if (round % 2 === 0) await child.printed(String(round * ROUND));
     await live(round, options);
     await child.kill();
     reported.push(...(await numbersOf(child, 'SIGKILL')));
@@ -45,6 +47,11 @@ export async function runKillRounds(options: KillRounds): Promise<readonly numbe
   child.tell('stop');
   await child.printed('done');
   return [...reported, ...(await numbersOf(child, 0))];
+}
+
+/** How many processes have reported a number. */
+export function reporting(numbers: readonly number[]): number {
+  return new Set(numbers.map((number) => Math.floor(number / ROUND))).size;
 }
 
 /** The numbers that a program has printed. */
