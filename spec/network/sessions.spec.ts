@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import type { ProtocolVersion } from '../../lib/codec/packets.ts';
-import { ConnectionLostError, type StatusEvent } from '../../lib/index.ts';
+import { type ClientOptions, ConnectionLostError, type StatusEvent } from '../../lib/index.ts';
 import { atEnd } from '../support/endings.ts';
 import { describeWithMosquitto } from '../support/programs.ts';
 import { ScriptedBroker } from '../support/scripted-broker.ts';
@@ -14,6 +14,7 @@ import {
   inTime,
   mosquitto,
   sharedMosquitto,
+  SOON,
   wireTap,
 } from './actors.ts';
 import { startProgram } from './children.ts';
@@ -192,5 +193,51 @@ describe('two clients with one Client Identifier on a server that reports it (5.
     await other.client.publish('still', 'here', { qos: 1 });
     expect(other.events.map(({ type }) => type)).toEqual(['connecting', 'connected']);
     expect(brokers).toHaveLength(2);
+  });
+});
+
+describeWithMosquitto('a client of 5.0 that leaves', () => {
+  const session = (clientId: string) =>
+    ({ clientId, protocolVersion: 5, cleanStart: false, sessionExpiryInterval: 600 }) as const;
+
+  it.each([
+    ['ends its session with a Session Expiry Interval of 0', 0, false],
+    ['keeps its session without one', undefined, true],
+  ] as const)('%s', async (_, sessionExpiryInterval, sessionPresent) => {
+    const options = session(`leaves ${sessionPresent}`);
+    const { client } = await actor(shared().url, options);
+    await client.disconnect({ properties: { sessionExpiryInterval } });
+    const next = await actor(shared().url, options);
+    expect(next.events).toContainEqual(
+      expect.objectContaining({ type: 'connected', connack: expect.objectContaining({ sessionPresent }) }),
+    );
+    await next.client.disconnect({ properties: { sessionExpiryInterval: 0 } });
+  });
+
+  it('has its Will sent after the Will Delay Interval, and not if it is back before', async () => {
+    const { client: witness } = await actor(shared().url);
+    const wills = await witness.subscribe('wills/+', { qos: 1 });
+    const dying = async (clientId: string, reconnect: ClientOptions['reconnect']) => {
+      const proxy = await faultProxy(shared().port);
+      const properties = { willDelayInterval: 1 };
+      const will = { topic: `wills/${clientId}`, payload: 'gone', qos: 1, properties } as const;
+      return { ...(await actor(proxy.url, { ...session(clientId), will, reconnect })), proxy };
+    };
+    const [back, lost] = [await dying('back', SOON), await dying('lost', false)];
+    const isBack = back.next('connected');
+    for (const { proxy } of [back, lost]) proxy.reset();
+    await isBack;
+    await witness.publish('wills/none yet', '', { qos: 1 });
+    const topics: string[] = [];
+    for await (const { topic } of wills) {
+      topics.push(topic);
+      if (topic === 'wills/lost') await witness.publish('wills/no more', '', { qos: 1 });
+      if (topic === 'wills/no more') break;
+    }
+    expect(topics).toEqual(['wills/none yet', 'wills/lost', 'wills/no more']);
+    for (const clientId of ['back', 'lost'])
+      await (
+        await actor(shared().url, session(clientId))
+      ).client.disconnect({ properties: { sessionExpiryInterval: 0 } });
   });
 });
