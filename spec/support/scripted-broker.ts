@@ -22,6 +22,7 @@ export class ScriptedBroker {
   readonly #decoder = new Decoder({ receiver: 'server' });
   readonly #unread: Packet[] = [];
   readonly #answered = new Set<Answered>();
+  readonly #answers: EncodablePacket[] = [];
   #isBlackHole = false;
   #error: unknown;
 
@@ -96,6 +97,7 @@ export class ScriptedBroker {
   answer(...types: readonly Answered[]): void {
     for (const type of types) this.#answered.add(type);
     for (const packet of this.#unread.splice(0)) this.#take(packet);
+    this.#sendAnswers();
   }
 
   /** From now on acknowledges every PUBLISH automatically and completely. */
@@ -131,6 +133,7 @@ export class ScriptedBroker {
         this.packets.push(packet);
         this.#take(packet);
       }
+      this.#sendAnswers();
     } catch (error) {
       this.#error = error;
     }
@@ -139,6 +142,13 @@ export class ScriptedBroker {
   #take(packet: Packet): void {
     const isAnswered = (this.#answered as ReadonlySet<string>).has(packet.type);
     if (!isAnswered) this.#unread.push(packet);
-    else this.send(...answersTo(packet, this.protocolVersion));
+    else this.#answers.push(...answersTo(packet, this.protocolVersion));
+  }
+
+  /** Answers to packets that came in one piece leave in one piece. */
+  #sendAnswers(): void {
+    if (this.#answers.length === 0) return;
+    const answers = this.#answers.splice(0).map((packet) => encode(packet, this.protocolVersion));
+    this.sendBytes(Buffer.concat(answers));
   }
 }
