@@ -1,6 +1,5 @@
 /** Bytes of a large payload that are handed to the transport at once, at first and on a slow link. */
 export const SMALLEST_SLICE = 262_144;
-export const LARGEST_SLICE = 16_777_216;
 
 /** ms in which a slice leaves on a quick link. */
 const QUICK = 100;
@@ -14,11 +13,13 @@ const SLOW = 500;
 export class Slices {
   /** Bytes of a slice. */
   size: number = SMALLEST_SLICE;
+  /** Slices do not grow beyond this: what the transport takes in one write. */
+  largest: number = SMALLEST_SLICE;
 
   /** hot: a piece of output has left, `ms` after it was handed to the transport. */
   flushed(piece: Uint8Array, ms: number): void {
     if (piece.length < this.size) return;
     if (ms > SLOW) this.size = SMALLEST_SLICE;
-    else if (ms < QUICK && this.size < LARGEST_SLICE) this.size *= 2;
+    else if (ms < QUICK && this.size < this.largest) this.size *= 2;
   }
 }

@@ -158,9 +158,11 @@ export class Engine {
     this.#lifecycle.authenticationFailed(error, now);
   }
 
-  /** The Network Connection is open: CONNECT is sent. */
-  opened(credentials: Credentials, now: number): void {
+  /** The Network Connection is open: CONNECT is sent. `largestWrite`: see `Transport`. */
+  opened(credentials: Credentials, now: number, largestWrite?: number): void {
     this.#lifecycle.opened(credentials, now);
+    const { connection } = this.#state;
+    if (connection !== undefined && largestWrite !== undefined) connection.slices.largest = largestWrite;
   }
 
   /** The attempt failed before there was a Network Connection, or when it was opened. */

@@ -11,12 +11,15 @@ import { WriteBacklog } from './write-backlog.ts';
 interface StreamOptions {
   /** Set if the stream is a socket that was created with the options of this target. */
   readonly readTarget?: ReadTarget;
+  /** @default see `Transport` */
+  readonly largestWrite?: number;
   /** Converts an error of the stream for the client. @default unchanged */
   readonly explain?: (error: unknown) => unknown;
 }
 
 /** A stream as a transport. It owns the stream: nobody else may read, write or end it. */
 export class StreamTransport implements Transport {
+  readonly largestWrite: number | undefined;
   readonly #stream: Duplex;
   readonly #readTarget: ReadTarget | undefined;
   readonly #explain: (error: unknown) => unknown;
@@ -28,7 +31,9 @@ export class StreamTransport implements Transport {
    */
   #error: unknown;
 
-  constructor(stream: Duplex, { readTarget, explain = (error) => error }: StreamOptions = {}) {
+  constructor(stream: Duplex, options: StreamOptions = {}) {
+    const { readTarget, largestWrite, explain = (error: unknown) => error } = options;
+    this.largestWrite = largestWrite;
     this.#stream = stream;
     this.#readTarget = readTarget;
     this.#explain = explain;

@@ -44,6 +44,12 @@ export interface Transport {
   resume(): void;
   /** Written bytes that the network has not accepted yet. */
   readonly bytesPending: number;
+  /**
+   * Bytes that one write may have while the network is quick. Leave it out if the transport copies, encrypts or frames each
+   * write as a whole.
+   * @default 262144
+   */
+  readonly largestWrite?: number | undefined;
   /** Sends all pending bytes, then closes. `onClose()` follows. */
   end(): void;
   /** Closes immediately and drops all pending bytes. `onClose()` follows. */

@@ -11,6 +11,7 @@ import { newConnection } from '../support/connections.ts';
 import { ENGINE_DEFAULTS } from '../support/engine-options.ts';
 import { brief, online } from '../support/engines.ts';
 import { connack, pingresp, publish } from '../support/packets.ts';
+import { Rig } from '../support/rig.ts';
 
 describe('Timer', () => {
   it('has one slot for each timer, from 0 without gaps', () => {
@@ -228,6 +229,38 @@ describe('a large message on a slow link', () => {
     expect(rig.engine.state).toBe('connected');
     expect(Buffer.concat(left.slice(1)).equals(payload)).toBe(true);
     expect([waiter.told, waiter.reasonCode]).toEqual([1, 0]);
+  });
+});
+
+describe('a large message on a quick link', () => {
+  it.each([
+    ['leaves in larger and larger slices, as the transport takes them', 4, [1, 2, 4, 4]],
+    [
+      'leaves in small slices, if the transport does not say that it takes larger ones',
+      undefined,
+      [1, 1, 1, 1],
+    ],
+  ] as const)('%s', (_, times, expected) => {
+    const rig = new Rig();
+    rig.engine.connect('give up', rig.now);
+    const largestWrite = times === undefined ? undefined : times * SMALLEST_SLICE;
+    rig.engine.opened({}, rig.now, largestWrite);
+    rig.sent();
+    rig.send(connack());
+    const sizes = expected.map(() => {
+      rig.publish('firmware', { qos: 0, payload: new Uint8Array(4 * SMALLEST_SLICE) });
+      rig.engine.flushed(rig.engine.takeOutput(rig.now)!, false, rig.now);
+      const slice = rig.engine.takeOutput(rig.now)!;
+      rig.engine.flushed(slice, true, rig.now + 10);
+      for (
+        let rest = rig.engine.takeOutput(rig.now);
+        rest !== undefined;
+        rest = rig.engine.takeOutput(rig.now)
+      )
+        rig.engine.flushed(rest, true, rig.now + 200);
+      return slice.length / SMALLEST_SLICE;
+    });
+    expect(sizes).toEqual(expected);
   });
 });
 

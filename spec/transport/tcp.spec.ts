@@ -40,6 +40,11 @@ describe('dialTcp', () => {
     await expect(dialing).rejects.toMatchObject({ message: expect.stringMatching(/ECONNREFUSED .*:\d+/) });
   });
 
+  it('takes large writes, as the system takes of them what it has room for', async () => {
+    const { transport } = await connected();
+    expect(transport.largestWrite).toBe(16 * 1_048_576);
+  });
+
   it('rejects when the name of the host does not exist', async () => {
     const target: DialTarget = { protocol: 'mqtt', host: 'no-such-host.invalid', port: 1883 };
     await expect(dialTcp(target, new AbortController().signal)).rejects.toMatchObject({

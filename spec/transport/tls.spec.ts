@@ -95,6 +95,8 @@ describe('a connection over TLS', () => {
       ) => setImmediate(() => found(null, addresses))) as unknown as typeof dns.lookup);
     atEnd(() => lookup.mockRestore());
     const { transport, peer, recorder } = await connected(server, { ...tls, alpn: 'mqtt' });
+    // Each write is encrypted as a whole.
+    expect(transport.largestWrite).toBeUndefined();
     expect(lookup).toHaveBeenCalledTimes(1);
     expect([peer.servername, peer.alpnProtocol]).toEqual(['localhost', 'mqtt']);
     transport.open(recorder);

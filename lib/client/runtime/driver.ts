@@ -416,7 +416,8 @@ export class Driver implements Settler {
       lost: (error, isBehind) => this.#lost(link, error, isBehind),
     });
     this.#link = link;
-    this.#run((engine) => engine.opened(credentials, this.#clock.now()));
+    const { largestWrite } = transport;
+    this.#run((engine) => engine.opened(credentials, this.#clock.now(), largestWrite));
     try {
       transport.open(link);
     } catch (cause) {
