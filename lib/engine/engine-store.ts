@@ -40,7 +40,7 @@ export class EngineStore {
     this.#journal = parts.journal;
   }
 
-  /** What is to be committed. Messages may wait for the store to be opened, too. */
+  /** How soon a commit has to be made. Messages may wait for the store to be opened, too. */
   get demand(): Demand {
     return this.#journal.demand;
   }

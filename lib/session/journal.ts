@@ -106,7 +106,7 @@ export class Journal implements SegmentOwner {
     return this.#state === 'discarded';
   }
 
-  /** What the next commit has to do. */
+  /** How soon the next commit has to be made. */
   get demand(): Demand {
     if (this.#waiting.length > 0 || this.#others.length > 0 || this.#urgency !== 'none') return 'now';
     if (this.#changed.size === 0 && this.#sessionRecord === 'stored') return 'none';
