@@ -165,13 +165,14 @@ export class World {
       ...(wishes.expiry !== undefined && { properties: { messageExpiryInterval: wishes.expiry } }),
     });
     const caller = this.#process;
+    const settled = (note: () => void): void => {
+      if (!caller.isRunning) return;
+      reuse();
+      note();
+    };
     promise.then(
-      () => caller.isRunning && (reuse(), this.model.resolved(publication)),
-      (error: unknown) => {
-        if (!caller.isRunning) return;
-        reuse();
-        this.model.rejected(publication, error);
-      },
+      () => settled(() => this.model.resolved(publication)),
+      (error: unknown) => settled(() => this.model.rejected(publication, error)),
     );
     if (bound !== 'signal') return;
     const abort = (): void => {
