@@ -3,6 +3,7 @@ export default {
   testMatch: ['<rootDir>/spec/**/*.spec.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '\\.ts$': '<rootDir>/spec/support/esbuild-transform.mjs' },
+  testEnvironment: '<rootDir>/spec/support/environment.mjs',
   injectGlobals: false,
   testTimeout: 20_000,
   maxWorkers: 2,
