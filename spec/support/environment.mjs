@@ -9,6 +9,7 @@ import { TestEnvironment } from 'jest-environment-node';
 
 /** The storages that the present file has run something with. */
 const used = new Set();
+// oxlint-disable-next-line typescript/unbound-method -- it is called with a storage
 const { run } = AsyncLocalStorage.prototype;
 AsyncLocalStorage.prototype.run = function (...args) {
   used.add(this);

@@ -1,4 +1,4 @@
-import { TestEnvironment } from 'jest-environment-node';
+import Environment from '../../support/environment.mjs';
 import { CHECKS, nameOf } from './checks.mjs';
 import { statementsIn } from './statements.mjs';
 
@@ -33,7 +33,7 @@ function checksFor(test) {
  * Jest environment: after each test that names a statement, the same test runs once more for each check of that statement,
  * with the check taken out, and a last time with all checks in place. Tests without such a statement do not run.
  */
-export default class CheckEnvironment extends TestEnvironment {
+export default class CheckEnvironment extends Environment {
   #checkOf = new WeakMap();
 
   handleTestEvent(event, state) {

@@ -1,0 +1,13 @@
+import './batch-iterator.spec.ts';
+import './client-subscription.spec.ts';
+import './for-each.spec.ts';
+import './message-buffer.spec.ts';
+import './message-iterator.spec.ts';
+import './messages-by-topic.spec.ts';
+import './received-message.spec.ts';
+import './refused-requests.spec.ts';
+import './request-results.spec.ts';
+import './routing.spec.ts';
+import './special-filters.spec.ts';
+import './stall-detector.spec.ts';
+import './subscribe-calls.spec.ts';

@@ -1,0 +1,10 @@
+import './codec.spec.ts';
+import './connect-packets.spec.ts';
+import './data-types.spec.ts';
+import './framer-protect.spec.ts';
+import './identified-properties.spec.ts';
+import './packets.spec.ts';
+import './properties.spec.ts';
+import './publish-packets.spec.ts';
+import './subscribe-packets.spec.ts';
+import './topic-alias.spec.ts';

@@ -1,0 +1,14 @@
+import './codec-v3.spec.ts';
+import './codec-v4.spec.ts';
+import './codec-v5-connect.spec.ts';
+import './codec-v5-format.spec.ts';
+import './codec-v5-properties.spec.ts';
+import './codec-v5-publish.spec.ts';
+import './codec-v5-reason-codes.spec.ts';
+import './codec-v5-subscribe.spec.ts';
+import './codec-v5-text.spec.ts';
+import './engine-sessions.spec.ts';
+import './engine-themes.spec.ts';
+import './engine-v3-v4.spec.ts';
+import './engine-v4.spec.ts';
+import './engine-v5.spec.ts';

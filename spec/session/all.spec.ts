@@ -1,0 +1,12 @@
+import './backlog.spec.ts';
+import './identified-requests.spec.ts';
+import './journal.spec.ts';
+import './linked-list.spec.ts';
+import './outgoing.spec.ts';
+import './packet-identifiers.spec.ts';
+import './records.spec.ts';
+import './recovery.spec.ts';
+import './requests.spec.ts';
+import './segment.spec.ts';
+import './session.spec.ts';
+import './transmission.spec.ts';

@@ -1,0 +1,5 @@
+declare const withoutParts: {
+  (files: readonly string[]): Promise<{ readonly filtered: string[] }>;
+  partsOf(files: readonly string[]): Set<string>;
+};
+export = withoutParts;

@@ -1,0 +1,44 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from '@jest/globals';
+import withoutParts, { partsOf } from './all-specs.cjs';
+
+const SPEC = fileURLToPath(new URL('../', import.meta.url));
+const FILES = readdirSync(SPEC, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.spec.ts'))
+  .map((file) => join(SPEC, file));
+const ROOMS = FILES.filter((file) => basename(file) === 'all.spec.ts');
+
+/** Hooks that a file registers outside of `describe()`. */
+function hooksAtTheRoot(source: string): string[] {
+  return source.match(/^(?:(?:before|after)(?:Each|All)|leakGuard|endWithTest)(?=\()/gm) ?? [];
+}
+
+describe('all.spec.ts', () => {
+  it('runs instead of the files that it imports, of which none is missing or run twice', async () => {
+    const { filtered } = await withoutParts(FILES);
+    const parts = [...partsOf(FILES)];
+    expect(parts.length).toBeGreaterThan(100);
+    expect([...filtered, ...parts].toSorted()).toEqual(FILES.toSorted());
+  });
+
+  it('does not keep a file from running by its own name', async () => {
+    const file = join(SPEC, 'engine', 'timers.spec.ts');
+    expect(partsOf(ROOMS).has(file)).toBe(true);
+    expect(await withoutParts([file])).toEqual({ filtered: [file] });
+  });
+
+  it('imports no file with hooks outside of describe(), which would be called for those of other files', () => {
+    const parts = [...partsOf(ROOMS)];
+    expect(parts.filter((file) => hooksAtTheRoot(readFileSync(file, 'utf8')).length > 0)).toEqual([]);
+  });
+
+  it.each(['afterEach(() => {', 'beforeAll(start);', 'leakGuard();', 'endWithTest();'])(
+    'could not import a file with %s',
+    (line) => {
+      expect(hooksAtTheRoot(`import './a.ts';\n${line}\n`)).toHaveLength(1);
+      expect(hooksAtTheRoot(`describe('a', () => {\n  ${line}\n`)).toEqual([]);
+    },
+  );
+});

@@ -1,0 +1,10 @@
+import './bytes.spec.ts';
+import './engines.spec.ts';
+import './fake-clock.spec.ts';
+import './faults.spec.ts';
+import './leaks.spec.ts';
+import './memory-network.spec.ts';
+import './memory-transport.spec.ts';
+import './programs.spec.ts';
+import './receivers.spec.ts';
+import './source.spec.ts';

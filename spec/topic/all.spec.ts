@@ -1,0 +1,3 @@
+import './filters.spec.ts';
+import './names.spec.ts';
+import './trie.spec.ts';
