@@ -75,12 +75,10 @@ ${USE}`;
 
 const MODULES = { 'esm.mts': ESM, 'require.cts': REQUIRE };
 
-const COMPILERS = [
-  ['5.2', 'typescript-5.2'],
-  ['5.9', 'typescript-5.9'],
-  ['7', 'typescript'],
-] as const;
-type Compiler = (typeof COMPILERS)[number][1];
+/** Packages of compilers, by their versions. */
+const COMPILERS = { '5.2': 'typescript-5.2', '5.9': 'typescript-5.9', '7': 'typescript' } as const;
+type Version = keyof typeof COMPILERS;
+type Compiler = (typeof COMPILERS)[Version];
 
 let installed: Installed;
 /** Error messages by the name of the application. */
@@ -173,18 +171,19 @@ async function messagesOf(compiler: Compiler): Promise<Messages> {
 }
 
 /** Call it in a `describe`. */
-export function describeDeclarations(): void {
+export function describeDeclarations(...versions: readonly Version[]): void {
+  const compilers = versions.map((version) => [version, COMPILERS[version]] as const);
   let compiled: Readonly<Record<Compiler, Messages>>;
 
   beforeAll(async () => {
     installed = await installedPackage();
     installed.link('@types/node');
     // All compilers run at the same time.
-    const entries = COMPILERS.map(async ([, compiler]) => [compiler, await messagesOf(compiler)] as const);
+    const entries = compilers.map(async ([, compiler]) => [compiler, await messagesOf(compiler)] as const);
     compiled = Object.fromEntries(await Promise.all(entries)) as Record<Compiler, Messages>;
   }, LONG);
 
-  describe.each(COMPILERS)('TypeScript %s', (_, compiler) => {
+  describe.each(compilers)('TypeScript %s', (_, compiler) => {
     it('compiles ES modules and CommonJS modules under node16, and an application for a bundler', () => {
       const { node16, bundler } = compiled[compiler];
       const expected = compiler === 'typescript-5.9' ? undefined : '';
