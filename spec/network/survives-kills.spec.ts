@@ -40,7 +40,7 @@ describeWithMosquitto('a program with a store', () => {
       const reported = await runKillRounds({
         rounds: ROUNDS,
         restartEvery: 4,
-        life: 250,
+        life: 150,
         version,
         directory: temporaryDirectory(),
         broker: server,

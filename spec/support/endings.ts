@@ -20,21 +20,34 @@ export function held<T extends { destroy(): unknown }>(one: T): T {
   return one;
 }
 
-/** Closes everything that a test opened, after `first`, and fails the test on leaks. Call it once per file. */
+/** What is called at the end of each test before that. Undefined until there is a hook that calls it. */
+let firsts: Set<() => unknown> | undefined;
+
+/**
+ * Closes everything that a test opened, after `first`, and fails the test on leaks. Call it once per file, outside of
+ * `describe`. The files that an `all.spec.ts` imports share its hook.
+ */
 export function endWithTest(first: () => unknown = () => {}): void {
-  afterEach(async () => {
-    const errors: unknown[] = [];
-    for (let end: typeof first | undefined = first; end !== undefined; end = ending.pop()) {
-      try {
-        await end();
-      } catch (error) {
-        // An error must not prevent the other calls.
-        errors.push(error);
-      }
+  if (firsts === undefined) {
+    firsts = new Set();
+    afterEach(endAll);
+    leakGuard();
+  }
+  firsts.add(first);
+}
+
+async function endAll(): Promise<void> {
+  const errors: unknown[] = [];
+  const [...ends] = firsts ?? [];
+  for (let end = ends.pop(); end !== undefined; end = ends.pop() ?? ending.pop()) {
+    try {
+      await end();
+    } catch (error) {
+      // An error must not prevent the other calls.
+      errors.push(error);
     }
-    if (errors.length > 0) throw errors[0];
-  });
-  leakGuard();
+  }
+  if (errors.length > 0) throw errors[0];
 }
 
 /** A listening server. */

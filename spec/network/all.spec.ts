@@ -1,0 +1,9 @@
+import './authentication.spec.ts';
+import './brokers.spec.ts';
+import './overlapping-filters.spec.ts';
+import './paused-tcp.spec.ts';
+import './shared-subscriptions.spec.ts';
+import './silent-servers.spec.ts';
+import './topic-aliases.spec.ts';
+import './unix.spec.ts';
+import './unread-input.spec.ts';

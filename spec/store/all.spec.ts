@@ -1,0 +1,3 @@
+import './conformance.spec.ts';
+import './level-errors.spec.ts';
+import './session-keys.spec.ts';

@@ -1,0 +1,15 @@
+import './abortable.spec.ts';
+import './happy-eyeballs.spec.ts';
+import './http-proxy.spec.ts';
+import './proxy-tls.spec.ts';
+import './proxy-url.spec.ts';
+import './read-target.spec.ts';
+import './stream.spec.ts';
+import './tcp.spec.ts';
+import './tls-certificate.spec.ts';
+import './tls-errors.spec.ts';
+import './tls-sessions.spec.ts';
+import './url.spec.ts';
+import './websocket.spec.ts';
+import './websocket-limits.spec.ts';
+import './write-backlog.spec.ts';
