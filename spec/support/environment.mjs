@@ -18,6 +18,12 @@ AsyncLocalStorage.prototype.run = function (...args) {
 
 /** Jest environment: that of Node.js, which leaves nothing enabled behind a spec file. */
 export default class Environment extends TestEnvironment {
+  constructor(...args) {
+    super(...args);
+    // As Node.js has it. Jest asks for 100 frames, and formats those of each error that a spec expects to be thrown.
+    this.global.Error.stackTraceLimit = 10;
+  }
+
   async teardown() {
     for (const storage of used) storage.disable();
     used.clear();
