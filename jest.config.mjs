@@ -5,6 +5,7 @@ export default {
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '\\.ts$': '<rootDir>/spec/support/esbuild-transform.mjs' },
   testEnvironment: '<rootDir>/spec/support/environment.mjs',
+  testSequencer: '<rootDir>/spec/support/sequencer.mjs',
   injectGlobals: false,
   testTimeout: 20_000,
   // One more than the cores of CI: specs with brokers and clocks of their own wait now and then. Each worker collects
