@@ -9,6 +9,7 @@ const LONG = /[\\/](?:all|broker-\w+|model|package)\.spec\.ts$/;
  */
 export default class LongestFirst extends Sequencer {
   sort(tests) {
+    // oxlint-disable-next-line unicorn/no-array-sort -- it is not that of an array
     const sorted = super.sort(tests);
     const isFirst = ({ path, duration }) => duration === undefined && LONG.test(path);
     return [...sorted.filter(isFirst), ...sorted.filter((test) => !isFirst(test))];
