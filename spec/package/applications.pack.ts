@@ -5,7 +5,7 @@ import { describeDeclarations } from './declarations.ts';
 
 /*
  * Applications that are compiled or bundled with the package, by `npm run pack:check`: it takes long, and only a change to
- * exports or to the build can break it.
+ * exports, public types or the build can break it.
  */
 
 afterAll(async () => (await installedPackage()).remove());
