@@ -20,7 +20,7 @@ export function held<T extends { destroy(): unknown }>(one: T): T {
   return one;
 }
 
-/** What is called at the end of each test before that. Undefined until there is a hook that calls it. */
+/** What each test calls at its end before it closes what it opened. Undefined until the hook is registered. */
 let firsts: Set<() => unknown> | undefined;
 
 /**
@@ -38,8 +38,9 @@ export function endWithTest(first: () => unknown = () => {}): void {
 
 async function endAll(): Promise<void> {
   const errors: unknown[] = [];
-  const [...ends] = firsts ?? [];
-  for (let end = ends.pop(); end !== undefined; end = ends.pop() ?? ending.pop()) {
+  // The last one is called first.
+  ending.push(...(firsts ?? []));
+  for (let end = ending.pop(); end !== undefined; end = ending.pop()) {
     try {
       await end();
     } catch (error) {
