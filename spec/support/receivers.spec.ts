@@ -53,10 +53,10 @@ describe('pressUp()', () => {
       },
     };
     const given = pressUp(network as unknown as Transport);
-    expect(given.size).toBe(16);
+    expect(given.size).toBe(32);
     for (const give of back) give();
     back[0]?.();
-    expect([...given.values()]).toEqual([2, ...Array.from({ length: 15 }, () => 1)]);
+    expect([...given.values()]).toEqual([2, ...Array.from({ length: 31 }, () => 1)]);
     const quick = { bytesPending: 0, write: () => {} };
     expect(() => pressUp(quick as unknown as Transport)).toThrow('expected a network that is full');
   });

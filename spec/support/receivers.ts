@@ -109,11 +109,14 @@ export function hashOf(pieces: Iterable<Uint8Array>): string {
   return hash.digest('hex');
 }
 
-/** Writes until the network is full. Returns how often each piece was returned. */
+/** More than the kernel takes for a peer that does not read, however late a busy machine does so. */
+const MORE_THAN_KERNEL_BUFFERS = 8_388_608;
+
+/** Writes until the network is full, and stays so until the peer reads. Returns how often each piece was returned. */
 export function pressUp(transport: Transport): Map<Uint8Array, number> {
   const given = new Map<Uint8Array, number>();
-  for (let i = 0; i < 400 && transport.bytesPending < 1_000_000; i++) {
-    const piece = pattern(65_536, i);
+  for (let i = 0; i < 100 && transport.bytesPending < MORE_THAN_KERNEL_BUFFERS; i++) {
+    const piece = pattern(262_144, i);
     given.set(piece, 0);
     transport.write(piece, (bytes) => given.set(bytes, (given.get(bytes) ?? Number.NaN) + 1));
   }
