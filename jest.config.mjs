@@ -11,8 +11,6 @@ export default {
   // One more than the cores of CI: specs with brokers and clocks of their own wait now and then. Each worker collects
   // garbage in one thread (`--single-threaded-gc`), as helping threads would take the cores of other workers.
   maxWorkers: 3,
-  // Node.js keeps the ES modules of every spec file that a worker has run: each collection takes longer than the last.
-  workerIdleMemoryLimit: '400MB',
   reporters: [
     'default',
     '<rootDir>/spec/support/statement-reporter.mjs',
