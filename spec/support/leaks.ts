@@ -1,8 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach } from '@jest/globals';
 
-/** Turns of the event loop in which closing resources may disappear. */
-const GRACE = 50;
+/** Turns of the event loop, and ms, in which closing resources may disappear, and timers of a package may fire. */
+const GRACE = { turns: 50, time: 20 };
 
 /** Resources that keep a process alive. Timers are excluded, as the test runner has some. */
 const KINDS = /^(?:TCPSocketWrap|TCPServerWrap|PipeWrap|TLSWrap|UDPWrap|ProcessWrap)$/;
@@ -59,9 +59,11 @@ class TimerWatch {
 
 /** Resources added since `before`: `["TCPSocketWrap: 1"]`. Waits for closing ones. */
 async function leaksSince(before: Resources, timers: TimerWatch): Promise<string[]> {
+  const begin = performance.now();
   for (let turns = 0; ; turns++) {
     const left = [...resources(timers)].filter(([kind, count]) => count > (before.get(kind) ?? 0));
-    if (left.length === 0 || turns === GRACE) {
+    const isLate = turns >= GRACE.turns && performance.now() - begin >= GRACE.time;
+    if (left.length === 0 || isLate) {
       return left.map(([kind, count]) => `${kind}: ${count - (before.get(kind) ?? 0)}`);
     }
     await turn();
