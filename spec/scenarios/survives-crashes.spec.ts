@@ -151,18 +151,18 @@ describe('a published message of QoS 1 or 2', () => {
     const stage = new Stage();
     const store = new MemoryStore();
     const client = stage.client({ ...KEEP, store, maxInflight: 0 });
-    for (let n = 0; n < 6_000; n += 2_000)
+    for (let n = 0; n < 5_000; n += 2_500)
       await stage.until(
         Promise.all(
-          Array.from({ length: 2_000 }, (_, i) =>
+          Array.from({ length: 2_500 }, (_, i) =>
             client.publish(`${n + i}`, 'x', { qos: 1, until: 'stored' }),
           ),
         ),
       );
-    expect(client.stats()).toMatchObject({ queued: { messages: 6_000 }, stored: { messages: 6_000 } });
+    expect(client.stats()).toMatchObject({ queued: { messages: 5_000 }, stored: { messages: 5_000 } });
     await stage.until(client.disconnect());
     const next = await online(store, { maxInflight: 0 }, found);
-    for (let n = 0; n < 6_000; n++) {
+    for (let n = 0; n < 5_000; n++) {
       const { packetId } = await next.broker.expect('publish', { topic: `${n}` });
       next.broker.send({ type: 'puback', packetId: packetId! });
     }

@@ -140,7 +140,7 @@ describe('FaultProxy', () => {
     peer.resume();
     proxy.halfOpen();
     await once(peer, 'close');
-    await new Promise((resolve) => client.write(Buffer.alloc(20_000_000), resolve));
+    await new Promise((resolve) => client.write(Buffer.alloc(10_000_000), resolve));
     for (let i = 0; i < 100; i++) await turn();
     expect(log).toEqual(['peer closed']);
     const next = await connected();

@@ -115,8 +115,9 @@ const MORE_THAN_KERNEL_BUFFERS = 8_388_608;
 /** Writes until the network is full, and stays so until the peer reads. Returns how often each piece was returned. */
 export function pressUp(transport: Transport): Map<Uint8Array, number> {
   const given = new Map<Uint8Array, number>();
+  const source = pattern(262_144 + 100);
   for (let i = 0; i < 100 && transport.bytesPending < MORE_THAN_KERNEL_BUFFERS; i++) {
-    const piece = pattern(262_144, i);
+    const piece = source.slice(i, i + 262_144);
     given.set(piece, 0);
     transport.write(piece, (bytes) => given.set(bytes, (given.get(bytes) ?? Number.NaN) + 1));
   }
