@@ -9,7 +9,7 @@ import { encode, type EncodablePacket } from '../../../lib/codec/codec.ts';
 import type { ProtocolVersion } from '../../../lib/codec/packets.ts';
 import { Client } from '../../../lib/index.ts';
 import { seeded } from '../random.ts';
-import { memoryInUse } from './memory-in-use.ts';
+import { memoryInUse } from '../../support/garbage.ts';
 
 const [count, seed, ...versions] = process.argv.slice(2).map(Number) as [
   number,

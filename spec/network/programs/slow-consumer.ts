@@ -6,7 +6,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { connect, type QoS, type Subscription } from '../../../lib/index.ts';
-import { memoryInUse } from './memory-in-use.ts';
+import { memoryInUse } from '../../support/garbage.ts';
 
 /** QoS of a consumer, and whether its session is persistent. */
 export type Kind = readonly [qos: QoS, persistent: boolean];

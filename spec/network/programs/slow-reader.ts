@@ -12,7 +12,7 @@ import {
   type QoS,
   type Subscription,
 } from '../../../lib/index.ts';
-import { memoryInUse } from './memory-in-use.ts';
+import { memoryInUse } from '../../support/garbage.ts';
 
 /** What a slow reader does. */
 export interface Plan {

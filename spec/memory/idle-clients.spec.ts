@@ -2,10 +2,10 @@ import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { Client } from '../../lib/client/client.ts';
 import type { Transport, TransportReceiver } from '../../lib/transport/transport.ts';
+import { collectAllGarbage } from '../support/garbage.ts';
 
 /**
- * What one of many clients may hold, in bytes. Its transport included; measured: 13,000 of heap, 30 outside of it. The
- * worker may have run other specs before, whose garbage the figure includes. */
+ * What one of many clients may hold, in bytes. Its transport included; measured: 13,000 of heap, 30 outside of it. */
 const MOST_HEAP = 20_000;
 const MOST_OUTSIDE = 200;
 const CLIENTS = 500;
@@ -49,10 +49,7 @@ class Accepting implements Transport {
 }
 
 async function memory(): Promise<{ readonly heap: number; readonly outside: number }> {
-  for (let i = 0; i < 3; i++) {
-    await setImmediate();
-    globalThis.gc?.();
-  }
+  await collectAllGarbage();
   const { heapUsed: heap, arrayBuffers: outside } = process.memoryUsage();
   return { heap, outside };
 }

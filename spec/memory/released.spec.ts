@@ -1,24 +1,13 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { encode } from '../../lib/codec/codec.ts';
 import { Framer } from '../../lib/codec/framer.ts';
 import type { QoS } from '../../lib/codec/packets.ts';
-import { Stage } from './stage.ts';
+import { Stage } from '../scenarios/stage.ts';
+import { collectAllGarbage, countInMemory } from '../support/garbage.ts';
 
 /*
  * The client releases memory that it no longer needs: a payload may be large, and the next message may never come.
  */
-
-/** Whether it was collected. */
-async function isFree(memory: WeakRef<object>): Promise<boolean> {
-  for (let i = 0; i < 10; i++) {
-    // A dereferenced WeakRef keeps its target until the end of the turn.
-    await turn();
-    globalThis.gc!();
-    if (memory.deref() === undefined) return true;
-  }
-  return false;
-}
 
 describe('the memory of a payload', () => {
   it('is freed when its promise has settled, with each QoS, small and large', async () => {
@@ -33,7 +22,7 @@ describe('the memory of a payload', () => {
     const memories: WeakRef<object>[] = [];
     for (const qos of [0, 1, 2] as const)
       for (const size of [100, 1_000_000]) memories.push(await publish(qos, size));
-    for (const memory of memories) expect(await isFree(memory)).toBe(true);
+    expect(await countInMemory(memories)).toBe(0);
     await stage.end(client, broker);
   });
 
@@ -46,7 +35,7 @@ describe('the memory of a payload', () => {
       await client.publish('a', payload, { properties }).catch(() => {});
       return new WeakRef(payload);
     };
-    expect(await isFree(await publish())).toBe(true);
+    expect(await countInMemory([await publish()])).toBe(0);
     await stage.end(client, broker);
   });
 
@@ -62,7 +51,7 @@ describe('the memory of a payload', () => {
       await publishing.catch(() => {});
       return new WeakRef(payload);
     };
-    expect(await isFree(await publish())).toBe(true);
+    expect(await countInMemory([await publish()])).toBe(0);
     await stage.end(client);
   });
 });
@@ -76,7 +65,7 @@ describe('the memory of properties', () => {
       await stage.until(client.publish('a', 'x', { properties: { correlationData } }));
       return new WeakRef(correlationData);
     };
-    expect(await isFree(await publish())).toBe(true);
+    expect(await countInMemory([await publish()])).toBe(0);
     await stage.end(client, broker);
   });
 });
@@ -86,10 +75,7 @@ describe('the memory of very large encoded properties', () => {
     const stage = new Stage({ room: 100_000_000 });
     const { client, broker } = await stage.online({ protocolVersion: 5 });
     const inUse = async (): Promise<number> => {
-      for (let i = 0; i < 3; i++) {
-        await turn();
-        globalThis.gc!();
-      }
+      await collectAllGarbage();
       return process.memoryUsage().arrayBuffers;
     };
     broker.ackPublishes();
@@ -128,7 +114,7 @@ describe('the memory of a large received message', () => {
     // The next bytes of the connection replace the last ones.
     broker.send({ type: 'pingresp' });
     await stage.clock.advance(0);
-    expect(await isFree(memory)).toBe(true);
+    expect(await countInMemory([memory])).toBe(0);
     await stage.end(client, broker);
   });
 
@@ -147,6 +133,6 @@ describe('the memory of a large received message', () => {
     }
     framer.push(encode({ type: 'pingresp' }, 4));
     expect([framer.next(), slabs.length > 0]).toEqual([true, true]);
-    for (const slab of slabs) expect(await isFree(slab)).toBe(true);
+    expect(await countInMemory(slabs)).toBe(0);
   });
 });
