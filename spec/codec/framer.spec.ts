@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { Framer, type FramerOptions } from '../../lib/codec/framer.ts';
@@ -158,11 +159,11 @@ describe('memory', () => {
     const { framer, slabs } = counting();
     for (let i = 0; i < 1_500; i++) {
       readInto(framer, hex`40 02 00 01 40 02 00`);
-      expect(packets(framer)).toHaveLength(1);
+      assert.equal(packets(framer).length, 1);
       readInto(framer, hex`02`);
-      expect(packets(framer)).toHaveLength(1);
+      assert.equal(packets(framer).length, 1);
     }
-    expect(slabs).toEqual([4 * KIB]);
+    assert.deepEqual(slabs, [4 * KIB]);
   });
 
   it('is not reused if a payload points into it', () => {
@@ -287,9 +288,9 @@ describe('pushing and filling mixed', () => {
           const drain = (pin: boolean): void => {
             while (framer.next()) {
               const body = bodyOf(framer);
-              expect(body).toHaveLength(lengths[found]!);
+              assert.equal(body.length, lengths[found]!);
               found++;
-              expect(isAll(body, found)).toBe(true);
+              assert.ok(isAll(body, found));
               if (pin) {
                 framer.retain();
                 kept.push({ view: body, value: found });
@@ -314,8 +315,8 @@ describe('pushing and filling mixed', () => {
             if (drained) drain(pin);
           }
           drain(true);
-          expect(found).toBe(lengths.length);
-          for (const { view, value } of kept) expect(isAll(view, value)).toBe(true);
+          assert.equal(found, lengths.length);
+          for (const { view, value } of kept) assert.ok(isAll(view, value));
         },
       ),
       { numRuns: 200 },
@@ -327,11 +328,11 @@ describe('memory for packets', () => {
   it('has the requested size, is zeroed, and is returned once', () => {
     const given = Array.from({ length: 500 }, (_, i) => memoryFor(i * 5));
     for (const [i, bytes] of given.entries()) {
-      expect(bytes).toHaveLength(i * 5);
-      expect(bytes.every((byte) => byte === 0)).toBe(true);
+      assert.equal(bytes.length, i * 5);
+      assert.ok(bytes.every((byte) => byte === 0));
       bytes.fill(i);
     }
-    for (const [i, bytes] of given.entries()) expect(bytes.every((byte) => byte === (i & 0xff))).toBe(true);
+    for (const [i, bytes] of given.entries()) assert.ok(bytes.every((byte) => byte === (i & 0xff)));
   });
 
   it('is available after a shared ArrayBuffer was transferred', () => {

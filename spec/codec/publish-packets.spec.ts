@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { AckReader, writeAck } from '../../lib/codec/acks.ts';
@@ -133,8 +134,8 @@ describe('PublishWriter', () => {
     for (let round = 0; round < 2; round++) {
       for (const topic of topics) {
         const fresh = write(new PublishWriter(), messageOf(topic), 4);
-        expect(write(writer, messageOf(topic), 4)).toBe(fresh);
-        expect(write(writer, messageOf(topic), 4)).toBe(fresh);
+        assert.equal(write(writer, messageOf(topic), 4), fresh);
+        assert.equal(write(writer, messageOf(topic), 4), fresh);
       }
     }
   });
@@ -322,7 +323,10 @@ describe('TopicCache', () => {
           let at = 0;
           for (const [i, s] of strings.entries()) {
             const part = parts[i]!;
-            expect(together ? cache.get(all, at, at + part.length) : cache.get(part, 0, part.length)).toBe(s);
+            assert.equal(
+              together ? cache.get(all, at, at + part.length) : cache.get(part, 0, part.length),
+              s,
+            );
             at += part.length;
           }
         }

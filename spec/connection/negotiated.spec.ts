@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import type { ConnackPacket, ConnackProperties } from '../../lib/codec/packets.ts';
@@ -228,8 +229,8 @@ describe('SendQuota', () => {
             if (take) quota.take();
             else quota.give();
             used = Math.max(0, used + (take ? 1 : -1));
-            expect(quota.used).toBe(used);
-            expect(quota.free).toBe(Math.max(0, limit - used));
+            assert.equal(quota.used, used);
+            assert.equal(quota.free, Math.max(0, limit - used));
           }
         },
       ),

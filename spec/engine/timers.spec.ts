@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { ConnectionTimers } from '../../lib/engine/connection-timers.ts';
@@ -42,7 +43,7 @@ describe('Timers', () => {
             model.delete(which);
           } else if (what === 'expire') {
             const due = !held.has(which) && (model.get(which) ?? Infinity) <= at;
-            expect(timers.expire(which, at)).toBe(due);
+            assert.equal(timers.expire(which, at), due);
             if (due) model.delete(which);
           } else if (what === 'hold') {
             timers.hold([which]);
@@ -61,8 +62,8 @@ describe('Timers', () => {
             held.clear();
           }
           const running = [...model].filter(([one]) => !held.has(one));
-          expect(timers.next()).toBe(Math.min(Infinity, ...running.map(([, due]) => due)));
-          expect(timers.at(which)).toBe(model.get(which) ?? Infinity);
+          assert.equal(timers.next(), Math.min(Infinity, ...running.map(([, due]) => due)));
+          assert.equal(timers.at(which), model.get(which) ?? Infinity);
         }
       }),
     );

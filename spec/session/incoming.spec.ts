@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { Arrival, Incoming, type Answers, type Receipt, ReceiptState } from '../../lib/session/incoming.ts';
@@ -58,14 +59,17 @@ describe('acknowledgements', () => {
             ] as const) {
               const due = receipts.filter((r) => r.qos === qos);
               const held = due.findIndex((r) => hands.includes(r));
-              expect(answered).toEqual(due.slice(0, held < 0 ? due.length : held).map((r) => r.packetId));
+              assert.deepEqual(
+                answered,
+                due.slice(0, held < 0 ? due.length : held).map((r) => r.packetId),
+              );
             }
             const pubrecs = ids(written.pubrecs);
             if (pubrecs.length > released && (choices.next().value as number) % 2 === 0)
-              expect(incoming.onPubrel(pubrecs[released++] as number)).toBe(true);
-            expect(incoming.outstanding).toBe(messages.length - written.pubacks.length - released);
+              assert.ok(incoming.onPubrel(pubrecs[released++] as number));
+            assert.equal(incoming.outstanding, messages.length - written.pubacks.length - released);
           }
-          expect(incoming.unsettled).toBe(0);
+          assert.equal(incoming.unsettled, 0);
         },
       ),
       { numRuns: 100 },

@@ -1,4 +1,5 @@
-import { describe, expect, it } from '@jest/globals';
+import assert from 'node:assert/strict';
+import { describe, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { LinkedList, type Linked } from '../../lib/session/linked-list.ts';
 
@@ -29,13 +30,13 @@ describe('LinkedList', () => {
           } else {
             const [gone] = model.splice(what.remove % Math.max(1, model.length), 1);
             if (gone !== undefined) list.remove(gone);
-            expect([gone?.previous, gone?.next]).toEqual([undefined, undefined]);
+            assert.deepEqual([gone?.previous, gone?.next], [undefined, undefined]);
           }
-          expect(list.first).toBe(model[0]);
+          assert.equal(list.first, model[0]);
         }
         const items = [...list];
-        expect(items.length).toBe(model.length);
-        expect(items.every((item, i) => item === model[i] && item.previous === model[i - 1])).toBe(true);
+        assert.equal(items.length, model.length);
+        assert.ok(items.every((item, i) => item === model[i] && item.previous === model[i - 1]));
       }),
       { numRuns: 200 },
     );

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { NO_PROPERTIES, type QoS } from '../../lib/codec/packets.ts';
@@ -276,23 +277,30 @@ describe('Ring', () => {
         const ring = new Ring<number>();
         let model: number[] = [];
         for (const [i, what] of steps.entries()) {
-          if (what === 'push') expect([ring.push(i), model.push(i)][0]).toBeUndefined();
-          else if (what === 'unshift') expect([ring.unshift(i), model.unshift(i)][0]).toBeUndefined();
-          else if (what === 'shift') expect(ring.shift()).toBe(model.shift());
+          if (what === 'push') {
+            ring.push(i);
+            model.push(i);
+          } else if (what === 'unshift') {
+            ring.unshift(i);
+            model.unshift(i);
+          } else if (what === 'shift') assert.equal(ring.shift(), model.shift());
           else if (what === 'filter') {
             ring.filter((n) => n % 3 > 0);
             model = model.filter((n) => n % 3 > 0);
           } else if (what === 'removeFirst') {
             const at = model.findIndex((n) => n % 5 === 0);
-            expect(ring.removeFirst((n) => n % 5 === 0)).toBe(at < 0 ? undefined : model.splice(at, 1)[0]);
-          } else if (what === 'takeAll') expect(ring.takeAll()).toEqual(model.splice(0));
+            assert.equal(
+              ring.removeFirst((n) => n % 5 === 0),
+              at < 0 ? undefined : model.splice(at, 1)[0],
+            );
+          } else if (what === 'takeAll') assert.deepEqual(ring.takeAll(), model.splice(0));
           else {
             ring.clear();
             model = [];
           }
-          expect(ring.length).toBe(model.length);
-          expect(ring.peek()).toBe(model[0]);
-          expect([...ring]).toEqual(model);
+          assert.equal(ring.length, model.length);
+          assert.equal(ring.peek(), model[0]);
+          assert.deepEqual([...ring], model);
         }
       }),
       { numRuns: 30 },

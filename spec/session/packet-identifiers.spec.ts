@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { IdentifierSet, PACKET_IDENTIFIERS } from '../../lib/session/identifier-set.ts';
@@ -13,12 +14,10 @@ describe('PacketIdentifiers', () => {
         for (const [take, choice] of script) {
           if (take || used.length === 0) {
             const packetId = identifiers.take();
-            expect(packetId).toBeGreaterThan(0);
-            expect(packetId).toBeLessThanOrEqual(65_535);
-            expect(used).not.toContain(packetId);
+            assert.ok(packetId > 0 && packetId <= 65_535 && !used.includes(packetId));
             used.push(packetId);
           } else identifiers.free(used.splice(choice % used.length, 1)[0] as number);
-          expect(identifiers.inUse).toBe(used.length);
+          assert.equal(identifiers.inUse, used.length);
         }
       }),
       { numRuns: 30 },
@@ -118,17 +117,17 @@ describe('IdentifierTable', () => {
             table.set(entry);
             model.set(packetId, entry);
           } else if (what === 'delete') {
-            expect(table.delete(known ?? entry)).toBe(model.delete(packetId));
-          } else if (what === 'delete a stranger') expect(table.delete(entry)).toBe(false);
+            assert.equal(table.delete(known ?? entry), model.delete(packetId));
+          } else if (what === 'delete a stranger') assert.equal(table.delete(entry), false);
           else if (packetId % 20 === 0) {
             table.clear();
             model.clear();
           }
-          expect(table.size).toBe(model.size);
-          expect(table.get(packetId)).toBe(model.get(packetId));
+          assert.equal(table.size, model.size);
+          assert.equal(table.get(packetId), model.get(packetId));
         }
-        expect(new Set(table.values())).toEqual(new Set(model.values()));
-        for (const [packetId, entry] of model) expect(table.get(packetId)).toBe(entry);
+        assert.deepEqual(new Set(table.values()), new Set(model.values()));
+        for (const [packetId, entry] of model) assert.equal(table.get(packetId), entry);
       }),
       { numRuns: 50 },
     );

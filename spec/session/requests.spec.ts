@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import type { SubscriptionRequest } from '../../lib/codec/packets.ts';
@@ -121,9 +122,9 @@ describe('Requests', () => {
         const sendAll = (): boolean => {
           const packets = requests.queue.takePackets({ filters: maximum, bytes: 0 }, 2, portableText);
           for (const parts of packets) {
-            expect(new Set(parts.map((part) => part.kind)).size).toBe(1);
-            expect(new Set(filtersOf(parts)).size).toBe(parts.length);
-            if (maximum > 0) expect(parts.length).toBeLessThanOrEqual(maximum);
+            assert.equal(new Set(parts.map((part) => part.kind)).size, 1);
+            assert.equal(new Set(filtersOf(parts)).size, parts.length);
+            if (maximum > 0) assert.ok(parts.length <= maximum);
             sent.set(++packetId, requests.sent(packetId, parts, 0, 0));
           }
           return packets.length > 0;
@@ -140,7 +141,7 @@ describe('Requests', () => {
           if (one.what === 'send') sendAll();
           else if (one.what === 'answer') answerOne();
           else if (one.what === 'lose') {
-            expect(requests.connectionLost()).toEqual([...sent.keys()]);
+            assert.deepEqual(requests.connectionLost(), [...sent.keys()]);
             sent.clear();
           } else {
             const entries = one.filters.map((topicFilter) => ({ topicFilter, qos: one.qos }));
@@ -151,9 +152,9 @@ describe('Requests', () => {
           }
         }
         while (sendAll() || answerOne());
-        expect(requests.queue.size).toBe(0);
-        for (const waiter of waiters) expect(waiter.told).toBe(1);
-        expect(told).toEqual(asked);
+        assert.equal(requests.queue.size, 0);
+        for (const waiter of waiters) assert.equal(waiter.told, 1);
+        assert.deepEqual(told, asked);
       }),
       { numRuns: 100 },
     );
