@@ -3,7 +3,7 @@ import Sequencer from '@jest/test-sequencer';
 /** These collect garbage. In a worker that has run other files, that takes five times as long. */
 const MEMORY = /[\\/]spec[\\/]memory[\\/]/;
 /** Files that are short, and run long: most of what they run is in other files. */
-const LONG = /[\\/](?:all|broker-\w+|model|package)\.spec\.ts$/;
+const LONG = /[\\/](?:all|broker-\w+|model)\.spec\.ts$/;
 
 function rank({ path, duration }) {
   if (MEMORY.test(path)) return 0;
