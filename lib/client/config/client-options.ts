@@ -107,7 +107,8 @@ export interface ClientOptions<UserData = undefined> extends NetworkOptions, Ide
   /** 3 = MQTT 3.1, 4 = MQTT 3.1.1, 5 = MQTT 5.0. An option marked 5.0 is a `TypeError` with 3 or 4. @default 4 */
   readonly protocolVersion?: ProtocolVersion | undefined;
   /**
-   * Clean Start (3.1.2.4), on 3.x Clean Session: whether the server discards the session when the client connects.
+   * Clean Start (3.1.2.4), on 3.x Clean Session: whether the server discards the session when the client connects. On 5.0
+   * `sessionExpiryInterval` alone says whether the session outlives the connection.
    * `"first"`: only at the first CONNECT of this client, and so does `true` if `sessionExpiryInterval` is above 0.
    * @default true
    */
@@ -184,7 +185,7 @@ export interface ClientOptions<UserData = undefined> extends NetworkOptions, Ide
   readonly receiveBuffer?: number | undefined;
   /**
    * ms that one unsettled message may delay the acknowledgements behind it; 0 = no limit. Then the client skips it: it is
-   * acknowledged on the next connection; in a clean session it is acknowledged now. `status()` reports `ack-stalled`.
+   * acknowledged on the next connection; in a session that ends with the connection, now. `status()` reports `ack-stalled`.
    * The option also limits how long unread messages may block all others: see docs/backpressure.md. @default 30000
    */
   readonly ackStallTimeout?: number | undefined;
