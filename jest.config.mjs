@@ -11,6 +11,9 @@ export default {
   // One more than the cores of CI: specs with brokers and clocks of their own wait now and then. Each worker collects
   // garbage in one thread (`--single-threaded-gc`), as helping threads would take the cores of other workers.
   maxWorkers: 3,
+  // On a busy machine, giving back the memory of a worker takes longer than the 500 ms that Jest allows. What keeps a worker
+  // from exiting is still found out.
+  workerGracefulExitTimeout: 5_000,
   reporters: [
     'default',
     '<rootDir>/spec/support/statement-reporter.mjs',
