@@ -4,8 +4,7 @@ import { Client } from '../../lib/client/client.ts';
 import type { Transport, TransportReceiver } from '../../lib/transport/transport.ts';
 import { collectAllGarbage } from '../support/garbage.ts';
 
-/**
- * What one of many clients may hold, in bytes. Its transport included; measured: 13,000 of heap, 30 outside of it. */
+/** What one of many clients may hold, in bytes, its transport included. Measured: 13,000 of heap, 30 outside of it. */
 const MOST_HEAP = 20_000;
 const MOST_OUTSIDE = 200;
 const CLIENTS = 500;
