@@ -24,18 +24,17 @@ const ALL = 'MQTT_AWAIT_REQUIRE_BROKERS';
 const isInstalled = (name: Name): boolean =>
   PROGRAMS[name].every((one) => (one.startsWith('/') ? existsSync(one) : programPath(one) !== undefined));
 
+const isAsked = (name: Name, env: NodeJS.ProcessEnv): boolean => name !== 'RabbitMQ' || env[RABBITMQ] === '1';
+
+const runsHere = (name: Name): boolean => isAsked(name, process.env) && isInstalled(name);
+
 /** The line to print if specs cannot run without software, or are not asked for. Throws if they have to run. */
 export function without(name: Name, specs: string, env: NodeJS.ProcessEnv = process.env): string {
-  const isAsked = name !== 'RabbitMQ' || env[RABBITMQ] === '1';
-  if (!isAsked) return `${name} runs only with ${RABBITMQ}=1: the specs of "${specs}" did not run`;
-  if (env[name === 'RabbitMQ' ? RABBITMQ : ALL] === '1')
+  if (!isAsked(name, env)) return `${name} runs only with ${RABBITMQ}=1: the specs of "${specs}" did not run`;
+  if (name === 'RabbitMQ' || env[ALL] === '1')
     throw new Error(`expected ${PROGRAMS[name].join(' and ')} to be installed: "${specs}" needs that`);
   return `${name} is not installed: the specs of "${specs}" did not run`;
 }
-
-/** Whether specs cannot run without this software, or are not asked for. */
-const isMissing = (name: Name): boolean =>
-  !isInstalled(name) || (name === 'RabbitMQ' && process.env[RABBITMQ] !== '1');
 
 /** Replaces specs that do not run here. */
 function describeMissing(name: Name, specs: string): void {
@@ -50,7 +49,7 @@ function describeMissing(name: Name, specs: string): void {
 
 /** `describe` for specs that need this software. Without it, prints a line, or fails if the software is required. */
 export function describeWith(names: readonly Name[], name: string, specs: () => void): void {
-  const missing = names.find(isMissing);
+  const missing = names.find((one) => !runsHere(one));
   if (missing !== undefined) return describeMissing(missing, name);
   describe(`with ${names[0]}: ${name}`, () => {
     specs();
@@ -71,7 +70,7 @@ export const describeWithSecureMosquitto = (name: string, specs: () => void): vo
 
 /** The same for specs that need certificates only. */
 export const describeWithOpenSsl: Pick<typeof describe, 'each'> &
-  ((name: string, specs: () => void) => void) = isMissing('OpenSSL')
+  ((name: string, specs: () => void) => void) = !runsHere('OpenSSL')
   ? Object.assign((name: string): void => describeMissing('OpenSSL', name), {
       each: (() => (name: string) => describeMissing('OpenSSL', name)) as unknown as typeof describe.each,
     })
