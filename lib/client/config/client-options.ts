@@ -113,7 +113,10 @@ export interface ClientOptions<UserData = undefined> extends NetworkOptions, Ide
    * @default true
    */
   readonly cleanStart?: boolean | 'first' | undefined;
-  /** Seconds that the session outlives the connection; 0xFFFFFFFF = no limit (3.1.2.11.2). 5.0. @default 0 */
+  /**
+   * Seconds that the session outlives the connection; 0 = it ends with it, whatever `cleanStart` says; 0xFFFFFFFF = no
+   * limit (3.1.2.11.2). 5.0. @default 0
+   */
   readonly sessionExpiryInterval?: number | undefined;
   /** Seconds, at most 65,535; 0 = off (3.1.2.10). @default 60 */
   readonly keepAlive?: number | undefined;
@@ -185,7 +188,8 @@ export interface ClientOptions<UserData = undefined> extends NetworkOptions, Ide
   readonly receiveBuffer?: number | undefined;
   /**
    * ms that one unsettled message may delay the acknowledgements behind it; 0 = no limit. Then the client skips it: it is
-   * acknowledged on the next connection; in a session that ends with the connection, now. `status()` reports `ack-stalled`.
+   * acknowledged on the next connection; in a clean session, which ends with its connection, now. `status()` reports
+   * `ack-stalled`.
    * The option also limits how long unread messages may block all others: see docs/backpressure.md. @default 30000
    */
   readonly ackStallTimeout?: number | undefined;
