@@ -4,6 +4,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Decoder, encode, type EncodablePacket, type Packet } from '../../lib/codec/codec.ts';
 import type { ClientOptions, Subscription } from '../../lib/index.ts';
 import { listening } from '../support/endings.ts';
+import { memoryInUse } from '../support/garbage.ts';
 import { webSocketServer } from '../transport/websocket-rig.ts';
 import { type Actor, actor, endActors, inTime } from './actors.ts';
 
@@ -131,16 +132,16 @@ describe('a server that floods a slow reader and answers nothing else', () => {
   it('loses nothing of 50,000 messages, costs little memory, and is left within 1.5 x Keep Alive of its last packet', async () => {
     const COUNT = 50_000;
     const floods = ([4, 5] as const).map((version) => ({ version, flood: numbered(COUNT, version) }));
-    const before = memory();
+    const before = await memoryInUse();
     const scenes = await Promise.all(floods.map(({ version, flood }) => over(version, flood)));
     await Promise.all(scenes.map(stopped));
-    const first = memory();
+    const first = await memoryInUse();
     for (let n = 0; n < 6; n++) {
       await pause(INTERVAL / 4);
       for (const { client } of scenes)
         expect([client.state, client.stats().reading]).toEqual(['connected', 'stopped']);
     }
-    expect(Math.max(first, memory()) - before).toBeLessThan(20 * MIB);
+    expect(Math.max(first, await memoryInUse()) - before).toBeLessThan(20 * MIB);
     await Promise.all(
       scenes.map(async (scene) => {
         // In 1.5 Keep Alives the client sends three PINGREQs; the last may be under way.
@@ -162,12 +163,6 @@ describe('a server that floods a slow reader and answers nothing else', () => {
     );
   });
 });
-
-function memory(): number {
-  global.gc?.();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-}
 
 describe('a server that ends the connection while reading is stopped', () => {
   const COUNT = 3_000;

@@ -8,6 +8,7 @@ import { encode } from '../../lib/codec/codec.ts';
 import type { ProtocolVersion } from '../../lib/codec/packets.ts';
 import { Client, type ClientOptions, ConnectError, ProtocolError } from '../../lib/index.ts';
 import { atEnd } from '../support/endings.ts';
+import { memoryInUse } from '../support/garbage.ts';
 import { freePort } from '../support/ports.ts';
 import { describeWithMosquitto } from '../support/programs.ts';
 import { actor, aedes, endActors, faultProxy, inTime, sharedMosquitto } from './actors.ts';
@@ -115,7 +116,7 @@ describeWithMosquitto('a WebSocket', () => {
       await publisher.client.publish('end', '', { qos: 1 });
       await ends.receive();
       expect(subscription.depth).toBe(100);
-      return memory();
+      return memoryInUse();
     };
     // Then everything that is reused has been allocated.
     const before = await flood(300);
@@ -277,15 +278,3 @@ describe('a server that rejects the WebSocket', () => {
     expect(cause).toMatchObject({ statement: 'MQTT-6.0.0-1' });
   });
 });
-
-/** Minimum number of bytes in use after several collections: recent objects may be retained for some turns. */
-async function memory(): Promise<number> {
-  let least = Infinity;
-  for (let i = 0; i < 3; i++) {
-    await turn();
-    globalThis.gc?.();
-    const { heapUsed, external } = process.memoryUsage();
-    least = Math.min(least, heapUsed + external);
-  }
-  return least;
-}
